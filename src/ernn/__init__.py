@@ -1,0 +1,1 @@
+"""ernn: recurrent networks to small, fast, proven FPGA accelerators."""
