@@ -219,6 +219,4 @@ class Network:
     @cached_property
     def stored_recurrent_weights(self) -> int:
         """As `stored_weights`, recurrent layers only (their input, recurrent and projection matrices)."""
-        return sum(
-            m.stored for layer in self.layers if not isinstance(layer, LinearLayer) for m in layer.matrices
-        )
+        return sum(m.stored for layer in self.layers if not isinstance(layer, LinearLayer) for m in layer.matrices)
