@@ -1,0 +1,329 @@
+"""The contract: a network as integers and decisions, never code.
+
+The training side writes an `IntegerModel`, `golden` executes it, `rtl` elaborates it, and reports cite its digest.
+Every precision drop is a named edge: *round half up, then saturate* to that edge's format, `requantize` in `ernn.fixed`;
+nothing else rounds.  Sums are exact.
+
+Arithmetic, with k the block size (`IntegerModel.block`), req(v -> F) the rounding above, and every vector cut into
+words of k values, the last word filled with zeros:
+
+*Spectrum of a signal.*  Each word w of a signal (integers in `Signal.format`) becomes k integers in `Signal.spectrum`:
+    v = w * 2**forward.guard; for each stage: v = (matrix @ v + half) >> shift, row by row; req(v -> spectrum)
+where v carries `format.frac + forward.guard` fraction bits.  The order of a packed spectrum is
+[X0, X(k/2), Re X1, Im X1, Re X2, ...]; k = 1 is [x].
+
+*Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c] (*) spectrum[c], where
+(*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All operands of a product have the same
+fraction bits, weights' plus spectrum's, so S is an exact sum.  Then
+    v = req(S -> rows); for each stage of `inverse`: as above; out = req(v -> output)
+where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not divided by k).
+A matrix with kept = k is block-circulant and word r of a gate holds its rows r*k .. r*k+k-1; with kept = 1 it is dense:
+each block row is one matrix row (the block's weights are chosen so that element 0 of the inverse transform is that row
+times the operand), and only element 0 is kept.
+
+*Activations* sigma(v), tanh(v): `ActivationTable`, on integers in `activation_input`.
+
+*LSTM* (p: peepholes; gates i, f, g, o):
+    i = sigma(req(P_i + b_i + p_i*c -> activation_input))     f likewise     g = tanh(req(P_g + b_g -> activation_input))
+    c' = req(f*c + i*g -> cell)
+    o = sigma(req(P_o + b_o + p_o*c' -> activation_input))
+    m = req(o * tanh(req(c' -> activation_input)) -> cell_output)   and with a projection   y = req(P_y -> output)
+*GRU*, reset "after":
+    r = sigma(req(P_r + b_r)), z = sigma(req(P_z + b_z));  u = req(Q + candidate_bias -> Q's format), Q = candidate product
+    n = tanh(req(N + b_n + r*u -> activation_input)), N = candidate_input product
+    h' = req(z*h - z*n + n -> output)
+reset "before": s = req(r*h -> reset_state), n = tanh(req(Q + b_n)), Q over (x, s); h' as above.
+*Linear*: y = req(P + b -> output).
+Terms of a sum with different fraction bits are aligned by exact left shifts before they are added.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.fixed import FixedFormat
+from ernn.network import ResetGate
+
+Array = np.ndarray
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
+
+
+def _fits(name: str, values: Array, target: FixedFormat) -> None:
+    _require(values.dtype == np.int64, f"{name} must be int64, not {values.dtype}")
+    if values.size:
+        low, high = int(values.min()), int(values.max())
+        _require(target.low <= low and high <= target.high, f"{name} holds {low}..{high}, outside {target.width} bits")
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One step of a transform: v -> (matrix @ v + half) >> shift, row by row; matrix (k, k), shift (k,), int64."""
+
+    matrix: Array
+    shift: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A real FFT of size k, or its inverse, as integer stages; `guard`: fraction bits added before the first stage."""
+
+    stages: tuple[Stage, ...]
+    guard: int
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A vector of the network: `length` integers in `format`; `spectrum` where a product reads it."""
+
+    name: str
+    length: int
+    format: FixedFormat
+    spectrum: FixedFormat | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralMatrix:
+    """Weights (gates, block rows, block columns, k), packed spectra in `format`; sizes are the logical ones.
+
+    kept = k: block-circulant, ceil(rows / k) block rows a gate. kept = 1: dense, `rows` block rows a gate.
+    """
+
+    weights: Array
+    format: FixedFormat
+    rows: int
+    columns: int
+    kept: int
+
+    def __post_init__(self) -> None:
+        _fits("a weight bank", self.weights, self.format)
+        gates, block_rows, block_columns, k = self.weights.shape
+        _require(self.kept in (1, k), f"kept must be 1 or {k}, not {self.kept}")
+        _require(
+            block_rows == ceil(self.rows / self.kept), f"{self.rows} rows need {ceil(self.rows / self.kept)} blocks"
+        )
+        _require(
+            block_columns == ceil(self.columns / k), f"{self.columns} columns need {ceil(self.columns / k)} blocks"
+        )
+
+    @property
+    def gates(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def block_rows(self) -> int:
+        return self.weights.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """One term of a product: a matrix times the spectrum of the signal named."""
+
+    signal: str
+    matrix: SpectralMatrix
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """Sum of operands; `rows`: the summed spectrum's format before the inverse transform; `output`: after it."""
+
+    name: str
+    operands: tuple[Operand, ...]
+    rows: FixedFormat
+    output: FixedFormat
+
+    def __post_init__(self) -> None:
+        shapes = {(o.matrix.gates, o.matrix.rows, o.matrix.kept) for o in self.operands}
+        _require(len(shapes) == 1, f"operands of {self.name} differ in (gates, rows, kept): {sorted(shapes)}")
+
+    @property
+    def gates(self) -> int:
+        return self.operands[0].matrix.gates
+
+    @property
+    def length(self) -> int:
+        """Rows of one gate."""
+        return self.operands[0].matrix.rows
+
+    @property
+    def block_rows(self) -> int:
+        return self.operands[0].matrix.block_rows
+
+    @property
+    def kept(self) -> int:
+        return self.operands[0].matrix.kept
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationTable:
+    """Piecewise-linear function on 2**segment_bits equal segments of its input format's whole range.
+
+    For v in `input`: u = v - input.low; s = u >> low_bits, l = u & (2**low_bits - 1), low_bits = width - segment_bits;
+    result = saturate((base[s] * 2**slope_shift + slope[s] * l + half) >> slope_shift) in `output`
+    (half = 2**(slope_shift - 1), or 0 where slope_shift = 0).
+    `max_error` is the largest distance from the true function over every input integer, in real units.
+    """
+
+    function: str
+    input: FixedFormat
+    output: FixedFormat
+    segment_bits: int
+    slope_shift: int
+    base: Array
+    slope: Array
+    max_error: float
+
+    def __post_init__(self) -> None:
+        _fits(f"{self.function} base", self.base, self.output)
+        _require(self.base.shape == self.slope.shape == (1 << self.segment_bits,), "one base and slope a segment")
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLstm:
+    """LSTM layer. `cell_output` is `output` without a projection. `bias` (4, hidden) in `gates.output`'s format;
+    `peephole` (3, hidden: i, f, o) in `peephole_format`; initial states in their edges' formats, None is zero."""
+
+    name: str
+    input: str
+    cell_output: str
+    output: str
+    gates: Product
+    bias: Array
+    cell: FixedFormat
+    projection: Product | None = None
+    peephole: Array | None = None
+    peephole_format: FixedFormat | None = None
+    initial_output: Array | None = None
+    initial_cell: Array | None = None
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        return (self.gates,) + ((self.projection,) if self.projection else ())
+
+    @property
+    def hidden_size(self) -> int:
+        return self.gates.length
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerGru:
+    """GRU layer. `gates`: r, z over (input, output). reset "after": `candidate_input` over the input, `candidate` over
+    the output, with `candidate_bias` (hidden,) in `candidate.output`'s format; "before": `candidate` over (input,
+    `reset_state`), the others None.  `bias` (3, hidden): r, z in `gates.output`; n in the format of
+    `candidate_input.output` ("after") or `candidate.output` ("before")."""
+
+    name: str
+    input: str
+    output: str
+    reset: ResetGate
+    gates: Product
+    candidate: Product
+    bias: Array
+    candidate_input: Product | None = None
+    candidate_bias: Array | None = None
+    reset_state: str | None = None
+    initial_output: Array | None = None
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        middle = (self.candidate_input,) if self.candidate_input else ()
+        return (self.gates, *middle, self.candidate)
+
+    @property
+    def hidden_size(self) -> int:
+        return self.gates.length
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerLinear:
+    """y = req(product + bias); `bias` (outputs,) in `product.output`'s format."""
+
+    name: str
+    input: str
+    output: str
+    product: Product
+    bias: Array
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        return (self.product,)
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerBidirectional:
+    """Two layers over the same input, the second in reversed time; `output` joins their outputs. Software only."""
+
+    name: str
+    input: str
+    output: str
+    forward: IntegerLstm | IntegerGru
+    backward: IntegerLstm | IntegerGru
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        return self.forward.products + self.backward.products
+
+
+IntegerLayer = IntegerLstm | IntegerGru | IntegerLinear | IntegerBidirectional
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """A network in integers; see the module's docstring for what each part means.
+
+    `signals[0]` is the input; the last layer's output is the model's.
+    """
+
+    block: int
+    signals: tuple[Signal, ...]
+    layers: tuple[IntegerLayer, ...]
+    forward: Transform
+    inverse: Transform
+    activation_input: FixedFormat
+    sigmoid: ActivationTable
+    tanh: ActivationTable
+    last_step: bool = False
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            for product in layer.products:
+                self._check_product(product)
+
+    def _check_product(self, product: Product) -> None:
+        fracs = set()
+        for operand in product.operands:
+            signal = self.signal(operand.signal)
+            _require(signal.spectrum is not None, f"{product.name} reads {signal.name}, which has no spectrum")
+            _require(operand.matrix.columns == signal.length, f"{product.name}: columns differ from {signal.name}")
+            _require(operand.matrix.weights.shape[3] == self.block, f"{product.name} is not in blocks of {self.block}")
+            assert signal.spectrum is not None
+            fracs.add(signal.spectrum.frac + operand.matrix.format.frac)
+        _require(len(fracs) == 1, f"operands of {product.name} have different fraction bits: {sorted(fracs)}")
+
+    @cached_property
+    def _by_name(self) -> dict[str, Signal]:
+        return {signal.name: signal for signal in self.signals}
+
+    def signal(self, name: str) -> Signal:
+        return self._by_name[name]
+
+    def product_frac(self, product: Product) -> int:
+        """Fraction bits of a product's exact sum."""
+        operand = product.operands[0]
+        spectrum = self.signal(operand.signal).spectrum
+        assert spectrum is not None
+        return spectrum.frac + operand.matrix.format.frac
+
+    @property
+    def input(self) -> Signal:
+        return self.signals[0]
+
+    @property
+    def output(self) -> Signal:
+        return self.signal(self.layers[-1].output)
