@@ -1,0 +1,335 @@
+"""What the report draws: typed values, each kept in the record as `series.<NAME>`.
+
+`put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page says "not run" for None.
+On disk a value is the same thing in JSON: a dataclass is an object, a tuple an array.  Every series that holds figures
+carries the kind and the tool they come from (see `ernn.record.Measurement`).
+"""
+
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+from ernn.errors import UserError
+from ernn.record import KINDS, Kind, RunRecord
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
+
+
+@dataclass(frozen=True)
+class Item:
+    """A name and what it was: ("device", "LFE5U-85F, speed grade 6")."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class About:
+    """The run in words: the page's title, what was asked, on what machine, by which commands.
+
+    `summary`: one or two sentences under the title. `asked`: task, model, block size, bits, device, streams, limit of
+    accuracy. `environment`: versions of Python and of each tool, processor. `commands`: as typed, in order.
+    """
+
+    NAME: ClassVar[str] = "about"
+    title: str
+    summary: str
+    asked: tuple[Item, ...] = ()
+    environment: tuple[Item, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sourced:
+    """Every figure of the series was obtained in this way."""
+
+    kind: Kind
+    tool: str
+
+    def __post_init__(self) -> None:
+        _require(self.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        _require(bool(self.tool), "a series names the tool that gave it: `tool` is empty")
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """One form of the network ("dense", "compressed", "integer").
+
+    `weights`: numbers stored in all matrices, padding counted; `recurrent_weights`: in the recurrent layers only;
+    `bits`: of one weight; `multiplications`: real ones in the matrix products of one frame, transforms apart.
+    """
+
+    name: str
+    weights: int
+    recurrent_weights: int
+    bits: int
+    multiplications: int
+
+
+@dataclass(frozen=True)
+class Sizes(_Sourced):
+    """Size and operations, first row the one compared with."""
+
+    NAME: ClassVar[str] = "sizes"
+    rows: tuple[SizeRow, ...]
+
+
+@dataclass(frozen=True)
+class MatrixConvergence:
+    """`values[i]`: ‖W−Z‖/‖W‖ (Frobenius) of one matrix after ADMM update i; a residual of 0 is drawn at the floor."""
+
+    name: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Convergence(_Sourced):
+    """ADMM's residual per matrix."""
+
+    NAME: ClassVar[str] = "convergence"
+    matrices: tuple[MatrixConvergence, ...]
+
+
+@dataclass(frozen=True)
+class MatrixBits:
+    """One weight matrix as stored: `gates` matrices of (rows, columns), block size (1 is dense), numbers and bits."""
+
+    name: str
+    gates: int
+    rows: int
+    columns: int
+    block: int
+    stored: int
+    bits: int
+
+
+@dataclass(frozen=True)
+class LayerPicture:
+    """A layer: `type` as read ("LSTM", "GRU, reset after", "linear"), sizes, its matrices."""
+
+    name: str
+    type: str
+    inputs: int
+    outputs: int
+    matrices: tuple[MatrixBits, ...]
+
+
+@dataclass(frozen=True)
+class EdgeFormat:
+    """A named edge of the integer model: sign, width and fraction bits; `saturated`: share of values (0..1) that
+    saturated there on the test set, where counted."""
+
+    name: str
+    signed: bool
+    width: int
+    frac: int
+    saturated: float | None = None
+
+
+@dataclass(frozen=True)
+class NetworkPicture(_Sourced):
+    """The network in order, where its bits go, and the format of every edge."""
+
+    NAME: ClassVar[str] = "network"
+    layers: tuple[LayerPicture, ...]
+    edges: tuple[EdgeFormat, ...] = ()
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A phone, digit or word. `start`, `end` in frames (end exclusive), None where no alignment is known."""
+
+    label: str
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Features [frame][coefficient] (lowest first), the truth, and what the integer network recognised."""
+
+    id: str
+    features: tuple[tuple[float, ...], ...]
+    truth: tuple[Token, ...]
+    recognised: tuple[Token, ...]
+
+    def __post_init__(self) -> None:
+        widths = {len(frame) for frame in self.features}
+        _require(len(widths) == 1, f"utterance {self.id!r}: every frame needs as many coefficients, found {widths}")
+
+
+@dataclass(frozen=True)
+class Utterances(_Sourced):
+    """Utterances to show (one to three). `feature`: what the picture shows ("13 MFCCs"); `frame_ms`: hop."""
+
+    NAME: ClassVar[str] = "utterances"
+    corpus: str
+    feature: str
+    frame_ms: float
+    items: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class ScheduleBar:
+    """`unit` is busy in cycles [start, end) for `stream`, on `label` (for instance "lstm0 gates")."""
+
+    unit: str
+    start: int
+    end: int
+    label: str
+    stream: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.start < self.end, f"a bar of {self.unit} must end after it starts: [{self.start}, {self.end})")
+
+
+@dataclass(frozen=True)
+class Schedule(_Sourced):
+    """The engine over time. `units`: rows from top to bottom ("MAC array", "inverse FFT", "vector unit", "FFT",
+    "output"); one round, the part that repeats, is cycles [round_start, round_end); `frames` are done in each."""
+
+    NAME: ClassVar[str] = "schedule"
+    units: tuple[str, ...]
+    bars: tuple[ScheduleBar, ...]
+    round_start: int
+    round_end: int
+    frames: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(self.round_start < self.round_end, "a round must end after it starts")
+        unknown = sorted({bar.unit for bar in self.bars} - set(self.units))
+        _require(not unknown, f"bars of units that `units` does not name: {', '.join(unknown)}")
+
+
+@dataclass(frozen=True)
+class AreaRow:
+    """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has (same counting unit)."""
+
+    resource: str
+    used: float
+    available: float
+
+
+@dataclass(frozen=True)
+class Area(_Sourced):
+    """One device's fill; `note` says what a reader must know (a proxy family, an unplaced netlist)."""
+
+    device: str
+    rows: tuple[AreaRow, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The design on one device or several, first the one asked for."""
+
+    NAME: ClassVar[str] = "areas"
+    tables: tuple[Area, ...]
+
+
+@dataclass(frozen=True)
+class ClockRun:
+    """One place-and-route seed and the clock it reached."""
+
+    seed: int
+    mhz: float
+
+
+@dataclass(frozen=True)
+class Clocks(_Sourced):
+    """Clock per seed on `device`; `constraint_mhz`: what the placer was asked for."""
+
+    NAME: ClassVar[str] = "clocks"
+    device: str
+    runs: tuple[ClockRun, ...]
+    constraint_mhz: float | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A corruption put in on purpose and the report it met: ("one weight word", "lstm0.gates, step 3, lane 5")."""
+
+    injected: str
+    reported: str
+
+
+@dataclass(frozen=True)
+class Proof:
+    """How the comparison ran; its counts are the measurements `verify.*`.
+
+    `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in words (probability on
+    either handshake, seed). `streams`: interleaved. `first_divergence`: empty when everything was equal.
+    """
+
+    NAME: ClassVar[str] = "proof"
+    digest: str
+    edges: tuple[str, ...]
+    stalls: str
+    streams: int = 1
+    first_divergence: str = ""
+    faults: tuple[Fault, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the run and its wall-clock time."""
+
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timings(_Sourced):
+    """Where the run's time went."""
+
+    NAME: ClassVar[str] = "timings"
+    steps: tuple[Step, ...]
+
+
+Series = About | Sizes | Convergence | NetworkPicture | Utterances | Schedule | Areas | Clocks | Proof | Timings
+S = TypeVar("S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Areas, Clocks, Proof, Timings)
+
+
+def put(record: RunRecord, series: Series) -> None:
+    """Store a series in the record, replacing the one of its type."""
+    record.set_series(series.NAME, asdict(series))
+
+
+def take(record: RunRecord, of: type[S]) -> S | None:
+    """The record's series of that type, or None; UserError where it has another shape."""
+    plain = record.series(of.NAME)
+    return None if plain is None else _decode(f"series.{of.NAME}", of, plain)
+
+
+def _decode(path: str, hint: Any, plain: Any) -> Any:
+    if is_dataclass(hint):
+        return _decode_dataclass(path, hint, plain)
+    if get_origin(hint) is tuple:
+        _require(isinstance(plain, list), f"{path} must be an array, not {plain!r}")
+        return tuple(_decode(f"{path}[{i}]", get_args(hint)[0], item) for i, item in enumerate(plain))
+    accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return _scalar(path, accepted, plain)
+
+
+def _decode_dataclass(path: str, of: Any, plain: Any) -> Any:
+    _require(isinstance(plain, dict), f"{path} must be an object, not {plain!r}")
+    hints = get_type_hints(of)
+    known = {field.name for field in fields(of)}
+    _require(set(plain) <= known, f"{path} has no field {', '.join(sorted(set(plain) - known))}")
+    try:
+        return of(**{name: _decode(f"{path}.{name}", hints[name], value) for name, value in plain.items()})
+    except TypeError as error:
+        raise UserError(f"{path} is incomplete: {error}") from None
+
+
+def _scalar(path: str, accepted: tuple[Any, ...], plain: Any) -> Any:
+    names = {str: str, int: int, float: (int, float), bool: bool, NoneType: NoneType}
+    fits = any(isinstance(plain, names.get(kind, str)) for kind in accepted)
+    fits = fits and (not isinstance(plain, bool) or bool in accepted)
+    _require(fits, f"{path} has the wrong type: {plain!r}")
+    return plain
