@@ -1,0 +1,26 @@
+"""The free choices of an accelerator. A design changes cycles and area, never an integer."""
+
+from dataclasses import dataclass
+
+from ernn.errors import UserError
+
+
+@dataclass(frozen=True)
+class Design:
+    """`pes`: block rows multiplied in parallel; `streams`: independent sequences interleaved;
+    `chunk`: words the vector unit takes through one step before the next step begins."""
+
+    pes: int
+    streams: int = 1
+    chunk: int = 16
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("pes", 1, 512), ("streams", 1, 16), ("chunk", 1, 256)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise UserError(f"a design's {name} must be {low}..{high}, not {value}")
+
+
+def multipliers_per_pe(block: int) -> int:
+    """Real multipliers of one processing element: 2 real bins and k/2 - 1 complex ones of 3 products."""
+    return 1 if block == 1 else 2 + 3 * (block // 2 - 1)

@@ -1,0 +1,228 @@
+"""What the engine's vector unit does for each layer: steps of sums of products, one per named edge.
+
+A step computes, lane by lane, req(sum of its terms) and then, if asked, an activation.  A term is
++-a*b + addend + bias, each part optional.  Formats follow the arithmetic stated in `ernn.integer_model`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.fixed import FixedFormat
+from ernn.integer_model import (
+    IntegerBidirectional,
+    IntegerGru,
+    IntegerLayer,
+    IntegerLinear,
+    IntegerLstm,
+    IntegerModel,
+    Product,
+)
+
+Activation = Literal["sigmoid", "tanh"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """A vector kept by the vector unit.
+
+    `state` persists from frame to frame and is zero before a sequence's first; `carried` lives from one stage to the
+    next.  Both have one copy a stream; any other value lives within a chunk of words.
+    """
+
+    name: str
+    length: int
+    format: FixedFormat
+    state: bool = False
+    carried: bool = False
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One gate of a product."""
+
+    product: str
+    gate: int
+    format: FixedFormat
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A constant vector: a bias or a peephole."""
+
+    values: np.ndarray
+    format: FixedFormat
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """+-a*b + addend + bias; b may be a constant; an addend is a gate, or a value (which then takes a's place)."""
+
+    a: Value | None = None
+    b: Value | Constant | None = None
+    negative: bool = False
+    addend: Gate | Value | None = None
+    bias: Constant | None = None
+
+    @property
+    def product_frac(self) -> int | None:
+        return None if self.a is None or self.b is None else self.a.format.frac + self.b.format.frac
+
+    @property
+    def fracs(self) -> list[int]:
+        parts = [part.format.frac for part in (self.addend, self.bias) if part is not None]
+        return parts if self.product_frac is None else [*parts, self.product_frac]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """req(sum of terms -> target), then `activation`; the result is the edge `name`.
+
+    `keep`: written to the vector unit's memory.  `signal`: sent through the forward transform.  `output`: sent out.
+    """
+
+    name: str
+    length: int
+    terms: tuple[Term, ...]
+    target: FixedFormat
+    activation: Activation | None = None
+    keep: Value | None = None
+    signal: str | None = None
+    output: bool = False
+
+    @property
+    def frac(self) -> int:
+        """Fraction bits of the exact sum: enough for every term and for the target."""
+        return max([self.target.frac] + [frac for term in self.terms for frac in term.fracs])
+
+
+@dataclass(frozen=True, eq=False)
+class LayerStage:
+    """Products that can start together, then the steps that use them."""
+
+    layer: str
+    products: tuple[Product, ...]
+    steps: tuple[Step, ...]
+
+
+@dataclass
+class _Writer:
+    """Collects the steps of one layer."""
+
+    model: IntegerModel
+    length: int
+    steps: list[Step] = field(default_factory=list)
+
+    def activation(self, name: str, function: Activation, *terms: Term, carried: bool = False) -> Value:
+        table = self.model.sigmoid if function == "sigmoid" else self.model.tanh
+        value = Value(name, self.length, table.output, carried=carried)
+        self.steps.append(Step(name, self.length, terms, self.model.activation_input, function, value))
+        return value
+
+    def keep(self, value: Value, *terms: Term) -> Value:
+        self.steps.append(Step(value.name, self.length, terms, value.format, keep=value))
+        return value
+
+    def signal(self, name: str, *terms: Term, keep: Value | None = None) -> None:
+        signal = self.model.signal(name)
+        final = self.model.output.name == name
+        spectrum = name if signal.spectrum is not None else None
+        self.steps.append(Step(name, signal.length, terms, signal.format, keep=keep, signal=spectrum, output=final))
+
+    def take(self) -> tuple[Step, ...]:
+        steps, self.steps = tuple(self.steps), []
+        return steps
+
+
+def _gate(product: Product, gate: int) -> Gate:
+    return Gate(product.name, gate, product.output)
+
+
+def _lstm(model: IntegerModel, layer: IntegerLstm) -> list[LayerStage]:
+    name, hidden, product = layer.name, layer.hidden_size, layer.gates
+    writer = _Writer(model, hidden)
+    cell = Value(f"{name}.c", hidden, layer.cell, state=True)
+
+    def gate(index: int, letter: str, function: Activation, peephole: int | None) -> Value:
+        bias = Constant(layer.bias[index], product.output)
+        peep = None
+        if layer.peephole is not None and layer.peephole_format is not None and peephole is not None:
+            peep = Constant(layer.peephole[peephole], layer.peephole_format)
+        term = Term(cell if peep else None, peep, addend=_gate(product, index), bias=bias)
+        return writer.activation(f"{name}.{letter}", function, term)
+
+    i = gate(0, "i", "sigmoid", 0)
+    f = gate(1, "f", "sigmoid", 1)
+    g = gate(2, "g", "tanh", None)
+    writer.keep(cell, Term(f, cell), Term(i, g))
+    o = gate(3, "o", "sigmoid", 2)
+    t = writer.activation(f"{name}.t", "tanh", Term(addend=cell))
+    writer.signal(layer.cell_output, Term(o, t))
+    stages = [LayerStage(name, (product,), writer.take())]
+    if layer.projection is not None:
+        writer.signal(layer.output, Term(addend=_gate(layer.projection, 0)))
+        stages.append(LayerStage(name, (layer.projection,), writer.take()))
+    return stages
+
+
+def _gru(model: IntegerModel, layer: IntegerGru) -> list[LayerStage]:
+    name, hidden = layer.name, layer.hidden_size
+    writer = _Writer(model, hidden)
+    gates, candidate = layer.gates, layer.candidate
+    h = Value(layer.output, hidden, model.signal(layer.output).format, state=True)
+
+    def gate(index: int, letter: str, carried: bool = False) -> Value:
+        term = Term(addend=_gate(gates, index), bias=Constant(layer.bias[index], gates.output))
+        return writer.activation(f"{name}.{letter}", "sigmoid", term, carried=carried)
+
+    r, z = gate(0, "r"), gate(1, "z", carried=layer.reset == "before")
+    stages = []
+    if layer.reset == "after":
+        assert layer.candidate_input is not None and layer.candidate_bias is not None
+        u = Value(f"{name}.u", hidden, candidate.output)
+        writer.keep(u, Term(addend=_gate(candidate, 0), bias=Constant(layer.candidate_bias, candidate.output)))
+        source, reset = layer.candidate_input, (r, u)
+    else:
+        assert layer.reset_state is not None
+        writer.signal(layer.reset_state, Term(r, h))
+        stages.append(LayerStage(name, (gates,), writer.take()))
+        source, reset = candidate, (None, None)
+    bias = Constant(layer.bias[2], source.output)
+    n = writer.activation(f"{name}.n", "tanh", Term(*reset, addend=_gate(source, 0), bias=bias))
+    writer.signal(layer.output, Term(z, h), Term(z, n, negative=True), Term(addend=n), keep=h)
+    products = layer.products if layer.reset == "after" else (candidate,)
+    return [*stages, LayerStage(name, products, writer.take())]
+
+
+def _linear(model: IntegerModel, layer: IntegerLinear) -> list[LayerStage]:
+    writer = _Writer(model, layer.product.length)
+    bias = Constant(layer.bias, layer.product.output)
+    writer.signal(layer.output, Term(addend=_gate(layer.product, 0), bias=bias))
+    return [LayerStage(layer.name, (layer.product,), writer.take())]
+
+
+def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
+    match layer:
+        case IntegerLstm():
+            return _lstm(model, layer)
+        case IntegerGru():
+            return _gru(model, layer)
+        case IntegerLinear():
+            return _linear(model, layer)
+        case IntegerBidirectional():
+            raise UserError(
+                f"{layer.name} is bidirectional: hardware sees a frame before the next one exists and cannot run "
+                "backwards in time; run it in software (golden), or train a one-way layer"
+            )
+
+
+def stages(model: IntegerModel) -> list[LayerStage]:
+    """The network as stages, in order. Raises UserError for what the hardware refuses."""
+    for layer in model.layers:
+        for what in ("initial_output", "initial_cell"):
+            start = getattr(layer, what, None)
+            if start is not None and np.any(start):
+                raise UserError(f"{layer.name} has a non-zero {what}: hardware starts a sequence from zero state")
+    return [stage for layer in model.layers for stage in _stages_of(model, layer)]

@@ -1,0 +1,48 @@
+"""Tapes: what a unit of the engine plays, row by row, once a round.
+
+A row is a mapping of small non-negative integers.  Rows form groups that end with `last` = 1; a group is played `count`
+times, after `gap` idle cycles; the tape ends with the row where `end` = 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+Row = Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """Rows with the same fields."""
+
+    rows: tuple[Row, ...]
+
+    @cached_property
+    def constants(self) -> dict[str, int]:
+        """Fields that never change, and so need no memory."""
+        first = self.rows[0]
+        return {name: value for name, value in first.items() if all(row[name] == value for row in self.rows)}
+
+    @cached_property
+    def widths(self) -> dict[str, int]:
+        """Bits of every field that changes, in the order they are packed from bit 0."""
+        names = [name for name in self.rows[0] if name not in self.constants]
+        return {name: max(row[name] for row in self.rows).bit_length() for name in names}
+
+    @cached_property
+    def words(self) -> list[int]:
+        """Rows packed into memory words."""
+        return [self._pack(row) for row in self.rows]
+
+    def _pack(self, row: Row) -> int:
+        word, position = 0, 0
+        for name, width in self.widths.items():
+            if row[name] < 0:
+                raise AssertionError(f"tape field {name} is negative: {row[name]}")
+            word |= row[name] << position
+            position += width
+        return word
+
+    @property
+    def width(self) -> int:
+        return sum(self.widths.values())
