@@ -22,6 +22,11 @@ def _require(ok: bool, message: str) -> None:
         raise UserError(message)
 
 
+def _require_state(name: str, vector: Array | None, size: int) -> None:
+    if vector is not None:
+        _require(vector.shape == (size,), f"{name} must be {(size,)}, not {vector.shape}")
+
+
 @dataclass(frozen=True, eq=False)
 class Matrix:
     """Weights (gates, rows, columns) and the structure they have."""
@@ -77,6 +82,12 @@ class LstmLayer:
                 self.peephole.shape == (3, hidden),
                 f"peephole must be {(3, hidden)}, not {self.peephole.shape}",
             )
+        if self.projection is not None:
+            expected = (1, self.output_size, hidden)
+            shape = self.projection.value.shape
+            _require(shape == expected, f"projection must be {expected}, not {shape}")
+        _require_state("initial_output", self.initial_output, self.output_size)
+        _require_state("initial_cell", self.initial_cell, hidden)
 
     @property
     def input_size(self) -> int:
@@ -119,6 +130,7 @@ class GruLayer:
         for name, bias in (("input_bias", self.input_bias), ("recurrent_bias", self.recurrent_bias)):
             _require(bias.shape == (3, hidden), f"{name} must be {(3, hidden)}, not {bias.shape}")
         _require(self.reset in ("after", "before"), f"reset must be 'after' or 'before', not {self.reset!r}")
+        _require_state("initial_output", self.initial_output, hidden)
 
     @property
     def input_size(self) -> int:
@@ -145,6 +157,7 @@ class LinearLayer:
     bias: Array
 
     def __post_init__(self) -> None:
+        _require(self.weight.value.shape[0] == 1, "a linear layer has one matrix")
         expected = (self.output_size,)
         _require(self.bias.shape == expected, f"bias must be {expected}, not {self.bias.shape}")
 
@@ -167,6 +180,10 @@ class BidirectionalLayer:
 
     forward: LstmLayer | GruLayer
     backward: LstmLayer | GruLayer
+
+    def __post_init__(self) -> None:
+        sizes = (self.forward.input_size, self.backward.input_size)
+        _require(sizes[0] == sizes[1], f"both directions read the same input, not {sizes[0]} and {sizes[1]} values")
 
     @property
     def input_size(self) -> int:
