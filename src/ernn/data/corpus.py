@@ -1,0 +1,145 @@
+"""What a corpus is: utterances with an id, a speaker, a split, labels, and samples or stored features, read lazily."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from ernn.errors import UserError
+
+Split = Literal["train", "validation", "test"]
+Unit = Literal["phone", "digit"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+FloatArray = npt.NDArray[np.float32]
+Audio = tuple[FloatArray, int]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """`label` is spoken in the samples [start, end)."""
+
+    start: int
+    end: int
+    label: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start <= self.end:
+            raise UserError(f"a segment needs 0 <= start <= end, got {self.start}..{self.end} for {self.label!r}")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One recording and what is said in it.
+
+    Exactly one of `read_audio` and `read_features` is given: a corpus holds either sound or ready-made features.
+    `alignment`, where the corpus has one, covers the samples without gap; its labels may include silence, which
+    `labels` leaves out.
+    """
+
+    id: str
+    speaker: str
+    split: Split
+    labels: tuple[str, ...]
+    read_audio: Callable[[], Audio] | None = field(default=None, repr=False, compare=False)
+    read_features: Callable[[], FloatArray] | None = field(default=None, repr=False, compare=False)
+    alignment: tuple[Segment, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.read_audio is None) == (self.read_features is None):
+            raise UserError(f"utterance {self.id} needs either samples or features, exactly one of them")
+        if self.split not in SPLITS:
+            raise UserError(f"utterance {self.id}: split is one of {', '.join(SPLITS)}, got {self.split!r}")
+
+    def samples(self) -> Audio:
+        """Sound as float32 [samples] in [-1, 1) and its rate in Hz; UserError where the corpus has only features."""
+        if self.read_audio is None:
+            raise UserError(f"utterance {self.id} has stored features, no samples; use FeatureSpec(kind='stored')")
+        return self.read_audio()
+
+    def features(self) -> FloatArray:
+        """The corpus's own features, float32 [frames, dim]; UserError where the corpus has sound instead."""
+        if self.read_features is None:
+            raise UserError(f"utterance {self.id} has samples, no stored features; use kind='logmel' or 'mfcc'")
+        return self.read_features()
+
+
+@runtime_checkable
+class Corpus(Protocol):
+    """A named set of utterances in three splits."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def unit(self) -> Unit:
+        """What an error rate counts."""
+        ...
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        """All labels, sorted, without the CTC blank."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What it is, how it is split, under which licence."""
+        ...
+
+    @property
+    def identity(self) -> str:
+        """Changes whenever the utterances or their content may have changed: the key under which features are kept."""
+        ...
+
+    def utterances(self, split: Split) -> Sequence[Utterance]: ...
+
+
+def checked(name: str, split: Split, label_set: tuple[str, ...], utterances: Iterable[Utterance]) -> list[Utterance]:
+    """The utterances as a list; UserError if there are none, an id repeats, or a label is not in `label_set`."""
+    known, ids, out = set(label_set), set[str](), list(utterances)
+    if not out:
+        raise UserError(f"{name}: split {split!r} is empty; check that the folder is complete")
+    for utterance in out:
+        if unknown := [label for label in utterance.labels if label not in known]:
+            raise UserError(f"{name}: label {unknown[0]!r} of utterance {utterance.id} is not in the label set")
+        if utterance.id in ids:
+            raise UserError(f"{name}: utterance id {utterance.id} occurs twice in split {split!r}")
+        ids.add(utterance.id)
+    return out
+
+
+def hold_out(speakers: Iterable[str], count: int, seed: int) -> frozenset[str]:
+    """`count` of the speakers, drawn without replacement; depends on the seed and the set, not on its order."""
+    pool = sorted(set(speakers))
+    if not 0 < count < len(pool):
+        raise UserError(f"cannot hold out {count} of {len(pool)} speakers; at least one must stay on each side")
+    chosen = np.random.default_rng([seed, 0x5EED]).permutation(len(pool))[:count]
+    return frozenset(pool[i] for i in chosen)
+
+
+def require_folder(name: str, root: Path | str) -> Path:
+    """`root` as a Path; UserError if it is not a folder."""
+    path = Path(root).expanduser()
+    if not path.is_dir():
+        raise UserError(f"{name}: {path} is not a folder; give the folder that holds the corpus")
+    return path
+
+
+def require_file(name: str, path: Path) -> Path:
+    """`path`; UserError if it is not a file."""
+    if not path.is_file():
+        raise UserError(f"{name}: {path} is missing; check that the folder is the corpus's root and complete")
+    return path
+
+
+def files_digest(files: Iterable[Path], *more: object) -> str:
+    """Digest of names, sizes and modification times of `files`, and of `more`; does not read them."""
+    digest = hashlib.sha256(repr(more).encode())
+    for path in sorted(files):
+        stat = path.stat()
+        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:32]

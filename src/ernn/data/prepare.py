@@ -1,0 +1,84 @@
+"""From a corpus to examples ready for batches: features computed once, kept on disk, normalised by training data."""
+
+import hashlib
+import io
+import os
+import time
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+
+from ernn.data.batches import Example, example
+from ernn.data.corpus import Corpus, FloatArray, Split, Utterance
+from ernn.data.features import FeatureSpec, extract
+from ernn.data.normalizer import Normalizer
+from ernn.errors import UserError
+from ernn.files import write_atomic
+
+KEEP_AFTER_SECONDS = 2.0
+_FORMAT = 1
+
+
+def cache_folder() -> Path:
+    """$ERNN_CACHE, or ernn under $XDG_CACHE_HOME or ~/.cache."""
+    if chosen := os.environ.get("ERNN_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ernn"
+
+
+def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | None = None) -> list[FloatArray]:
+    """float32 [frames, dim] of every utterance of `corpus.utterances(split)`, in order.
+
+    What took longer than two seconds to compute is kept as npz in `cache` (default `cache_folder()`), under a digest
+    of the spec and of the corpus's identity.
+    """
+    utterances = corpus.utterances(split)
+    path = (cache or cache_folder()) / "features" / f"{corpus.name}-{split}-{_key(corpus, split, spec, utterances)}.npz"
+    if (kept := _load(path, len(utterances))) is not None:
+        return kept
+    start = time.monotonic()
+    computed = [extract(spec, u) for u in track(utterances, f"features of {corpus.name} {split}", transient=True)]
+    if time.monotonic() - start > KEEP_AFTER_SECONDS:
+        _save(path, computed)
+    return computed
+
+
+def examples(
+    corpus: Corpus, split: Split, spec: FeatureSpec, normalizer: Normalizer, cache: Path | None = None
+) -> list[Example]:
+    """Normalised examples of a split, in the corpus's order."""
+    features = features_of(corpus, split, spec, cache)
+    pairs = zip(corpus.utterances(split), features, strict=True)
+    return [example(u, normalizer(f), corpus.label_set) for u, f in pairs]
+
+
+def fit_normalizer(corpus: Corpus, spec: FeatureSpec, cache: Path | None = None) -> Normalizer:
+    """Mean and deviation over the training split."""
+    return Normalizer.fit(features_of(corpus, "train", spec, cache))
+
+
+def _key(corpus: Corpus, split: Split, spec: FeatureSpec, utterances: Sequence[Utterance]) -> str:
+    ids = [u.id for u in utterances]
+    return hashlib.sha256(repr((_FORMAT, corpus.name, corpus.identity, split, spec, ids)).encode()).hexdigest()[:24]
+
+
+def _save(path: Path, features: list[FloatArray]) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, frames=np.concatenate(features), lengths=np.array([len(f) for f in features]))
+    write_atomic(path, buffer.getvalue())
+
+
+def _load(path: Path, count: int) -> list[FloatArray] | None:
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            frames, lengths = arrays["frames"], arrays["lengths"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"kept features {path} are damaged ({error}); delete the file") from error
+    if len(lengths) != count or lengths.sum() != len(frames):
+        raise UserError(f"kept features {path} do not fit the corpus; delete the file")
+    return np.split(frames, np.cumsum(lengths)[:-1])
