@@ -1,0 +1,43 @@
+"""The acoustic model that a `ModelSpec` asks for, as a torch module."""
+
+from torch import Tensor, nn
+
+from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.spec import LayerSpec, ModelSpec
+
+Recurrent = nn.LSTM | nn.GRU | PeepholeLSTM | ResetBeforeGRU
+
+
+class AcousticModel(nn.Module):
+    """Recurrent layers, dropout after each, one Linear: frames (batch, time, inputs) to (batch, time, outputs).
+
+    Time only runs forward, so frames that pad the end of an utterance never reach the outputs before them: a padded
+    batch needs no packing, only a loss that knows the lengths.  Cells are torch's own where they suffice, ours for
+    peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ..., `output.weight`, `output.bias`.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        sizes = (spec.input_size, *[layer.output_size for layer in spec.layers])
+        self.recurrent = nn.ModuleList(recurrent(layer, size) for layer, size in zip(spec.layers, sizes, strict=False))
+        self.dropout = nn.Dropout(spec.dropout)
+        self.output = nn.Linear(sizes[-1], spec.outputs)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        for layer in self.recurrent:
+            frames = self.dropout(layer(frames)[0])
+        return self.output(frames)
+
+
+def recurrent(spec: LayerSpec, input_size: int) -> Recurrent:
+    """One recurrent layer, batch first."""
+    match spec:
+        case LayerSpec(cell="lstm", peepholes=True):
+            return PeepholeLSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)
+        case LayerSpec(cell="lstm"):
+            return nn.LSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)
+        case LayerSpec(reset="before"):
+            return ResetBeforeGRU(input_size, spec.hidden, batch_first=True)
+        case _:
+            return nn.GRU(input_size, spec.hidden, batch_first=True)
