@@ -161,7 +161,8 @@ class _BaseStream:
         if len(samples):
             self._computer.accept_waveform(self._spec.rate, samples.astype(np.float32) * FULL_SCALE)
         ready = self._computer.num_frames_ready
-        frames = [self._computer.get_frame(t) for t in range(self._given, ready)]
+        # get_frame lends the computer's own memory, which pop frees: copy first.
+        frames = [np.array(self._computer.get_frame(t)) for t in range(self._given, ready)]
         self._computer.pop(ready - self._given)
         self._given = ready
         width = self._spec.bins if self._spec.kind == "logmel" else self._spec.coefficients
@@ -171,13 +172,16 @@ class _BaseStream:
 def _computer(spec: FeatureSpec) -> Any:
     import kaldi_native_fbank as knf
 
-    options = knf.FbankOptions() if spec.kind == "logmel" else knf.MfccOptions()
+    if spec.kind == "logmel":
+        return knf.OnlineFbank(_set(knf.FbankOptions(), spec))
+    options = _set(knf.MfccOptions(), spec)
+    options.num_ceps = spec.coefficients
+    return knf.OnlineMfcc(options)
+
+
+def _set(options: Any, spec: FeatureSpec) -> Any:
     frame = options.frame_opts
     frame.samp_freq, frame.dither, frame.snip_edges = spec.rate, 0.0, True
     frame.frame_length_ms, frame.frame_shift_ms = spec.window_ms, spec.shift_ms
-    options.mel_opts.num_bins = spec.bins
-    options.use_energy = False
-    if spec.kind == "logmel":
-        return knf.OnlineFbank(options)
-    options.num_ceps = spec.coefficients
-    return knf.OnlineMfcc(options)
+    options.mel_opts.num_bins, options.use_energy = spec.bins, False
+    return options
