@@ -45,15 +45,17 @@ def _inputs(input: FixedFormat) -> Array:
 def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> tuple[Array, Array, Array]:
     """Bases, slopes and largest errors (in output steps) for `wanted` (segments, inputs of one)."""
     start, rise = _shifted_chord(wanted)
-    best = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64), np.full(len(wanted), np.inf)
+    best_base, best_slope = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
+    best_error = np.full(len(wanted), np.inf)
     for base_trial in _TRIALS:
         for slope_trial in _TRIALS if wanted.shape[1] > 1 else (0,):
             base = np.clip(np.rint(start).astype(np.int64) + base_trial, output.low, output.high)
             slope = np.rint(rise * 2.0**slope_shift).astype(np.int64) + slope_trial
             error = np.abs(_evaluate(base, slope, wanted.shape[1], slope_shift, output) - wanted).max(1)
-            better = error < best[2]
-            best = tuple(np.where(better, new, old) for new, old in zip((base, slope, error), best, strict=True))
-    return best
+            better = error < best_error
+            best_base, best_slope = np.where(better, base, best_base), np.where(better, slope, best_slope)
+            best_error = np.minimum(error, best_error)
+    return best_base, best_slope, best_error
 
 
 def _shifted_chord(wanted: Array) -> tuple[Array, Array]:

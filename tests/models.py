@@ -1,0 +1,110 @@
+"""Random networks and integer models, for every test that needs one."""
+
+from typing import Literal
+
+import numpy as np
+
+from ernn.circulant import project
+from ernn.integer_model import IntegerModel
+from ernn.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network, ResetGate
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.structure import BlockCirculant, Dense, Structure
+
+Array = np.ndarray
+DENSE, DEFAULT = Dense(), QuantizeSpec()
+
+
+def structure_of(block: int, pad: bool = True) -> Structure:
+    return Dense() if block == 1 else BlockCirculant(block, pad)
+
+
+def random_matrix(rng: np.random.Generator, gates: int, rows: int, columns: int, structure: Structure) -> Matrix:
+    value = rng.normal(size=(gates, rows, columns))
+    projected = project(value, structure)
+    return Matrix(projected / max(1e-9, projected.std()) / np.sqrt(columns + 1), structure)
+
+
+def random_lstm(
+    rng: np.random.Generator,
+    inputs: int,
+    hidden: int,
+    structure: Structure = DENSE,
+    projection: int = 0,
+    peepholes: bool = False,
+    states: bool = False,
+) -> LstmLayer:
+    outputs = projection or hidden
+    return LstmLayer(
+        random_matrix(rng, 4, hidden, inputs, structure),
+        random_matrix(rng, 4, hidden, outputs, structure),
+        rng.normal(size=(4, hidden)) * 0.5,
+        rng.normal(size=(3, hidden)) * 0.3 if peepholes else None,
+        random_matrix(rng, 1, projection, hidden, structure) if projection else None,
+        rng.normal(size=outputs) * 0.5 if states else None,
+        rng.normal(size=hidden) if states else None,
+    )
+
+
+def random_gru(
+    rng: np.random.Generator,
+    inputs: int,
+    hidden: int,
+    structure: Structure = DENSE,
+    reset: ResetGate = "after",
+    states: bool = False,
+) -> GruLayer:
+    return GruLayer(
+        random_matrix(rng, 3, hidden, inputs, structure),
+        random_matrix(rng, 3, hidden, hidden, structure),
+        rng.normal(size=(3, hidden)) * 0.5,
+        rng.normal(size=(3, hidden)) * 0.5,
+        reset,
+        rng.normal(size=hidden) * 0.5 if states else None,
+    )
+
+
+def random_linear(rng: np.random.Generator, inputs: int, outputs: int, structure: Structure = DENSE) -> LinearLayer:
+    return LinearLayer(random_matrix(rng, 1, outputs, inputs, structure), rng.normal(size=outputs))
+
+
+def random_network(
+    rng: np.random.Generator,
+    cell: Literal["lstm", "gru"] = "lstm",
+    input_size: int = 8,
+    hidden: int = 16,
+    projection: int = 0,
+    peepholes: bool = False,
+    reset: ResetGate = "after",
+    layers: int = 1,
+    outputs: int = 0,
+    block: int = 4,
+    pad: bool = True,
+    states: bool = False,
+    bidirectional: bool = False,
+    last_step: bool = False,
+) -> Network:
+    """`layers` recurrent layers in blocks of `block` (1: dense), and a dense linear layer where `outputs` > 0."""
+    structure = structure_of(block, pad)
+
+    def recurrent(width: int) -> LstmLayer | GruLayer:
+        if cell == "lstm":
+            return random_lstm(rng, width, hidden, structure, projection, peepholes, states)
+        return random_gru(rng, width, hidden, structure, reset, states)
+
+    stack, width = [], input_size
+    for _ in range(layers):
+        stack.append(BidirectionalLayer(recurrent(width), recurrent(width)) if bidirectional else recurrent(width))
+        width = stack[-1].output_size
+    return Network((*stack, random_linear(rng, width, outputs)) if outputs else tuple(stack), last_step)
+
+
+def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) -> Array:
+    """One utterance (frames, inputs), slowly changing as speech features do."""
+    steps = rng.normal(size=(frames, network.input_size))
+    return np.cumsum(steps, axis=0) / np.sqrt(np.arange(1, frames + 1))[:, None]
+
+
+def random_integer_model(rng: np.random.Generator, spec: QuantizeSpec = DEFAULT, **network: object) -> IntegerModel:
+    """A quantized `random_network(rng, **network)`, calibrated on three random utterances."""
+    made = random_network(rng, **network)  # pyright: ignore[reportArgumentType]
+    return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)
