@@ -1,0 +1,86 @@
+"""Small arithmetic on Amaranth values: rounding, saturation, selection among constants, products with constants."""
+
+from collections.abc import Callable, Sequence
+
+from amaranth import Const, Module, Mux, Shape, Signal, Value, signed
+
+
+def round_shift(value: Value, shift: int) -> Value:
+    """value * 2**-shift, rounded half up; a negative shift is exact."""
+    if shift <= 0:
+        return value << -shift
+    return (value + Const(1 << (shift - 1), signed(shift + 1))) >> shift
+
+
+def saturate(value: Value, width: int) -> Value:
+    """Clamp a signed value to `width` bits."""
+    if len(value) <= width:
+        return value
+    sign, top = value[-1], value[width - 1 : -1]
+    over = Mux(sign, ~top.all(), top.any())
+    limit = Mux(sign, Const(-(1 << (width - 1)), signed(width)), Const((1 << (width - 1)) - 1, signed(width)))
+    return Mux(over, limit, value[:width].as_signed())
+
+
+def chosen(
+    m: Module, index: Value, choices: Sequence[int], function: Callable[[int], Value], name: str = "chosen"
+) -> Value:
+    """function(choices[index]) for a signed function; a single choice needs no selector."""
+    if len(choices) == 1:
+        return function(choices[0])
+    values = [Value.cast(function(choice)) for choice in choices]
+    result = Signal(signed(max(len(value) + (not value.shape().signed) for value in values)), name=name)
+    with m.Switch(index):
+        for number, value in enumerate(values):
+            with m.Case(number):
+                m.d.comb += result.eq(value)
+    return result
+
+
+def signed_digits(constant: int) -> list[tuple[int, int]]:
+    """Canonical signed digits of a positive constant: (sign, power), fewest non-zero."""
+    digits, power = [], 0
+    while constant:
+        if constant & 1:
+            digit = 2 - (constant & 3)
+            digits.append((digit, power))
+            constant -= digit
+        constant >>= 1
+        power += 1
+    return digits
+
+
+def times_constant(value: Value, constant: int) -> Value:
+    """value * constant by shifts and adds."""
+    total: Value = Const(0, signed(1))
+    for sign, power in signed_digits(abs(constant)):
+        total = total + (value << power) if sign > 0 else total - (value << power)
+    return total if constant >= 0 else -total
+
+
+def lanes_of(word: Value, width: int, count: int) -> list[Value]:
+    """A memory word as signed lanes, lane 0 in the lowest bits."""
+    return [word[lane * width : (lane + 1) * width].as_signed() for lane in range(count)]
+
+
+def register(m: Module, value: Value, name: str, shape: Shape | None = None) -> Signal:
+    """A flip-flop after `value`."""
+    signal = Signal(shape if shape is not None else value.shape(), name=name, reset_less=True)
+    m.d.sync += signal.eq(value)
+    return signal
+
+
+def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
+    """`value` so many cycles later."""
+    for number in range(cycles):
+        value = register(m, value, f"{name}_d{number + 1}")
+    return value
+
+
+def delayed_flag(m: Module, value: Value, cycles: int, name: str) -> Value:
+    """As `delayed`, and low after reset: for what starts or writes something."""
+    for number in range(cycles):
+        after = Signal(name=f"{name}_d{number + 1}")
+        m.d.sync += after.eq(value)
+        value = after
+    return value

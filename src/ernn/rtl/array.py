@@ -1,0 +1,161 @@
+"""The multiplier array: a systolic row of processing elements, each one block row at a time.
+
+Operands, addresses and flags pass from element to element: nothing is broadcast.  Complex products take three
+multiplications, (a + jb)(c + jd) with m1 = c(a + b), m2 = a(d - c), m3 = b(c + d), summed apart and combined
+once a row.  Results leave over a bus of one register an element, the first element's first.
+"""
+
+from amaranth import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ernn.rtl.arith import delayed_flag, lanes_of, register
+
+
+class OperandLayout(data.StructLayout):
+    """Spectrum word and the sums re + im of its complex bins."""
+
+    def __init__(self, block: int, width: int) -> None:
+        super().__init__(
+            {
+                "lanes": data.ArrayLayout(signed(width), block),
+                "sums": data.ArrayLayout(signed(width + 1), max(0, block // 2 - 1)),
+            }
+        )
+
+
+class Element(wiring.Component):
+    """One processing element.
+
+    `operand` arrives 3 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
+    `drain` puts the stored sums on the bus.
+    """
+
+    def __init__(self, bank: list[int], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
+        self.bank, self.block, self.weight_bits = bank, block, weight_bits
+        self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
+        layout = OperandLayout(block, data_bits)
+        sums = data.ArrayLayout(signed(accumulator), self.products)
+        address = max(1, (len(bank) - 1).bit_length())
+        super().__init__(
+            {
+                "address": In(address),
+                "operand": In(layout),
+                "clear": In(1),
+                "store": In(1),
+                "drain": In(1),
+                "bus": In(sums),
+                "next_address": Out(address),
+                "next_operand": Out(layout),
+                "next_clear": Out(1),
+                "next_store": Out(1),
+                "next_drain": Out(1),
+                "next_bus": Out(sums),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.d.sync += [
+            self.next_address.eq(self.address),
+            self.next_operand.eq(self.operand),
+            self.next_clear.eq(self.clear),
+            self.next_store.eq(self.store),
+        ]
+        m.d.comb += self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain"))
+        clear = delayed_flag(m, self.clear, 2, "clear")
+        store = delayed_flag(m, self.store, 3, "store")
+        for index, (left, right) in enumerate(self._factors(m)):
+            product = register(m, register(m, left * right, f"m{index}"), f"p{index}")
+            total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
+            kept = Signal.like(total, name=f"hold{index}", reset_less=True)
+            m.d.sync += total.eq(Mux(clear, 0, total) + product)
+            with m.If(store):
+                m.d.sync += kept.eq(total)
+            m.d.sync += self.next_bus[index].eq(Mux(self.drain, kept, self.bus[index]))
+        return m
+
+    def _factors(self, m: Module) -> list[tuple[Value, Value]]:
+        """The pairs to multiply: data, and weights or their sums."""
+        weights = self._weights(m)
+        lanes = [self.operand.lanes[i] for i in range(self.block)]
+        direct = list(zip(lanes[:2], [register(m, w, f"w{i}") for i, w in enumerate(weights[:2])], strict=True))
+        pairs: list[tuple[Value, Value]] = [(a, b) for a, b in direct]
+        for number, position in enumerate(range(2, self.block, 2)):
+            real, imaginary = weights[position], weights[position + 1]
+            pairs += [
+                (self.operand.sums[number], register(m, real, f"w{position}")),
+                (lanes[position], register(m, imaginary - real, f"wd{position}")),
+                (lanes[position + 1], register(m, real + imaginary, f"ws{position}")),
+            ]
+        return pairs
+
+    def _weights(self, m: Module) -> list[Value]:
+        """Two cycles after the address: the memory and its output register."""
+        bank = memory.Memory(shape=self.weight_bits * self.block, depth=len(self.bank), init=self.bank)
+        m.submodules.bank = bank
+        port = bank.read_port()
+        m.d.comb += port.addr.eq(self.address)
+        return lanes_of(register(m, port.data, "weights"), self.weight_bits, self.block)
+
+
+class Array(wiring.Component):
+    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 4 cycles after `store`."""
+
+    def __init__(self, banks: list[list[int]], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
+        self.elements = [Element(bank, block, data_bits, weight_bits, accumulator) for bank in banks]
+        self.data_bits, self.block = data_bits, block
+        first = self.elements[0]
+        super().__init__(
+            {
+                "address": In(len(first.address)),
+                "word": In(block * data_bits),
+                "clear": In(1),
+                "store": In(1),
+                "bus": Out(first.bus.shape()),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        for number, element in enumerate(self.elements):
+            m.submodules[f"element{number}"] = element
+        first = self.elements[0]
+        self._feed(m, first)
+        for left, right in zip(self.elements, self.elements[1:], strict=False):
+            m.d.comb += [
+                right.address.eq(left.next_address),
+                right.operand.eq(left.next_operand),
+                right.clear.eq(left.next_clear),
+                right.store.eq(left.next_store),
+                right.drain.eq(left.next_drain),
+                right.bus.eq(left.next_bus),
+            ]
+        m.d.comb += self.bus.eq(self.elements[-1].next_bus)
+        return m
+
+    def _feed(self, m: Module, first: Element) -> None:
+        """Sums re + im, made once for all elements; `word` comes one cycle before the operand."""
+        lanes = lanes_of(self.word, self.data_bits, self.block)
+        operand = Signal(first.operand.shape(), reset_less=True)
+        for lane, value in enumerate(lanes):
+            m.d.sync += operand.lanes[lane].eq(value)
+        for number, position in enumerate(range(2, self.block, 2)):
+            m.d.sync += operand.sums[number].eq(lanes[position] + lanes[position + 1])
+        m.d.comb += [
+            first.address.eq(self.address),
+            first.operand.eq(operand),
+            first.clear.eq(self.clear),
+            first.store.eq(self.store),
+            first.drain.eq(delayed_flag(m, self.store, 4, "store")),
+        ]
+
+
+def combine(bus: data.View, block: int) -> list[Value]:
+    """A packed spectrum from the sums of one row."""
+    if block == 1:
+        return [bus[0]]
+    spectrum: list[Value] = [bus[0], bus[1]]
+    for first in range(2, 2 + 3 * (block // 2 - 1), 3):
+        spectrum += [bus[first] - bus[first + 2], bus[first] + bus[first + 1]]
+    return spectrum

@@ -1,0 +1,172 @@
+"""AXI4-Stream on both sides of the engine.
+
+A beat is one word of k numbers, each sign-extended to `container_bits`; a packet (TLAST) is one frame; TID names the
+stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts from zero state.
+"""
+
+from math import ceil
+
+from amaranth import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import fifo, wiring
+from amaranth.lib.wiring import In, Out
+
+from ernn.design import Design
+from ernn.integer_model import IntegerModel
+from ernn.rtl.arith import lanes_of
+
+
+def container_bits(data_bits: int) -> int:
+    """Bits of one number on the bus: whole bytes."""
+    return ceil(data_bits / 8) * 8
+
+
+class AxiStream(wiring.Signature):
+    """AXI4-Stream as a source drives it."""
+
+    def __init__(self, data_bits: int, id_bits: int) -> None:
+        super().__init__(
+            {
+                "tdata": Out(data_bits),
+                "tvalid": Out(1),
+                "tready": In(1),
+                "tlast": Out(1),
+                "tuser": Out(1),
+                "tid": Out(id_bits),
+            }
+        )
+
+
+def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
+    lanes = model.block * container_bits(model.input.format.width)
+    return AxiStream(lanes, max(1, (design.streams - 1).bit_length()))
+
+
+class FrameInput(wiring.Component):
+    """Takes frames word by word, at most two a stream: one in use, one waiting.
+
+    A word goes out on `word` with `go` when `grant` allows; `index` is its place in the frame, `phase` the copy it
+    belongs to, `frame` marks a frame's last word.  `release` frees a stream's frame in use.  `first` is the flag of
+    the frame in each phase of each stream.  `error` stays high after a frame of the wrong length or an unknown stream.
+    """
+
+    def __init__(self, model: IntegerModel, design: Design) -> None:
+        self.block, self.width = model.block, model.input.format.width
+        self.length, self.streams = model.input.length, design.streams
+        self.words = ceil(self.length / self.block)
+        self.signature_in = stream_signature(model, design)
+        super().__init__(
+            {
+                "axi": In(self.signature_in),
+                "grant": In(1),
+                "release": In(self.streams),
+                "go": Out(1),
+                "word": Out(self.block * self.width),
+                "stream": Out(max(1, (self.streams - 1).bit_length())),
+                "index": Out(max(1, (self.words - 1).bit_length())),
+                "phase": Out(1),
+                "frame": Out(1),
+                "first": Out(2 * self.streams),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        data, tid = self._queue(m)
+        counts = Array(Signal(len(self.index), name=f"count{s}") for s in range(self.streams))
+        phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
+        held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
+        count, known = counts[tid], tid < self.streams
+        begins, ends = count == 0, count == self.words - 1
+        waiting = self.queue.r_rdy
+        m.d.comb += [
+            self.go.eq(waiting & self.grant & known & (~begins | (held[tid] < 2))),
+            self.queue.r_en.eq(self.go | (waiting & ~known)),
+            self.stream.eq(tid),
+            self.index.eq(count),
+            self.phase.eq(phases[tid]),
+            self.frame.eq(ends),
+            self.word.eq(self._masked(data["tdata"], ends)),
+        ]
+        with m.If(self.go):
+            m.d.sync += [counts[tid].eq(Mux(ends, 0, count + 1)), phases[tid].eq(phases[tid] ^ ends)]
+            with m.If(begins):
+                m.d.sync += self.first.bit_select((tid << 1) | phases[tid], 1).eq(data["tuser"])
+        with m.If(waiting & (~known | (self.go & (data["tlast"] != ends)))):
+            m.d.sync += self.error.eq(1)
+        for stream in range(self.streams):
+            taken = self.go & begins & (tid == stream)
+            m.d.sync += held[stream].eq(held[stream] + taken - self.release[stream])
+        return m
+
+    def _queue(self, m: Module) -> tuple[dict[str, Value], Value]:
+        """A short queue, so that ready depends on registers alone."""
+        names = ("tdata", "tlast", "tuser", "tid")
+        fields = {name: getattr(self.axi, name) for name in names}
+        width = sum(len(value) for value in fields.values())
+        m.submodules.queue = self.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=4)
+        m.d.comb += [
+            queue.w_data.eq(Cat(*fields.values())),
+            queue.w_en.eq(self.axi.tvalid),
+            self.axi.tready.eq(queue.w_rdy),
+        ]
+        data, position = {}, 0
+        for name, value in fields.items():
+            data[name] = queue.r_data[position : position + len(value)]
+            position += len(value)
+        return data, data["tid"]
+
+    def _masked(self, word: Value, ends: Value) -> Value:
+        """Lanes without their containers; those past the vector's end are zero, as the contract says."""
+        container = container_bits(self.width)
+        lanes = [word[i * container : i * container + self.width] for i in range(self.block)]
+        used = self.length - (self.words - 1) * self.block
+        return Cat(Mux(ends, 0, lane) if i >= used else lane for i, lane in enumerate(lanes))
+
+
+class FrameOutput(wiring.Component):
+    """Queues result words; `room` tells that a round of all streams fits, frames under way counted."""
+
+    def __init__(self, model: IntegerModel, design: Design, rounds: int) -> None:
+        self.block, self.width = model.block, model.input.format.width
+        self.streams, self.frames = design.streams, rounds * design.streams
+        self.words = ceil(model.output.length / self.block)
+        stream = max(1, (design.streams - 1).bit_length())
+        super().__init__(
+            {
+                "axi": Out(stream_signature(model, design)),
+                "word": In(self.block * self.width),
+                "write": In(1),
+                "final": In(1),
+                "stream": In(stream),
+                "first": In(1),
+                "begun": In(range(self.streams + 1)),
+                "room": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        word = self.block * self.width
+        width = word + 2 + len(self.stream)
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=self.frames * self.words + 1)
+        under_way = Signal(range(self.frames + 1))
+        left = self.axi.tvalid & self.axi.tready & self.axi.tlast
+        m.d.sync += under_way.eq(under_way + self.begun - left)
+        m.d.comb += [
+            queue.w_data.eq(Cat(self.word, self.final, self.first, self.stream)),
+            queue.w_en.eq(self.write),
+            self.room.eq(under_way + self.streams <= self.frames),
+            self.axi.tvalid.eq(queue.r_rdy),
+            queue.r_en.eq(self.axi.tready),
+            self.axi.tdata.eq(self._contained(queue.r_data)),
+            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.r_data[word:]),
+        ]
+        return m
+
+    def _contained(self, word: Value) -> Value:
+        container = container_bits(self.width)
+        extended = []
+        for lane in lanes_of(word, self.width, self.block):
+            extended.append(Cat(lane, lane[-1].replicate(container - self.width)))
+        return Cat(*extended)

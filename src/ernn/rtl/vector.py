@@ -1,0 +1,185 @@
+"""The vector unit: one step of `ernn.program` on a word of k numbers a cycle, a term at a time.
+
+Cycles after issue: 1 addresses; 2 memories; 3 operands; 4, 5 product; 6 term; 7 sum; 8 rounded; 9 saturated;
+14 activation or bypass, and the result is written (`timing.VECTOR`).
+"""
+
+import numpy as np
+from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ernn.banks import pack
+from ernn.rtl.activation import LATENCY, Activation
+from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
+from ernn.rtl.player import Player
+from ernn.schedule import Schedule
+
+WRITE = 14  # cycles after issue in which results are written
+OPERANDS, PRODUCT, TERM, SUM, ROUNDED, SATURATED = 3, 5, 6, 7, 8, 9
+
+
+class VectorUnit(wiring.Component):
+    """Plays the vector tape.
+
+    `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
+    `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
+    `result` with `send` (to the forward transform), `output`, and their tags, `WRITE` cycles after issue.
+    """
+
+    def __init__(self, schedule: Schedule) -> None:
+        layout = schedule.layout
+        model = layout.model
+        self.schedule, self.block, self.width = schedule, model.block, model.input.format.width
+        streams = layout.design.streams
+        self.player = Player(schedule.vector, "vector")
+        word = self.block * self.width
+        index = max(1, (streams - 1).bit_length())
+        self.gate_bits = max(1, (layout.gates_total - 1).bit_length())
+        self.spectrum_bits = max(1, (layout.spectrum_words - 1).bit_length())
+        super().__init__(
+            {
+                "start": In(1),
+                "valid": In(streams),
+                "first": In(streams),
+                "gate_address": Out(self.gate_bits),
+                "gate_word": In(word),
+                "result": Out(word),
+                "send": Out(1),
+                "spectrum": Out(self.spectrum_bits),
+                "spectrum_shift": Out(max(1, (len(schedule.shifts.spectrum) - 1).bit_length())),
+                "stream": Out(index),
+                "output": Out(1),
+                "final": Out(1),
+                "done": Out(1),
+                "label": Out(len(self.player.pc) + len(self.player.index)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.player = player = self.player
+        m.d.comb += player.start.eq(self.start)
+        row = player.row
+        lanes = self._sums(m, self._operands(m))
+        activate, tanh = (delayed(m, row[name], SATURATED, name) for name in ("activate", "tanh"))
+        results = []
+        for lane, value in enumerate(lanes):
+            unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh)
+            m.submodules[f"activation{lane}"] = unit
+            m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh)]
+            results.append(unit.result)
+        self._results(m, results)
+        return m
+
+    def _operands(self, m: Module) -> list[dict[str, Value]]:
+        """Every lane's a, b, addend and bias, `OPERANDS` cycles after issue."""
+        row, index = self.player.row, self.player.index
+        stride = self._strided(m, row["gate_stride"], index)
+        m.d.sync += self.gate_address.eq(row["gate"] + stride)
+        first = register(m, self.first.bit_select(row["stream"], 1) if len(self.first) > 1 else self.first, "first")
+        early = {name: delayed(m, row[name], 2, name) for name in ("peephole", "add_gate", "add_value", "bias")}
+        words = {}
+        self.value_writes = []
+        for name in ("a", "b"):
+            values = self._value_memory(m, name)
+            m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
+            cleared = register(m, first & register(m, row[f"{name}_state"], f"{name}_state"), f"{name}_cleared")
+            words[name] = Mux(cleared, 0, values.data)
+        biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
+        words["b"] = Mux(early["peephole"], peepholes, words["b"])
+        words["addend"] = Mux(early["add_gate"], self.gate_word, Mux(early["add_value"], words["a"], 0))
+        words["bias"] = Mux(early["bias"], biases, 0)
+        registered = {name: register(m, word, f"{name}_word") for name, word in words.items()}
+        split = {name: lanes_of(word, self.width, self.block) for name, word in registered.items()}
+        return [{name: split[name][lane] for name in split} for lane in range(self.block)]
+
+    def _strided(self, m: Module, stride: Value, index: Value) -> Value:
+        """index * stride without a multiplier."""
+        choices = sorted({row["gate_stride"] for row in self.schedule.vector.rows})
+        result = Signal(len(index) + 3)
+        with m.Switch(stride):
+            for choice in choices:
+                with m.Case(choice):
+                    parts = [index << bit for bit in range(3) if choice >> bit & 1]
+                    m.d.comb += result.eq(sum(parts[1:], parts[0]) if parts else 0)
+        return result
+
+    def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
+        """One of two copies of the values, for one read a cycle each."""
+        values = memory.Memory(shape=self.width * self.block, depth=self.schedule.layout.value_words, init=[])
+        m.submodules[f"values_{name}"] = values
+        self.value_writes.append(values.write_port())
+        return values.read_port()
+
+    def _constants(self, m: Module, address: Value) -> tuple[Value, Value]:
+        words = self.schedule.layout.constants[1] or ((np.zeros(self.block, np.int64),) * 2,)
+        half = self.width * self.block
+        biases, peepholes = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
+        init = [bias | peephole << half for bias, peephole in zip(biases, peepholes, strict=True)]
+        constants = memory.Memory(shape=2 * half, depth=len(init), init=init)
+        m.submodules.constants = constants
+        port = constants.read_port()
+        m.d.comb += port.addr.eq(address)
+        return port.data[:half], port.data[half:]
+
+    def _sums(self, m: Module, lanes: list[dict[str, Value]]) -> list[Value]:
+        """Saturated sums of every lane, `SATURATED` cycles after issue."""
+        row, shifts = self.player.row, self.schedule.shifts
+        addend_shift, bias_shift = (delayed(m, row[f"{x}_shift"], OPERANDS, f"{x}_shift") for x in ("addend", "bias"))
+        product_shift, multiply, negative = (
+            delayed(m, row[name], PRODUCT, name) for name in ("product_shift", "multiply", "negative")
+        )
+        first_term = delayed(m, row["first_term"], TERM, "first_term")
+        round_by = delayed(m, row["round_shift"], SUM, "round_shift")
+        terms = max(len(step.terms) for step in self.schedule.layout.steps)
+        exact = 2 * self.width + max(*shifts.product, *shifts.addend, *shifts.bias, 0) + 2 + terms.bit_length()
+        results = []
+        for number, lane in enumerate(lanes):
+            product = register(m, register(m, lane["a"] * lane["b"], f"product{number}"), f"product{number}_later")
+            addend = chosen(m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend")
+            bias = chosen(m, bias_shift, shifts.bias, lambda s, x=lane["bias"]: x << s, "bias")
+            added = delayed(m, addend + bias, 2, f"added{number}").as_signed()
+            scaled = chosen(m, product_shift, shifts.product, lambda s, x=product: x << s, "scaled")
+            signed_product = Mux(multiply, Mux(negative, -scaled, scaled), 0)
+            term = register(m, added + signed_product, f"term{number}", signed(exact))
+            total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
+            m.d.sync += total.eq(term + Mux(first_term, 0, total))
+            rounded = chosen(m, round_by, shifts.round, lambda s, x=total: round_shift(x, s), "rounded")
+            results.append(
+                register(m, saturate(register(m, rounded, f"rounded{number}"), self.width), f"value{number}")
+            )
+        return results
+
+    def _results(self, m: Module, results: list[Value]) -> None:
+        """Cut lanes beyond the vector's end, write, and hand on."""
+        row, player = self.player.row, self.player
+        tail = delayed(m, Mux(player.final, row["tail"], 0), WRITE, "tail")
+        word = Signal(self.width * self.block)
+        parts = [Mux((tail != 0) & (tail <= lane), 0, value) for lane, value in enumerate(results)]
+        m.d.comb += word.eq(Cat(part[: self.width] for part in parts))
+        streams = len(self.valid)
+        valid = self.valid.bit_select(row["stream"], 1) if streams > 1 else self.valid
+        go = player.active & valid
+
+        def flag(name: str) -> Value:
+            return delayed_flag(m, go & row[name], WRITE, name)
+
+        value = delayed(m, row["value"] + player.index, WRITE, "value_address")
+        keep = flag("keep")
+        for port in self.value_writes:
+            m.d.comb += [port.addr.eq(value), port.data.eq(word), port.en.eq(keep)]
+        m.d.comb += [
+            self.result.eq(word),
+            self.send.eq(flag("send")),
+            self.spectrum.eq(delayed(m, row["spectrum"] + player.index, WRITE, "spectrum")),
+            self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], WRITE, "spectrum_shift")),
+            self.stream.eq(delayed(m, row["stream"], WRITE, "stream")),
+            self.output.eq(flag("output")),
+            self.final.eq(flag("final") & delayed(m, player.final, WRITE, "final_word")),
+            self.done.eq(delayed_flag(m, go & row.get("last", 1), WRITE, "done")),
+            self.label.eq(delayed(m, Cat(player.index, player.pc), WRITE, "label")),
+        ]
+
+
+assert WRITE == SATURATED + LATENCY

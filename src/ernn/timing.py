@@ -1,0 +1,54 @@
+"""Latencies of the engine's pipelines in cycles. The RTL is built to these figures; the schedule relies on them.
+
+"Issue" is the cycle in which a unit's tape player is active; a memory written at the end of cycle c can be read by
+an item issued in cycle c or later, because a read address is registered once on its way.
+"""
+
+from dataclasses import dataclass
+
+from ernn.design import Design
+from ernn.integer_model import IntegerModel, Stage, Transform
+
+OPERAND = 4  # issue -> operand at the first processing element: address, memory, output register, sums
+PRODUCT = 5  # operand -> result bus: multiplier (2), accumulator, hold, bus
+EXIT = 3  # combine three-multiplication products, round, saturate
+ROUND = 2  # round, saturate
+VECTOR = 14  # issue of a step's last term -> its result is written
+
+
+def stage_depth(stage: Stage) -> int:
+    """Registers of a transform stage: a product with a constant needs two."""
+    return 2 if stage.shift.any() else 1
+
+
+def transform_depth(transform: Transform) -> int:
+    return sum(stage_depth(stage) for stage in transform.stages)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latencies for one model and design.
+
+    `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
+    `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
+    `spectrum`: issue of a step's last term -> its spectrum is written.
+    `input`: a frame's last word offered to an idle engine -> the round starts.
+    """
+
+    exit: int
+    product: int
+    spectrum: int
+    forward: int
+    inverse: int
+
+    @classmethod
+    def of(cls, model: IntegerModel, design: Design) -> "Timing":
+        forward, inverse = transform_depth(model.forward), transform_depth(model.inverse)
+        leave = OPERAND + PRODUCT + design.pes - 1
+        return cls(
+            exit=leave,
+            product=leave + EXIT + inverse + ROUND,
+            spectrum=VECTOR + forward + ROUND,
+            forward=forward + ROUND,
+            inverse=inverse,
+        )
