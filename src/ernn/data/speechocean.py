@@ -1,0 +1,87 @@
+"""speechocean762: non-native English, canonical phones; {train,test}.jsonl beside FLAC files.
+
+Each line of the jsonl: id, speaker, path (relative to the folder), phones (39 ARPAbet, stress dropped), and more.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+
+from ernn.data.audio import read_audio
+from ernn.data.corpus import Split, Unit, Utterance, checked, files_digest, hold_out, require_file, require_folder
+from ernn.data.pronounce import ARPABET
+from ernn.errors import UserError
+
+
+@dataclass(frozen=True)
+class SpeechOcean:
+    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, make the validation split."""
+
+    root: Path
+    held_out: int = 8
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        return "speechocean762"
+
+    @property
+    def unit(self) -> Unit:
+        return "phone"
+
+    @property
+    def label_set(self) -> tuple[str, ...]:
+        return ARPABET
+
+    @property
+    def description(self) -> str:
+        return (
+            "speechocean762: English read by speakers of Mandarin, 16 kHz, canonical phones (what should be said, not "
+            f"what was); official test speakers, validation = {self.held_out} held-out training speakers (seed "
+            f"{self.seed}); free for commercial and other use, cite Zhang et al., Interspeech 2021"
+        )
+
+    @property
+    def identity(self) -> str:
+        lists = [self._folder / "train.jsonl", self._folder / "test.jsonl"]
+        sounds = [u.read_audio.args[0] for u in self._train + self._test if isinstance(u.read_audio, partial)]
+        return files_digest([*lists, *sounds], self.name, self.held_out, self.seed)
+
+    def utterances(self, split: Split) -> list[Utterance]:
+        """UserError if a file is missing, a line is damaged or a phone unknown."""
+        if split == "test":
+            return checked(self.name, split, ARPABET, self._test)
+        held = hold_out((u.speaker for u in self._train), self.held_out, self.seed)
+        mine = (u for u in self._train if (u.speaker in held) == (split == "validation"))
+        moved = (Utterance(u.id, u.speaker, split, u.labels, u.read_audio) for u in mine)
+        return checked(self.name, split, ARPABET, moved)
+
+    @cached_property
+    def _folder(self) -> Path:
+        return require_folder(self.name, self.root)
+
+    @cached_property
+    def _train(self) -> list[Utterance]:
+        return self._read("train")
+
+    @cached_property
+    def _test(self) -> list[Utterance]:
+        return self._read("test")
+
+    def _read(self, split: Split) -> list[Utterance]:
+        path = require_file(self.name, self._folder / f"{split}.jsonl")
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        return [self._utterance(line, split, f"{path} line {n}") for n, line in lines if line.strip()]
+
+    def _utterance(self, line: str, split: Split, where: str) -> Utterance:
+        try:
+            item = json.loads(line)
+            key, speaker, path, phones = (item[k] for k in ("id", "speaker", "path", "phones"))
+            labels = tuple(phones.split())
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{self.name}: {where} lacks id, speaker, path or phones ({error!r})") from error
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise UserError(f"{self.name}: {where}: path {path!r} leaves the folder")
+        sound = require_file(self.name, self._folder / path)
+        return Utterance(str(key), str(speaker), split, labels, partial(read_audio, sound))
