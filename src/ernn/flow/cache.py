@@ -1,0 +1,87 @@
+"""Results of tools kept by the digest of everything that made them.
+
+An entry is a directory `root/kind/key` that appears whole or not at all.  The key covers the input bytes, the options
+and the tool's name and version, so an entry is never out of date; deleting the cache only costs time.  Logs are kept:
+in the entry where the tool succeeded, in `root/failed` where it did not.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ernn.flow.process import ToolError
+
+try:
+    import fcntl
+except ImportError:  # no file locks on this system: the same result may be made twice, which is harmless
+    fcntl = None
+
+
+def cache_key(*parts: str | bytes) -> str:
+    """Digest of an ordered list of parts; ("ab", "c") and ("a", "bc") differ."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        digest.update(len(data).to_bytes(8, "little") + data)
+    return digest.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Entries below `root`. Safe for processes that work at the same time: the second waits, then finds the entry."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> "Cache":
+        """$ERNN_CACHE, or ernn below $XDG_CACHE_HOME, or ~/.cache/ernn."""
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return cls(Path(os.environ.get("ERNN_CACHE") or Path(base) / "ernn").absolute())
+
+    def entry(self, kind: str, key: str, make: Callable[[Path], object]) -> Path:
+        """The directory of `key`; where there is none, `make(directory)` fills an empty one that then becomes it.
+
+        `make` must not write outside that directory nor rely on its path later: it is renamed.
+        """
+        final = self.root / kind / key
+        if final.exists():
+            return final
+        with self._lock(f"{kind}-{key}"):
+            if not final.exists():
+                self._make(kind, key, make)
+        return final
+
+    def _make(self, kind: str, key: str, make: Callable[[Path], object]) -> None:
+        parent = self.root / kind
+        parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=parent, prefix=".work-"))
+        try:
+            make(work)
+            work.chmod(0o755)
+            with contextlib.suppress(FileExistsError):
+                work.rename(parent / key)
+        except ToolError as error:
+            raise ToolError(error.what, self._keep(error.log, f"{kind}-{key}")) from None
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _keep(self, log: Path, name: str) -> Path:
+        kept = self.root / "failed" / f"{name}.log"
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        return log.replace(kept)
+
+    @contextlib.contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        if fcntl is None:
+            yield
+            return
+        path = self.root / "locks" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)  # released when the file closes, however the process ends
+            yield

@@ -1,0 +1,105 @@
+"""Running one tool: an argument list, a log file, a time limit, and an error a person can act on."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from ernn.errors import UserError
+
+TAIL_LINES = 12
+TAIL_WIDTH = 400
+QUIET_SECONDS = 2.0  # shorter than this and a progress line would only flicker
+
+_showing = threading.Lock()
+
+
+class ToolError(UserError):
+    """A tool failed or ran out of time; `what` says which and how, `log` is the file with all that it printed."""
+
+    def __init__(self, what: str, log: Path) -> None:
+        self.what = what
+        self.log = log
+        super().__init__(f"{what}; the end of {log}:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log that say anything."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    said = [line[:TAIL_WIDTH] for line in lines if line.strip()]
+    return "\n".join(said[-TAIL_LINES:])
+
+
+def run(
+    arguments: Sequence[str | Path],
+    directory: Path,
+    log: Path,
+    *,
+    what: str,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+) -> float:
+    """Run a tool in `directory`, all its output into `log`; the seconds it took.
+
+    `what` names the step for people ("Yosys: area of ernn_engine").  ToolError where it fails or takes longer than
+    `timeout` seconds.  The tool and whatever it started are ended if we are interrupted.
+    """
+    began = time.monotonic()
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [str(argument) for argument in arguments],
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,  # so that the whole group can be ended
+        )
+    try:
+        code = _wait(process, what, timeout)
+    except subprocess.TimeoutExpired:
+        raise ToolError(f"{what} did not end within {timeout:.0f} s", log) from None
+    finally:
+        _end(process)
+    if code:
+        raise ToolError(f"{what} failed ({_ending(code)})", log)
+    return time.monotonic() - began
+
+
+def _wait(process: subprocess.Popen[bytes], what: str, timeout: float) -> int:
+    try:
+        return process.wait(min(QUIET_SECONDS, timeout))
+    except subprocess.TimeoutExpired:
+        if timeout <= QUIET_SECONDS:
+            raise
+    with _status(what):
+        return process.wait(timeout - QUIET_SECONDS)
+
+
+@contextlib.contextmanager
+def _status(what: str) -> Iterator[None]:
+    """A moving line on a terminal, nothing elsewhere; one at a time, where tools run side by side."""
+    if not _showing.acquire(blocking=False):
+        yield
+        return
+    try:
+        with Console(stderr=True).status(what):
+            yield
+    finally:
+        _showing.release()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _ending(code: int) -> str:
+    return f"exit status {code}" if code > 0 else f"ended by signal {signal.Signals(-code).name}; out of memory?"
