@@ -1,0 +1,1 @@
+"""Tests. A package, so that its shared builders import as `tests.models`."""

@@ -1,0 +1,1 @@
+"""Makes pytest put the repository root on the path, for `from tests.models import ...` in any folder."""

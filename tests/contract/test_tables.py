@@ -1,0 +1,47 @@
+"""Activation tables: their stated error is the true one, over every input integer, in plain Python."""
+
+import math
+
+import pytest
+
+from ernn.fixed import FixedFormat
+from ernn.integer_model import ActivationTable
+from ernn.tables import activation_table
+
+
+def _evaluate(table: ActivationTable, v: int) -> int:
+    low_bits = table.input.width - table.segment_bits
+    u = v - table.input.low
+    s, rest = u >> low_bits, u & ((1 << low_bits) - 1)
+    half = 1 << (table.slope_shift - 1) if table.slope_shift else 0
+    value = (int(table.base[s]) * 2**table.slope_shift + int(table.slope[s]) * rest + half) >> table.slope_shift
+    return min(max(value, table.output.low), table.output.high)
+
+
+def _true(function: str, x: float) -> float:
+    return math.tanh(x) if function == "tanh" else 1 / (1 + math.exp(-x))
+
+
+@pytest.mark.parametrize("function", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("width", [4, 7, 8, 12, 16])
+def test_stated_error_is_the_largest_over_every_input(function, width):
+    table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+    errors = (
+        abs(_evaluate(table, v) * table.output.step - _true(function, v * table.input.step))
+        for v in range(table.input.low, table.input.high + 1)
+    )
+    assert table.max_error == pytest.approx(max(errors), abs=1e-12)
+
+
+@pytest.mark.parametrize("width", range(4, 19))
+def test_error_is_below_one_percent_or_half_a_step(width):
+    for function in ("sigmoid", "tanh"):
+        table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+        assert table.max_error <= max(0.01, 0.51 * table.output.step)
+        assert table.max_error <= max(4e-4, 1.5 * table.output.step)
+
+
+def test_slopes_are_as_narrow_as_stated():
+    for width in range(4, 19):
+        table = activation_table("tanh", FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+        assert abs(table.slope).max() < 1 << (width - table.segment_bits + 5)
