@@ -70,7 +70,9 @@ class Scaler(wiring.Component):
                 m.d.comb += following.eq(0)
                 m.d.sync += total.eq(0)
         if self.fault == "drops valid":
-            m.d.comb += self.m_axis_tvalid.eq(valid & (self.m_axis_tready | self.s_axis_tvalid))
+            tick = Signal()
+            m.d.sync += tick.eq(~tick)
+            m.d.comb += self.m_axis_tvalid.eq(valid & (self.m_axis_tready | tick))
         if self.fault == "changes data":
             with m.If(valid & ~self.m_axis_tready):
                 m.d.sync += self.m_axis_tdata.eq(self.m_axis_tdata + 1)
