@@ -1,0 +1,65 @@
+"""Training inside the set: a weight's parameters are its stored numbers, decoded whenever the weight is read.
+
+By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors and every weight is block-circulant by
+construction, whatever they do; after `leave`, the model is a plain one again with the decoded weights.  torch.nn.LSTM
+and GRU notice by themselves that their weights are other tensors at every forward.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ernn.compress.plan import CompressionPlan, compressed
+from ernn.compress.sets import decode, encode, project
+from ernn.structure import Structure, block_size
+
+
+class Decode(nn.Module):
+    """Stored numbers to the parameter (gates * rows, columns)."""
+
+    def __init__(self, structure: Structure, gates: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
+
+    def forward(self, stored: Tensor) -> Tensor:
+        return decode(stored, self.structure, self.rows, self.columns).flatten(0, 1)
+
+    def right_inverse(self, parameter: Tensor) -> Tensor:
+        """What `parametrize` stores for a weight that is assigned: its projection."""
+        return encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
+
+
+def enter(module: nn.Module, plan: CompressionPlan) -> None:
+    """Project the matrices that `plan` compresses and train their stored numbers from now on.
+
+    Make the optimizer afterwards: the parameters are other ones.
+    """
+    for matrix in compressed(module, plan):
+        _, rows, columns = matrix.weight.shape
+        inside = Decode(matrix.structure, matrix.gates, rows, columns)
+        parametrize.register_parametrization(matrix.owner, matrix.attribute, inside)
+
+
+def leave(module: nn.Module) -> None:
+    """Back to plain weights, equal to the decoded ones."""
+    for owner in [owner for owner in module.modules() if parametrize.is_parametrized(owner)]:
+        inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
+        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode)]:  # type: ignore[index]
+            parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
+
+
+@torch.no_grad()
+def project_once(module: nn.Module, plan: CompressionPlan) -> None:
+    """One-shot compression: every matrix of the plan replaced by its projection."""
+    for matrix in compressed(module, plan):
+        matrix.weight.copy_(project(matrix.weight, matrix.structure))
+
+
+@torch.no_grad()
+def restart_inside(module: nn.Module, plan: CompressionPlan) -> None:
+    """For direct training: a freshly initialised model becomes a structured one whose weights are as large.
+
+    The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is scaled back.
+    """
+    for matrix in compressed(module, plan):
+        matrix.weight.copy_(project(matrix.weight, matrix.structure) * block_size(matrix.structure) ** 0.5)

@@ -1,0 +1,165 @@
+"""Which matrix of a model gets which structure, as a frozen value."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from ernn.errors import UserError
+from ernn.structure import BlockCirculant, Dense, Structure, block_size, stored_numbers
+
+Role = Literal["input", "recurrent", "projection", "output"]
+ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}
+"""torch's names of a recurrent layer's weights, which our own cells share."""
+
+
+@dataclass(frozen=True)
+class CompressionPlan:
+    """A structure for each kind of matrix; `overrides` names single parameters ("recurrent.0.weight_ih_l0").
+
+    input: what an LSTM or GRU multiplies its input with. recurrent: what it multiplies its own output with.
+    projection: of an LSTM. output: every Linear layer.
+    """
+
+    input: Structure = Dense()
+    recurrent: Structure = Dense()
+    projection: Structure = Dense()
+    output: Structure = Dense()
+    overrides: tuple[tuple[str, Structure], ...] = ()
+
+    def __post_init__(self) -> None:
+        for structure in (self.input, self.recurrent, self.projection, self.output, *dict(self.overrides).values()):
+            if not isinstance(structure, Dense | BlockCirculant):
+                raise UserError(f"a plan holds structures such as Dense() or BlockCirculant(8), not {structure!r}")
+
+    @classmethod
+    def blocks(cls, block: int, output: int = 1, pad: bool = True) -> "CompressionPlan":
+        """Blocks of one size in the recurrent layers, of size `output` in the Linear layers (1: dense)."""
+        inner, outer = _structure(block, pad), _structure(output, pad)
+        return cls(inner, inner, inner, outer)
+
+    def override(self, name: str, structure: Structure) -> "CompressionPlan":
+        """The same plan but for parameter `name`."""
+        return replace(self, overrides=(*(o for o in self.overrides if o[0] != name), (name, structure)))
+
+    def structure(self, name: str, role: Role) -> Structure:
+        named = dict(self.overrides)
+        return named[name] if name in named else getattr(self, role)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense."""
+        roles = {role: _plain(getattr(self, role)) for role in ("input", "recurrent", "projection", "output")}
+        return {**roles, "overrides": {name: _plain(structure) for name, structure in self.overrides}}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "CompressionPlan":
+        """The reverse of `to_dict`; UserError for unknown keys."""
+        known = ("input", "recurrent", "projection", "output", "overrides")
+        if unknown := sorted(set(values) - set(known)):
+            raise UserError(f"a compression plan has no {', '.join(unknown)}: it has {', '.join(known)}")
+        overrides = tuple((name, _parse(v)) for name, v in values.get("overrides", {}).items())
+        return cls(**{role: _parse(values[role]) for role in known[:4] if role in values}, overrides=overrides)
+
+
+@dataclass(frozen=True, eq=False)
+class NamedMatrix:
+    """A weight inside a model: parameter `attribute` of `owner`, called `name` from the model's root.
+
+    The parameter (gates * rows, columns) is `gates` matrices of (rows, columns), each with `structure`.
+    """
+
+    name: str
+    owner: nn.Module = field(repr=False)
+    attribute: str
+    role: Role
+    gates: int
+    structure: Structure
+
+    @property
+    def parameter(self) -> Tensor:
+        return getattr(self.owner, self.attribute)
+
+    @property
+    def weight(self) -> Tensor:
+        """The parameter as (gates, rows, columns), sharing its memory."""
+        return self.parameter.unflatten(0, (self.gates, -1))
+
+    @property
+    def stored(self) -> int:
+        """Numbers stored, padding counted."""
+        return stored_numbers(self.structure, tuple(self.weight.shape))
+
+
+def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
+    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, sorted by name within a layer.
+
+    Raises UserError where an override names no such matrix, or where a structure does not fit a matrix's shape.
+    """
+    found = [m for name, owner in module.named_modules() for m in _of(name, owner, plan)]
+    if missing := sorted(set(dict(plan.overrides)) - {m.name for m in found}):
+        raise UserError(f"the plan overrides {missing[0]!r}; the matrices are {', '.join(m.name for m in found)}")
+    for matrix in found:
+        _require_fit(matrix)
+    return found
+
+
+def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
+    """Those of `matrices` that the plan does not leave dense."""
+    return [m for m in matrices(module, plan) if m.structure != Dense()]
+
+
+def structures(module: nn.Module, plan: CompressionPlan) -> dict[str, Structure]:
+    """Structure of every weight matrix by its name: what `ernn.nn.importer.import_torch` is told."""
+    return {m.name: m.structure for m in matrices(module, plan)}
+
+
+def stored_weights(module: nn.Module, plan: CompressionPlan, recurrent_only: bool = False) -> int:
+    """Numbers stored for the weight matrices (biases and peepholes apart), of recurrent layers only on request."""
+    return sum(m.stored for m in matrices(module, plan) if not (recurrent_only and m.role == "output"))
+
+
+def _of(name: str, owner: nn.Module, plan: CompressionPlan) -> Iterator[NamedMatrix]:
+    for attribute, role in _weights(owner):
+        full = f"{name}.{attribute}" if name else attribute
+        yield NamedMatrix(full, owner, attribute, role, _gates(owner, attribute, role), plan.structure(full, role))
+
+
+def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
+    if isinstance(owner, nn.Linear):
+        return [("weight", "output")]
+    # A parametrized weight is no longer among the parameters of its owner.
+    inside = getattr(owner, "parametrizations", {})
+    names = (*dict(owner.named_parameters(recurse=False)), *inside)
+    return sorted((name, ROLES[name[:9]]) for name in names if name[:9] in ROLES)
+
+
+def _gates(owner: nn.Module, attribute: str, role: Role) -> int:
+    """Matrices stacked in one parameter; a projection has none of an LSTM's gates."""
+    return 1 if role in ("output", "projection") else getattr(owner, attribute).shape[0] // int(owner.hidden_size)  # type: ignore[arg-type]
+
+
+def _require_fit(matrix: NamedMatrix) -> None:
+    try:
+        assert matrix.stored > 0
+    except UserError as error:
+        raise UserError(f"{matrix.name}: {error}") from error
+
+
+def _structure(block: int, pad: bool) -> Structure:
+    return Dense() if block == 1 else BlockCirculant(block, pad)
+
+
+def _plain(structure: Structure) -> int | dict[str, Any]:
+    padded = isinstance(structure, BlockCirculant) and structure.pad
+    return {"block": block_size(structure), "pad": True} if padded else block_size(structure)
+
+
+def _parse(value: Any) -> Structure:
+    match value:
+        case int():
+            return _structure(value, False)
+        case {"block": int(block), **rest} if set(rest) <= {"pad"}:
+            return _structure(block, bool(rest.get("pad", False)))
+        case _:
+            raise UserError(f"a structure is a block size or {{block = 8, pad = true}}, not {value!r}")
