@@ -5,13 +5,14 @@ from pathlib import Path
 from ernn.data.corpus import Corpus
 from ernn.errors import UserError
 
-NAMES = ("digits", "an4")
+NAMES = ("digits", "espeak", "an4", "timit", "speechocean762", "fsdd", "fsdd-words", "librispeech")
 
 
 def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
-    """The corpus `name`, read from the folder `root` (`digits` needs none); UserError for other names.
+    """The corpus `name`, read from the folder `root`; UserError for another name, or where a needed folder is not given.
 
-    `seed` draws what a corpus leaves open: strings, synthetic words, held-out validation speakers.
+    `digits` and `espeak` need no folder (for `digits`, `root` may name another npz; for `espeak`, where its sound is
+    kept). `seed` draws what a corpus leaves open: strings, synthetic words, held-out validation speakers.
     """
     match name:
         case "digits":
@@ -19,12 +20,39 @@ def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
             from ernn.data.strings import StringSpec
 
             return ConnectedDigits(StringSpec(seed=seed), root)
+        case "espeak":
+            from ernn.data.espeak import EspeakPhones
+
+            return EspeakPhones(seed=seed, cache=root)
         case "an4":
             from ernn.data.an4 import An4
 
             return An4(_needed(name, root), seed=seed)
+        case "timit":
+            from ernn.data.timit import Timit
+
+            return Timit(_needed(name, root), seed=seed)
+        case "speechocean762":
+            from ernn.data.speechocean import SpeechOcean
+
+            return SpeechOcean(_needed(name, root), seed=seed)
+        case "fsdd" | "fsdd-words":
+            return _fsdd(name, _needed(name, root), seed)
+        case "librispeech":
+            from ernn.data.librispeech import LibriSpeech
+
+            return LibriSpeech(_needed(name, root), unknown_words="leave out")
         case _:
             raise UserError(f"no corpus is called {name!r}; the corpora are {', '.join(NAMES)}")
+
+
+def _fsdd(name: str, root: Path, seed: int) -> Corpus:
+    from ernn.data.fsdd import Fsdd
+    from ernn.data.strings import StringSpec
+
+    if name == "fsdd-words":
+        return Fsdd(root, division="official", strings=None, seed=seed)
+    return Fsdd(root, strings=StringSpec(seed=seed), seed=seed)
 
 
 def _needed(name: str, root: Path | None) -> Path:

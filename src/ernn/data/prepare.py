@@ -2,16 +2,15 @@
 
 import hashlib
 import io
-import os
 import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.progress import track
 
 from ernn.data.batches import Example, example
+from ernn.data.cache import cache_folder, progress
 from ernn.data.corpus import Corpus, FloatArray, Split, Utterance
 from ernn.data.features import FeatureSpec, extract
 from ernn.data.normalizer import Normalizer
@@ -20,13 +19,6 @@ from ernn.files import write_atomic
 
 KEEP_AFTER_SECONDS = 2.0
 _FORMAT = 1
-
-
-def cache_folder() -> Path:
-    """$ERNN_CACHE, or ernn under $XDG_CACHE_HOME or ~/.cache."""
-    if chosen := os.environ.get("ERNN_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ernn"
 
 
 def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | None = None) -> list[FloatArray]:
@@ -40,7 +32,8 @@ def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | N
     if (kept := _load(path, len(utterances))) is not None:
         return kept
     start = time.monotonic()
-    computed = [extract(spec, u) for u in track(utterances, f"features of {corpus.name} {split}", transient=True)]
+    shown = progress(utterances, f"features of {corpus.name} {split}", len(utterances))
+    computed = [extract(spec, u) for u in shown]
     if time.monotonic() - start > KEEP_AFTER_SECONDS:
         _save(path, computed)
     return computed
