@@ -1,0 +1,21 @@
+"""Where real numbers meet the integers: the only file here that knows floating point."""
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.fixed import dequantize, quantize
+from ernn.integer_model import IntegerModel
+
+Array = np.ndarray
+
+
+def quantize_input(model: IntegerModel, frames: Array) -> Array:
+    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises UserError for NaN."""
+    if not np.isfinite(frames).all():
+        raise UserError("a feature is not finite: check the recording and its normalisation")
+    return quantize(frames, model.input.format)
+
+
+def dequantize_output(model: IntegerModel, outputs: Array) -> Array:
+    """The model's integer outputs as real numbers, exact."""
+    return dequantize(outputs, model.output.format)

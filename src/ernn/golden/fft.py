@@ -1,0 +1,31 @@
+"""Transforms of words, stage by stage, in integers. Arrays are int64 with any leading axes."""
+
+import numpy as np
+
+from ernn.fixed import requantize
+from ernn.integer_model import Signal, Transform
+
+Array = np.ndarray
+
+
+def words_of(values: Array, k: int) -> Array:
+    """Vectors (..., n) cut into words (..., ceil(n / k), k), the last one filled with zeros."""
+    missing = -values.shape[-1] % k
+    filled = np.concatenate([values, np.zeros((*values.shape[:-1], missing), np.int64)], axis=-1)
+    return filled.reshape(*values.shape[:-1], -1, k)
+
+
+def apply_stages(transform: Transform, v: Array) -> Array:
+    """Words (..., k) through the stages: (matrix @ v + half) >> shift, row by row."""
+    for stage in transform.stages:
+        half = (np.int64(1) << stage.shift) >> 1
+        v = (v @ stage.matrix.T + half) >> stage.shift
+    return v
+
+
+def spectrum(transform: Transform, signal: Signal, values: Array) -> Array:
+    """Spectra (..., words, k), in `signal.spectrum`, of vectors (..., length) in `signal.format`."""
+    assert signal.spectrum is not None, f"no product reads {signal.name}"
+    k = len(transform.stages[0].shift) if transform.stages else 1
+    v = apply_stages(transform, words_of(values, k) << transform.guard)
+    return requantize(v, signal.format.frac + transform.guard, signal.spectrum)

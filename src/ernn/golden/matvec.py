@@ -1,0 +1,39 @@
+"""Products in the frequency domain, in integers: bin by bin, summed exactly, then transformed back."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ernn.fixed import requantize
+from ernn.golden.fft import apply_stages
+from ernn.integer_model import IntegerModel, Product
+
+Array = np.ndarray
+
+
+def times(weights: Array, spectra: Array) -> Array:
+    """Packed spectra (gates, rows, columns, k) and (..., columns, k), multiplied and summed over columns."""
+    total = np.empty((*spectra.shape[:-2], *weights.shape[:2], weights.shape[3]), np.int64)
+    w, x = np.moveaxis(weights, -1, 0), np.moveaxis(spectra, -1, 0)
+    for real in (0, 1)[: len(w)]:
+        total[..., real] = _sum(w[real], x[real])
+    for re in range(2, len(w), 2):
+        im = re + 1
+        total[..., re] = _sum(w[re], x[re]) - _sum(w[im], x[im])
+        total[..., im] = _sum(w[re], x[im]) + _sum(w[im], x[re])
+    return total
+
+
+def _sum(w: Array, x: Array) -> Array:
+    """(gates, rows, columns) and (..., columns) to (..., gates, rows)."""
+    return np.tensordot(x, w, axes=([-1], [2]))
+
+
+def product(model: IntegerModel, product: Product, spectra: Mapping[str, Array]) -> Array:
+    """A product's output (..., gates, length) from the spectra (..., words, k) of the signals it reads."""
+    total = sum(times(operand.matrix.weights, spectra[operand.signal]) for operand in product.operands)
+    rows = requantize(np.asarray(total), model.product_frac(product), product.rows)
+    doublings = model.block.bit_length() - 1  # the inverse is not divided by k
+    out = requantize(apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output)
+    kept = out[..., : product.kept]
+    return kept.reshape(*kept.shape[:-2], -1)[..., : product.length]
