@@ -85,9 +85,10 @@ class EspeakPhones:
     @property
     def description(self) -> str:
         counts = ", ".join(f"{len(VOICES[s])} {s}" for s in SPLITS)
+        least, most = self.snr_db
         return (
-            f"synthetic speech: espeak-ng (espeakng-loader {_engine()}) reads random words of the CMU dictionary, {self.rate} Hz, noise "
-            f"at {self.snr_db[0]:g} to {self.snr_db[1]:g} dB, voices held out ({counts}), 39 phones with times; "
+            f"synthetic speech: espeak-ng (espeakng-loader {_engine()}) reads random words of the CMU dictionary, "
+            f"{self.rate} Hz, noise at {least:g} to {most:g} dB, voices held out ({counts}), 39 phones with times; "
             f"seed {self.seed}"
         )
 
