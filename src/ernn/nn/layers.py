@@ -1,0 +1,133 @@
+"""Torch modules to the layers of a `Network`: one gate per matrix, torch's order, biases kept."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ernn.circulant import project
+from ernn.errors import UserError
+from ernn.network import Array, BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix
+from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.follow import Call, Recurrent, describe
+from ernn.structure import Dense, Structure
+
+Structures = Callable[[str, tuple[int, int, int]], Structure] | Mapping[str, Structure]
+"""The structure of each matrix: by its name in `named_parameters()` (missing: dense), or by name and its shape
+(gates, rows, columns)."""
+
+STRUCTURE_TOLERANCE = 1e-5
+
+
+class LayerReader:
+    """Reads the layers of module calls; `seen` collects the names of the matrices read."""
+
+    def __init__(self, structures: Structures | None) -> None:
+        self._structures = {} if structures is None else structures
+        self.seen: list[str] = []
+
+    def layers(self, call: Call) -> list[Layer]:
+        """The layers of one call: one a stacked layer of its module."""
+        module = call.module
+        if isinstance(module, nn.Linear):
+            bias = _values(call, "bias") if module.bias is not None else np.zeros(module.out_features)
+            return [LinearLayer(self._matrix(call, "weight", 1), bias)]
+        return [self._stacked(call, module, index) for index in range(module.num_layers)]
+
+    def _stacked(self, call: Call, module: Recurrent, index: int) -> Layer:
+        if not getattr(module, "bidirectional", False):
+            return self._direction(call, module, f"_l{index}", _states(call, index))
+        forward, backward = (
+            self._direction(call, module, f"_l{index}{suffix}", _states(call, 2 * index + part))
+            for part, suffix in enumerate(("", "_reverse"))
+        )
+        return BidirectionalLayer(forward, backward)
+
+    def _direction(
+        self, call: Call, module: Recurrent, suffix: str, states: list[Array | None]
+    ) -> LstmLayer | GruLayer:
+        lstm = isinstance(module, nn.LSTM | PeepholeLSTM)
+        into, back = (self._matrix(call, f"weight_{side}{suffix}", 4 if lstm else 3) for side in ("ih", "hh"))
+        bias, back_bias = (_bias(call, f"bias_{side}{suffix}", into) for side in ("ih", "hh"))
+        if not lstm:
+            reset = "before" if isinstance(module, ResetBeforeGRU) else "after"
+            return GruLayer(into, back, bias, back_bias, reset, states[0])
+        peephole = _values(call, f"peephole{suffix}") if isinstance(module, PeepholeLSTM) else None
+        projection = self._matrix(call, f"weight_hr{suffix}", 1) if module.proj_size else None
+        return LstmLayer(into, back, bias + back_bias, peephole, projection, states[0], states[1])
+
+    def _matrix(self, call: Call, attribute: str, gates: int) -> Matrix:
+        name = f"{call.name}.{attribute}" if call.name else attribute
+        self.seen.append(name)
+        value = _values(call, attribute)
+        value = value.reshape(gates, -1, value.shape[1])
+        structure = self._structure(name, value.shape)
+        return Matrix(_inside(name, value, structure), structure)
+
+    def _structure(self, name: str, shape: tuple[int, int, int]) -> Structure:
+        if callable(self._structures):
+            return self._structures(name, shape)
+        return self._structures.get(name, Dense())
+
+    def check_names(self, module: nn.Module) -> None:
+        """Raise UserError for a structure given to a matrix that `module` does not have, used or not."""
+        names = [] if callable(self._structures) else self._structures
+        unknown = [name for name in names if name not in self.seen and not _has(module, name)]
+        if unknown:
+            raise UserError(f"structures names {', '.join(unknown)}; the matrices are {', '.join(self.seen)}")
+
+
+def _has(module: nn.Module, name: str) -> bool:
+    owner, _, attribute = name.rpartition(".")
+    return hasattr(dict(module.named_modules()).get(owner), attribute)
+
+
+def _inside(name: str, value: Array, structure: Structure) -> Array:
+    """The matrix made exactly of its structure, which it must already be but for rounding."""
+    try:
+        nearest = project(value, structure)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    norm = np.linalg.norm(value)
+    residual = np.linalg.norm(value - nearest) / norm if norm else 0.0
+    if residual > STRUCTURE_TOLERANCE:
+        raise UserError(
+            f"{name} is not {structure}: the nearest such matrix is {residual:.2g} of its norm away "
+            f"(allowed: {STRUCTURE_TOLERANCE:g}); compress the module before importing it"
+        )
+    return nearest
+
+
+def _values(call: Call, attribute: str) -> Array:
+    tensor = getattr(call.module, attribute)
+    if tensor.dtype not in (torch.float32, torch.float64):
+        where = describe(call.name, call.module)
+        raise UserError(f"{where} has {attribute} in {tensor.dtype}: convert it first with .float()")
+    values = tensor.detach().cpu().double().numpy().copy()
+    if not np.isfinite(values).all():
+        where = describe(call.name, call.module)
+        raise UserError(f"{where} has a value in {attribute} that is not finite: the training diverged")
+    return values
+
+
+def _bias(call: Call, attribute: str, weight: Matrix) -> Array:
+    shape = weight.value.shape[:2]
+    return _values(call, attribute).reshape(shape) if hasattr(call.module, attribute) else np.zeros(shape)
+
+
+def _states(call: Call, row: int) -> list[Array | None]:
+    """The initial states of one layer and direction; None where zero."""
+    if not call.state:
+        return [None, None]
+    return [_state(call, tensor[row]) for tensor in call.state]
+
+
+def _state(call: Call, state: Tensor) -> Array | None:
+    rows = state.detach().cpu().double().numpy().reshape(-1, state.shape[-1])
+    if not (rows == rows[0]).all():
+        where = describe(call.name, call.module)
+        raise UserError(
+            f"{where} starts each sequence of the batch from another state: a network has one initial state"
+        )
+    return rows[0].copy() if rows[0].any() else None
