@@ -1,7 +1,9 @@
 """Where a recognised sequence differs from the truth, for showing; error rates are counted elsewhere, by a library."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from ernn.report.series import Token, Utterance
 
 
 @dataclass(frozen=True)
@@ -12,15 +14,42 @@ class Pair:
     recognised: int | None
 
 
-def align(truth: Sequence[str], recognised: Sequence[str]) -> tuple[Pair, ...]:
-    """Columns of an alignment with the fewest substitutions, deletions and insertions (Levenshtein); among those, one
-    with the most equal labels, so that a deletion and a later insertion are not shown as a run of substitutions."""
-    edit = len(truth) + 1  # one edit weighs more than all equal labels together
-    cost = _costs(truth, recognised, edit)
+def aligned(item: Utterance) -> tuple[Pair, ...]:
+    """The utterance's truth and recognised labels side by side; times decide between equally good alignments."""
+
+    def overlap(i: int, j: int) -> bool:
+        return _overlap(item.truth[i], item.recognised[j])
+
+    return align([token.label for token in item.truth], [token.label for token in item.recognised], overlap)
+
+
+def _overlap(a: Token, b: Token) -> bool:
+    if a.start is None or b.start is None:
+        return False
+    ends = [token.start + 1 if token.end is None else token.end for token in (a, b) if token.start is not None]
+    return a.start <= ends[1] and b.start < ends[0]
+
+
+def align(
+    truth: Sequence[str], recognised: Sequence[str], overlap: Callable[[int, int], bool] = lambda i, j: False
+) -> tuple[Pair, ...]:
+    """Columns of an alignment with the fewest substitutions, deletions and insertions (Levenshtein).
+
+    Among those, one with the most equal labels, so that a deletion and a later insertion are not shown as a run of
+    substitutions; equal labels that overlap in time count double, so of two equal neighbours the right one is lost.
+    """
+    edit = 2 * len(truth) + 1  # one edit weighs more than all equal labels together
+
+    def diagonal(i: int, j: int) -> int:
+        if truth[i] != recognised[j]:
+            return edit
+        return -2 if overlap(i, j) else -1
+
+    cost = _costs(len(truth), len(recognised), edit, diagonal)
     pairs: list[Pair] = []
     i, j = len(truth), len(recognised)
     while i or j:
-        if i and j and cost[i][j] == cost[i - 1][j - 1] + (-1 if truth[i - 1] == recognised[j - 1] else edit):
+        if i and j and cost[i][j] == cost[i - 1][j - 1] + diagonal(i - 1, j - 1):
             i, j = i - 1, j - 1
             pairs.append(Pair(i, j))
         elif i and cost[i][j] == cost[i - 1][j] + edit:
@@ -32,12 +61,12 @@ def align(truth: Sequence[str], recognised: Sequence[str]) -> tuple[Pair, ...]:
     return tuple(reversed(pairs))
 
 
-def _costs(truth: Sequence[str], recognised: Sequence[str], edit: int) -> list[list[int]]:
-    cost = [[edit * j for j in range(len(recognised) + 1)]]
-    for i, wanted in enumerate(truth, start=1):
-        row = [edit * i]
-        for j, found in enumerate(recognised, start=1):
-            diagonal = cost[-1][j - 1] + (-1 if wanted == found else edit)
-            row.append(min(diagonal, cost[-1][j] + edit, row[-1] + edit))
+def _costs(rows: int, columns: int, edit: int, diagonal: Callable[[int, int], int]) -> list[list[int]]:
+    """cost[i][j]: least cost of aligning the first i labels of the truth with the first j recognised."""
+    cost = [[edit * j for j in range(columns + 1)]]
+    for i in range(rows):
+        row = [edit * (i + 1)]
+        for j in range(columns):
+            row.append(min(cost[-1][j] + diagonal(i, j), cost[-1][j + 1] + edit, row[-1] + edit))
         cost.append(row)
     return cost

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from ernn.files import write_atomic
 from ernn.record import Measurement, RunRecord
 from ernn.report import published, series
-from ernn.report.align import align
+from ernn.report.align import aligned
 from ernn.report.series import AreaRow, Schedule, Utterance
 
 ERROR_NAMES = {
@@ -133,7 +133,7 @@ def _error_bar(name: str, measurement: Measurement, scale: float) -> ErrorBar:
 
 
 def losses(record: RunRecord) -> list[tuple[str, Measurement]]:
-    """Points of error rate lost from one form of the network to the next and, last, in all; where both were evaluated."""
+    """Points of error rate lost from one form of the network to the next and, last, in all."""
     steps = (
         ("Lost by compression", "dense", "compressed"),
         ("Lost by integers", "compressed", "integer"),
@@ -203,7 +203,7 @@ def columns(item: Utterance) -> list[Column]:
     """The utterance's two label sequences side by side."""
     truth, found = [t.label for t in item.truth], [t.label for t in item.recognised]
     shown = []
-    for pair in align(truth, found):
+    for pair in aligned(item):
         above = "" if pair.truth is None else truth[pair.truth]
         below = "" if pair.recognised is None else found[pair.recognised]
         fault = "insertion" if pair.truth is None else "deletion" if pair.recognised is None else "substitution"

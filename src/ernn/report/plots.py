@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ernn.report.align import align
+from ernn.report.align import aligned
 from ernn.report.series import (
     Clocks,
     Convergence,
@@ -112,7 +112,7 @@ def _correct(item: Utterance) -> tuple[set[int], set[int]]:
     truth, found = [t.label for t in item.truth], [t.label for t in item.recognised]
     equal = [
         (p.truth, p.recognised)
-        for p in align(truth, found)
+        for p in aligned(item)
         if p.truth is not None and p.recognised is not None and truth[p.truth] == found[p.recognised]
     ]
     return {i for i, _ in equal}, {j for _, j in equal}
@@ -199,8 +199,7 @@ def network(series: NetworkPicture) -> str:
     gap, narrowest = min(64, 0.35 * page / (len(layers) + 1)), min(78, 0.3 * page / len(layers))
     outputs = [max(m.gates * m.rows for m in layer.matrices) for layer in layers]
     inputs = [sum(m.columns for m in layer.matrices) for layer in layers]
-    room = page - gap * (len(layers) + 1) - narrowest * len(layers)
-    scale = min(room / sum(outputs), HIGHEST / max(inputs))
+    scale = min(_scale(outputs, narrowest, page - gap * (len(layers) + 1)), HIGHEST / max(inputs))
     widths = [max(narrowest, scale * size) for size in outputs]
     height = 52 + max(sum(m.columns * scale + CAPTION for m in layer.matrices) for layer in layers)
     with styled():
@@ -216,6 +215,16 @@ def network(series: NetworkPicture) -> str:
 
 # Points: above each matrix, for its name and size; the most that a layer's matrices may be high together.
 CAPTION, HIGHEST = 30, 230
+
+
+def _scale(sizes: Sequence[int], narrowest: float, room: float) -> float:
+    """The largest scale at which columns of these sizes, none narrower than `narrowest`, fit in `room` (bisection)."""
+    low, high = 0.0, room / max(sizes)
+    for _ in range(30):
+        middle = (low + high) / 2
+        fits = sum(max(narrowest, middle * size) for size in sizes) <= room
+        low, high = (middle, high) if fits else (low, middle)
+    return low
 
 
 def _blank(width: float, height: float) -> Any:

@@ -190,7 +190,9 @@ class ScheduleBar:
 @dataclass(frozen=True)
 class Schedule(_Sourced):
     """The engine over time. `units`: rows from top to bottom ("MAC array", "inverse FFT", "vector unit", "FFT",
-    "output"); one round, the part that repeats, is cycles [round_start, round_end); `frames` are done in each."""
+    "output"); one round, the part that repeats, is cycles [round_start, round_end); `frames` are done in each.
+    `bars` must hold everything that happens within the round, work begun before it too; what lies outside is drawn, but
+    not counted as busy."""
 
     NAME: ClassVar[str] = "schedule"
     units: tuple[str, ...]

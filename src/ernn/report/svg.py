@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 INK, SOFT, RULE, PAPER = "#010203", "#040506", "#070809", "#0a0b0c"
 _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _REFERENCE = re.compile(r"#(?=[A-Za-z])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has no way to write these
 
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -55,7 +56,7 @@ def to_svg(figure: Any, name: str, label: str) -> str:
     """`figure` as an `<svg>` element: ids prefixed by `name`, `label` for screen readers, no namespace, no metadata."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
-    root = ElementTree.fromstring(buffer.getvalue())
+    root = ElementTree.fromstring(_CONTROL.sub("", buffer.getvalue()))
     _drop(root, {"metadata", "style"})
     for element in root.iter():
         _adapt(element, name)
