@@ -58,12 +58,12 @@ class Stream:
         x = _read(self._arithmetic, [frames], None)
         for index, layer in enumerate(model.layers):
             x, self._memories[index] = _layer(self._arithmetic, layer, x, self._memories[index], None)
-        return _last(model, x.values[0])
+        return _last(model, x.values[:, 0])
 
 
 @dataclass(frozen=True, eq=False)
 class _Batch:
-    """Values (utterances, time, n) and spectra (utterances, time, words, k); the longest utterances come first."""
+    """Values (time, utterances, n) and spectra (time, utterances, words, k); the longest utterances come first."""
 
     values: Array
     spectra: Array
@@ -80,7 +80,7 @@ def _outputs(arithmetic: Arithmetic, utterances: Sequence[Array], edges: Edges |
     for layer in arithmetic.model.layers:
         x, _ = _layer(arithmetic, layer, x, _start(arithmetic, layer, len(order)), edges)
     place = {index: row for row, index in enumerate(order)}
-    return [x.values[place[index], : len(frames)] for index, frames in enumerate(utterances)]
+    return [x.values[: len(frames), place[index]] for index, frames in enumerate(utterances)]
 
 
 def _last(model: IntegerModel, outputs: Array) -> Array:
@@ -98,9 +98,9 @@ def _read(arithmetic: Arithmetic, utterances: Sequence[Array], edges: Edges | No
     for frames in utterances:
         _check(frames, signal.length, signal.format.low, signal.format.high)
     lengths = np.array([len(frames) for frames in utterances])
-    values = np.zeros((len(utterances), int(lengths.max()), signal.length), np.int64)
-    for row, frames in zip(values, utterances, strict=True):
-        row[: len(frames)] = frames
+    values = np.zeros((int(lengths.max()), len(utterances), signal.length), np.int64)
+    for index, frames in enumerate(utterances):
+        values[: len(frames), index] = frames
     return _with_spectra(arithmetic, signal.name, values, lengths, edges)
 
 
@@ -166,10 +166,10 @@ def _recurrent(
     shape = x.values.shape[:2]
     values = np.zeros((*shape, memory.output.shape[1]), np.int64)
     spectra = np.zeros((*shape, *memory.spectrum.shape[1:]), np.int64)
-    for t in range(shape[1]):
+    for t in range(shape[0]):
         live = x.live(t)
-        memory = _step(arithmetic, layer, x.spectra[:live, t], memory.first(live), note)
-        values[:live, t], spectra[:live, t] = memory.output, memory.spectrum
+        memory = _step(arithmetic, layer, x.spectra[t, :live], memory.first(live), note)
+        values[t, :live], spectra[t, :live] = memory.output, memory.spectrum
     return _Batch(values, spectra, x.lengths), memory
 
 
@@ -180,7 +180,7 @@ def _step(arithmetic: Arithmetic, layer: IntegerLstm | IntegerGru, x: Array, mem
 
 
 def _bidirectional(arithmetic: Arithmetic, layer: IntegerBidirectional, x: _Batch, edges: Edges | None) -> _Batch:
-    utterances = len(x.values)
+    utterances = x.values.shape[1]
     forward, _ = _recurrent(arithmetic, layer.forward, x, start(arithmetic, layer.forward, utterances), edges)
     mirrored: Edges | None = None if edges is None else {}
     backward, _ = _recurrent(
@@ -194,7 +194,7 @@ def _bidirectional(arithmetic: Arithmetic, layer: IntegerBidirectional, x: _Batc
 
 def _reversed(x: _Batch) -> _Batch:
     """Each utterance backwards in time; what lies after its end stays there."""
-    t = np.arange(x.values.shape[1])
-    order = np.where(t < x.lengths[:, None], x.lengths[:, None] - 1 - t, t)
-    rows = np.arange(len(order))[:, None]
-    return _Batch(x.values[rows, order], x.spectra[rows, order], x.lengths)
+    t = np.arange(len(x.values))[:, None]
+    order = np.where(t < x.lengths, x.lengths - 1 - t, t)
+    columns = np.arange(len(x.lengths))
+    return _Batch(x.values[order, columns], x.spectra[order, columns], x.lengths)
