@@ -122,15 +122,16 @@ class PeepholeLSTM(_Stack):
     def _scan(self, index: int, products: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         y, c = state
         recurrent = self.weight("weight_hh", index).t()
-        peephole = self.weight("peephole", index)
-        into_if, into_o = peephole[:2], peephole[2]
+        # Spread over the batch once, so that the gradient is summed over it once, not at every step.
+        p_i, p_f, p_o = self.weight("peephole", index)[:, None].expand(-1, len(c), -1).unbind(0)
         projection = self.weight("weight_hr", index).t() if self.proj_size else None
         outputs = []
         for product in products.unbind(0):
-            gates = torch.addmm(product, y, recurrent).unflatten(1, (4, self.hidden_size))
-            i, f = torch.sigmoid(torch.addcmul(gates[:, :2], into_if, c[:, None])).unbind(1)
-            c = f * c + i * torch.tanh(gates[:, 2])
-            m = torch.sigmoid(torch.addcmul(gates[:, 3], into_o, c)) * torch.tanh(c)
+            i, f, g, o = torch.addmm(product, y, recurrent).chunk(4, dim=1)
+            i = torch.sigmoid(torch.addcmul(i, p_i, c))
+            f = torch.sigmoid(torch.addcmul(f, p_f, c))
+            c = torch.addcmul(f * c, i, torch.tanh(g))
+            m = torch.sigmoid(torch.addcmul(o, p_o, c)) * torch.tanh(c)
             y = m if projection is None else m @ projection
             outputs.append(y)
         return torch.stack(outputs), (y, c)
@@ -162,8 +163,9 @@ class ResetBeforeGRU(_Stack):
         for_gates, for_candidate = weight[:gates].t(), weight[gates:].t()
         outputs = []
         for product in products.unbind(0):
-            r, z = torch.sigmoid(torch.addmm(product[:, :gates], h, for_gates)).chunk(2, dim=1)
-            n = torch.tanh(torch.addmm(product[:, gates:], r * h, for_candidate))
+            from_input = product.split(gates, dim=1)
+            r, z = torch.sigmoid(torch.addmm(from_input[0], h, for_gates)).chunk(2, dim=1)
+            n = torch.tanh(torch.addmm(from_input[1], r * h, for_candidate))
             h = torch.lerp(n, h, z)
             outputs.append(h)
         return torch.stack(outputs), (h,)

@@ -37,8 +37,7 @@ def import_torch(
     differ by more than `TOLERANCE`, or where the module does what a network cannot (docs/how-to/own-network.md).
     """
     arguments = example if isinstance(example, tuple) and not isinstance(example, PackedSequence) else (example,)
-    _check_arguments(module, arguments)
-    arguments = (arguments[0].clone(), *arguments[1:])  # whatever the module does to its input
+    arguments = (_checked_frames(module, arguments[0]), *arguments[1:])
     with _evaluating(module), torch.no_grad():
         chain = follow(module, arguments)
         network = _network(module, chain, structures)
@@ -47,15 +46,16 @@ def import_torch(
     return network
 
 
-def _check_arguments(module: nn.Module, arguments: tuple[Any, ...]) -> None:
+def _checked_frames(module: nn.Module, frames: Any) -> Tensor:
+    """A copy of the example's frames: the module may write to it."""
     if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
         raise UserError("a scripted or compiled module hides its layers: import the module it was made from")
-    frames = arguments[0]
     if isinstance(frames, PackedSequence):
         raise UserError("the example is a packed sequence: give frames of one length, (batch, time, inputs)")
     if not isinstance(frames, Tensor) or frames.dim() not in (2, 3) or 0 in frames.shape:
         shape = tuple(frames.shape) if isinstance(frames, Tensor) else type(frames).__name__
         raise UserError(f"the example must be a tensor of frames, (time, inputs) or with a batch axis, not {shape}")
+    return frames.clone()
 
 
 @contextmanager
