@@ -2,7 +2,7 @@
 
 import kaldialign
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_run import all_series, schedule
 
@@ -64,6 +64,7 @@ def test_bars_and_frames_are_checked_where_they_are_made():
         s.Utterance("u", ((1.0,), (1.0, 2.0)), (), ())
 
 
+@settings(deadline=None)
 @given(labels, labels)
 def test_alignment_has_the_edit_distance_of_a_library(truth, found):
     pairs = align(truth, found)
@@ -86,6 +87,7 @@ def test_of_two_equal_neighbours_the_one_not_heard_is_lost():
         assert [p.truth for p in aligned(item) if p.recognised is None] == [lost]
 
 
+@settings(deadline=None)
 @given(bars)
 def test_busy_share_counts_cycles(items):
     timeline = s.Schedule("simulated", "t", ("MAC array", "FFT"), tuple(items), 0, 25)
@@ -94,6 +96,7 @@ def test_busy_share_counts_cycles(items):
         assert share == pytest.approx(100 * cycles / 25)
 
 
+@settings(deadline=None)
 @given(bars)
 def test_joined_bars_cover_the_same_cycles(items):
     def cover(some):

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
@@ -24,6 +24,7 @@ def example(value: float = 1.5, unit: str = "s") -> Measurement:
     return Measurement(value, unit, "measured", "a clock")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(paths, measurements, max_size=5))
 def test_a_record_survives_json_and_equal_content_is_equal_text(figures):
     record, reversed_record = RunRecord(), RunRecord()
