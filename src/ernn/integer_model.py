@@ -1,8 +1,8 @@
 """The contract: a network as integers and decisions, never code.
 
 The training side writes an `IntegerModel`, `golden` executes it, `rtl` elaborates it, and reports cite its digest.
-Every precision drop is a named edge: *round half up, then saturate* to that edge's format, `requantize` in `ernn.fixed`;
-nothing else rounds.  Sums are exact.
+Every precision drop is a named edge: *round half up, then saturate* to that edge's format, `requantize` in
+`ernn.fixed`; nothing else rounds.  Sums are exact.
 
 Arithmetic, with k the block size (`IntegerModel.block`), req(v -> F) the rounding above, and every vector cut into
 words of k values, the last word filled with zeros:
@@ -12,11 +12,12 @@ words of k values, the last word filled with zeros:
 where v carries `format.frac + forward.guard` fraction bits.  The order of a packed spectrum is
 [X0, X(k/2), Re X1, Im X1, Re X2, ...]; k = 1 is [x].
 
-*Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c] (*) spectrum[c], where
-(*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All operands of a product have the same
+*Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c] (*) spectrum[c],
+where (*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All operands of a product have the same
 fraction bits, weights' plus spectrum's, so S is an exact sum.  Then
     v = req(S -> rows); for each stage of `inverse`: as above; out = req(v -> output)
-where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not divided by k).
+where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not divided by k, and
+its guard is 0).
 A matrix with kept = k is block-circulant and word r of a gate holds its rows r*k .. r*k+k-1; with kept = 1 it is dense:
 each block row is one matrix row (the block's weights are chosen so that element 0 of the inverse transform is that row
 times the operand), and only element 0 is kept.
@@ -24,22 +25,27 @@ times the operand), and only element 0 is kept.
 *Activations* sigma(v), tanh(v): `ActivationTable`, on integers in `activation_input`.
 
 *LSTM* (p: peepholes; gates i, f, g, o):
-    i = sigma(req(P_i + b_i + p_i*c -> activation_input))     f likewise     g = tanh(req(P_g + b_g -> activation_input))
+    i = sigma(req(P_i + b_i + p_i*c -> activation_input))     f likewise   g = tanh(req(P_g + b_g -> activation_input))
     c' = req(f*c + i*g -> cell)
     o = sigma(req(P_o + b_o + p_o*c' -> activation_input))
     m = req(o * tanh(req(c' -> activation_input)) -> cell_output)   and with a projection   y = req(P_y -> output)
 *GRU*, reset "after":
-    r = sigma(req(P_r + b_r)), z = sigma(req(P_z + b_z));  u = req(Q + candidate_bias -> Q's format), Q = candidate product
+    r = sigma(req(P_r + b_r)), z = sigma(req(P_z + b_z))
+    u = req(Q + candidate_bias -> Q's format), Q = candidate product
     n = tanh(req(N + b_n + r*u -> activation_input)), N = candidate_input product
     h' = req(z*h - z*n + n -> output)
 reset "before": s = req(r*h -> reset_state), n = tanh(req(Q + b_n)), Q over (x, s); h' as above.
 *Linear*: y = req(P + b -> output).
+*Bidirectional*: both directions' outputs and the joined one have the same format; nothing is rounded in joining.
 Terms of a sum with different fraction bits are aligned by exact left shifts before they are added.
+
+No sum, aligned as above, can reach 2**62, whatever the input: checked in worst case when a model is made.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
+from math import ceil, log2
 
 import numpy as np
 
@@ -103,7 +109,7 @@ class SpectralMatrix:
 
     def __post_init__(self) -> None:
         _fits("a weight bank", self.weights, self.format)
-        gates, block_rows, block_columns, k = self.weights.shape
+        _, block_rows, block_columns, k = self.weights.shape
         _require(self.kept in (1, k), f"kept must be 1 or {k}, not {self.kept}")
         _require(
             block_rows == ceil(self.rows / self.kept), f"{self.rows} rows need {ceil(self.rows / self.kept)} blocks"
@@ -291,9 +297,17 @@ class IntegerModel:
     last_step: bool = False
 
     def __post_init__(self) -> None:
+        _require(self.inverse.guard == 0, f"the inverse transform has no guard bits, not {self.inverse.guard}")
+        _require(len(self._by_name) == len(self.signals), "two signals have the same name")
+        for table in (self.sigmoid, self.tanh):
+            _require(table.input == self.activation_input, f"{table.function} does not read activation_input")
         for layer in self.layers:
             for product in layer.products:
                 self._check_product(product)
+            _check_layer(self, layer)
+        for signal in self.signals:
+            if signal.spectrum is not None:
+                _check_transform(f"{signal.name}.spectrum", self.forward, signal.format, signal.spectrum, 0)
 
     def _check_product(self, product: Product) -> None:
         fracs = set()
@@ -305,6 +319,14 @@ class IntegerModel:
             assert signal.spectrum is not None
             fracs.add(signal.spectrum.frac + operand.matrix.format.frac)
         _require(len(fracs) == 1, f"operands of {product.name} have different fraction bits: {sorted(fracs)}")
+        terms = [
+            # 2 * columns real products an element of a complex bin
+            FixedFormat(min(62, ceil(log2(2 * operand.matrix.weights.shape[2])) + _width(self, operand)), frac)
+            for operand in product.operands
+            for frac in fracs
+        ]
+        _check_sum(product.name, product.rows, terms)
+        _check_transform(product.name, self.inverse, product.rows, product.output, self.block.bit_length() - 1)
 
     @cached_property
     def _by_name(self) -> dict[str, Signal]:
@@ -327,3 +349,128 @@ class IntegerModel:
     @property
     def output(self) -> Signal:
         return self.signal(self.layers[-1].output)
+
+
+_LIMIT = 1 << 62
+
+
+def _times(a: FixedFormat, b: FixedFormat) -> FixedFormat:
+    """The format of exact products."""
+    return FixedFormat(a.width + b.width, a.frac + b.frac)
+
+
+def _width(model: IntegerModel, operand: Operand) -> int:
+    spectrum = model.signal(operand.signal).spectrum
+    assert spectrum is not None
+    return spectrum.width + operand.matrix.format.width
+
+
+def _check_sum(edge: str, target: FixedFormat, terms: list[FixedFormat]) -> None:
+    """No aligned sum of the terms reaches 2**62, nor does it when shifted to the target."""
+    frac = max(target.frac, *[term.frac for term in terms])
+    worst = sum(-term.low << (frac - term.frac) for term in terms)
+    _require(
+        worst < _LIMIT,
+        f"{edge}: a sum may need {worst.bit_length() + 1} bits, more than 62, because its terms differ too much in "
+        "scale; use fewer data bits, or rescale the network's weights",
+    )
+
+
+def _check_transform(edge: str, transform: Transform, source: FixedFormat, target: FixedFormat, doublings: int) -> None:
+    """No intermediate value of the transform reaches 2**62, nor does its result when shifted to the target."""
+    k = len(transform.stages[0].shift) if transform.stages else 1
+    bound = np.array([-source.low << transform.guard] * k, object)
+    worst = max(bound)
+    for stage in transform.stages:
+        bound = np.abs(stage.matrix).astype(object) @ bound + [(1 << int(by)) >> 1 for by in stage.shift]
+        worst = max(worst, *bound)
+        bound = np.array([int(b) >> int(by) for b, by in zip(bound, stage.shift, strict=True)], object) + 1
+    result = max(bound) << max(0, target.frac - source.frac - transform.guard - doublings)
+    _require(max(worst, result) < _LIMIT, f"{edge}: the transform may need more than 62 bits; use fewer data bits")
+
+
+_Sum = tuple[str, FixedFormat, list[FixedFormat]]
+
+
+def _check_layer(model: IntegerModel, layer: IntegerLayer) -> None:
+    sums: Iterator[_Sum] = iter(())
+    match layer:
+        case IntegerLstm():
+            _check_lstm(model, layer)
+            sums = _lstm_sums(model, layer)
+        case IntegerGru():
+            _check_gru(model, layer)
+            sums = _gru_sums(model, layer)
+        case IntegerLinear():
+            _vector(f"{layer.name}.bias", layer.bias, (layer.product.length,), layer.product.output)
+            output = layer.product.output
+            sums = iter([(layer.output, model.signal(layer.output).format, [output, output])])
+        case IntegerBidirectional():
+            _check_bidirectional(model, layer)
+    for edge, target, terms in sums:
+        _check_sum(edge, target, terms)
+
+
+def _vector(name: str, values: Array | None, shape: tuple[int, ...], format: FixedFormat | None) -> None:
+    if values is None:
+        return
+    _require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
+    _require(format is not None, f"{name} has no format")
+    assert format is not None
+    _fits(name, values, format)
+
+
+def _check_lstm(model: IntegerModel, layer: IntegerLstm) -> None:
+    name, hidden, output = layer.name, layer.hidden_size, model.signal(layer.output)
+    _vector(f"{name}.bias", layer.bias, (4, hidden), layer.gates.output)
+    _vector(f"{name}.peephole", layer.peephole, (3, hidden), layer.peephole_format)
+    _vector(f"{name}.initial_output", layer.initial_output, (output.length,), output.format)
+    _vector(f"{name}.initial_cell", layer.initial_cell, (hidden,), layer.cell)
+    same = layer.projection is not None or layer.cell_output == layer.output
+    _require(same, f"{name} has no projection, so its cell output is its output")
+
+
+def _check_gru(model: IntegerModel, layer: IntegerGru) -> None:
+    name, hidden, output = layer.name, layer.hidden_size, model.signal(layer.output)
+    after = (layer.candidate_input is not None, layer.candidate_bias is not None, layer.reset_state is None)
+    _require(set(after) == {layer.reset == "after"}, f"{name}: parts do not belong to reset {layer.reset!r}")
+    _vector(f"{name}.bias", layer.bias[:2], (2, hidden), layer.gates.output)
+    last = layer.candidate_input or layer.candidate
+    _vector(f"{name}.bias", layer.bias[2:], (1, hidden), last.output)
+    _vector(f"{name}.candidate_bias", layer.candidate_bias, (hidden,), layer.candidate.output)
+    _vector(f"{name}.initial_output", layer.initial_output, (output.length,), output.format)
+
+
+def _check_bidirectional(model: IntegerModel, layer: IntegerBidirectional) -> None:
+    parts = [model.signal(part.output) for part in (layer.forward, layer.backward)]
+    joined = model.signal(layer.output)
+    _require({part.format for part in parts} == {joined.format}, f"{layer.name}: directions differ in format")
+    _require(sum(part.length for part in parts) == joined.length, f"{layer.name}: lengths do not add up")
+    for part in (layer.forward, layer.backward):
+        _check_layer(model, part)
+
+
+def _lstm_sums(model: IntegerModel, layer: IntegerLstm) -> Iterator[_Sum]:
+    gate, cell, name = layer.gates.output, layer.cell, layer.name
+    peephole = [] if layer.peephole_format is None else [_times(layer.peephole_format, cell)]
+    yield f"{name}.i", model.activation_input, [gate, gate, *peephole]
+    yield f"{name}.c", cell, [_times(model.sigmoid.output, cell), _times(model.sigmoid.output, model.tanh.output)]
+    yield f"{name}.t", model.activation_input, [cell]
+    m = _times(model.sigmoid.output, model.tanh.output)
+    yield layer.cell_output, model.signal(layer.cell_output).format, [m]
+    if layer.projection is not None:
+        yield layer.output, model.signal(layer.output).format, [layer.projection.output]
+
+
+def _gru_sums(model: IntegerModel, layer: IntegerGru) -> Iterator[_Sum]:
+    gate, name, sigmoid, tanh = layer.gates.output, layer.name, model.sigmoid.output, model.tanh.output
+    h, candidate = model.signal(layer.output).format, layer.candidate.output
+    yield f"{name}.r", model.activation_input, [gate, gate]
+    if layer.candidate_input is not None:
+        from_input = layer.candidate_input.output
+        yield f"{name}.u", candidate, [candidate, candidate]
+        yield f"{name}.n", model.activation_input, [from_input, from_input, _times(sigmoid, candidate)]
+    elif layer.reset_state is not None:
+        yield layer.reset_state, model.signal(layer.reset_state).format, [_times(sigmoid, h)]
+        yield f"{name}.n", model.activation_input, [candidate, candidate]
+    yield layer.output, h, [_times(sigmoid, h), _times(sigmoid, tanh), tanh]

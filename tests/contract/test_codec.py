@@ -48,7 +48,7 @@ def test_the_digest_sees_every_part():
     matrix.weights[0, 0, 0, 0] ^= 1
     assert digest(model) == before
     assert digest(replace(model, last_step=True)) != before
-    assert digest(replace(model, activation_input=FixedFormat(16, 11))) != before
+    assert digest(replace(model, sigmoid=replace(model.sigmoid, output=FixedFormat(16, 13)))) != before
 
 
 def test_arrays_are_stored_narrow(tmp_path):
