@@ -544,6 +544,7 @@ def test_a_second_input_that_is_not_used_is_let_be():
         (pack_sequence([torch.zeros(4, INPUTS)]), "the example is a packed sequence: give frames of one length"),
         (torch.zeros(3), r"the example must be a tensor of frames, .* not \(3,\)"),
         (torch.zeros(2, 0, 3), r"the example must be a tensor of frames, .* not \(2, 0, 3\)"),
+        ((), "the example must be a tensor of frames, .* not NoneType"),
         (np.zeros((4, 3)), "the example must be a tensor of frames, .* not ndarray"),
     ],
 )

@@ -37,7 +37,7 @@ def import_torch(
     differ by more than `TOLERANCE`, or where the module does what a network cannot (docs/how-to/own-network.md).
     """
     arguments = example if isinstance(example, tuple) and not isinstance(example, PackedSequence) else (example,)
-    arguments = (_checked_frames(module, arguments[0]), *arguments[1:])
+    arguments = (_checked_frames(module, arguments[0] if arguments else None), *arguments[1:])
     with _evaluating(module), torch.no_grad():
         chain = follow(module, arguments)
         network = _network(module, chain, structures)
