@@ -57,6 +57,11 @@ class Schedule:
         """Steady state, all streams busy."""
         return self.interval / self.layout.design.streams
 
+    @property
+    def latency(self) -> int:
+        """Cycles from a frame's last word in to its last word out, idle engine, the stream that is served last."""
+        return self.length + self.timing.input
+
     @cached_property
     def array_multipliers(self) -> int:
         return self.layout.design.pes * multipliers_per_pe(self.layout.model.block)
@@ -281,7 +286,7 @@ class _Scheduler:
         for number, term in enumerate(step.terms):
             self._note_term_reads(term, stream, first, count, start + number, terms)
             row = self._row(step, term, number, stream, first, count)
-            row["gap"] = start - self.vector_free if number == 0 else 0
+            row["gap"] = start - self.vector_free
             self.vector.append(row)
         self.edges[len(self.vector) - 1] = (step.name, stream, first)
         self._note_writes(step, stream, first, count, start + terms - 1, terms)
@@ -347,9 +352,9 @@ class _Scheduler:
             "last": int(last),
             "end": 0,
             "a": self.layout.value(a, stream, first) if a else 0,
-            "a_state": int(a is not None and a.state),
+            "a_before": self._from_before(a, stream, first),
             "b": self.layout.value(b, stream, first) if b else 0,
-            "b_state": int(b is not None and b.state),
+            "b_before": self._from_before(b, stream, first),
             "peephole": int(peephole is not None),
             "multiply": int(term.product_frac is not None),
             "negative": int(term.negative),
@@ -376,6 +381,12 @@ class _Scheduler:
             "tail": lanes,
             "stream": stream,
         }
+
+    def _from_before(self, value: Value | None, stream: int, first: int) -> int:
+        """Whether a state is still the frame before's, and so zero in a sequence's first frame."""
+        return int(
+            value is not None and value.state and self.layout.value(value, stream, first) not in self.value_ready
+        )
 
     # --- a whole round
 
@@ -436,7 +447,8 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
     walk.run()
     bounds = walk.bounds()
     start = walk.vector[0]["gap"]
-    walk.vector[0]["gap"] = 0
+    for row in walk.vector[: len(layout.steps[0].terms)]:
+        row["gap"] = 0
     return Schedule(
         layout=layout,
         timing=timing,

@@ -13,6 +13,7 @@ OPERAND = 4  # issue -> operand at the first processing element: address, memory
 PRODUCT = 5  # operand -> result bus: multiplier (2), accumulator, hold, bus
 EXIT = 3  # combine three-multiplication products, round, saturate
 ROUND = 2  # round, saturate
+QUEUES = 7  # input queue, counting the frame, starting the round, output queue
 VECTOR = 14  # issue of a step's last term -> its result is written
 
 
@@ -32,7 +33,8 @@ class Timing:
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
     `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
     `spectrum`: issue of a step's last term -> its spectrum is written.
-    `input`: a frame's last word offered to an idle engine -> the round starts.
+    `forward`, `inverse`: the transforms, rounding after the forward one included.
+    `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
     """
 
     exit: int
@@ -40,6 +42,7 @@ class Timing:
     spectrum: int
     forward: int
     inverse: int
+    input: int
 
     @classmethod
     def of(cls, model: IntegerModel, design: Design) -> "Timing":
@@ -51,4 +54,5 @@ class Timing:
             spectrum=VECTOR + forward + ROUND,
             forward=forward + ROUND,
             inverse=inverse,
+            input=QUEUES + forward + ROUND,
         )

@@ -10,7 +10,7 @@ from math import ceil
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from ernn.banks import bank_words, pack
 from ernn.integer_model import Product, SpectralMatrix
@@ -25,7 +25,7 @@ from ernn.timing import EXIT, OPERAND, ROUND
 
 
 class Engine(wiring.Component):
-    """Ports: AXI4-Stream `s_axis` and `m_axis`, `error` (sticky: a frame of the wrong length or an unknown stream).
+    """Ports: AXI4-Stream `s_axis_*` and `m_axis_*`, `error` (sticky: a frame of the wrong length or an unknown stream).
 
     With `probes`, every intermediate result comes out too: `probe_spectrum`, `probe_product`, `probe_vector`, each with
     `_en`, `_addr`, `_data`, and `event_round` at every round's start.
@@ -43,7 +43,9 @@ class Engine(wiring.Component):
         self.row_bits = max(1, (layout.gates_total * self.block - 1).bit_length())
         self.lane_bits = self.block.bit_length() - 1
         axi = stream_signature(self.model, self.design)
-        ports = {"s_axis": In(axi), "m_axis": Out(axi), "error": Out(1)}
+        ports = {f"s_axis_{name}": member for name, member in axi.flip().members.items()}
+        ports |= {f"m_axis_{name}": member for name, member in axi.members.items()}
+        ports["error"] = Out(1)
         if probes:
             ports["event_round"] = Out(1)
             for name, bits in self.probe_addresses.items():
@@ -66,8 +68,11 @@ class Engine(wiring.Component):
         m.submodules.input = self.input = FrameInput(self.model, self.design)
         rounds = ceil(self.schedule.length / self.schedule.interval) + 2
         m.submodules.output = self.output = FrameOutput(self.model, self.design, rounds)
-        wiring.connect(m, wiring.flipped(self.s_axis), self.input.axi)
-        wiring.connect(m, self.output.axi, wiring.flipped(self.m_axis))
+        for name, member in stream_signature(self.model, self.design).members.items():
+            ours, taken = getattr(self, f"s_axis_{name}"), getattr(self.input.axi, name)
+            given, theirs = getattr(self.output.axi, name), getattr(self, f"m_axis_{name}")
+            forward = member.flow == Out
+            m.d.comb += [taken.eq(ours), theirs.eq(given)] if forward else [ours.eq(taken), given.eq(theirs)]
         m.d.comb += self.error.eq(self.input.error)
         self._rounds(m)
         self._spectra(m)

@@ -84,7 +84,7 @@ class VectorUnit(wiring.Component):
         for name in ("a", "b"):
             values = self._value_memory(m, name)
             m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
-            cleared = register(m, first & register(m, row[f"{name}_state"], f"{name}_state"), f"{name}_cleared")
+            cleared = register(m, first & register(m, row[f"{name}_before"], f"{name}_before"), f"{name}_cleared")
             words[name] = Mux(cleared, 0, values.data)
         biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])

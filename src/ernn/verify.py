@@ -1,0 +1,227 @@
+"""Golden against simulation: every output integer equal, or the first edge, time step and lane that is not.
+
+The simulated engine gets the frames of whole utterances on all its streams, with random stalls on both handshakes.
+Where an output differs, the same run is repeated with the engine's probes recorded, and every intermediate integer is
+compared in the order of the dataflow.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.flow.beats import Beats, pack, unpack
+from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
+from ernn.flow.verilog import to_verilog
+from ernn.golden.run import run, trace
+from ernn.integer_model import IntegerModel
+from ernn.probes import LOCATORS, Place
+from ernn.rtl.engine import Engine
+from ernn.rtl.stream import container_bits
+from ernn.schedule import Schedule
+from ernn.stimulus import Stimulus
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first integer that differs: edge, where it is, and both values. `lane` counts from 0 within the edge."""
+
+    edge: str
+    stream: int
+    utterance: int
+    time: int
+    lane: int
+    golden: int
+    simulated: int
+
+    def __str__(self) -> str:
+        return (
+            f"first difference at edge {self.edge}, lane {self.lane}, time step {self.time} of utterance "
+            f"{self.utterance} (stream {self.stream}): golden {self.golden}, simulated {self.simulated}"
+        )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a run showed.
+
+    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the first;
+    `violations` of AXI4-Stream rules; `missing` output beats.
+    """
+
+    frames: int
+    integers: int
+    mismatches: int
+    divergence: Divergence | None
+    violations: tuple[str, ...]
+    missing: int
+    stall: float
+    seed: int
+
+    @property
+    def passed(self) -> bool:
+        return not (self.mismatches or self.violations or self.missing or self.divergence)
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Simulated without stalls; `Schedule.interval` and `Schedule.latency` predict both."""
+
+    interval: int
+    latency: int
+
+
+def simulator_of(schedule: Schedule) -> Simulator:
+    """The engine with its probes, compiled."""
+    return build(to_verilog(Engine(schedule, probes=True)))
+
+
+def prove(
+    simulator: Simulator,
+    schedule: Schedule,
+    utterances: Sequence[Array],
+    *,
+    stall: float = 0.2,
+    seed: int = 0,
+    golden: IntegerModel | None = None,
+) -> Proof:
+    """Run utterances, int64 (time, inputs) each, through golden and simulation and compare.
+
+    `stall`: probability that either handshake pauses in a cycle.  `golden`: the model that the engine should implement,
+    if not the one it was made from (to see a corrupted engine caught).
+    """
+    model = golden or schedule.layout.model
+    stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
+    if not stimulus.frames:
+        raise UserError("there are no frames to verify with: give at least one utterance")
+    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, record=())
+    expected = [run(model, utterance) for utterance in utterances]
+    mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
+    divergence = None
+    if mismatches or missing:
+        probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, record=simulator.probes)
+        divergence = first_divergence(model, schedule, stimulus, probed)
+    return Proof(
+        frames=stimulus.frames,
+        integers=stimulus.frames * model.output.length,
+        mismatches=mismatches,
+        divergence=divergence,
+        violations=tuple(f"cycle {v.cycle}: {v.rule}" for v in simulation.violations),
+        missing=missing,
+        stall=stall,
+        seed=seed,
+    )
+
+
+def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array, rounds: int = 12) -> Cycles:
+    """Interval between rounds with every stream busy; latency of one frame of the last stream on an idle engine."""
+    streams = schedule.layout.design.streams
+    busy = Stimulus(tuple(np.repeat(frame[None], rounds, 0) for _ in range(streams)), streams)
+    steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
+    starts = steady.events["round"].astype(np.int64)
+    gaps = Counter(np.diff(starts)[rounds // 3 :].tolist())
+    nothing = (frame[None][:0],) * (streams - 1)
+    alone, _ = _simulate(simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=())
+    return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))
+
+
+def _simulate(
+    simulator: Simulator, schedule: Schedule, stimulus: Stimulus, stall: float, seed: int, record: Sequence[str]
+) -> tuple[Simulation, int]:
+    """The run, and how many output beats did not come."""
+    model = schedule.layout.model
+    expected = stimulus.frames * ceil(model.output.length / model.block)
+    slowest = schedule.interval + schedule.length + 64
+    words = ceil(model.input.length / model.block) + ceil(model.output.length / model.block)
+    limit = stimulus.frames * (slowest + 8 * words) * 2 + 1000
+    try:
+        simulation = simulator.run(
+            _beats(model, stimulus),
+            expected_beats=expected,
+            max_cycles=int(limit / (1 - stall) ** 2),
+            stall_in=stall,
+            stall_out=stall,
+            seed=seed,
+            record=record,
+        )
+    except SimulationError as error:
+        return error.simulation, abs(expected - len(error.simulation.outputs))
+    return simulation, 0
+
+
+def _beats(model: IntegerModel, stimulus: Stimulus) -> Beats:
+    words = ceil(model.input.length / model.block)
+    tid = np.repeat([stream for stream, _, _ in stimulus.order], words)
+    number = np.tile(np.arange(words), len(stimulus.order))
+    first = np.repeat([time == 0 for _, _, time in stimulus.order], words) & (number == 0)
+    data = pack(stimulus.words(model.block), container_bits(model.input.format.width))
+    return Beats.of(data, tid=tid, first=first, last=number == words - 1)
+
+
+def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
+    """Output frames (frames, outputs) of each stream."""
+    model = schedule.layout.model
+    words = ceil(model.output.length / model.block)
+    lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), model.block)
+    frames = []
+    for stream in range(schedule.layout.design.streams):
+        mine = lanes[simulation.outputs.tid == stream]
+        whole = mine[: len(mine) // words * words].reshape(-1, words * model.block)
+        frames.append(whole[:, : model.output.length])
+    return frames
+
+
+def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus) -> int:
+    """Integers that differ, missing ones included; the engine gives every frame, a classifier only the last."""
+    total = 0
+    for stream, given in enumerate(outputs):
+        position = 0
+        for index in stimulus.of_stream(stream):
+            length = len(stimulus.utterances[index])
+            mine = given[position : position + length][-len(expected[index]) :]
+            total += expected[index].size - int((mine == expected[index][: len(mine)]).sum())
+            position += length
+    return total
+
+
+# --- where it begins
+
+
+def first_divergence(
+    model: IntegerModel, schedule: Schedule, stimulus: Stimulus, simulation: Simulation
+) -> Divergence | None:
+    """The earliest difference: by time step, then by the order of edges in the dataflow."""
+    golden = [trace(model, utterance) for utterance in stimulus.utterances]
+    ranks = {edge: rank for rank, edge in enumerate(golden[0])}
+    found: list[tuple[tuple[int, int, int], Divergence]] = []
+    for place, number, word in _probed(schedule, simulation):
+        where = stimulus.position(place.stream, number)
+        if where is None:
+            continue
+        row = golden[where[0]][place.edge][where[1]]
+        expected = row[place.first : place.first + place.count]
+        wrong = np.flatnonzero(expected != word[: len(expected)])
+        if wrong.size:
+            lane = place.first + int(wrong[0])
+            one = Divergence(place.edge, place.stream, *where, lane, int(row[lane]), int(word[wrong[0]]))
+            found.append(((number, ranks[place.edge], lane), one))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place, int, Array]]:
+    """Every recorded write: its place, the number of the frame, and the values."""
+    model = schedule.layout.model
+    for name, locate in LOCATORS.items():
+        writes = simulation.probes[name]
+        values = unpack(writes.data, model.input.format.width, model.block)
+        seen: Counter[Place] = Counter()
+        for address, word in zip(writes.address.tolist(), values, strict=True):
+            place = locate(schedule, address)
+            if place is not None:
+                yield place, seen[place], word
+                seen[place] += 1

@@ -1,0 +1,103 @@
+"""A single wrong word is caught, and the first edge that it disturbs is named."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ernn.design import Design
+from ernn.integer_model import ActivationTable, IntegerLstm, IntegerModel
+from ernn.schedule import Schedule, schedule
+from ernn.tape import Tape
+from ernn.verify import Proof, prove, simulator_of
+from tests.models import random_integer_model
+
+DESIGN = Design(pes=2, streams=2, chunk=2)
+
+
+@pytest.fixture(scope="module")
+def model() -> IntegerModel:
+    network = dict(cell="lstm", input_size=8, hidden=8, outputs=3, block=4)
+    return random_integer_model(np.random.default_rng(5), **network)
+
+
+def proof_of(plan: Schedule, model: IntegerModel) -> Proof:
+    rng = np.random.default_rng(6)
+    utterances = [rng.integers(-(1 << 14), 1 << 14, size=(6, 8)) for _ in range(4)]
+    return prove(simulator_of(plan), plan, utterances, golden=model)
+
+
+def changed(values: np.ndarray, index: tuple[int, ...]) -> np.ndarray:
+    copy = values.copy()
+    copy[index] = copy[index] // 2 + 77
+    return copy
+
+
+def with_weight(model: IntegerModel) -> IntegerModel:
+    """The recurrent matrix of gate f, block row 1, block column 0, bin 0."""
+    layer = model.layers[0]
+    assert isinstance(layer, IntegerLstm)
+    first, second = layer.gates.operands
+    weights = changed(second.matrix.weights, (1, 1, 0, 0))
+    bad = replace(second, matrix=replace(second.matrix, weights=weights))
+    gates = replace(layer.gates, operands=(first, bad))
+    return replace(model, layers=(replace(layer, gates=gates), *model.layers[1:]))
+
+
+def with_table(model: IntegerModel) -> IntegerModel:
+    """The sigmoid's segment that holds zero and its neighbours."""
+
+    def spoiled(table: ActivationTable) -> ActivationTable:
+        base = table.base.copy()
+        middle = len(base) // 2
+        base[middle - 20 : middle + 20] += 99
+        return replace(table, base=base)
+
+    return replace(model, sigmoid=spoiled(model.sigmoid))
+
+
+def test_the_sound_engine_passes(model: IntegerModel) -> None:
+    proof = proof_of(schedule(model, DESIGN), model)
+    assert proof.passed
+    assert (proof.frames, proof.integers, proof.mismatches) == (24, 72, 0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "edge", "time"), [(with_weight, "l0.gates", 1), (with_table, "l0.i", 0)], ids=["weight", "table"]
+)
+def test_a_wrong_word_is_named(
+    model: IntegerModel, spoil: Callable[[IntegerModel], IntegerModel], edge: str, time: int
+) -> None:
+    proof = proof_of(schedule(spoil(model), DESIGN), model)
+    assert proof.mismatches
+    assert proof.divergence is not None
+    assert (proof.divergence.edge, proof.divergence.time) == (edge, time)
+    assert f"edge {edge}" in str(proof.divergence)
+    assert f"time step {time}" in str(proof.divergence)
+
+
+def test_the_weight_is_named_to_the_lane(model: IntegerModel) -> None:
+    divergence = proof_of(schedule(with_weight(model), DESIGN), model).divergence
+    assert divergence is not None
+    assert divergence.lane // model.block == 8 // model.block + 1, "gate f, word 1"
+
+
+def test_a_wrong_schedule_step_is_named(model: IntegerModel) -> None:
+    plan = schedule(model, DESIGN)
+    rows = [dict(row) for row in plan.array.rows]
+    rows[2]["weights"] = rows[0]["weights"]
+    proof = proof_of(replace(plan, array=Tape(tuple(rows))), model)
+    assert proof.mismatches
+    assert proof.divergence is not None
+    assert proof.divergence.edge == "l0.gates"
+
+
+def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
+    plan = schedule(model, DESIGN)
+    rows = [dict(row) for row in plan.vector.rows]
+    broken = next(i for i, row in enumerate(rows) if row["multiply"] and row["last"])
+    rows[broken]["b"] += 1
+    proof = proof_of(replace(plan, vector=Tape(tuple(rows))), model)
+    assert proof.divergence is not None
+    assert proof.divergence.edge == plan.edges[broken][0]

@@ -1,0 +1,99 @@
+"""The simulated engine gives golden's integers, with stalls on both sides, in exactly the predicted cycles."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ernn.design import Design
+from ernn.integer_model import IntegerModel
+from ernn.quantize import QuantizeSpec
+from ernn.schedule import schedule
+from ernn.verify import measure_cycles, prove, simulator_of
+from tests.models import random_integer_model
+
+
+@dataclass(frozen=True)
+class Case:
+    network: dict[str, Any]
+    design: Design
+    spec: QuantizeSpec = field(default_factory=QuantizeSpec)
+
+
+def random_utterances(rng: np.random.Generator, model: IntegerModel, count: int) -> list[np.ndarray]:
+    high = 1 << (model.input.format.width - 1)
+    return [rng.integers(-high, high, size=(int(rng.integers(1, 7)), model.input.length)) for _ in range(count)]
+
+
+def check(case: Case, seed: int, stall: float = 0.3) -> None:
+    rng = np.random.default_rng(seed)
+    model = random_integer_model(rng, case.spec, **case.network)
+    plan = schedule(model, case.design)
+    simulator = simulator_of(plan)
+    utterances = random_utterances(rng, model, 2 * case.design.streams + 1)
+    proof = prove(simulator, plan, utterances, stall=stall, seed=seed)
+    assert proof.passed, str(proof.divergence or proof)
+    cycles = measure_cycles(simulator, plan, utterances[0][0])
+    assert (cycles.interval, cycles.latency) == (plan.interval, plan.latency)
+
+
+CASES = {
+    "dense LSTM with peepholes": Case(
+        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1), Design(4, 1, 4)
+    ),
+    "GRU in blocks of 2, four streams": Case(
+        dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)
+    ),
+    "two LSTM layers": Case(dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)),
+    "LSTM with peepholes, projection, padding, three streams": Case(
+        dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8), Design(4, 3, 1)
+    ),
+    "GRU, reset before": Case(
+        dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8), Design(3, 1, 4)
+    ),
+    "GRU in blocks of 16": Case(dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4)),
+    "GRU in blocks of 32": Case(dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4)),
+    "narrow integers": Case(
+        dict(cell="lstm", input_size=8, hidden=8, outputs=4, block=4),
+        Design(2, 2, 4),
+        QuantizeSpec(weight_bits=4, data_bits=4),
+    ),
+    "wide integers": Case(
+        dict(cell="gru", input_size=8, hidden=8, outputs=4, block=4),
+        Design(2, 1, 4),
+        QuantizeSpec(weight_bits=18, data_bits=18),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_kind_of_layer(name: str) -> None:
+    check(CASES[name], seed=1)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    block = draw(st.sampled_from([1, 2, 4, 8]))
+    lstm = draw(st.booleans())
+    network: dict[str, Any] = {
+        "input_size": draw(st.integers(1, 2 * block + 3)),
+        "hidden": draw(st.integers(1, 2 * block + 3)),
+        "layers": draw(st.integers(1, 2)),
+        "outputs": draw(st.integers(0, 5)),
+        "block": block,
+    }
+    if lstm:
+        network |= {"cell": "lstm", "peepholes": draw(st.booleans()), "projection": draw(st.integers(0, block + 1))}
+    else:
+        network |= {"cell": "gru", "reset": draw(st.sampled_from(["after", "before"]))}
+    design = Design(draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 5)))
+    return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(cases(), st.integers(0, 1 << 16), st.sampled_from([0.0, 0.3, 0.8]))
+def test_random_shapes(case: Case, seed: int, stall: float) -> None:
+    check(case, seed, stall)
