@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,6 @@ class Utterance:
         return self.read_features()
 
 
-@runtime_checkable
 class Corpus(Protocol):
     """A named set of utterances in three splits."""
 

@@ -3,8 +3,9 @@
     python -m ernn.data.espeak_process < jobs.json > records
 
 espeak-ng's output depends on all that a process has synthesised before, so each job is done in a forked child of this
-process, which itself never synthesises: a job's output is then the same in any order. It runs apart from the caller
-because forking a process with threads (PyTorch's, say) is not safe.
+process, which itself never synthesises: a job's output is then the same in any order. Breathy voices also draw from two
+random generators, espeak's (seeded by the clock) and the C library's; each child seeds both. All this runs apart from
+the caller because forking a process with threads (PyTorch's, say) is not safe.
 
 A record is a line of JSON {"rate", "samples", "events": [[sample, phoneme], ...]} and then the int16 samples, in the
 machine's byte order. A phoneme's name is espeak's own, with stress marks.
@@ -66,6 +67,8 @@ def synthesise(library: ctypes.CDLL, job: dict[str, Any]) -> tuple[bytes, list[t
         raise SystemExit(f"espeak-ng has no voice {job['voice']!r}")
     library.espeak_SetParameter(_RATE, job["rate"], 0)
     library.espeak_SetParameter(_PITCH, job["pitch"], 0)
+    library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+    ctypes.CDLL(None).srand(ctypes.c_uint(1))
     text = job["text"].encode()
     size = ctypes.c_size_t(len(text) + 1)
     if library.espeak_Synth(text, size, 0, 1, 0, _UTF8 | _END_PAUSE, None, None) != 0:
