@@ -74,8 +74,8 @@ def test_leaving_leaves_other_parametrizations() -> None:
 def test_restart_keeps_the_size_of_weights() -> None:
     torch.manual_seed(0)
     layer = nn.GRU(64, 128)
-    before = {m.name: float(m.weight.std()) for m in matrices(layer, CompressionPlan.blocks(8))}
+    before = {m.name: m.weight.std().item() for m in matrices(layer, CompressionPlan.blocks(8))}
     inside.restart_inside(layer, CompressionPlan.blocks(8))
     for matrix in compressed(layer, CompressionPlan.blocks(8)):
-        assert float(matrix.weight.std()) == pytest.approx(before[matrix.name], rel=0.05)
+        assert matrix.weight.std().item() == pytest.approx(before[matrix.name], rel=0.05)
         torch.testing.assert_close(sets.project(matrix.weight, matrix.structure), matrix.weight)

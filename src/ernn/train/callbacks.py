@@ -1,0 +1,65 @@
+"""Lightning callbacks: ADMM in the training loop, a progress bar with the time left."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from ernn.compress.admm import Admm
+from ernn.train.module import Epoch
+
+
+class AdmmCallback(Callback):
+    """Adds an `Admm`'s penalty to the gradient of every step and updates it after every `every`-th epoch.
+
+    Works with any LightningModule: the penalty is differentiated by itself, after the module's own loss. Its state is
+    part of the checkpoint. `finish()` is left to the caller.
+    """
+
+    def __init__(self, admm: Admm, every: int = 1) -> None:
+        self.admm, self.every = admm, every
+
+    def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        penalty: Tensor = self.admm.penalty()
+        penalty.backward()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if (trainer.current_epoch + 1) % self.every == 0:
+            self.admm.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.admm.state_dict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.admm.load_state_dict(state_dict)
+
+
+class ProgressCallback(Callback):
+    """One line on standard error while training: epoch, time left, loss and validation error rate."""
+
+    def __init__(self, title: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[state]}"), console=Console(stderr=True))
+        self._title = title
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._bar = self._progress.add_task(self._title, total=trainer.max_epochs, state="")
+        self._progress.start()
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._show(pl_module.history)  # type: ignore[arg-type]
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._progress.stop()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._show(pl_module.history)  # type: ignore[arg-type]
+        self._progress.stop()
+
+    def _show(self, history: list[Epoch]) -> None:
+        done = len(history)
+        state = f"loss {history[-1].loss:.3f}, validation {100 * history[-1].validation:.2f} %" if history else ""
+        self._progress.update(self._bar, completed=done, state=state)

@@ -1,0 +1,91 @@
+"""How a network is trained, as frozen values: validated, equal by content, JSON in and out."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from ernn.errors import UserError
+from ernn.files import write_json
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
+
+
+@dataclass(frozen=True)
+class _Spec:
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise UserError."""
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        _require(not unknown, f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join(known)}")
+        return cls(**values)
+
+    def save(self, path: Path | str) -> Path:
+        return write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """UserError where `path` is missing or holds something else."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UserError(f"cannot read {path} as JSON: {error}") from error
+        _require(isinstance(values, dict), f"{path} must hold an object, not {type(values).__name__}")
+        return cls.from_dict(values)
+
+
+@dataclass(frozen=True)
+class TrainSpec(_Spec):
+    """One stage of training with AdamW on CTC.
+
+    epochs, batch (utterances), seed. rate: highest learning rate, reached linearly over the first `warmup` share of
+    all steps, then a cosine to zero. weight_decay: AdamW's. clip: largest gradient norm. patience: epochs without a
+    lower validation error rate before stopping. noise: deviation of Gaussian noise on the normalised features.
+    masks: stretches of up to `mask_frames` frames set to zero per utterance (SpecAugment, Park et al. 2019).
+    """
+
+    epochs: int = 30
+    batch: int = 16
+    rate: float = 4e-3
+    warmup: float = 0.2
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    patience: int = 1000
+    noise: float = 0.2
+    masks: int = 2
+    mask_frames: int = 6
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "patience", "mask_frames"):
+            value = getattr(self, name)
+            _require(type(value) is int and value >= 1, f"{name} must be a whole number of at least 1, not {value!r}")
+        for name in ("seed", "masks"):
+            value = getattr(self, name)
+            _require(type(value) is int and value >= 0, f"{name} must be a whole number of at least 0, not {value!r}")
+        _require(self.rate > 0 and self.clip > 0, f"rate and clip must be above 0, not {self.rate} and {self.clip}")
+        _require(0 <= self.warmup < 1, f"warmup is a share of all steps, at least 0 and below 1, not {self.warmup}")
+        least = min(self.noise, self.weight_decay)
+        _require(least >= 0, f"noise and weight_decay must be at least 0, not {self.noise} and {self.weight_decay}")
+
+
+@dataclass(frozen=True)
+class AdmmSpec(_Spec):
+    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z and U."""
+
+    rho: float = 1.0
+    growth: float = 1.3
+    most: float = 1e3
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        _require(0 < self.rho <= self.most, f"rho must be above 0 and at most most = {self.most}, not {self.rho}")
+        _require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
+        _require(type(self.every) is int and self.every >= 1, f"every must be at least 1 epoch, not {self.every!r}")

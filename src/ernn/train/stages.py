@@ -1,0 +1,95 @@
+"""The stages that lead to a compressed network; each trains a model in place and says what came of it.
+
+Dense first, then `compress_by_admm` and `retrain_inside`; `one_shot` and `train_direct` are the rivals of ADMM.
+With a `folder` a stage can be stopped and started again (see `ernn.train.fit`).
+"""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from ernn.compress import inside
+from ernn.compress.admm import Admm
+from ernn.compress.plan import CompressionPlan
+from ernn.train.callbacks import AdmmCallback
+from ernn.train.evaluate import evaluate_model
+from ernn.train.fit import Trained, fit
+from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.task import Task
+
+
+def train_dense(
+    model: nn.Module, task: Task, spec: TrainSpec, folder: Path | None = None, progress: bool = True
+) -> Trained:
+    """Train all weights freely; the model ends with those of the epoch best on validation."""
+    module = fit(model, task, spec, folder, title="dense", progress=progress)
+    model.load_state_dict(module.best_state)
+    return Trained(_plain_state(model), module.best, tuple(module.history))
+
+
+def compress_by_admm(
+    model: nn.Module,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    admm: AdmmSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Draw a trained model's weights into the plan's sets and project them; `retrain_inside` should follow.
+
+    `validation` is after the projection.
+    """
+    solver = Admm(model, plan, admm.rho, admm.growth, admm.most)
+    module = fit(model, task, spec, folder, [AdmmCallback(solver, admm.every)], title="ADMM", progress=progress)
+    solver.finish()
+    validation = evaluate_model(model, task.validation).rate
+    return Trained(_plain_state(model), validation, tuple(module.history), tuple(solver.residuals))
+
+
+def retrain_inside(
+    model: nn.Module,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense` does."""
+    inside.enter(model, plan)
+    try:
+        module = fit(model, task, spec, folder, title="inside the set", progress=progress)
+        model.load_state_dict(module.best_state)
+    finally:
+        inside.leave(model)
+    return Trained(_plain_state(model), module.best, tuple(module.history))
+
+
+def one_shot(
+    model: nn.Module,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Project a trained model at once and retrain inside the set: what ADMM is compared with."""
+    inside.project_once(model, plan)
+    return retrain_inside(model, task, plan, spec, folder, progress)
+
+
+def train_direct(
+    model: nn.Module,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Train a fresh model inside the set from the start (C-LSTM, FPGA 2018)."""
+    inside.restart_inside(model, plan)
+    return retrain_inside(model, task, plan, spec, folder, progress)
+
+
+def _plain_state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
