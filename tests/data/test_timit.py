@@ -60,9 +60,10 @@ def ldc(root: Path, upper: bool, content: bytes, speakers=SPEAKERS, doubled: boo
 
 @pytest.mark.parametrize("upper", [True, False], ids=["upper", "lower"])
 @pytest.mark.parametrize("content", [sphere(tone()), riff(tone())], ids=["sphere", "riff"])
-@pytest.mark.parametrize("inside", ["", "TIMIT"])
+@pytest.mark.parametrize("inside", ["", "TIMIT", "LDC93S1/timit"])
 def test_ldc_layout(upper: bool, content: bytes, inside: str, tmp_path) -> None:
     ldc(tmp_path / inside, upper, content)
+    (tmp_path / inside / "doc").mkdir()
     corpus = Timit(tmp_path)
     found = {split: corpus.utterances(split) for split in SPLITS}
     assert {u.speaker for u in found["train"]} == {"fcjf0", "marc0"}

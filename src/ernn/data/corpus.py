@@ -135,10 +135,11 @@ def require_file(name: str, path: Path) -> Path:
     return path
 
 
-def files_digest(files: Iterable[Path], *more: object) -> str:
-    """Digest of names, sizes and modification times of `files`, and of `more`; does not read them."""
+def files_digest(root: Path, files: Iterable[Path], *more: object) -> str:
+    """Digest of names (within `root`), sizes and modification times of `files`, and of `more`; does not read them."""
     digest = hashlib.sha256(repr(more).encode())
     for path in sorted(files):
         stat = path.stat()
-        digest.update(f"{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        name = path.relative_to(root) if path.is_relative_to(root) else path.name
+        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:32]

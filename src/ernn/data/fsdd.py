@@ -80,7 +80,7 @@ class Fsdd:
     @property
     def identity(self) -> str:
         files = {r.path for r in self._recordings}
-        return files_digest(files, self.name, self.division, self.strings, self.seed)
+        return files_digest(Path(self.root).expanduser(), files, self.name, self.division, self.strings, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if there is nothing to read or a split is empty."""

@@ -60,10 +60,15 @@ class LibriSpeech:
     @property
     def identity(self) -> str:
         sounds = [p for p in self._folder.rglob("*") if p.suffix in (".flac", ".wav", ".txt")]
-        return files_digest(sounds + ([self.dictionary] if self.dictionary else []), self.name, self.unknown_words)
+        return files_digest(
+            self._folder, sounds + ([self.dictionary] if self.dictionary else []), self.name, self.unknown_words
+        )
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if the split's subset is missing, a sound is missing, or (`refuse`) a word has no pronunciation."""
+        if not self._lines(split):
+            pattern = f"{_SUBSET[split]}*/speaker/chapter/*.trans.txt"
+            raise UserError(f"{self.name}: split {split!r} is empty: no {pattern} in {self._folder}")
         known = ((path, words) for path, words in self._lines(split) if self._kept(path, words))
         return checked(self.name, split, ARPABET, (self._utterance(p, words, split) for p, words in known))
 
@@ -90,7 +95,8 @@ class LibriSpeech:
 
     @cached_property
     def _folder(self) -> Path:
-        return require_folder(self.name, self.root)
+        root = require_folder(self.name, self.root)
+        return root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
 
     @cached_property
     def _words(self) -> Pronunciations:

@@ -46,7 +46,7 @@ class SpeechOcean:
     def identity(self) -> str:
         lists = [self._folder / "train.jsonl", self._folder / "test.jsonl"]
         sounds = [u.read_audio.args[0] for u in self._train + self._test if isinstance(u.read_audio, partial)]
-        return files_digest([*lists, *sounds], self.name, self.held_out, self.seed)
+        return files_digest(self._folder, [*lists, *sounds], self.name, self.held_out, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if a file is missing, a line is damaged or a phone unknown."""

@@ -1,8 +1,8 @@
 """TIMIT (LDC93S1): phones with their times, in either layout found in practice.
 
-LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either letter case, under `root` or
-one folder below it. NLTK sample layout: dr1-fvmh0/sa1.wav with sa1.phn. Sound is NIST SPHERE or RIFF whatever the
-extension says (some copies add one: SA1.WAV.wav).
+LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either letter case. NLTK sample
+layout: dr1-fvmh0/sa1.wav with sa1.phn. Either is looked for in `root` and up to two folders below it. Sound is NIST
+SPHERE or RIFF whatever the extension says (some copies add one: SA1.WAV.wav).
 """
 
 from collections.abc import Iterator
@@ -80,7 +80,7 @@ class Timit:
     @property
     def identity(self) -> str:
         files = [f for e in self._entries for f in (e.phones, _sound(e.phones))]
-        return files_digest(files, self.name, self.phones, self.seed)
+        return files_digest(require_folder(self.name, self.root), files, self.name, self.phones, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if the split is empty, a file is missing, or a .PHN line is not `start end phone`."""
@@ -165,34 +165,43 @@ def _held(speakers: frozenset[str], one_in: int, seed: int) -> frozenset[str]:
     return hold_out(speakers, max(1, len(speakers) // one_in), seed)
 
 
-def _find(root: Path) -> Iterator[_Entry]:
-    for part, top in _tops(root):
-        for region in _folders(top):
-            if region.name.lower().startswith("dr"):
-                for speaker in _folders(region):
-                    yield from _sentences(part, speaker.name, speaker)
-    for folder in _folders(root):
+def _find(root: Path) -> list[_Entry]:
+    """Every sentence in the nearest folder that has one of the two layouts."""
+    for base in _bases(root):
+        if found := [*_ldc(base), *_nltk(base)]:
+            return found
+    return []
+
+
+def _ldc(base: Path) -> Iterator[_Entry]:
+    for top in _folders(base):
+        if (part := top.name.lower()) in ("train", "test"):
+            for region in _folders(top):
+                if region.name.lower().startswith("dr"):
+                    for speaker in _folders(region):
+                        yield from _sentences(part, speaker.name, speaker)
+
+
+def _nltk(base: Path) -> Iterator[_Entry]:
+    for folder in _folders(base):
         region, _, speaker = folder.name.lower().partition("-")
         if speaker and region.startswith("dr"):
             yield from _sentences("sample", speaker, folder)
 
 
-def _tops(root: Path) -> list[tuple[str, Path]]:
-    """The folders TRAIN and TEST, in `root` or one folder below it."""
-    for base in (root, *_folders(root)):
-        found = [(f.name.lower(), f) for f in _folders(base) if f.name.lower() in ("train", "test")]
-        if found:
-            return found
-    return []
+def _bases(root: Path) -> list[Path]:
+    """`root` and the folders up to two levels below it, the nearest first."""
+    below = _folders(root)
+    return [root, *below, *(deeper for folder in below for deeper in _folders(folder))]
 
 
 def _folders(path: Path) -> list[Path]:
-    return sorted(p for p in path.iterdir() if p.is_dir())
+    return sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def _sentences(part: str, speaker: str, folder: Path) -> Iterator[_Entry]:
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() == ".phn":
+        if path.suffix.lower() == ".phn" and not path.name.startswith("."):
             yield _Entry(part, speaker.lower(), path.stem.lower(), path)
 
 
