@@ -221,6 +221,7 @@ class _Scheduler:
                     "rows": one.count,
                     "dense": int(one.product.kept != self.model.block),
                     "rows_shift": self.shifts.rows.index(self.model.product_frac(one.product) - one.product.rows.frac),
+                    "rows_width": self.shifts.widths.index(one.product.rows.width),
                     "output_shift": self.shifts.output.index(self.shifts.output_shift(one.product)),
                 }
             )

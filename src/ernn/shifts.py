@@ -15,11 +15,12 @@ class Shifts:
     """Distinct shifts at each place; a tape selects one by its index.
 
     Right shifts with rounding (negative: left): `rows`, `output`, `spectrum`, `round`.
-    Exact left shifts: `product`, `addend`, `bias`.
+    Exact left shifts: `product`, `addend`, `bias`.  `widths`: of rows before the inverse transform.
     """
 
     layout: Layout
     rows: Choices
+    widths: Choices
     output: Choices
     spectrum: Choices
     product: Choices
@@ -30,10 +31,11 @@ class Shifts:
     @classmethod
     def of(cls, layout: Layout) -> "Shifts":
         terms = [(step, term) for step in layout.steps for term in step.terms]
-        empty = cls(layout, (), (), (), (), (), (), ())
+        empty = cls(layout, (), (), (), (), (), (), (), ())
         return cls(
             layout,
             rows=_distinct(layout.model.product_frac(p) - p.rows.frac for p in layout.products),
+            widths=_distinct(product.rows.width for product in layout.products),
             output=_distinct(empty.output_shift(p) for p in layout.products),
             spectrum=_distinct(empty.spectrum_shift(signal.name) for signal in layout.signals),
             product=_distinct(empty.product_shift(*pair) for pair in terms),

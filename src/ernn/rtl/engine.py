@@ -179,13 +179,16 @@ class Engine(wiring.Component):
     def _rounded(
         self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], width: int, name: str
     ) -> list[Value]:
-        """Round by one of the constant shifts, then saturate: two cycles."""
-        moved = [
+        """Round by one of the constant shifts, then saturate: two cycles. Lanes of exactly `width` bits."""
+        moved = self._shifted(m, lanes, by, choices, name)
+        later = [register(m, saturate(lane, width), f"{name}_lane{i}") for i, lane in enumerate(moved)]
+        return [_sized(lane, width) for lane in later]
+
+    def _shifted(self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], name: str) -> list[Signal]:
+        return [
             register(m, chosen(m, by, choices, lambda s, x=lane: round_shift(x, s), f"{name}_by"), f"{name}_round{i}")
             for i, lane in enumerate(lanes)
         ]
-        later = [register(m, saturate(lane, width), f"{name}_lane{i}") for i, lane in enumerate(moved)]
-        return [_sized(lane, width) for lane in later]
 
     # --- products: the array, the inverse transform, the gates memory
 
@@ -225,7 +228,7 @@ class Engine(wiring.Component):
     def _leaving(self, m: Module, store: Value, valid: Value) -> dict[str, Value]:
         """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`."""
         row = self.player.row
-        fields = {name: row[name] for name in ("row", "rows", "dense", "rows_shift", "output_shift")}
+        fields = {name: row[name] for name in ("row", "rows", "dense", "rows_shift", "rows_width", "output_shift")}
         fields["valid"] = valid
         slots = {
             name: Choice(Signal(max(1, len(value)), name=f"pass{i}_{name}") for i in range(4))
@@ -251,11 +254,14 @@ class Engine(wiring.Component):
 
     def _gates(self, m: Module, lanes: list[Value], tags: dict[str, Value]) -> None:
         shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse
-        width = max(product.rows.width for product in self.schedule.layout.products)
         combined = [register(m, lane, f"combined{i}") for i, lane in enumerate(lanes)]
-        rows = self._rounded(m, combined, delayed(m, tags["rows_shift"], 1, "rows_shift"), shifts.rows, width, "rows")
-        signed_rows = [row.as_signed() for row in rows]
-        moved = transform_pipe(m, signed_rows, 1 << (width - 1), self.model.inverse, "inverse")
+        shifted = self._shifted(m, combined, delayed(m, tags["rows_shift"], 1, "rows_shift"), shifts.rows, "rows")
+        limit = delayed(m, tags["rows_width"], 2, "rows_width")
+        rows = [
+            register(m, chosen(m, limit, shifts.widths, lambda w, x=lane: saturate(x, w), "limited"), f"rows_lane{i}")
+            for i, lane in enumerate(shifted)
+        ]
+        moved = transform_pipe(m, list(rows), 1 << (shifts.widths[-1] - 1), self.model.inverse, "inverse")
         by = delayed(m, tags["output_shift"], EXIT + inverse, "output_shift")
         results = self._rounded(m, moved, by, shifts.output, self.width, "gates")
         delay = EXIT + inverse + ROUND
