@@ -31,7 +31,7 @@ class Range:
 def range_of(values: Array, block: int) -> Range:
     """The range of vectors (..., n), cut into words of `block` values."""
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % block)])
-    words = padded.reshape(*values.shape[:-1], -1, block)
+    words = padded.reshape(*values.shape[:-1], padded.shape[-1] // block, block)
     return Range(float(np.abs(values).max(initial=0)), float(np.abs(packed_rfft(words)).max(initial=0)))
 
 

@@ -49,8 +49,13 @@ def emit(arithmetic: Arithmetic, signal: str, values: Array, note: Note) -> Arra
     if arithmetic.model.signal(signal).spectrum is None:
         return np.empty((len(values), 0, arithmetic.model.block), np.int64)
     spectrum = arithmetic.spectrum(signal, values)
-    note(f"{signal}.spectrum", spectrum.reshape(len(values), -1))
+    note(f"{signal}.spectrum", _joined(spectrum))
     return spectrum
+
+
+def _joined(values: Array) -> Array:
+    """(utterances, a, b) to (utterances, a * b)."""
+    return values.reshape(len(values), values.shape[1] * values.shape[2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +73,7 @@ class Frame:
     def product(self, product: Product, spectra: dict[str, Array]) -> list[Term]:
         """One term a gate."""
         out = self.arithmetic.product(product, spectra)
-        self.note(product.name, out.reshape(len(out), -1))
+        self.note(product.name, _joined(out))
         return [(out[:, gate], product.output.frac) for gate in range(product.gates)]
 
     def gate(self, letter: str, table: ActivationTable, *terms: Term) -> Term:

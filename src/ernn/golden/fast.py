@@ -84,7 +84,7 @@ class Fast:
         first = self.model.product_frac(product) - product.rows.frac
         last = product.rows.frac + (k.bit_length() - 1) - product.output.frac
         _transform(total.reshape(-1, k), first, _bounds(product.rows), last, _bounds(product.output), *self._inverse)
-        kept = total[..., : product.kept].reshape(count, product.gates, -1)
+        kept = total[..., : product.kept].reshape(count, product.gates, product.block_rows * product.kept)
         return kept[..., : product.length]
 
 

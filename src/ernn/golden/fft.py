@@ -12,7 +12,7 @@ def words_of(values: Array, k: int) -> Array:
     """Vectors (..., n) cut into words (..., ceil(n / k), k), the last one filled with zeros."""
     missing = -values.shape[-1] % k
     filled = np.concatenate([values, np.zeros((*values.shape[:-1], missing), np.int64)], axis=-1)
-    return filled.reshape(*values.shape[:-1], -1, k)
+    return filled.reshape(*values.shape[:-1], filled.shape[-1] // k, k)
 
 
 def apply_stages(transform: Transform, v: Array) -> Array:

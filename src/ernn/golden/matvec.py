@@ -36,4 +36,4 @@ def product(model: IntegerModel, product: Product, spectra: Mapping[str, Array])
     doublings = model.block.bit_length() - 1  # the inverse is not divided by k
     out = requantize(apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output)
     kept = out[..., : product.kept]
-    return kept.reshape(*kept.shape[:-2], -1)[..., : product.length]
+    return kept.reshape(*kept.shape[:-2], product.block_rows * product.kept)[..., : product.length]

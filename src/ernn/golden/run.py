@@ -155,7 +155,7 @@ def _linear(arithmetic: Arithmetic, layer: IntegerLinear, x: _Batch, edges: Edge
     flat = x.spectra.reshape(-1, *x.spectra.shape[2:])
     values, spectra = linear_step(arithmetic, layer, flat, _noting(edges))
     shape = x.values.shape[:2]
-    return _Batch(values.reshape(*shape, -1), spectra.reshape(*shape, *spectra.shape[1:]), x.lengths)
+    return _Batch(values.reshape(*shape, values.shape[-1]), spectra.reshape(*shape, *spectra.shape[1:]), x.lengths)
 
 
 def _recurrent(

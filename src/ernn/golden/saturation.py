@@ -1,0 +1,43 @@
+"""How often each edge sits at the end of its range: whether calibration chose formats wide enough."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ernn.fixed import FixedFormat
+from ernn.golden.arithmetic import Plain
+from ernn.golden.run import Implementation, trace
+from ernn.integer_model import IntegerBidirectional, IntegerLayer, IntegerLstm, IntegerModel
+
+Array = np.ndarray
+
+
+def saturation(
+    model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain
+) -> dict[str, tuple[int, int]]:
+    """By edge: how many of its values are the lowest or highest integer of its format, and how many there are.
+
+    `utterances`: int64 (time, inputs) each. Edges: signals, their spectra, products' outputs, cells.
+    """
+    formats = edge_formats(model)
+    counts: dict[str, tuple[int, int]] = {edge: (0, 0) for edge in formats}
+    for frames in utterances:
+        for edge, values in trace(model, frames, implementation).items():
+            if edge in formats:
+                at_end = (values == formats[edge].low) | (values == formats[edge].high)
+                counts[edge] = counts[edge][0] + int(at_end.sum()), counts[edge][1] + values.size
+    return counts
+
+
+def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
+    """Formats of the traced edges that can saturate."""
+    formats = {signal.name: signal.format for signal in model.signals}
+    formats |= {f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum}
+    for layer in model.layers:
+        formats |= {product.name: product.output for product in layer.products}
+        formats |= {f"{part.name}.c": part.cell for part in _parts(layer) if isinstance(part, IntegerLstm)}
+    return formats
+
+
+def _parts(layer: IntegerLayer) -> tuple[IntegerLayer, ...]:
+    return (layer.forward, layer.backward) if isinstance(layer, IntegerBidirectional) else (layer,)
