@@ -1,6 +1,6 @@
 // Drives a Verilated design with AXI4-Streams, whole arrays per call. One Session is one running simulation.
 //
-// Vdut.h is what Verilator made of the design; probes.inc lists its probe and event ports: PROBE(name) EVENT(name).
+// Vdut.h is what Verilator made of the design; probes.inc lists its probe and event ports: PROBE(name) EVENT(port).
 // A cycle is: drive inputs, settle, look at every handshake and probe, rising edge. Cycle 0 is the first after reset.
 // Ports are copied as bytes: this assumes a little-endian machine, as Verilator's wide ports are 32-bit words in order.
 
@@ -24,7 +24,7 @@ enum Column { OUT_DATA, OUT_TID, OUT_FIRST, OUT_LAST, OUT_CYCLE, IN_CYCLE, VIOLA
 enum Rule : uint8_t { VALID_DROPPED, PAYLOAD_CHANGED };
 
 #define PROBE(name) +1
-#define EVENT(name) +1
+#define EVENT(port) +1
 constexpr int PROBE_COUNT = 0
 #include "probes.inc"
     ;
@@ -195,7 +195,7 @@ struct Session {
         if (dut->m_axis_tvalid && dut->m_axis_tready) take_output();
         int index = 0;
 #define PROBE(name) probe(index++, dut->probe_##name##_en, dut->probe_##name##_addr, dut->probe_##name##_data);
-#define EVENT(name) event(index++, dut->event_##name);
+#define EVENT(port) event(index++, dut->port);
 #include "probes.inc"
         (void)index;
     }
@@ -236,7 +236,7 @@ int probe_stride(const Session* session, int wanted) {
 #undef PROBE
 #undef EVENT
 #define PROBE(name) if (index++ == wanted) stride = sizeof(dut->probe_##name##_data);
-#define EVENT(name) ++index;
+#define EVENT(port) ++index;
 #include "probes.inc"
     (void)dut;
     return stride;

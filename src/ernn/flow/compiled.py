@@ -48,16 +48,21 @@ def probe_names(verilog: Verilog) -> tuple[str, ...]:
     )
 
 
-def event_names(verilog: Verilog) -> tuple[str, ...]:
-    """Names of events: outputs `event_<name>`, in the order of the ports."""
-    return tuple(port.name.removeprefix("event_") for port in verilog.ports if port.name.startswith("event_"))
+def event_ports(verilog: Verilog) -> dict[str, str]:
+    """Events by name: outputs `event_<name>`, and any other single output that is neither stream nor probe."""
+    outputs = (port.name for port in verilog.ports if port.direction == "output" and port.width == 1)
+    return {
+        name.removeprefix("event_"): name
+        for name in outputs
+        if name.startswith("event_") or not name.startswith(("s_axis_", "m_axis_", "probe_"))
+    }
 
 
 def library(verilog: Verilog, cache: Cache) -> Path:
     """The shared library that simulates `verilog`, from the cache or made now (seconds to a minute)."""
     shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
     probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
-    probes += "".join(f"EVENT({name})\n" for name in event_names(verilog))
+    probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
     options = (*_VERILATOR, *_SPLIT, *_CXX, _LEVEL)
     identity = (tools.verilator().identity, tools.compiler().identity)
     key = cache_key(verilog.text_digest, shim, probes, *identity, *options)

@@ -4,8 +4,8 @@
     simulation = simulator.run(beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1, max_cycles=1_000_000)
 
 The design's ports: `clk`, `rst` (synchronous, active high), AXI4-Streams `s_axis_*` in and `m_axis_*` out with tdata,
-tvalid, tready, tlast, tuser (1 bit) and tid; any number of outputs `probe_<name>_en`, `_addr`, `_data`, and
-`event_<name>`.  Cycle 0 is the first after reset.
+tvalid, tready, tlast, tuser (1 bit) and tid; any number of outputs `probe_<name>_en`, `_addr`, `_data`;
+single outputs `event_<name>` or of any other name (`error`).  Cycle 0 is the first after reset.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ernn.errors import UserError
 from ernn.flow.beats import Beats
 from ernn.flow.cache import Cache
-from ernn.flow.compiled import event_names, library, probe_names
+from ernn.flow.compiled import event_ports, library, probe_names
 from ernn.flow.native import Recording, Session
 from ernn.flow.verilog import Verilog
 
@@ -89,7 +89,7 @@ class Simulator:
     @property
     def events(self) -> tuple[str, ...]:
         """Names that `Simulation.events` may hold."""
-        return event_names(self.verilog)
+        return tuple(event_ports(self.verilog))
 
     def run(
         self,

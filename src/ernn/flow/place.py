@@ -1,0 +1,171 @@
+"""Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's JSON report."""
+
+import json
+import os
+import shutil
+import statistics
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernn.device import Device, devices
+from ernn.errors import UserError
+from ernn.flow import tools
+from ernn.flow.cache import Cache, cache_key
+from ernn.flow.harness import with_pins
+from ernn.flow.process import run
+from ernn.flow.synthesise import NETLIST, synthesis_entry
+from ernn.flow.verilog import Verilog
+
+PLACE_SECONDS = 3600
+LOG = "nextpnr.log"
+_REPORT = "report.json"
+_SECONDS = "seconds.json"
+
+
+@dataclass(frozen=True)
+class CriticalPath:
+    """The slowest path between registers: `start` and `end` cells, ns in all, in logic (with setup) and in routing."""
+
+    start: str
+    end: str
+    delay_ns: float
+    logic_ns: float
+    routing_ns: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One seed's result. `utilisation`: (used, available) by nextpnr's kind of cell. `seconds`: when it was run."""
+
+    seed: int
+    clock_mhz: float
+    utilisation: Mapping[str, tuple[int, int]]
+    critical_path: CriticalPath
+    seconds: float
+    log: Path
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A design placed and routed once per seed. Its cells include those of the pins around it (`ernn.flow.harness`).
+
+    The clock is nextpnr's timing model, at the slow corner of `grade`; it is no vendor sign-off.  Seeds of one design
+    can differ by tens of MHz: read `median_mhz` together with `best_mhz`, from three seeds or more.
+    """
+
+    device: str
+    grade: int
+    target_mhz: float
+    tool: str
+    runs: tuple[Placed, ...]
+
+    @property
+    def clock_mhz(self) -> tuple[float, ...]:
+        """MHz by seed, in the order asked for."""
+        return tuple(run.clock_mhz for run in self.runs)
+
+    @property
+    def median_mhz(self) -> float:
+        """The middle seed's clock."""
+        return statistics.median(self.clock_mhz)
+
+    @property
+    def best_mhz(self) -> float:
+        """The fastest seed's clock."""
+        return max(self.clock_mhz)
+
+
+def place(
+    verilog: Verilog,
+    device: Device,
+    *,
+    grade: int | None = None,
+    seeds: Sequence[int] = (1,),
+    target_mhz: float = 200.0,
+    cache: Cache | None = None,
+    timeout: float = PLACE_SECONDS,
+) -> Placement:
+    """Place and route `verilog` behind pins, once per seed, as many at a time as there are cores.
+
+    `grade`: the device's speed grade, the slowest by default.  `target_mhz` is what nextpnr works towards; missing it
+    is no error.  UserError for a device that cannot be placed or a grade it does not come in; ToolError with the log
+    where Yosys or nextpnr fails (a design that does not fit) or takes longer than `timeout` seconds.
+    """
+    grade = _grade(device, grade)
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise UserError(f"seeds must be different numbers, at least one, not {tuple(seeds)}")
+    cache = cache or Cache.default()
+    pins = with_pins(verilog)
+    netlist = synthesis_entry(pins, device.family, cache, timeout) / NETLIST
+    _prepare(cache)
+    options = (*_options(device, grade), "--freq", f"{target_mhz:g}")
+
+    def one(seed: int) -> Placed:
+        return _place(pins.digest, netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
+
+    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
+        runs = tuple(pool.map(one, seeds))
+    return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, runs)
+
+
+def _grade(device: Device, grade: int | None) -> int:
+    if not device.can_be_placed:
+        placeable = ", ".join(d.name for d in devices() if d.can_be_placed)
+        raise UserError(f"{device.name} has no open place and route, only area; place one of {placeable}")
+    if grade is not None and grade not in device.grades:
+        raise UserError(f"{device.name} comes in grades {', '.join(map(str, device.grades))}, not {grade}")
+    return device.grades[0] if grade is None else grade
+
+
+def _options(device: Device, grade: int) -> tuple[str, ...]:
+    return (
+        *(device.nextpnr, "--package", device.package, "--speed", str(grade)),
+        *("--placer", "heap", "--router", "router1", "--timing-allow-fail", "--lpf-allow-unconstrained"),
+    )
+
+
+def _prepare(cache: Cache) -> None:
+    """Let nextpnr compile itself for this machine once, before several start at the same time."""
+    tool = tools.nextpnr_ecp5()
+
+    def make(directory: Path) -> None:
+        run([*tool.command, "--version"], directory, directory / LOG, what="nextpnr: first start", timeout=600)
+
+    cache.entry("nextpnr", cache_key(tool.identity), make)
+
+
+def _place(digest: str, netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float) -> Placed:
+    tool = tools.nextpnr_ecp5()
+    key = cache_key(digest, tools.yosys().identity, tool.identity, *options)
+
+    def make(directory: Path) -> None:
+        # nextpnr as WebAssembly sees only the directory it runs in
+        shutil.copyfile(netlist, directory / NETLIST)
+        command = (*tool.command, "--json", NETLIST, "--report", _REPORT, *options)
+        what = f"nextpnr: place and route, seed {seed}"
+        seconds = run(command, directory, directory / LOG, what=what, timeout=timeout)
+        (directory / _SECONDS).write_text(json.dumps(seconds))
+        (directory / NETLIST).unlink()
+
+    entry = cache.entry("place", key, make)
+    report = json.loads((entry / _REPORT).read_text())
+    return _placed(report, seed, json.loads((entry / _SECONDS).read_text()), entry / LOG)
+
+
+def _placed(report: dict[str, Any], seed: int, seconds: float, log: Path) -> Placed:
+    clocks = [clock["achieved"] for clock in report["fmax"].values()]
+    if len(clocks) != 1:
+        raise UserError(f"a design must have one clock with paths between registers, not {len(clocks)}; see {log}")
+    utilisation = {kind: (row["used"], row["available"]) for kind, row in report["utilization"].items()}
+    return Placed(seed, clocks[0], utilisation, _critical(report["critical_paths"]), seconds, log)
+
+
+def _critical(paths: list[dict[str, Any]]) -> CriticalPath:
+    """nextpnr lists one path per pair of clocks; the one from a clock to itself limits the clock."""
+    path = next(p["path"] for p in paths if p["from"] == p["to"])
+    routing = sum(step["delay"] for step in path if step["type"] == "routing")
+    total = sum(step["delay"] for step in path)
+    return CriticalPath(path[0]["from"]["cell"], path[-1]["to"]["cell"], total, total - routing, routing)
