@@ -1,0 +1,225 @@
+"""Quantization: formats fit what was seen, products balance, and what cannot be done is refused by name."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ernn import reference
+from ernn.calibrate import calibrate
+from ernn.circulant import decode_blocks
+from ernn.errors import UserError
+from ernn.fixed import FixedFormat, dequantize
+from ernn.golden import dequantize_output, quantize_input, run
+from ernn.golden.fast import Fast
+from ernn.integer_model import IntegerModel, SpectralMatrix
+from ernn.network import LinearLayer, Matrix, Network
+from ernn.quantize import QuantizeSpec, common_block, quantize
+from ernn.structure import BlockCirculant
+from tests.models import (
+    random_frames,
+    random_gru,
+    random_integer_model,
+    random_linear,
+    random_lstm,
+    random_network,
+    structure_of,
+)
+
+SEEDS = st.integers(0, 2**32 - 1)
+WIDTHS = st.builds(QuantizeSpec, st.integers(4, 18), st.integers(4, 18))
+
+
+def _products(model: IntegerModel):
+    return [product for layer in model.layers for product in layer.products]
+
+
+def _columns(word: np.ndarray) -> np.ndarray:
+    """First column of a circulant block from its packed spectrum."""
+    k = len(word)
+    if k == 1:
+        return word
+    spectrum = np.zeros(k // 2 + 1, complex)
+    spectrum[0], spectrum[-1] = word[0], word[1]
+    spectrum[1:-1] = word[2::2] + 1j * word[3::2]
+    return np.fft.irfft(spectrum, k)
+
+
+def _as_matrix(matrix: SpectralMatrix) -> np.ndarray:
+    """The real matrix (gates, rows, columns) that a bank's weights stand for."""
+    weights = dequantize(matrix.weights, matrix.format)
+    first = np.apply_along_axis(_columns, -1, weights)
+    if matrix.kept == 1:
+        k = weights.shape[3]
+        return first[..., -np.arange(k) % k].reshape(*first.shape[:2], -1)[..., : matrix.columns]
+    return decode_blocks(first, matrix.rows, matrix.columns)
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, WIDTHS, st.sampled_from([1, 2, 8, 32]), st.integers(1, 20), st.integers(1, 20), st.booleans())
+def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns, circulant):
+    rng = np.random.default_rng(seed)
+    first = random_linear(rng, columns, rows, structure_of(block))
+    second = random_linear(rng, rows, 5, structure_of(block if circulant else 1))
+    network = Network((first, second))
+    model = quantize(network, [random_frames(rng, network)], spec)
+    for layer, product in zip(network.layers, _products(model), strict=True):
+        bank = product.operands[0].matrix
+        worst = np.abs(_as_matrix(bank) - layer.weight.value).max()
+        assert worst <= bank.format.step  # each element is a mean of k weights off by at most half a step
+
+
+@settings(max_examples=40, deadline=None)
+@given(SEEDS, WIDTHS, st.sampled_from([1, 4, 16]), st.floats(-12, 12), st.floats(-12, 12), st.sampled_from(["l", "b"]))
+def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, weight_scale, cell):
+    """Features and one matrix far larger or smaller than the others: no weight saturates, all operands agree."""
+    rng = np.random.default_rng(seed)
+    structure = structure_of(block)
+    layer = (
+        random_lstm(rng, 6, 8, structure, 5, peepholes=True)
+        if cell == "l"
+        else random_gru(rng, 6, 8, structure, "before")
+    )
+    scaled = replace(
+        layer, input_weight=Matrix(layer.input_weight.value * 2.0 ** (weight_scale - input_scale), structure)
+    )
+    network = Network((scaled, random_gru(rng, layer.output_size, 8, structure), random_linear(rng, 8, 3)))
+    model = quantize(network, [random_frames(rng, network) * 2.0**input_scale], spec)
+    for product in _products(model):
+        fracs = {model.signal(o.signal).spectrum.frac + o.matrix.format.frac for o in product.operands}
+        assert len(fracs) == 1
+        for operand in product.operands:
+            assert np.abs(operand.matrix.weights).max() <= operand.matrix.format.high
+    assert run(model, np.zeros((3, 6), np.int64)).shape == (3, 3)
+
+
+def test_spectra_give_way_before_weights_do():
+    """16-bit data against 12-bit weights: up to 4 bits come from the spectra, and every weight keeps its 12."""
+    rng = np.random.default_rng(1)
+    for cell in ("lstm", "gru"):
+        network = random_network(rng, cell=cell, layers=3, hidden=32, block=8)
+        model = quantize(network, [random_frames(rng, network)])
+        for product in _products(model):
+            for operand in product.operands:
+                assert np.abs(operand.matrix.weights).max() > 1 << 10
+
+
+def test_a_matrix_of_zeros_and_silent_frames_are_fine():
+    rng = np.random.default_rng(2)
+    network = Network((LinearLayer(Matrix(np.zeros((1, 3, 4))), np.zeros(3)), random_gru(rng, 3, 4)))
+    model = quantize(network, [np.zeros((5, 4))])
+    got = dequantize_output(model, run(model, quantize_input(model, np.zeros((5, 4)))))
+    np.testing.assert_allclose(got, reference.run(network, np.zeros((5, 4)))[0], atol=2e-3)
+
+
+def test_a_dense_layer_among_block_circulant_ones_is_kept_dense():
+    rng = np.random.default_rng(3)
+    model = random_integer_model(rng, block=8, outputs=5)
+    recurrent, linear = _products(model)
+    assert (recurrent.kept, recurrent.block_rows) == (8, 2)
+    assert (linear.kept, linear.block_rows) == (1, 5)
+
+
+def test_dense_rows_do_not_saturate_on_unrelated_elements():
+    """A row whose rotations meet the input far better than the row itself: element 0 must come out right."""
+    rng = np.random.default_rng(4)
+    row = np.tile([1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, 1.0], 12)
+    frames = np.tile(np.roll(row.reshape(12, 8), 1, axis=1).reshape(-1), (3, 1)) + rng.normal(size=(3, 96)) * 0.01
+    first = LinearLayer(Matrix(np.eye(96)[None], BlockCirculant(8)), np.zeros(96))
+    network = Network((first, LinearLayer(Matrix(row[None, None]), np.zeros(1))))
+    model = quantize(network, [frames])
+    got = dequantize_output(model, run(model, quantize_input(model, frames)))
+    np.testing.assert_allclose(got, reference.run(network, frames)[0], atol=0.05)
+
+
+def test_unseen_louder_frames_saturate_gently():
+    rng = np.random.default_rng(5)
+    network = random_network(rng, cell="gru", layers=2, hidden=32, block=8)
+    model = quantize(network, [random_frames(rng, network, 50) for _ in range(4)])
+    frames = random_frames(rng, network, 50) * 1.5
+    got = dequantize_output(model, run(model, quantize_input(model, frames), Fast))
+    assert np.abs(got - reference.run(network, frames)[0]).mean() < 0.02
+
+
+def test_calibration_sees_every_edge_and_its_spectrum():
+    rng = np.random.default_rng(6)
+    network = random_network(rng, cell="lstm", projection=5, block=4)
+    frames = random_frames(rng, network)
+    ranges = calibrate(network, [frames], 4)
+    assert ranges[0, "input"].value == np.abs(frames).max()
+    words = frames.reshape(len(frames), -1, 4)
+    spectra = np.fft.rfft(words)
+    assert ranges[0, "input"].spectrum == pytest.approx(max(np.abs(spectra.real).max(), np.abs(spectra.imag).max()))
+    assert {"gates", "c", "m", "h"} <= {edge for _, edge in ranges}
+
+
+def test_several_block_sizes_are_refused():
+    rng = np.random.default_rng(7)
+    network = Network((random_gru(rng, 8, 8, BlockCirculant(4)), random_gru(rng, 8, 8, BlockCirculant(8))))
+    with pytest.raises(UserError, match=r"one accelerator has one block size, but this network has blocks of \[4, 8\]"):
+        common_block(network)
+
+
+def test_a_product_half_dense_is_refused():
+    rng = np.random.default_rng(8)
+    layer = replace(random_gru(rng, 8, 8, BlockCirculant(4)), input_weight=Matrix(rng.normal(size=(3, 8, 8))))
+    with pytest.raises(UserError, match="a dense and a block-circulant matrix cannot be summed in one product"):
+        quantize(Network((layer,)), [np.ones((2, 8))])
+
+
+def test_a_matrix_that_is_not_what_it_says_is_refused():
+    rng = np.random.default_rng(9)
+    network = Network((LinearLayer(Matrix(rng.normal(size=(1, 8, 8)), BlockCirculant(4)), np.zeros(8)),))
+    with pytest.raises(UserError, match=r"a matrix .* said to be in circulant blocks of 4 is not .*project it first"):
+        quantize(network, [np.ones((2, 8))])
+
+
+def test_bad_calibration_is_refused():
+    network = random_network(np.random.default_rng(10))
+    for frames, message in (
+        ([], "calibration needs at least one frame"),
+        ([np.zeros((0, 8))], "calibration needs at least one frame"),
+        ([np.full((2, 8), np.inf)], "a value is not finite; check the calibration frames"),
+        ([np.zeros((2, 7))], r"frames must be \(time, 8\)"),
+    ):
+        with pytest.raises(UserError, match=message):
+            quantize(network, frames)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight_bits": 3}, r"weight_bits must be 4\.\.18, not 3"),
+        ({"data_bits": 19}, r"data_bits must be 4\.\.18, not 19"),
+        ({"guard": 5}, r"guard must be 0\.\.4, not 5"),
+        ({"segment_bits": 1}, r"segment_bits must be 2\.\.12, not 1"),
+        ({"headroom": 0.5}, r"headroom must be 1\.\.16, not 0\.5"),
+    ],
+)
+def test_widths_out_of_range_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        QuantizeSpec(**options)
+
+
+def test_the_contract_refuses_what_could_overflow_or_disagree():
+    model = random_integer_model(np.random.default_rng(11), cell="lstm")
+    layer = model.layers[0]
+    with pytest.raises(UserError, match=r"l0\.gates: a sum may need \d+ bits, more than 62"):
+        replace(model, layers=(replace(layer, gates=replace(layer.gates, rows=FixedFormat(40, 60))),))
+    with pytest.raises(UserError, match=r"l0\.i: a sum may need"):
+        replace(model, activation_input=FixedFormat(16, 60), sigmoid=_reading(model.sigmoid), tanh=_reading(model.tanh))
+    with pytest.raises(UserError, match=r"l0\.bias must be \(4, 16\), not \(3, 16\)"):
+        replace(model, layers=(replace(layer, bias=layer.bias[:3]),))
+    with pytest.raises(UserError, match="the inverse transform has no guard bits, not 1"):
+        replace(model, inverse=replace(model.inverse, guard=1))
+    with pytest.raises(UserError, match="two signals have the same name"):
+        replace(model, signals=model.signals + model.signals[:1])
+    with pytest.raises(UserError, match=r"operands of l0\.gates have different fraction bits"):
+        signal = replace(model.signals[1], spectrum=FixedFormat(16, 3))
+        replace(model, signals=(model.signals[0], signal))
+
+
+def _reading(table):
+    return replace(table, input=FixedFormat(16, 60))
