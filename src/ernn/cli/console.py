@@ -1,0 +1,115 @@
+"""What a command shows: progress on standard error, results on standard output, as a table or as JSON."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ernn.pipeline.run import Outcome, Run
+from ernn.record import UNITS, Measurement
+
+
+@contextlib.contextmanager
+def working() -> Iterator[None]:
+    """Whatever libraries print while a step works goes to standard error: standard output is for results.
+
+    An interrupt ends the command with its own exit status, whichever library catches it on the way.
+    """
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        print("ernn: interrupted; steps that were finished are kept", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def say(text: str) -> None:
+    """A line for people, on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit_json(value: Any) -> None:
+    """`value` as JSON on standard output."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def figure(measurement: Measurement) -> dict[str, Any]:
+    """A measurement as JSON holds it."""
+    return {name: value for name, value in asdict(measurement).items() if value is not None}
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as JSON holds it."""
+    return {
+        "step": outcome.step,
+        "run": str(outcome.folder),
+        "skipped": outcome.skipped,
+        "seconds": outcome.seconds,
+        "figures": {path: figure(m) for path, m in outcome.figures},
+    }
+
+
+def show(outcome: Outcome, as_json: bool) -> None:
+    """A step's outcome."""
+    if as_json:
+        emit_json(outcome_json(outcome))
+        return
+    state = "unchanged since the last time" if outcome.skipped else f"{outcome.seconds:.1f} s"
+    table(f"{outcome.step}: {state}", ("figure", "value", "unit", "kind", "by"), figure_rows(outcome.figures))
+
+
+def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, ...]]:
+    """Rows of a table of figures."""
+    return [(path, readable(m), m.unit, m.kind, m.tool) for path, m in figures]
+
+
+def readable(measurement: Measurement) -> str:
+    """A value to four digits, and the test tokens behind an error rate."""
+    value = measurement.value
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on standard output; the title alone where there is nothing to list."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    if not rows:
+        console.print(title, markup=False)
+        return
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown, markup=False)
+
+
+def step(work: Callable[[], Outcome], as_json: bool) -> None:
+    """Do a step and show what came of it."""
+    with working():
+        outcome = work()
+    show(outcome, as_json)
+
+
+def brief(outcome: Outcome) -> str:
+    """A step's outcome in a line."""
+    took = "unchanged" if outcome.skipped else f"{outcome.seconds:.0f} s"
+    shown = "; ".join(f"{path} {readable(m)} {m.unit}".rstrip() for path, m in outcome.figures if path in UNITS)
+    return f"      {took}{': ' if shown else ''}{shown}"
+
+
+def show_run(run: Run, outcomes: Sequence[Outcome], page: Path, as_json: bool) -> None:
+    """All figures that a complete run has, and where its page is."""
+    if as_json:
+        steps = [outcome_json(outcome) for outcome in outcomes]
+        emit_json({"run": str(run.folder), "report": str(page), "missing": run.record.missing(), "steps": steps})
+        return
+    figures = [(path, m) for path in UNITS if (m := run.record.find(path)) is not None]
+    table(f"{run.folder}", ("figure", "value", "unit", "kind", "by"), figure_rows(figures))
+    table(f"report: {page}", (), ())

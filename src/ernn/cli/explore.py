@@ -1,0 +1,73 @@
+"""Commands that look: which corpora, devices and tools there are."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ernn.cli import console
+from ernn.cli.options import Json, Seed
+
+PANEL = "Look around"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (corpus, devices, doctor):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def corpus(
+    name: Annotated[str | None, typer.Argument(help="A corpus; none lists them all.", show_default=False)] = None,
+    root: Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """What a corpus holds: utterances, speakers, labels and hours of each split."""
+    from ernn.pipeline import corpora
+
+    if name is None:
+        names = [[one] for one in corpora.names()]
+        console.emit_json([one for [one] in names]) if as_json else console.table("Corpora", ("name",), names)
+        return
+    with console.working():
+        found = corpora.describe(name, root, seed)
+    if as_json:
+        console.emit_json(found)
+        return
+    console.table(found["description"], (), ())
+    rows = [[str(value) for value in split.values()] for split in found["splits"]]
+    console.table(f"{found['name']}, seed {seed}", tuple(found["splits"][0]), rows)
+    console.table(f"{len(found['labels'])} labels ({found['unit']}s): {' '.join(found['labels'])}", (), ())
+
+
+def devices(as_json: Json = False) -> None:
+    """The FPGAs known: what each holds, how sure that figure is, and whether open tools can place it."""
+    from ernn.device import devices
+
+    found = devices()
+    if as_json:
+        console.emit_json([asdict(device) for device in found])
+        return
+    counts = ("lut", "ff", "dsp", "block_ram", "ultra_ram")
+    rows = [
+        (d.name, *(str(getattr(d, name)) for name in counts), "placed" if d.can_be_placed else "area only")
+        for d in found
+    ]
+    console.table("Devices", ("device", "LUT", "FF", "DSP", "block RAM kbit", "UltraRAM kbit", "open tools"), rows)
+    console.table("V: read in a named source; M: recalled; M✓: recalled and consistent with a V figure.", (), ())
+
+
+def doctor(as_json: Json = False) -> None:
+    """Every tool of the flow: its version, or what to install. Exit status 1 where one is missing."""
+    from ernn.flow.tools import doctor
+
+    found = doctor()
+    if as_json:
+        console.emit_json([asdict(tool) for tool in found])
+    else:
+        rows = [(t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install) for t in found]
+        console.table("Tools", ("tool", "version", "what it does", "where, or what to install"), rows)
+    if not all(tool.ok for tool in found):
+        raise typer.Exit(1)

@@ -1,0 +1,101 @@
+"""Commands of the path's second half: from integers to a placed engine and its report."""
+
+from typing import Annotated
+
+import typer
+
+from ernn.cli import console
+from ernn.cli.options import Json, RunFolder, Seed
+
+PANEL = "From integers to a proven, placed engine"
+
+DeviceName = Annotated[str, typer.Option("--device", help="The FPGA; `ernn devices` lists them.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (design, build, verify, synth, place, report):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def design(
+    run: RunFolder,
+    device: DeviceName = "LFE5U-45F",
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")] = 2,
+    pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements; chosen if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Choose an engine for a device, and predict its cycles and how busy its multipliers are."""
+    from ernn.device import find_device
+    from ernn.pipeline import hardware
+    from ernn.pipeline.run import Run
+
+    console.step(lambda: hardware.design(Run.existing(run), find_device(device), streams, pes), as_json)
+
+
+def build(run: RunFolder, as_json: Json = False) -> None:
+    """Write the engine as Verilog, with its memories, into RUN/rtl."""
+    from ernn.pipeline import hardware
+    from ernn.pipeline.run import Run
+
+    console.step(lambda: hardware.build(Run.existing(run)), as_json)
+
+
+def verify(
+    run: RunFolder,
+    frames: Annotated[int, typer.Option(min=1, help="At least so many frames of the test split.")] = 2000,
+    stall: Annotated[float, typer.Option(min=0, max=0.9, help="Probability that a handshake pauses.")] = 0.2,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Simulate the Verilog on real frames: every integer must equal the golden model's. Exit status 1 where not."""
+    from ernn.pipeline import hardware
+    from ernn.pipeline.run import Run
+
+    found = Run.existing(run)
+    console.step(lambda: hardware.verify(found, frames, stall, seed), as_json)
+    wrong = hardware.disagreement(found)
+    if wrong:
+        console.say(f"ernn: {wrong}")
+        raise typer.Exit(1)
+
+
+def synth(
+    run: RunFolder,
+    also: Annotated[list[str] | None, typer.Option(help="A further device to count for; may be repeated.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count LUTs, flip-flops, multipliers and memories by Yosys, for the engine's device and others."""
+    from ernn.pipeline import placing
+    from ernn.pipeline.run import Run
+
+    console.step(lambda: placing.synth(Run.existing(run), tuple(also or ())), as_json)
+
+
+def place(
+    run: RunFolder,
+    seeds: Annotated[int, typer.Option(min=1, max=32, help="So many placements; the median clock counts.")] = 3,
+    grade: Annotated[
+        int | None, typer.Option(help="Speed grade; the slowest if not given.", show_default=False)
+    ] = None,
+    target_mhz: Annotated[float, typer.Option(min=1, help="The clock that nextpnr works towards.")] = 200.0,
+    as_json: Json = False,
+) -> None:
+    """Place and route for ECP5 by nextpnr: the clock, and with it frames per second and latency."""
+    from ernn.pipeline import placing
+    from ernn.pipeline.run import Run
+
+    chosen = tuple(range(1, seeds + 1))
+    console.step(lambda: placing.place(Run.existing(run), chosen, grade, target_mhz), as_json)
+
+
+def report(run: RunFolder, as_json: Json = False) -> None:
+    """Write RUN/report.html, one page that needs nothing but itself, from RUN/record.json."""
+    from ernn.pipeline import summary
+    from ernn.pipeline.run import Run
+
+    page = summary.write(Run.existing(run))
+    if as_json:
+        console.emit_json({"step": "report", "run": str(run), "report": str(page)})
+    else:
+        console.table(f"report: {page}", (), ())

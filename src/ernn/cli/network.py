@@ -1,0 +1,129 @@
+"""Commands of the path's first half: from a corpus to a network in integers."""
+
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ernn.cli import console
+from ernn.cli.options import Json, RunFolder, Seed
+
+PANEL = "From speech to integers"
+
+
+class Cell(StrEnum):
+    lstm = "lstm"
+    gru = "gru"
+
+
+class Reset(StrEnum):
+    after = "after"
+    before = "before"
+
+
+class Method(StrEnum):
+    admm = "admm"
+    one_shot = "one-shot"
+    direct = "direct"
+
+
+RECIPE = "the recipe's if not given"
+
+Epochs = Annotated[int | None, typer.Option(min=1, help=f"Epochs; {RECIPE}.")]
+NewRun = Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory to make.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    for command in (train, compress, quantize, evaluate):
+        app.command(rich_help_panel=PANEL)(command)
+
+
+def train(
+    out: NewRun,
+    corpus: Annotated[str, typer.Option(help="`ernn corpus` lists them.")] = "digits",
+    root: Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")] = None,
+    cell: Annotated[Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,
+    projection: Annotated[int | None, typer.Option(min=1, help="An LSTM's projected size.")] = None,
+    peepholes: Annotated[bool, typer.Option("--peepholes", help="An LSTM's peepholes.")] = False,
+    reset: Annotated[Reset, typer.Option(help="A GRU's reset gate: after (torch) or before (E-RNN).")] = Reset.after,
+    epochs: Epochs = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a dense network with CTC, and count its errors on the test split. Begins a run directory."""
+    from ernn.data.open import open_corpus
+    from ernn.pipeline import network, speech
+    from ernn.pipeline.defaults import recipe_for
+    from ernn.pipeline.run import Run
+    from ernn.spec import LayerSpec
+
+    console.say(f"corpus {corpus}, seed {seed}")
+    with console.working():
+        found = open_corpus(corpus, root, seed=0)
+        recipe = recipe_for(found)
+        first = recipe.layers[0]
+        kind = cell.value if cell else first.cell
+        layer = LayerSpec(kind, hidden or first.hidden, projection, peepholes, reset.value)
+        spec = replace(recipe.dense, seed=seed, epochs=epochs or recipe.dense.epochs)
+        task = speech.describe(found, corpus, root, 0, recipe.features)
+        chosen = (layer,) * (layers or len(recipe.layers))
+        outcome = network.train(Run(out), found, task, chosen, recipe.dropout, spec)
+    console.show(outcome, as_json)
+
+
+def compress(
+    run: RunFolder,
+    block: Annotated[int, typer.Option(help="Block size of the recurrent layers: 1, 2, 4, 8, 16 or 32.")] = 8,
+    output_block: Annotated[int, typer.Option(help="Block size of the output layer; 1 leaves it dense.")] = 1,
+    method: Annotated[Method, typer.Option(help="How to get there.")] = Method.admm,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
+    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Make the weights block-circulant: ADMM, then retraining inside the set. Counts errors and weights."""
+    from ernn.pipeline import network, speech
+    from ernn.pipeline.defaults import recipe_for
+    from ernn.pipeline.run import Run
+
+    console.say(f"seed {seed}")
+    with console.working():
+        found = Run.existing(run)
+        recipe = recipe_for(speech.prepared(found).corpus)
+        admm = replace(recipe.admm, seed=seed, epochs=towards or recipe.admm.epochs)
+        retrain = replace(recipe.retrain, seed=seed, epochs=inside or recipe.retrain.epochs)
+        outcome = network.compress(found, block, output_block, method.value, recipe.solver, admm, retrain)
+    console.show(outcome, as_json)
+
+
+def quantize(
+    run: RunFolder,
+    weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight.")] = 12,
+    data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
+    utterances: Annotated[int, typer.Option(min=1, help="Training utterances that formats are chosen from.")] = 200,
+    as_json: Json = False,
+) -> None:
+    """Turn the network into integers: formats from observed ranges, piecewise-linear activations."""
+    from ernn.pipeline import network
+    from ernn.pipeline.run import Run
+    from ernn.quantize import QuantizeSpec
+
+    spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
+    console.step(lambda: network.quantize_network(Run.existing(run), spec, utterances), as_json)
+
+
+def evaluate(
+    run: RunFolder,
+    shown: Annotated[int, typer.Option(min=1, max=3, help="Utterances shown in the report.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """Run the golden model on the whole test split, in integers only, and count its errors."""
+    from ernn.pipeline import network
+    from ernn.pipeline.run import Run
+
+    console.step(lambda: network.evaluate(Run.existing(run), shown), as_json)

@@ -1,0 +1,63 @@
+"""The demo: every step of the path on spoken digits, small enough for ten minutes on two cores."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ernn.data.open import open_corpus
+from ernn.device import find_device
+from ernn.pipeline import hardware, network, placing, speech, summary
+from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.run import Outcome, Run
+from ernn.quantize import QuantizeSpec
+
+CORPUS = "digits"
+BLOCK = 8
+DEVICE, STREAMS = "LFE5U-45F", 2
+VERIFIED_FRAMES, STALL = 2000, 0.2
+PLACE_SEEDS, TARGET_MHZ = (1, 2), 150.0
+
+
+@dataclass(frozen=True)
+class DemoStep:
+    """What is said before it begins, and the work itself: (run, seed)."""
+
+    title: str
+    work: Callable[[Run, int], Outcome]
+
+
+def _train(run: Run, seed: int) -> Outcome:
+    corpus = open_corpus(CORPUS)
+    recipe = recipe_for(corpus)
+    task = speech.describe(corpus, CORPUS, None, 0, recipe.features)
+    return network.train(run, corpus, task, recipe.layers, recipe.dropout, replace(recipe.dense, seed=seed))
+
+
+def _compress(run: Run, seed: int) -> Outcome:
+    recipe = recipe_for(open_corpus(CORPUS))
+    towards, inside = replace(recipe.admm, seed=seed), replace(recipe.retrain, seed=seed)
+    return network.compress(run, BLOCK, 1, "admm", recipe.solver, towards, inside)
+
+
+STEPS = (
+    DemoStep("train a dense network on spoken digits", _train),
+    DemoStep(f"compress it to blocks of {BLOCK} by ADMM", _compress),
+    DemoStep("turn it into integers", lambda run, seed: network.quantize_network(run, QuantizeSpec(), 200)),
+    DemoStep("count the integer model's errors on the test split", lambda run, seed: network.evaluate(run)),
+    DemoStep(
+        f"design an engine for {DEVICE}",
+        lambda run, seed: hardware.design(run, find_device(DEVICE), STREAMS, None),
+    ),
+    DemoStep("write it as Verilog", lambda run, seed: hardware.build(run)),
+    DemoStep(
+        f"simulate {VERIFIED_FRAMES:,} frames and compare every integer",
+        lambda run, seed: hardware.verify(run, VERIFIED_FRAMES, STALL, seed),
+    ),
+    DemoStep("count its area", lambda run, seed: placing.synth(run, ("XC7A100T",))),
+    DemoStep("place and route it", lambda run, seed: placing.place(run, PLACE_SEEDS, None, TARGET_MHZ)),
+)
+
+
+def finish(run: Run) -> Path:
+    """The page of the run."""
+    return summary.write(run)

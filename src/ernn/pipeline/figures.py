@@ -1,0 +1,120 @@
+"""Figures that several steps record."""
+
+from math import sqrt
+from typing import cast
+
+from ernn.integer_model import IntegerLstm, IntegerModel
+from ernn.network import BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
+from ernn.record import Measurement, RunRecord
+from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow, Token, Utterance, Utterances, put
+from ernn.structure import block_size, real_multiplications, stored_numbers
+from ernn.train.evaluate import ErrorRate
+from ernn.train.task import Prepared
+
+NORMAL_95 = 1.959964
+FEATURE_NAMES = {"stored": "stored coefficients", "logmel": "log-mel bins", "mfcc": "MFCCs"}
+
+
+def error_rate(rate: ErrorRate, tool: str) -> Measurement:
+    """An error rate in per cent with its 95 % interval (Wilson 1927, tokens taken as independent)."""
+    return Measurement(
+        round(rate.percent, 4),
+        "%",
+        "measured",
+        tool,
+        tokens=rate.tokens,
+        interval=wilson(min(rate.errors, rate.tokens), rate.tokens),
+        note=f"{rate.substitutions} substitutions, {rate.deletions} deletions, {rate.insertions} insertions",
+    )
+
+
+def wilson(errors: int, tokens: int) -> tuple[float, float]:
+    """Interval of a proportion in per cent."""
+    share, z2 = errors / tokens, NORMAL_95**2 / tokens
+    middle, half = share + z2 / 2, NORMAL_95 * sqrt(share * (1 - share) / tokens + z2 / (4 * tokens))
+    return round(100 * max(0.0, middle - half) / (1 + z2), 4), round(100 * min(1.0, middle + half) / (1 + z2), 4)
+
+
+def size_row(name: str, network: Network, bits: int) -> SizeRow:
+    """Size of one form of the network; `bits` of one weight."""
+    matrices = [matrix for layer in network.layers for matrix in layer.matrices]
+    multiplications = sum(real_multiplications(m.structure, m.value.shape) for m in matrices)
+    return SizeRow(name, network.stored_weights, network.stored_recurrent_weights, bits, multiplications)
+
+
+def dense_row(network: Network) -> SizeRow:
+    """The size of the same shapes without structure, in float32."""
+    layers = [(layer, matrix) for layer in network.layers for matrix in layer.matrices]
+    weights = sum(matrix.value.size for _, matrix in layers)
+    recurrent = sum(matrix.value.size for layer, matrix in layers if not isinstance(layer, LinearLayer))
+    return SizeRow("dense", weights, recurrent, 32, weights)
+
+
+def layer_pictures(network: Network, bits: int) -> tuple[LayerPicture, ...]:
+    """The layers as the report draws them."""
+    return tuple(_picture(f"l{index}", layer, bits) for index, layer in enumerate(network.layers))
+
+
+def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
+    names = ("weight",) if isinstance(layer, LinearLayer) else ("input", "recurrent", "projection")
+    if isinstance(layer, BidirectionalLayer):
+        names = tuple(f"{way} {matrix}" for way in ("forward", "backward") for matrix in ("input", "recurrent"))
+    matrices = tuple(
+        MatrixBits(
+            matrix_name,
+            cast(int, matrix.value.shape[0]),
+            matrix.rows,
+            matrix.columns,
+            block_size(matrix.structure),
+            stored_numbers(matrix.structure, matrix.value.shape),
+            bits,
+        )
+        for matrix_name, matrix in zip(names, layer.matrices, strict=False)
+    )
+    return LayerPicture(name, _type(layer), layer.input_size, layer.output_size, matrices)
+
+
+def _type(layer: Layer) -> str:
+    match layer:
+        case LstmLayer(peephole=None):
+            return "LSTM"
+        case LstmLayer():
+            return "LSTM with peepholes"
+        case GruLayer():
+            return f"GRU, reset {layer.reset}"
+        case LinearLayer():
+            return "linear"
+        case BidirectionalLayer():
+            return "bidirectional"
+
+
+def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
+    """Every named edge of the model with its format."""
+    found = {signal.name: signal.format for signal in model.signals}
+    found |= {f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum is not None}
+    for layer in model.layers:
+        found |= {product.name: product.output for product in layer.products}
+        if isinstance(layer, IntegerLstm):
+            found[f"{layer.name}.c"] = layer.cell
+    found["activation input"] = model.activation_input
+    found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
+    return tuple(EdgeFormat(name, True, format.width, format.frac) for name, format in found.items())
+
+
+def put_utterances(record: RunRecord, data: Prepared, recognised: list[tuple[int, ...]], count: int) -> None:
+    """Show utterances of the test split: the first one with an error, then the first ones."""
+    wrong = [i for i, example in enumerate(data.test) if example.labels != recognised[i]]
+    chosen = list(dict.fromkeys([*range(max(0, count - 1)), *wrong[:1], *range(count)]))[:count]
+    items = tuple(_utterance(data, index, recognised[index]) for index in chosen)
+    features = f"{data.test[0].features.shape[1]} {FEATURE_NAMES[data.features.kind]}, normalised"
+    frame_ms = data.features.shift_ms * data.features.subsample
+    put(record, Utterances("measured", "ernn.golden, greedy CTC", data.corpus.name, features, frame_ms, items))
+
+
+def _utterance(data: Prepared, index: int, recognised: tuple[int, ...]) -> Utterance:
+    example = data.test[index]
+    frames = tuple(tuple(round(float(value), 3) for value in frame) for frame in example.features)
+    truth, found = (
+        tuple(Token(data.corpus.label_set[i - 1]) for i in labels) for labels in (example.labels, recognised)
+    )
+    return Utterance(example.id, frames, truth, found)

@@ -1,0 +1,174 @@
+"""From integers to a proven engine: design, build, verify, each over a run directory."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from ernn import codec
+from ernn.design import Design
+from ernn.device import Device, find_device
+from ernn.errors import UserError
+from ernn.files import write_json
+from ernn.flow.simulate import build as simulator_of
+from ernn.flow.verilog import Verilog, to_verilog
+from ernn.integer_model import IntegerModel
+from ernn.pipeline import speech
+from ernn.pipeline.explore import suitable
+from ernn.pipeline.network import MODEL, integer_utterances
+from ernn.pipeline.run import Outcome, Run
+from ernn.record import Measurement, RunRecord
+from ernn.report import series
+from ernn.rtl.engine import Engine
+from ernn.schedule import Schedule, schedule
+from ernn.verify import Proof, measure_cycles, prove
+
+DESIGN, RTL = "design.json", "rtl"
+UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
+
+
+def design(run: Run, device: Device, streams: int, pes: int | None) -> Outcome:
+    """Choose an engine for the model on `device`, and predict its cycles."""
+    options = {"device": device.name, "streams": streams, "pes": pes}
+
+    def work() -> None:
+        found = suitable(codec.load(run.path(MODEL), IntegerModel), device, streams, pes)
+        chosen = found.layout.design
+        values = {"device": device.name, "pes": chosen.pes, "streams": chosen.streams, "chunk": chosen.chunk}
+        write_json(run.path(DESIGN), values)
+        _record_design(run.record, found)
+
+    return run.perform("design", options, work, reads=[MODEL], writes=[DESIGN])
+
+
+def chosen_device(run: Run) -> Device:
+    """The device the engine was designed for."""
+    return find_device(_design_file(run)["device"])
+
+
+def scheduled(run: Run) -> Schedule:
+    """The run's model on the run's design."""
+    values = _design_file(run)
+    chosen = Design(values["pes"], values["streams"], values["chunk"])
+    return schedule(codec.load(run.path(MODEL), IntegerModel), chosen)
+
+
+def verilog_of(run: Run) -> Verilog:
+    """The engine with its probes: what is written, simulated, synthesised (probes cut off) and placed is this text."""
+    return to_verilog(Engine(scheduled(run), probes=True))
+
+
+def build(run: Run) -> Outcome:
+    """Write the engine as Verilog with its memory files."""
+
+    def work() -> None:
+        made = verilog_of(run)
+        made.write(run.path(RTL))
+        tool = "counted in the Verilog"
+        lines, memories = made.text.count("\n"), sum(content.count(b"\n") for content in made.memories.values())
+        run.record.set("build.verilog_lines", Measurement(lines, "lines", "measured", tool))
+        run.record.set("build.memory_words", Measurement(memories, "words", "measured", tool))
+
+    return run.perform("build", {}, work, reads=[MODEL, DESIGN], writes=[RTL])
+
+
+def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
+    """Simulate at least `frames` frames of test speech with random stalls, every integer against golden's.
+
+    The outcome is recorded whether or not it is equality; `verify.mismatches` says which.
+    """
+    options = {"frames": frames, "stall": stall, "seed": seed}
+
+    def work() -> None:
+        made = scheduled(run)
+        simulator = simulator_of(verilog_of(run))
+        utterances = _stimulus(run, made.layout.model, frames)
+        proof = prove(simulator, made, utterances, stall=stall, seed=seed)
+        _record_proof(run.record, made, proof)
+        cycles = measure_cycles(simulator, made, utterances[0][0])
+        tool = "Verilator, all streams busy, no stalls"
+        run.record.set("cycles.simulated", Measurement(cycles.interval, "cycles", "simulated", tool))
+        tool = "Verilator, a frame's last word in to its last word out, idle engine"
+        run.record.set("verify.latency_cycles", Measurement(cycles.latency, "cycles", "simulated", tool))
+        record_speed(run.record)
+
+    return run.perform("verify", options, work, reads=[MODEL, DESIGN])
+
+
+def disagreement(run: Run) -> str:
+    """What the run's proof found wrong, in words; empty where everything was equal."""
+    found = series.take(run.record, series.Proof)
+    if found is None or found.first_divergence:
+        return found.first_divergence if found else "nothing was verified yet"
+    for name, what in (("mismatches", "output integers differ"), ("protocol_violations", "AXI4-Stream rules broken")):
+        count = int(run.record.get(f"verify.{name}").value)
+        if count:
+            return f"{count} {what}"
+    predicted, simulated = (int(run.record.get(f"cycles.{name}").value) for name in ("predicted", "simulated"))
+    return "" if predicted == simulated else f"{predicted} cycles a round predicted, {simulated} simulated"
+
+
+def record_speed(record: RunRecord) -> None:
+    """Frames per second and latency, where the record holds the clock and the cycles they follow from."""
+    clock, per_frame = record.find("clock_mhz"), record.find("cycles_per_frame")
+    if clock is None or per_frame is None:
+        return
+    tool, mhz = f"clock ({clock.tool}) ÷ cycles", clock.value
+    fps = round(mhz * 1e6 / per_frame.value, 1)
+    record.set("fps", Measurement(fps, "frames/s", clock.kind, tool, note="all streams busy"))
+    latency = record.find("verify.latency_cycles")
+    if latency is not None:
+        note = "one frame, last word in to last word out, on an idle engine"
+        value = round(latency.value / mhz, 3)
+        record.set("latency_us", Measurement(value, "µs", clock.kind, tool, note=note))
+
+
+def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
+    """Utterances of the test split, whole, until they have `frames` frames; UserError where it has fewer."""
+    examples = speech.prepared(run).test
+    lengths = np.cumsum([len(example.features) for example in examples])
+    if frames < 1 or frames > lengths[-1]:
+        raise UserError(f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}")
+    return integer_utterances(model, examples[: int(np.searchsorted(lengths, frames)) + 1])
+
+
+def _design_file(run: Run) -> dict[str, Any]:
+    run.options("design")
+    return json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
+
+
+def _record_design(record: RunRecord, made: Schedule) -> None:
+    design, note = made.layout.design, "a round: one frame of every stream"
+    record.set("cycles.predicted", Measurement(made.interval, "cycles", "estimated", "ernn.schedule", note=note))
+    per_frame, tool = (
+        made.cycles_per_frame,
+        f"ernn.schedule, {design.pes} processing elements, {design.streams} streams",
+    )
+    note = "useful multiplier-cycles of all multiplier-cycles of the engine, all streams busy"
+    record.set("utilisation", Measurement(round(100 * made.utilisation, 3), "%", "estimated", tool, note=note))
+    record.set("cycles_per_frame", Measurement(per_frame, "cycles", "estimated", tool))
+    record.set("array_utilisation", Measurement(round(100 * made.array_utilisation, 3), "%", "estimated", tool))
+    record.set("multipliers", Measurement(made.multipliers, "multipliers", "estimated", tool))
+    useful = made.useful_array + made.useful_vector
+    record.set("multiplications.frame", Measurement(useful, "multiplications", "measured", "counted from the model"))
+    bars = tuple(series.ScheduleBar(b.unit, b.start, b.end, b.label, b.stream) for b in made.bars)
+    picture = series.Schedule("estimated", "ernn.schedule", UNITS, bars, 0, made.interval, design.streams)
+    series.put(record, picture)
+
+
+def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
+    tool = f"Verilator, {made.layout.design.streams} streams, stalls {proof.stall}, seed {proof.seed}"
+
+    def set_count(name: str, value: int, unit: str) -> None:
+        record.set(f"verify.{name}", Measurement(value, unit, "simulated", tool))
+
+    set_count("frames", proof.frames, "frames")
+    set_count("integers", proof.integers, "integers")
+    set_count("mismatches", proof.mismatches + proof.missing, "integers")
+    set_count("protocol_violations", len(proof.violations), "violations")
+    stalls = f"each handshake paused with probability {proof.stall} in every cycle, seed {proof.seed}"
+    model = made.layout.model
+    first = str(proof.divergence) if proof.divergence else ""
+    edges = (model.output.name,)
+    digest, streams = codec.digest(model), made.layout.design.streams
+    series.put(record, series.Proof(digest, edges, stalls, streams, first))

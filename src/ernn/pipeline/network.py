@@ -1,0 +1,233 @@
+"""From speech to integers: train, compress, quantize, evaluate, each over a run directory."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ernn import codec
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.data.batches import Example
+from ernn.data.corpus import Corpus
+from ernn.data.features import FeatureSpec, extract
+from ernn.errors import UserError
+from ernn.files import write_atomic
+from ernn.golden.boundary import quantize_input
+from ernn.golden.fast import Fast
+from ernn.golden.run import run_all
+from ernn.integer_model import IntegerModel
+from ernn.network import Network
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.pipeline import figures, speech
+from ernn.pipeline.run import Outcome, Run, digest
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.record import Measurement
+from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
+from ernn.spec import LayerSpec, ModelSpec
+from ernn.train import stages
+from ernn.train.decode import greedy
+from ernn.train.evaluate import ErrorRate, compare, evaluate_model
+from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.task import Prepared
+
+DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
+NETWORK, MODEL = "network.safetensors", "model.safetensors"
+DECODING = "greedy CTC decoding of the test split"
+
+Method = Literal["admm", "one-shot", "direct"]
+
+
+def train(
+    run: Run,
+    corpus: Corpus,
+    task: dict[str, Any],
+    layers: tuple[LayerSpec, ...],
+    dropout: float,
+    spec: TrainSpec,
+    *,
+    progress: bool = True,
+) -> Outcome:
+    """Train a dense network on `corpus`; `task` is its description (`ernn.pipeline.speech.describe`)."""
+    features = FeatureSpec(**task["features"])
+    inputs = extract(features, corpus.utterances("train")[0]).shape[1]
+    model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout)
+    options = {"task": task, "model": model.to_dict(), "train": spec.to_dict()}
+
+    def work() -> None:
+        data = Prepared(corpus, features)
+        torch.manual_seed(spec.seed)
+        module = AcousticModel(model)
+        with _checkpoints(run, "dense", options) as folder:
+            stages.train_dense(module, data.task, spec, folder, progress)
+        _save_state(run.path(DENSE), module)
+        rate = evaluate_model(module, data.test)
+        run.record.set("error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}"))
+
+    return run.perform("train", options, work, writes=[DENSE])
+
+
+def compress(
+    run: Run,
+    block: int,
+    output_block: int,
+    method: Method,
+    admm: AdmmSpec,
+    towards: TrainSpec,
+    inside: TrainSpec,
+    *,
+    progress: bool = True,
+) -> Outcome:
+    """Bring the dense network into block-circulant form: ADMM `towards` the set, then retraining `inside` it."""
+    plan = CompressionPlan.blocks(block, output_block)
+    options = {
+        "plan": plan.to_dict(),
+        "method": method,
+        "admm": admm.to_dict(),
+        "towards": towards.to_dict(),
+        "inside": inside.to_dict(),
+    }
+
+    def work() -> None:
+        data, module = speech.prepared(run), _dense_model(run)
+        with _checkpoints(run, "compress", options) as folder:
+            residuals = _compressed(module, data, plan, method, admm, (towards, inside), folder, progress)
+        network = import_torch(module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan))
+        _save_state(run.path(COMPRESSED), module)
+        codec.save(run.path(NETWORK), network)
+        rate = evaluate_model(module, data.test)
+        tool = f"torch {torch.__version__}, {DECODING}"
+        run.record.set("error_rate.compressed", figures.error_rate(rate, tool))
+        _record_size(run, network)
+        if residuals:
+            put(run.record, Convergence("measured", "ernn.compress.admm, ‖W−Z‖/‖W‖ after each update", residuals))
+
+    return run.perform("compress", options, work, reads=[DENSE], writes=[COMPRESSED, NETWORK])
+
+
+def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
+    """The compressed network in integers, formats from the first `utterances` of the training split."""
+    options = {"spec": asdict(spec), "utterances": utterances}
+
+    def work() -> None:
+        network = codec.load(run.path(NETWORK), Network)
+        calibration = [e.features.astype(np.float64) for e in speech.prepared(run).task.train[:utterances]]
+        model = quantize(network, calibration, spec)
+        codec.save(run.path(MODEL), model)
+        _record_model(run, network, model, spec)
+
+    return run.perform("quantize", options, work, reads=[NETWORK], writes=[MODEL])
+
+
+def evaluate(run: Run, shown: int = 2) -> Outcome:
+    """Error rate of the integer model on the whole test split, by golden; `shown` utterances go to the report."""
+
+    def work() -> None:
+        model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
+        recognised = recognise(model, data.test)
+        pairs = zip(data.test, recognised, strict=True)
+        rate = sum((compare(example.labels, found) for example, found in pairs), ErrorRate())
+        run.record.set("error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}"))
+        figures.put_utterances(run.record, data, recognised, shown)
+
+    return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
+
+
+def integer_utterances(model: IntegerModel, examples: list[Example]) -> list[np.ndarray]:
+    """Features of examples as the model's input integers (time, inputs)."""
+    return [quantize_input(model, example.features) for example in examples]
+
+
+def recognise(model: IntegerModel, examples: list[Example]) -> list[tuple[int, ...]]:
+    """Labels that the integer model recognises, greedy."""
+    return [greedy(scores) for scores in run_all(model, integer_utterances(model, examples), Fast)]
+
+
+@contextmanager
+def _checkpoints(run: Run, name: str, options: dict[str, Any]) -> Iterator[Path]:
+    """A folder for checkpoints of exactly these options, removed once the stage is finished."""
+    folder = run.path("checkpoints") / f"{name}-{digest(options)[:12]}"
+    yield folder
+    shutil.rmtree(run.path("checkpoints"), ignore_errors=True)
+
+
+def _compressed(
+    module: AcousticModel,
+    data: Prepared,
+    plan: CompressionPlan,
+    method: Method,
+    admm: AdmmSpec,
+    specs: tuple[TrainSpec, TrainSpec],
+    folder: Path,
+    progress: bool,
+) -> tuple[MatrixConvergence, ...]:
+    """Train `module` into the plan's sets; ADMM's residuals where it was used."""
+    towards, inside = specs
+    match method:
+        case "admm":
+            trained = stages.compress_by_admm(module, data.task, plan, towards, admm, folder / "towards", progress)
+            stages.retrain_inside(module, data.task, plan, inside, folder / "inside", progress)
+            return _residuals(trained)
+        case "one-shot":
+            stages.one_shot(module, data.task, plan, inside, folder / "inside", progress)
+        case "direct":
+            torch.manual_seed(inside.seed)
+            module.load_state_dict(AcousticModel(module.spec).state_dict())
+            stages.train_direct(module, data.task, plan, inside, folder / "inside", progress)
+    return ()
+
+
+def _residuals(trained: stages.Trained) -> tuple[MatrixConvergence, ...]:
+    names = list(dict.fromkeys(residual.matrix for residual in trained.residuals))
+    values = {name: tuple(r.primal for r in trained.residuals if r.matrix == name) for name in names}
+    return tuple(MatrixConvergence(name, primal) for name, primal in values.items())
+
+
+def _dense_model(run: Run) -> AcousticModel:
+    module = AcousticModel(ModelSpec.from_dict(run.options("train")["model"]))
+    module.load_state_dict(_load_state(run.path(DENSE)))
+    return module
+
+
+def _save_state(path: Path, module: torch.nn.Module) -> None:
+    from safetensors.torch import save
+
+    write_atomic(path, save({name: tensor.contiguous() for name, tensor in module.state_dict().items()}))
+
+
+def _load_state(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        return load(path.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read ({error}): run the step that makes it again with --again") from None
+
+
+def _record_size(run: Run, network: Network) -> None:
+    dense, compressed = figures.dense_row(network), figures.size_row("compressed", network, 32)
+    counted = "counted from the network, padding included"
+    ratio = dense.recurrent_weights / compressed.recurrent_weights
+    run.record.set("compression.weights", Measurement(compressed.weights, "weights", "measured", counted))
+    run.record.set("compression.dense_weights", Measurement(dense.weights, "weights", "measured", counted))
+    note = f"recurrent layers: {dense.recurrent_weights} dense, {compressed.recurrent_weights} stored"
+    run.record.set("compression.ratio", Measurement(round(ratio, 4), "×", "measured", counted, note=note))
+    put(run.record, Sizes("measured", counted, (dense, compressed)))
+
+
+def _record_model(run: Run, network: Network, model: IntegerModel, spec: QuantizeSpec) -> None:
+    tool = "ernn.tables, over every input integer"
+    for name, table in (("sigmoid", model.sigmoid), ("tanh", model.tanh)):
+        run.record.set(f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool))
+    dense, compressed = figures.dense_row(network), figures.size_row("compressed", network, 32)
+    rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
+    put(run.record, Sizes("measured", "counted from the network, padding included", rows))
+    layers, edges = figures.layer_pictures(network, spec.weight_bits), figures.edge_formats(model)
+    put(run.record, NetworkPicture("measured", "ernn.quantize", layers, edges, codec.digest(model)))

@@ -1,0 +1,166 @@
+"""A run directory: what one command leaves for the next, and what has been done with which inputs.
+
+`run.json` keeps, for every step done, the digest of its inputs, the command as typed and the seconds it took.  A step
+whose inputs are unchanged is skipped.  A step done anew takes away the figures of all steps that used its result: a
+record never mixes two networks.
+"""
+
+import hashlib
+import json
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ernn.errors import UserError
+from ernn.files import write_json
+from ernn.pipeline.steps import STEPS, Step, dependents, step_named
+from ernn.record import Measurement, RunRecord
+
+STATE = "run.json"
+RECORD = "record.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did. `skipped`: its inputs were unchanged, its results are those of the last time."""
+
+    step: str
+    folder: Path
+    seconds: float
+    skipped: bool
+    figures: tuple[tuple[str, Measurement], ...]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Of plain values, and of the version of this program: options of another version are other options."""
+    text = json.dumps({"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _owned(path: str, step: Step) -> bool:
+    return any(path == own or path.startswith(f"{own}.") for own in step.figures)
+
+
+class Run:
+    """One run directory, created where it does not exist."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._state: dict[str, Any] = {"settings": {}, "steps": {}}
+        if self.path(STATE).exists():
+            self._state = _read_state(self.path(STATE))
+        self.record = RunRecord.load(self.path(RECORD)) if self.path(RECORD).exists() else RunRecord()
+
+    @classmethod
+    def existing(cls, folder: Path | str) -> "Run":
+        """A run that has begun; UserError where the folder is not one."""
+        if not (Path(folder) / STATE).exists():
+            raise UserError(f"{folder} is not a run directory (no {STATE}): begin with `ernn train --out {folder}`")
+        return cls(folder)
+
+    def path(self, name: str) -> Path:
+        """A file of this run."""
+        return self.folder / name
+
+    def done(self, step: str) -> bool:
+        """Whether `step` has been done with the results that are there now."""
+        return step in self._state["steps"]
+
+    def options(self, step: str) -> dict[str, Any]:
+        """Options that `step` was done with; UserError where it is still to be done."""
+        if not self.done(step):
+            raise UserError(f"{self.folder} has no result of `{step}` yet: run `ernn {step} {self.folder}` first")
+        return self._state["steps"][step]["options"]
+
+    def seconds(self) -> list[tuple[str, float]]:
+        """Steps done, in the path's order, and the seconds each took."""
+        done = self._state["steps"]
+        return [(step.name, done[step.name]["seconds"]) for step in STEPS if step.name in done]
+
+    def commands(self) -> list[str]:
+        """Commands as typed, in the path's order, each once."""
+        typed = [self._state["steps"][step.name]["command"] for step in STEPS if self.done(step.name)]
+        return list(dict.fromkeys(typed))
+
+    def perform(
+        self,
+        name: str,
+        options: Mapping[str, Any],
+        work: Callable[[], None],
+        reads: Sequence[str] = (),
+        writes: Sequence[str] = (),
+    ) -> Outcome:
+        """Do step `name` by `work()`, unless it was done so: equal `options` and files `reads`, `writes` there.
+
+        UserError where the step it needs has not been done.
+        """
+        step = step_named(name)
+        if step.needs is not None:
+            self.options(step.needs)
+        key = self._key(options, reads)
+        if self._current(name, key, writes):
+            return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
+        self._forget(step)
+        began = time.monotonic()
+        work()
+        seconds = round(time.monotonic() - began, 2)
+        self.record.save(self.path(RECORD))
+        self._state["steps"][name] = {
+            "key": key,
+            "options": dict(options),
+            "seconds": seconds,
+            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        }
+        write_json(self.path(STATE), self._state)
+        return self._outcome(step, seconds, skipped=False)
+
+    def _key(self, options: Mapping[str, Any], reads: Sequence[str]) -> str:
+        files = {name: file_digest(self.path(name)) for name in reads}
+        return digest({"options": dict(options), "files": files})
+
+    def _current(self, name: str, key: str, writes: Sequence[str]) -> bool:
+        done = self._state["steps"].get(name)
+        return done is not None and done["key"] == key and all(self.path(file).exists() for file in writes)
+
+    def _forget(self, step: Step) -> None:
+        """Take away what `step` and all that follow from it have left in the record and the state."""
+        gone = (step, *dependents(step.name))
+        kept = RunRecord()
+        for path, measurement in self.record.measurements():
+            if not any(_owned(path, one) for one in gone):
+                kept.set(path, measurement)
+        for name in {series for one in STEPS if one not in gone for series in one.series}:
+            if self.record.series(name) is not None:
+                kept.set_series(name, self.record.series(name))
+        self.record = kept
+        for one in gone:
+            self._state["steps"].pop(one.name, None)
+        if self.folder.exists():
+            self.record.save(self.path(RECORD))
+            write_json(self.path(STATE), self._state)
+
+    def _outcome(self, step: Step, seconds: float, *, skipped: bool) -> Outcome:
+        figures = tuple((path, m) for path, m in self.record.measurements() if _owned(path, step))
+        return Outcome(step.name, self.folder, seconds, skipped, figures)
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): remove the folder and begin again") from None
+    if not isinstance(state, dict) or not isinstance(state.get("steps"), dict):
+        raise UserError(f"{path} does not describe a run: remove the folder and begin again")
+    return state

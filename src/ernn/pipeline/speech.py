@@ -1,0 +1,42 @@
+"""The corpus and the features that a run was begun with, so that every later command sees the same frames."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ernn.data.corpus import Corpus
+from ernn.data.features import FeatureSpec
+from ernn.data.open import open_corpus
+from ernn.errors import UserError
+from ernn.pipeline.run import Run
+from ernn.train.task import Prepared
+
+
+def features_of(corpus: Corpus, kind: str | None = None, deltas: int | None = None) -> FeatureSpec:
+    """The corpus's own features where it has them, otherwise 40 log-mel bins at the rate of its recordings."""
+    first = corpus.utterances("train")[0]
+    stored = first.read_audio is None
+    rate = 16000 if stored else first.samples()[1]
+    chosen = kind or ("stored" if stored else "logmel")
+    return FeatureSpec(kind=chosen, rate=rate, deltas=deltas or 0)  # type: ignore[arg-type]
+
+
+def describe(corpus: Corpus, name: str, root: Path | None, seed: int, features: FeatureSpec) -> dict[str, Any]:
+    """What `prepared` needs to find the same frames again, as JSON holds it."""
+    return {
+        "corpus": name,
+        "root": None if root is None else str(root.expanduser().resolve()),
+        "corpus_seed": seed,
+        "identity": corpus.identity,
+        "features": asdict(features),
+    }
+
+
+def prepared(run: Run) -> Prepared:
+    """The corpus of a run through its features; UserError where it has changed since the training."""
+    task = run.options("train")["task"]
+    root = None if task["root"] is None else Path(task["root"])
+    corpus = open_corpus(task["corpus"], root, task["corpus_seed"])
+    if corpus.identity != task["identity"]:
+        raise UserError(f"corpus {task['corpus']} has changed since `ernn train`: train again in a new run directory")
+    return Prepared(corpus, FeatureSpec(**task["features"]))

