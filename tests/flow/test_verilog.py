@@ -1,0 +1,61 @@
+"""Verilog out of Amaranth: the same bytes every time, clean by another tool's judgement, sensitive to every bit."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from designs import Scaler
+
+from ernn.flow.lint import lint
+from ernn.flow.process import ToolError
+from ernn.flow.verilog import Verilog, to_verilog
+
+TABLE = tuple(range(3, 11))
+
+
+def test_ports_are_those_of_the_component() -> None:
+    component = Scaler(7, 12, TABLE)
+    verilog = to_verilog(component)
+    expected = {
+        name: member.shape.width if hasattr(member.shape, "width") else member.shape
+        for name, member in component.signature.members.items()
+    }
+    assert {port.name: port.width for port in verilog.ports} == expected | {"clk": 1, "rst": 1}
+    port = verilog.port("m_axis_tdata")
+    assert port is not None and port.direction == "output" and verilog.port("nothing") is None
+
+
+def test_the_same_design_gives_the_same_digest_in_another_process() -> None:
+    program = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from designs import Scaler\nfrom ernn.flow.verilog import to_verilog\n"
+        f"print(to_verilog(Scaler(7, 12, {TABLE})).digest)"
+    )
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == to_verilog(Scaler(7, 12, TABLE)).digest
+
+
+def test_one_word_of_memory_changes_the_digest_but_not_the_circuit() -> None:
+    one, other = to_verilog(Scaler(7, 12, TABLE)), to_verilog(Scaler(7, 12, (*TABLE[:-1], 99)))
+    assert one.digest != other.digest and one.text_digest == other.text_digest
+    [(name, content)] = one.memories.items()
+    assert f'$readmemb("{name}"' in one.text
+    assert [int(word, 2) for word in content.split()] == list(TABLE)
+
+
+def test_written_files_are_the_design(tmp_path: Path) -> None:
+    verilog = to_verilog(Scaler(7, 12, TABLE), "scaler")
+    path = verilog.write(tmp_path / "rtl")
+    assert path == tmp_path / "rtl" / "scaler.v" and path.read_text() == verilog.text
+    assert {p.name for p in path.parent.iterdir()} == {"scaler.v", *verilog.memories}
+    assert "amaranth" not in verilog.text.lower() and str(Path.cwd()) not in verilog.text
+
+
+def test_lint_is_clean_and_sees_a_latch() -> None:
+    assert lint(to_verilog(Scaler(7, 12, TABLE))) == ()
+    latch = "module latch(input a, input b, output reg c);\n  always @* if (a) c = b;\nendmodule\n"
+    [warning] = lint(Verilog("latch", latch, {}, ()))
+    assert "LATCH" in warning
+    with pytest.raises(ToolError, match="lint of broken failed"):
+        lint(Verilog("broken", "module broken(; endmodule\n", {}, ()))
