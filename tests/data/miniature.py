@@ -27,14 +27,14 @@ def tone(seconds: float = 0.3, rate: int = 16000, seed: int = 0) -> np.ndarray:
 
 
 def sphere(samples: np.ndarray, rate: int = 16000, order: str = "01", **changed: str) -> bytes:
-    """A NIST SPHERE file; `changed` replaces header fields."""
+    """A NIST SPHERE file with the header fields of TIMIT's; `changed` replaces or adds some."""
     fields = {
         "sample_count": f"-i {len(samples)}",
         "sample_rate": f"-i {rate}",
         "sample_n_bytes": "-i 2",
         "channel_count": "-i 1",
+        "sample_sig_bits": "-i 16",
         "sample_byte_format": f"-s2 {order}",
-        "sample_coding": "-s3 pcm",
     } | changed
     head = "NIST_1A\n   1024\n" + "".join(f"{k} {v}\n" for k, v in fields.items()) + "end_head\n"
     return head.encode().ljust(1024) + samples.astype("<i2" if order == "01" else ">i2").tobytes()

@@ -139,7 +139,9 @@ def test_frame_labels_are_those_at_the_centres_of_windows() -> None:
         ({"kind": "fbank"}, "kind is stored, logmel or mfcc"),
         ({"rate": 44100}, "44100; convert"),
         ({"subsample": 3}, "subsample <= stack"),
-        ({"coefficients": 50}, "coefficients <= bins"),
+        ({"kind": "mfcc", "coefficients": 50}, "coefficients <= bins"),
+        ({"bins": 128}, "mel filters are narrower than a frequency bin"),
+        ({"shift_ms": 0.01}, "1 <= shift_ms"),
         ({"deltas": 3}, "deltas is 0, 1 or 2"),
     ],
 )

@@ -45,14 +45,18 @@ class FeatureSpec:
             raise UserError(f"feature kind is stored, logmel or mfcc, got {self.kind!r}")
         if self.rate not in RATES:
             raise UserError(f"features are defined at {RATES} Hz, got {self.rate}; convert the recordings first")
-        if not 3 <= self.bins <= 128 or not 1 <= self.coefficients <= self.bins:
-            raise UserError(f"3 <= bins <= 128 and 1 <= coefficients <= bins, got {self.bins}, {self.coefficients}")
+        if not 3 <= self.bins <= 128:
+            raise UserError(f"3 <= bins <= 128, got {self.bins}")
+        if self.kind == "mfcc" and not 1 <= self.coefficients <= self.bins:
+            raise UserError(f"1 <= coefficients <= bins, got {self.coefficients} of {self.bins}")
         if self.deltas not in (0, 1, 2) or not 1 <= self.delta_window <= 5:
             raise UserError(f"deltas is 0, 1 or 2 and delta_window 1..5, got {self.deltas}, {self.delta_window}")
         if not (1 <= self.subsample <= self.stack <= 16):
             raise UserError(f"1 <= subsample <= stack <= 16 (no frame lost), got {self.subsample}, {self.stack}")
-        if not 0 < self.shift_ms <= self.window_ms <= 100:
-            raise UserError(f"0 < shift_ms <= window_ms <= 100, got {self.shift_ms}, {self.window_ms}")
+        if not 1 <= self.shift_ms <= self.window_ms <= 100:
+            raise UserError(f"1 <= shift_ms <= window_ms <= 100, got {self.shift_ms}, {self.window_ms}")
+        if self.kind != "stored" and (empty := empty_filters(self.rate, self.window, self.bins)):
+            raise UserError(f"{empty} of {self.bins} mel filters are narrower than a frequency bin; use fewer bins")
 
     @property
     def window(self) -> int:
@@ -78,6 +82,15 @@ class FeatureSpec:
         """Values per frame given out; `stored` is the corpus's own width, needed for kind `stored` only."""
         base = {"stored": stored, "logmel": self.bins, "mfcc": self.coefficients}[self.kind]
         return base * (self.deltas + 1) * self.stack
+
+
+def empty_filters(rate: int, window: int, bins: int) -> int:
+    """How many mel filters hold no bin of the transform (the window's length, up to a power of two): always silent."""
+    size = 1 << (window - 1).bit_length()
+    mel = 1127.0 * np.log1p(np.array([20.0, rate / 2]) / 700.0)
+    edges = 700.0 * np.expm1(np.linspace(mel[0], mel[1], bins + 2) / 1127.0)
+    below = np.searchsorted(np.arange(size // 2) * rate / size, edges, side="left")
+    return int(np.sum(below[2:] == below[:-2]))
 
 
 def extract(spec: FeatureSpec, utterance: Utterance) -> FloatArray:
