@@ -126,6 +126,15 @@ def test_edges_are_named():
     assert trace(lstm, frames)["l0.gates"].shape == (2, 4 * 16)
 
 
+@pytest.mark.parametrize("cell", BOTH_WAYS)
+def test_backward_edges_are_in_the_order_of_the_frames(cell):
+    rng = np.random.default_rng(11)
+    model = random_integer_model(rng, **cell, block=4)
+    edges = trace(model, any_frames(rng, model, 5))
+    halves = [edges["l0.forward.h"], edges["l0.backward.h"]]
+    np.testing.assert_array_equal(edges["l0.h"], np.concatenate(halves, axis=1))
+
+
 def test_bad_frames_are_refused():
     rng = np.random.default_rng(10)
     model = random_integer_model(rng, cell="gru", last_step=True)

@@ -2,6 +2,6 @@
 
 from ernn.golden.boundary import dequantize_output, quantize_input
 from ernn.golden.run import Stream, run, run_all, trace
-from ernn.golden.saturation import saturation
+from ernn.golden.headroom import saturation
 
 __all__ = ["Stream", "dequantize_output", "quantize_input", "run", "run_all", "saturation", "trace"]
