@@ -6,6 +6,7 @@ an item issued in cycle c or later, because a read address is registered once on
 
 from dataclasses import dataclass
 
+from ernn.constants import signed_digits
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
@@ -18,8 +19,15 @@ VECTOR = 14  # issue of a step's last term -> its result is written
 
 
 def stage_depth(stage: Stage) -> int:
-    """Registers of a transform stage: a product with a constant needs two."""
-    return 2 if stage.shift.any() else 1
+    """Registers of a transform stage: one; where constants are multiplied, one for terms with the same constant, one a
+    level of the adder tree, one for rounding."""
+    return 2 + tree_levels(stage) if stage.shift.any() else 1
+
+
+def tree_levels(stage: Stage) -> int:
+    """Levels of the tree that adds a row's shifted terms, as deep as its deepest row needs."""
+    digits = max(sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix)
+    return (digits - 1).bit_length()
 
 
 def transform_depth(transform: Transform) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ernn.design import Design
@@ -93,7 +93,14 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+# no shrinking: every smaller example would be compiled too
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 @given(cases(), st.integers(0, 1 << 16), st.sampled_from([0.0, 0.3, 0.8]))
 def test_random_shapes(case: Case, seed: int, stall: float) -> None:
     check(case, seed, stall)

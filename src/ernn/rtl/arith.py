@@ -37,25 +37,13 @@ def chosen(
     return result
 
 
-def signed_digits(constant: int) -> list[tuple[int, int]]:
-    """Canonical signed digits of a positive constant: (sign, power), fewest non-zero."""
-    digits, power = [], 0
-    while constant:
-        if constant & 1:
-            digit = 2 - (constant & 3)
-            digits.append((digit, power))
-            constant -= digit
-        constant >>= 1
-        power += 1
-    return digits
-
-
-def times_constant(value: Value, constant: int) -> Value:
-    """value * constant by shifts and adds."""
-    total: Value = Const(0, signed(1))
-    for sign, power in signed_digits(abs(constant)):
-        total = total + (value << power) if sign > 0 else total - (value << power)
-    return total if constant >= 0 else -total
+def added(m: Module, values: Sequence[Value], levels: int, name: str) -> Value:
+    """Sum of values by a tree of adders, a register after each of `levels` levels."""
+    for level in range(levels):
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        values = [register(m, sum(rest, first), f"{name}_{level}_{i}") for i, (first, *rest) in enumerate(pairs)]
+    assert len(values) == 1, f"{levels} levels are too few"
+    return values[0]
 
 
 def lanes_of(word: Value, width: int, count: int) -> list[Value]:

@@ -230,11 +230,13 @@ class Engine(wiring.Component):
         row = self.player.row
         fields = {name: row[name] for name in ("row", "rows", "dense", "rows_shift", "rows_width", "output_shift")}
         fields["valid"] = valid
+        passes = self.schedule.timing.exit // self._least_distance() + 2  # under way at once
+        bits = (passes - 1).bit_length()
         slots = {
-            name: Choice(Signal(max(1, len(value)), name=f"pass{i}_{name}") for i in range(4))
+            name: Choice(Signal(max(1, len(value)), name=f"pass{i}_{name}") for i in range(1 << bits))
             for name, value in fields.items()
         }
-        write, read = Signal(2), Signal(2)
+        write, read = Signal(bits), Signal(bits)
         with m.If(store):
             m.d.sync += [write.eq(write + 1), *(slots[name][write].eq(value) for name, value in fields.items())]
         token = delayed_flag(m, store, self.schedule.timing.exit - 1, "leaving")
@@ -251,6 +253,11 @@ class Engine(wiring.Component):
         with m.Else():
             m.d.sync += busy.eq(0)
         return tags | {"write": busy & tags["valid"]}
+
+    def _least_distance(self) -> int:
+        """Fewest cycles between two passes' last columns: results leave one a cycle, and no pass is shorter."""
+        columns = (sum(matrix.weights.shape[2] for matrix in _matrices(p)) for p in self.schedule.layout.products)
+        return max(self.design.pes, min(columns))
 
     def _gates(self, m: Module, lanes: list[Value], tags: dict[str, Value]) -> None:
         shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse

@@ -1,10 +1,11 @@
-"""The real FFT and its inverse as pipelines: one register a stage, two where constants are multiplied."""
+"""The real FFT and its inverse as pipelines: a register after every adder (depths: `ernn.timing`)."""
 
 from amaranth import Module, Value, signed
 
+from ernn.constants import signed_digits
 from ernn.integer_model import Stage, Transform
-from ernn.rtl.arith import register, round_shift, times_constant
-from ernn.timing import stage_depth
+from ernn.rtl.arith import added, register, round_shift
+from ernn.timing import stage_depth, tree_levels
 
 Lane = tuple[Value, int]  # a signed value and a bound on its magnitude
 
@@ -18,19 +19,29 @@ def transform_pipe(m: Module, lanes: list[Value], bound: int, transform: Transfo
 
 
 def _stage(m: Module, lanes: list[Lane], stage: Stage, name: str) -> list[Lane]:
-    depth = stage_depth(stage)
     result = []
     for row, (coefficients, shift) in enumerate(zip(stage.matrix, stage.shift, strict=True)):
         used = [(int(c), *lane) for c, lane in zip(coefficients, lanes, strict=True) if c]
         bound = _bound(used, int(shift))
-        total = _sum_of_products(used)
         shape = signed(bound.bit_length() + 1)
-        if depth == 1:
-            result.append((register(m, total, f"{name}_{row}", shape), bound))
-            continue
-        exact = register(m, total, f"{name}_{row}_sum")
-        result.append((register(m, round_shift(exact, int(shift)), f"{name}_{row}", shape), bound))
+        if stage_depth(stage) == 1:
+            total = _sum([_scaled(value, constant) for constant, value, _ in used])
+        else:
+            exact = _sum_of_products(m, used, tree_levels(stage), f"{name}_{row}")
+            total = round_shift(exact, int(shift))
+        result.append((register(m, total, f"{name}_{row}", shape), bound))
     return result
+
+
+def _sum(values: list[Value]) -> Value:
+    assert values, "a transform stage has an empty row"
+    return sum(values[1:], values[0])
+
+
+def _scaled(value: Value, constant: int) -> Value:
+    """A product with plus or minus a power of two."""
+    shifted = value << (abs(constant).bit_length() - 1)
+    return shifted if constant > 0 else -shifted
 
 
 def _bound(used: list[tuple[int, Value, int]], shift: int) -> int:
@@ -39,17 +50,13 @@ def _bound(used: list[tuple[int, Value, int]], shift: int) -> int:
     return (exact + (1 << (shift - 1)) >> shift) if shift else exact
 
 
-def _sum_of_products(used: list[tuple[int, Value, int]]) -> Value:
-    """Terms with the same constant are added before they are multiplied."""
+def _sum_of_products(m: Module, used: list[tuple[int, Value, int]], levels: int, name: str) -> Value:
+    """Terms with the same constant are added before they are multiplied, by shifts and adds."""
     groups: dict[int, list[Value]] = {}
     for constant, value, _ in used:
         groups.setdefault(abs(constant), []).append(value if constant > 0 else -value)
-    total: Value | None = None
-    for constant, values in groups.items():
-        inner = values[0]
-        for value in values[1:]:
-            inner = inner + value
-        part = times_constant(inner, constant)
-        total = part if total is None else total + part
-    assert total is not None, "a transform stage has an empty row"
-    return total
+    terms: list[Value] = []
+    for number, (constant, values) in enumerate(groups.items()):
+        inner = register(m, _sum(values), f"{name}_same{number}")
+        terms += [(inner << power) if sign > 0 else -(inner << power) for sign, power in signed_digits(constant)]
+    return added(m, terms, levels, f"{name}_tree")
