@@ -1,0 +1,150 @@
+"""The program as a user meets it: fast help, one-line errors, --json everywhere, and the path command after command."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ernn.cli import console
+from ernn.cli.app import app, run
+from ernn.flow.place import CriticalPath, Placed, Placement
+from ernn.flow.synthesise import Area
+from ernn.pipeline import placing
+from ernn.record import RunRecord
+
+PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
+RUNS = tuple(Placed(seed, mhz, {}, PATH, 1.0, Path("log")) for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0)))
+PLACEMENT = Placement("LFE5U-25F", 6, 150.0, "nextpnr-ecp5 0", RUNS)
+AREA = Area(1234, 567, 8, 9, 162, 0, 0, {}, "pyosys 0", 1.0, Path("log"))
+
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+IN_ORDER = [
+    "demo",
+    "train",
+    "compress",
+    "quantize",
+    "evaluate",
+    "design",
+    "build",
+    "verify",
+    "synth",
+    "place",
+    "report",
+]
+LOOKING = ["corpus", "devices", "doctor"]
+
+
+def test_commands_are_listed_in_the_order_of_the_path() -> None:
+    assert list(COMMANDS) == IN_ORDER + LOOKING
+
+
+@pytest.mark.parametrize("name", IN_ORDER + LOOKING)
+def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([name, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--json" in shown
+    assert COMMANDS[name].help
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; from ernn.cli.app import run; run(['--help']); "
+        "print([m for m in ('torch', 'lightning', 'numba', 'amaranth', 'matplotlib', 'pyosys') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compress", "nowhere"], "ernn: nowhere is not a run directory (no run.json): begin with"),
+        (["corpus", "timit"], "ernn: corpus 'timit' is read from your disk; give its folder"),
+        (["corpus", "nonsense"], "ernn: no corpus is called 'nonsense'; the corpora are digits,"),
+        (["train", "--out", "x", "--cell", "gru", "--hidden", "8", "--peepholes"], "ernn: a GRU has no peepholes"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines()[-1].startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_option_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "x", "--stall", "1.5"]) == 2
+    assert "--stall" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_status_130_and_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        console.step(interrupted, as_json=False)
+    assert ended.value.code == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_what_libraries_print_does_not_reach_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    with console.working():
+        print("noise")
+    shown = capsys.readouterr()
+    assert shown.out == "" and shown.err == "noise\n"
+
+
+def test_doctor_finds_every_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    assert {tool["name"] for tool in json.loads(capsys.readouterr().out)} >= {"pyosys", "verilator", "nextpnr-ecp5"}
+
+
+def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["corpus", "digits", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [split["split"] for split in found["splits"]] == ["train", "validation", "test"]
+    assert all(split["frames"] > 2000 for split in found["splits"])
+
+
+def test_the_path_from_speech_to_a_placed_engine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every command after the other on a network of 8 units: what each leaves is what the next one needs.
+
+    Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
+    """
+    folder = str(tmp_path / "run")
+    monkeypatch.setattr(placing, "synthesise", lambda verilog, device: AREA)
+    monkeypatch.setattr(placing, "place_and_route", lambda verilog, device, **options: PLACEMENT)
+
+    def done(*arguments: str) -> dict[str, Any]:
+        assert run([*arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    small = ("--hidden", "8", "--layers", "1", "--epochs", "1")
+    assert done("train", "--out", folder, *small)["figures"]["error_rate.dense"]["tokens"] > 500
+    assert done("compress", folder, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
+    assert done("quantize", folder)["figures"]["activations.tanh_error"]["value"] < 0.01
+    assert done("evaluate", folder)["figures"]["error_rate.integer"]["kind"] == "measured"
+    assert done("design", folder, "--device", "lfe5u-25f")["figures"]["utilisation"]["value"] <= 100
+    assert done("build", folder)["skipped"] is False
+    assert "module ernn_engine" in (tmp_path / "run" / "rtl" / "ernn_engine.v").read_text()
+    assert done("synth", folder, "--also", "XC7A100T")["figures"]["area.lut"]["value"] == AREA.lut
+    assert done("place", folder, "--seeds", "3")["figures"]["clock_mhz"]["value"] == 100
+    assert done("verify", folder, "--frames", "200")["figures"]["verify.mismatches"]["value"] == 0
+    assert done("verify", folder, "--frames", "200")["skipped"] is True
+    page = Path(done("report", folder)["report"]).read_text(encoding="utf-8")
+    assert "GRU of 8" in page and "LFE5U-25F" in page
+    record = RunRecord.load(tmp_path / "run" / "record.json")
+    assert record.missing() == []
+    cycles = record.get("cycles.simulated").value
+    assert record.get("cycles.predicted").value == cycles
+    assert record.get("fps").value == pytest.approx(2 * 100e6 / cycles, abs=0.1)
+    assert record.get("latency_us").value == pytest.approx(record.get("verify.latency_cycles").value / 100, abs=1e-3)
