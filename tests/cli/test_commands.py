@@ -84,12 +84,21 @@ def test_a_wrong_option_is_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--stall" in capsys.readouterr().err
 
 
-def test_an_interrupt_is_status_130_and_says_what_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted() -> Any:
-        raise KeyboardInterrupt
+def _interrupted() -> Any:
+    raise KeyboardInterrupt
 
+
+def _interrupted_in_lightning() -> Any:
+    try:
+        _interrupted()
+    except KeyboardInterrupt:
+        raise SystemExit(1)  # noqa: B904 - as Lightning does
+
+
+@pytest.mark.parametrize("work", [_interrupted, _interrupted_in_lightning])
+def test_an_interrupt_is_status_130_and_says_what_is_kept(work: Any, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        console.step(interrupted, as_json=False)
+        console.step(work, as_json=False)
     assert ended.value.code == 130
     assert "interrupted" in capsys.readouterr().err
 

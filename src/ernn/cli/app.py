@@ -9,7 +9,7 @@ import typer
 from ernn.cli import explore, hardware, network, whole
 from ernn.errors import UserError
 
-WRONG_INPUT, INTERRUPTED = 2, 130
+WRONG_INPUT = 2
 
 HELP = """
 Recurrent networks (LSTM, GRU) to small, fast, proven FPGA accelerators.
@@ -40,9 +40,6 @@ def run(arguments: Sequence[str]) -> int:
         app(args=list(arguments), prog_name="ernn")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0
-    except KeyboardInterrupt:
-        print("ernn: interrupted; steps that were finished are kept", file=sys.stderr)
-        return INTERRUPTED
     except (UserError, PermissionError) as error:
         if os.environ.get("ERNN_TRACEBACK"):
             raise

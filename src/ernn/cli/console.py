@@ -11,19 +11,23 @@ from typing import Any
 from ernn.pipeline.run import Outcome, Run
 from ernn.record import UNITS, Measurement
 
+INTERRUPTED = 130
+
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
     """Whatever libraries print while a step works goes to standard error: standard output is for results.
 
-    An interrupt ends the command with its own exit status, whichever library catches it on the way.
+    An interrupt ends the command with its own exit status, also where a library turns it into another (Lightning: 1).
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except KeyboardInterrupt:
-        print("ernn: interrupted; steps that were finished are kept", file=sys.stderr)
-        raise SystemExit(130) from None
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not isinstance(end, KeyboardInterrupt) and not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        say("ernn: interrupted; what was finished is kept, the same command goes on from there")
+        raise SystemExit(INTERRUPTED) from None
 
 
 def say(text: str) -> None:

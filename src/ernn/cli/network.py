@@ -9,6 +9,7 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, RunFolder, Seed
+from ernn.errors import UserError
 
 PANEL = "From speech to integers"
 
@@ -78,8 +79,8 @@ def train(
 
 def compress(
     run: RunFolder,
-    block: Annotated[int, typer.Option(help="Block size of the recurrent layers: 1, 2, 4, 8, 16 or 32.")] = 8,
-    output_block: Annotated[int, typer.Option(help="Block size of the output layer; 1 leaves it dense.")] = 1,
+    block: Annotated[int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")] = None,
+    output_block: Annotated[int | None, typer.Option(help="The output layer's; 1, dense, if only --block is.")] = None,
     method: Annotated[Method, typer.Option(help="How to get there.")] = Method.admm,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
     inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
@@ -87,6 +88,7 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Make the weights block-circulant: ADMM, then retraining inside the set. Counts errors and weights."""
+    from ernn.compress.plan import CompressionPlan
     from ernn.pipeline import network, speech
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
@@ -95,9 +97,12 @@ def compress(
     with console.working():
         found = Run.existing(run)
         recipe = recipe_for(speech.prepared(found).corpus)
+        plan = recipe.plan if block is None else CompressionPlan.blocks(block, output_block or 1)
+        if block is None and output_block is not None:
+            raise UserError("--output-block is given without --block: give both")
         admm = replace(recipe.admm, seed=seed, epochs=towards or recipe.admm.epochs)
         retrain = replace(recipe.retrain, seed=seed, epochs=inside or recipe.retrain.epochs)
-        outcome = network.compress(found, block, output_block, method.value, recipe.solver, admm, retrain)
+        outcome = network.compress(found, plan, method.value, recipe.solver, admm, retrain)
     console.show(outcome, as_json)
 
 

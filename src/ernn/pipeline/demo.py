@@ -1,18 +1,17 @@
 """The demo: every step of the path on spoken digits, small enough for ten minutes on two cores."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ernn.data.open import open_corpus
 from ernn.device import find_device
 from ernn.pipeline import hardware, network, placing, speech, summary
-from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.run import Outcome, Run
 from ernn.quantize import QuantizeSpec
+from ernn.train.recipes import DIGITS
 
 CORPUS = "digits"
-BLOCK = 8
 DEVICE, STREAMS = "LFE5U-45F", 2
 VERIFIED_FRAMES, STALL = 2000, 0.2
 PLACE_SEEDS, TARGET_MHZ = (1, 2), 150.0
@@ -27,21 +26,19 @@ class DemoStep:
 
 
 def _train(run: Run, seed: int) -> Outcome:
-    corpus = open_corpus(CORPUS)
-    recipe = recipe_for(corpus)
+    corpus, recipe = open_corpus(CORPUS), DIGITS.with_seed(seed)
     task = speech.describe(corpus, CORPUS, None, 0, recipe.features)
-    return network.train(run, corpus, task, recipe.layers, recipe.dropout, replace(recipe.dense, seed=seed))
+    return network.train(run, corpus, task, recipe.layers, recipe.dropout, recipe.dense)
 
 
 def _compress(run: Run, seed: int) -> Outcome:
-    recipe = recipe_for(open_corpus(CORPUS))
-    towards, inside = replace(recipe.admm, seed=seed), replace(recipe.retrain, seed=seed)
-    return network.compress(run, BLOCK, 1, "admm", recipe.solver, towards, inside)
+    recipe = DIGITS.with_seed(seed)
+    return network.compress(run, recipe.plan, "admm", recipe.solver, recipe.admm, recipe.retrain)
 
 
 STEPS = (
     DemoStep("train a dense network on spoken digits", _train),
-    DemoStep(f"compress it to blocks of {BLOCK} by ADMM", _compress),
+    DemoStep("compress it to block-circulant weights by ADMM", _compress),
     DemoStep("turn it into integers", lambda run, seed: network.quantize_network(run, QuantizeSpec(), 200)),
     DemoStep("count the integer model's errors on the test split", lambda run, seed: network.evaluate(run)),
     DemoStep(

@@ -75,8 +75,7 @@ def train(
 
 def compress(
     run: Run,
-    block: int,
-    output_block: int,
+    plan: CompressionPlan,
     method: Method,
     admm: AdmmSpec,
     towards: TrainSpec,
@@ -85,7 +84,6 @@ def compress(
     progress: bool = True,
 ) -> Outcome:
     """Bring the dense network into block-circulant form: ADMM `towards` the set, then retraining `inside` it."""
-    plan = CompressionPlan.blocks(block, output_block)
     options = {
         "plan": plan.to_dict(),
         "method": method,

@@ -12,15 +12,6 @@ from ernn.pipeline.run import Run
 from ernn.train.task import Prepared
 
 
-def features_of(corpus: Corpus, kind: str | None = None, deltas: int | None = None) -> FeatureSpec:
-    """The corpus's own features where it has them, otherwise 40 log-mel bins at the rate of its recordings."""
-    first = corpus.utterances("train")[0]
-    stored = first.read_audio is None
-    rate = 16000 if stored else first.samples()[1]
-    chosen = kind or ("stored" if stored else "logmel")
-    return FeatureSpec(kind=chosen, rate=rate, deltas=deltas or 0)  # type: ignore[arg-type]
-
-
 def describe(corpus: Corpus, name: str, root: Path | None, seed: int, features: FeatureSpec) -> dict[str, Any]:
     """What `prepared` needs to find the same frames again, as JSON holds it."""
     return {
