@@ -8,17 +8,25 @@ from ernn.errors import UserError
 @dataclass(frozen=True)
 class Design:
     """`pes`: block rows multiplied in parallel; `streams`: independent sequences interleaved;
-    `chunk`: words the vector unit takes through one step before the next step begins."""
+    `chunk`: words the vector unit takes through one step before the next step begins; `lanes`: numbers of a word the
+    vector unit takes a cycle, a power of two (0, or more than the block size: the whole word)."""
 
     pes: int
     streams: int = 1
     chunk: int = 16
+    lanes: int = 0
 
     def __post_init__(self) -> None:
-        for name, low, high in (("pes", 1, 512), ("streams", 1, 16), ("chunk", 1, 256)):
+        for name, low, high in (("pes", 1, 512), ("streams", 1, 16), ("chunk", 1, 256), ("lanes", 0, 32)):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"a design's {name} must be {low}..{high}, not {value}")
+        if self.lanes & (self.lanes - 1):
+            raise UserError(f"a design's lanes must be a power of two, or 0 for a whole word, not {self.lanes}")
+
+    def vector_lanes(self, block: int) -> int:
+        """Lanes of the vector unit for words of `block` numbers."""
+        return min(self.lanes or block, block)
 
 
 def multipliers_per_pe(block: int) -> int:

@@ -3,8 +3,9 @@
 - spectra: words of k spectrum numbers, one region a signal and stream; the phase (which of two copies) is a further
   address bit.
 - gates: words of k product results; word w of gate g of a product lies at base + w * gates + g.
-- values: words of the vector unit; states and carried values whole and once a stream, the rest one chunk.
-- constants: words of k biases and k peepholes.
+- values: what the vector unit keeps, in beats of as many numbers as it has lanes; states and carried values whole and
+  once a stream, the rest one chunk.
+- constants: beats of biases and peepholes.
 """
 
 from collections.abc import Iterable
@@ -33,6 +34,16 @@ class Layout:
     def words(self, length: int) -> int:
         """Words of k that hold `length` numbers."""
         return ceil(length / self.model.block)
+
+    @cached_property
+    def lanes(self) -> int:
+        """Numbers of a word that the vector unit takes a cycle."""
+        return self.design.vector_lanes(self.model.block)
+
+    @cached_property
+    def beats(self) -> int:
+        """Cycles that the vector unit takes for a term of a word."""
+        return self.model.block // self.lanes
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
@@ -85,19 +96,19 @@ class Layout:
         return words * self.design.streams if value.state or value.carried else min(words, self.design.chunk)
 
     def value(self, value: Value, stream: int, first_word: int) -> int:
-        """Address of a value's word `first_word`, which begins a chunk."""
+        """Address of the first beat of a value's word `first_word`, which begins a chunk."""
         base = self._values[0][value.name]
         if value.state or value.carried:
-            return base + stream * self.words(value.length) + first_word
-        return base
+            base += stream * self.words(value.length) + first_word
+        return base * self.beats
 
     @property
-    def value_words(self) -> int:
-        return max(1, self._values[1])
+    def value_beats(self) -> int:
+        return max(1, self._values[1] * self.beats)
 
     @cached_property
     def constants(self) -> tuple[dict[tuple[int, int], int], tuple[tuple[np.ndarray, np.ndarray], ...]]:
-        """Addresses by (id of bias, id of peephole), and the words: pairs (k biases, k peepholes)."""
+        """Addresses by (id of bias, id of peephole), and the beats: pairs (biases, peepholes)."""
         bases: dict[tuple[int, int], int] = {}
         memory: list[tuple[np.ndarray, np.ndarray]] = []
         for step in self.steps:
@@ -113,11 +124,10 @@ class Layout:
         return self.constants[0].get((id(bias), id(peephole)), 0)
 
     def _constant(self, constant: Constant | None, step: Step) -> np.ndarray:
-        k = self.model.block
-        flat = np.zeros(self.words(step.length) * k, np.int64)
+        flat = np.zeros(self.words(step.length) * self.model.block, np.int64)
         if constant is not None:
             flat[: step.length] = constant.values
-        return flat.reshape(-1, k)
+        return flat.reshape(-1, self.lanes)
 
 
 def _place(sizes: Iterable[tuple[str, int]]) -> tuple[dict[str, int], int]:

@@ -51,14 +51,14 @@ def product_place(schedule: Schedule, address: int) -> Place | None:
     return Place(name, stream, gate * product.length + inside, count) if count > 0 else None
 
 
-def vector_place(schedule: Schedule, address: int) -> Place:
-    """Address: how often the step's group has been played, then the tape row."""
-    k = schedule.layout.model.block
+def vector_place(schedule: Schedule, address: int) -> Place | None:
+    """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a word."""
+    layout = schedule.layout
     bits = max(1, max(row["count"] for row in schedule.vector.rows).bit_length())
     edge, stream, word = schedule.edges[address >> bits]
-    length = next(step.length for step in schedule.layout.steps if step.name == edge)
-    first = (word + (address & ((1 << bits) - 1))) * k
-    return Place(edge, stream, first, min(k, length - first))
+    length = next(step.length for step in layout.steps if step.name == edge)
+    first = word * layout.model.block + (address & ((1 << bits) - 1)) * layout.lanes
+    return Place(edge, stream, first, min(layout.lanes, length - first)) if first < length else None
 
 
 LOCATORS: dict[str, Callable[[Schedule, int], Place | None]] = {

@@ -69,7 +69,7 @@ class Schedule:
     @cached_property
     def multipliers(self) -> int:
         """All multipliers: the array's, and in every vector lane one for products and one for interpolation."""
-        return self.array_multipliers + 2 * self.layout.model.block
+        return self.array_multipliers + 2 * self.layout.lanes
 
     @cached_property
     def useful_array(self) -> int:
@@ -277,79 +277,81 @@ class _Scheduler:
             for step in steps:
                 self._run_step(step, stream, first, count)
 
-    def _run_step(self, step: Step, stream: int, first: int, count: int) -> None:
-        terms = len(step.terms)
+    def _run_step(self, step: Step, stream: int, first: int, words: int) -> None:
+        """Words `first` to `first + words - 1` of a step, beat by beat."""
+        terms, beats = len(step.terms), words * self.layout.beats
         start = self.vector_free
         for number, term in enumerate(step.terms):
-            for memory, address, stride in self._reads(term, stream, first):
-                ready = [memory.get(address + i * stride, 0) - i * terms - number for i in range(count)]
-                start = max(start, *ready)
+            for ready in self._ready(term, stream, first, beats):
+                start = max(start, *(time - i * terms - number for i, time in enumerate(ready)))
         for number, term in enumerate(step.terms):
-            self._note_term_reads(term, stream, first, count, start + number, terms)
-            row = self._row(step, term, number, stream, first, count)
+            self._note_term_reads(term, stream, first, beats, start + number, terms)
+            row = self._row(step, term, number, stream, first, words)
             row["gap"] = start - self.vector_free
             self.vector.append(row)
         self.edges[len(self.vector) - 1] = (step.name, stream, first)
-        self._note_writes(step, stream, first, count, start + terms - 1, terms)
-        self.vector_free = start + count * terms
+        self._note_writes(step, stream, first, beats, start + terms - 1, terms)
+        self.vector_free = start + beats * terms
         self.bars.append(Bar("vector unit", start, self.vector_free, step.name, stream))
 
-    def _reads(self, term: Term, stream: int, first: int) -> list[tuple[dict[int, int], int, int]]:
-        reads = [
-            (self.value_ready, self.layout.value(value, stream, first), 1)
-            for value in (term.a, term.b, term.addend)
-            if isinstance(value, Value)
-        ]
+    def _ready(self, term: Term, stream: int, first: int, beats: int) -> list[list[int]]:
+        """For everything a term reads, when each beat can."""
+        ready = []
+        for value in (term.a, term.b, term.addend):
+            if isinstance(value, Value):
+                base = self.layout.value(value, stream, first)
+                ready.append([self.value_ready.get(base + i, 0) for i in range(beats)])
         if isinstance(term.addend, Gate):
             base, stride = self._gate_address(term.addend, stream, first)
-            reads.append((self.gate_ready, base, stride))
-        return reads
+            ready.append([self.gate_ready[base + i // self.layout.beats * stride] for i in range(beats)])
+        return ready
 
     def _gate_address(self, gate: Gate, stream: int, first: int) -> tuple[int, int]:
         product = next(p for p in self.layout.products if p.name == gate.product)
         return self.layout.gates(product, stream) + first * product.gates + gate.gate, product.gates
 
-    def _note_term_reads(self, term: Term, stream: int, first: int, count: int, start: int, stride: int) -> None:
+    def _note_term_reads(self, term: Term, stream: int, first: int, beats: int, start: int, stride: int) -> None:
         for value in (term.a, term.b, term.addend):
             if isinstance(value, Value) and value.state:
                 base = self.layout.value(value, stream, first)
-                for i in range(count):
+                for i in range(beats):
                     if base + i not in self.value_ready:
                         self.state_read.setdefault(base + i, start + i * stride)
         if isinstance(term.addend, Gate):
             base, step = self._gate_address(term.addend, stream, first)
-            for i in range(count):
-                self.gate_read[base + i * step] = start + i * stride
+            for i in range(beats):
+                self.gate_read[base + i // self.layout.beats * step] = start + i * stride
 
-    def _note_writes(self, step: Step, stream: int, first: int, count: int, start: int, stride: int) -> None:
-        for i in range(count):
+    def _note_writes(self, step: Step, stream: int, first: int, beats: int, start: int, stride: int) -> None:
+        """When each beat of the result is there; a word goes on to the transform or the output with its last beat."""
+        for i in range(beats):
             issue = start + i * stride
             if step.keep is not None:
                 self.value_ready[self.layout.value(step.keep, stream, first) + i] = issue + VECTOR
             if step.signal is not None and self._has_spectrum(step.signal):
-                self.spectrum_ready[self.layout.spectrum(step.signal, stream) + first + i] = (
-                    issue + self.timing.spectrum
-                )
+                address = self.layout.spectrum(step.signal, stream) + first + i // self.layout.beats
+                self.spectrum_ready[address] = issue + self.timing.spectrum
             if step.output:
                 self.output_done = max(self.output_done, issue + VECTOR)
         if step.signal is not None and self._has_spectrum(step.signal):
             done = start + VECTOR
-            self.bars.append(Bar("forward transform", done, done + count * stride, step.signal, stream))
+            self.bars.append(Bar("forward transform", done, done + beats * stride, step.signal, stream))
 
     def _has_spectrum(self, name: str) -> bool:
         return any(signal.name == name for signal in self.layout.signals)
 
-    def _row(self, step: Step, term: Term, number: int, stream: int, first: int, count: int) -> dict[str, int]:
+    def _row(self, step: Step, term: Term, number: int, stream: int, first: int, words: int) -> dict[str, int]:
         a = term.addend if isinstance(term.addend, Value) else term.a
         b = term.b if isinstance(term.b, Value) else None
         peephole = term.b if isinstance(term.b, Constant) else None
         gate, stride = self._gate_address(term.addend, stream, first) if isinstance(term.addend, Gate) else (0, 0)
         last = number == len(step.terms) - 1
-        lanes = step.length % self.model.block if first + count == self.layout.words(step.length) else 0
+        ends = first + words == self.layout.words(step.length)
+        constant = self.layout.constant(term.bias, peephole)
         sent = step.signal is not None and self._has_spectrum(step.signal)
         return {
             "gap": 0,
-            "count": count,
+            "count": words * self.layout.beats,
             "last": int(last),
             "end": 0,
             "a": self.layout.value(a, stream, first) if a else 0,
@@ -364,7 +366,7 @@ class _Scheduler:
             "gate": gate,
             "gate_stride": stride,
             "bias": int(term.bias is not None),
-            "constant": self.layout.constant(term.bias, peephole) + (first if term.bias or peephole else 0),
+            "constant": constant + (first * self.layout.beats if term.bias or peephole else 0),
             "first_term": int(number == 0),
             "product_shift": self.shifts.product.index(self.shifts.product_shift(step, term)),
             "addend_shift": self.shifts.addend.index(self.shifts.addend_shift(step, term)),
@@ -378,8 +380,8 @@ class _Scheduler:
             "spectrum": self.layout.spectrum(step.signal, stream) + first if sent and step.signal else 0,
             "spectrum_shift": self.shifts.spectrum.index(self.shifts.spectrum_shift(step.signal)) if sent else 0,
             "output": int(last and step.output),
-            "final": int(step.output and first + count == self.layout.words(step.length)),
-            "tail": lanes,
+            "final": int(step.output and ends),
+            "tail": step.length % self.model.block if ends else 0,
             "stream": stream,
         }
 

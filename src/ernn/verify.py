@@ -218,7 +218,8 @@ def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place,
     model = schedule.layout.model
     for name, locate in LOCATORS.items():
         writes = simulation.probes[name]
-        values = unpack(writes.data, model.input.format.width, model.block)
+        lanes = schedule.layout.lanes if name == "vector" else model.block
+        values = unpack(writes.data, model.input.format.width, lanes)
         seen: Counter[Place] = Counter()
         for address, word in zip(writes.address.tolist(), values, strict=True):
             place = locate(schedule, address)

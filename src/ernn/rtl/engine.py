@@ -50,7 +50,7 @@ class Engine(wiring.Component):
             ports["event_round"] = Out(1)
             for name, bits in self.probe_addresses.items():
                 ports |= {f"probe_{name}_en": Out(1), f"probe_{name}_addr": Out(bits)}
-                ports[f"probe_{name}_data"] = Out(self.word)
+                ports[f"probe_{name}_data"] = Out(self.vector.lanes * self.width if name == "vector" else self.word)
         super().__init__(ports)
 
     @property
@@ -306,7 +306,7 @@ class Engine(wiring.Component):
             output.stream.eq(vector.stream),
             output.first.eq(self._of_stream(first, vector.stream)),
         ]
-        self._probe(m, "vector", vector.done, vector.label, vector.result)
+        self._probe(m, "vector", vector.done, vector.label, vector.beat)
 
     def _probe(self, m: Module, name: str, enable: Value, address: Value, word: Value) -> None:
         if self.probes:

@@ -1,11 +1,11 @@
-"""The vector unit: one step of `ernn.program` on a word of k numbers a cycle, a term at a time.
+"""The vector unit: steps of `ernn.program`, one term of a beat of `lanes` numbers a cycle.
 
 Cycles after issue: 1 addresses; 2 memories; 3 operands; 4, 5 product; 6 term; 7 sum; 8 rounded; 9 saturated;
 14 activation or bypass, and the result is written (`timing.VECTOR`).
 """
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,13 +24,15 @@ class VectorUnit(wiring.Component):
 
     `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
     `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
-    `result` with `send` (to the forward transform), `output`, and their tags, `WRITE` cycles after issue.
+    `beat` is a step's result, `WRITE` cycles after issue, marked by `done` and named by `label`; with a word's last
+    beat the whole word is on `result`, with `send` (to the forward transform), `output`, and their tags.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         layout = schedule.layout
         model = layout.model
         self.schedule, self.block, self.width = schedule, model.block, model.input.format.width
+        self.lanes, self.beats = layout.lanes, layout.beats
         streams = layout.design.streams
         self.player = Player(schedule.vector, "vector")
         word = self.block * self.width
@@ -44,6 +46,7 @@ class VectorUnit(wiring.Component):
                 "first": In(streams),
                 "gate_address": Out(self.gate_bits),
                 "gate_word": In(word),
+                "beat": Out(self.lanes * self.width),
                 "result": Out(word),
                 "send": Out(1),
                 "spectrum": Out(self.spectrum_bits),
@@ -75,7 +78,10 @@ class VectorUnit(wiring.Component):
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `OPERANDS` cycles after issue."""
         row, index = self.player.row, self.player.index
-        stride = self._strided(m, row["gate_stride"], index)
+        beat_bits = self.beats.bit_length() - 1
+        stride = self._strided(m, row["gate_stride"], index[beat_bits:])
+        beat = delayed(m, index[:beat_bits], 2, "gate_beat") if beat_bits else Const(0, 1)
+        gate = self.gate_word.word_select(beat, self.lanes * self.width)
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self.first.bit_select(row["stream"], 1) if len(self.first) > 1 else self.first, "first")
         early = {name: delayed(m, row[name], 2, name) for name in ("peephole", "add_gate", "add_value", "bias")}
@@ -88,11 +94,11 @@ class VectorUnit(wiring.Component):
             words[name] = Mux(cleared, 0, values.data)
         biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
-        words["addend"] = Mux(early["add_gate"], self.gate_word, Mux(early["add_value"], words["a"], 0))
+        words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
         words["bias"] = Mux(early["bias"], biases, 0)
         registered = {name: register(m, word, f"{name}_word") for name, word in words.items()}
-        split = {name: lanes_of(word, self.width, self.block) for name, word in registered.items()}
-        return [{name: split[name][lane] for name in split} for lane in range(self.block)]
+        split = {name: lanes_of(word, self.width, self.lanes) for name, word in registered.items()}
+        return [{name: split[name][lane] for name in split} for lane in range(self.lanes)]
 
     def _strided(self, m: Module, stride: Value, index: Value) -> Value:
         """index * stride without a multiplier."""
@@ -107,14 +113,14 @@ class VectorUnit(wiring.Component):
 
     def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
         """One of two copies of the values, for one read a cycle each."""
-        values = memory.Memory(shape=self.width * self.block, depth=self.schedule.layout.value_words, init=[])
+        values = memory.Memory(shape=self.width * self.lanes, depth=self.schedule.layout.value_beats, init=[])
         m.submodules[f"values_{name}"] = values
         self.value_writes.append(values.write_port())
         return values.read_port()
 
     def _constants(self, m: Module, address: Value) -> tuple[Value, Value]:
-        words = self.schedule.layout.constants[1] or ((np.zeros(self.block, np.int64),) * 2,)
-        half = self.width * self.block
+        words = self.schedule.layout.constants[1] or ((np.zeros(self.lanes, np.int64),) * 2,)
+        half = self.width * self.lanes
         biases, peepholes = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
         init = [bias | peephole << half for bias, peephole in zip(biases, peepholes, strict=True)]
         constants = memory.Memory(shape=2 * half, depth=len(init), init=init)
@@ -152,34 +158,52 @@ class VectorUnit(wiring.Component):
         return results
 
     def _results(self, m: Module, results: list[Value]) -> None:
-        """Cut lanes beyond the vector's end, write, and hand on."""
+        """Cut lanes beyond the vector's end, write, gather whole words and hand them on."""
         row, player = self.player.row, self.player
-        tail = delayed(m, Mux(player.final, row["tail"], 0), WRITE, "tail")
-        word = Signal(self.width * self.block)
-        parts = [Mux((tail != 0) & (tail <= lane), 0, value) for lane, value in enumerate(results)]
-        m.d.comb += word.eq(Cat(part[: self.width] for part in parts))
-        streams = len(self.valid)
-        valid = self.valid.bit_select(row["stream"], 1) if streams > 1 else self.valid
+        beat_bits = self.beats.bit_length() - 1
+        number = delayed(m, player.index[:beat_bits], WRITE, "beat") if beat_bits else Const(0, 1)
+        ends = player.index[beat_bits:] == (row["count"] - 1)[beat_bits:]
+        m.d.comb += self.beat.eq(self._cut(results, number, delayed(m, Mux(ends, row["tail"], 0), WRITE, "tail")))
+        valid = self.valid.bit_select(row["stream"], 1) if len(self.valid) > 1 else self.valid
         go = player.active & valid
+        whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
-        def flag(name: str) -> Value:
-            return delayed_flag(m, go & row[name], WRITE, name)
+        def flag(name: str, when: Value) -> Value:
+            return delayed_flag(m, when & row.get(name, 1), WRITE, name)
 
-        value = delayed(m, row["value"] + player.index, WRITE, "value_address")
-        keep = flag("keep")
+        done, value = flag("last", go), delayed(m, row["value"] + player.index, WRITE, "value_address")
+        keep = flag("keep", go)
         for port in self.value_writes:
-            m.d.comb += [port.addr.eq(value), port.data.eq(word), port.en.eq(keep)]
+            m.d.comb += [port.addr.eq(value), port.data.eq(self.beat), port.en.eq(keep)]
+        spectrum = row["spectrum"] + player.index[beat_bits:]
         m.d.comb += [
-            self.result.eq(word),
-            self.send.eq(flag("send")),
-            self.spectrum.eq(delayed(m, row["spectrum"] + player.index, WRITE, "spectrum")),
+            self.result.eq(self._gathered(m, done)),
+            self.send.eq(flag("send", whole)),
+            self.spectrum.eq(delayed(m, spectrum, WRITE, "spectrum")),
             self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], WRITE, "spectrum_shift")),
             self.stream.eq(delayed(m, row["stream"], WRITE, "stream")),
-            self.output.eq(flag("output")),
-            self.final.eq(flag("final") & delayed(m, player.final, WRITE, "final_word")),
-            self.done.eq(delayed_flag(m, go & row.get("last", 1), WRITE, "done")),
+            self.output.eq(flag("output", whole)),
+            self.final.eq(flag("final", whole & player.final)),
+            self.done.eq(done),
             self.label.eq(delayed(m, Cat(player.index, player.pc), WRITE, "label")),
         ]
+
+    def _cut(self, results: list[Value], number: Value, tail: Value) -> Value:
+        """A beat with zeros from number `tail` of its word on; 0 stands for a whole word."""
+        kept = []
+        for lane, value in enumerate(results):
+            beyond = (tail != 0) & (tail <= Cat(Const(lane, self.lanes.bit_length() - 1), number))
+            kept.append(Mux(beyond, 0, value)[: self.width])
+        return Cat(*kept)
+
+    def _gathered(self, m: Module, done: Value) -> Value:
+        """The beats before, and this one."""
+        if self.beats == 1:
+            return self.beat
+        before = Signal((self.beats - 1) * self.lanes * self.width, reset_less=True)
+        with m.If(done):
+            m.d.sync += before.eq(Cat(before, self.beat)[len(self.beat) :])
+        return Cat(before, self.beat)
 
 
 assert WRITE == SATURATED + LATENCY
