@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -95,3 +97,19 @@ def test_the_place_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 @given(st.lists(st.binary(max_size=4), max_size=4), st.lists(st.binary(max_size=4), max_size=4))
 def test_keys_differ_where_parts_differ(a: list[bytes], b: list[bytes]) -> None:
     assert (cache_key(*a) == cache_key(*b)) == (a == b)
+
+
+def test_an_interrupt_ends_tools_that_run_side_by_side(tmp_path: Path) -> None:
+    program = """if True:
+        import os, signal, sys, threading
+        from pathlib import Path
+        from ernn.flow.process import run, side_by_side
+        folder = Path(sys.argv[1])
+        def tool(name): run(["sleep", "60"], folder, folder / name, what=name, timeout=99)
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try: side_by_side(tool, ["a", "b"])
+        except KeyboardInterrupt: print("interrupted")
+    """
+    began = time.monotonic()
+    answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert answer.stdout == "interrupted\n" and time.monotonic() - began < 30

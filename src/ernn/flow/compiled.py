@@ -3,15 +3,13 @@
 Memory contents are not compiled in: designs that differ only in their weights share one library.
 """
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
 from ernn.flow import tools
 from ernn.flow.cache import Cache, cache_key
-from ernn.flow.process import run
+from ernn.flow.process import run, side_by_side
 from ernn.flow.verilog import Verilog
 
 LIBRARY = "simulation.so"
@@ -139,8 +137,7 @@ def _runtime(cache: Cache) -> Path:
 
 def _compile(sources: Sequence[Path], directory: Path, options: Sequence[str]) -> list[str]:
     """Compile sources side by side, one per core; names of the object files, which lie in `directory`."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda source: _object(source, directory, options), sources))
+    return side_by_side(lambda source: _object(source, directory, options), sources)
 
 
 def _object(source: Path, directory: Path, options: Sequence[str]) -> str:

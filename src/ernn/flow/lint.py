@@ -23,8 +23,8 @@ WAIVED = {
 def lint(verilog: Verilog) -> tuple[str, ...]:
     """Warnings of `verilator --lint-only -Wall` that are not waived, one line each; empty where there are none.
 
-    Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError where Verilator cannot
-    read the text at all.
+    Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError where Verilator
+    cannot read the text at all.
     """
     command = [*tools.verilator().command, "--lint-only", "-Wall", "-Wno-fatal", *(f"-Wno-{name}" for name in WAIVED)]
     with tempfile.TemporaryDirectory(prefix="ernn-lint-") as folder:

@@ -1,11 +1,9 @@
 """Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's JSON report."""
 
 import json
-import os
 import shutil
 import statistics
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,7 @@ from ernn.errors import UserError
 from ernn.flow import tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.harness import with_pins
-from ernn.flow.process import run
+from ernn.flow.process import run, side_by_side
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog
 
@@ -106,9 +104,7 @@ def place(
     def one(seed: int) -> Placed:
         return _place(pins.digest, netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
 
-    with ThreadPoolExecutor(min(len(seeds), os.cpu_count() or 1)) as pool:
-        runs = tuple(pool.map(one, seeds))
-    return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, runs)
+    return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, tuple(side_by_side(one, seeds)))
 
 
 def _grade(device: Device, grade: int | None) -> int:

@@ -6,18 +6,24 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
 from ernn.errors import UserError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 TAIL_LINES = 12
 TAIL_WIDTH = 400
 QUIET_SECONDS = 2.0  # shorter than this and a progress line would only flicker
 
 _showing = threading.Lock()
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 class ToolError(UserError):
@@ -61,15 +67,33 @@ def run(
             env={**os.environ, **(environment or {})},
             start_new_session=True,  # so that the whole group can be ended
         )
+    _running.add(process)
     try:
         code = _wait(process, what, timeout)
     except subprocess.TimeoutExpired:
         raise ToolError(f"{what} did not end within {timeout:.0f} s", log) from None
     finally:
         _end(process)
+        _running.discard(process)
     if code:
         raise ToolError(f"{what} failed ({_ending(code)})", log)
     return time.monotonic() - began
+
+
+def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """`work` on every item, as many at a time as there are cores; results in order.
+
+    The first failure is raised once the tools then running have ended; an interrupt ends them at once.
+    """
+    pool = ThreadPoolExecutor(min(len(items), os.cpu_count() or 1))
+    try:
+        return [future.result() for future in [pool.submit(work, item) for item in items]]
+    except KeyboardInterrupt:
+        for process in tuple(_running):
+            _end(process)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _wait(process: subprocess.Popen[bytes], what: str, timeout: float) -> int:
