@@ -12,15 +12,15 @@ from ernn.layout import Layout
 from ernn.schedule import Schedule, schedule
 
 CHUNKS = (4, 8, 16)
-GOOD_ENOUGH = 1.03
+GOOD_ENOUGH = 1.05
 
 
 def suitable(model: IntegerModel, device: Device, streams: int, pes: int | None = None) -> Schedule:
-    """The schedule with the fewest processing elements among those within 3 % of the fastest that `device` can hold.
+    """The schedule with the fewest multipliers among those within 5 % of the fastest that `device` can hold.
 
     `pes` fixes their number instead.  Raises UserError where the device has too few multipliers for that, or for one.
     """
-    smallest = schedule(model, Design(pes or 1, streams))
+    smallest = schedule(model, Design(pes or 1, streams, lanes=1))
     if smallest.multipliers > device.dsp.value:
         raise UserError(
             f"block size {model.block} with {pes or 1} processing elements takes {smallest.multipliers} multipliers, "
@@ -28,10 +28,12 @@ def suitable(model: IntegerModel, device: Device, streams: int, pes: int | None 
         )
     left = device.dsp.value - smallest.multipliers + smallest.array_multipliers
     counts = [pes] if pes else worthwhile(smallest.layout, left // multipliers_per_pe(model.block))
-    found = [schedule(model, Design(count, streams, chunk)) for count in counts for chunk in CHUNKS]
+    lanes = [1 << bit for bit in range(model.block.bit_length())]
+    designs = [Design(count, streams, chunk, lane) for count in counts for chunk in CHUNKS for lane in lanes]
+    found = [one for one in (schedule(model, design) for design in designs) if one.multipliers <= device.dsp.value]
     fastest = min(one.interval for one in found)
     near = [one for one in found if one.interval <= GOOD_ENOUGH * fastest]
-    return min(near, key=lambda one: (one.layout.design.pes, one.interval, one.layout.design.chunk))
+    return min(near, key=lambda one: (one.multipliers, one.interval, one.layout.design.chunk))
 
 
 def worthwhile(layout: Layout, most: int) -> list[int]:

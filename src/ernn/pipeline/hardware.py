@@ -1,6 +1,7 @@
 """From integers to a proven engine: design, build, verify, each over a run directory."""
 
 import json
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,7 @@ def design(run: Run, device: Device, streams: int, pes: int | None) -> Outcome:
     def work() -> None:
         found = suitable(codec.load(run.path(MODEL), IntegerModel), device, streams, pes)
         chosen = found.layout.design
-        values = {"device": device.name, "pes": chosen.pes, "streams": chosen.streams, "chunk": chosen.chunk}
-        write_json(run.path(DESIGN), values)
+        write_json(run.path(DESIGN), {"device": device.name, **asdict(chosen)})
         _record_design(run.record, found)
 
     return run.perform("design", options, work, reads=[MODEL], writes=[DESIGN])
@@ -48,9 +48,8 @@ def chosen_device(run: Run) -> Device:
 
 def scheduled(run: Run) -> Schedule:
     """The run's model on the run's design."""
-    values = _design_file(run)
-    chosen = Design(values["pes"], values["streams"], values["chunk"])
-    return schedule(codec.load(run.path(MODEL), IntegerModel), chosen)
+    values = {name: value for name, value in _design_file(run).items() if name != "device"}
+    return schedule(codec.load(run.path(MODEL), IntegerModel), Design(**values))
 
 
 def verilog_of(run: Run) -> Verilog:
@@ -90,6 +89,7 @@ def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
         run.record.set("cycles.simulated", Measurement(cycles.interval, "cycles", "simulated", tool))
         tool = "Verilator, a frame's last word in to its last word out, idle engine"
         run.record.set("verify.latency_cycles", Measurement(cycles.latency, "cycles", "simulated", tool))
+        _record_utilisation(run.record, made, cycles.interval, Measurement(0, "%", "simulated", "Verilator"))
         record_speed(run.record)
 
     return run.perform("verify", options, work, reads=[MODEL, DESIGN])
@@ -144,16 +144,23 @@ def _record_design(record: RunRecord, made: Schedule) -> None:
         made.cycles_per_frame,
         f"ernn.schedule, {design.pes} processing elements, {design.streams} streams",
     )
-    note = "useful multiplier-cycles of all multiplier-cycles of the engine, all streams busy"
-    record.set("utilisation", Measurement(round(100 * made.utilisation, 3), "%", "estimated", tool, note=note))
     record.set("cycles_per_frame", Measurement(per_frame, "cycles", "estimated", tool))
-    record.set("array_utilisation", Measurement(round(100 * made.array_utilisation, 3), "%", "estimated", tool))
+    _record_utilisation(record, made, made.interval, Measurement(0, "%", "estimated", tool))
     record.set("multipliers", Measurement(made.multipliers, "multipliers", "estimated", tool))
     useful = made.useful_array + made.useful_vector
     record.set("multiplications.frame", Measurement(useful, "multiplications", "measured", "counted from the model"))
     bars = tuple(series.ScheduleBar(b.unit, b.start, b.end, b.label, b.stream) for b in made.bars)
     picture = series.Schedule("estimated", "ernn.schedule", UNITS, bars, 0, made.interval, design.streams)
     series.put(record, picture)
+
+
+def _record_utilisation(record: RunRecord, made: Schedule, interval: int, source: Measurement) -> None:
+    """Useful multiplier-cycles of all, at `interval` cycles a round, with the kind and tool of `source`."""
+    share = 100 * made.interval / interval
+    note = "useful multiplier-cycles of all multiplier-cycles of the engine, all streams busy"
+    record.set("utilisation", replace(source, value=round(share * made.utilisation, 3), note=note))
+    note = "the same of the processing elements alone"
+    record.set("array_utilisation", replace(source, value=round(share * made.array_utilisation, 3), note=note))
 
 
 def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
