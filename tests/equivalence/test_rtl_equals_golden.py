@@ -1,44 +1,14 @@
 """The simulated engine gives golden's integers, with stalls on both sides, in exactly the predicted cycles."""
 
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ernn.design import Design
-from ernn.integer_model import IntegerModel
 from ernn.quantize import QuantizeSpec
-from ernn.schedule import schedule
-from ernn.verify import measure_cycles, prove, simulator_of
-from tests.models import random_integer_model
-
-
-@dataclass(frozen=True)
-class Case:
-    network: dict[str, Any]
-    design: Design
-    spec: QuantizeSpec = field(default_factory=QuantizeSpec)
-
-
-def random_utterances(rng: np.random.Generator, model: IntegerModel, count: int) -> list[np.ndarray]:
-    high = 1 << (model.input.format.width - 1)
-    return [rng.integers(-high, high, size=(int(rng.integers(1, 7)), model.input.length)) for _ in range(count)]
-
-
-def check(case: Case, seed: int, stall: float = 0.3) -> None:
-    rng = np.random.default_rng(seed)
-    model = random_integer_model(rng, case.spec, **case.network)
-    plan = schedule(model, case.design)
-    simulator = simulator_of(plan)
-    utterances = random_utterances(rng, model, 2 * case.design.streams + 1)
-    proof = prove(simulator, plan, utterances, stall=stall, seed=seed)
-    assert proof.passed, str(proof.divergence or proof)
-    cycles = measure_cycles(simulator, plan, utterances[0][0])
-    assert (cycles.interval, cycles.latency) == (plan.interval, plan.latency)
-
+from tests.equivalence.cases import Case, check
 
 CASES = {
     "dense LSTM with peepholes": Case(

@@ -1,0 +1,118 @@
+"""Golden against simulated RTL on random networks and designs, for as long as asked: is every integer equal, always?
+
+    python benchmarks/equivalence.py --minutes 10 --seed 1 --json
+    python benchmarks/equivalence.py --seed 1 --only 17
+
+Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3 layers deep, 4 to 18 bits,
+up to 4 streams, random stalls on both handshakes, sizes that the block size does not divide.  Predicted cycles must be
+simulated cycles.  --only runs one case, --first begins later.  It writes equivalence.json into --out, prints one line a
+failure with its case, and exits with 1 where there was one.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernn.files import write_json
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' cases are ours too
+from tests.equivalence.cases import outcome, random_case
+
+STALLS = (0.0, 0.3, 0.8)
+
+
+def main() -> None:
+    arguments = parse()
+    with tempfile.TemporaryDirectory(prefix="ernn-equivalence-") as cache:
+        os.environ["ERNN_CACHE"] = cache  # hundreds of simulators that nobody needs again
+        runs = [run_case(arguments.seed, number) for number in numbers(arguments)]
+    result = about(arguments) | summary(runs)
+    if arguments.only is None:
+        write_json(arguments.out / "equivalence.json", result)
+    print(json.dumps(result, indent=2) if arguments.json else sentence(result))
+    sys.exit(bool(result["failures"]))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first case")
+    parser.add_argument("--only", type=int, help="number of the single case to run")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    return parser.parse_args()
+
+
+def numbers(arguments: argparse.Namespace) -> Iterator[int]:
+    """Numbers of cases until the time is up; the last one may run over."""
+    if arguments.only is not None:
+        yield arguments.only
+        return
+    until = time.monotonic() + 60 * arguments.minutes
+    for number in count(arguments.first):
+        if time.monotonic() >= until:
+            return
+        yield number
+
+
+def run_case(seed: int, number: int) -> dict[str, Any]:
+    """One case: what it is, what it showed, and in `failure` what was wrong with it, or nothing."""
+    rng = np.random.default_rng((seed, number))
+    case = random_case(rng)
+    stall = float(rng.choice(STALLS))
+    result = {"number": number, "case": repr(case), "stall": stall, "frames": 0, "integers": 0}
+    try:
+        found = outcome(case, number, stall)
+    except Exception as error:  # whatever goes wrong in a case is what this looks for
+        result["failure"] = f"{type(error).__name__}: {error}"
+    else:
+        result |= {"frames": found.proof.frames, "integers": found.proof.integers}
+        cycles = f"predicted (interval, latency) {found.predicted}, simulated {found.simulated}"
+        proof = {name: value for name, value in asdict(found.proof).items() if name != "divergence"}
+        wrong = cycles if found.proof.passed else f"{found.proof.divergence or 'no divergence found'}; {proof}"
+        result["failure"] = "" if found.passed else wrong
+    mark = "FAILED" if result["failure"] else "equal"
+    print(f"{number} {mark} {result['case']} {result['failure']}", file=sys.stderr, flush=True)
+    return result
+
+
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "cases": len(runs),
+        "frames": sum(run["frames"] for run in runs),
+        "integers": sum(run["integers"] for run in runs),
+        "failures": [run for run in runs if run["failure"]],
+    }
+
+
+def about(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "kind": "simulated",
+        "command": shlex.join(["python", "benchmarks/equivalence.py", *sys.argv[1:]]),
+        "seed": arguments.seed,
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "compared": "every output integer of golden and of the RTL; predicted and simulated interval and latency",
+    }
+
+
+def sentence(result: dict[str, Any]) -> str:
+    equal = f"{result['cases']} cases, {result['frames']} frames, {result['integers']} integers: "
+    bad = [f"case {run['number']}: {run['case']}: {run['failure']}" for run in result["failures"]]
+    return equal + ("all equal, all cycles as predicted" if not bad else "\n".join([f"{len(bad)} failures", *bad]))
+
+
+if __name__ == "__main__":
+    main()
