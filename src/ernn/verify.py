@@ -89,22 +89,24 @@ def prove(
     stall: float = 0.2,
     seed: int = 0,
     golden: IntegerModel | None = None,
+    reset_at: int | None = None,
 ) -> Proof:
     """Run utterances, int64 (time, inputs) each, through golden and simulation and compare.
 
     `stall`: probability that either handshake pauses in a cycle.  `golden`: the model that the engine should implement,
-    if not the one it was made from (to see a corrupted engine caught).
+    if not the one it was made from (to see a corrupted engine caught).  `reset_at`: the engine is reset in that cycle,
+    and everything begins again.
     """
     model = golden or schedule.layout.model
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     if not stimulus.frames:
         raise UserError("there are no frames to verify with: give at least one utterance")
-    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, record=())
+    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, (), reset_at)
     expected = [run(model, utterance) for utterance in utterances]
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
     if mismatches or missing:
-        probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, record=simulator.probes)
+        probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at)
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
         frames=stimulus.frames,
@@ -131,7 +133,13 @@ def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array, round
 
 
 def _simulate(
-    simulator: Simulator, schedule: Schedule, stimulus: Stimulus, stall: float, seed: int, record: Sequence[str]
+    simulator: Simulator,
+    schedule: Schedule,
+    stimulus: Stimulus,
+    stall: float,
+    seed: int,
+    record: Sequence[str],
+    reset_at: int | None = None,
 ) -> tuple[Simulation, int]:
     """The run, and how many output beats did not come."""
     model = schedule.layout.model
@@ -141,20 +149,22 @@ def _simulate(
     limit = stimulus.frames * (slowest + 8 * words) * 2 + 1000
     try:
         simulation = simulator.run(
-            _beats(model, stimulus),
+            to_beats(model, stimulus),
             expected_beats=expected,
             max_cycles=int(limit / (1 - stall) ** 2),
             stall_in=stall,
             stall_out=stall,
             seed=seed,
             record=record,
+            reset_at=reset_at,
         )
     except SimulationError as error:
         return error.simulation, abs(expected - len(error.simulation.outputs))
     return simulation, 0
 
 
-def _beats(model: IntegerModel, stimulus: Stimulus) -> Beats:
+def to_beats(model: IntegerModel, stimulus: Stimulus) -> Beats:
+    """The frames as the engine takes them on its input stream."""
     words = ceil(model.input.length / model.block)
     tid = np.repeat([stream for stream, _, _ in stimulus.order], words)
     number = np.tile(np.arange(words), len(stimulus.order))

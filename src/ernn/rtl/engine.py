@@ -28,7 +28,7 @@ class Engine(wiring.Component):
     """Ports: AXI4-Stream `s_axis_*` and `m_axis_*`, `error` (sticky: a frame of the wrong length or an unknown stream).
 
     With `probes`, every intermediate result comes out too: `probe_spectrum`, `probe_product`, `probe_vector`, each with
-    `_en`, `_addr`, `_data`, and `event_round` at every round's start.
+    `_en`, `_addr`, `_data`; `event_round` at every round's start; `event_error` as long as `error` is high.
     """
 
     def __init__(self, schedule: Schedule, probes: bool = False) -> None:
@@ -47,7 +47,7 @@ class Engine(wiring.Component):
         ports |= {f"m_axis_{name}": member for name, member in axi.members.items()}
         ports["error"] = Out(1)
         if probes:
-            ports["event_round"] = Out(1)
+            ports |= {"event_round": Out(1), "event_error": Out(1)}
             for name, bits in self.probe_addresses.items():
                 ports |= {f"probe_{name}_en": Out(1), f"probe_{name}_addr": Out(bits)}
                 ports[f"probe_{name}_data"] = Out(self.vector.lanes * self.width if name == "vector" else self.word)
@@ -113,7 +113,7 @@ class Engine(wiring.Component):
             self.vector.first.eq(self.vector_round[2]),
         ]
         if self.probes:
-            m.d.comb += self.event_round.eq(start)
+            m.d.comb += [self.event_round.eq(start), self.event_error.eq(self.error)]
 
     def _context(
         self, m: Module, when: Value, valid: Value, phase: Value, first: Value, name: str
