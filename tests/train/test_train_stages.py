@@ -1,5 +1,6 @@
 """Training learns, stops and goes on exactly, and fails loudly; ADMM inside it ends in the set."""
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +93,18 @@ def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
     again = train_dense(toy.model(), toy.task(), toy.SPEC, tmp_path, **QUIET)
     assert again.history == first.history
     assert all(torch.equal(again.state[name], tensor) for name, tensor in first.state.items())
+
+
+class Interrupt(Callback):
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_stays_one() -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy.model(), toy.task(), toy.SPEC, None, [Interrupt()], **QUIET)
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_another_spec_does_not_resume(tmp_path: Path) -> None:

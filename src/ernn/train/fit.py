@@ -1,6 +1,7 @@
 """One stage of training: a model, a task, a specification; optionally a folder to resume from."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def fit(
     """
     module = CtcModule(model, task, spec)
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
-    with _quiet():
+    with _quiet(), _interruptible():
         trainer = _trainer(spec, folder, [*callbacks, *shown])
         kept = folder / "last.ckpt" if folder else None
         resume = kept if kept and kept.is_file() else None
@@ -95,3 +96,14 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning turns Ctrl+C into an exit of the process and leaves it deaf to the next one; here it stays Ctrl+C."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as stop:
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from stop

@@ -70,10 +70,14 @@ class Recipe:
         )
         return towards, stages.retrain_inside(model, task, self.plan, self.retrain, _inside(folder, "retrain"))
 
-    def one_shot(self, model: nn.Module, task: Task, folder: Path | None = None) -> Trained:
-        """Instead of `compress`: projection at once, then as many epochs inside the sets as its two stages have."""
-        spec = replace(self.retrain, epochs=self.admm.epochs + self.retrain.epochs)
-        return stages.one_shot(model, task, self.plan, spec, _inside(folder, "one-shot"))
+    def one_shot(self, model: nn.Module, task: Task, folder: Path | None = None, *, longer: bool = True) -> Trained:
+        """Instead of `compress`: projection at once, then retraining inside the sets.
+
+        `longer`: for as many epochs as both stages of `compress` have together; otherwise as many as its retraining.
+        """
+        epochs = self.retrain.epochs + (self.admm.epochs if longer else 0)
+        stage = _inside(folder, f"one-shot-{epochs}")
+        return stages.one_shot(model, task, self.plan, replace(self.retrain, epochs=epochs), stage)
 
 
 def _inside(folder: Path | None, stage: str) -> Path | None:
