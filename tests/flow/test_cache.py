@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ernn.errors import UserError
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.process import ToolError, run
 
@@ -92,6 +93,14 @@ def test_the_place_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("ERNN_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert Cache.default().root == tmp_path / "ernn"
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"the cache .*/file/cache cannot be written \(Not a directory\): set ERNN_CACHE"
+    ):
+        Cache(tmp_path / "file" / "cache").entry("kind", "key", lambda directory: None)
 
 
 @given(st.lists(st.binary(max_size=4), max_size=4), st.lists(st.binary(max_size=4), max_size=4))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ernn.errors import UserError
 from ernn.flow.process import ToolError
 
 try:
@@ -51,10 +52,19 @@ class Cache:
         final = self.root / kind / key
         if final.exists():
             return final
+        self._require_writable()
         with self._lock(f"{kind}-{key}"):
             if not final.exists():
                 self._make(kind, key, make)
         return final
+
+    def _require_writable(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.root).close()
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(f"the cache {self.root} cannot be written ({reason}): set ERNN_CACHE to a folder") from None
 
     def _make(self, kind: str, key: str, make: Callable[[Path], object]) -> None:
         parent = self.root / kind
