@@ -84,7 +84,7 @@ def _inside(folder: Path | None, stage: str) -> Path | None:
     return folder / stage if folder else None
 
 
-_DIGITS = TrainSpec(epochs=16, batch=16, rate=6e-3, warmup=0.2, noise=0.2, masks=2, mask_frames=6)
+_DIGITS = TrainSpec(epochs=24, batch=16, rate=6e-3, warmup=0.2, noise=0.2, masks=2, mask_frames=6)
 _DIGITS_AFTER = replace(_DIGITS, rate=3e-3, warmup=0.1)
 
 DIGITS = Recipe(
@@ -93,9 +93,9 @@ DIGITS = Recipe(
     dropout=0.2,
     plan=CompressionPlan.blocks(8),
     dense=_DIGITS,
-    admm=replace(_DIGITS_AFTER, epochs=16),
-    solver=AdmmSpec(rho=1.0, growth=1.3),
-    retrain=replace(_DIGITS_AFTER, epochs=12),
+    admm=replace(_DIGITS_AFTER, epochs=14),
+    solver=AdmmSpec(rho=2.0, growth=1.3),
+    retrain=replace(_DIGITS_AFTER, epochs=14),
 )
 """The demo's: connected digits, one GRU layer that fits a small device."""
 
