@@ -7,7 +7,7 @@ compared in the order of the dataflow.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -51,7 +51,7 @@ class Proof:
     """What a run showed.
 
     `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the first;
-    `violations` of AXI4-Stream rules; `missing` output beats.
+    `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised error port; `missing` output beats.
     """
 
     frames: int
@@ -97,15 +97,14 @@ def prove(
     if not the one it was made from (to see a corrupted engine caught).  `reset_at`: the engine is reset in that cycle,
     and everything begins again.
     """
-    model = golden or schedule.layout.model
+    model = replace(golden or schedule.layout.model, last_step=False)  # the engine gives every frame's output
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
-    if not stimulus.frames:
-        raise UserError("there are no frames to verify with: give at least one utterance")
-    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, (), reset_at)
+    _require_frames(model, stimulus)
+    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, ("error",), reset_at)
     expected = [run(model, utterance) for utterance in utterances]
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
-    if mismatches or missing:
+    if (mismatches or missing) and set(LOCATORS) <= set(simulator.probes):
         probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at)
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
@@ -113,7 +112,7 @@ def prove(
         integers=stimulus.frames * model.output.length,
         mismatches=mismatches,
         divergence=divergence,
-        violations=tuple(f"cycle {v.cycle}: {v.rule}" for v in simulation.violations),
+        violations=tuple(_violations(simulation, schedule, stimulus)),
         missing=missing,
         stall=stall,
         seed=seed,
@@ -130,6 +129,24 @@ def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array, round
     nothing = (frame[None][:0],) * (streams - 1)
     alone, _ = _simulate(simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=())
     return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))
+
+
+def _require_frames(model: IntegerModel, stimulus: Stimulus) -> None:
+    if not stimulus.frames:
+        raise UserError("there are no frames to verify with: give at least one utterance")
+    source = model.input
+    for index, utterance in enumerate(stimulus.utterances):
+        if utterance.ndim != 2 or utterance.shape[1] != source.length:
+            raise UserError(f"utterance {index} must be (time, {source.length} inputs), not {utterance.shape}")
+        if not np.issubdtype(utterance.dtype, np.integer):
+            raise UserError(
+                f"utterance {index} is {utterance.dtype}: the engine takes integers, which "
+                "ernn.golden.boundary.quantize_input(model, frames) makes of features"
+            )
+        if utterance.size and not source.format.low <= utterance.min() <= utterance.max() <= source.format.high:
+            raise UserError(
+                f"utterance {index} holds {utterance.min()}..{utterance.max()}, outside {source.format.width} bits"
+            )
 
 
 def _simulate(
@@ -187,16 +204,36 @@ def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
 
 
 def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus) -> int:
-    """Integers that differ, missing ones included; the engine gives every frame, a classifier only the last."""
+    """Integers that differ, missing ones included."""
     total = 0
     for stream, given in enumerate(outputs):
         position = 0
         for index in stimulus.of_stream(stream):
             length = len(stimulus.utterances[index])
-            mine = given[position : position + length][-len(expected[index]) :]
+            mine = given[position : position + length]
             total += expected[index].size - int((mine == expected[index][: len(mine)]).sum())
             position += length
     return total
+
+
+def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) -> Iterator[str]:
+    """Rules broken: AXI4-Stream's, the error port's, and those of frames and sequences, the first of each stream."""
+    yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
+    if len(simulation.events["error"]):
+        yield f"cycle {simulation.events['error'][0]}: the error port is high"
+    words = ceil(schedule.layout.model.output.length / schedule.layout.model.block)
+    for stream in range(schedule.layout.design.streams):
+        mine = simulation.outputs.tid == stream
+        times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
+        begins = np.repeat(np.concatenate([np.zeros(0, int), *times]) == 0, words)
+        ends = np.arange(len(begins)) % words == words - 1
+        for name, flags, right in (
+            ("TLAST", simulation.outputs.last, ends),
+            ("TUSER", simulation.outputs.first, begins),
+        ):
+            given = flags[mine][: len(right)]
+            for beat in np.flatnonzero(given != right[: len(given)])[:1]:
+                yield f"beat {beat} of stream {stream}: {name} is {int(given[beat])}"
 
 
 # --- where it begins

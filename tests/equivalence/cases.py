@@ -7,15 +7,23 @@ import numpy as np
 
 from ernn.design import Design
 from ernn.integer_model import IntegerModel
-from ernn.quantize import QuantizeSpec
+from ernn.network import Layer, Network
+from ernn.quantize import QuantizeSpec, quantize
 from ernn.schedule import schedule
 from ernn.verify import Proof, measure_cycles, prove, simulator_of
-from tests.models import random_integer_model
+from tests.models import (
+    random_frames,
+    random_gru,
+    random_integer_model,
+    random_linear,
+    random_lstm,
+    structure_of,
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """`network`: arguments of `tests.models.random_network`."""
+    """`network`: arguments of `tests.models.random_network`, or of `mixed_network`."""
 
     network: dict[str, Any]
     design: Design
@@ -40,10 +48,28 @@ def random_utterances(rng: np.random.Generator, model: IntegerModel, count: int)
     return [rng.integers(-high, high, size=(int(rng.integers(1, 7)), model.input.length)) for _ in range(count)]
 
 
+def mixed_network(rng: np.random.Generator, input_size: int, stack: list[tuple[str, int, int]]) -> Network:
+    """Layers in any order, each (lstm, gru or linear; width; block size, 1 for dense)."""
+    layers: list[Layer] = []
+    width = input_size
+    for kind, size, block in stack:
+        make = {"lstm": random_lstm, "gru": random_gru, "linear": random_linear}[kind]
+        layers.append(make(rng, width, size, structure_of(block)))
+        width = size
+    return Network(tuple(layers))
+
+
+def integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
+    if "stack" not in case.network:
+        return random_integer_model(rng, case.spec, **case.network)
+    made = mixed_network(rng, **case.network)
+    return quantize(made, [random_frames(rng, made) for _ in range(3)], case.spec)
+
+
 def outcome(case: Case, seed: int, stall: float) -> Outcome:
     """Random weights and frames from `seed` through golden and simulation, and the cycles both ways."""
     rng = np.random.default_rng(seed)
-    model = random_integer_model(rng, case.spec, **case.network)
+    model = integer_model(rng, case)
     plan = schedule(model, case.design)
     simulator = simulator_of(plan)
     utterances = random_utterances(rng, model, 2 * case.design.streams + 1)
@@ -60,23 +86,37 @@ def check(case: Case, seed: int, stall: float = 0.3) -> None:
 
 def random_case(rng: np.random.Generator) -> Case:
     """Any kind of network that the engine runs, up to 64 wide and 3 layers deep, sizes that k does not divide."""
-
-    def one(low: int, high: int) -> int:
-        return int(rng.integers(low, high + 1))
-
     block = int(rng.choice([1, 2, 4, 8, 16, 32]))
+    network = random_uniform(rng, block) if rng.random() < 0.7 else random_mixed(rng, block)
+    lanes = 1 << between(rng, 0, block.bit_length() - 1)
+    design = Design(between(rng, 1, max(2, 32 // block)), between(rng, 1, 4), between(rng, 1, 16), lanes)
+    widths = (between(rng, 4, 18), between(rng, 4, 18))
+    return Case(network, design, QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4)))
+
+
+def between(rng: np.random.Generator, low: int, high: int) -> int:
+    """Uniform, both ends included."""
+    return int(rng.integers(low, high + 1))
+
+
+def random_uniform(rng: np.random.Generator, block: int) -> dict[str, Any]:
+    """One to three recurrent layers of one kind, with or without a dense linear one at the end."""
     network: dict[str, Any] = {
-        "input_size": one(1, 48),
-        "hidden": one(1, 64),
-        "layers": one(1, 3),
-        "outputs": one(0, 1) * one(1, 20),
+        "input_size": between(rng, 1, 48),
+        "hidden": between(rng, 1, 64),
+        "layers": between(rng, 1, 3),
+        "outputs": between(rng, 0, 1) * between(rng, 1, 20),
         "block": block,
-        "last_step": bool(one(0, 1)),
+        "last_step": bool(between(rng, 0, 1)),
     }
-    if one(0, 1):
-        network |= {"cell": "lstm", "peepholes": bool(one(0, 1)), "projection": one(0, 1) * one(1, network["hidden"])}
-    else:
-        network |= {"cell": "gru", "reset": ("after", "before")[one(0, 1)]}
-    design = Design(pes=one(1, max(2, 32 // block)), streams=one(1, 4), chunk=one(1, 16))
-    spec = QuantizeSpec(one(4, 18), one(4, 18), segment_bits=one(2, 8), guard=one(0, 4))
-    return Case(network, design, spec)
+    if between(rng, 0, 1):
+        projection = between(rng, 0, 1) * between(rng, 1, network["hidden"])
+        return network | {"cell": "lstm", "peepholes": bool(between(rng, 0, 1)), "projection": projection}
+    return network | {"cell": "gru", "reset": ("after", "before")[between(rng, 0, 1)]}
+
+
+def random_mixed(rng: np.random.Generator, block: int) -> dict[str, Any]:
+    """One to four layers of any kind in any order, each in blocks or dense."""
+    kinds = rng.choice(["lstm", "gru", "linear"], between(rng, 1, 4))
+    stack = [(str(kind), between(rng, 1, 40), int(rng.choice([1, block]))) for kind in kinds]
+    return {"input_size": between(rng, 1, 40), "stack": stack}

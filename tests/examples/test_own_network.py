@@ -1,0 +1,42 @@
+"""The scripts and the page for someone who brings their own torch module run as they stand."""
+
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES, PAGE = ROOT / "examples", ROOT / "docs" / "how-to" / "own-network.md"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+
+
+def test_module_to_verified_verilog_in_thirty_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    script = EXAMPLES / "own_lstm.py"
+    assert sum(bool(line.strip()) for line in script.read_text().splitlines()) <= 30
+    runpy.run_path(str(script))
+    assert "240 frames, 0 of 2400 integers differ" in capsys.readouterr().out
+    assert Path("out/own_lstm/ernn_engine.v").exists()
+
+
+def test_module_to_network(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "own_lstm_to_network.py"))
+    assert "LstmLayer: 13 -> 32" in capsys.readouterr().out
+
+
+def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    lstm, word = nn.LSTM(13, 32, num_layers=2, batch_first=True), nn.Linear(32, 10)
+    torch.save(nn.ModuleDict({"lstm": lstm, "word": word}).state_dict(), "classifier.pt")
+    names: dict[str, object] = {"__name__": "own_network_page"}
+    for block in blocks:
+        exec(compile(block, str(PAGE), "exec"), names)
+    assert "160 frames, 1600 integers, 0 mismatches" in capsys.readouterr().out
+    assert Path("out/classifier/ernn_engine.v").exists()
