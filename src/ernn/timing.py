@@ -25,9 +25,9 @@ def stage_depth(stage: Stage) -> int:
 
 
 def tree_levels(stage: Stage) -> int:
-    """Levels of the tree that adds a row's shifted terms, as deep as its deepest row needs."""
+    """Levels of the tree that adds a row's shifted terms, four at a time, as deep as its deepest row needs."""
     digits = max(sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix)
-    return (digits - 1).bit_length()
+    return ((digits - 1).bit_length() + 1) // 2
 
 
 def transform_depth(transform: Transform) -> int:

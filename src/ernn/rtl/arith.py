@@ -38,12 +38,18 @@ def chosen(
 
 
 def added(m: Module, values: Sequence[Value], levels: int, name: str) -> Value:
-    """Sum of values by a tree of adders, a register after each of `levels` levels."""
+    """Sum of values, four at a time, a register after each of `levels` levels."""
     for level in range(levels):
-        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
-        values = [register(m, sum(rest, first), f"{name}_{level}_{i}") for i, (first, *rest) in enumerate(pairs)]
+        fours = [values[i : i + 4] for i in range(0, len(values), 4)]
+        values = [register(m, _sum_of_four(four), f"{name}_{level}_{i}") for i, four in enumerate(fours)]
     assert len(values) == 1, f"{levels} levels are too few"
     return values[0]
+
+
+def _sum_of_four(values: Sequence[Value]) -> Value:
+    pairs = [values[0] + values[1] if len(values) > 1 else values[0]]
+    pairs += [values[2] + values[3] if len(values) > 3 else values[2]] if len(values) > 2 else []
+    return sum(pairs[1:], pairs[0])
 
 
 def lanes_of(word: Value, width: int, count: int) -> list[Value]:

@@ -136,6 +136,7 @@ class VectorUnit(wiring.Component):
         product_shift, multiply, negative = (
             delayed(m, row[name], PRODUCT, name) for name in ("product_shift", "multiply", "negative")
         )
+        negated = delayed(m, row["multiply"] & row["negative"], OPERANDS + 1, "negated")
         first_term = delayed(m, row["first_term"], TERM, "first_term")
         round_by = delayed(m, row["round_shift"], SUM, "round_shift")
         terms = max(len(step.terms) for step in self.schedule.layout.steps)
@@ -145,9 +146,10 @@ class VectorUnit(wiring.Component):
             product = register(m, register(m, lane["a"] * lane["b"], f"product{number}"), f"product{number}_later")
             addend = chosen(m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend")
             bias = chosen(m, bias_shift, shifts.bias, lambda s, x=lane["bias"]: x << s, "bias")
-            added = delayed(m, addend + bias, 2, f"added{number}").as_signed()
+            both = register(m, addend + bias, f"both{number}")
+            added = register(m, both + negated, f"added{number}")
             scaled = chosen(m, product_shift, shifts.product, lambda s, x=product: x << s, "scaled")
-            signed_product = Mux(multiply, Mux(negative, -scaled, scaled), 0)
+            signed_product = Mux(multiply, Mux(negative, ~scaled, scaled), 0)  # -x = ~x + 1; `added` has the 1
             term = register(m, added + signed_product, f"term{number}", signed(exact))
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
