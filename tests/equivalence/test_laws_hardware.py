@@ -1,0 +1,300 @@
+"""Laws of banks, tapes, layout and schedule, checked on random networks without simulating them."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import ceil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ernn.banks import Rows, bank_words, pack, unpack
+from ernn.design import Design
+from ernn.device import find_device
+from ernn.errors import UserError
+from ernn.flow.synthesise import synthesise
+from ernn.flow.verilog import to_verilog
+from ernn.integer_model import Product
+from ernn.layout import Layout
+from ernn.program import Constant
+from ernn.quantize import QuantizeSpec
+from ernn.rtl.engine import Engine
+from ernn.schedule import Schedule, schedule
+from ernn.tape import Row, Tape
+from ernn.timing import VECTOR
+from tests.equivalence.cases import integer_model, random_case
+from tests.models import random_integer_model
+
+SEEDS = st.integers(0, 1 << 20)
+SOME = settings(max_examples=12, deadline=None, derandomize=True)
+
+
+def random_plan(seed: int) -> Schedule:
+    rng = np.random.default_rng(seed)
+    case = random_case(rng)
+    return schedule(integer_model(rng, case), case.design)
+
+
+# --- memories
+
+
+@given(st.integers(1, 32), st.integers(1, 24), st.integers(0, 5), SEEDS)
+def test_words_pack_and_unpack(lanes: int, width: int, count: int, seed: int) -> None:
+    words = np.random.default_rng(seed).integers(-(1 << (width - 1)), 1 << (width - 1), (count, lanes))
+    packed = pack(words, width)
+    assert all(0 <= word < 1 << (width * lanes) for word in packed)
+    assert np.array_equal(unpack(packed, width, lanes), words)
+
+
+@SOME
+@given(SEEDS)
+def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
+    plan = random_plan(seed)
+    layout, pes = plan.layout, plan.layout.design.pes
+    banks = [bank_words(layout.products, layout.model.block, pes, pe) for pe in range(pes)]
+    assert len({len(bank) for bank in banks}) == 1
+    position = 0
+    for product in layout.products:
+        rows = Rows(product, layout.model.block)
+        seen = {}
+        for number in range(ceil(rows.count / pes)):
+            for pe in range(pes):
+                words = take(banks[pe], position, product)
+                if number * pes + pe < rows.count:
+                    seen[rows.locate(number * pes + pe)] = words
+            position += len(words)
+        for operand, columns in zip(product.operands, spans(product), strict=True):
+            for gate, row in np.ndindex(operand.matrix.weights.shape[:2]):
+                assert np.array_equal(seen[gate, row][columns], operand.matrix.weights[gate, row])
+    assert position == len(banks[0])
+
+
+def take(bank: np.ndarray, position: int, product: Product) -> np.ndarray:
+    return bank[position : position + sum(o.matrix.weights.shape[2] for o in product.operands)]
+
+
+def spans(product: Product) -> list[slice]:
+    """Where each operand's columns lie among a row's words."""
+    ends = np.cumsum([operand.matrix.weights.shape[2] for operand in product.operands])
+    return [slice(int(a), int(b)) for a, b in pairwise([0, *ends])]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 300), st.just(3)), min_size=1, max_size=8))
+def test_a_tape_unpacks_to_its_rows(values: list[tuple[int, int, int]]) -> None:
+    tape = Tape(tuple({"a": a, "b": b, "c": c} for a, b, c in values))
+    assert [unpacked(tape, word) for word in tape.words] == list(tape.rows)
+    assert tape.constants["c"] == 3
+
+
+def unpacked(tape: Tape, word: int) -> dict[str, int]:
+    row = dict(tape.constants)
+    for name, width in tape.widths.items():
+        row[name] = word & ((1 << width) - 1)
+        word >>= width
+    return row
+
+
+@SOME
+@given(SEEDS)
+def test_regions_of_a_memory_never_overlap(seed: int) -> None:
+    layout = random_plan(seed).layout
+    streams = range(layout.design.streams)
+    spectra = [
+        (layout.spectrum(signal.name, stream), layout.words(signal.length))
+        for signal in layout.signals
+        for stream in streams
+    ]
+    gates = [
+        (layout.gates(product, stream), layout.gate_words(product)) for product in layout.products for stream in streams
+    ]
+    assert_apart(spectra, layout.spectrum_words)
+    assert_apart(gates, layout.gates_total)
+    assert_apart(value_regions(layout), layout.value_beats)
+
+
+@SOME
+@given(SEEDS)
+def test_every_constant_is_where_its_step_looks(seed: int) -> None:
+    layout = random_plan(seed).layout
+    for step in layout.steps:
+        for term in step.terms:
+            peephole = term.b if isinstance(term.b, Constant) else None
+            base, beats = layout.constant(term.bias, peephole), layout.words(step.length) * layout.beats
+            found = np.array(layout.constants[1][base : base + beats]).reshape(-1, 2, layout.lanes)
+            for column, constant in ((0, term.bias), (1, peephole)):
+                if constant is not None:
+                    flat = found[:, column].ravel()
+                    assert np.array_equal(flat[: step.length], constant.values)
+                    assert not flat[step.length :].any()
+
+
+def value_regions(layout: Layout) -> list[tuple[int, int]]:
+    kept = {step.keep.name: step.keep for step in layout.steps if step.keep is not None}
+    regions = []
+    for value in kept.values():
+        whole = value.state or value.carried
+        words = layout.words(value.length) if whole else min(layout.words(value.length), layout.design.chunk)
+        for stream in range(layout.design.streams) if whole else [0]:
+            regions.append((layout.value(value, stream, 0), words * layout.beats))
+    return regions
+
+
+def assert_apart(regions: list[tuple[int, int]], size: int) -> None:
+    """Regions (first, length) that do not touch and fill the memory."""
+    ordered = sorted(regions)
+    assert all(first + length <= following for (first, length), (following, _) in pairwise(ordered))
+    assert sum(length for _, length in regions) <= size
+    assert not ordered or sum(ordered[-1]) <= size
+
+
+# --- the schedule, read back from its tapes
+
+
+def play(tape: Tape, start: int) -> Iterator[tuple[int, Row, int]]:
+    """(cycle, row, how often its group has been played) of every active cycle, as the players go through a tape."""
+    cycle, group = start, []
+    for row in tape.rows:
+        group.append(row)
+        if row.get("last", 1):
+            cycle += group[0]["gap"]
+            for index in range(row["count"]):
+                for one in group:
+                    yield cycle, one, index
+                    cycle += 1
+            group = []
+
+
+def leaving(plan: Schedule) -> list[tuple[int, Row]]:
+    """(issue of the last column, its tape row) of every pass."""
+    return [(cycle, row) for cycle, row, index in play(plan.array, 0) if row["drain"] and index == row["count"] - 1]
+
+
+@SOME
+@given(SEEDS)
+def test_one_result_leaves_the_array_at_a_time(seed: int) -> None:
+    plan = random_plan(seed)
+    spans = [(cycle, cycle + row["rows"]) for cycle, row in leaving(plan)]
+    spans += [(first + plan.interval, last + plan.interval) for first, last in spans]
+    assert all(last <= first for (_, last), (first, _) in pairwise(spans)), "in a round, and from one to the next"
+
+
+@SOME
+@given(SEEDS)
+def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
+    plan = random_plan(seed)
+    block, first_write, last_write = plan.layout.model.block, {}, {}
+    for cycle, row in leaving(plan):
+        for number in range(row["rows"]):
+            word = (row["row"] + number * (1 if row["dense"] else block)) // block
+            written = cycle + plan.timing.product + number
+            first_write.setdefault(word, written)
+            last_write[word] = written
+    for cycle, row, index in play(plan.vector, plan.vector_start):
+        if row["add_gate"]:
+            word = row["gate"] + index // plan.layout.beats * row["gate_stride"]
+            assert last_write[word] <= cycle < first_write[word] + plan.interval
+
+
+@SOME
+@given(SEEDS)
+def test_no_value_is_read_before_its_last_write_is_there(seed: int) -> None:
+    """Two rounds in a row, so that the recurrence is among the reads."""
+    plan, ready = random_plan(seed), {}
+    for start in (0, plan.interval):
+        for cycle, row, index in play(plan.vector, plan.vector_start + start):
+            reads = [row["a"]] if row["multiply"] or row["add_value"] else []
+            reads += [row["b"]] if row["multiply"] and not row["peephole"] else []
+            assert all(ready.get(address + index, 0) <= cycle for address in reads)
+            if row["keep"]:
+                ready[row["value"] + index] = cycle + VECTOR
+
+
+@SOME
+@given(SEEDS)
+def test_no_spectrum_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
+    """A round writes one of two copies: read in this round, or as the frame before's in the next."""
+    plan = random_plan(seed)
+    written = {
+        row["spectrum"] + index // plan.layout.beats: cycle + plan.timing.spectrum
+        for cycle, row, index in play(plan.vector, plan.vector_start)
+        if row["send"]
+    }
+    for cycle, row, index in play(plan.array, 0):
+        write = written.get(row["spectrum"] + index)
+        if write is not None:
+            read = cycle + row["previous"] * plan.interval
+            assert write <= read < write + 2 * plan.interval
+
+
+@SOME
+@given(SEEDS)
+def test_units_finish_a_round_before_they_begin_the_next(seed: int) -> None:
+    plan = random_plan(seed)
+    for tape, start in ((plan.array, 0), (plan.vector, plan.vector_start)):
+        cycles = [cycle for cycle, _, _ in play(tape, start)]
+        assert cycles == sorted(set(cycles)), "one row a cycle"
+        assert cycles[-1] - cycles[0] < plan.interval
+    assert plan.interval == max(plan.bounds.values())
+
+
+@SOME
+@given(SEEDS)
+def test_utilisation_is_a_share(seed: int) -> None:
+    plan = random_plan(seed)
+    assert 0 < plan.array_utilisation <= 1
+    assert 0 < plan.utilisation <= 1
+    assert plan.latency > plan.length > 0
+
+
+def test_a_whole_network_of_blocks_keeps_the_array_busy() -> None:
+    """Enough streams, sizes that fit: the array never waits, so its utilisation is what its passes need."""
+    network = dict(cell="gru", input_size=64, hidden=64, block=8)
+    plan = schedule(random_integer_model(np.random.default_rng(0), **network), Design(pes=1, streams=8))
+    assert plan.interval == plan.bounds["processing elements"]
+    assert plan.array_utilisation == 1
+
+
+# --- what the tools count
+
+
+def test_multipliers_are_those_that_yosys_finds() -> None:
+    network = dict(cell="gru", input_size=4, hidden=4, block=4)
+    spec = QuantizeSpec(weight_bits=6, data_bits=8, segment_bits=4, guard=0)
+    plan = schedule(random_integer_model(np.random.default_rng(0), spec, **network), Design(pes=2, lanes=2))
+    area = synthesise(to_verilog(Engine(plan)), find_device("LFE5U-25F"))
+    assert area.cells["MULT18X18D"] == plan.multipliers == 2 * 5 + 2 * 2
+
+
+# --- what is refused
+
+
+def test_bidirectional_is_refused() -> None:
+    network = dict(cell="lstm", input_size=4, hidden=4, block=1, bidirectional=True)
+    model = random_integer_model(np.random.default_rng(0), **network)
+    with pytest.raises(UserError, match=r"^l0 is bidirectional: hardware sees a frame before the next one exists and"):
+        schedule(model, Design(1))
+
+
+@pytest.mark.parametrize(("cell", "state"), [("lstm", "initial_output"), ("gru", "initial_output")])
+def test_initial_states_are_refused(cell: str, state: str) -> None:
+    network = dict(cell=cell, input_size=4, hidden=4, block=1, states=True)
+    model = random_integer_model(np.random.default_rng(0), **network)
+    with pytest.raises(UserError, match=f"^l0 has a non-zero {state}: hardware starts a sequence from zero state$"):
+        schedule(model, Design(1))
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"pes": 0}, r"a design's pes must be 1\.\.512, not 0"),
+        ({"pes": 513}, r"a design's pes must be 1\.\.512, not 513"),
+        ({"pes": 1, "streams": 17}, r"a design's streams must be 1\.\.16, not 17"),
+        ({"pes": 1, "chunk": 0}, r"a design's chunk must be 1\.\.256, not 0"),
+        ({"pes": 1, "lanes": 64}, r"a design's lanes must be 0\.\.32, not 64"),
+        ({"pes": 1, "lanes": 3}, "a design's lanes must be a power of two, or 0 for a whole word, not 3"),
+    ],
+)
+def test_a_design_is_checked(choices: dict[str, int], message: str) -> None:
+    with pytest.raises(UserError, match=f"^{message}$"):
+        Design(**choices)
