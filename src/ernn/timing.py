@@ -11,11 +11,11 @@ from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
 OPERAND = 4  # issue -> operand at the first processing element: address, memory, output register, sums
-PRODUCT = 5  # operand -> result bus: multiplier (2), accumulator, hold, bus
+PRODUCT = 4  # operand -> result bus: multiplier, accumulator, hold, bus
 EXIT = 3  # combine three-multiplication products, round, saturate
 ROUND = 2  # round, saturate
-QUEUES = 7  # input queue, counting the frame, starting the round, output queue
-VECTOR = 14  # issue of a step's last term -> its result is written
+QUEUES = 10  # input queue, counting the frame, starting the round and its tapes, output queue
+VECTOR = 15  # issue of a step's last term -> its result is written
 
 
 def stage_depth(stage: Stage) -> int:

@@ -63,10 +63,10 @@ class Element(wiring.Component):
             self.next_store.eq(self.store),
         ]
         m.d.comb += self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain"))
-        clear = delayed_flag(m, self.clear, 2, "clear")
-        store = delayed_flag(m, self.store, 3, "store")
+        clear = delayed_flag(m, self.clear, 1, "clear")
+        store = delayed_flag(m, self.store, 2, "store")
         for index, (left, right) in enumerate(self._factors(m)):
-            product = register(m, register(m, left * right, f"m{index}"), f"p{index}")
+            product = register(m, left * right, f"product{index}")
             total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
             kept = Signal.like(total, name=f"hold{index}", reset_less=True)
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
@@ -100,7 +100,7 @@ class Element(wiring.Component):
 
 
 class Array(wiring.Component):
-    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 4 cycles after `store`."""
+    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 3 cycles after `store`."""
 
     def __init__(self, banks: list[list[int]], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
         self.elements = [Element(bank, block, data_bits, weight_bits, accumulator) for bank in banks]
@@ -147,7 +147,7 @@ class Array(wiring.Component):
             first.operand.eq(operand),
             first.clear.eq(self.clear),
             first.store.eq(self.store),
-            first.drain.eq(delayed_flag(m, self.store, 4, "store")),
+            first.drain.eq(delayed_flag(m, self.store, 3, "store")),
         ]
 
 

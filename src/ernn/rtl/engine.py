@@ -16,12 +16,14 @@ from ernn.banks import bank_words, pack
 from ernn.integer_model import Product, SpectralMatrix
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
 from ernn.rtl.array import Array, combine
-from ernn.rtl.player import Player
+from ernn.rtl.player import BEHIND, Player
 from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
 from ernn.rtl.vector import WRITE, VectorUnit
 from ernn.schedule import Schedule
 from ernn.timing import EXIT, OPERAND, ROUND
+
+Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
 
 
 class Engine(wiring.Component):
@@ -99,14 +101,15 @@ class Engine(wiring.Component):
             m.d.sync += count.eq(count + self.arrived[stream] - taken[stream])
         m.d.sync += phase.eq(phase ^ taken)
         first = Cat(Mux(phase[s], self.input.first[2 * s + 1], self.input.first[2 * s]) for s in range(streams))
-        self.array_round = self._context(m, start, ready, phase, first, "array")
+        array_round = self._context(m, start, ready, phase, first, "array")
+        self.array_round = self._as_played(m, array_round, "array")
         begun = sum((taken[s] for s in range(streams)), Const(0))
         m.d.comb += [self.player.start.eq(start), self.output.begun.eq(begun)]
         token = self._after(m, start, self.schedule.vector_start)
-        pending = self.array_round
+        pending = array_round
         if self.schedule.vector_start == 0:
             pending = (ready, phase, first)
-        self.vector_round = self._context(m, token, *pending, "vector")
+        self.vector_round = self._as_played(m, self._context(m, token, *pending, "vector"), "vector")
         m.d.comb += [
             self.vector.start.eq(token),
             self.vector.valid.eq(self.vector_round[0]),
@@ -115,9 +118,12 @@ class Engine(wiring.Component):
         if self.probes:
             m.d.comb += [self.event_round.eq(start), self.event_error.eq(self.error)]
 
-    def _context(
-        self, m: Module, when: Value, valid: Value, phase: Value, first: Value, name: str
-    ) -> tuple[Signal, Signal, Signal]:
+    def _as_played(self, m: Module, context: Context, name: str) -> Context:
+        """The context of what a player's outputs show, which come `BEHIND` cycles after its row counter."""
+        valid, phase, first = (delayed(m, held, BEHIND, f"{name}_round{i}") for i, held in enumerate(context))
+        return valid, phase, first
+
+    def _context(self, m: Module, when: Value, valid: Value, phase: Value, first: Value, name: str) -> Context:
         """Which streams take part, which copy each uses, which begin a sequence: held from `when` on."""
         held = tuple(Signal(self.design.streams, name=f"{name}_{what}") for what in ("valid", "phase", "first"))
         with m.If(when):

@@ -157,11 +157,14 @@ class FrameOutput(wiring.Component):
             queue.w_data.eq(Cat(self.word, self.final, self.first, self.stream)),
             queue.w_en.eq(self.write),
             self.room.eq(under_way + self.streams <= self.frames),
-            self.axi.tvalid.eq(queue.r_rdy),
-            queue.r_en.eq(self.axi.tready),
-            self.axi.tdata.eq(self._contained(queue.r_data)),
-            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.r_data[word:]),
+            queue.r_en.eq(~self.axi.tvalid | self.axi.tready),
         ]
+        with m.If(queue.r_en):  # flip-flops behind the queue's memory, which is slow to read
+            m.d.sync += [
+                self.axi.tvalid.eq(queue.r_rdy),
+                self.axi.tdata.eq(self._contained(queue.r_data)),
+                Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.r_data[word:]),
+            ]
         return m
 
     def _contained(self, word: Value) -> Value:

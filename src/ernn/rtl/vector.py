@@ -1,7 +1,7 @@
 """The vector unit: steps of `ernn.program`, one term of a beat of `lanes` numbers a cycle.
 
-Cycles after issue: 1 addresses; 2 memories; 3 operands; 4, 5 product; 6 term; 7 sum; 8 rounded; 9 saturated;
-14 activation or bypass, and the result is written (`timing.VECTOR`).
+Cycles after issue: 1 addresses; 2 memories; 3 a register behind them; 4 operands; 5, 6 product; 7 term; 8 sum;
+9 rounded; 10 saturated; 15 activation or bypass, and the result is written (`timing.VECTOR`).
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, ro
 from ernn.rtl.player import Player
 from ernn.schedule import Schedule
 
-WRITE = 14  # cycles after issue in which results are written
-OPERANDS, PRODUCT, TERM, SUM, ROUNDED, SATURATED = 3, 5, 6, 7, 8, 9
+WRITE = 15  # cycles after issue in which results are written
+MEMORIES, OPERANDS, PRODUCT, TERM, SUM, SATURATED = 3, 4, 6, 7, 8, 10
 
 
 class VectorUnit(wiring.Component):
@@ -80,18 +80,18 @@ class VectorUnit(wiring.Component):
         row, index = self.player.row, self.player.index
         beat_bits = self.beats.bit_length() - 1
         stride = self._strided(m, row["gate_stride"], index[beat_bits:])
-        beat = delayed(m, index[:beat_bits], 2, "gate_beat") if beat_bits else Const(0, 1)
-        gate = self.gate_word.word_select(beat, self.lanes * self.width)
+        beat = delayed(m, index[:beat_bits], MEMORIES, "gate_beat") if beat_bits else Const(0, 1)
+        gate = register(m, self.gate_word, "gate_word_later").word_select(beat, self.lanes * self.width)
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self.first.bit_select(row["stream"], 1) if len(self.first) > 1 else self.first, "first")
-        early = {name: delayed(m, row[name], 2, name) for name in ("peephole", "add_gate", "add_value", "bias")}
+        early = {name: delayed(m, row[name], MEMORIES, name) for name in ("peephole", "add_gate", "add_value", "bias")}
         words = {}
         self.value_writes = []
         for name in ("a", "b"):
             values = self._value_memory(m, name)
             m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
-            cleared = register(m, first & register(m, row[f"{name}_before"], f"{name}_before"), f"{name}_cleared")
-            words[name] = Mux(cleared, 0, values.data)
+            cleared = delayed(m, first & register(m, row[f"{name}_before"], f"{name}_before"), 2, f"{name}_cleared")
+            words[name] = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
         biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
         words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
@@ -127,7 +127,8 @@ class VectorUnit(wiring.Component):
         m.submodules.constants = constants
         port = constants.read_port()
         m.d.comb += port.addr.eq(address)
-        return port.data[:half], port.data[half:]
+        word = register(m, port.data, "constants_read")
+        return word[:half], word[half:]
 
     def _sums(self, m: Module, lanes: list[dict[str, Value]]) -> list[Value]:
         """Saturated sums of every lane, `SATURATED` cycles after issue."""
