@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 def design(
     run: RunFolder,
-    device: DeviceName = "LFE5U-45F",
+    device: DeviceName = "LFE5U-25F",
     streams: Annotated[int, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")] = 2,
     pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements; chosen if not given.")] = None,
     as_json: Json = False,

@@ -12,7 +12,7 @@ from ernn.quantize import QuantizeSpec
 from ernn.train.recipes import DIGITS
 
 CORPUS = "digits"
-DEVICE, STREAMS = "LFE5U-45F", 2
+DEVICE, STREAMS = "LFE5U-25F", 2
 VERIFIED_FRAMES, STALL = 2000, 0.2
 PLACE_SEEDS, TARGET_MHZ = (1, 2), 150.0
 
@@ -50,7 +50,7 @@ STEPS = (
         f"simulate {VERIFIED_FRAMES:,} frames and compare every integer",
         lambda run, seed: hardware.verify(run, VERIFIED_FRAMES, STALL, seed),
     ),
-    DemoStep("count its area", lambda run, seed: placing.synth(run, ("XC7A100T",))),
+    DemoStep("count its area", lambda run, seed: placing.synth(run, ())),
     DemoStep("place and route it", lambda run, seed: placing.place(run, PLACE_SEEDS, None, TARGET_MHZ)),
 )
 
