@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+import ernn
 from ernn.errors import UserError
-from ernn.pipeline.run import Run
+from ernn.pipeline.run import Run, code_digest
 from ernn.pipeline.steps import STEPS, dependents
 from ernn.record import UNITS, Measurement, RunRecord
 
@@ -45,6 +46,12 @@ def test_a_changed_input_file_is_noticed(tmp_path: Path) -> None:
     assert done == [False, True, False]
 
 
+def test_a_change_of_the_code_that_decides_a_step_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _perform(Run(tmp_path), "train") == (False, 1)
+    monkeypatch.setattr("ernn.pipeline.run.code_digest", lambda folders: "other code")
+    assert _perform(Run(tmp_path), "train") == (False, 1)
+
+
 def test_a_step_done_anew_removes_the_figures_of_the_steps_after_it(tmp_path: Path) -> None:
     run = Run(tmp_path)
     for step in ("train", "compress", "quantize", "evaluate", "design"):
@@ -71,8 +78,14 @@ def test_a_step_that_fails_leaves_nothing_that_looks_done(tmp_path: Path) -> Non
     assert Run(tmp_path).record.find("error_rate.dense") is None
 
 
+def test_every_folder_of_code_exists_and_has_its_own_digest() -> None:
+    folders = sorted({folder for step in STEPS for folder in step.code})
+    assert len({code_digest((folder,)) for folder in folders}) == len(folders)
+    assert all((Path(ernn.__file__).parent / folder).is_dir() for folder in folders)
+
+
 def test_the_step_before_must_be_done(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"run `ernn train .*` first"):
+    with pytest.raises(UserError, match=r"run `ernn train --out .*` first"):
         Run(tmp_path).perform("compress", {}, lambda: None)
 
 

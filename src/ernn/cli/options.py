@@ -8,4 +8,3 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run directory, as `ernn train --out` made it.")]
-Yes = Annotated[bool, typer.Option("--again", help="Do it even where nothing has changed.")]

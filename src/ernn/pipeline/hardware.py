@@ -24,7 +24,7 @@ from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
 from ernn.verify import Proof, measure_cycles, prove
 
-DESIGN, RTL = "design.json", "rtl"
+DESIGN, RTL, TOP = "design.json", "rtl", "rtl/ernn_engine.v"
 UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
 
 
@@ -68,7 +68,7 @@ def build(run: Run) -> Outcome:
         run.record.set("build.verilog_lines", Measurement(lines, "lines", "measured", tool))
         run.record.set("build.memory_words", Measurement(memories, "words", "measured", tool))
 
-    return run.perform("build", {}, work, reads=[MODEL, DESIGN], writes=[RTL])
+    return run.perform("build", {}, work, reads=[MODEL, DESIGN], writes=[TOP])
 
 
 def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:

@@ -206,7 +206,7 @@ def _load_state(path: Path) -> dict[str, Tensor]:
     try:
         return load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read ({error}): run the step that makes it again with --again") from None
+        raise UserError(f"{path} cannot be read ({error}): remove it and run the step that makes it again") from None
 
 
 def _record_size(run: Run, network: Network) -> None:

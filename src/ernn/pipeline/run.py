@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,14 @@ def digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+@cache
+def code_digest(folders: tuple[str, ...]) -> str:
+    """Of the Python files in these folders of the package: a result of other code is another result."""
+    package = Path(__file__).parents[1]
+    files = [path for folder in folders for path in sorted((package / folder).glob("*.py"))]
+    return hashlib.sha256("".join(file_digest(path) for path in files).encode()).hexdigest()
+
+
 def _owned(path: str, step: Step) -> bool:
     return any(path == own or path.startswith(f"{own}.") for own in step.figures)
 
@@ -81,7 +90,8 @@ class Run:
     def options(self, step: str) -> dict[str, Any]:
         """Options that `step` was done with; UserError where it is still to be done."""
         if not self.done(step):
-            raise UserError(f"{self.folder} has no result of `{step}` yet: run `ernn {step} {self.folder}` first")
+            command = f"ernn train --out {self.folder}" if step == "train" else f"ernn {step} {self.folder}"
+            raise UserError(f"{self.folder} has no result of `{step}` yet: run `{command}` first")
         return self._state["steps"][step]["options"]
 
     def seconds(self) -> list[tuple[str, float]]:
@@ -109,7 +119,7 @@ class Run:
         step = step_named(name)
         if step.needs is not None:
             self.options(step.needs)
-        key = self._key(options, reads)
+        key = self._key(step, options, reads)
         if self._current(name, key, writes):
             return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
         self._forget(step)
@@ -126,9 +136,9 @@ class Run:
         write_json(self.path(STATE), self._state)
         return self._outcome(step, seconds, skipped=False)
 
-    def _key(self, options: Mapping[str, Any], reads: Sequence[str]) -> str:
+    def _key(self, step: Step, options: Mapping[str, Any], reads: Sequence[str]) -> str:
         files = {name: file_digest(self.path(name)) for name in reads}
-        return digest({"options": dict(options), "files": files})
+        return digest({"options": dict(options), "files": files, "code": code_digest(step.code)})
 
     def _current(self, name: str, key: str, writes: Sequence[str]) -> bool:
         done = self._state["steps"].get(name)

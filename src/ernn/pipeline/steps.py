@@ -7,12 +7,21 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Step:
-    """`needs`: the step before it. `figures`: dotted paths (or their prefixes) that it sets; `series`: names."""
+    """`needs`: the step before it. `code`: folders of this package whose files decide what it does ("." the top one).
+
+    `figures`: dotted paths (or their prefixes) that it sets; `series`: names.
+    """
 
     name: str
     needs: str | None
+    code: tuple[str, ...]
     figures: tuple[str, ...]
     series: tuple[str, ...] = ()
+
+
+TRAINING = ("data", "nn", "compress", "train")
+INTEGERS = (".", "data", "golden")
+HARDWARE = (".", "data", "golden", "rtl", "flow")
 
 
 DESIGN_FIGURES = (
@@ -24,15 +33,15 @@ DESIGN_FIGURES = (
     "multiplications",
 )
 STEPS = (
-    Step("train", None, ("error_rate.dense",)),
-    Step("compress", "train", ("error_rate.compressed", "compression"), ("convergence", "sizes")),
-    Step("quantize", "compress", ("activations",), ("network",)),
-    Step("evaluate", "quantize", ("error_rate.integer",), ("utterances",)),
-    Step("design", "quantize", DESIGN_FIGURES, ("schedule",)),
-    Step("build", "design", ("build",)),
-    Step("verify", "build", ("verify", "cycles.simulated", "latency_us"), ("proof",)),
-    Step("synth", "build", ("area",), ("areas",)),
-    Step("place", "build", ("clock_mhz", "clock", "fps", "latency_us"), ("clocks",)),
+    Step("train", None, TRAINING, ("error_rate.dense",)),
+    Step("compress", "train", TRAINING, ("error_rate.compressed", "compression"), ("convergence", "sizes")),
+    Step("quantize", "compress", INTEGERS, ("activations",), ("network",)),
+    Step("evaluate", "quantize", INTEGERS, ("error_rate.integer",), ("utterances",)),
+    Step("design", "quantize", INTEGERS, DESIGN_FIGURES, ("schedule",)),
+    Step("build", "design", HARDWARE, ("build",)),
+    Step("verify", "build", HARDWARE, ("verify", "cycles.simulated", "latency_us"), ("proof",)),
+    Step("synth", "build", HARDWARE, ("area",), ("areas",)),
+    Step("place", "build", HARDWARE, ("clock_mhz", "clock", "fps", "latency_us"), ("clocks",)),
 )
 _BY_NAME = {step.name: step for step in STEPS}
 
