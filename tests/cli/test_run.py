@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ernn
 from ernn.errors import UserError
+from ernn.pipeline.figures import wilson
+from ernn.pipeline.hearing import recognised
 from ernn.pipeline.run import Run, code_digest
 from ernn.pipeline.steps import STEPS, dependents
 from ernn.record import UNITS, Measurement, RunRecord
+from ernn.train.decode import greedy
 
 
 def _perform(run: Run, step: str, value: float = 1.0, **options: object) -> tuple[bool, int]:
@@ -99,3 +103,16 @@ def test_every_named_figure_belongs_to_a_step() -> None:
 def test_dependents_follow_needs() -> None:
     assert [s.name for s in dependents("build")] == ["verify", "synth", "place"]
     assert [s.name for s in dependents("evaluate")] == []
+
+
+def test_recognised_labels_carry_the_frames_in_which_they_were_best() -> None:
+    scores = np.eye(3, dtype=np.int64)[[0, 1, 1, 0, 2, 1]]
+    found = [(token.label, token.start, token.end) for token in recognised(scores, ("a", "b"), subsample=2)]
+    assert found == [("a", 2, 6), ("b", 8, 10), ("a", 10, 12)]
+    assert [label for label, _, _ in found] == [("a", "b")[i - 1] for i in greedy(scores)]
+
+
+def test_an_interval_is_wilson_s() -> None:
+    """Wikipedia's and R's prop.test(10, 100, correct = FALSE): 5.523 to 17.437 %."""
+    assert wilson(10, 100) == pytest.approx((5.5229, 17.4366), abs=1e-3)
+    assert wilson(0, 50)[0] == 0

@@ -115,5 +115,6 @@ def show_run(run: Run, outcomes: Sequence[Outcome], page: Path, as_json: bool) -
         emit_json({"run": str(run.folder), "report": str(page), "missing": run.record.missing(), "steps": steps})
         return
     figures = [(path, m) for path in UNITS if (m := run.record.find(path)) is not None]
-    table(f"{run.folder}", ("figure", "value", "unit", "kind", "by"), figure_rows(figures))
+    rows = [row[:-1] for row in figure_rows(figures)]
+    table(f"{run.folder}", ("figure", "value", "unit", "kind"), rows)
     table(f"report: {page}", (), ())

@@ -5,15 +5,12 @@ from typing import cast
 
 from ernn.integer_model import IntegerLstm, IntegerModel
 from ernn.network import BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
-from ernn.record import Measurement, RunRecord
-from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow, Token, Utterance, Utterances, put
+from ernn.record import Measurement
+from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
 from ernn.structure import block_size, real_multiplications, stored_numbers
 from ernn.train.evaluate import ErrorRate
-from ernn.train.task import Prepared
 
 NORMAL_95 = 1.959964
-FRAME_MS = {"digits": 23.0}  # the hop of its ready-made features, which only the corpus knows
-FEATURE_NAMES = {"stored": "stored coefficients", "logmel": "log-mel bins", "mfcc": "MFCCs"}
 
 
 def error_rate(rate: ErrorRate, tool: str) -> Measurement:
@@ -100,22 +97,3 @@ def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
     found["activation input"] = model.activation_input
     found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
     return tuple(EdgeFormat(name, True, format.width, format.frac) for name, format in found.items())
-
-
-def put_utterances(record: RunRecord, data: Prepared, recognised: list[tuple[int, ...]], count: int) -> None:
-    """Show utterances of the test split: the first one with an error, then the first ones."""
-    wrong = [i for i, example in enumerate(data.test) if example.labels != recognised[i]]
-    chosen = list(dict.fromkeys([*range(max(0, count - 1)), *wrong[:1], *range(count)]))[:count]
-    items = tuple(_utterance(data, index, recognised[index]) for index in chosen)
-    features = f"{data.test[0].features.shape[1]} {FEATURE_NAMES[data.features.kind]}, normalised"
-    frame_ms = FRAME_MS.get(data.corpus.name, data.features.shift_ms) * data.features.subsample
-    put(record, Utterances("measured", "ernn.golden, greedy CTC", data.corpus.name, features, frame_ms, items))
-
-
-def _utterance(data: Prepared, index: int, recognised: tuple[int, ...]) -> Utterance:
-    example = data.test[index]
-    frames = tuple(tuple(round(float(value), 3) for value in frame) for frame in example.features)
-    truth, found = (
-        tuple(Token(data.corpus.label_set[i - 1]) for i in labels) for labels in (example.labels, recognised)
-    )
-    return Utterance(example.id, frames, truth, found)

@@ -25,7 +25,7 @@ from ernn.integer_model import IntegerModel
 from ernn.network import Network
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.pipeline import figures, speech
+from ernn.pipeline import figures, hearing, speech
 from ernn.pipeline.run import Outcome, Run, digest
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.record import Measurement
@@ -128,11 +128,11 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
 
     def work() -> None:
         model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
-        recognised = recognise(model, data.test)
-        pairs = zip(data.test, recognised, strict=True)
-        rate = sum((compare(example.labels, found) for example, found in pairs), ErrorRate())
+        scores = run_all(model, integer_utterances(model, data.test), Fast)
+        pairs = zip(data.test, scores, strict=True)
+        rate = sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
         run.record.set("error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}"))
-        figures.put_utterances(run.record, data, recognised, shown)
+        hearing.put_utterances(run.record, data, scores, shown)
 
     return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
 
@@ -140,11 +140,6 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
 def integer_utterances(model: IntegerModel, examples: list[Example]) -> list[np.ndarray]:
     """Features of examples as the model's input integers (time, inputs)."""
     return [quantize_input(model, example.features) for example in examples]
-
-
-def recognise(model: IntegerModel, examples: list[Example]) -> list[tuple[int, ...]]:
-    """Labels that the integer model recognises, greedy."""
-    return [greedy(scores) for scores in run_all(model, integer_utterances(model, examples), Fast)]
 
 
 @contextmanager
