@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 import ernn
+from ernn.data.corpus import Segment
+from ernn.data.corpus import Utterance as Spoken
+from ernn.data.features import FeatureSpec
 from ernn.errors import UserError
 from ernn.pipeline.figures import wilson
-from ernn.pipeline.hearing import recognised
+from ernn.pipeline.hearing import recognised, said
 from ernn.pipeline.run import Run, code_digest
 from ernn.pipeline.steps import STEPS, dependents
 from ernn.record import UNITS, Measurement, RunRecord
@@ -116,3 +119,12 @@ def test_an_interval_is_wilson_s() -> None:
     """Wikipedia's and R's prop.test(10, 100, correct = FALSE): 5.523 to 17.437 %."""
     assert wilson(10, 100) == pytest.approx((5.5229, 17.4366), abs=1e-3)
     assert wilson(0, 50)[0] == 0
+
+
+def test_the_truth_has_frames_where_the_corpus_aligns_it() -> None:
+    samples = (np.zeros(480, np.float32), 16000)
+    segments = (Segment(0, 160, "sil"), Segment(160, 320, "a"), Segment(320, 480, "b"))
+    spoken = Spoken("u", "s", "test", ("a", "b"), lambda: samples, alignment=segments)
+    assert [(t.label, t.start, t.end) for t in said(spoken, FeatureSpec())] == [("a", 1, 2), ("b", 2, 3)]
+    unaligned = Spoken("u", "s", "test", ("a", "b"), lambda: samples)
+    assert [(t.label, t.start) for t in said(unaligned, FeatureSpec())] == [("a", None), ("b", None)]

@@ -55,10 +55,12 @@ def test_every_command_is_in_the_tutorial() -> None:
     assert [name for name in COMMANDS if f"ernn {name}" not in text] == []
 
 
-def test_every_how_to_and_decision_is_in_an_index() -> None:
+def test_every_page_is_in_an_index() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     decisions = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
-    pages = [page for page in (ROOT / "docs" / "how-to").glob("*.md") if f"how-to/{page.name}" not in index]
+    folders = ("how-to", "explanation", "results")
+    listed = [page for folder in folders for page in (ROOT / "docs" / folder).glob("*.md")]
+    pages = [page for page in listed if f"{page.parent.name}/{page.name}" not in index]
     pages += [page for page in (ROOT / "docs" / "decisions").glob("0*.md") if page.name not in decisions]
     assert pages == []
 

@@ -24,7 +24,7 @@ def put_utterances(record: RunRecord, data: Prepared, scores: list[np.ndarray], 
     chosen = list(dict.fromkeys([*range(count - 1), *wrong[:1], *range(count)]))[:count]
     spoken = data.corpus.utterances("test")
     items = tuple(_utterance(data.corpus, data.features, spoken[i], scores[i]) for i in chosen)
-    feature = f"{len(items[0].features[0])} {FEATURE_NAMES[data.features.kind]}, each normalised over the utterance"
+    feature = f"{len(items[0].features[0])} {FEATURE_NAMES[data.features.kind]}"
     frame_ms = FRAME_MS.get(data.corpus.name, data.features.shift_ms)
     put(record, Utterances("measured", "ernn.golden, greedy CTC", data.corpus.name, feature, frame_ms, items))
 
@@ -33,8 +33,16 @@ def _utterance(corpus: Corpus, features: FeatureSpec, spoken: Spoken, scores: np
     plain = extract(replace(features, deltas=0, stack=1, subsample=1), spoken)
     shown = (plain - plain.mean(0)) / np.maximum(plain.std(0), 1e-5)
     frames = tuple(tuple(round(float(value), 2) for value in frame) for frame in shown)
-    truth = tuple(Token(label) for label in spoken.labels)
+    truth = said(spoken, features)
     return Utterance(spoken.id, frames, truth, recognised(scores, corpus.label_set, features.subsample))
+
+
+def said(spoken: Spoken, features: FeatureSpec) -> tuple[Token, ...]:
+    """The truth, with its frames where the corpus knows them; silence, which is no label, left out."""
+    aligned = [one for one in spoken.alignment or () if one.label in spoken.labels]
+    if tuple(one.label for one in aligned) != spoken.labels:
+        return tuple(Token(label) for label in spoken.labels)
+    return tuple(Token(one.label, one.start / features.shift, one.end / features.shift) for one in aligned)
 
 
 def recognised(scores: np.ndarray, label_set: tuple[str, ...], subsample: int) -> tuple[Token, ...]:
