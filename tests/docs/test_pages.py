@@ -86,3 +86,11 @@ def _load(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_every_example_is_listed_and_run_by_a_test() -> None:
+    listed = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    names = [path.name for path in (ROOT / "examples").glob("*.py")]
+    assert [name for name in names if f"]({name})" not in listed] == []
+    assert [name for name in names if name not in tests] == []
