@@ -1,0 +1,37 @@
+"""Figures and code on docs/explanation/engine.md are those of the engine."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ernn import timing
+from ernn.transform import forward_transform, inverse_transform
+from tests.models import random_integer_model
+
+TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_text(encoding="utf-8")
+
+
+def test_latencies() -> None:
+    stated = {name: int(cycles) for name, cycles in re.findall(r"^\| `([A-Z]+)` \| (\d+) \|", TEXT, re.MULTILINE)}
+    assert len(stated) == 6
+    assert stated == {name: getattr(timing, name) for name in stated}
+
+
+def test_transforms() -> None:
+    sizes, cycles = (
+        [int(cell) for cell in line.split("|")[2:-1]] for line in re.findall(r"^\| (?:k|cycles) \|.*\d \|$", TEXT, re.M)
+    )
+    for block, stated in zip(sizes, cycles, strict=True):
+        for transform in (forward_transform(block, 14, 2), inverse_transform(block, 14)):
+            assert timing.transform_depth(transform) == stated, block
+
+
+def test_bounds_and_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    network = dict(cell="gru", input_size=39, hidden=128, layers=2, outputs=40, block=8)
+    names: dict = {"model": random_integer_model(np.random.default_rng(0), **network)}
+    exec(re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[0], names)
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    section = TEXT[TEXT.index("| bound |") :]
+    assert [bound for bound in names["plan"].bounds if f"| {bound} |" not in section] == []
