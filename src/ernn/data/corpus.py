@@ -21,7 +21,7 @@ Audio = tuple[FloatArray, int]
 
 @dataclass(frozen=True)
 class Segment:
-    """`label` is spoken in the samples [start, end)."""
+    """`label` is spoken in the samples [start, end); in the frames, where the corpus holds features."""
 
     start: int
     end: int
@@ -37,7 +37,7 @@ class Utterance:
     """One recording and what is said in it.
 
     Exactly one of `read_audio` and `read_features` is given: a corpus holds either sound or ready-made features.
-    `alignment`, where the corpus has one, covers the samples without gap; its labels may include silence, which
+    `alignment`, where the corpus has one, covers the utterance without gap; its labels may include silence, which
     `labels` leaves out.
     """
 

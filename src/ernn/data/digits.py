@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ernn.data.corpus import FloatArray, Split, Unit, Utterance, checked, require_file
+from ernn.data.corpus import FloatArray, Segment, Split, Unit, Utterance, checked, require_file
 from ernn.data.strings import DIGITS, StringSpec, join, partition
 from ernn.errors import UserError
 
@@ -69,6 +69,7 @@ class ConnectedDigits:
             split=split,
             labels=tuple(classes[m] for m in members),
             read_features=partial(_concatenate, [recordings[m] for m in members]),
+            alignment=_aligned([len(recordings[m]) for m in members], [classes[m] for m in members]),
         )
 
     @cached_property
@@ -82,6 +83,12 @@ class ConnectedDigits:
     @cached_property
     def _parts(self) -> dict[Split, list[int]]:
         return partition(self._recordings[1], self.spec)
+
+
+def _aligned(lengths: list[int], labels: list[str]) -> tuple[Segment, ...]:
+    """Where each recording lies in the string, in frames."""
+    ends = [int(end) for end in np.cumsum(lengths)]
+    return tuple(Segment(*span) for span in zip([0, *ends], ends, labels, strict=False))
 
 
 def _concatenate(parts: list[FloatArray]) -> FloatArray:

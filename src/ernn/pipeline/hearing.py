@@ -42,7 +42,8 @@ def said(spoken: Spoken, features: FeatureSpec) -> tuple[Token, ...]:
     aligned = [one for one in spoken.alignment or () if one.label in spoken.labels]
     if tuple(one.label for one in aligned) != spoken.labels:
         return tuple(Token(label) for label in spoken.labels)
-    return tuple(Token(one.label, one.start / features.shift, one.end / features.shift) for one in aligned)
+    shift = 1 if features.kind == "stored" else features.shift  # stored features are aligned in frames
+    return tuple(Token(one.label, one.start / shift, one.end / shift) for one in aligned)
 
 
 def recognised(scores: np.ndarray, label_set: tuple[str, ...], subsample: int) -> tuple[Token, ...]:

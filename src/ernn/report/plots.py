@@ -1,6 +1,7 @@
 """The report's figures, each a function from a series to an inline SVG.  matplotlib is imported when one is drawn."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -103,7 +104,7 @@ def _features(axes: Any, item: Utterance, seconds: float, feature: str) -> None:
     low, high = np.percentile(values, (2, 98))
     extent = (0, values.shape[1] * seconds, 0, values.shape[0])
     axes.imshow(values, aspect="auto", origin="lower", cmap="magma", vmin=low, vmax=high, extent=extent)
-    axes.set(ylabel=feature)
+    axes.set_ylabel(textwrap.fill(feature, 24), fontsize=8)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(axis="x", length=0, labelbottom=False)
 
