@@ -1,13 +1,16 @@
 """Frames, sequences and the error port of one engine; what a proof refuses to run and what it counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ernn.design import Design
 from ernn.errors import UserError
-from ernn.flow.beats import Beats, pack
+from ernn.flow.beats import Beats, pack, unpack
 from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
+from ernn.golden.run import run
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
 from ernn.verify import prove, simulator_of
@@ -100,3 +103,33 @@ def test_what_cannot_be_verified_is_refused(
     with pytest.raises(UserError) as error:
         prove(simulator, plan, frames)
     assert str(error.value) == message
+
+
+def sent(order: list[tuple[int, int, int]]) -> Beats:
+    """Words (stream, time, word) of one utterance a stream, in any order."""
+    padded = [np.pad(SPEECH[stream], ((0, 0), (0, 2))).reshape(5, 2, 4) for stream in range(STREAMS)]
+    stream, time, word = np.array(order).T
+    data = pack(np.array([padded[s][t, w] for s, t, w in order]), 16)
+    return Beats.of(data, tid=stream, first=(time == 0) & (word == 0), last=word == 1)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [(stream, time, word) for stream in range(STREAMS) for time in range(5) for word in range(2)],
+        [(stream, time, word) for time in range(5) for word in range(2) for stream in range(STREAMS)],
+        [(stream, time, word) for time in range(5) for stream in reversed(range(STREAMS)) for word in range(2)],
+    ],
+    ids=["one stream after the other", "word by word in turns", "last stream first"],
+)
+@pytest.mark.parametrize("stall", [0.0, 0.5])
+def test_streams_may_be_sent_in_any_order(
+    plan: Schedule, simulator: Simulator, order: list[tuple[int, int, int]], stall: float
+) -> None:
+    model = replace(plan.layout.model, last_step=False)
+    result = simulator.run(sent(order), expected_beats=30, max_cycles=20_000, stall_in=stall, stall_out=stall, seed=1)
+    assert not len(result.events["error"])
+    for stream in range(STREAMS):
+        lanes = unpack(result.outputs.data[result.outputs.tid == stream], 16, 4).reshape(5, 8)
+        assert np.array_equal(lanes[:, :6], run(model, SPEECH[stream]))
+        assert not lanes[:, 6:].any(), "numbers beyond the vector's end"
