@@ -26,6 +26,11 @@ def test_module_to_verified_verilog_in_thirty_lines(capsys: pytest.CaptureFixtur
     assert Path("out/own_lstm/ernn_engine.v").exists()
 
 
+def test_streams(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "own_gru_stream.py"))
+    assert "480 frames, 0 of 7680 integers differ" in capsys.readouterr().out
+
+
 def test_module_to_network(capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLES / "own_lstm_to_network.py"))
     assert "LstmLayer: 13 -> 32" in capsys.readouterr().out
