@@ -13,8 +13,10 @@ from ernn.cli import console
 from ernn.cli.app import app, run
 from ernn.flow.place import CriticalPath, Placed, Placement
 from ernn.flow.synthesise import Area
-from ernn.pipeline import placing
-from ernn.record import RunRecord
+from ernn.pipeline import demo, placing
+from ernn.pipeline.run import Outcome, Run
+from ernn.pipeline.steps import STEPS
+from ernn.record import Measurement, RunRecord
 
 PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
 RUNS = tuple(Placed(seed, mhz, {}, PATH, 1.0, Path("log")) for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0)))
@@ -157,3 +159,26 @@ def test_the_path_from_speech_to_a_placed_engine(
     assert record.get("cycles.predicted").value == cycles
     assert record.get("fps").value == pytest.approx(2 * 100e6 / cycles, abs=0.1)
     assert record.get("latency_us").value == pytest.approx(record.get("verify.latency_cycles").value / 100, abs=1e-3)
+
+
+def test_demo_walks_every_step_then_writes_the_page(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The steps are replaced by ones that say their name: tested are the walk, its output and its status."""
+
+    def fake(name: str) -> Any:
+        def work(found: Run, seed: int) -> Outcome:
+            found.record.set("verify.mismatches", Measurement(seed, "integers", "simulated", "test"))
+            return Outcome(name, found.folder, 0.5, False, (("fps", Measurement(7, "frames/s", "placed", "test")),))
+
+        return work
+
+    assert len(demo.STEPS) == len(STEPS)
+    monkeypatch.setattr(demo, "STEPS", tuple(demo.DemoStep(step.name, fake(step.name)) for step in STEPS))
+    monkeypatch.setattr(demo, "finish", lambda found: found.path("report.html"))
+    monkeypatch.setattr("ernn.pipeline.hardware.disagreement", lambda found: "3 output integers differ")
+    assert run(["demo", "--out", str(tmp_path), "--seed", "3", "--json"]) == 1
+    shown = capsys.readouterr()
+    assert [step["step"] for step in json.loads(shown.out)["steps"]] == [step.name for step in STEPS]
+    assert f"[{len(STEPS)}/{len(STEPS)}] place" in shown.err and "seed 3" in shown.err
+    assert shown.err.endswith("ernn: 3 output integers differ\n")
