@@ -1,5 +1,6 @@
 """The command that does everything."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Real speech to a placed, proven accelerator and a page that shows it. Continues where it was stopped."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on so small a network only wait for each other
     from ernn.pipeline import demo, hardware
     from ernn.pipeline.run import Run
 
