@@ -12,6 +12,7 @@ from ernn.pipeline.run import Outcome, Run
 from ernn.record import UNITS, Measurement
 
 INTERRUPTED = 130
+COLUMNS = ("figure", "value", "unit", "kind", "by")
 
 
 @contextlib.contextmanager
@@ -62,7 +63,7 @@ def show(outcome: Outcome, as_json: bool) -> None:
         emit_json(outcome_json(outcome))
         return
     state = "unchanged since the last time" if outcome.skipped else f"{outcome.seconds:.1f} s"
-    table(f"{outcome.step}: {state}", ("figure", "value", "unit", "kind", "by"), figure_rows(outcome.figures))
+    table(f"{outcome.step}: {state}", COLUMNS, figure_rows(outcome.figures), whole=4)
 
 
 def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, ...]]:
@@ -77,8 +78,8 @@ def readable(measurement: Measurement) -> str:
     return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on standard output; the title alone where there is nothing to list."""
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], whole: int = 0) -> None:
+    """A table on standard output, or its title where there is nothing to list; the first `whole` columns never wrap."""
     from rich.console import Console
     from rich.table import Table
 
@@ -87,8 +88,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
         console.print(title, markup=False)
         return
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    for number, column in enumerate(columns, 1):
+        shown.add_column(column, overflow="fold", no_wrap=number <= whole)
     for row in rows:
         shown.add_row(*row)
     console.print(shown, markup=False)
@@ -116,5 +117,5 @@ def show_run(run: Run, outcomes: Sequence[Outcome], page: Path, as_json: bool) -
         return
     figures = [(path, m) for path in UNITS if (m := run.record.find(path)) is not None]
     rows = [row[:-1] for row in figure_rows(figures)]
-    table(f"{run.folder}", ("figure", "value", "unit", "kind"), rows)
+    table(f"{run.folder}", COLUMNS[:-1], rows, whole=4)
     table(f"report: {page}", (), ())
