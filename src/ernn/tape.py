@@ -1,7 +1,7 @@
 """Tapes: what a unit of the engine plays, row by row, once a round.
 
 A row is a mapping of small non-negative integers.  Rows form groups that end with `last` = 1; a group is played `count`
-times, after `gap` idle cycles; the tape ends with the row where `end` = 1.
+times, after `gap` idle cycles (the same in all its rows); the tape ends with the row where `end` = 1.
 """
 
 from collections.abc import Mapping
