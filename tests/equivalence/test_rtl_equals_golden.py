@@ -13,7 +13,7 @@ from tests.equivalence.cases import Case, check
 CASES = {
     "passes of one column, more under way than four": Case(
         dict(cell="lstm", projection=1, input_size=4, hidden=5, layers=2, outputs=5, block=2),
-        Design(2, 3, 5),
+        Design(1, 3, 5),
         QuantizeSpec(weight_bits=9, data_bits=7),
     ),
     "dense LSTM with peepholes": Case(
