@@ -162,6 +162,11 @@ class Product:
         return self.operands[0].matrix.block_rows
 
     @property
+    def block_columns(self) -> int:
+        """Block columns of all operands together."""
+        return sum(operand.matrix.weights.shape[2] for operand in self.operands)
+
+    @property
     def kept(self) -> int:
         return self.operands[0].matrix.kept
 

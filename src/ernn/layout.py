@@ -130,6 +130,11 @@ class Layout:
         return flat.reshape(-1, self.lanes)
 
 
+def address_bits(count: int) -> int:
+    """Bits that tell `count` things apart; a port or signal has at least one."""
+    return max(1, (count - 1).bit_length())
+
+
 def _place(sizes: Iterable[tuple[str, int]]) -> tuple[dict[str, int], int]:
     bases: dict[str, int] = {}
     total = 0

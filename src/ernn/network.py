@@ -198,7 +198,6 @@ class BidirectionalLayer:
         return self.forward.matrices + self.backward.matrices
 
 
-RecurrentLayer = LstmLayer | GruLayer | BidirectionalLayer
 Layer = LstmLayer | GruLayer | LinearLayer | BidirectionalLayer
 
 

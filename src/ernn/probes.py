@@ -6,6 +6,7 @@ The n-th write at a place is the stream's n-th frame: a stream without a frame i
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ernn.layout import address_bits
 from ernn.schedule import Schedule
 
 
@@ -28,7 +29,7 @@ def _owner(bases: dict[tuple[str, int], int], address: int) -> tuple[str, int, i
 def spectrum_place(schedule: Schedule, address: int) -> Place:
     """Address: word, then the phase as its highest bit."""
     layout, k = schedule.layout, schedule.layout.model.block
-    bits = max(1, (layout.spectrum_words - 1).bit_length())
+    bits = address_bits(layout.spectrum_words)
     streams = range(layout.design.streams)
     bases = {(s.name, stream): layout.spectrum(s.name, stream) for s in layout.signals for stream in streams}
     name, stream, word = _owner(bases, address & ((1 << bits) - 1))
@@ -38,7 +39,7 @@ def spectrum_place(schedule: Schedule, address: int) -> Place:
 def product_place(schedule: Schedule, address: int) -> Place | None:
     """Address: number of the row's first result, then a dense row's flag; None for a row that only fills a word."""
     layout, k = schedule.layout, schedule.layout.model.block
-    bits = max(1, (layout.gates_total * k - 1).bit_length())
+    bits = address_bits(layout.gates_total * k)
     dense, number = address >> bits, address & ((1 << bits) - 1)
     streams = range(layout.design.streams)
     bases = {(p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams}
@@ -54,7 +55,7 @@ def product_place(schedule: Schedule, address: int) -> Place | None:
 def vector_place(schedule: Schedule, address: int) -> Place | None:
     """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a word."""
     layout = schedule.layout
-    bits = max(1, max(row["count"] for row in schedule.vector.rows).bit_length())
+    bits = schedule.vector.index_bits
     edge, stream, word = schedule.edges[address >> bits]
     length = next(step.length for step in layout.steps if step.name == edge)
     first = word * layout.model.block + (address & ((1 << bits) - 1)) * layout.lanes

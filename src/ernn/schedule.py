@@ -79,12 +79,10 @@ class Schedule:
     @cached_property
     def useful_vector(self) -> int:
         """Multiplications a frame needs in its element-wise steps, interpolation included."""
-        products = (step.length * sum(term.product_frac is not None for term in step.terms) for step in self._steps)
-        return sum(products) + sum(step.length for step in self._steps if step.activation)
-
-    @property
-    def _steps(self) -> tuple[Step, ...]:
-        return self.layout.steps
+        products = (
+            step.length * sum(term.product_frac is not None for term in step.terms) for step in self.layout.steps
+        )
+        return sum(products) + sum(step.length for step in self.layout.steps if step.activation)
 
     @property
     def array_utilisation(self) -> float:
@@ -113,12 +111,8 @@ def bank_bases(layout: Layout) -> dict[str, int]:
     bases, total = {}, 0
     for product in layout.products:
         bases[product.name] = total
-        total += ceil(Rows(product, layout.model.block).count / layout.design.pes) * _columns(product)
+        total += ceil(Rows(product, layout.model.block).count / layout.design.pes) * product.block_columns
     return bases
-
-
-def _columns(product: Product) -> int:
-    return sum(operand.matrix.weights.shape[2] for operand in product.operands)
 
 
 @dataclass(frozen=True)
@@ -139,7 +133,7 @@ def _passes(products: tuple[Product, ...], layout: Layout, bank: dict[str, int])
         total = Rows(product, layout.model.block).count
         for number, first in enumerate(range(0, total, pes)):
             count = min(pes, total - first)
-            weights = bank[product.name] + number * _columns(product)
+            weights = bank[product.name] + number * product.block_columns
             passes.append(_Pass(product, first, count, (first + count) / total, weights))
     return sorted(passes, key=lambda one: one.progress)
 

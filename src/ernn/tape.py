@@ -44,5 +44,10 @@ class Tape:
         return word
 
     @property
+    def index_bits(self) -> int:
+        """Bits that count how often a group has been played."""
+        return max(1, max(row["count"] for row in self.rows).bit_length())
+
+    @property
     def width(self) -> int:
         return sum(self.widths.values())

@@ -9,6 +9,7 @@ from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ernn.layout import address_bits
 from ernn.rtl.arith import delayed_flag, lanes_of, register
 
 
@@ -36,7 +37,7 @@ class Element(wiring.Component):
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
         layout = OperandLayout(block, data_bits)
         sums = data.ArrayLayout(signed(accumulator), self.products)
-        address = max(1, (len(bank) - 1).bit_length())
+        address = address_bits(len(bank))
         super().__init__(
             {
                 "address": In(address),

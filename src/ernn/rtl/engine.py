@@ -14,6 +14,7 @@ from amaranth.lib.wiring import Out
 
 from ernn.banks import bank_words, pack
 from ernn.integer_model import Product, SpectralMatrix
+from ernn.layout import address_bits
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
 from ernn.rtl.array import Array, combine
 from ernn.rtl.player import BEHIND, Player
@@ -41,8 +42,8 @@ class Engine(wiring.Component):
         self.word = self.block * self.width
         self.vector = VectorUnit(schedule)
         self.player = Player(schedule.array, "array")
-        self.spectrum_bits = max(1, (layout.spectrum_words - 1).bit_length())
-        self.row_bits = max(1, (layout.gates_total * self.block - 1).bit_length())
+        self.spectrum_bits = address_bits(layout.spectrum_words)
+        self.row_bits = address_bits(layout.gates_total * self.block)
         self.lane_bits = self.block.bit_length() - 1
         axi = stream_signature(self.model, self.design)
         ports = {f"s_axis_{name}": member for name, member in axi.flip().members.items()}
@@ -205,7 +206,7 @@ class Engine(wiring.Component):
             pack(list(bank_words(layout.products, self.block, self.design.pes, pe)), bits)
             for pe in range(self.design.pes)
         ]
-        columns = max(sum(matrix.weights.shape[2] for matrix in _matrices(p)) for p in layout.products)
+        columns = max(product.block_columns for product in layout.products)
         accumulator = self.width + bits + columns.bit_length() + 1
         m.submodules.array = array = Array(banks, self.block, self.width, bits, accumulator)
         valid, phase, first = self.array_round
@@ -262,8 +263,7 @@ class Engine(wiring.Component):
 
     def _least_distance(self) -> int:
         """Fewest cycles between two passes' last columns: results leave one a cycle, and no pass is shorter."""
-        columns = (sum(matrix.weights.shape[2] for matrix in _matrices(p)) for p in self.schedule.layout.products)
-        return max(self.design.pes, min(columns))
+        return max(self.design.pes, min(product.block_columns for product in self.schedule.layout.products))
 
     def _gates(self, m: Module, lanes: list[Value], tags: dict[str, Value]) -> None:
         shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse

@@ -9,6 +9,7 @@ from amaranth import Const, Module, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag
 from ernn.tape import Tape
 
@@ -21,16 +22,15 @@ class Player(wiring.Component):
 
     def __init__(self, tape: Tape, name: str) -> None:
         self.tape, self.name = tape, name
-        count_bits = max(1, max(row["count"] for row in tape.rows).bit_length())
         self.row: dict[str, Value] = {key: Const(value) for key, value in tape.constants.items()}
         self.row |= {key: Signal(width, name=f"{name}_{key}") for key, width in tape.widths.items()}
         super().__init__(
             {
                 "start": In(1),
                 "active": Out(1),
-                "index": Out(count_bits),
+                "index": Out(tape.index_bits),
                 "final": Out(1),
-                "pc": Out(max(1, (len(tape.rows) - 1).bit_length())),
+                "pc": Out(address_bits(len(tape.rows))),
             }
         )
 

@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from ernn.design import Design
 from ernn.integer_model import IntegerModel
+from ernn.layout import address_bits
 from ernn.rtl.arith import lanes_of
 
 
@@ -38,7 +39,7 @@ class AxiStream(wiring.Signature):
 
 def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
     lanes = model.block * container_bits(model.input.format.width)
-    return AxiStream(lanes, max(1, (design.streams - 1).bit_length()))
+    return AxiStream(lanes, address_bits(design.streams))
 
 
 class FrameInput(wiring.Component):
@@ -61,8 +62,8 @@ class FrameInput(wiring.Component):
                 "release": In(self.streams),
                 "go": Out(1),
                 "word": Out(self.block * self.width),
-                "stream": Out(max(1, (self.streams - 1).bit_length())),
-                "index": Out(max(1, (self.words - 1).bit_length())),
+                "stream": Out(address_bits(self.streams)),
+                "index": Out(address_bits(self.words)),
                 "phase": Out(1),
                 "frame": Out(1),
                 "first": Out(2 * self.streams),
@@ -131,7 +132,7 @@ class FrameOutput(wiring.Component):
         self.block, self.width = model.block, model.input.format.width
         self.streams, self.frames = design.streams, rounds * design.streams
         self.words = ceil(model.output.length / self.block)
-        stream = max(1, (design.streams - 1).bit_length())
+        stream = address_bits(design.streams)
         super().__init__(
             {
                 "axi": Out(stream_signature(model, design)),

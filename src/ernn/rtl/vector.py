@@ -10,6 +10,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.banks import pack
+from ernn.layout import address_bits
 from ernn.rtl.activation import LATENCY, Activation
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
 from ernn.rtl.player import Player
@@ -36,9 +37,9 @@ class VectorUnit(wiring.Component):
         streams = layout.design.streams
         self.player = Player(schedule.vector, "vector")
         word = self.block * self.width
-        index = max(1, (streams - 1).bit_length())
-        self.gate_bits = max(1, (layout.gates_total - 1).bit_length())
-        self.spectrum_bits = max(1, (layout.spectrum_words - 1).bit_length())
+        index = address_bits(streams)
+        self.gate_bits = address_bits(layout.gates_total)
+        self.spectrum_bits = address_bits(layout.spectrum_words)
         super().__init__(
             {
                 "start": In(1),
@@ -50,7 +51,7 @@ class VectorUnit(wiring.Component):
                 "result": Out(word),
                 "send": Out(1),
                 "spectrum": Out(self.spectrum_bits),
-                "spectrum_shift": Out(max(1, (len(schedule.shifts.spectrum) - 1).bit_length())),
+                "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
                 "stream": Out(index),
                 "output": Out(1),
                 "final": Out(1),
