@@ -5,7 +5,8 @@ Shapes: a matrix (..., rows, columns) has block vectors (..., R, C, k) with R = 
 
 import numpy as np
 
-from ernn.structure import BlockCirculant, Dense, Structure, block_grid, block_size
+from ernn import sparse
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, block_grid, block_size
 
 
 def decode_blocks(blocks: np.ndarray, rows: int, columns: int) -> np.ndarray:
@@ -48,3 +49,5 @@ def project(matrix: np.ndarray, structure: Structure) -> np.ndarray:
             block_grid(structure, *matrix.shape[-2:])
             blocks = encode_blocks(matrix, block_size(structure))
             return decode_blocks(blocks, *matrix.shape[-2:])
+        case Pruned() | LoadBalanced() | BankBalanced():
+            return sparse.project(matrix, structure)

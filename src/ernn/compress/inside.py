@@ -1,17 +1,18 @@
 """Training inside the set: a weight's parameters are its stored numbers, decoded whenever the weight is read.
 
-By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors and every weight is block-circulant by
-construction, whatever they do; after `leave`, the model is a plain one again with the decoded weights.  torch.nn.LSTM
-and GRU notice by themselves that their weights are other tensors at every forward.
+By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors (the kept weights of a sparse set) and
+every weight is in its set by construction, whatever they do; after `leave`, the model is a plain one again with the
+decoded weights.  torch.nn.LSTM and GRU notice by themselves that their weights are other tensors at every forward.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ernn.compress.masked import Spread
 from ernn.compress.plan import CompressionPlan, compressed
-from ernn.compress.sets import decode, encode, project
-from ernn.structure import Structure, block_size
+from ernn.compress.sets import Stored, decode, encode, project
+from ernn.structure import Sparse, Structure, block_size
 
 
 class Decode(nn.Module):
@@ -24,7 +25,7 @@ class Decode(nn.Module):
     def forward(self, stored: Tensor) -> Tensor:
         return decode(stored, self.structure, self.rows, self.columns).flatten(0, 1)
 
-    def right_inverse(self, parameter: Tensor) -> Tensor:
+    def right_inverse(self, parameter: Tensor) -> Stored:
         """What `parametrize` stores for a weight that is assigned: its projection."""
         return encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
 
@@ -36,7 +37,10 @@ def enter(module: nn.Module, plan: CompressionPlan) -> None:
     """
     for matrix in compressed(module, plan):
         _, rows, columns = matrix.weight.shape
-        inside = Decode(matrix.structure, matrix.gates, rows, columns)
+        if isinstance(matrix.structure, Sparse):
+            inside = Spread(matrix.structure, matrix.weight)
+        else:
+            inside = Decode(matrix.structure, matrix.gates, rows, columns)
         parametrize.register_parametrization(matrix.owner, matrix.attribute, inside)
 
 
@@ -44,7 +48,7 @@ def leave(module: nn.Module) -> None:
     """Back to plain weights, equal to the decoded ones."""
     for owner in [owner for owner in module.modules() if parametrize.is_parametrized(owner)]:
         inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
-        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode)]:  # type: ignore[index]
+        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode | Spread)]:  # type: ignore[index]
             parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
 
 

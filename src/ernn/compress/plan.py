@@ -1,17 +1,18 @@
 """Which matrix of a model gets which structure, as a frozen value."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Dense, Structure, block_size, stored_numbers
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, stored_numbers
 
 Role = Literal["input", "recurrent", "projection", "output"]
 ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}
 """torch's names of a recurrent layer's weights, which our own cells share."""
+DENSE = Dense()
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class CompressionPlan:
 
     def __post_init__(self) -> None:
         for structure in (self.input, self.recurrent, self.projection, self.output, *dict(self.overrides).values()):
-            if not isinstance(structure, Dense | BlockCirculant):
+            if not isinstance(structure, get_args(Structure)):
                 raise UserError(f"a plan holds structures such as Dense() or BlockCirculant(8), not {structure!r}")
 
     @classmethod
@@ -38,6 +39,11 @@ class CompressionPlan:
         """Blocks of one size in the recurrent layers, of size `output` in the Linear layers (1: dense)."""
         inner, outer = _structure(block, pad), _structure(output, pad)
         return cls(inner, inner, inner, outer)
+
+    @classmethod
+    def pruned(cls, structure: Structure, output: Structure = DENSE) -> "CompressionPlan":
+        """One sparse structure for the recurrent layers, e.g. LoadBalanced(0.1, 32); `output` for the Linear layers."""
+        return cls(structure, structure, structure, output)
 
     def override(self, name: str, structure: Structure) -> "CompressionPlan":
         """The same plan but for parameter `name`."""
@@ -48,7 +54,7 @@ class CompressionPlan:
         return named[name] if name in named else getattr(self, role)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense."""
+        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense; or a density and its groups."""
         roles = {role: _plain(getattr(self, role)) for role in ("input", "recurrent", "projection", "output")}
         return {**roles, "overrides": {name: _plain(structure) for name, structure in self.overrides}}
 
@@ -151,8 +157,13 @@ def _structure(block: int, pad: bool) -> Structure:
 
 
 def _plain(structure: Structure) -> int | dict[str, Any]:
-    padded = isinstance(structure, BlockCirculant) and structure.pad
-    return {"block": block_size(structure), "pad": True} if padded else block_size(structure)
+    match structure:
+        case Dense():
+            return 1
+        case BlockCirculant(block, pad):
+            return {"block": block, "pad": True} if pad else block
+        case Pruned() | LoadBalanced() | BankBalanced():
+            return asdict(structure)
 
 
 def _parse(value: Any) -> Structure:
@@ -161,5 +172,14 @@ def _parse(value: Any) -> Structure:
             return _structure(value, False)
         case {"block": int(block), **rest} if set(rest) <= {"pad"}:
             return _structure(block, bool(rest.get("pad", False)))
+        case {"density": float(density), "pes": int(pes), **rest} if not rest:
+            return LoadBalanced(density, pes)
+        case {"density": float(density), "bank": int(bank), **rest} if not rest:
+            return BankBalanced(density, bank)
+        case {"density": float(density), **rest} if not rest:
+            return Pruned(density)
         case _:
-            raise UserError(f"a structure is a block size or {{block = 8, pad = true}}, not {value!r}")
+            raise UserError(
+                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = 0.1, pes = 32} or "
+                f"{{density = 0.1, bank = 16}}, not {value!r}"
+            )
