@@ -119,9 +119,33 @@ def test_plain_loop_on_a_torch_layer(kind: type[nn.RNNBase]) -> None:
         torch.testing.assert_close(sets.project(matrix.weight, matrix.structure), matrix.weight)
 
 
+@pytest.mark.parametrize("rho", [0.1, 1e5])
+def test_balancing_finds_its_way_from_a_bad_rho(rho: float) -> None:
+    """With rho fixed so far off, as many updates end well above the optimum."""
+    reached = {}
+    for balance in (0.0, 10.0):
+        layer, x, y = quadratic()
+        with torch.no_grad():
+            layer.weight.copy_(free_optimum(x, y))
+        admm = Admm(layer, PLAN, rho=rho, growth=1.0, most=1e9, balance=balance)
+        run_admm(layer, x, y, admm, 60)
+        admm.finish()
+        reached[balance] = loss(layer.weight, x, y).item() / loss(constrained_optimum(x, y), x, y).item()
+    assert reached[10.0] < 1.01 < reached[0.0]
+
+
+def test_converged_is_both_residuals() -> None:
+    layer, x, y = quadratic()
+    admm = Admm(layer, PLAN, rho=100.0, growth=1.0)
+    assert not admm.converged(1e9)
+    run_admm(layer, x, y, admm, 2)
+    last = admm.residuals[-1]
+    assert admm.converged(max(last.primal, last.dual)) and not admm.converged(0.999 * max(last.primal, last.dual))
+
+
 def test_state_goes_on_exactly() -> None:
     layer, x, y = quadratic()
-    admm = Admm(layer, PLAN, rho=50.0, growth=1.2)
+    admm = Admm(layer, PLAN, rho=50.0, growth=1.2, balance=1.5)
     run_admm(layer, x, y, admm, 3)
     saved = {"admm": admm.state_dict(), "weight": layer.weight.detach().clone()}
     saved["admm"]["z"] = {k: v.clone() for k, v in saved["admm"]["z"].items()}
@@ -129,7 +153,7 @@ def test_state_goes_on_exactly() -> None:
     other = nn.Linear(12, 8, bias=False)
     with torch.no_grad():
         other.weight.copy_(saved["weight"])
-    resumed = Admm(other, PLAN, rho=50.0, growth=1.2)
+    resumed = Admm(other, PLAN, rho=50.0, growth=1.2, balance=1.5)
     resumed.load_state_dict(saved["admm"])
     run_admm(other, x, y, resumed, 3)
     assert torch.equal(other.weight, layer.weight)
@@ -141,6 +165,8 @@ def test_bad_input_is_refused() -> None:
         Admm(nn.GRU(8, 8), CompressionPlan())
     with pytest.raises(UserError, match="needs 0 < rho"):
         Admm(nn.GRU(8, 8), CompressionPlan.blocks(8), rho=0)
+    with pytest.raises(UserError, match="by a factor above 1"):
+        Admm(nn.GRU(8, 8), CompressionPlan.blocks(8), balance=0.5)
     admm = Admm(nn.GRU(8, 8), CompressionPlan.blocks(8))
     with pytest.raises(UserError, match="this ADMM state is of weight, the plan compresses weight_hh_l0"):
         admm.load_state_dict(Admm(nn.Linear(8, 8), PLAN).state_dict())

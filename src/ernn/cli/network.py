@@ -9,7 +9,6 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, RunFolder, Seed
-from ernn.errors import UserError
 
 PANEL = "From speech to integers"
 
@@ -24,10 +23,11 @@ class Reset(StrEnum):
     before = "before"
 
 
-class Method(StrEnum):
+class Solver(StrEnum):
     admm = "admm"
     one_shot = "one-shot"
     direct = "direct"
+    gradual = "gradual"
 
 
 RECIPE = "the recipe's if not given"
@@ -81,28 +81,27 @@ def compress(
     run: RunFolder,
     block: Annotated[int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")] = None,
     output_block: Annotated[int | None, typer.Option(help="The output layer's; 1, dense, if only --block is.")] = None,
-    method: Annotated[Method, typer.Option(help="How to get there.")] = Method.admm,
-    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
+    density: Annotated[float | None, typer.Option(help="Instead of blocks: the share of weights to keep.")] = None,
+    pes: Annotated[int | None, typer.Option(min=1, help="With --density: of each of so many elements (ESE).")] = None,
+    bank: Annotated[int | None, typer.Option(min=1, help="With --density: of each so many neighbours.")] = None,
+    solver: Annotated[Solver, typer.Option(help="How to get there.")] = Solver.admm,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")] = None,
     inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make the weights block-circulant: ADMM, then retraining inside the set. Counts errors and weights."""
-    from ernn.compress.plan import CompressionPlan
-    from ernn.pipeline import network, speech
+    """Make the weights block-circulant, or prune them; then retrain inside the set. Counts errors and weights."""
+    from ernn.pipeline import choices, network, speech
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
 
     console.say(f"seed {seed}")
+    asked = choices.plan(block, output_block, density, pes, bank)
     with console.working():
         found = Run.existing(run)
-        recipe = recipe_for(speech.prepared(found).corpus)
-        plan = recipe.plan if block is None else CompressionPlan.blocks(block, output_block or 1)
-        if block is None and output_block is not None:
-            raise UserError("--output-block is given without --block: give both")
-        admm = replace(recipe.admm, seed=seed, epochs=towards or recipe.admm.epochs)
-        retrain = replace(recipe.retrain, seed=seed, epochs=inside or recipe.retrain.epochs)
-        outcome = network.compress(found, plan, method.value, recipe.solver, admm, retrain)
+        recipe = recipe_for(speech.prepared(found).corpus).with_seed(seed)
+        way = choices.solver(solver.value, recipe, towards, inside)
+        outcome = network.compress(found, asked or recipe.plan, way)
     console.show(outcome, as_json)
 
 

@@ -48,18 +48,31 @@ class Admm:
     rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start, so that being off by as
     much as the matrix itself costs rho/2, whatever its size.  Every update multiplies rho by `growth` up to `most`,
     and divides the scaled dual by as much (Boyd et al. 2011, section 3.4.1).
+
+    balance: above 0, each matrix has its own share of rho besides, doubled or halved at an update whose relative primal
+    and dual residuals differ by more than this factor (residual balancing, with the normalisation of Wohlberg 2017:
+    ||W - Z|| / max(||W||, ||Z||) and ||Z - previous Z|| / ||U||).
     """
 
     def __init__(
-        self, module: nn.Module, plan: CompressionPlan, rho: float = 1.0, growth: float = 1.3, most: float = 1e3
+        self,
+        module: nn.Module,
+        plan: CompressionPlan,
+        rho: float = 1.0,
+        growth: float = 1.3,
+        most: float = 1e3,
+        balance: float = 0.0,
     ) -> None:
         if not (0 < rho <= most and growth >= 1):
             raise UserError(f"ADMM needs 0 < rho <= most and growth >= 1, not {rho}, {most} and {growth}")
+        if balance and not balance > 1:
+            raise UserError(f"residuals are balanced by a factor above 1, or 0 for not at all, not by {balance}")
         self.matrices = compressed(module, plan)
         if not self.matrices:
             raise UserError("the plan leaves every matrix dense: there is nothing for ADMM to do")
-        self.rho, self.growth, self.most = rho, growth, most
+        self.rho, self.growth, self.most, self.balance = rho, growth, most, balance
         self.residuals: list[Residual] = []
+        self._share = [1.0 for _ in self.matrices]
         self._updates = 0
         with torch.no_grad():
             self._z = [project(m.weight, m.structure).clone() for m in self.matrices]
@@ -68,7 +81,8 @@ class Admm:
 
     def penalty(self) -> Tensor:
         """sum_l rho_l/2 ||W_l - Z_l + U_l||^2, a scalar to add to the loss."""
-        terms = zip(self.matrices, self._z, self._u, self._scale, strict=True)
+        scales = [share * scale for share, scale in zip(self._share, self._scale, strict=True)]
+        terms = zip(self.matrices, self._z, self._u, scales, strict=True)
         distances = [scale * (m.weight - z + u).square().sum() for m, z, u, scale in terms]
         return self.rho / 2 * torch.stack(distances).sum()
 
@@ -91,13 +105,32 @@ class Admm:
         """Largest ||W - Z|| / ||W|| of the latest update; infinite before the first."""
         return max((r.primal for r in self.residuals if r.update == self._updates), default=float("inf"))
 
+    def converged(self, tolerance: float) -> bool:
+        """Whether the latest update left every primal and dual residual at most `tolerance` (relative to ||W||)."""
+        latest = [r for r in self.residuals if r.update == self._updates]
+        return bool(latest) and max(max(r.primal, r.dual) for r in latest) <= tolerance
+
     def _update_one(self, index: int, matrix: NamedMatrix) -> Residual:
         weight, before = matrix.weight, self._z[index]
         after = project(weight + self._u[index], matrix.structure)
         self._z[index], self._u[index] = after, self._u[index] + weight - after
         size = float(weight.norm().clamp(min=1e-12))
         primal, dual = float((weight - after).norm()) / size, float((after - before).norm()) / size
-        return Residual(self._updates, matrix.name, primal, dual, self.rho)
+        rho = self.rho * self._share[index]
+        if self.balance:
+            self._balance(index, float((weight - after).norm()), float((after - before).norm()), size)
+        return Residual(self._updates, matrix.name, primal, dual, rho)
+
+    def _balance(self, index: int, primal: float, dual: float, size: float) -> None:
+        relative_primal = primal / max(size, float(self._z[index].norm()))
+        relative_dual = dual / max(float(self._u[index].norm()), 1e-12)
+        factor = 1.0
+        if relative_primal > self.balance * relative_dual:
+            factor = 2.0
+        elif relative_dual > self.balance * relative_primal:
+            factor = 0.5
+        self._share[index] *= factor
+        self._u[index] = self._u[index] / factor
 
     def _raise_rho(self) -> None:
         raised = min(self.rho * self.growth, self.most)
@@ -112,6 +145,7 @@ class Admm:
             "z": dict(zip(names, self._z, strict=True)),
             "u": dict(zip(names, self._u, strict=True)),
             "scale": dict(zip(names, self._scale, strict=True)),
+            "share": dict(zip(names, self._share, strict=True)),
             "rho": self.rho,
             "updates": self._updates,
             "residuals": [asdict(r) for r in self.residuals],
@@ -125,5 +159,6 @@ class Admm:
         self._z = [state["z"][name].clone() for name in names]
         self._u = [state["u"][name].clone() for name in names]
         self._scale = [state["scale"][name] for name in names]
+        self._share = [state["share"][name] for name in names]
         self.rho, self._updates = state["rho"], state["updates"]
         self.residuals = [Residual(**r) for r in state["residuals"]]

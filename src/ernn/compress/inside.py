@@ -5,6 +5,8 @@ every weight is in its set by construction, whatever they do; after `leave`, the
 decoded weights.  torch.nn.LSTM and GRU notice by themselves that their weights are other tensors at every forward.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -12,7 +14,8 @@ from torch.nn.utils import parametrize
 from ernn.compress.masked import Spread
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import Stored, decode, encode, project
-from ernn.structure import Sparse, Structure, block_size
+from ernn.compress.spectral import Spectral
+from ernn.structure import BlockCirculant, Sparse, Structure, block_size
 
 
 class Decode(nn.Module):
@@ -30,15 +33,21 @@ class Decode(nn.Module):
         return encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
 
 
-def enter(module: nn.Module, plan: CompressionPlan) -> None:
+Domain = Literal["time", "frequency"]
+
+
+def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> None:
     """Project the matrices that `plan` compresses and train their stored numbers from now on.
 
-    Make the optimizer afterwards: the parameters are other ones.
+    `domain`: what is trained of a block, its first column or the spectrum of that.  Make the optimizer afterwards: the
+    parameters are other ones.
     """
     for matrix in compressed(module, plan):
         _, rows, columns = matrix.weight.shape
         if isinstance(matrix.structure, Sparse):
             inside = Spread(matrix.structure, matrix.weight)
+        elif domain == "frequency" and isinstance(matrix.structure, BlockCirculant):
+            inside = Spectral(matrix.structure, matrix.gates, rows, columns)
         else:
             inside = Decode(matrix.structure, matrix.gates, rows, columns)
         parametrize.register_parametrization(matrix.owner, matrix.attribute, inside)
@@ -48,7 +57,7 @@ def leave(module: nn.Module) -> None:
     """Back to plain weights, equal to the decoded ones."""
     for owner in [owner for owner in module.modules() if parametrize.is_parametrized(owner)]:
         inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
-        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode | Spread)]:  # type: ignore[index]
+        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode | Spectral | Spread)]:  # type: ignore[index]
             parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
 
 

@@ -33,7 +33,7 @@ def _train(run: Run, seed: int) -> Outcome:
 
 def _compress(run: Run, seed: int) -> Outcome:
     recipe = DIGITS.with_seed(seed)
-    return network.compress(run, recipe.plan, "admm", recipe.solver, recipe.admm, recipe.retrain)
+    return network.compress(run, recipe.plan, recipe.by_admm)
 
 
 STEPS = (

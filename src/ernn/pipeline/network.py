@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ernn import codec
-from ernn.compress.plan import CompressionPlan, structures
+from ernn.compress.plan import CompressionPlan, matrices, structures
 from ernn.data.batches import Example
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
@@ -31,17 +31,17 @@ from ernn.quantize import QuantizeSpec, quantize
 from ernn.record import Measurement
 from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
 from ernn.spec import LayerSpec, ModelSpec
-from ernn.train import stages
+from ernn.train import solvers, stages
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare, evaluate_model
-from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.fit import Trained
+from ernn.train.solvers import Solver, to_dict
+from ernn.train.spec import TrainSpec
 from ernn.train.task import Prepared
 
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
 DECODING = "greedy CTC decoding of the test split"
-
-Method = Literal["admm", "one-shot", "direct"]
 
 
 def train(
@@ -76,26 +76,19 @@ def train(
 def compress(
     run: Run,
     plan: CompressionPlan,
-    method: Method,
-    admm: AdmmSpec,
-    towards: TrainSpec,
-    inside: TrainSpec,
+    solver: Solver,
     *,
     progress: bool = True,
 ) -> Outcome:
-    """Bring the dense network into block-circulant form: ADMM `towards` the set, then retraining `inside` it."""
-    options = {
-        "plan": plan.to_dict(),
-        "method": method,
-        "admm": admm.to_dict(),
-        "towards": towards.to_dict(),
-        "inside": inside.to_dict(),
-    }
+    """Bring the dense network into the sets of `plan` by `solver`."""
+    options = {"plan": plan.to_dict(), **to_dict(solver)}
 
     def work() -> None:
-        data, module = speech.prepared(run), _dense_model(run)
+        module = _dense_model(run)
+        matrices(module, plan)  # a plan that does not fit says so before the corpus is read
+        data = speech.prepared(run)
         with _checkpoints(run, "compress", options) as folder:
-            residuals = _compressed(module, data, plan, method, admm, (towards, inside), folder, progress)
+            residuals = _residuals(solvers.compress(module, data.task, plan, solver, folder, progress)[0])
         network = import_torch(module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan))
         _save_state(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
@@ -150,33 +143,7 @@ def _checkpoints(run: Run, name: str, options: dict[str, Any]) -> Iterator[Path]
     shutil.rmtree(run.path("checkpoints"), ignore_errors=True)
 
 
-def _compressed(
-    module: AcousticModel,
-    data: Prepared,
-    plan: CompressionPlan,
-    method: Method,
-    admm: AdmmSpec,
-    specs: tuple[TrainSpec, TrainSpec],
-    folder: Path,
-    progress: bool,
-) -> tuple[MatrixConvergence, ...]:
-    """Train `module` into the plan's sets; ADMM's residuals where it was used."""
-    towards, inside = specs
-    match method:
-        case "admm":
-            trained = stages.compress_by_admm(module, data.task, plan, towards, admm, folder / "towards", progress)
-            stages.retrain_inside(module, data.task, plan, inside, folder / "inside", progress)
-            return _residuals(trained)
-        case "one-shot":
-            stages.one_shot(module, data.task, plan, inside, folder / "inside", progress)
-        case "direct":
-            torch.manual_seed(inside.seed)
-            module.load_state_dict(AcousticModel(module.spec).state_dict())
-            stages.train_direct(module, data.task, plan, inside, folder / "inside", progress)
-    return ()
-
-
-def _residuals(trained: stages.Trained) -> tuple[MatrixConvergence, ...]:
+def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
     names = list(dict.fromkeys(residual.matrix for residual in trained.residuals))
     values = {name: tuple(r.primal for r in trained.residuals if r.matrix == name) for name in names}
     return tuple(MatrixConvergence(name, primal) for name, primal in values.items())

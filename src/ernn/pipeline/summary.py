@@ -4,6 +4,7 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from ernn.pipeline.run import Run
 from ernn.report.page import write_report
@@ -71,8 +72,8 @@ def _choices(run: Run) -> list[Item]:
     items = []
     if run.done("compress"):
         chosen = run.options("compress")
-        items.append(Item("Block size", str(_block(chosen["plan"]["recurrent"]))))
-        items.append(Item("Compression", chosen["method"]))
+        items.append(_structure(chosen["plan"]["recurrent"]))
+        items.append(Item("Compression", chosen["solver"]))
     if run.done("quantize"):
         spec = run.options("quantize")["spec"]
         items.append(Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data"))
@@ -83,5 +84,10 @@ def _choices(run: Run) -> list[Item]:
     return items
 
 
-def _block(plan: int | dict[str, int]) -> int:
-    return plan if isinstance(plan, int) else plan["block"]
+def _structure(plan: int | dict[str, Any]) -> Item:
+    """The recurrent matrices' structure, from a plan's plain values."""
+    match plan:
+        case {"density": density}:
+            return Item("Density", f"{100 * density:g} %")
+        case {"block": block} | block:
+            return Item("Block size", str(block))

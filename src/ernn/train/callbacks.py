@@ -1,4 +1,4 @@
-"""Lightning callbacks: ADMM in the training loop, a progress bar with the time left."""
+"""Lightning callbacks: ADMM and gradual compression in the training loop, a progress bar with the time left."""
 
 from typing import Any
 
@@ -6,9 +6,11 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
 from ernn.compress.admm import Admm
+from ernn.compress.gradual import pull
+from ernn.compress.plan import CompressionPlan
 from ernn.train.module import Epoch
 
 
@@ -16,11 +18,15 @@ class AdmmCallback(Callback):
     """Adds an `Admm`'s penalty to the gradient of every step and updates it after every `every`-th epoch.
 
     Works with any LightningModule: the penalty is differentiated by itself, after the module's own loss. Its state is
-    part of the checkpoint. `finish()` is left to the caller.
+    part of the checkpoint. `finish()` is left to the caller.  Training stops once all residuals are at most
+    `tolerance`.
     """
 
-    def __init__(self, admm: Admm, every: int = 1) -> None:
-        self.admm, self.every = admm, every
+    def __init__(self, admm: Admm, every: int = 1, tolerance: float = 0.0) -> None:
+        self.admm, self.every, self.tolerance = admm, every, tolerance
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop_if_converged(trainer)  # so that a stage that had ended does not go on when it is resumed
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         penalty: Tensor = self.admm.penalty()
@@ -29,12 +35,27 @@ class AdmmCallback(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if (trainer.current_epoch + 1) % self.every == 0:
             self.admm.update()
+            self._stop_if_converged(trainer)
+
+    def _stop_if_converged(self, trainer: pl.Trainer) -> None:
+        if self.tolerance and self.admm.converged(self.tolerance):
+            trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         return self.admm.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.admm.load_state_dict(state_dict)
+
+
+class PullCallback(Callback):
+    """Draws the plan's matrices of `model` to their sets after every epoch, by a share that grows to 1 in the last."""
+
+    def __init__(self, model: nn.Module, plan: CompressionPlan) -> None:
+        self.model, self.plan = model, plan
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pull(self.model, self.plan, (trainer.current_epoch + 1) / (trainer.max_epochs or 1))
 
 
 class ProgressCallback(Callback):

@@ -16,6 +16,7 @@ from ernn.spec import LayerSpec, ModelSpec
 from ernn.structure import Structure
 from ernn.train import stages
 from ernn.train.fit import Trained
+from ernn.train.solvers import ByAdmm
 from ernn.train.spec import AdmmSpec, TrainSpec
 from ernn.train.task import Task
 
@@ -50,6 +51,11 @@ class Recipe:
             admm=replace(self.admm, epochs=admm),
             retrain=replace(self.retrain, epochs=retrain),
         )
+
+    @property
+    def by_admm(self) -> ByAdmm:
+        """This recipe's way into the sets."""
+        return ByAdmm(self.admm, self.retrain, self.solver)
 
     def model(self, task: Task) -> AcousticModel:
         """A fresh network for `task`, the same for the same seed."""

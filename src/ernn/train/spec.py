@@ -78,14 +78,23 @@ class TrainSpec(_Spec):
 
 @dataclass(frozen=True)
 class AdmmSpec(_Spec):
-    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z and U."""
+    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z and U.
+
+    tolerance: training towards the sets ends early once every primal and dual residual is at most this; 0: never.
+    """
 
     rho: float = 1.0
     growth: float = 1.3
     most: float = 1e3
     every: int = 1
+    balance: float = 0.0
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         _require(0 < self.rho <= self.most, f"rho must be above 0 and at most most = {self.most}, not {self.rho}")
         _require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
         _require(type(self.every) is int and self.every >= 1, f"every must be at least 1 epoch, not {self.every!r}")
+        _require(
+            self.balance == 0 or self.balance > 1, f"balance must be 0 (off) or a factor above 1, not {self.balance}"
+        )
+        _require(self.tolerance >= 0, f"tolerance must be at least 0, not {self.tolerance}")

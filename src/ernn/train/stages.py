@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan
-from ernn.train.callbacks import AdmmCallback
+from ernn.train.callbacks import AdmmCallback, PullCallback
 from ernn.train.evaluate import evaluate_model
 from ernn.train.fit import Trained, fit
 from ernn.train.spec import AdmmSpec, TrainSpec
@@ -40,8 +40,9 @@ def compress_by_admm(
 
     `validation` is after the projection.
     """
-    solver = Admm(model, plan, admm.rho, admm.growth, admm.most)
-    module = fit(model, task, spec, folder, [AdmmCallback(solver, admm.every)], title="ADMM", progress=progress)
+    solver = Admm(model, plan, admm.rho, admm.growth, admm.most, admm.balance)
+    callback = AdmmCallback(solver, admm.every, admm.tolerance)
+    module = fit(model, task, spec, folder, [callback], title="ADMM", progress=progress)
     solver.finish()
     validation = evaluate_model(model, task.validation).rate
     return Trained(_plain_state(model), validation, tuple(module.history), tuple(solver.residuals))
@@ -54,9 +55,10 @@ def retrain_inside(
     spec: TrainSpec,
     folder: Path | None = None,
     progress: bool = True,
+    domain: inside.Domain = "time",
 ) -> Trained:
     """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense` does."""
-    inside.enter(model, plan)
+    inside.enter(model, plan, domain)
     try:
         module = fit(model, task, spec, folder, title="inside the set", progress=progress)
         model.load_state_dict(module.best_state)
@@ -85,10 +87,28 @@ def train_direct(
     spec: TrainSpec,
     folder: Path | None = None,
     progress: bool = True,
+    domain: inside.Domain = "time",
 ) -> Trained:
     """Train a fresh model inside the set from the start (C-LSTM, FPGA 2018)."""
     inside.restart_inside(model, plan)
-    return retrain_inside(model, task, plan, spec, folder, progress)
+    return retrain_inside(model, task, plan, spec, folder, progress, domain)
+
+
+def pull_towards(
+    model: nn.Module,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> Trained:
+    """Train a trained model on while its weights are drawn ever harder into the plan's sets.
+
+    It ends in the sets, with the weights of the last epoch; `validation` is of those.
+    """
+    module = fit(model, task, spec, folder, [PullCallback(model, plan)], title="gradual", progress=progress)
+    inside.project_once(model, plan)
+    return Trained(_plain_state(model), evaluate_model(model, task.validation).rate, tuple(module.history))
 
 
 def _plain_state(model: nn.Module) -> dict[str, Tensor]:

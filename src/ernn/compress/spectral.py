@@ -1,0 +1,40 @@
+"""Block-circulant weights whose parameters are the blocks' spectra: training in the frequency domain (C-LSTM).
+
+A block's k numbers w become s = w Q with an orthogonal Q, its real Fourier transform packed as (bin 0, bin k/2,
+real and imaginary parts of the others).  Distances are the same in both domains, so gradient descent is too; Adam,
+which scales every coordinate by itself, is not.
+"""
+
+from functools import cache
+from math import sqrt
+
+import torch
+from torch import Tensor, nn
+
+from ernn.compress import block_circulant
+from ernn.structure import BlockCirculant
+
+
+class Spectral(nn.Module):
+    """Spectra (gates, block rows, block columns, k) to the parameter (gates * rows, columns)."""
+
+    def __init__(self, structure: BlockCirculant, gates: int, rows: int, columns: int) -> None:
+        super().__init__()
+        self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        blocks = spectra @ transform(self.structure.block).to(spectra).T
+        return block_circulant.decode(blocks, self.rows, self.columns).flatten(0, 1)
+
+    def right_inverse(self, parameter: Tensor) -> Tensor:
+        blocks = block_circulant.encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
+        return blocks @ transform(self.structure.block).to(blocks)
+
+
+@cache
+def transform(k: int) -> Tensor:
+    """The orthogonal matrix (k, k) in float64 whose columns are the packed bins of the real Fourier transform."""
+    bins = torch.fft.rfft(torch.eye(k, dtype=torch.float64)) / sqrt(k)
+    inner = bins[:, 1 : (k + 1) // 2] * sqrt(2)
+    ends = [bins[:, :1].real, bins[:, k // 2 : k // 2 + 1].real][: min(k, 2)]
+    return torch.cat([*ends, torch.view_as_real(inner).flatten(1)], dim=1)

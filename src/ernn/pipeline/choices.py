@@ -1,0 +1,53 @@
+"""What a person asked for on the command line, as a plan and a solver."""
+
+from dataclasses import replace
+
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import UserError
+from ernn.structure import BankBalanced, LoadBalanced, Pruned
+from ernn.train.recipes import Recipe
+from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
+
+
+def plan(
+    block: int | None, output_block: int | None, density: float | None, pes: int | None, bank: int | None
+) -> CompressionPlan | None:
+    """The plan asked for, None where nothing was; UserError where the options do not go together."""
+    if density is None and (pes or bank):
+        raise UserError("--pes and --bank say where weights are kept: give --density as well")
+    if density is not None:
+        if block is not None or output_block is not None:
+            raise UserError("--density prunes, --block makes blocks: give one of them")
+        return CompressionPlan.pruned(_sparse(density, pes, bank))
+    if block is None and output_block is not None:
+        raise UserError("--output-block is given without --block: give both")
+    return None if block is None else CompressionPlan.blocks(block, output_block or 1)
+
+
+def _sparse(density: float, pes: int | None, bank: int | None) -> Pruned | LoadBalanced | BankBalanced:
+    match pes, bank:
+        case None, None:
+            return Pruned(density)
+        case int(), None:
+            return LoadBalanced(density, pes)
+        case None, int():
+            return BankBalanced(density, bank)
+        case _:
+            raise UserError("--pes and --bank are two ways of pruning: give one of them")
+
+
+def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:
+    """The solver `name` with the recipe's training, for other numbers of epochs where given."""
+    first = replace(recipe.admm, epochs=towards or recipe.admm.epochs)
+    then = replace(recipe.retrain, epochs=inside or recipe.retrain.epochs)
+    match name:
+        case "admm":
+            return ByAdmm(first, then, recipe.solver)
+        case "one-shot":
+            return OneShot(then)
+        case "direct":
+            return Direct(then)
+        case "gradual":
+            return Gradual(first, then)
+        case _:
+            raise UserError(f"no solver is called {name!r}; they are admm, one-shot, direct and gradual")

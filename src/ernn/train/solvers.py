@@ -1,0 +1,130 @@
+"""Ways from a trained network into the sets of a plan: one frozen value each, one `compress` for all.
+
+    compress(model, task, CompressionPlan.blocks(8), ByAdmm(towards, inside, AdmmSpec(rho=1.0)))
+
+Every way ends with a model whose weights lie in their sets, trained there by the `inside` specification.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from ernn.compress.gradual import path
+from ernn.compress.inside import Domain
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import UserError
+from ernn.nn.model import AcousticModel
+from ernn.train import stages
+from ernn.train.fit import Trained
+from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.task import Task
+
+
+@dataclass(frozen=True)
+class ByAdmm:
+    """ADMM `towards` the sets from the trained weights (E-RNN, HPCA 2019), then training inside them."""
+
+    title: ClassVar[str] = "ADMM"
+    towards: TrainSpec
+    inside: TrainSpec
+    admm: AdmmSpec = AdmmSpec()
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """Projection at once, then training inside the sets."""
+
+    title: ClassVar[str] = "one-shot"
+    inside: TrainSpec
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Training inside the sets from fresh weights (C-LSTM, FPGA 2018); `domain`: of the blocks' parameters."""
+
+    title: ClassVar[str] = "direct training"
+    inside: TrainSpec
+    domain: Domain = "time"
+
+
+@dataclass(frozen=True)
+class Gradual:
+    """Structure raised in steps, then training inside the sets.
+
+    by "strength": weights are drawn to their projection after every epoch of `towards`, by a share that grows to 1.
+    by "structure": the epochs of `towards` are spent inside the sets of `steps` plans of growing block size, or falling
+    density (`ernn.compress.gradual.path`).
+    """
+
+    title: ClassVar[str] = "gradual"
+    towards: TrainSpec
+    inside: TrainSpec
+    by: Literal["strength", "structure"] = "strength"
+    steps: int = 3
+
+    def __post_init__(self) -> None:
+        if self.by not in ("strength", "structure"):
+            raise UserError(f"gradual is by strength or by structure, not by {self.by!r}")
+        if self.by == "structure" and not 1 <= self.steps <= self.towards.epochs:
+            raise UserError(f"{self.towards.epochs} epochs cannot be spent in {self.steps} steps of at least one")
+
+
+Solver = ByAdmm | OneShot | Direct | Gradual
+
+
+def to_dict(solver: Solver) -> dict[str, Any]:
+    """The way in words and its values, as JSON holds them."""
+    return {"solver": solver.title, **asdict(solver)}
+
+
+def compress(
+    model: AcousticModel,
+    task: Task,
+    plan: CompressionPlan,
+    solver: Solver,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> tuple[Trained, ...]:
+    """Bring `model`, in place, into the sets of `plan`; what each stage gave, the last one last.
+
+    The model is a trained one; for `Direct` its weights are drawn anew.  With a `folder` it can be stopped and started
+    again with the same model (see `ernn.train.fit`).  Raises UserError where the plan does not fit the model.
+    """
+    within = _stage(folder, "inside")
+    match solver:
+        case ByAdmm(towards, spec, admm):
+            first = stages.compress_by_admm(model, task, plan, towards, admm, _stage(folder, "towards"), progress)
+            return first, stages.retrain_inside(model, task, plan, spec, within, progress)
+        case OneShot(spec):
+            return (stages.one_shot(model, task, plan, spec, within, progress),)
+        case Direct(spec, domain):
+            torch.manual_seed(spec.seed)
+            model.load_state_dict(AcousticModel(model.spec).state_dict())
+            return (stages.train_direct(model, task, plan, spec, within, progress, domain),)
+        case Gradual():
+            return *_towards(model, task, plan, solver, folder, progress), stages.retrain_inside(
+                model, task, plan, solver.inside, within, progress
+            )
+
+
+def _towards(
+    model: AcousticModel,
+    task: Task,
+    plan: CompressionPlan,
+    solver: Gradual,
+    folder: Path | None,
+    progress: bool,
+) -> tuple[Trained, ...]:
+    if solver.by == "strength":
+        return (stages.pull_towards(model, task, plan, solver.towards, _stage(folder, "towards"), progress),)
+    spec = replace(solver.towards, epochs=solver.towards.epochs // solver.steps)
+    return tuple(
+        stages.retrain_inside(model, task, weaker, spec, _stage(folder, f"step{number}"), progress)
+        for number, weaker in enumerate(path(plan, solver.steps), 1)
+    )
+
+
+def _stage(folder: Path | None, name: str) -> Path | None:
+    return folder / name if folder else None
