@@ -1,0 +1,349 @@
+"""The engine at the size of the published accelerators: cycles, utilisation, area and clock of one layer on one device.
+
+    python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --json
+    python benchmarks/hardware.py --layer G8 --device LFE5U-85F --streams 1 --pes 13 --lanes 2 --area --place
+    python benchmarks/hardware.py --page
+
+L: an LSTM of 1024 cells with peepholes and a projection to 512.  G: a GRU of 1024 units.  Both read 160 numbers; the
+figure is the block size.  12-bit weights, 16-bit data, random weights from --seed: cycles, area and clock do not depend
+on them.  --frames frames of random integers go through golden and the simulated engine, all streams busy, no stalls,
+and every output integer is compared.
+
+The design is the one that `ernn design` would choose for the device; --pes and the options beside it fix one instead.
+--area runs Yosys, --place Yosys and nextpnr (minutes to an hour, kept by the flow's cache); without --place the clock
+is the published designs' 200 MHz, and marked as assumed.  Each run is saved as one JSON file in --out; --page makes the
+table and the plot of all that are there.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernn.circulant import decode_blocks
+from ernn.design import Design
+from ernn.device import Device, find_device
+from ernn.files import write_atomic, write_json
+from ernn.flow.place import place
+from ernn.flow.simulate import build
+from ernn.flow.synthesise import synthesise
+from ernn.flow.verilog import Verilog, to_verilog
+from ernn.integer_model import IntegerModel
+from ernn.network import GruLayer, LstmLayer, Matrix, Network
+from ernn.pipeline.explore import suitable
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.report.published import ACCELERATORS, Accelerator
+from ernn.rtl.engine import Engine
+from ernn.schedule import Schedule, schedule
+from ernn.structure import BlockCirculant
+from ernn.verify import measure_cycles, prove
+
+LAYERS = ("L8", "L16", "G8", "G16")
+INPUTS, CELLS, PROJECTION = 160, 1024, 512
+PUBLISHED_MHZ = 200.0
+CHOICES = tuple(field.name for field in fields(Design) if field.name != "streams")
+
+
+def main() -> None:
+    arguments = parse()
+    if not arguments.page:
+        result = measure(arguments)
+        write_json(arguments.out / f"{name_of(result)}.json", result)
+        print(json.dumps(result, indent=2) if arguments.json else sentence(result))
+    write_page(arguments.out)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--layer", choices=LAYERS, default="L16")
+    parser.add_argument("--device", default="LFE5U-85F")
+    parser.add_argument("--streams", type=int, default=2)
+    for name in CHOICES:
+        parser.add_argument(f"--{name}", type=int, help=f"the design's {name}")
+    parser.add_argument("--frames", type=int, default=200, help="of all streams together")
+    parser.add_argument("--seed", type=int, default=0, help="of weights and frames")
+    parser.add_argument("--area", action="store_true", help="count cells with Yosys")
+    parser.add_argument("--place", action="store_true", help="place and route, ECP5 only")
+    parser.add_argument("--grade", type=int, help="speed grade to place for")
+    parser.add_argument("--place-seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--target-mhz", type=float, default=200.0)
+    parser.add_argument("--out", type=Path, default=Path("docs/results/hardware"))
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--page", action="store_true", help="only make the table and the plot again")
+    return parser.parse_args()
+
+
+# --- the layers
+
+
+def random_model(layer: str, seed: int) -> IntegerModel:
+    """The layer in integers, with random block-circulant weights."""
+    rng = np.random.default_rng(seed)
+    make = _lstm if layer[0] == "L" else _gru
+    network = Network((make(rng, BlockCirculant(int(layer[1:]))),))
+    return quantize(network, [rng.normal(size=(40, INPUTS))], QuantizeSpec(weight_bits=12, data_bits=16))
+
+
+def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> LstmLayer:
+    return LstmLayer(
+        _matrix(rng, 4, CELLS, INPUTS, structure),
+        _matrix(rng, 4, CELLS, PROJECTION, structure),
+        rng.normal(size=(4, CELLS)) * 0.5,
+        rng.normal(size=(3, CELLS)) * 0.3,
+        _matrix(rng, 1, PROJECTION, CELLS, structure),
+    )
+
+
+def _gru(rng: np.random.Generator, structure: BlockCirculant) -> GruLayer:
+    return GruLayer(
+        _matrix(rng, 3, CELLS, INPUTS, structure),
+        _matrix(rng, 3, CELLS, CELLS, structure),
+        rng.normal(size=(3, CELLS)) * 0.5,
+        rng.normal(size=(3, CELLS)) * 0.5,
+        "after",
+    )
+
+
+def _matrix(rng: np.random.Generator, gates: int, rows: int, columns: int, structure: BlockCirculant) -> Matrix:
+    k = structure.block
+    blocks = rng.normal(size=(gates, rows // k, columns // k, k)) / np.sqrt(columns)
+    return Matrix(decode_blocks(blocks, rows, columns), structure)
+
+
+# --- what is measured
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    began = time.monotonic()
+    device = find_device(arguments.device)
+    model = random_model(arguments.layer, arguments.seed)
+    plan = chosen(model, device, arguments)
+    verilog = to_verilog(Engine(plan, probes=True))
+    simulated = simulate(plan, verilog, arguments.frames, arguments.seed)
+    clock = clock_of(verilog, device, arguments)
+    fps = clock["value"] * 1e6 / simulated["cycles_simulated"]
+    return {
+        "layer": arguments.layer,
+        "device": device.name,
+        "design": asdict(plan.layout.design),
+        "streams": plan.layout.design.streams,
+        "multipliers": plan.multipliers,
+        "cycles_predicted": plan.cycles_per_frame,
+        **simulated,
+        "utilisation": plan.utilisation * plan.cycles_per_frame / simulated["cycles_simulated"],
+        "area": area_of(verilog, device) if arguments.area or arguments.place else None,
+        "clock_mhz": clock,
+        "fps": {"value": round(fps), "kind": clock["kind"]},
+        "latency_us": {"value": simulated["latency_cycles"] / clock["value"], "kind": clock["kind"]},
+        "published": [asdict(row) for row in published(arguments.layer)],
+        "command": shlex.join(["python", "benchmarks/hardware.py", *sys.argv[1:]]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "seconds": round(time.monotonic() - began, 1),
+    }
+
+
+def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:
+    """The design asked for, or the one that suits the device."""
+    given = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
+    if "pes" not in given:
+        return suitable(model, device, arguments.streams)
+    return schedule(model, Design(streams=arguments.streams, **given))
+
+
+def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[str, Any]:
+    """Cycles a frame in the steady state, latency of a single frame, and integers that differ from golden's."""
+    began = time.monotonic()
+    simulator = build(verilog)
+    built = time.monotonic()
+    model, streams = plan.layout.model, plan.layout.design.streams
+    rng = np.random.default_rng(seed)
+    low, high = model.input.format.low, model.input.format.high
+    lengths = [len(part) for part in np.array_split(np.arange(max(frames, streams)), streams)]
+    utterances = [rng.integers(low, high, size=(length, model.input.length), endpoint=True) for length in lengths]
+    proof = prove(simulator, plan, utterances, stall=0.0, seed=seed)
+    cycles = measure_cycles(simulator, plan, utterances[0][0])
+    return {
+        "cycles_simulated": cycles.interval / streams,
+        "latency_cycles": cycles.latency,
+        "latency_predicted": plan.latency,
+        "frames": proof.frames,
+        "integers": proof.integers,
+        "mismatches": proof.mismatches + proof.missing,
+        "violations": list(proof.violations),
+        "build_seconds": round(built - began, 1),
+        "simulation_seconds": round(time.monotonic() - built, 1),
+    }
+
+
+def area_of(verilog: Verilog, device: Device) -> dict[str, Any]:
+    area = synthesise(verilog, device)
+    counts = {name: getattr(area, name) for name in ("lut", "ff", "dsp", "bram_blocks", "bram_kbit", "uram_kbit")}
+    note = "after synthesis, before placement"
+    if device.family in ("xcu", "xcup"):
+        note += "; Yosys packs neither registers nor additions into DSP48E2: a 7-series device is the better proxy"
+    return {**counts, "kind": "estimated", "tool": area.tool, "note": note, "seconds": area.seconds}
+
+
+def clock_of(verilog: Verilog, device: Device, arguments: argparse.Namespace) -> dict[str, Any]:
+    if not arguments.place:
+        return {"value": PUBLISHED_MHZ, "kind": "estimated", "note": "assumed: the clock of the published designs"}
+    grade, seeds, target = arguments.grade, arguments.place_seeds, arguments.target_mhz
+    placed = place(verilog, device, grade=grade, seeds=seeds, target_mhz=target)
+    return {
+        "value": placed.median_mhz,
+        "kind": "placed",
+        "note": "median of the seeds; nextpnr's timing model, no vendor sign-off",
+        "best": placed.best_mhz,
+        "seeds": {str(run.seed): run.clock_mhz for run in placed.runs},
+        "grade": placed.grade,
+        "tool": placed.tool,
+        "cells": {kind: list(pair) for kind, pair in placed.runs[0].utilisation.items() if pair[0]},
+    }
+
+
+def published(layer: str) -> list[Accelerator]:
+    """Rows for the same layer and block size; ESE's pruned LSTM stands beside both LSTMs."""
+    size = f"FFT{layer[1:]}"
+    kind = "GRU" if layer[0] == "G" else "LSTM"
+    rows = [row for row in ACCELERATORS if f"{size}," in row.design]
+    rows = [row for row in rows if ("GRU" in row.design) == (kind == "GRU")]
+    ese = [row for row in ACCELERATORS if row.design.startswith("ESE")] if kind == "LSTM" else []
+    return ese + rows
+
+
+# --- the page
+
+
+def name_of(result: dict[str, Any]) -> str:
+    """File name: layer, device and streams, and the clock's kind where it was placed."""
+    grade = f"-placed{result['clock_mhz']['grade']}" if result["clock_mhz"]["kind"] == "placed" else ""
+    return f"{result['layer']}-{result['device']}-s{result['streams']}{grade}"
+
+
+def sentence(result: dict[str, Any]) -> str:
+    return (
+        f"{result['layer']} on {result['device']}: {result['multipliers']} multipliers, {result['cycles_simulated']:g} "
+        f"cycles a frame ({result['cycles_predicted']:g} predicted), utilisation {result['utilisation']:.1%}, "
+        f"{result['mismatches']} of {result['integers']} integers differ"
+    )
+
+
+def write_page(out: Path) -> None:
+    """The table and the plot beside the folder of results."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(out.glob("*.json"))]
+    write_atomic(out.with_suffix(".md"), page(results))
+    write_atomic(out.with_suffix(".svg"), plot(results))
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    heads = (
+        *("layer", "device", "streams", "PEs × groups", "lanes", "multipliers", "cycles a frame, predicted"),
+        *("simulated", "utilisation", "latency, cycles", "integers compared", "differ", "MHz", "frames/s"),
+    )
+    ours = [_row(heads), _row(["---"] * len(heads))]
+    ours += [_row(_cells(r)) for r in sorted(results, key=lambda r: (r["layer"], r["multipliers"], r["streams"]))]
+    theirs = ["| design | bits | latency, µs | frames/s | mark |", "|---|---|---|---|---|"]
+    theirs += [
+        f"| {row.design} | {row.bits} | {row.latency_us} | {row.frames_per_second} | {row.mark} |"
+        for row in ACCELERATORS
+        if row.frames_per_second
+    ]
+    return "\n".join([_ABOVE, *ours, _BETWEEN, *theirs, _BELOW])
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(r: dict[str, Any]) -> list[str]:
+    design, clock = r["design"], r["clock_mhz"]
+    return [
+        *(r["layer"], r["device"], str(r["streams"]), f"{design['pes']} × {design.get('splits', 1)}"),
+        *(str(design["lanes"] or "all"), f"{r['multipliers']:,}", f"{r['cycles_predicted']:,g}"),
+        *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", f"{r['latency_cycles']:,}"),
+        *(f"{r['integers']:,}", str(r["mismatches"])),
+        f"{clock['value']:.0f}" + ("" if clock["kind"] == "placed" else " (assumed)"),
+        f"{r['fps']['value']:,}",
+    ]
+
+
+_ABOVE = """# Hardware: the engine at the published size
+
+L: LSTM of 1024 cells, peepholes, projection 512, input 160. G: GRU of 1024 units, input 160. The figure is the block
+size. 12-bit weights (random), 16-bit data. Cycles and latency: simulated with Verilator, every output integer compared
+with golden. Latency: a frame's last word in to its last word out, idle engine. Utilisation: multiplications a frame
+needs over all multipliers, those of the vector unit included, times the simulated cycles. Frames/s: from simulated
+cycles and the clock; a clock marked "assumed" is the published designs' 200 MHz, any other is placed by nextpnr (median
+of the seeds in the JSON file).
+
+    python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
+
+makes one line (a JSON file in [hardware](hardware)) and this page.
+"""
+_BETWEEN = """
+Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and unverified, M✓ recalled and
+reproduces a verified figure by arithmetic.
+"""
+_BELOW = """
+![frames per second against multipliers](hardware.svg)
+
+For the published designs the multipliers are all those of the device: XCKU060 2,760, 7V3 3,600.
+"""
+
+
+def plot(results: list[dict[str, Any]]) -> str:
+    """Frames/s against multipliers, both logarithmic: ours filled, the published ones open."""
+    points = [(r["multipliers"], r["fps"]["value"], f"{r['layer']}, {r['streams']} streams", True) for r in results]
+    dsp = {"XCKU060": 2760, "7V3": 3600}
+    for row in ACCELERATORS:
+        device = row.design.split(", ")[-1]
+        if row.frames_per_second and device in dsp:
+            points.append((dsp[device], int(row.frames_per_second.replace(",", "")), row.design, False))
+    return _scatter(points)
+
+
+def _scatter(points: list[tuple[int, int, str, bool]]) -> str:
+    width, height, left, bottom = 760, 460, 80, 50
+    x0, x1 = 1.8, 3.8
+    y0, y1 = 4.0, max(6.3, *(np.log10(fps) + 0.1 for _, fps, _, _ in points)) if points else 6.3
+
+    def place_of(multipliers: float, fps: float) -> tuple[float, float]:
+        x = left + (np.log10(multipliers) - x0) / (x1 - x0) * (width - left - 20)
+        return x, height - bottom - (np.log10(fps) - y0) / (y1 - y0) * (height - bottom - 20)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" font-size="11">',
+        f'<rect width="{width}" height="{height}" fill="white"/>',
+    ]
+    for value in (100, 200, 500, 1000, 2000, 5000):
+        x, _ = place_of(value, 10**y0)
+        parts.append(f'<path d="M{x:.1f} 20V{height - bottom}" stroke="#ddd"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - bottom + 16}" text-anchor="middle">{value:,}</text>')
+    for value in (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000):
+        _, y = place_of(100, value)
+        if y >= 20:
+            parts.append(f'<path d="M{left} {y:.1f}H{width - 20}" stroke="#ddd"/>')
+            parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>')
+    for multipliers, fps, label, filled in points:
+        x, y = place_of(multipliers, fps)
+        anchor, dx = ("end", -8) if x > width / 2 else ("start", 8)
+        fill = "#1a66b3" if filled else "white"
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="#1a66b3"/>')
+        parts.append(f'<text x="{x + dx:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{label}</text>')
+    parts.append(f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">multipliers</text>')
+    parts.append(f'<text x="16" y="{height / 2}" transform="rotate(-90 16 {height / 2})">frames/s</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+if __name__ == "__main__":
+    main()
