@@ -1,6 +1,7 @@
 """Verilator's opinion of generated Verilog."""
 
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from ernn.flow import tools
@@ -20,13 +21,13 @@ WAIVED = {
 }
 
 
-def lint(verilog: Verilog) -> tuple[str, ...]:
+def lint(verilog: Verilog, waived: Collection[str] = tuple(WAIVED)) -> tuple[str, ...]:
     """Warnings of `verilator --lint-only -Wall` that are not waived, one line each; empty where there are none.
 
     Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError where Verilator
     cannot read the text at all.
     """
-    command = [*tools.verilator().command, "--lint-only", "-Wall", "-Wno-fatal", *(f"-Wno-{name}" for name in WAIVED)]
+    command = [*tools.verilator().command, "--lint-only", "-Wall", "-Wno-fatal", *(f"-Wno-{name}" for name in waived)]
     with tempfile.TemporaryDirectory(prefix="ernn-lint-") as folder:
         directory = Path(folder)
         source = verilog.write(directory)

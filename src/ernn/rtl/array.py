@@ -14,15 +14,13 @@ from ernn.rtl.arith import delayed_flag, lanes_of, register
 
 
 class OperandLayout(data.StructLayout):
-    """Spectrum word and the sums re + im of its complex bins."""
+    """Spectrum word and the sums re + im of its complex bins, where it has any: Verilog knows no wire of no bits."""
 
     def __init__(self, block: int, width: int) -> None:
-        super().__init__(
-            {
-                "lanes": data.ArrayLayout(signed(width), block),
-                "sums": data.ArrayLayout(signed(width + 1), max(0, block // 2 - 1)),
-            }
-        )
+        fields = {"lanes": data.ArrayLayout(signed(width), block)}
+        if block > 2:
+            fields["sums"] = data.ArrayLayout(signed(width + 1), block // 2 - 1)
+        super().__init__(fields)
 
 
 class Element(wiring.Component):
