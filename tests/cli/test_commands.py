@@ -37,14 +37,15 @@ IN_ORDER = [
     "place",
     "report",
 ]
+SEARCHING = ["explore"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 
 def test_commands_are_listed_in_the_order_of_the_path() -> None:
-    assert list(COMMANDS) == IN_ORDER + LOOKING
+    assert list(COMMANDS) == IN_ORDER + SEARCHING + LOOKING
 
 
-@pytest.mark.parametrize("name", IN_ORDER + LOOKING)
+@pytest.mark.parametrize("name", IN_ORDER + SEARCHING + LOOKING)
 def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == 0
     shown = capsys.readouterr().out

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import typer
 
-from ernn.cli import explore, hardware, network, whole
+from ernn.cli import hardware, look, network, search, whole
 from ernn.errors import UserError
 
 WRONG_INPUT = 2
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for module in (whole, network, hardware, explore):
+for module in (whole, network, hardware, search, look):
     module.register(app)
 
 

@@ -1,7 +1,7 @@
 """From speech to integers: train, compress, quantize, evaluate, each over a run directory."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -41,6 +41,7 @@ from ernn.train.task import Prepared
 
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
+Weights = Mapping[str, Tensor]
 DECODING = "greedy CTC decoding of the test split"
 
 
@@ -53,8 +54,12 @@ def train(
     spec: TrainSpec,
     *,
     progress: bool = True,
+    trained: Weights | None = None,
 ) -> Outcome:
-    """Train a dense network on `corpus`; `task` is its description (`ernn.pipeline.speech.describe`)."""
+    """Train a dense network on `corpus`; `task` is its description (`ernn.pipeline.speech.describe`).
+
+    `trained`: what exactly this training gave before; then it is not done again.
+    """
     features = FeatureSpec(**task["features"])
     inputs = extract(features, corpus.utterances("train")[0]).shape[1]
     model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout)
@@ -64,8 +69,11 @@ def train(
         data = Prepared(corpus, features)
         torch.manual_seed(spec.seed)
         module = AcousticModel(model)
-        with _checkpoints(run, "dense", options) as folder:
-            stages.train_dense(module, data.task, spec, folder, progress)
+        if trained is not None:
+            module.load_state_dict(trained)
+        else:
+            with _checkpoints(run, "dense", options) as folder:
+                stages.train_dense(module, data.task, spec, folder, progress)
         _save_state(run.path(DENSE), module)
         rate = evaluate_model(module, data.test)
         run.record.set("error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}"))
@@ -79,16 +87,21 @@ def compress(
     solver: Solver,
     *,
     progress: bool = True,
+    trained: Weights | None = None,
 ) -> Outcome:
-    """Bring the dense network into the sets of `plan` by `solver`."""
+    """Bring the dense network into the sets of `plan` by `solver`; `trained` as for `train`."""
     options = {"plan": plan.to_dict(), **to_dict(solver)}
 
     def work() -> None:
         module = _dense_model(run)
         matrices(module, plan)  # a plan that does not fit says so before the corpus is read
         data = speech.prepared(run)
-        with _checkpoints(run, "compress", options) as folder:
-            residuals = _residuals(solvers.compress(module, data.task, plan, solver, folder, progress)[0])
+        if trained is not None:
+            module.load_state_dict(trained)
+            residuals = ()
+        else:
+            with _checkpoints(run, "compress", options) as folder:
+                residuals = _residuals(solvers.compress(module, data.task, plan, solver, folder, progress)[0])
         network = import_torch(module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan))
         _save_state(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)

@@ -1,0 +1,78 @@
+"""Commands that search: the network for a task and a device."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ernn.cli import console
+from ernn.cli.options import Json, Seed
+
+PANEL = "Search for a network"
+
+Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="`ernn corpus` lists them.")]
+Root = Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")]
+RECIPE = "the recipe's if not given"
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the program."""
+    app.command(rich_help_panel=PANEL)(explore)
+
+
+def explore(
+    corpus: Corpus,
+    root: Root = None,
+    device: Annotated[str, typer.Option(help="The FPGA; `ernn devices` lists them.")] = "LFE5U-85F",
+    limit: Annotated[
+        str, typer.Option(help='Errors allowed: "dense + 0.5" points, or a rate: "12.5".')
+    ] = "dense + 0.5",
+    out: Annotated[Path, typer.Option(help="The folder of the search.")] = Path("out/explore"),
+    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
+    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    trainings: Annotated[int, typer.Option(min=2, help="At most so many trainings, dense ones included.")] = 6,
+    mixed_blocks: Annotated[bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")] = False,
+    weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")] = 12,
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Phase I: the smallest network that keeps the accuracy and fits the device. Exit status 1 where there is none.
+
+    Every decision is logged with its numbers in OUT/decisions.txt. A search that was stopped goes on where it was.
+    """
+    from ernn.device import find_device
+    from ernn.pipeline import phase1
+    from ernn.quantize import QuantizeSpec
+    from ernn.search.limit import Limit
+
+    bits = QuantizeSpec(weight_bits=weight_bits)
+    asked = phase1.Asked(
+        find_device(device),
+        Limit.parse(limit),
+        hidden,
+        layers,
+        epochs,
+        towards,
+        inside,
+        trainings,
+        mixed_blocks,
+        streams,
+        bits,
+        seed,
+    )
+    console.say(f"corpus {corpus}, {device}, {limit}, seed {seed}")
+    with console.working():
+        found = phase1.explore(out, corpus, root, asked)
+    if as_json:
+        console.emit_json(found)
+    else:
+        rows = [(one["step"], one["decision"]) for one in found["decisions"]]
+        console.table(f"{found['trainings']} trainings", ("step", "decision"), rows, whole=1)
+        if found["found"]:
+            console.table(f"go on with: ernn quantize {out / phase1.RUN}", (), ())
+    if found["found"] is None:
+        raise typer.Exit(1)

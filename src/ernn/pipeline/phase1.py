@@ -1,0 +1,155 @@
+"""Phase I over a folder: the search of `ernn.search.model` on a corpus and a device, and a run to go on from."""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ernn.compress.plan import CompressionPlan
+from ernn.data.open import open_corpus
+from ernn.device import Device
+from ernn.errors import UserError
+from ernn.files import write_json
+from ernn.pipeline import network, speech
+from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.explore import suitable
+from ernn.pipeline.run import Run
+from ernn.quantize import QuantizeSpec
+from ernn.search.limit import Limit
+from ernn.search.log import Log
+from ernn.search.model import Explorer, Found, Predict, Prediction, Question
+from ernn.search.shape import shape_model
+from ernn.search.trial import Bench, DenseTrial, Trial
+from ernn.spec import LayerSpec, ModelSpec
+from ernn.train.evaluate import evaluate_model
+from ernn.train.recipes import Recipe
+from ernn.train.task import Prepared
+
+SUMMARY, RUN = "explore.json", "network"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """hidden, layers, epochs (dense), towards, inside: None is the recipe's."""
+
+    device: Device
+    limit: Limit
+    hidden: int | None = None
+    layers: int | None = None
+    epochs: int | None = None
+    towards: int | None = None
+    inside: int | None = None
+    trainings: int = 6
+    mixed: bool = False
+    streams: int = 2
+    bits: QuantizeSpec = QuantizeSpec()
+    seed: int = 0
+
+
+def explore(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
+    """Search; write decisions, the summary, and, where a network was found, a run directory that holds it."""
+    corpus = open_corpus(name, root, seed=0)
+    recipe = adapted(recipe_for(corpus), asked)
+    data = Prepared(corpus, recipe.features)
+    bench = Bench(folder / "trials", data.task, task_identity(data), progress)
+    question = _question(asked, recipe, data)
+    log = Log(folder)
+    explorer = Explorer(question, bench, log, predictor(asked.device, asked.streams, asked.bits))
+    found = explorer.explore()
+    summary = {
+        "corpus": name,
+        "device": asked.device.name,
+        "limit": str(asked.limit),
+        "seed": asked.seed,
+        "trainings": len(explorer.trained),
+        "seconds": round(sum(result.seconds for result in explorer.trained), 1),
+        "found": _found(found, bench, data) if found else None,
+        "dense": _dense(question, bench, data),
+        "decisions": [asdict(one) for one in log.decisions],
+    }
+    if found:
+        task = speech.describe(corpus, name, root, 0, recipe.features)
+        _keep(Run(folder / RUN), found, bench, data, task)
+    write_json(folder / SUMMARY, summary)
+    return summary
+
+
+def adapted(recipe: Recipe, asked: Asked) -> Recipe:
+    """The recipe with the seed and the numbers of epochs that were asked for."""
+    epochs = (
+        asked.epochs or recipe.dense.epochs,
+        asked.towards or recipe.admm.epochs,
+        asked.inside or recipe.retrain.epochs,
+    )
+    return recipe.with_seed(asked.seed).with_epochs(*epochs)
+
+
+def task_identity(data: Prepared) -> str:
+    """Tells this corpus through these features from any other."""
+    return json.dumps([data.corpus.name, data.corpus.identity, asdict(data.features)])
+
+
+def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
+    """Cycles of the engine that `ernn design` would choose, for a network that is not there yet."""
+
+    @cache
+    def predict(model: ModelSpec, plan: CompressionPlan) -> Prediction | None:
+        try:
+            found = suitable(shape_model(model, plan, bits), device, streams)
+        except UserError:
+            return None
+        return Prediction(found.cycles_per_frame, found.multipliers)
+
+    return predict
+
+
+def _question(asked: Asked, recipe: Recipe, data: Prepared) -> Question:
+    hidden, layers = asked.hidden or recipe.layers[0].hidden, asked.layers or len(recipe.layers)
+
+    def model(layer: LayerSpec) -> ModelSpec:
+        return ModelSpec(data.task.inputs, (layer,) * layers, data.task.outputs, recipe.dropout)
+
+    return Question(
+        asked.device,
+        asked.limit,
+        model(LayerSpec("lstm", hidden)),
+        model(LayerSpec("gru", hidden)),
+        recipe.dense,
+        recipe.by_admm,
+        asked.bits.weight_bits,
+        asked.bits.data_bits,
+        trainings=asked.trainings,
+        mixed=asked.mixed,
+    )
+
+
+def _found(found: Found, bench: Bench, data: Prepared) -> dict[str, Any]:
+    return {
+        "model": found.trial.model.to_dict(),
+        "plan": found.trial.plan.to_dict(),
+        "block": found.block,
+        **_errors(found.trial, bench, data),
+        **asdict(found.cost),
+        "predicted": asdict(found.prediction) if found.prediction else None,
+    }
+
+
+def _dense(question: Question, bench: Bench, data: Prepared) -> dict[str, Any]:
+    return _errors(DenseTrial(question.lstm, question.dense), bench, data)
+
+
+def _errors(trial: Trial, bench: Bench, data: Prepared) -> dict[str, Any]:
+    """Validation and test error rates in per cent; the test split is heard here, after all decisions."""
+    test, known = evaluate_model(bench.network(trial), data.test), bench.known(trial)
+    assert known is not None
+    return {"validation_percent": known.validation, "test_percent": test.percent, "test_tokens": test.tokens}
+
+
+def _keep(run: Run, found: Found, bench: Bench, data: Prepared, task: dict[str, Any]) -> None:
+    """The network found as a run in which `train` and `compress` are done."""
+    start = found.trial.start
+    assert isinstance(start, DenseTrial)
+    layers, dropout = start.model.layers, start.model.dropout
+    network.train(run, data.corpus, task, layers, dropout, start.spec, trained=bench.state(start))
+    network.compress(run, found.trial.plan, found.trial.solver, trained=bench.state(found.trial))

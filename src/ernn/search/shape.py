@@ -1,0 +1,27 @@
+"""An integer model of the right shapes with random weights: what a schedule needs to know of a network."""
+
+import numpy as np
+import torch
+
+from ernn.compress import inside
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.integer_model import IntegerModel
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.spec import ModelSpec
+
+
+def shape_model(model: ModelSpec, plan: CompressionPlan, spec: QuantizeSpec) -> IntegerModel:
+    """A network that was never trained, in integers: its cycles are those of any network of the same shapes.
+
+    Raises UserError where hardware cannot run the plan.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = AcousticModel(model)
+    inside.project_once(network, plan)
+    example = torch.zeros(1, 4, model.input_size)
+    found = import_torch(network, example, structures=structures(network, plan))
+    frames = np.random.default_rng(0).standard_normal((8, model.input_size))
+    return quantize(found, [frames], spec)

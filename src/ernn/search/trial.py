@@ -1,0 +1,145 @@
+"""Trials as values, and the bench that trains each of them once.
+
+A trial's name is a digest of everything that decides its outcome.  Its folder holds checkpoints while it is trained;
+then the weights and, written last, the result.  A bench that is killed at any moment and started again trains nothing
+that has a result, and goes on with what it was training from the last epoch, with the same numbers.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import UserError
+from ernn.files import write_atomic, write_json
+from ernn.nn.model import AcousticModel
+from ernn.spec import ModelSpec
+from ernn.train import solvers, stages
+from ernn.train.evaluate import evaluate_model
+from ernn.train.solvers import Solver
+from ernn.train.spec import TrainSpec
+from ernn.train.task import Task
+
+RESULT, STATE, STARTED = "result.json", "state.safetensors", "started.log"
+
+
+@dataclass(frozen=True)
+class DenseTrial:
+    """All weights trained freely."""
+
+    model: ModelSpec
+    spec: TrainSpec
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"model": self.model.to_dict(), "train": self.spec.to_dict()}
+
+
+@dataclass(frozen=True)
+class CompressedTrial:
+    """The network of trial `start` brought into the sets of `plan` by `solver`."""
+
+    start: "DenseTrial | CompressedTrial"
+    plan: CompressionPlan
+    solver: Solver = field(repr=False)
+
+    @property
+    def model(self) -> ModelSpec:
+        return self.start.model
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": self.start.to_dict(), "plan": self.plan.to_dict(), **solvers.to_dict(self.solver)}
+
+
+Trial = DenseTrial | CompressedTrial
+
+
+@dataclass(frozen=True)
+class Result:
+    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all its stages."""
+
+    name: str
+    validation: float
+    epochs: int
+    seconds: float
+
+
+class Bench:
+    """Trains trials on one task, each in a folder of its own below `folder`.
+
+    identity: what tells the task's examples from others (corpus, features).
+    """
+
+    def __init__(self, folder: Path, task: Task, identity: str, progress: bool = True) -> None:
+        self.folder, self.task, self.identity, self.progress = folder, task, identity, progress
+
+    def name(self, trial: Trial) -> str:
+        """Digest of the trial and of the task."""
+        text = json.dumps({"task": self.identity, **trial.to_dict()}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def known(self, trial: Trial) -> Result | None:
+        """The result, where there is one already."""
+        path = self.folder / self.name(trial) / RESULT
+        return Result(**json.loads(path.read_text(encoding="utf-8"))["result"]) if path.exists() else None
+
+    def result(self, trial: Trial) -> Result:
+        """The trial's result, trained now unless it was before; its start is trained first."""
+        if isinstance(trial, CompressedTrial):
+            self.result(trial.start)
+        with self._alone(trial) as folder:
+            return self.known(trial) or self._train(trial, folder)
+
+    def network(self, trial: Trial) -> AcousticModel:
+        """The trained network of a trial that has a result."""
+        model = AcousticModel(trial.model)
+        model.load_state_dict(self.state(trial))
+        return model
+
+    def state(self, trial: Trial) -> dict[str, Tensor]:
+        """Weights of a trial that has a result; UserError where it has none."""
+        path = self.folder / self.name(trial) / STATE
+        if self.known(trial) is None:
+            raise UserError(f"the trial {self.name(trial)} has no result in {self.folder}: train it first")
+        return load(path.read_bytes())
+
+    @contextmanager
+    def _alone(self, trial: Trial) -> Iterator[Path]:
+        """The trial's folder, for one process at a time; a process that dies lets go of it."""
+        folder = self.folder / self.name(trial)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield folder
+
+    def _train(self, trial: Trial, folder: Path) -> Result:
+        with (self.folder / STARTED).open("a") as log:
+            log.write(f"{self.name(trial)}\n")
+        model, trained = self._run(trial, folder / "checkpoints")
+        validation = 100 * evaluate_model(model, self.task.validation).rate
+        epochs = sum(len(stage.history) for stage in trained)
+        result = Result(self.name(trial), validation, epochs, sum(stage.seconds for stage in trained))
+        write_atomic(folder / STATE, save({name: t.contiguous() for name, t in model.state_dict().items()}))
+        write_json(folder / RESULT, {"result": asdict(result), "trial": trial.to_dict()})
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        return result
+
+    def _run(self, trial: Trial, checkpoints: Path) -> tuple[AcousticModel, tuple[stages.Trained, ...]]:
+        match trial:
+            case DenseTrial(model, spec):
+                torch.manual_seed(spec.seed)
+                fresh = AcousticModel(model)
+                return fresh, (stages.train_dense(fresh, self.task, spec, checkpoints / "dense", self.progress),)
+            case CompressedTrial(start, plan, solver):
+                network = self.network(start)
+                done = solvers.compress(network, self.task, plan, solver, checkpoints, self.progress)
+                return network, done
