@@ -73,13 +73,16 @@ class LayerSpec:
 class ModelSpec:
     """Frames of `input_size` values through recurrent `layers` to `outputs` values a frame.
 
-    `dropout` is the share of each recurrent layer's outputs set to zero in training.
+    `dropout` is the share of each recurrent layer's outputs set to zero in training. `front`: outputs of a linear layer
+    before the recurrent ones (None: there is none). Left dense, it mixes the features freely before block-circulant
+    matrices, which can only shift them within a block.
     """
 
     input_size: int
     layers: tuple[LayerSpec, ...]
     outputs: int
     dropout: float = 0.0
+    front: int | None = None
 
     def __post_init__(self) -> None:
         _require_size("input_size", self.input_size)
@@ -89,6 +92,8 @@ class ModelSpec:
             f"layers must be a tuple of LayerSpec, not {self.layers!r}",
         )
         _require(len(self.layers) > 0, "a model needs at least one recurrent layer")
+        if self.front is not None:
+            _require_size("front", self.front)
         number = type(self.dropout) in (int, float)
         _require(number and 0 <= self.dropout < 1, f"dropout must be at least 0 and below 1, not {self.dropout!r}")
 

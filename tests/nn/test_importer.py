@@ -259,6 +259,13 @@ def test_acoustic_model():
     assert isinstance(last, LinearLayer)
 
 
+def test_acoustic_model_with_a_front():
+    spec = ModelSpec(INPUTS, (LayerSpec("gru", 8),), OUTPUTS, front=6)
+    front, recurrent, last = import_torch(AcousticModel(spec), BATCH_FIRST).layers
+    assert isinstance(front, LinearLayer) and front.weight.value.shape[-2:] == (6, INPUTS)
+    assert isinstance(recurrent, GruLayer) and isinstance(last, LinearLayer)
+
+
 # Structures
 
 

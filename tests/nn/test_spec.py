@@ -18,6 +18,7 @@ SPECS = st.builds(
     st.lists(LSTMS | GRUS, min_size=1, max_size=4).map(tuple),
     st.integers(1, 64),
     st.floats(0, 0.99),
+    st.none() | st.integers(1, 64),
 )
 
 
@@ -50,6 +51,7 @@ def test_toml_as_a_person_reads_it():
         (lambda: LayerSpec("lstm", 4, projection=4), "projection must be smaller than hidden = 4, not 4"),
         (lambda: ModelSpec(4, (), 2), "a model needs at least one recurrent layer"),
         (lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, 1.0), r"dropout must be at least 0 and below 1, not 1\.0"),
+        (lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, front=0), "front must be a whole number of at least 1, not 0"),
         (lambda: ModelSpec(4, [LayerSpec("gru", 4)], 2), "layers must be a tuple of LayerSpec"),
         (lambda: ModelSpec.from_dict({"input_size": 4, "layers": []}), "a model needs outputs"),
         (

@@ -11,20 +11,25 @@ Recurrent = nn.LSTM | nn.GRU | PeepholeLSTM | ResetBeforeGRU
 class AcousticModel(nn.Module):
     """Recurrent layers, dropout after each, one Linear: frames (batch, time, inputs) to (batch, time, outputs).
 
+    With `spec.front` another Linear stands before them.
     Time only runs forward, so frames that pad the end of an utterance never reach the outputs before them: a padded
     batch needs no packing, only a loss that knows the lengths.  Cells are torch's own where they suffice, ours for
-    peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ..., `output.weight`, `output.bias`.
+    peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ..., `output.weight`, `output.bias`
+    (and `front.weight`, `front.bias`).
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        sizes = (spec.input_size, *[layer.output_size for layer in spec.layers])
+        self.front = None if spec.front is None else nn.Linear(spec.input_size, spec.front)
+        sizes = (spec.front or spec.input_size, *[layer.output_size for layer in spec.layers])
         self.recurrent = nn.ModuleList(recurrent(layer, size) for layer, size in zip(spec.layers, sizes, strict=False))
         self.dropout = nn.Dropout(spec.dropout)
         self.output = nn.Linear(sizes[-1], spec.outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
+        if self.front is not None:
+            frames = self.front(frames)
         for layer in self.recurrent:
             frames = self.dropout(layer(frames)[0])
         return self.output(frames)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ernn.compress.admm import Residual
 from ernn.train.callbacks import ProgressCallback
+from ernn.train.distil import Distillation
 from ernn.train.module import CtcModule, Epoch
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
@@ -44,6 +45,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     title: str = "training",
     progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> CtcModule:
     """Train `model` in place; it ends with the weights of the last epoch, the best are in the result's `best_state`.
 
@@ -51,7 +53,7 @@ def fit(
     numbers as if it had never stopped.  Raises UserError where the loss is no longer finite, or where the checkpoint
     is of another specification.
     """
-    module = CtcModule(model, task, spec)
+    module = CtcModule(model, task, spec, distillation)
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
     with _quiet(), _interruptible():
         trainer = _trainer(spec, folder, [*callbacks, *shown])

@@ -1,5 +1,6 @@
 """CTC training of one model as a Lightning module."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import cos, isfinite, pi
 from time import monotonic
@@ -14,6 +15,8 @@ from torch.nn.utils import parametrize
 from ernn.data.batches import BLANK, Batch, Batches
 from ernn.errors import UserError
 from ernn.train.augment import augment
+from ernn.train.average import Average
+from ernn.train.distil import Distillation
 from ernn.train.evaluate import evaluate_model
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
@@ -35,12 +38,14 @@ class CtcModule(pl.LightningModule):
 
     Every epoch draws its order, dropout and noise from (seed, epoch) alone: a run that was stopped and resumed from
     an epoch's checkpoint goes on with the same numbers. `best_state` holds the weights of the epoch with the lowest
-    validation error rate (the later one of equals).
+    validation error rate (the later one of equals); with `spec.average` both are of the averaged weights. With a
+    `distillation` the model learns from a teacher too; `history` still shows the CTC loss alone.
     """
 
-    def __init__(self, model: nn.Module, task: Task, spec: TrainSpec) -> None:
+    def __init__(self, model: nn.Module, task: Task, spec: TrainSpec, distillation: Distillation | None = None) -> None:
         super().__init__()
-        self.model, self.task, self.spec = model, task, spec
+        self.model, self.task, self.spec, self.distillation = model, task, spec, distillation
+        self.average = Average(model, spec.average) if spec.average else None
         self.batches = Batches(task.train, spec.batch, spec.seed)
         self.history: list[Epoch] = []
         self.best: float = float("inf")
@@ -75,9 +80,23 @@ class CtcModule(pl.LightningModule):
         loss = ctc(logits, batch)
         self._require_finite(loss)
         self._losses.append(loss.detach())
-        return loss
+        if self.distillation is None:
+            return loss
+        return self.distillation.labels * loss + self.distillation.divergence(logits, batch)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.average is not None:
+            self.average.update()
 
     def on_train_epoch_end(self) -> None:
+        with self._judged():
+            self._validate()
+
+    def _judged(self) -> AbstractContextManager[None]:
+        """Within it the model has the weights that are validated and kept."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    def _validate(self) -> None:
         validation = evaluate_model(self.model, self.task.validation).rate
         loss = torch.stack(self._losses).mean().item()
         seconds = self._seconds_before + monotonic() - self._started
@@ -93,6 +112,7 @@ class CtcModule(pl.LightningModule):
             "history": [vars(epoch) for epoch in self.history],
             "best": self.best,
             "best_state": self.best_state,
+            "average": self.average.state_dict() if self.average else None,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -101,6 +121,8 @@ class CtcModule(pl.LightningModule):
             raise UserError("the checkpoint is of another training specification: resume with the same, or start anew")
         self.history = [Epoch(**epoch) for epoch in kept["history"]]
         self.best, self.best_state = kept["best"], kept["best_state"]
+        if self.average is not None:
+            self.average.load_state_dict(kept["average"])
         self._seconds_before = self.history[-1].seconds if self.history else 0.0
 
     def _share_of_rate(self, step: int) -> float:

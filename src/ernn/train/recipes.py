@@ -25,8 +25,8 @@ from ernn.train.task import Task
 class Recipe:
     """A network and the way to its compressed form.
 
-    features, layers, dropout: the network. dense: its training. plan: the structure of its matrices. admm: training
-    towards the plan's sets, with `solver` as ADMM's own values. retrain: training inside the sets afterwards.
+    features, layers, dropout, front: the network. dense: its training. plan: the structure of its matrices. admm:
+    training towards the plan's sets, with `solver` as ADMM's own values. retrain: training inside the sets afterwards.
     """
 
     features: FeatureSpec
@@ -37,6 +37,7 @@ class Recipe:
     admm: TrainSpec
     solver: AdmmSpec
     retrain: TrainSpec
+    front: int | None = None
 
     def with_seed(self, seed: int) -> "Recipe":
         """The same, begun from another point: initial weights, order, dropout and noise."""
@@ -60,7 +61,7 @@ class Recipe:
     def model(self, task: Task) -> AcousticModel:
         """A fresh network for `task`, the same for the same seed."""
         torch.manual_seed(self.dense.seed)
-        return AcousticModel(ModelSpec(task.inputs, self.layers, task.outputs, self.dropout))
+        return AcousticModel(ModelSpec(task.inputs, self.layers, task.outputs, self.dropout, self.front))
 
     def structures(self, model: nn.Module) -> dict[str, Structure]:
         """What `ernn.nn.importer.import_torch` is told about the compressed model."""

@@ -17,6 +17,7 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel
 from ernn.train import stages
+from ernn.train.distil import Distillation
 from ernn.train.fit import Trained
 from ernn.train.spec import AdmmSpec, TrainSpec
 from ernn.train.task import Task
@@ -86,27 +87,30 @@ def compress(
     solver: Solver,
     folder: Path | None = None,
     progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> tuple[Trained, ...]:
     """Bring `model`, in place, into the sets of `plan`; what each stage gave, the last one last.
 
     The model is a trained one; for `Direct` its weights are drawn anew.  With a `folder` it can be stopped and started
-    again with the same model (see `ernn.train.fit`).  Raises UserError where the plan does not fit the model.
+    again with the same model (see `ernn.train.fit`).  With a `distillation` every stage learns from teachers too.
+    Raises UserError where the plan does not fit the model.
     """
     within = _stage(folder, "inside")
     match solver:
         case ByAdmm(towards, spec, admm):
-            first = stages.compress_by_admm(model, task, plan, towards, admm, _stage(folder, "towards"), progress)
-            return first, stages.retrain_inside(model, task, plan, spec, within, progress)
+            before = _stage(folder, "towards")
+            first = stages.compress_by_admm(model, task, plan, towards, admm, before, progress, distillation)
+            return first, stages.retrain_inside(model, task, plan, spec, within, progress, distillation=distillation)
         case OneShot(spec):
-            return (stages.one_shot(model, task, plan, spec, within, progress),)
+            return (stages.one_shot(model, task, plan, spec, within, progress, distillation),)
         case Direct(spec, domain):
             torch.manual_seed(spec.seed)
             model.load_state_dict(AcousticModel(model.spec).state_dict())
-            return (stages.train_direct(model, task, plan, spec, within, progress, domain),)
+            return (stages.train_direct(model, task, plan, spec, within, progress, domain, distillation),)
         case Gradual():
-            return *_towards(model, task, plan, solver, folder, progress), stages.retrain_inside(
-                model, task, plan, solver.inside, within, progress
-            )
+            drawn = _towards(model, task, plan, solver, folder, progress, distillation)
+            last = stages.retrain_inside(model, task, plan, solver.inside, within, progress, distillation=distillation)
+            return *drawn, last
 
 
 def _towards(
@@ -116,12 +120,16 @@ def _towards(
     solver: Gradual,
     folder: Path | None,
     progress: bool,
+    distillation: Distillation | None,
 ) -> tuple[Trained, ...]:
     if solver.by == "strength":
-        return (stages.pull_towards(model, task, plan, solver.towards, _stage(folder, "towards"), progress),)
+        before = _stage(folder, "towards")
+        return (stages.pull_towards(model, task, plan, solver.towards, before, progress, distillation),)
     spec = replace(solver.towards, epochs=solver.towards.epochs // solver.steps)
     return tuple(
-        stages.retrain_inside(model, task, weaker, spec, _stage(folder, f"step{number}"), progress)
+        stages.retrain_inside(
+            model, task, weaker, spec, _stage(folder, f"step{number}"), progress, distillation=distillation
+        )
         for number, weaker in enumerate(path(plan, solver.steps), 1)
     )
 

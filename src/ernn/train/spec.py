@@ -49,6 +49,8 @@ class TrainSpec(_Spec):
     all steps, then a cosine to zero. weight_decay: AdamW's. clip: largest gradient norm. patience: epochs without a
     lower validation error rate before stopping. noise: deviation of Gaussian noise on the normalised features.
     masks: stretches of up to `mask_frames` frames set to zero per utterance (SpecAugment, Park et al. 2019).
+    average: decay of a running average of the weights, which is then what is validated and kept (0: the weights
+    themselves; see `ernn.train.average`).
     """
 
     epochs: int = 30
@@ -61,6 +63,7 @@ class TrainSpec(_Spec):
     noise: float = 0.2
     masks: int = 2
     mask_frames: int = 6
+    average: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class TrainSpec(_Spec):
             _require(type(value) is int and value >= 0, f"{name} must be a whole number of at least 0, not {value!r}")
         _require(self.rate > 0 and self.clip > 0, f"rate and clip must be above 0, not {self.rate} and {self.clip}")
         _require(0 <= self.warmup < 1, f"warmup is a share of all steps, at least 0 and below 1, not {self.warmup}")
+        _require(0 <= self.average < 1, f"average is a decay per step, at least 0 and below 1, not {self.average}")
         least = min(self.noise, self.weight_decay)
         _require(least >= 0, f"noise and weight_decay must be at least 0, not {self.noise} and {self.weight_decay}")
 

@@ -1,7 +1,8 @@
 """The stages that lead to a compressed network; each trains a model in place and says what came of it.
 
 Dense first, then `compress_by_admm` and `retrain_inside`; `one_shot` and `train_direct` are the rivals of ADMM.
-With a `folder` a stage can be stopped and started again (see `ernn.train.fit`).
+With a `folder` a stage can be stopped and started again (see `ernn.train.fit`); with a `distillation` it learns from
+teachers too (see `ernn.train.distil`).
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan
 from ernn.train.callbacks import AdmmCallback, PullCallback
+from ernn.train.distil import Distillation
 from ernn.train.evaluate import evaluate_model
 from ernn.train.fit import Trained, fit
 from ernn.train.spec import AdmmSpec, TrainSpec
@@ -19,10 +21,15 @@ from ernn.train.task import Task
 
 
 def train_dense(
-    model: nn.Module, task: Task, spec: TrainSpec, folder: Path | None = None, progress: bool = True
+    model: nn.Module,
+    task: Task,
+    spec: TrainSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Train all weights freely; the model ends with those of the epoch best on validation."""
-    module = fit(model, task, spec, folder, title="dense", progress=progress)
+    module = fit(model, task, spec, folder, title="dense", progress=progress, distillation=distillation)
     model.load_state_dict(module.best_state)
     return Trained(_plain_state(model), module.best, tuple(module.history))
 
@@ -35,6 +42,7 @@ def compress_by_admm(
     admm: AdmmSpec,
     folder: Path | None = None,
     progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Draw a trained model's weights into the plan's sets and project them; `retrain_inside` should follow.
 
@@ -42,7 +50,7 @@ def compress_by_admm(
     """
     solver = Admm(model, plan, admm.rho, admm.growth, admm.most, admm.balance)
     callback = AdmmCallback(solver, admm.every, admm.tolerance)
-    module = fit(model, task, spec, folder, [callback], title="ADMM", progress=progress)
+    module = fit(model, task, spec, folder, [callback], "ADMM", progress, distillation)
     solver.finish()
     validation = evaluate_model(model, task.validation).rate
     return Trained(_plain_state(model), validation, tuple(module.history), tuple(solver.residuals))
@@ -56,11 +64,12 @@ def retrain_inside(
     folder: Path | None = None,
     progress: bool = True,
     domain: inside.Domain = "time",
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense` does."""
     inside.enter(model, plan, domain)
     try:
-        module = fit(model, task, spec, folder, title="inside the set", progress=progress)
+        module = fit(model, task, spec, folder, title="inside the set", progress=progress, distillation=distillation)
         model.load_state_dict(module.best_state)
     finally:
         inside.leave(model)
@@ -74,10 +83,11 @@ def one_shot(
     spec: TrainSpec,
     folder: Path | None = None,
     progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Project a trained model at once and retrain inside the set: what ADMM is compared with."""
     inside.project_once(model, plan)
-    return retrain_inside(model, task, plan, spec, folder, progress)
+    return retrain_inside(model, task, plan, spec, folder, progress, distillation=distillation)
 
 
 def train_direct(
@@ -88,10 +98,11 @@ def train_direct(
     folder: Path | None = None,
     progress: bool = True,
     domain: inside.Domain = "time",
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Train a fresh model inside the set from the start (C-LSTM, FPGA 2018)."""
     inside.restart_inside(model, plan)
-    return retrain_inside(model, task, plan, spec, folder, progress, domain)
+    return retrain_inside(model, task, plan, spec, folder, progress, domain, distillation)
 
 
 def pull_towards(
@@ -101,12 +112,13 @@ def pull_towards(
     spec: TrainSpec,
     folder: Path | None = None,
     progress: bool = True,
+    distillation: Distillation | None = None,
 ) -> Trained:
     """Train a trained model on while its weights are drawn ever harder into the plan's sets.
 
     It ends in the sets, with the weights of the last epoch; `validation` is of those.
     """
-    module = fit(model, task, spec, folder, [PullCallback(model, plan)], title="gradual", progress=progress)
+    module = fit(model, task, spec, folder, [PullCallback(model, plan)], "gradual", progress, distillation)
     inside.project_once(model, plan)
     return Trained(_plain_state(model), evaluate_model(model, task.validation).rate, tuple(module.history))
 
