@@ -1,32 +1,38 @@
 """Weights to memory words and back: what each processing element's bank holds.
 
-A product's rows are taken word by word, gate by gate, so that all gates of a word finish together: row (w, g) of a
-block-circulant product, row (w, g, lane) of a dense one.  Pass n gives rows n*P .. n*P+P-1 to the P processing
-elements.  A bank holds, pass after pass and operand after operand, one word of k weights a block column.
+A product's rows are taken line by line (a *line* is `Design.words` words side by side), gate by gate, so that all gates
+of a line finish together: row (line, gate, word) of a block-circulant product, row (line, gate, lane, word) of a dense
+one.  A pass gives the next rows to the elements of every group, one row each; row i leaves on bus i mod `words`.  The
+groups share a pass's block columns: group g takes those whose words lie in bank g of the spectra, in order, and zeros
+where it has fewer than the others.  A bank holds, pass after pass, one word of k weights a column.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
 from ernn.integer_model import Product
 
+Column = tuple[int, int]  # operand, block column
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The order in which a product's rows are computed."""
+    """The order in which a product's rows are computed; `side`: words side by side."""
 
     product: Product
     block: int
+    side: int = 1
 
     @property
     def dense(self) -> bool:
         return self.product.kept != self.block
 
     @property
-    def words(self) -> int:
-        return ceil(self.product.length / self.block)
+    def lines(self) -> int:
+        return ceil(self.product.length / (self.block * self.side))
 
     @property
     def lanes(self) -> int:
@@ -36,34 +42,134 @@ class Rows:
     @property
     def count(self) -> int:
         """Rows computed; rows past the last real one are left out where they are the last."""
-        missing = self.words * self.block - self.product.length if self.dense and self.product.gates == 1 else 0
-        return self.words * self.product.gates * self.lanes - missing
+        missing = 0
+        if self.dense and self.product.gates == 1:
+            last = self.product.length - (self.lines - 1) * self.block * self.side
+            missing = self.block - min(self.block, last)
+        return (self.lines * self.product.gates * self.lanes - missing) * self.side
 
     def locate(self, index: int) -> tuple[int, int]:
         """(gate, block row of the matrix) of the row computed `index`-th; the block row may not exist (padding)."""
-        word_gate, lane = divmod(index, self.lanes)
-        word, gate = divmod(word_gate, self.product.gates)
-        return gate, word * self.lanes + lane
+        rest, word = divmod(index, self.side)
+        line_gate, lane = divmod(rest, self.lanes)
+        line, gate = divmod(line_gate, self.product.gates)
+        return gate, (line * self.side + word) * self.lanes + lane
 
-    def weights(self, index: int) -> list[np.ndarray]:
-        """Weights (block columns, k) of one row, an array an operand; zeros for a row that does not exist."""
+    def weights(self, index: int) -> dict[str, np.ndarray]:
+        """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does not exist."""
         gate, row = self.locate(index)
-        return [
-            operand.matrix.weights[gate, row]
-            if index < self.count and row < operand.matrix.block_rows
+        return {
+            operand.signal: operand.matrix.weights[gate, row]
+            if row < operand.matrix.block_rows
             else np.zeros(operand.matrix.weights.shape[2:], np.int64)
             for operand in self.product.operands
-        ]
+        }
 
 
-def bank_words(products: tuple[Product, ...], block: int, pes: int, pe: int) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Part:
+    """`count` rows of a product from row `first` on; `progress`: share of the product done after them."""
+
+    rows: Rows
+    first: int
+    count: int
+
+    @property
+    def product(self) -> Product:
+        return self.rows.product
+
+    @property
+    def progress(self) -> float:
+        return (self.first + self.count) / self.rows.count
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Rows side by side on the elements: those of the first part, then of the second, which reads no other signals.
+
+    `columns`: what each group multiplies; `weights`: address of the first column's weights, the same in every bank.
+    """
+
+    parts: tuple[Part, ...]
+    columns: tuple[tuple[Column, ...], ...]
+    weights: int = 0
+
+    @property
+    def product(self) -> Product:
+        return self.parts[0].product
+
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.parts)
+
+    @property
+    def length(self) -> int:
+        """Cycles: the columns of the group that has most."""
+        return max(len(columns) for columns in self.columns)
+
+    @property
+    def progress(self) -> float:
+        return min(part.progress for part in self.parts)
+
+
+def columns_of_groups(product: Product, banks: Mapping[str, int], groups: int) -> tuple[tuple[Column, ...], ...]:
+    """The columns of each group; `banks`: where a signal's first word lies."""
+    columns: list[list[Column]] = [[] for _ in range(groups)]
+    for index, operand in enumerate(product.operands):
+        for column in range(operand.matrix.weights.shape[2]):
+            columns[(column + banks[operand.signal]) % groups].append((index, column))
+    return tuple(tuple(one) for one in columns)
+
+
+def passes(products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elements: int) -> list[Pass]:
+    """Passes of products that can start together, product by product, `elements` rows each.
+
+    Where the last rows of a product leave elements free, the last rows of another go there, if it reads no signal
+    that the first does not: their weights for the signals they do not read are zero.
+    """
+    made, left = [], []
+    for rows, columns in products:
+        whole = rows.count // elements * elements
+        made += [Pass((Part(rows, first, elements),), columns) for first in range(0, whole, elements)]
+        if whole < rows.count:
+            left.append(Pass((Part(rows, whole, rows.count - whole),), columns))
+    left.sort(key=lambda one: -one.length)  # the widest are the hosts
+    while left:
+        host = left.pop(0)
+        for guest in [other for other in left if _fits(host, other, elements)]:
+            host = replace(host, parts=host.parts + guest.parts)
+            left.remove(guest)
+        made.append(host)
+    return made
+
+
+def _fits(host: Pass, guest: Pass, elements: int) -> bool:
+    """Whether the guest's rows can ride along; each part takes a column of the pass for its tags."""
+    read, also = ({operand.signal for operand in one.product.operands} for one in (host, guest))
+    return also <= read and host.count + guest.count <= elements and len(host.parts) < host.length
+
+
+def element_words(passes: Sequence[Pass], group: int, element: int) -> np.ndarray:
     """Words (n, k) of one processing element's bank."""
-    parts = []
-    for product in products:
-        rows = Rows(product, block)
-        for index in range(pe, ceil(rows.count / pes) * pes, pes):
-            parts += rows.weights(index)
-    return np.concatenate(parts)
+    return np.array([word for one in passes for word in _pass_words(one, group, element)])
+
+
+def _pass_words(one: Pass, group: int, element: int) -> Iterator[np.ndarray]:
+    block = one.parts[0].rows.block
+    weights = _row_weights(one, element)
+    for operand, column in one.columns[group]:
+        signal = one.product.operands[operand].signal
+        yield weights[signal][column] if signal in weights else np.zeros(block, np.int64)
+    for _ in range(one.length - len(one.columns[group])):
+        yield np.zeros(block, np.int64)
+
+
+def _row_weights(one: Pass, element: int) -> dict[str, np.ndarray]:
+    for part in one.parts:
+        if element < part.count:
+            return part.rows.weights(part.first + element)
+        element -= part.count
+    return {}
 
 
 def pack(words: np.ndarray, width: int) -> list[int]:

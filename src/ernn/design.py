@@ -8,21 +8,41 @@ from ernn.errors import UserError
 @dataclass(frozen=True)
 class Design:
     """`pes`: block rows multiplied in parallel; `streams`: independent sequences interleaved;
-    `chunk`: words the vector unit takes through one step before the next step begins; `lanes`: numbers of a word the
-    vector unit takes a cycle, a power of two (0, or more than the block size: the whole word)."""
+    `chunk`: lines the vector unit takes through one step before the next step begins; `lanes`: numbers of a word the
+    vector unit takes a cycle, a power of two (0, or more than the block size: the whole word).
+
+    `splits`: groups of `pes` processing elements that share the columns of a row; `words`: words side by side, a
+    *line*: result buses, transforms each way, and what the vector unit and the streams take a cycle; it divides `pes`
+    and `splits`.  `overlap`: chunks that the vector unit works on at a time.  `staggered`: the last streams' later
+    stages run in the next round, beside its first ones."""
 
     pes: int
     streams: int = 1
     chunk: int = 16
     lanes: int = 0
+    splits: int = 1
+    words: int = 1
+    overlap: int = 1
+    staggered: bool = False
 
     def __post_init__(self) -> None:
-        for name, low, high in (("pes", 1, 512), ("streams", 1, 16), ("chunk", 1, 256), ("lanes", 0, 32)):
+        limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}
+        for name, (low, high) in {**limits, "words": (1, 16), "overlap": (1, 16)}.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"a design's {name} must be {low}..{high}, not {value}")
         if self.lanes & (self.lanes - 1):
             raise UserError(f"a design's lanes must be a power of two, or 0 for a whole word, not {self.lanes}")
+        for name in ("pes", "splits"):
+            if getattr(self, name) % self.words:
+                raise UserError(f"a design's words ({self.words}) must divide its {name} ({getattr(self, name)})")
+        if self.staggered and self.streams == 1:
+            raise UserError("a staggered design needs at least 2 streams, not 1")
+
+    @property
+    def elements(self) -> int:
+        """All processing elements."""
+        return self.pes * self.splits
 
     def vector_lanes(self, block: int) -> int:
         """Lanes of the vector unit for words of `block` numbers."""

@@ -26,18 +26,25 @@ def _owner(bases: dict[tuple[str, int], int], address: int) -> tuple[str, int, i
     return name, stream, address - base
 
 
-def spectrum_place(schedule: Schedule, address: int) -> Place:
-    """Address: word, then the phase as its highest bit."""
-    layout, k = schedule.layout, schedule.layout.model.block
-    bits = address_bits(layout.spectrum_words)
+def probe_names(kind: str, words: int) -> tuple[str, ...]:
+    """Names of a kind's probes, one for each word of a line."""
+    return (kind,) if words == 1 else tuple(f"{kind}{column}" for column in range(words))
+
+
+def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: slot, then the phase as its highest bit; None for a word that only fills a line."""
+    layout, k, words = schedule.layout, schedule.layout.model.block, schedule.layout.design.words
+    bits = address_bits(layout.spectrum_words * layout.turns)
     streams = range(layout.design.streams)
-    bases = {(s.name, stream): layout.spectrum(s.name, stream) for s in layout.signals for stream in streams}
-    name, stream, word = _owner(bases, address & ((1 << bits) - 1))
-    return Place(f"{name}.spectrum", stream, word * k, k)
+    bases = {(s.name, st): layout.spectrum(s.name, st) * layout.turns for s in layout.signals for st in streams}
+    name, stream, slot = _owner(bases, address & ((1 << bits) - 1))
+    word = slot * words + column - layout.shift(name)
+    inside = 0 <= word < -(-layout.model.signal(name).length // k)
+    return Place(f"{name}.spectrum", stream, word * k, k) if inside else None
 
 
-def product_place(schedule: Schedule, address: int) -> Place | None:
-    """Address: number of the row's first result, then a dense row's flag; None for a row that only fills a word."""
+def product_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: number of the row's first result, then a dense row's flag; None for a row that only fills a line."""
     layout, k = schedule.layout, schedule.layout.model.block
     bits = address_bits(layout.gates_total * k)
     dense, number = address >> bits, address & ((1 << bits) - 1)
@@ -45,24 +52,25 @@ def product_place(schedule: Schedule, address: int) -> Place | None:
     bases = {(p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams}
     name, stream, offset = _owner(bases, number)
     product = next(p for p in layout.products if p.name == name)
-    word_gate, lane = divmod(offset, k)
-    word, gate = divmod(word_gate, product.gates)
-    inside = word * k + lane
+    line_gate, lane = divmod(offset, k)
+    line, gate = divmod(line_gate, product.gates)
+    inside = line * layout.line + column * k + lane
     count = min(1 if dense else k, product.length - inside)
     return Place(name, stream, gate * product.length + inside, count) if count > 0 else None
 
 
-def vector_place(schedule: Schedule, address: int) -> Place | None:
-    """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a word."""
+def vector_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a line."""
     layout = schedule.layout
     bits = schedule.vector.index_bits
-    edge, stream, word = schedule.edges[address >> bits]
+    edge, stream, line = schedule.edges[address >> bits]
     length = next(step.length for step in layout.steps if step.name == edge)
-    first = word * layout.model.block + (address & ((1 << bits) - 1)) * layout.lanes
+    further, beat = divmod(address & ((1 << bits) - 1), layout.beats)
+    first = (line + further) * layout.line + column * layout.model.block + beat * layout.lanes
     return Place(edge, stream, first, min(layout.lanes, length - first)) if first < length else None
 
 
-LOCATORS: dict[str, Callable[[Schedule, int], Place | None]] = {
+LOCATORS: dict[str, Callable[[Schedule, int, int], Place | None]] = {
     "spectrum": spectrum_place,
     "product": product_place,
     "vector": vector_place,

@@ -30,6 +30,11 @@ def tree_levels(stage: Stage) -> int:
     return ((digits - 1).bit_length() + 1) // 2
 
 
+def sum_depth(design: Design) -> int:
+    """Registers of the tree that adds the groups' sums, two at a time."""
+    return (design.splits - 1).bit_length()
+
+
 def transform_depth(transform: Transform) -> int:
     return sum(stage_depth(stage) for stage in transform.stages)
 
@@ -55,7 +60,7 @@ class Timing:
     @classmethod
     def of(cls, model: IntegerModel, design: Design) -> "Timing":
         forward, inverse = transform_depth(model.forward), transform_depth(model.inverse)
-        leave = OPERAND + PRODUCT + design.pes - 1
+        leave = OPERAND + PRODUCT + design.pes // design.words - 1 + sum_depth(design)
         return cls(
             exit=leave,
             product=leave + EXIT + inverse + ROUND,

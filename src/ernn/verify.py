@@ -8,7 +8,6 @@ compared in the order of the dataflow.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 from ernn.golden.run import run, trace
 from ernn.integer_model import IntegerModel
-from ernn.probes import LOCATORS, Place
+from ernn.probes import LOCATORS, Place, probe_names
 from ernn.rtl.engine import Engine
 from ernn.rtl.stream import container_bits
 from ernn.schedule import Schedule
@@ -104,7 +103,7 @@ def prove(
     expected = [run(model, utterance) for utterance in utterances]
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
-    if (mismatches or missing) and set(LOCATORS) <= set(simulator.probes):
+    if (mismatches or missing) and simulator.probes:
         probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at)
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
@@ -160,13 +159,13 @@ def _simulate(
 ) -> tuple[Simulation, int]:
     """The run, and how many output beats did not come."""
     model = schedule.layout.model
-    expected = stimulus.frames * ceil(model.output.length / model.block)
-    slowest = schedule.interval + schedule.length + 64
-    words = ceil(model.input.length / model.block) + ceil(model.output.length / model.block)
-    limit = stimulus.frames * (slowest + 8 * words) * 2 + 1000
+    expected = stimulus.frames * schedule.layout.lines(model.output.length)
+    slowest = schedule.interval * (1 + schedule.rounds_late) + schedule.length + 64
+    lines = schedule.layout.lines(model.input.length) + schedule.layout.lines(model.output.length)
+    limit = stimulus.frames * (slowest + 8 * lines) * 2 + 1000
     try:
         simulation = simulator.run(
-            to_beats(model, stimulus),
+            to_beats(schedule, stimulus),
             expected_beats=expected,
             max_cycles=int(limit / (1 - stall) ** 2),
             stall_in=stall,
@@ -180,25 +179,26 @@ def _simulate(
     return simulation, 0
 
 
-def to_beats(model: IntegerModel, stimulus: Stimulus) -> Beats:
+def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
     """The frames as the engine takes them on its input stream."""
-    words = ceil(model.input.length / model.block)
-    tid = np.repeat([stream for stream, _, _ in stimulus.order], words)
-    number = np.tile(np.arange(words), len(stimulus.order))
-    first = np.repeat([time == 0 for _, _, time in stimulus.order], words) & (number == 0)
-    data = pack(stimulus.words(model.block), container_bits(model.input.format.width))
-    return Beats.of(data, tid=tid, first=first, last=number == words - 1)
+    model, layout = schedule.layout.model, schedule.layout
+    lines = layout.lines(model.input.length)
+    tid = np.repeat([stream for stream, _, _ in stimulus.order], lines)
+    number = np.tile(np.arange(lines), len(stimulus.order))
+    first = np.repeat([time == 0 for _, _, time in stimulus.order], lines) & (number == 0)
+    data = pack(stimulus.words(layout.line), container_bits(model.input.format.width))
+    return Beats.of(data, tid=tid, first=first, last=number == lines - 1)
 
 
 def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
     """Output frames (frames, outputs) of each stream."""
-    model = schedule.layout.model
-    words = ceil(model.output.length / model.block)
-    lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), model.block)
+    model, line = schedule.layout.model, schedule.layout.line
+    words = schedule.layout.lines(model.output.length)
+    lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), line)
     frames = []
     for stream in range(schedule.layout.design.streams):
         mine = lanes[simulation.outputs.tid == stream]
-        whole = mine[: len(mine) // words * words].reshape(-1, words * model.block)
+        whole = mine[: len(mine) // words * words].reshape(-1, words * line)
         frames.append(whole[:, : model.output.length])
     return frames
 
@@ -221,7 +221,7 @@ def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) 
     yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
     if len(simulation.events["error"]):
         yield f"cycle {simulation.events['error'][0]}: the error port is high"
-    words = ceil(schedule.layout.model.output.length / schedule.layout.model.block)
+    words = schedule.layout.lines(schedule.layout.model.output.length)
     for stream in range(schedule.layout.design.streams):
         mine = simulation.outputs.tid == stream
         times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
@@ -263,13 +263,14 @@ def first_divergence(
 def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place, int, Array]]:
     """Every recorded write: its place, the number of the frame, and the values."""
     model = schedule.layout.model
-    for name, locate in LOCATORS.items():
-        writes = simulation.probes[name]
-        lanes = schedule.layout.lanes if name == "vector" else model.block
-        values = unpack(writes.data, model.input.format.width, lanes)
-        seen: Counter[Place] = Counter()
-        for address, word in zip(writes.address.tolist(), values, strict=True):
-            place = locate(schedule, address)
-            if place is not None:
-                yield place, seen[place], word
-                seen[place] += 1
+    for kind, locate in LOCATORS.items():
+        lanes = schedule.layout.lanes if kind == "vector" else model.block
+        for column, name in enumerate(probe_names(kind, schedule.layout.design.words)):
+            writes = simulation.probes[name]
+            values = unpack(writes.data, model.input.format.width, lanes)
+            seen: Counter[Place] = Counter()
+            for address, word in zip(writes.address.tolist(), values, strict=True):
+                place = locate(schedule, column, address)
+                if place is not None:
+                    yield place, seen[place], word
+                    seen[place] += 1

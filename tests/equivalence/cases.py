@@ -89,9 +89,18 @@ def random_case(rng: np.random.Generator) -> Case:
     block = int(rng.choice([1, 2, 4, 8, 16, 32]))
     network = random_uniform(rng, block) if rng.random() < 0.7 else random_mixed(rng, block)
     lanes = 1 << between(rng, 0, block.bit_length() - 1)
-    design = Design(between(rng, 1, max(2, 32 // block)), between(rng, 1, 4), between(rng, 1, 16), lanes)
+    design = random_design(rng, block, lanes)
     widths = (between(rng, 4, 18), between(rng, 4, 18))
     return Case(network, design, QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4)))
+
+
+def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
+    """Half of them of one group and one word, the others of up to three words and nine groups."""
+    words = 1 if rng.random() < 0.5 else between(rng, 1, 3)
+    splits = words * (1 if words == 1 and rng.random() < 0.5 else between(rng, 1, 3))
+    pes, streams = between(rng, 1, max(2, 32 // block // splits)), between(rng, 1, 4)
+    staggered = streams > 1 and bool(between(rng, 0, 1))
+    return Design(words * pes, streams, between(rng, 1, 16), lanes, splits, words, between(rng, 1, 4), staggered)
 
 
 def between(rng: np.random.Generator, low: int, high: int) -> int:

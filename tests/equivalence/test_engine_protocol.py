@@ -51,7 +51,7 @@ def test_a_sequence_begins_from_zero_state(plan: Schedule, engine: Simulator) ->
 
 
 def beats_of(plan: Schedule) -> Beats:
-    return to_beats(plan.layout.model, Stimulus(tuple(utterances([2, 2, 2])), STREAMS))
+    return to_beats(plan, Stimulus(tuple(utterances([2, 2, 2])), STREAMS))
 
 
 def errors(engine: Simulator, beats: Beats, expected: int) -> int:

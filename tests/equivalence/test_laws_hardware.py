@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from math import ceil
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from ernn.banks import Rows, bank_words, pack, unpack
+from ernn.banks import Part, Pass, element_words, pack, unpack
 from ernn.design import Design
 from ernn.device import find_device
 from ernn.errors import UserError
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
-from ernn.integer_model import Product
+from ernn.integer_model import Signal
 from ernn.layout import Layout
 from ernn.program import Constant
 from ernn.quantize import QuantizeSpec
@@ -54,34 +55,53 @@ def test_words_pack_and_unpack(lanes: int, width: int, count: int, seed: int) ->
 @SOME
 @given(SEEDS)
 def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
-    plan = random_plan(seed)
-    layout, pes = plan.layout, plan.layout.design.pes
-    banks = [bank_words(layout.products, layout.model.block, pes, pe) for pe in range(pes)]
-    assert len({len(bank) for bank in banks}) == 1
-    position = 0
+    """Read back by the columns that a pass names; what else a bank holds is zero."""
+    layout = random_plan(seed).layout
+    passes = [one for stage in layout.passes for one in stage]
+    groups, elements = range(layout.design.splits), range(layout.design.pes)
+    banks = {(g, pe): element_words(passes, g, pe) for g in groups for pe in elements}
+    assert {len(bank) for bank in banks.values()} == {sum(one.length for one in passes)}
+    seen: dict[str, np.ndarray] = {}
+    for one in passes:
+        for number, part in enumerate(one.parts):
+            skip = sum(other.count for other in one.parts[:number])
+            for index in range(part.count):
+                for g in groups:
+                    bank = banks[g, skip + index][one.weights : one.weights + one.length]
+                    note(seen, one, part, part.first + index, g, bank)
     for product in layout.products:
-        rows = Rows(product, layout.model.block)
-        seen = {}
-        for number in range(ceil(rows.count / pes)):
-            for pe in range(pes):
-                words = take(banks[pe], position, product)
-                if number * pes + pe < rows.count:
-                    seen[rows.locate(number * pes + pe)] = words
-            position += len(words)
-        for operand, columns in zip(product.operands, spans(product), strict=True):
-            for gate, row in np.ndindex(operand.matrix.weights.shape[:2]):
-                assert np.array_equal(seen[gate, row][columns], operand.matrix.weights[gate, row])
-    assert position == len(banks[0])
+        for number, operand in enumerate(product.operands):
+            assert np.array_equal(seen[f"{product.name}{number}"], operand.matrix.weights)
 
 
-def take(bank: np.ndarray, position: int, product: Product) -> np.ndarray:
-    return bank[position : position + sum(o.matrix.weights.shape[2] for o in product.operands)]
+def note(seen: dict[str, np.ndarray], one: Pass, part: Part, index: int, group: int, bank: np.ndarray) -> None:
+    """One row's words in one bank, by product and operand; every word once."""
+    gate, row = part.rows.locate(index)
+    assert not bank[len(one.columns[group]) :].any()
+    signals = [operand.signal for operand in part.product.operands]
+    for (operand, column), word in zip(one.columns[group], bank, strict=False):
+        signal = one.product.operands[operand].signal
+        if signal not in signals or row >= part.product.block_rows:
+            assert not word.any()
+            continue
+        number = signals.index(signal)
+        weights = part.product.operands[number].matrix.weights
+        found = seen.setdefault(f"{part.product.name}{number}", np.full(weights.shape, 1 << 40))
+        assert found[gate, row, column, 0] == 1 << 40
+        found[gate, row, column] = word
 
 
-def spans(product: Product) -> list[slice]:
-    """Where each operand's columns lie among a row's words."""
-    ends = np.cumsum([operand.matrix.weights.shape[2] for operand in product.operands])
-    return [slice(int(a), int(b)) for a, b in pairwise([0, *ends])]
+@SOME
+@given(SEEDS)
+def test_groups_share_the_columns_of_a_product(seed: int) -> None:
+    """Of one group as of many: the longest has no more than its share of all, and one a signal that begins with it."""
+    layout = random_plan(seed).layout
+    for one in (one for stage in layout.passes for one in stage):
+        columns = sorted(column for group in one.columns for column in group)
+        operands = enumerate(one.product.operands)
+        assert columns == [(number, c) for number, o in operands for c in range(o.matrix.weights.shape[2])]
+        most = ceil(one.product.block_columns / layout.design.splits) + len(one.product.operands) - 1
+        assert one.length <= most
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 300), st.just(3)), min_size=1, max_size=8))
@@ -105,7 +125,7 @@ def test_regions_of_a_memory_never_overlap(seed: int) -> None:
     layout = random_plan(seed).layout
     streams = range(layout.design.streams)
     spectra = [
-        (layout.spectrum(signal.name, stream), layout.words(signal.length))
+        (layout.spectrum(signal.name, stream), last_place(layout, signal) // layout.design.splits + 1)
         for signal in layout.signals
         for stream in streams
     ]
@@ -117,6 +137,11 @@ def test_regions_of_a_memory_never_overlap(seed: int) -> None:
     assert_apart(value_regions(layout), layout.value_beats)
 
 
+def last_place(layout: Layout, signal: Signal) -> int:
+    """Of the words that the last line of a signal writes."""
+    return layout.lines(signal.length) * layout.design.words - 1 + layout.shift(signal.name)
+
+
 @SOME
 @given(SEEDS)
 def test_every_constant_is_where_its_step_looks(seed: int) -> None:
@@ -124,11 +149,13 @@ def test_every_constant_is_where_its_step_looks(seed: int) -> None:
     for step in layout.steps:
         for term in step.terms:
             peephole = term.b if isinstance(term.b, Constant) else None
-            base, beats = layout.constant(term.bias, peephole), layout.words(step.length) * layout.beats
-            found = np.array(layout.constants[1][base : base + beats]).reshape(-1, 2, layout.lanes)
+            base, beats = layout.constant(term.bias, peephole), layout.lines(step.length) * layout.beats
+            stored = layout.constants[1][base : base + beats]
+            shape = (-1, layout.beats, 2, layout.design.words, layout.lanes)
+            found = np.array(stored).reshape(shape).transpose(2, 0, 3, 1, 4) if stored else np.zeros((2, 0))
             for column, constant in ((0, term.bias), (1, peephole)):
                 if constant is not None:
-                    flat = found[:, column].ravel()
+                    flat = found[column].ravel()
                     assert np.array_equal(flat[: step.length], constant.values)
                     assert not flat[step.length :].any()
 
@@ -138,9 +165,10 @@ def value_regions(layout: Layout) -> list[tuple[int, int]]:
     regions = []
     for value in kept.values():
         whole = value.state or value.carried
-        words = layout.words(value.length) if whole else min(layout.words(value.length), layout.design.chunk)
-        for stream in range(layout.design.streams) if whole else [0]:
-            regions.append((layout.value(value, stream, 0), words * layout.beats))
+        lines = layout.lines(value.length) if whole else min(layout.lines(value.length), layout.design.chunk)
+        places = [(stream, 0) for stream in range(layout.design.streams)]
+        for stream, slot in places if whole else [(0, slot) for slot in range(layout.design.overlap)]:
+            regions.append((layout.value(value, stream, 0, slot), lines * layout.beats))
     return regions
 
 
@@ -169,16 +197,24 @@ def play(tape: Tape, start: int) -> Iterator[tuple[int, Row, int]]:
             group = []
 
 
-def leaving(plan: Schedule) -> list[tuple[int, Row]]:
-    """(issue of the last column, its tape row) of every pass."""
-    return [(cycle, row) for cycle, row, index in play(plan.array, 0) if row["drain"] and index == row["count"] - 1]
+def leaving(plan: Schedule) -> Iterator[tuple[int, list[Row]]]:
+    """(issue of the last column, tags of its parts) of every pass."""
+    tags: list[Row] = []
+    for cycle, row, index in play(plan.array, 0):
+        if index == row["count"] - 1:
+            if row.get("tag", row["drain"]):
+                tags.append(row)
+            if row["drain"]:
+                assert [tag.get("more", 0) for tag in tags] == [1] * (len(tags) - 1) + [0]
+                yield cycle, tags
+                tags = []
 
 
 @SOME
 @given(SEEDS)
 def test_one_result_leaves_the_array_at_a_time(seed: int) -> None:
     plan = random_plan(seed)
-    spans = [(cycle, cycle + row["rows"]) for cycle, row in leaving(plan)]
+    spans = [(cycle, cycle + sum(tag["rows"] for tag in tags)) for cycle, tags in leaving(plan)]
     spans += [(first + plan.interval, last + plan.interval) for first, last in spans]
     assert all(last <= first for (_, last), (first, _) in pairwise(spans)), "in a round, and from one to the next"
 
@@ -188,16 +224,18 @@ def test_one_result_leaves_the_array_at_a_time(seed: int) -> None:
 def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
     plan = random_plan(seed)
     block, first_write, last_write = plan.layout.model.block, {}, {}
-    for cycle, row in leaving(plan):
-        for number in range(row["rows"]):
-            word = (row["row"] + number * (1 if row["dense"] else block)) // block
-            written = cycle + plan.timing.product + number
-            first_write.setdefault(word, written)
-            last_write[word] = written
+    for cycle, tags in leaving(plan):
+        written = cycle + plan.timing.product
+        for row in tags:
+            for number in range(row["rows"]):
+                line = (row["row"] + number * (1 if row["dense"] else block)) // block
+                first_write.setdefault(line, written)
+                last_write[line] = written
+                written += 1
     for cycle, row, index in play(plan.vector, plan.vector_start):
         if row["add_gate"]:
-            word = row["gate"] + index // plan.layout.beats * row["gate_stride"]
-            assert last_write[word] <= cycle < first_write[word] + plan.interval
+            line = row["gate"] + index // plan.layout.beats * row["gate_stride"]
+            assert last_write[line] <= cycle < first_write[line] + plan.interval
 
 
 @SOME
@@ -219,16 +257,28 @@ def test_no_value_is_read_before_its_last_write_is_there(seed: int) -> None:
 def test_no_spectrum_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
     """A round writes one of two copies: read in this round, or as the frame before's in the next."""
     plan = random_plan(seed)
-    written = {
-        row["spectrum"] + index // plan.layout.beats: cycle + plan.timing.spectrum
-        for cycle, row, index in play(plan.vector, plan.vector_start)
-        if row["send"]
-    }
+    layout, words = plan.layout, plan.layout.design.words
+    written = {}
+    for cycle, row, index in play(plan.vector, plan.vector_start):
+        if row["send"]:
+            slot = row["spectrum"] + index // layout.beats
+            time = cycle + plan.timing.spectrum + row.get("late", 0) * plan.interval
+            for place in range(slot * words, (slot + 1) * words):
+                written[place % layout.design.splits, place // layout.design.splits] = time
     for cycle, row, index in play(plan.array, 0):
-        write = written.get(row["spectrum"] + index)
-        if write is not None:
-            read = cycle + row["previous"] * plan.interval
-            assert write <= read < write + 2 * plan.interval
+        for bank in range(layout.design.splits):
+            write = written.get((bank, row[f"spectrum{bank or ''}"] + index))
+            if write is not None and not is_blank(plan, row, bank):
+                read = cycle + (row[f"previous{bank or ''}"] + row.get("late", 0)) * plan.interval
+                assert write <= read < write + 2 * plan.interval
+
+
+def is_blank(plan: Schedule, row: Row, bank: int) -> bool:
+    """Whether a group has no column there."""
+    one = next(
+        one for stage in plan.layout.passes for one in stage if one.weights <= row["weights"] < one.weights + one.length
+    )
+    return row["weights"] - one.weights >= len(one.columns[bank])
 
 
 @SOME
@@ -297,8 +347,14 @@ def test_initial_states_are_refused(cell: str, state: str) -> None:
         ({"pes": 1, "chunk": 0}, r"a design's chunk must be 1\.\.256, not 0"),
         ({"pes": 1, "lanes": 64}, r"a design's lanes must be 0\.\.32, not 64"),
         ({"pes": 1, "lanes": 3}, "a design's lanes must be a power of two, or 0 for a whole word, not 3"),
+        ({"pes": 1, "splits": 65}, r"a design's splits must be 1\.\.64, not 65"),
+        ({"pes": 4, "words": 17}, r"a design's words must be 1\.\.16, not 17"),
+        ({"pes": 4, "overlap": 0}, r"a design's overlap must be 1\.\.16, not 0"),
+        ({"pes": 4, "words": 3, "splits": 3}, r"a design's words \(3\) must divide its pes \(4\)"),
+        ({"pes": 4, "words": 2, "splits": 3}, r"a design's words \(2\) must divide its splits \(3\)"),
+        ({"pes": 4, "staggered": True}, "a staggered design needs at least 2 streams, not 1"),
     ],
 )
-def test_a_design_is_checked(choices: dict[str, int], message: str) -> None:
+def test_a_design_is_checked(choices: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=f"^{message}$"):
         Design(**choices)

@@ -41,6 +41,21 @@ CASES = {
         Design(2, 1, 4),
         QuantizeSpec(weight_bits=18, data_bits=18),
     ),
+    "three groups share the columns, rows of two products share passes": Case(
+        dict(cell="gru", input_size=17, hidden=20, block=4), Design(4, 2, 2, 2, splits=3)
+    ),
+    "lines of two words, four groups, staggered": Case(
+        dict(cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4),
+        Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
+    ),
+    "lines of three words, staggered stages over several rounds": Case(
+        dict(cell="gru", reset="before", input_size=10, hidden=13, layers=3, outputs=4, block=2),
+        Design(3, 2, 2, splits=3, words=3, overlap=3, staggered=True),
+    ),
+    "dense, lines of four numbers": Case(
+        dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
+        Design(4, 2, 2, splits=4, words=4, overlap=2),
+    ),
 }
 
 
@@ -64,7 +79,16 @@ def cases(draw: st.DrawFn) -> Case:
         network |= {"cell": "lstm", "peepholes": draw(st.booleans()), "projection": draw(st.integers(0, block + 1))}
     else:
         network |= {"cell": "gru", "reset": draw(st.sampled_from(["after", "before"]))}
-    design = Design(draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 5)))
+    words, streams = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 3))
+    design = Design(
+        words * draw(st.integers(1, 4 // words)),
+        streams,
+        draw(st.integers(1, 5)),
+        splits=words * draw(st.integers(1, 3)),
+        words=words,
+        overlap=draw(st.integers(1, 3)),
+        staggered=streams > 1 and draw(st.booleans()),
+    )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 
 

@@ -52,6 +52,33 @@ def _sum_of_four(values: Sequence[Value]) -> Value:
     return sum(pairs[1:], pairs[0])
 
 
+def added_in_pairs(m: Module, values: Sequence[Value], name: str) -> Value:
+    """Sum of values, two at a time, a register after each level; one value stays as it is."""
+    level = 0
+    while len(values) > 1:
+        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        values = [
+            register(m, pair[0] + pair[1] if len(pair) > 1 else pair[0], f"{name}_{level}_{i}")
+            for i, pair in enumerate(pairs)
+        ]
+        level += 1
+    return values[0]
+
+
+def divided(m: Module, value: Value, divisor: int, most: int, name: str) -> tuple[Value, Value]:
+    """value // divisor and value % divisor for values below `most`: wires for a power of two, else a table."""
+    bits = divisor.bit_length() - 1
+    if divisor == 1 << bits:
+        return value[bits:], value[:bits]
+    quotient = Signal(range(max(2, (most - 1) // divisor + 1)), name=f"{name}_quotient")
+    rest = Signal(range(divisor), name=f"{name}_rest")
+    with m.Switch(value):
+        for number in range(most):
+            with m.Case(number):
+                m.d.comb += [quotient.eq(number // divisor), rest.eq(number % divisor)]
+    return quotient, rest
+
+
 def lanes_of(word: Value, width: int, count: int) -> list[Value]:
     """A memory word as signed lanes, lane 0 in the lowest bits."""
     return [word[lane * width : (lane + 1) * width].as_signed() for lane in range(count)]

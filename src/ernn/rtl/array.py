@@ -5,6 +5,8 @@ multiplications, (a + jb)(c + jd) with m1 = c(a + b), m2 = a(d - c), m3 = b(c + 
 once a row.  Results leave over a bus of one register an element, the first element's first.
 """
 
+from collections.abc import Sequence
+
 from amaranth import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
@@ -150,7 +152,7 @@ class Array(wiring.Component):
         ]
 
 
-def combine(bus: data.View, block: int) -> list[Value]:
+def combine(bus: Sequence[Value], block: int) -> list[Value]:
     """A packed spectrum from the sums of one row."""
     if block == 1:
         return [bus[0]]

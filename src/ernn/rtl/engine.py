@@ -1,37 +1,52 @@
 """The engine: one statically scheduled accelerator for one network (DESIGN.md, "The hardware engine").
 
 A round begins when at least one stream has a whole frame, there is room for its results, and `Schedule.interval` cycles
-have passed since the last.  Both tapes then play: the array's multiplies, the vector unit's does the rest.  Nothing
-stalls inside a round.  Streams without a frame keep their state.
+have passed since the last.  Both tapes then play: the arrays' multiplies, the vector unit's does the rest.  Nothing
+stalls inside a round.  Streams without a frame keep their state.  Where a frame's later stages fall into the next
+round (`Schedule.rounds_late`), that starts too, with or without new frames.
 """
 
 from math import ceil
 
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value
-from amaranth.lib import memory, wiring
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import Out
 
-from ernn.banks import bank_words, pack
+from ernn.banks import element_words, pack
+from ernn.design import multipliers_per_pe
 from ernn.integer_model import Product, SpectralMatrix
 from ernn.layout import address_bits
-from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
+from ernn.probes import probe_names
+from ernn.rtl.arith import (
+    added_in_pairs,
+    chosen,
+    delayed,
+    delayed_flag,
+    divided,
+    lanes_of,
+    register,
+    round_shift,
+    saturate,
+)
 from ernn.rtl.array import Array, combine
 from ernn.rtl.player import BEHIND, Player
 from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
-from ernn.rtl.vector import WRITE, VectorUnit
+from ernn.rtl.vector import WRITE, VectorUnit, turn_of
 from ernn.schedule import Schedule
 from ernn.timing import EXIT, OPERAND, ROUND
 
 Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
+Contexts = list[Context]  # of this round, of the round before, ...
 
 
 class Engine(wiring.Component):
     """Ports: AXI4-Stream `s_axis_*` and `m_axis_*`, `error` (sticky: a frame of the wrong length or an unknown stream).
 
     With `probes`, every intermediate result comes out too: `probe_spectrum`, `probe_product`, `probe_vector`, each with
-    `_en`, `_addr`, `_data`; `event_round` at every round's start; `event_error` as long as `error` is high.
+    `_en`, `_addr`, `_data`, and where a line has several words one of each a word (`probe_spectrum0`, ...);
+    `event_round` at every round's start; `event_error` as long as `error` is high.
     """
 
     def __init__(self, schedule: Schedule, probes: bool = False) -> None:
@@ -40,9 +55,11 @@ class Engine(wiring.Component):
         self.model, self.design = layout.model, layout.design
         self.block, self.width = self.model.block, self.model.input.format.width
         self.word = self.block * self.width
+        self.words, self.splits = self.design.words, self.design.splits
         self.vector = VectorUnit(schedule)
         self.player = Player(schedule.array, "array")
         self.spectrum_bits = address_bits(layout.spectrum_words)
+        self.slot_bits = address_bits(layout.spectrum_words * layout.turns)
         self.row_bits = address_bits(layout.gates_total * self.block)
         self.lane_bits = self.block.bit_length() - 1
         axi = stream_signature(self.model, self.design)
@@ -52,15 +69,16 @@ class Engine(wiring.Component):
         if probes:
             ports |= {"event_round": Out(1), "event_error": Out(1)}
             for name, bits in self.probe_addresses.items():
-                ports |= {f"probe_{name}_en": Out(1), f"probe_{name}_addr": Out(bits)}
-                ports[f"probe_{name}_data"] = Out(self.vector.lanes * self.width if name == "vector" else self.word)
+                data = self.vector.lanes * self.width if name == "vector" else self.word
+                for one in probe_names(name, self.words):
+                    ports |= {f"probe_{one}_en": Out(1), f"probe_{one}_addr": Out(bits), f"probe_{one}_data": Out(data)}
         super().__init__(ports)
 
     @property
     def probe_addresses(self) -> dict[str, int]:
-        """Address bits of each probe: spectrum {phase, word}; product {dense, first number}; vector {row, index}."""
+        """Address bits of each probe: spectrum {phase, slot}; product {dense, first number}; vector {row, index}."""
         return {
-            "spectrum": self.spectrum_bits + 1,
+            "spectrum": self.slot_bits + 1,
             "product": self.row_bits + 1,
             "vector": len(self.vector.player.pc) + len(self.vector.player.index),
         }
@@ -94,42 +112,58 @@ class Engine(wiring.Component):
         ready = Signal(streams)
         timer = Signal(range(self.schedule.interval + 1))
         m.d.comb += ready.eq(Cat(count != 0 for count in waiting))
-        m.d.sync += start.eq(~start & (timer <= 1) & ready.any() & self.output.room)
+        contexts = self._contexts(m, start, (ready, phase, self._firsts(phase)), "array")
+        unfinished = [valid for valid, _, _ in contexts[:-1]]
+        due = Cat(ready, *unfinished).any() if unfinished else ready.any()
+        m.d.sync += start.eq(~start & (timer <= 1) & due & self.output.room)
         m.d.sync += timer.eq(Mux(start, self.schedule.interval - 1, Mux(timer == 0, 0, timer - 1)))
         taken = Signal(streams)
         m.d.comb += taken.eq(Mux(start, ready, 0))
         for stream, count in enumerate(waiting):
             m.d.sync += count.eq(count + self.arrived[stream] - taken[stream])
         m.d.sync += phase.eq(phase ^ taken)
-        first = Cat(Mux(phase[s], self.input.first[2 * s + 1], self.input.first[2 * s]) for s in range(streams))
-        array_round = self._context(m, start, ready, phase, first, "array")
-        self.array_round = self._as_played(m, array_round, "array")
+        self.array_rounds = self._as_played(m, contexts, "array")
         begun = sum((taken[s] for s in range(streams)), Const(0))
         m.d.comb += [self.player.start.eq(start), self.output.begun.eq(begun)]
         token = self._after(m, start, self.schedule.vector_start)
-        pending = array_round
+        pending = contexts[0]
         if self.schedule.vector_start == 0:
-            pending = (ready, phase, first)
-        self.vector_round = self._as_played(m, self._context(m, token, *pending, "vector"), "vector")
+            pending = (ready, phase, self._firsts(phase))
+        self.vector_rounds = self._as_played(m, self._contexts(m, token, pending, "vector"), "vector")
         m.d.comb += [
             self.vector.start.eq(token),
-            self.vector.valid.eq(self.vector_round[0]),
-            self.vector.first.eq(self.vector_round[2]),
+            self.vector.valid.eq(Cat(valid for valid, _, _ in self.vector_rounds)),
+            self.vector.first.eq(Cat(first for _, _, first in self.vector_rounds)),
         ]
         if self.probes:
             m.d.comb += [self.event_round.eq(start), self.event_error.eq(self.error)]
 
-    def _as_played(self, m: Module, context: Context, name: str) -> Context:
-        """The context of what a player's outputs show, which come `BEHIND` cycles after its row counter."""
-        valid, phase, first = (delayed(m, held, BEHIND, f"{name}_round{i}") for i, held in enumerate(context))
-        return valid, phase, first
+    def _firsts(self, phase: Value) -> Value:
+        """Whether the frame that each stream would begin is the first of a sequence."""
+        first = self.input.first
+        return Cat(Mux(phase[s], first[2 * s + 1], first[2 * s]) for s in range(self.design.streams))
 
-    def _context(self, m: Module, when: Value, valid: Value, phase: Value, first: Value, name: str) -> Context:
-        """Which streams take part, which copy each uses, which begin a sequence: held from `when` on."""
-        held = tuple(Signal(self.design.streams, name=f"{name}_{what}") for what in ("valid", "phase", "first"))
-        with m.If(when):
-            m.d.sync += [signal.eq(value) for signal, value in zip(held, (valid, phase, first), strict=True)]
-        return held[0], held[1], held[2]
+    def _as_played(self, m: Module, contexts: Contexts, name: str) -> Contexts:
+        """The contexts of what a player's outputs show, which come `BEHIND` cycles after its row counter."""
+        played = []
+        for late, context in enumerate(contexts):
+            names = [f"{name}_round{i}{_late(late)}" for i in range(len(context))]
+            valid, phase, first = (delayed(m, held, BEHIND, one) for held, one in zip(context, names, strict=True))
+            played.append((valid, phase, first))
+        return played
+
+    def _contexts(self, m: Module, when: Value, new: Context, name: str) -> Contexts:
+        """Which streams take part, which copy each uses, which begin a sequence: held from `when` on, then handed on
+        to the rounds in which these frames are late."""
+        contexts: Contexts = []
+        for late in range(self.schedule.rounds_late + 1):
+            names = [f"{name}_{what}{_late(late)}" for what in ("valid", "phase", "first")]
+            held = tuple(Signal(self.design.streams, name=one) for one in names)
+            with m.If(when):
+                m.d.sync += [signal.eq(value) for signal, value in zip(held, new, strict=True)]
+            new = (held[0], held[1], held[2])
+            contexts.append(new)
+        return contexts
 
     def _after(self, m: Module, pulse: Value, cycles: int) -> Value:
         """The pulse so many cycles later; pulses are further apart than that."""
@@ -142,46 +176,76 @@ class Engine(wiring.Component):
             m.d.sync += left.eq(left - 1)
         return left == 1
 
-    def _of_stream(self, flags: Value, stream: Value) -> Value:
-        return flags.bit_select(stream, 1) if self.design.streams > 1 else flags
+    def _of_turn(self, contexts: Contexts, which: int, turn: Value) -> Value:
+        """One flag of the contexts, for a frame told by `turn_of`."""
+        flags = Cat(context[which] for context in contexts) if len(contexts) > 1 else contexts[0][which]
+        return flags.bit_select(turn, 1) if self.design.streams > 1 else flags
 
     # --- the forward transform and the spectra it fills
 
     def _spectra(self, m: Module) -> None:
-        vector, source, layout = self.vector, self.input, self.schedule.layout
+        vector, source, layout, shifts = self.vector, self.input, self.schedule.layout, self.schedule.shifts
         m.d.comb += source.grant.eq(~vector.send)
-        send, index = vector.send, source.stream
-        words = layout.words(self.model.input.length)
-        bases = Choice(Const(layout.spectrum(self.model.input.name, s)) for s in range(self.design.streams))
-        shift = self.schedule.shifts.spectrum.index(self.schedule.shifts.spectrum_shift(self.model.input.name))
+        send, index, input = vector.send, source.stream, self.model.input
+        bases = Choice(Const(layout.spectrum(input.name, s) * layout.turns) for s in range(self.design.streams))
+        shift = shifts.spectrum.index(shifts.spectrum_shift(input.name))
         tags = {
             "write": send | source.go,
             "arrived": source.go & source.frame,
-            "address": Mux(send, vector.spectrum, bases[index] + source.index),
-            "phase": Mux(send, self._of_stream(self._vector_phase(m), vector.stream), source.phase),
+            "phase": Mux(send, self._of_sent(m, 1, "vector_phase"), source.phase),
             "shift": Mux(send, vector.spectrum_shift, shift),
             "stream": Mux(send, vector.stream, source.stream),
         }
-        assert words == source.words
-        lanes = lanes_of(Mux(send, vector.result, source.word), self.width, self.block)
         depth = self.schedule.timing.forward
-        moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, "forward")
         by = delayed(m, tags["shift"], depth - ROUND, "spectrum_shift")
-        word = Cat(*self._rounded(m, moved, by, self.schedule.shifts.spectrum, self.width, "spectrum"))
         write = delayed_flag(m, tags["write"], depth, "spectrum_write")
         arrived = delayed_flag(m, tags["arrived"], depth, "arrived")
-        address = delayed(m, Cat(_sized(tags["address"], self.spectrum_bits), tags["phase"]), depth, "spectrum_address")
         stream = delayed(m, tags["stream"], depth, "spectrum_stream")
         m.d.comb += self.arrived.eq(Mux(arrived, 1 << stream, 0))
-        spectra = memory.Memory(shape=self.word, depth=2 << self.spectrum_bits, init=[])
-        m.submodules.spectra = spectra
-        port, self.spectrum_read = spectra.write_port(), spectra.read_port()
-        m.d.comb += [port.addr.eq(address), port.data.eq(word), port.en.eq(write)]
-        self._probe(m, "spectrum", write, address, word)
+        slots = {}
+        for further in sorted({self._place_of_input(column)[1] for column in range(self.words)}):
+            slot = Mux(send, vector.spectrum, bases[index] + source.index + further)
+            tag = Cat(_sized(slot, self.slot_bits), tags["phase"])
+            slots[further] = delayed(m, tag, depth, f"spectrum_address{further or ''}")
+        columns = []
+        for column in range(self.words):
+            given, further = self._place_of_input(column)
+            word = Mux(send, _part(vector.result, column, self.word), _part(source.word, given, self.word))
+            lanes, name = lanes_of(word, self.width, self.block), str(column) if self.words > 1 else ""
+            moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, f"forward{name and name + '_'}")
+            rounded = self._rounded(m, moved, by, shifts.spectrum, self.width, f"spectrum{name}")
+            columns.append((Cat(*rounded), slots[further]))
+        self.spectrum_reads = self._spectrum_banks(m, write, columns)
+        for (word, tag), name in zip(columns, probe_names("spectrum", self.words), strict=True):
+            self._probe(m, name, write, tag, word)
 
-    def _vector_phase(self, m: Module) -> Value:
-        """Phase of the round whose results the vector unit now sends: held while its last words are under way."""
-        return delayed(m, self.vector_round[1], WRITE, "vector_phase")
+    def _of_sent(self, m: Module, which: int, name: str) -> Value:
+        """A flag of the frame whose results the vector unit now sends: held while its last words are under way."""
+        later = [delayed(m, context[which], WRITE, f"{name}{_late(i)}") for i, context in enumerate(self.vector_rounds)]
+        flags = Cat(later) if len(later) > 1 else later[0]
+        return flags.bit_select(self.vector.turn, 1) if self.design.streams > 1 else flags
+
+    def _place_of_input(self, column: int) -> tuple[int, int]:
+        """Which word of an input line a forward transform takes, and how many lines further on it is put."""
+        shift = self.schedule.layout.shift(self.model.input.name)
+        given = (column - shift) % self.words
+        return given, (given + shift) // self.words
+
+    def _spectrum_banks(self, m: Module, write: Value, columns: list[tuple[Value, Value]]) -> list[memory.ReadPort]:
+        """Bank b takes what transform b mod `words` makes of the lines whose turn it is."""
+        reads = []
+        for bank in range(self.splits):
+            word, tag = columns[bank % self.words]
+            slot, phase = tag[: self.slot_bits], tag[self.slot_bits]
+            row, turn = divided(m, slot, self.schedule.layout.turns, 1 << self.slot_bits, f"bank{bank}")
+            spectra = memory.Memory(shape=self.word, depth=2 << self.spectrum_bits, init=[])
+            m.submodules[f"spectra{bank or ''}"] = spectra
+            port = spectra.write_port()
+            mine = write & (turn == bank // self.words) if self.schedule.layout.turns > 1 else write
+            address = Cat(_sized(row, self.spectrum_bits), phase)
+            m.d.comb += [port.addr.eq(address), port.data.eq(word), port.en.eq(mine)]
+            reads.append(spectra.read_port())
+        return reads
 
     def _rounded(
         self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], width: int, name: str
@@ -200,58 +264,90 @@ class Engine(wiring.Component):
     # --- products: the array, the inverse transform, the gates memory
 
     def _products(self, m: Module) -> None:
-        layout, row, player = self.schedule.layout, self.player.row, self.player
+        row, player = self.player.row, self.player
+        turn = turn_of(row, self.design.streams)
+        valid, first = self._of_turn(self.array_rounds, 0, turn), self._of_turn(self.array_rounds, 2, turn)
+        phase = self._of_turn(self.array_rounds, 1, turn)
+        clear = delayed(m, row["clear"] & (player.index == 0), OPERAND, "clear")
+        store = player.active & row["drain"] & player.final
+        stored = delayed_flag(m, store, OPERAND, "store")
+        buses: list[list[data.View]] = [[] for _ in range(self.words)]
+        for group, chains in enumerate(self._arrays(m)):
+            name = str(group or "")
+            previous, read = row[f"previous{name}"], self.spectrum_reads[group]
+            address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
+            m.d.sync += read.addr.eq(Cat(address, phase ^ previous))
+            blank = delayed(m, (previous & first) | ~player.active, 2, f"blank{name}")
+            word = register(m, Mux(blank, 0, read.data), f"operand_word{name}")
+            for column, array in enumerate(chains):
+                m.d.sync += array.address.eq(row["weights"] + player.index)
+                m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
+                buses[column].append(array.bus)
+        ended = player.active & player.final & row["end"]
+        m.d.comb += self.input.release.eq(Mux(ended, self.array_rounds[0][0], 0))
+        pushed = store if "tag" not in row else player.active & row["tag"] & player.final
+        tags = self._leaving(m, store, pushed, valid)
+        results = []
+        for column, parts in enumerate(buses):
+            name = str(column) if self.words > 1 else ""
+            sums = [
+                added_in_pairs(m, [part[index] for part in parts], f"group{name}_{index}")
+                for index in range(multipliers_per_pe(self.block))
+            ]
+            results.append(self._product(m, combine(sums, self.block), tags, name))
+        self._gates(m, results, tags)
+
+    def _arrays(self, m: Module) -> list[list[Array]]:
+        """Rows of elements by group and bus: row i of a pass is on bus i mod `words`."""
+        layout = self.schedule.layout
         bits = max(matrix.format.width for product in layout.products for matrix in _matrices(product))
-        banks = [
-            pack(list(bank_words(layout.products, self.block, self.design.pes, pe)), bits)
-            for pe in range(self.design.pes)
-        ]
         columns = max(product.block_columns for product in layout.products)
         accumulator = self.width + bits + columns.bit_length() + 1
-        m.submodules.array = array = Array(banks, self.block, self.width, bits, accumulator)
-        valid, phase, first = self.array_round
-        previous = row["previous"]
-        m.d.sync += [
-            self.spectrum_read.addr.eq(
-                Cat(
-                    _sized(row["spectrum"] + player.index, self.spectrum_bits),
-                    self._of_stream(phase, row["stream"]) ^ previous,
-                )
-            ),
-            array.address.eq(row["weights"] + player.index),
-        ]
-        blank = delayed(m, (previous & self._of_stream(first, row["stream"])) | ~player.active, 2, "blank")
-        m.d.comb += [
-            array.word.eq(register(m, Mux(blank, 0, self.spectrum_read.data), "operand_word")),
-            array.clear.eq(delayed(m, row["clear"] & (player.index == 0), OPERAND, "clear")),
-        ]
-        store = player.active & row["drain"] & player.final
-        m.d.comb += array.store.eq(delayed_flag(m, store, OPERAND, "store"))
-        ended = player.active & player.final & row["end"]
-        m.d.comb += self.input.release.eq(Mux(ended, valid, 0))
-        tags = self._leaving(m, store, self._of_stream(valid, row["stream"]))
-        self._gates(m, combine(array.bus, self.block), tags)
+        passes = [one for stage in layout.passes for one in stage]
+        arrays = []
+        for group in range(self.splits):
+            banks = [pack(list(element_words(passes, group, pe)), bits) for pe in range(self.design.pes)]
+            chains = []
+            for column in range(self.words):
+                array = Array(banks[column :: self.words], self.block, self.width, bits, accumulator)
+                m.submodules["array" if self.design.splits == 1 else f"array{group}_{column}"] = array
+                chains.append(array)
+            arrays.append(chains)
+        return arrays
 
-    def _leaving(self, m: Module, store: Value, valid: Value) -> dict[str, Value]:
-        """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`."""
+    def _leaving(self, m: Module, store: Value, pushed: Value, valid: Value) -> dict[str, Value]:
+        """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`.
+
+        Every part of a pass has tags of its own, `pushed` in order up to `store`; `more` says that another follows.
+        """
         row = self.player.row
-        fields = {name: row[name] for name in ("row", "rows", "dense", "rows_shift", "rows_width", "output_shift")}
+        names = (
+            "row",
+            "rows",
+            "dense",
+            "rows_shift",
+            "rows_width",
+            "output_shift",
+            *(["more"] if "more" in row else []),
+        )
+        fields = {name: row[name] for name in names}
         fields["valid"] = valid
-        passes = self.schedule.timing.exit // self._least_distance() + 2  # under way at once
+        parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
+        passes = (self.schedule.timing.exit // self._least_distance() + 2) * parts  # tags under way at once
         bits = (passes - 1).bit_length()
         slots = {
             name: Choice(Signal(max(1, len(value)), name=f"pass{i}_{name}") for i in range(1 << bits))
             for name, value in fields.items()
         }
         write, read = Signal(bits), Signal(bits)
-        with m.If(store):
+        with m.If(pushed):
             m.d.sync += [write.eq(write + 1), *(slots[name][write].eq(value) for name, value in fields.items())]
         token = delayed_flag(m, store, self.schedule.timing.exit - 1, "leaving")
         tags = {name: Signal(max(1, len(value)), name=f"leaving_{name}") for name, value in fields.items()}
         tags["row"] = Signal(self.row_bits, name="leaving_row")
         left = Signal(max(1, len(row["rows"])))
         busy = Signal()
-        with m.If(token):
+        with m.If(token | (tags["more"] & busy & (left == 0)) if "more" in tags else token):
             m.d.sync += [tags[name].eq(slots[name][read]) for name in tags]
             m.d.sync += [read.eq(read + 1), left.eq(slots["rows"][read] - 1), busy.eq(1)]
         with m.Elif(left != 0):
@@ -263,56 +359,64 @@ class Engine(wiring.Component):
 
     def _least_distance(self) -> int:
         """Fewest cycles between two passes' last columns: results leave one a cycle, and no pass is shorter."""
-        return max(self.design.pes, min(product.block_columns for product in self.schedule.layout.products))
+        shortest = min(one.length for stage in self.schedule.layout.passes for one in stage)
+        return max(self.design.pes // self.words, shortest)
 
-    def _gates(self, m: Module, lanes: list[Value], tags: dict[str, Value]) -> None:
+    def _product(self, m: Module, lanes: list[Value], tags: dict[str, Value], name: str) -> list[Value]:
+        """Sums of one row to its results, on one of the buses."""
         shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse
-        combined = [register(m, lane, f"combined{i}") for i, lane in enumerate(lanes)]
-        shifted = self._shifted(m, combined, delayed(m, tags["rows_shift"], 1, "rows_shift"), shifts.rows, "rows")
-        limit = delayed(m, tags["rows_width"], 2, "rows_width")
+        combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
+        by = delayed(m, tags["rows_shift"], 1, f"rows_shift{name}")
+        shifted = self._shifted(m, combined, by, shifts.rows, f"rows{name}")
+        limit = delayed(m, tags["rows_width"], 2, f"rows_width{name}")
         rows = [
-            register(m, chosen(m, limit, shifts.widths, lambda w, x=lane: saturate(x, w), "limited"), f"rows_lane{i}")
+            register(
+                m, chosen(m, limit, shifts.widths, lambda w, x=lane: saturate(x, w), "limited"), f"rows{name}_lane{i}"
+            )
             for i, lane in enumerate(shifted)
         ]
-        moved = transform_pipe(m, list(rows), 1 << (shifts.widths[-1] - 1), self.model.inverse, "inverse")
-        by = delayed(m, tags["output_shift"], EXIT + inverse, "output_shift")
-        results = self._rounded(m, moved, by, shifts.output, self.width, "gates")
-        delay = EXIT + inverse + ROUND
+        moved = transform_pipe(
+            m, list(rows), 1 << (shifts.widths[-1] - 1), self.model.inverse, f"inverse{name and name + '_'}"
+        )
+        by = delayed(m, tags["output_shift"], EXIT + inverse, f"output_shift{name}")
+        return self._rounded(m, moved, by, shifts.output, self.width, f"gates{name}")
+
+    def _gates(self, m: Module, results: list[list[Value]], tags: dict[str, Value]) -> None:
+        """A word for a block row, one lane of it for a dense row, of each bus in a bank of its own."""
+        delay = EXIT + self.schedule.timing.inverse + ROUND
         write = delayed_flag(m, tags["write"], delay, "gates_write")
         row, dense = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "dense"))
-        self._gates_memory(m, results, write, row, dense)
-
-    def _gates_memory(self, m: Module, results: list[Value], write: Value, row: Value, dense: Value) -> None:
-        """A word for a block row; one lane of it for a dense row."""
-        word = Cat(Mux(dense, results[0], lane) for lane in results)
-        granular = any(r["dense"] for r in self.schedule.array.rows)
-        gates = memory.Memory(shape=self.word, depth=self.schedule.layout.gates_total, init=[])
-        m.submodules.gates = gates
-        port = gates.write_port(granularity=self.width if granular and self.block > 1 else None)
+        granular = any(r["dense"] for r in self.schedule.array.rows) and self.block > 1
         lane = Mux(dense, 1 << row[: self.lane_bits], -1) if self.lane_bits else Const(1)
-        read = gates.read_port()
-        m.d.comb += [
-            port.addr.eq(row[self.lane_bits :]),
-            port.data.eq(word),
-            port.en.eq(Mux(write, lane if len(port.en) > 1 else 1, 0)),
-            read.addr.eq(self.vector.gate_address),
-            self.vector.gate_word.eq(read.data),
-        ]
-        self._probe(m, "product", write, Cat(_sized(row, self.row_bits), dense), word)
+        words = []
+        for column, name in enumerate(probe_names("product", self.words)):
+            word = Cat(Mux(dense, results[column][0], value) for value in results[column])
+            gates = memory.Memory(shape=self.word, depth=self.schedule.layout.gates_total, init=[])
+            m.submodules[f"gates{column or ''}"] = gates
+            port, read = gates.write_port(granularity=self.width if granular else None), gates.read_port()
+            m.d.comb += [
+                port.addr.eq(row[self.lane_bits :]),
+                port.data.eq(word),
+                port.en.eq(Mux(write, lane if len(port.en) > 1 else 1, 0)),
+                read.addr.eq(self.vector.gate_address),
+            ]
+            words.append(read.data)
+            self._probe(m, name, write, Cat(_sized(row, self.row_bits), dense), word)
+        m.d.comb += self.vector.gate_word.eq(Cat(*words))
 
     # --- results
 
     def _outputs(self, m: Module) -> None:
         vector, output = self.vector, self.output
-        first = delayed(m, self.vector_round[2], WRITE, "vector_first")
         m.d.comb += [
             output.word.eq(vector.result),
             output.write.eq(vector.output),
             output.final.eq(vector.final),
             output.stream.eq(vector.stream),
-            output.first.eq(self._of_stream(first, vector.stream)),
+            output.first.eq(self._of_sent(m, 2, "vector_first")),
         ]
-        self._probe(m, "vector", vector.done, vector.label, vector.beat)
+        for column, name in enumerate(probe_names("vector", self.words)):
+            self._probe(m, name, vector.done, vector.label, _part(vector.beat, column, vector.lanes * self.width))
 
     def _probe(self, m: Module, name: str, enable: Value, address: Value, word: Value) -> None:
         if self.probes:
@@ -327,3 +431,13 @@ def _matrices(product: Product) -> list[SpectralMatrix]:
 def _sized(value: Value, width: int) -> Value:
     """Exactly `width` bits."""
     return value[:width] if len(value) >= width else Cat(value, Const(0, width - len(value)))
+
+
+def _part(value: Value, number: int, width: int) -> Value:
+    """The `number`-th of several parts of `width` bits."""
+    return value[number * width : (number + 1) * width]
+
+
+def _late(rounds: int) -> str:
+    """What a name says of how late something is."""
+    return f"_late{rounds}" if rounds else ""

@@ -1,7 +1,8 @@
 """AXI4-Stream on both sides of the engine.
 
-A beat is one word of k numbers, each sign-extended to `container_bits`; a packet (TLAST) is one frame; TID names the
-stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts from zero state.
+A beat is one line: `Design.words` words of k numbers, each sign-extended to `container_bits`; a packet (TLAST) is one
+frame; TID names the stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts from zero
+state.
 """
 
 from math import ceil
@@ -38,22 +39,22 @@ class AxiStream(wiring.Signature):
 
 
 def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
-    lanes = model.block * container_bits(model.input.format.width)
+    lanes = model.block * design.words * container_bits(model.input.format.width)
     return AxiStream(lanes, address_bits(design.streams))
 
 
 class FrameInput(wiring.Component):
-    """Takes frames word by word, at most two a stream: one in use, one waiting.
+    """Takes frames line by line, at most two a stream: one in use, one waiting.
 
-    A word goes out on `word` with `go` when `grant` allows; `index` is its place in the frame, `phase` the copy it
-    belongs to, `frame` marks a frame's last word.  `release` frees a stream's frame in use.  `first` is the flag of
+    A line goes out on `word` with `go` when `grant` allows; `index` is its place in the frame, `phase` the copy it
+    belongs to, `frame` marks a frame's last line.  `release` frees a stream's frame in use.  `first` is the flag of
     the frame in each phase of each stream.  `error` stays high after a frame of the wrong length or an unknown stream.
     """
 
     def __init__(self, model: IntegerModel, design: Design) -> None:
-        self.block, self.width = model.block, model.input.format.width
+        self.line, self.width = model.block * design.words, model.input.format.width
         self.length, self.streams = model.input.length, design.streams
-        self.words = ceil(self.length / self.block)
+        self.lines = ceil(self.length / self.line)
         self.signature_in = stream_signature(model, design)
         super().__init__(
             {
@@ -61,9 +62,9 @@ class FrameInput(wiring.Component):
                 "grant": In(1),
                 "release": In(self.streams),
                 "go": Out(1),
-                "word": Out(self.block * self.width),
+                "word": Out(self.line * self.width),
                 "stream": Out(address_bits(self.streams)),
-                "index": Out(address_bits(self.words)),
+                "index": Out(address_bits(self.lines)),
                 "phase": Out(1),
                 "frame": Out(1),
                 "first": Out(2 * self.streams),
@@ -78,7 +79,7 @@ class FrameInput(wiring.Component):
         phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
         count, known = counts[tid], tid < self.streams
-        begins, ends = count == 0, count == self.words - 1
+        begins, ends = count == 0, count == self.lines - 1
         waiting = self.queue.r_rdy
         m.d.comb += [
             self.go.eq(waiting & self.grant & known & (~begins | (held[tid] < 2))),
@@ -120,23 +121,23 @@ class FrameInput(wiring.Component):
     def _masked(self, word: Value, ends: Value) -> Value:
         """Lanes without their containers; those past the vector's end are zero, as the contract says."""
         container = container_bits(self.width)
-        lanes = [word[i * container : i * container + self.width] for i in range(self.block)]
-        used = self.length - (self.words - 1) * self.block
+        lanes = [word[i * container : i * container + self.width] for i in range(self.line)]
+        used = self.length - (self.lines - 1) * self.line
         return Cat(Mux(ends, 0, lane) if i >= used else lane for i, lane in enumerate(lanes))
 
 
 class FrameOutput(wiring.Component):
-    """Queues result words; `room` tells that a round of all streams fits, frames under way counted."""
+    """Queues result lines; `room` tells that a round of all streams fits, frames under way counted."""
 
     def __init__(self, model: IntegerModel, design: Design, rounds: int) -> None:
-        self.block, self.width = model.block, model.input.format.width
+        self.line, self.width = model.block * design.words, model.input.format.width
         self.streams, self.frames = design.streams, rounds * design.streams
-        self.words = ceil(model.output.length / self.block)
+        self.lines = ceil(model.output.length / self.line)
         stream = address_bits(design.streams)
         super().__init__(
             {
                 "axi": Out(stream_signature(model, design)),
-                "word": In(self.block * self.width),
+                "word": In(self.line * self.width),
                 "write": In(1),
                 "final": In(1),
                 "stream": In(stream),
@@ -148,9 +149,9 @@ class FrameOutput(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        word = self.block * self.width
+        word = self.line * self.width
         width = word + 2 + len(self.stream)
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=self.frames * self.words + 1)
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=self.frames * self.lines + 1)
         under_way = Signal(range(self.frames + 1))
         left = self.axi.tvalid & self.axi.tready & self.axi.tlast
         m.d.sync += under_way.eq(under_way + self.begun - left)
@@ -171,6 +172,6 @@ class FrameOutput(wiring.Component):
     def _contained(self, word: Value) -> Value:
         container = container_bits(self.width)
         extended = []
-        for lane in lanes_of(word, self.width, self.block):
+        for lane in lanes_of(word, self.width, self.line):
             extended.append(Cat(lane, lane[-1].replicate(container - self.width)))
         return Cat(*extended)

@@ -4,6 +4,8 @@ Cycles after issue: 1 addresses; 2 memories; 3 a register behind them; 4 operand
 9 rounded; 10 saturated; 15 activation or bypass, and the result is written (`timing.VECTOR`).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
@@ -25,34 +27,38 @@ class VectorUnit(wiring.Component):
 
     `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
     `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
-    `beat` is a step's result, `WRITE` cycles after issue, marked by `done` and named by `label`; with a word's last
-    beat the whole word is on `result`, with `send` (to the forward transform), `output`, and their tags.
+    `beat` is a step's result, `WRITE` cycles after issue, marked by `done` and named by `label`; with a line's last
+    beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags.  `valid` and
+    `first` hold the flags of this round's frames, then those of the round before, where frames may be late; `turn`
+    selects among them.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         layout = schedule.layout
         model = layout.model
         self.schedule, self.block, self.width = schedule, model.block, model.input.format.width
-        self.lanes, self.beats = layout.lanes, layout.beats
+        self.lanes, self.beats, self.words = layout.lanes, layout.beats, layout.design.words
         streams = layout.design.streams
+        frames = streams * (schedule.rounds_late + 1)
         self.player = Player(schedule.vector, "vector")
-        word = self.block * self.width
+        line = layout.line * self.width
         index = address_bits(streams)
         self.gate_bits = address_bits(layout.gates_total)
-        self.spectrum_bits = address_bits(layout.spectrum_words)
+        self.spectrum_bits = address_bits(layout.spectrum_words * layout.turns)
         super().__init__(
             {
                 "start": In(1),
-                "valid": In(streams),
-                "first": In(streams),
+                "valid": In(frames),
+                "first": In(frames),
                 "gate_address": Out(self.gate_bits),
-                "gate_word": In(word),
-                "beat": Out(self.lanes * self.width),
-                "result": Out(word),
+                "gate_word": In(line),
+                "beat": Out(layout.beat * self.width),
+                "result": Out(line),
                 "send": Out(1),
                 "spectrum": Out(self.spectrum_bits),
                 "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
                 "stream": Out(index),
+                "turn": Out(address_bits(frames)),
                 "output": Out(1),
                 "final": Out(1),
                 "done": Out(1),
@@ -82,9 +88,10 @@ class VectorUnit(wiring.Component):
         beat_bits = self.beats.bit_length() - 1
         stride = self._strided(m, row["gate_stride"], index[beat_bits:])
         beat = delayed(m, index[:beat_bits], MEMORIES, "gate_beat") if beat_bits else Const(0, 1)
-        gate = register(m, self.gate_word, "gate_word_later").word_select(beat, self.lanes * self.width)
+        gates = lanes_of(register(m, self.gate_word, "gate_word_later"), self.block * self.width, self.words)
+        gate = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
-        first = register(m, self.first.bit_select(row["stream"], 1) if len(self.first) > 1 else self.first, "first")
+        first = register(m, self._of_turn(self.first), "first")
         early = {name: delayed(m, row[name], MEMORIES, name) for name in ("peephole", "add_gate", "add_value", "bias")}
         words = {}
         self.value_writes = []
@@ -98,8 +105,17 @@ class VectorUnit(wiring.Component):
         words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
         words["bias"] = Mux(early["bias"], biases, 0)
         registered = {name: register(m, word, f"{name}_word") for name, word in words.items()}
-        split = {name: lanes_of(word, self.width, self.lanes) for name, word in registered.items()}
-        return [{name: split[name][lane] for name in split} for lane in range(self.lanes)]
+        lanes = self.lanes * self.words
+        split = {name: lanes_of(word, self.width, lanes) for name, word in registered.items()}
+        return [{name: split[name][lane] for name in split} for lane in range(lanes)]
+
+    def _of_turn(self, flags: Value) -> Value:
+        """The flag of the frame that the row is about."""
+        return flags.bit_select(self._turn, 1) if len(flags) > 1 else flags
+
+    @property
+    def _turn(self) -> Value:
+        return turn_of(self.player.row, self.schedule.layout.design.streams)
 
     def _strided(self, m: Module, stride: Value, index: Value) -> Value:
         """index * stride without a multiplier."""
@@ -114,14 +130,16 @@ class VectorUnit(wiring.Component):
 
     def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
         """One of two copies of the values, for one read a cycle each."""
-        values = memory.Memory(shape=self.width * self.lanes, depth=self.schedule.layout.value_beats, init=[])
+        values = memory.Memory(
+            shape=self.width * self.schedule.layout.beat, depth=self.schedule.layout.value_beats, init=[]
+        )
         m.submodules[f"values_{name}"] = values
         self.value_writes.append(values.write_port())
         return values.read_port()
 
     def _constants(self, m: Module, address: Value) -> tuple[Value, Value]:
-        words = self.schedule.layout.constants[1] or ((np.zeros(self.lanes, np.int64),) * 2,)
-        half = self.width * self.lanes
+        words = self.schedule.layout.constants[1] or ((np.zeros(self.schedule.layout.beat, np.int64),) * 2,)
+        half = self.width * self.schedule.layout.beat
         biases, peepholes = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
         init = [bias | peephole << half for bias, peephole in zip(biases, peepholes, strict=True)]
         constants = memory.Memory(shape=2 * half, depth=len(init), init=init)
@@ -162,14 +180,13 @@ class VectorUnit(wiring.Component):
         return results
 
     def _results(self, m: Module, results: list[Value]) -> None:
-        """Cut lanes beyond the vector's end, write, gather whole words and hand them on."""
+        """Cut lanes beyond the vector's end, write, gather whole lines and hand them on."""
         row, player = self.player.row, self.player
         beat_bits = self.beats.bit_length() - 1
         number = delayed(m, player.index[:beat_bits], WRITE, "beat") if beat_bits else Const(0, 1)
         ends = player.index[beat_bits:] == (row["count"] - 1)[beat_bits:]
         m.d.comb += self.beat.eq(self._cut(results, number, delayed(m, Mux(ends, row["tail"], 0), WRITE, "tail")))
-        valid = self.valid.bit_select(row["stream"], 1) if len(self.valid) > 1 else self.valid
-        go = player.active & valid
+        go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
         def flag(name: str, when: Value) -> Value:
@@ -186,6 +203,7 @@ class VectorUnit(wiring.Component):
             self.spectrum.eq(delayed(m, spectrum, WRITE, "spectrum")),
             self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], WRITE, "spectrum_shift")),
             self.stream.eq(delayed(m, row["stream"], WRITE, "stream")),
+            self.turn.eq(delayed(m, self._turn, WRITE, "turn") if "late" in row else self.stream),
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
@@ -193,10 +211,14 @@ class VectorUnit(wiring.Component):
         ]
 
     def _cut(self, results: list[Value], number: Value, tail: Value) -> Value:
-        """A beat with zeros from number `tail` of its word on; 0 stands for a whole word."""
+        """A beat with zeros from number `tail` of its line on; 0 stands for a whole line."""
         kept = []
-        for lane, value in enumerate(results):
-            beyond = (tail != 0) & (tail <= Cat(Const(lane, self.lanes.bit_length() - 1), number))
+        for index, value in enumerate(results):
+            word, lane = divmod(index, self.lanes)
+            place = Cat(Const(lane, self.lanes.bit_length() - 1), number)
+            if self.words > 1:
+                place = Cat(place[: self.block.bit_length() - 1], Const(word, range(self.words)))
+            beyond = (tail != 0) & (tail <= place)
             kept.append(Mux(beyond, 0, value)[: self.width])
         return Cat(*kept)
 
@@ -204,10 +226,20 @@ class VectorUnit(wiring.Component):
         """The beats before, and this one."""
         if self.beats == 1:
             return self.beat
-        before = Signal((self.beats - 1) * self.lanes * self.width, reset_less=True)
-        with m.If(done):
-            m.d.sync += before.eq(Cat(before, self.beat)[len(self.beat) :])
-        return Cat(before, self.beat)
+        lines = []
+        for word in range(self.words):
+            size = self.lanes * self.width
+            beat = self.beat[word * size : (word + 1) * size]
+            before = Signal((self.beats - 1) * size, name=f"before{word or ''}", reset_less=True)
+            with m.If(done):
+                m.d.sync += before.eq(Cat(before, beat)[size:])
+            lines.append(Cat(before, beat))
+        return Cat(*lines)
+
+
+def turn_of(row: Mapping[str, Value], streams: int) -> Value:
+    """Which frame a tape row is about: its stream, counted on through the rounds before where it is late."""
+    return row["stream"] + row["late"] * streams if "late" in row else row["stream"]
 
 
 assert WRITE == SATURATED + LATENCY
