@@ -1,4 +1,4 @@
-"""The activation unit by itself: every input integer there is, sigmoid, tanh and bypass, against the table's definition."""
+"""The activation unit by itself: sigmoid, tanh and bypass of every input integer, against the table's definition."""
 
 import numpy as np
 import pytest

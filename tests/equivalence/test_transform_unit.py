@@ -1,8 +1,8 @@
 """The transforms by themselves against the contract's words: proved where ABC can, else over whole ranges.
 
-What is proved, for every input: both transforms of 2 and 4 numbers at full width, that of 8 at narrow width, and of that
-of 8 every stage that only adds, at full width.  The rotations multiply by constants, which ABC cannot decide at full
-width: in a transform of 8 a row is a function of one sum, and every value of that sum is simulated.
+What is proved, for every input: both transforms of 2 and 4 numbers at full width, those of 8 at narrow width, and of
+those of 8 every stage that only adds, at full width.  The rotations multiply by constants, which ABC cannot decide at
+full width: in a transform of 8 a row is a function of one sum, and every value of that sum is simulated.
 """
 
 import numpy as np
@@ -115,7 +115,7 @@ def test_rotations_of_eight_over_every_sum(which: str, width: int) -> None:
 @pytest.mark.parametrize("which", BOTH)
 @pytest.mark.parametrize("k", SIZES)
 def test_every_value_of_a_lane(which: str, k: int) -> None:
-    """Lanes (of 16: two) through their whole range, the others random or at their ends; golden is the contract in NumPy."""
+    """Lanes (of 16: two) through their whole range, the others random or at their ends; golden is the contract."""
     transform, high = BOTH[which](k), 1 << (WIDTH - 1)
     rng = np.random.default_rng(k)
     parts = []

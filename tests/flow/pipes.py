@@ -1,4 +1,4 @@
-"""A pipeline of the engine by itself: a word in and a word out every cycle, between the ports that simulation drives."""
+"""A pipeline of the engine by itself: a word in and a word out every cycle, between ports that simulation drives."""
 
 from collections.abc import Callable
 
