@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ernn.errors import UserError
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.model import AcousticModel
+from ernn.nn.recurrent import GRU, LSTM
 from ernn.spec import LayerSpec, ModelSpec, load_model_spec
 
 LSTMS = st.builds(LayerSpec, st.just("lstm"), st.integers(9, 64), st.none() | st.integers(1, 8), st.booleans())
@@ -90,7 +91,7 @@ def test_the_model_uses_torchs_cells_where_they_suffice():
         3,
     )
     model = AcousticModel(spec)
-    assert [type(m) for m in model.recurrent] == [torch.nn.LSTM, PeepholeLSTM, torch.nn.GRU, ResetBeforeGRU]
+    assert [type(m) for m in model.recurrent] == [LSTM, PeepholeLSTM, GRU, ResetBeforeGRU]
     assert model(torch.zeros(2, 9, 5)).shape == (2, 9, 3)
 
 

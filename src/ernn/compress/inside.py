@@ -2,7 +2,8 @@
 
 By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors (the kept weights of a sparse set) and
 every weight is in its set by construction, whatever they do; after `leave`, the model is a plain one again with the
-decoded weights.  torch.nn.LSTM and GRU notice by themselves that their weights are other tensors at every forward.
+decoded weights.  In between torch.nn.LSTM and GRU in blocks are `ernn.nn.recurrent.LSTM` and `GRU`, whose products are
+taken in the frequency domain; layers of other classes see decoded weights.
 """
 
 from typing import Literal
@@ -15,15 +16,20 @@ from ernn.compress.masked import Spread
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import Stored, decode, encode, project
 from ernn.compress.spectral import Spectral
-from ernn.structure import BlockCirculant, Sparse, Structure, block_size
+from ernn.nn.recurrent import GRU, LSTM
+from ernn.structure import BlockCirculant, Sparse, block_size
 
 
 class Decode(nn.Module):
     """Stored numbers to the parameter (gates * rows, columns)."""
 
-    def __init__(self, structure: Structure, gates: int, rows: int, columns: int) -> None:
+    def __init__(self, structure: BlockCirculant, gates: int, rows: int, columns: int) -> None:
         super().__init__()
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
+
+    def blocks(self, stored: Tensor) -> Tensor:
+        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without decoding them."""
+        return stored
 
     def forward(self, stored: Tensor) -> Tensor:
         return decode(stored, self.structure, self.rows, self.columns).flatten(0, 1)
@@ -46,10 +52,11 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
         _, rows, columns = matrix.weight.shape
         if isinstance(matrix.structure, Sparse):
             inside = Spread(matrix.structure, matrix.weight)
-        elif domain == "frequency" and isinstance(matrix.structure, BlockCirculant):
-            inside = Spectral(matrix.structure, matrix.gates, rows, columns)
         else:
-            inside = Decode(matrix.structure, matrix.gates, rows, columns)
+            assert isinstance(matrix.structure, BlockCirculant)
+            kind = Spectral if domain == "frequency" else Decode
+            inside = kind(matrix.structure, matrix.gates, rows, columns)
+            _use_ours(matrix.owner)
         parametrize.register_parametrization(matrix.owner, matrix.attribute, inside)
 
 
@@ -59,6 +66,19 @@ def leave(module: nn.Module) -> None:
         inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
         for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode | Spectral | Spread)]:  # type: ignore[index]
             parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
+        if not parametrize.is_parametrized(owner) and hasattr(owner, _BEFORE):
+            owner.__class__ = vars(owner).pop(_BEFORE)
+
+
+_OURS = {nn.LSTM: LSTM, nn.GRU: GRU}
+_BEFORE = "_class_before_inside"
+
+
+def _use_ours(owner: nn.Module) -> None:
+    """torch's own layer becomes ours, which has the same parameters: a user's subclass keeps its forward."""
+    if type(owner) in _OURS:
+        setattr(owner, _BEFORE, type(owner))
+        owner.__class__ = _OURS[type(owner)]
 
 
 @torch.no_grad()

@@ -22,9 +22,12 @@ class Spectral(nn.Module):
         super().__init__()
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
 
+    def blocks(self, spectra: Tensor) -> Tensor:
+        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without decoding them."""
+        return spectra @ transform(self.structure.block).to(spectra).T
+
     def forward(self, spectra: Tensor) -> Tensor:
-        blocks = spectra @ transform(self.structure.block).to(spectra).T
-        return block_circulant.decode(blocks, self.rows, self.columns).flatten(0, 1)
+        return block_circulant.decode(self.blocks(spectra), self.rows, self.columns).flatten(0, 1)
 
     def right_inverse(self, parameter: Tensor) -> Tensor:
         blocks = block_circulant.encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)

@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.recurrent import GRU, LSTM
 from ernn.spec import LayerSpec, ModelSpec
 
-Recurrent = nn.LSTM | nn.GRU | PeepholeLSTM | ResetBeforeGRU
+Recurrent = LSTM | GRU | PeepholeLSTM | ResetBeforeGRU
 
 
 class AcousticModel(nn.Module):
@@ -13,9 +14,9 @@ class AcousticModel(nn.Module):
 
     With `spec.front` another Linear stands before them.
     Time only runs forward, so frames that pad the end of an utterance never reach the outputs before them: a padded
-    batch needs no packing, only a loss that knows the lengths.  Cells are torch's own where they suffice, ours for
-    peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ..., `output.weight`, `output.bias`
-    (and `front.weight`, `front.bias`).
+    batch needs no packing, only a loss that knows the lengths.  Cells are torch's where they suffice, trained faster
+    (`ernn.nn.recurrent`), ours for peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ...,
+    `output.weight`, `output.bias` (and `front.weight`, `front.bias`).
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -41,8 +42,8 @@ def recurrent(spec: LayerSpec, input_size: int) -> Recurrent:
         case LayerSpec(cell="lstm", peepholes=True):
             return PeepholeLSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)
         case LayerSpec(cell="lstm"):
-            return nn.LSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)
+            return LSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)
         case LayerSpec(reset="before"):
             return ResetBeforeGRU(input_size, spec.hidden, batch_first=True)
         case _:
-            return nn.GRU(input_size, spec.hidden, batch_first=True)
+            return GRU(input_size, spec.hidden, batch_first=True)
