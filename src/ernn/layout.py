@@ -40,6 +40,10 @@ class Layout:
         """Numbers of a line."""
         return self.model.block * self.design.words
 
+    def words(self, length: int) -> int:
+        """Words that hold `length` numbers."""
+        return ceil(length / self.model.block)
+
     def lines(self, length: int) -> int:
         """Lines that hold `length` numbers."""
         return ceil(length / self.line)

@@ -39,7 +39,7 @@ def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | Non
     bases = {(s.name, st): layout.spectrum(s.name, st) * layout.turns for s in layout.signals for st in streams}
     name, stream, slot = _owner(bases, address & ((1 << bits) - 1))
     word = slot * words + column - layout.shift(name)
-    inside = 0 <= word < -(-layout.model.signal(name).length // k)
+    inside = 0 <= word < layout.words(layout.model.signal(name).length)
     return Place(f"{name}.spectrum", stream, word * k, k) if inside else None
 
 

@@ -99,10 +99,12 @@ def _useful(product: Product, block: int) -> int:
 def schedule(model: IntegerModel, design: Design) -> Schedule:
     """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
     layout, timing = Layout(model, design), Timing.of(model, design)
-    walk = _walked(layout, timing)
+    walk = last = _walked(layout, timing)
     for _ in range(REPEATS if design.streams > 1 else 0):
-        again = _walked(layout, timing, walk)
-        walk = min(walk, again, key=_interval)
+        if _interval(walk) == _hoped(walk):
+            break
+        last = _walked(layout, timing, last)
+        walk = min(walk, last, key=_interval)
     bounds = walk.bounds()
     start, interval = walk.vector_start, _interval(walk)
     for row in walk.vector[: len(layout.steps[0].terms)]:
@@ -128,8 +130,7 @@ def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:
     if before is None:
         walk = Walk(layout, timing, Shifts.of(layout))
     else:
-        units = ("recurrence", "vector unit")
-        hoped = max(bound for cause, bound in before.bounds().items() if cause not in units)
+        hoped = _hoped(before)
         expected, begin = before.written_before(hoped), max(0, before.vector_free - hoped)
         walk = Walk(layout, timing, before.shifts, expected, begin)
     walk.run()
@@ -138,3 +139,8 @@ def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:
 
 def _interval(walk: Walk) -> int:
     return max(walk.bounds().values())
+
+
+def _hoped(walk: Walk) -> int:
+    """The interval if neither the recurrence nor the vector unit were in the way."""
+    return max(bound for cause, bound in walk.bounds().items() if cause not in ("recurrence", "vector unit"))

@@ -122,6 +122,7 @@ class Walk:
         self.turns = Turns(self.layout)
         self.vector_free = self.vector_from
         self._shared = any(len(one.parts) > 1 for stage in self.layout.passes for one in stage)
+        self._cut: dict[tuple[object, ...], list[tuple[int, list[_Read | None]]]] = {}  # of passes with equal columns
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
 
@@ -184,6 +185,12 @@ class Walk:
 
     def _stretches(self, one: Pass, turn: Turn) -> list[tuple[int, list[_Read | None]]]:
         """Cut a pass where a group goes on to another operand, and a column for the tags of each further part."""
+        key = (one.columns, len(one.parts), turn)
+        if key not in self._cut:
+            self._cut[key] = self._cuts(one, turn)
+        return self._cut[key]
+
+    def _cuts(self, one: Pass, turn: Turn) -> list[tuple[int, list[_Read | None]]]:
         cuts = {0, one.length, *(one.length - number for number in range(1, len(one.parts)))}
         for columns in one.columns:
             operands = [operand for operand, _ in columns]

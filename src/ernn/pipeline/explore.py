@@ -1,6 +1,6 @@
 """The design that suits a model and a device: fast first, then small."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import ceil
 
 from ernn.banks import Rows
@@ -12,6 +12,10 @@ from ernn.layout import Layout
 from ernn.schedule import Schedule, schedule
 
 CHUNKS = (4, 8, 16)
+WIDE_CHUNKS = (1, 2)  # lines of several words: fewer of them, and more chunks at a time
+OVERLAP = 12
+WORDS, TURNS = (1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 4)
+WIDE = 6  # of the wide shapes, those with the least bound
 GOOD_ENOUGH = 1.05
 
 
@@ -27,13 +31,52 @@ def suitable(model: IntegerModel, device: Device, streams: int, pes: int | None 
             f"{device.name} has {device.dsp.value}: choose a larger device, fewer elements or a smaller block"
         )
     left = device.dsp.value - smallest.multipliers + smallest.array_multipliers
-    counts = [pes] if pes else worthwhile(smallest.layout, left // multipliers_per_pe(model.block))
-    lanes = [1 << bit for bit in range(model.block.bit_length())]
-    designs = [Design(count, streams, chunk, lane) for count in counts for chunk in CHUNKS for lane in lanes]
-    found = [one for one in (schedule(model, design) for design in designs) if one.multipliers <= device.dsp.value]
+    most = left // multipliers_per_pe(model.block)
+    shapes = [Design(count, streams) for count in ([pes] if pes else worthwhile(smallest.layout, most))]
+    if not pes and most > min(product.block_columns for product in smallest.layout.products):
+        shapes += wide(smallest.layout, most)
+    return _best(model, device.dsp.value, [design for shape in shapes for design in _variants(smallest.layout, shape)])
+
+
+def _best(model: IntegerModel, multipliers: int, designs: Iterable[Design]) -> Schedule:
+    """By rising bound on the interval, until no design can be near the fastest."""
+    layout = Layout(model, Design(1))
+    fitting = [design for design in designs if _multipliers(design, model.block) <= multipliers]
+    found: list[Schedule] = []
+    for design in sorted(fitting, key=lambda one: least_cycles(layout, one)):
+        fastest = min((one.cycles_per_frame for one in found), default=None)
+        if fastest is not None and least_cycles(layout, design) > GOOD_ENOUGH * fastest:
+            break
+        found.append(schedule(model, design))
     fastest = min(one.interval for one in found)
     near = [one for one in found if one.interval <= GOOD_ENOUGH * fastest]
-    return min(near, key=lambda one: (one.multipliers, one.interval, one.layout.design.chunk))
+    return min(near, key=lambda one: (one.multipliers, one.interval, one.latency, one.layout.design.chunk))
+
+
+def _multipliers(design: Design, block: int) -> int:
+    return design.elements * multipliers_per_pe(block) + 2 * design.vector_lanes(block) * design.words
+
+
+def _variants(layout: Layout, shape: Design) -> Iterator[Design]:
+    """A shape with every width of the vector unit, chunks, and stages staggered or not."""
+    block, streams = layout.model.block, shape.streams
+    chunks = CHUNKS if shape.words == 1 else WIDE_CHUNKS
+    for lanes in (1 << bit for bit in range(block.bit_length())):
+        for chunk in chunks:
+            for staggered in (False, True) if streams > 1 and len(layout.stages) > 1 else (False,):
+                overlap = 1 if shape.words == 1 else OVERLAP
+                yield Design(shape.pes, streams, chunk, lanes, shape.splits, shape.words, overlap, staggered)
+
+
+def least_cycles(layout: Layout, design: Design) -> float:
+    """No frame takes fewer: neither its products on the elements nor its steps on the vector unit."""
+    block, array = layout.model.block, 0.0
+    for product in layout.products:
+        rows = Rows(product, block, design.words).count
+        array += rows / design.pes * max(ceil(product.block_columns / design.splits), design.pes // design.words)
+    beats = block // design.vector_lanes(block)
+    terms = sum(ceil(step.length / (block * design.words)) * len(step.terms) for step in layout.steps)
+    return max(array, terms * beats)
 
 
 def worthwhile(layout: Layout, most: int) -> list[int]:
@@ -46,3 +89,24 @@ def worthwhile(layout: Layout, most: int) -> list[int]:
 
 def _passes(rows: int, most: int) -> Iterable[int]:
     return range(max(1, rows // most), rows + 1)
+
+
+def wide(layout: Layout, most: int) -> list[Design]:
+    """The shapes of groups and lines that take the fewest passes' cycles, at most `most` elements in all."""
+    streams = layout.design.streams
+    shapes = [
+        Design(pes, streams, splits=words * turns, words=words)
+        for words in WORDS
+        for turns in TURNS
+        for pes in range(words, min(512, most // (words * turns)) + 1, words)
+    ]
+    return sorted(shapes, key=lambda one: _pass_cycles(layout, one))[:WIDE]
+
+
+def _pass_cycles(layout: Layout, design: Design) -> int:
+    """Cycles of a frame's passes, or of its steps where those take longer."""
+    array = 0
+    for product in layout.products:
+        passes = ceil(Rows(product, layout.model.block, design.words).count / design.pes)
+        array += passes * max(ceil(product.block_columns / design.splits), design.pes // design.words)
+    return max(array, ceil(least_cycles(layout, design)))
