@@ -29,3 +29,16 @@ def write_atomic(path: Path | str, content: bytes | str) -> Path:
 def write_json(path: Path | str, value: Any) -> Path:
     """Write `value` as indented JSON, atomically."""
     return write_atomic(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_once(path: Path | str, content: str) -> bool:
+    """Write `content` unless `path` is there already, of several processes exactly one; whether this one did."""
+    path = Path(path)
+    whole = write_atomic(path.with_name(f".{path.name}.{os.getpid()}"), content)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    finally:
+        whole.unlink()
+    return True

@@ -37,7 +37,7 @@ IN_ORDER = [
     "place",
     "report",
 ]
-SEARCHING = ["explore"]
+SEARCHING = ["explore", "search"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 

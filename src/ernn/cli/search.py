@@ -1,5 +1,6 @@
 """Commands that search: the network for a task and a device."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,8 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    app.command(rich_help_panel=PANEL)(explore)
+    for command in (explore, search):
+        app.command(rich_help_panel=PANEL)(command)
 
 
 def explore(
@@ -76,3 +78,56 @@ def explore(
             console.table(f"go on with: ernn quantize {out / phase1.RUN}", (), ())
     if found["found"] is None:
         raise typer.Exit(1)
+
+
+class Sampler(StrEnum):
+    nsga2 = "nsga2"
+    tpe = "tpe"
+
+
+def search(
+    corpus: Corpus,
+    root: Root = None,
+    device: Annotated[str, typer.Option(help="The FPGA; `ernn devices` lists them.")] = "LFE5U-85F",
+    out: Annotated[Path, typer.Option(help="The folder of the search, the same on every machine.")] = Path(
+        "out/search"
+    ),
+    trials: Annotated[int, typer.Option(min=1, help="So many, those of an earlier start counted.")] = 20,
+    sampler: Annotated[Sampler, typer.Option(help="Optuna's.")] = Sampler.nsga2,
+    cells: Annotated[str, typer.Option(help="Kinds of recurrent layer.")] = "lstm,gru",
+    hidden: Annotated[str, typer.Option(help="Units of each layer.")] = "64,128,192,256",
+    layers: Annotated[str, typer.Option(help="Recurrent layers.")] = "1,2",
+    blocks: Annotated[str, typer.Option(help="Block sizes.")] = "2,4,8,16",
+    weight_bits: Annotated[str, typer.Option(help="Bits of a weight on the chip.")] = "8,12,16",
+    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
+    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one core.")] = 1,
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; this machine if not given.")] = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Optuna over cell, size, layers, block size and bits: errors against storage and predicted cycles.
+
+    Writes OUT/search.json and OUT/pareto.svg. A search that was stopped goes on; a trial whose worker died is redone.
+    """
+    from ernn.pipeline import pareto
+    from ernn.pipeline.trials import TrialJob
+    from ernn.search.study import Space
+
+    space = Space.parse(cells, hidden, layers, blocks, weight_bits)
+    job = TrialJob(out.resolve(), corpus, root, device, streams, seed, epochs, towards, inside)
+    console.say(f"corpus {corpus}, {device}, {sampler.value}, seed {seed}")
+    with console.working():
+        found = pareto.run(job, space, trials, sampler.value, workers, ray_address)
+    if as_json:
+        console.emit_json(found)
+        return
+    columns = ("number", "cell", "layers", "hidden", "block", "weight_bits", "error", "kbit", "cycles")
+    best = [trial for number in found["pareto"] for trial in found["trials"] if trial["number"] == number]
+    rows = [
+        [f"{one[name]:.4g}" if isinstance(one[name], float) else str(one[name]) for name in columns] for one in best
+    ]
+    console.table(f"{len(found['trials'])} trials, {len(rows)} that no other beats", columns, rows)
+    console.table(f"picture: {out / pareto.PICTURE}", (), ())

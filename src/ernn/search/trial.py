@@ -65,12 +65,16 @@ Trial = DenseTrial | CompressedTrial
 
 @dataclass(frozen=True)
 class Result:
-    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all its stages."""
+    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all its stages.
+
+    course: the validation error rate in per cent at the end of each of those epochs.
+    """
 
     name: str
     validation: float
     epochs: int
     seconds: float
+    course: tuple[float, ...] = ()
 
 
 class Bench:
@@ -90,7 +94,10 @@ class Bench:
     def known(self, trial: Trial) -> Result | None:
         """The result, where there is one already."""
         path = self.folder / self.name(trial) / RESULT
-        return Result(**json.loads(path.read_text(encoding="utf-8"))["result"]) if path.exists() else None
+        if not path.exists():
+            return None
+        values = json.loads(path.read_text(encoding="utf-8"))["result"]
+        return Result(**{**values, "course": tuple(values["course"])})
 
     def result(self, trial: Trial) -> Result:
         """The trial's result, trained now unless it was before; its start is trained first."""
@@ -126,8 +133,9 @@ class Bench:
             log.write(f"{self.name(trial)}\n")
         model, trained = self._run(trial, folder / "checkpoints")
         validation = 100 * evaluate_model(model, self.task.validation).rate
-        epochs = sum(len(stage.history) for stage in trained)
-        result = Result(self.name(trial), validation, epochs, sum(stage.seconds for stage in trained))
+        course = tuple(100 * epoch.validation for stage in trained for epoch in stage.history)
+        seconds = sum(stage.seconds for stage in trained)
+        result = Result(self.name(trial), validation, len(course), seconds, course)
         write_atomic(folder / STATE, save({name: t.contiguous() for name, t in model.state_dict().items()}))
         write_json(folder / RESULT, {"result": asdict(result), "trial": trial.to_dict()})
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -1,5 +1,8 @@
 """Lightning callbacks: ADMM and gradual compression in the training loop, a progress bar with the time left."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import lightning.pytorch as pl
@@ -12,6 +15,23 @@ from ernn.compress.admm import Admm
 from ernn.compress.gradual import pull
 from ernn.compress.plan import CompressionPlan
 from ernn.train.module import Epoch
+
+_WATCHING: ContextVar[tuple[Callback, ...]] = ContextVar("watching", default=())
+
+
+@contextmanager
+def watched_by(*callbacks: Callback) -> Iterator[None]:
+    """Every stage trained within has these callbacks too: how a search watches what it has trained."""
+    token = _WATCHING.set(callbacks)
+    try:
+        yield
+    finally:
+        _WATCHING.reset(token)
+
+
+def watching() -> tuple[Callback, ...]:
+    """The callbacks of the enclosing `watched_by`."""
+    return _WATCHING.get()
 
 
 class AdmmCallback(Callback):

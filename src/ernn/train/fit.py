@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from ernn.compress.admm import Residual
-from ernn.train.callbacks import ProgressCallback
+from ernn.train.callbacks import ProgressCallback, watching
 from ernn.train.distil import Distillation
 from ernn.train.module import CtcModule, Epoch
 from ernn.train.spec import TrainSpec
@@ -56,7 +56,7 @@ def fit(
     module = CtcModule(model, task, spec, distillation)
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
     with _quiet(), _interruptible():
-        trainer = _trainer(spec, folder, [*callbacks, *shown])
+        trainer = _trainer(spec, folder, [*callbacks, *watching(), *shown])
         kept = folder / "last.ckpt" if folder else None
         resume = kept if kept and kept.is_file() else None
         trainer.fit(module, ckpt_path=resume, weights_only=True)

@@ -1,0 +1,128 @@
+"""What a trial of the general search does, on whichever machine: train, compress, make integer, count errors."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.data.open import open_corpus
+from ernn.device import find_device
+from ernn.files import write_once
+from ernn.golden.fast import Fast
+from ernn.golden.run import run_all
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.network import integer_utterances
+from ernn.pipeline.phase1 import predictor, task_identity
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.search.cost import cost
+from ernn.search.study import Choice, Outcome
+from ernn.search.trial import Bench, CompressedTrial, DenseTrial
+from ernn.search.watch import Course, PrunedError, Watch, finished
+from ernn.spec import LayerSpec, ModelSpec
+from ernn.train.callbacks import watched_by
+from ernn.train.decode import greedy
+from ernn.train.evaluate import ErrorRate, compare
+from ernn.train.recipes import Recipe
+from ernn.train.task import Prepared
+
+CALIBRATION = 100
+
+
+@dataclass(frozen=True)
+class TrialJob:
+    """Everything a worker needs: `folder` must be the same one on every machine.
+
+    epochs, towards, inside: of dense training, ADMM, and training inside the sets; None is the recipe's.
+    margin: points by which a cheaper trial must have been better to end one early.
+    """
+
+    folder: Path
+    corpus: str
+    root: Path | None
+    device: str
+    streams: int = 2
+    seed: int = 0
+    epochs: int | None = None
+    towards: int | None = None
+    inside: int | None = None
+    margin: float = 2.0
+
+    def check(self) -> None:
+        """UserError where the corpus, the device or the recipe is not there, before time is spent."""
+        find_device(self.device)
+        _prepared(self)
+
+    def __call__(self, choice: Choice) -> Outcome:
+        """Errors of the integer model on validation examples, bits of its weights and states, predicted cycles."""
+        data, recipe = _prepared(self)
+        layer = LayerSpec(choice.cell, choice.hidden)
+        model = ModelSpec(data.task.inputs, (layer,) * choice.layers, data.task.outputs, recipe.dropout)
+        plan, bits = _plan(choice.block), QuantizeSpec(choice.weight_bits)
+        kbit = cost(model, plan, bits.weight_bits, bits.data_bits).bits / 1024
+        device = find_device(self.device)
+        predicted = predictor(device, self.streams, bits)(model, plan)
+        if predicted is None or kbit > device.block_ram.value + device.ultra_ram.value:
+            return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit, engine {predicted}")
+        return self._train(model, choice.block, bits, kbit, predicted.cycles_per_frame)
+
+    def _train(self, model: ModelSpec, block: int, bits: QuantizeSpec, kbit: float, cycles: float) -> Outcome:
+        data, recipe = _prepared(self)
+        bench = Bench(self.folder / "trials", data.task, task_identity(data), progress=False)
+        dense = DenseTrial(model, recipe.dense)
+        bench.result(dense)
+        trial = self._from_nearest(bench, dense, block, recipe)
+        after = recipe.admm.epochs + recipe.retrain.epochs // 3
+        watch = Watch(kbit, cycles, finished(self.folder / "courses"), after, self.margin)
+        try:
+            with watched_by(watch):
+                result = bench.result(trial)
+        except PrunedError as reason:
+            return Outcome(stopped=str(reason))
+        Course(kbit, cycles, result.course).save(self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json")
+        return Outcome(_integer_error(bench.network(trial), _plan(block), bits, data), kbit, cycles)
+
+    def _from_nearest(self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe) -> CompressedTrial:
+        """From the trained network of the nearest smaller block size; the dense one has blocks of 1.
+
+        Which one that was is kept, so that a search that is started again goes the same way.
+        """
+        folder = self.folder / "warm" / bench.name(dense)
+
+        def trial(block: int) -> CompressedTrial:
+            start = int((folder / str(block)).read_text())
+            return CompressedTrial(dense if start == 1 else trial(start), _plan(block), recipe.by_admm)
+
+        known = [int(path.name) for path in folder.glob("[0-9]*")]
+        trained = [one for one in known if one < block and bench.known(trial(one))]
+        write_once(folder / str(block), str(max(trained, default=1)))
+        return trial(block)
+
+
+def _plan(block: int) -> CompressionPlan:
+    return CompressionPlan.blocks(block, output=block)
+
+
+@cache
+def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
+    """The corpus is read once a process."""
+    corpus = open_corpus(job.corpus, job.root, seed=0)
+    recipe = recipe_for(corpus).with_seed(job.seed)
+    epochs = job.epochs or recipe.dense.epochs, job.towards or recipe.admm.epochs, job.inside or recipe.retrain.epochs
+    recipe = recipe.with_epochs(*epochs)
+    return Prepared(corpus, recipe.features), recipe
+
+
+def _integer_error(model: AcousticModel, plan: CompressionPlan, bits: QuantizeSpec, data: Prepared) -> float:
+    """Validation error rate of the integer model, in per cent."""
+    network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
+    calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
+    integer = quantize(network, calibration, bits)
+    examples = list(data.task.validation)
+    scores = run_all(integer, integer_utterances(integer, examples), Fast)
+    pairs = zip(examples, scores, strict=True)
+    return sum((compare(one.labels, greedy(found)) for one, found in pairs), ErrorRate()).percent

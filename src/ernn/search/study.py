@@ -1,0 +1,179 @@
+"""The general search: Optuna over cell, size, layers, block size and bits, against errors, storage and cycles.
+
+The study lives in a journal on disk.  A search that was killed asks again for what was running then, and no finished
+trial is done twice.  What a trial does is a `Job`, any callable from a choice to an outcome; who does it is a pool
+(`ernn.search.pool`), this process or many machines.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from ernn.errors import UserError
+
+try:
+    import optuna
+except ImportError:
+    raise UserError("the general search needs Optuna: pip install 'ernn[search]'") from None
+
+from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from ernn.search.pool import Failure, Pool
+from ernn.spec import Cell
+from ernn.structure import BLOCK_SIZES
+
+Sampler = Literal["nsga2", "tpe"]
+OBJECTIVES = ("error", "kbit", "cycles")
+JOURNAL = "study.journal"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One point of the space."""
+
+    cell: Cell
+    hidden: int
+    layers: int
+    block: int
+    weight_bits: int
+
+
+@dataclass(frozen=True)
+class Space:
+    """Values that each part of a choice may take."""
+
+    cell: tuple[Cell, ...] = ("lstm", "gru")
+    hidden: tuple[int, ...] = (64, 128, 192, 256)
+    layers: tuple[int, ...] = (1, 2)
+    block: tuple[int, ...] = (2, 4, 8, 16)
+    weight_bits: tuple[int, ...] = (8, 12, 16)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not getattr(self, field.name):
+                raise UserError(f"the space has no value for {field.name}: give at least one")
+        if wrong := sorted(set(self.block) - set(BLOCK_SIZES)):
+            raise UserError(f"block sizes are of {BLOCK_SIZES}, not {wrong[0]}")
+        if wrong := [bits for bits in self.weight_bits if not 4 <= bits <= 18]:
+            raise UserError(f"a weight has 4 to 18 bits, not {wrong[0]}")
+        if least := [size for size in (*self.hidden, *self.layers) if size < 1]:
+            raise UserError(f"units and layers are at least 1, not {least[0]}")
+
+    @classmethod
+    def parse(cls, cell: str, hidden: str, layers: str, block: str, weight_bits: str) -> "Space":
+        """From lists such as "64,128"; UserError where one is not."""
+        if unknown := [one for one in cell.split(",") if one not in get_args(Cell)]:
+            raise UserError(f"a cell is one of {', '.join(get_args(Cell))}, not {unknown[0]!r}")
+        cells: Any = tuple(cell.split(","))
+        return cls(cells, _numbers(hidden), _numbers(layers), _numbers(block), _numbers(weight_bits))
+
+    def choose(self, trial: optuna.Trial) -> Choice:
+        """The sampler's choice."""
+        return Choice(**{name: trial.suggest_categorical(name, values) for name, values in asdict(self).items()})
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(one) for one in text.split(","))
+    except ValueError:
+        raise UserError(f'a list of numbers is written as "64,128", not {text!r}') from None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial reached: errors in per cent, storage in kbit, cycles a frame; all to be small.
+
+    stopped: why it was ended early, empty where it was not; then the figures mean nothing.
+    """
+
+    error: float = 0.0
+    kbit: float = 0.0
+    cycles: float = 0.0
+    stopped: str = ""
+
+
+Job = Callable[[Choice], Outcome]
+
+
+def search(
+    folder: Path, space: Space, job: Job, trials: int, pool: Pool, sampler: Sampler = "nsga2", seed: int = 0
+) -> optuna.Study:
+    """Do trials until `trials` have ended (finished, stopped early, or failed); the study.
+
+    A trial whose worker dies is given to another; a trial that raises is marked as failed, with its error, and the
+    search goes on.
+    """
+    study = open_study(folder, trials, sampler, seed)
+    _ask_again(study)
+    running: dict[int, optuna.Trial] = {}
+    while True:
+        while len(_ended(study)) + len(running) < trials and len(running) < pool.size:
+            trial = study.ask()
+            running[trial.number] = trial
+            pool.submit(trial.number, job, space.choose(trial))
+        if not running:
+            return study
+        number, outcome = pool.next()
+        _tell(study, running.pop(number), outcome)
+
+
+def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna.Study:
+    """The study kept in `folder`, a new one where there is none."""
+    optuna.logging.set_verbosity(logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    directions = [StudyDirection.MINIMIZE] * len(OBJECTIVES)
+    study = optuna.create_study(storage=storage, study_name="ernn", load_if_exists=True, directions=directions)
+    study.sampler = _sampler(sampler, seed + len(study.get_trials(deepcopy=False)), trials)
+    return study
+
+
+def pareto(study: optuna.Study) -> list[FrozenTrial]:
+    """Finished trials that no other beats in everything, fewest errors first; of equal choices, the first."""
+    unlike = {str(sorted(trial.params.items())): trial for trial in reversed(study.best_trials)}
+    return sorted(unlike.values(), key=lambda trial: (*trial.values, trial.number))
+
+
+def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
+    """`seed` differs after a restart, so that a sampler that begins anew does not propose the same points again."""
+    match name:
+        case "nsga2":
+            return NSGAIISampler(population_size=max(4, min(20, trials // 4)), seed=seed)
+        case "tpe":
+            return TPESampler(n_startup_trials=max(4, trials // 4), multivariate=True, seed=seed)
+        case _:
+            raise UserError(f"a sampler is nsga2 or tpe, not {name!r}")
+
+
+def _ended(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials that count: those lost with a search that was killed do not, since they are asked for again."""
+    found = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
+    return [trial for trial in found if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+
+
+def _ask_again(study: optuna.Study) -> None:
+    """Trials that ran when the search was killed are marked as failed and their choices put first in the queue."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+        if trial.params:
+            study.enqueue_trial(trial.params)
+
+
+def _tell(study: optuna.Study, trial: optuna.Trial, outcome: Any) -> None:
+    match outcome:
+        case Outcome(stopped=""):
+            study.tell(trial, [getattr(outcome, name) for name in OBJECTIVES])
+        case Outcome(stopped=reason):
+            trial.set_user_attr("stopped", reason)
+            study.tell(trial, state=TrialState.PRUNED)
+        case Failure(error=error):
+            trial.set_user_attr("error", error)
+            study.tell(trial, state=TrialState.FAIL)
+        case _:
+            raise TypeError(f"a job gives an Outcome, not {type(outcome).__name__}")
