@@ -125,7 +125,7 @@ def test_a_device_that_is_too_small_is_named_before_any_training(tmp_path: Path)
 
 @pytest.mark.parametrize("cell", [LayerSpec("lstm", 24, 16, True), LayerSpec("lstm", 24), LayerSpec("gru", 24)])
 def test_costs_are_those_of_the_model_itself(cell: LayerSpec) -> None:
-    spec, plan = ModelSpec(13, (cell, cell), 7), CompressionPlan.blocks(8)
+    spec, plan = ModelSpec(13, (cell, cell), 7, front=11), CompressionPlan.blocks(8)
     model = AcousticModel(spec)
     found = {m.name: (m.role, tuple(m.weight.shape)) for m in matrices(model, plan)}
     assert {one.name: (one.role, one.shape) for one in shapes(spec)} == found

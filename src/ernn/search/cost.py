@@ -27,6 +27,9 @@ class Shape:
 def shapes(model: ModelSpec) -> Iterator[Shape]:
     """Every weight matrix of the `AcousticModel` that `model` asks for."""
     inputs = model.input_size
+    if model.front is not None:
+        yield Shape("front.weight", "output", (1, model.front, inputs))
+        inputs = model.front
     for index, layer in enumerate(model.layers):
         name, gates = f"recurrent.{index}", GATES[layer.cell]
         yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs))
@@ -56,7 +59,7 @@ def cost(model: ModelSpec, plan: CompressionPlan, weight_bits: int = 12, data_bi
         structure = plan.structure(one.name, one.role)
         weights += stored_numbers(structure, one.shape)
         products += real_multiplications(structure, one.shape)
-    constants = sum(_constants(layer) for layer in model.layers) + model.outputs
+    constants = sum(_constants(layer) for layer in model.layers) + model.outputs + (model.front or 0)
     states = sum(_states(layer) for layer in model.layers)
     turned = sum(_rotations(one, plan) for one in shapes(model))
     return Cost(weights, weights * weight_bits + (constants + states) * data_bits, products + turned)
