@@ -145,10 +145,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "fps": {"value": round(fps), "kind": clock["kind"]},
         "latency_us": {"value": simulated["latency_cycles"] / clock["value"], "kind": clock["kind"]},
         "published": [asdict(row) for row in published(arguments.layer)],
-        "command": shlex.join(["python", "benchmarks/hardware.py", *sys.argv[1:]]),
+        "command": command(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "seconds": round(time.monotonic() - began, 1),
     }
+
+
+def command() -> str:
+    """What was typed, without where the result went."""
+    words = sys.argv[1:]
+    if "--out" in words:
+        place = words.index("--out")
+        words = words[:place] + words[place + 2 :]
+    return shlex.join(["python", "benchmarks/hardware.py", *words])
 
 
 def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:

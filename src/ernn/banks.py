@@ -136,9 +136,10 @@ def passes(products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elem
     left.sort(key=lambda one: -one.length)  # the widest are the hosts
     while left:
         host = left.pop(0)
-        for guest in [other for other in left if _fits(host, other, elements)]:
-            host = replace(host, parts=host.parts + guest.parts)
-            left.remove(guest)
+        for guest in tuple(left):
+            if _fits(host, guest, elements):
+                host = replace(host, parts=host.parts + guest.parts)
+                left.remove(guest)
         made.append(host)
     return made
 

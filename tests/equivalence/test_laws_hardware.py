@@ -61,6 +61,7 @@ def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
     groups, elements = range(layout.design.splits), range(layout.design.pes)
     banks = {(g, pe): element_words(passes, g, pe) for g in groups for pe in elements}
     assert {len(bank) for bank in banks.values()} == {sum(one.length for one in passes)}
+    assert all(one.count <= layout.design.pes for one in passes)
     seen: dict[str, np.ndarray] = {}
     for one in passes:
         for number, part in enumerate(one.parts):
@@ -72,6 +73,13 @@ def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
     for product in layout.products:
         for number, operand in enumerate(product.operands):
             assert np.array_equal(seen[f"{product.name}{number}"], operand.matrix.weights)
+
+
+def test_a_pass_takes_no_more_rows_than_it_has_elements() -> None:
+    """Either product's last rows would fit beside those of the gates, but not both."""
+    network = dict(cell="gru", input_size=4, hidden=8, block=1)
+    plan = schedule(random_integer_model(np.random.default_rng(0), **network), Design(6))  # 16, 8 and 8 rows
+    assert [[part.count for part in one.parts] for one in plan.layout.passes[0]] == [[6], [6], [6], [6], [4, 2], [2]]
 
 
 def note(seen: dict[str, np.ndarray], one: Pass, part: Part, index: int, group: int, bank: np.ndarray) -> None:
