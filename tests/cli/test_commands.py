@@ -11,12 +11,15 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.app import app, run
+from ernn.flow.bitstream import Bitstream, wire_of
+from ernn.flow.boards import Board
 from ernn.flow.place import CriticalPath, Placed, Placement
 from ernn.flow.synthesise import Area
-from ernn.pipeline import demo, placing
+from ernn.pipeline import demo, exports, placing
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.steps import STEPS
 from ernn.record import Measurement, RunRecord
+from ernn.schedule import Schedule
 
 PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
 RUNS = tuple(Placed(seed, mhz, {}, PATH, 1.0, Path("log")) for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0)))
@@ -35,6 +38,8 @@ IN_ORDER = [
     "verify",
     "synth",
     "place",
+    "export",
+    "bitstream",
     "report",
 ]
 SEARCHING = ["explore", "search"]
@@ -132,7 +137,13 @@ def test_the_path_from_speech_to_a_placed_engine(
 
     Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
     """
+
+    def packed(plan: Schedule, board: Board, *, clock_mhz: float, baud: int, seed: int) -> Bitstream:
+        (tmp_path / "ernn.bit").write_bytes(b"bits")
+        return Bitstream(board.name, tmp_path / "ernn.bit", clock_mhz, 60.0, baud, wire_of(plan), tmp_path / "log")
+
     folder = str(tmp_path / "run")
+    monkeypatch.setattr(exports, "bitstream", packed)
     monkeypatch.setattr(placing, "synthesise", lambda verilog, device: AREA)
     monkeypatch.setattr(placing, "place_and_route", lambda verilog, device, **options: PLACEMENT)
 
@@ -152,6 +163,10 @@ def test_the_path_from_speech_to_a_placed_engine(
     assert done("place", folder, "--seeds", "3")["figures"]["clock_mhz"]["value"] == 100
     assert done("verify", folder, "--frames", "200")["figures"]["verify.mismatches"]["value"] == 0
     assert done("verify", folder, "--frames", "200")["skipped"] is True
+    exported = [Path(file).name for file in done("export", folder, "--part", "xc7a100tcsg324-1")["files"]]
+    assert exported == ["ernn_engine.v", "ernn_engine.xdc", "build.tcl", "package_ip.tcl"]
+    assert done("bitstream", folder, "--clock-mhz", "50", "--baud", "1000000")["board"] == "ulx3s-85f"
+    assert json.loads((tmp_path / "run" / "board" / "wire.json").read_text())["streams"] == 2
     page = Path(done("report", folder)["report"]).read_text(encoding="utf-8")
     assert "GRU of 8" in page and "LFE5U-25F" in page
     record = RunRecord.load(tmp_path / "run" / "record.json")

@@ -14,7 +14,7 @@ DeviceName = Annotated[str, typer.Option("--device", help="The FPGA; `ernn devic
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (design, build, verify, synth, place, report):
+    for command in (design, build, verify, synth, place, export, bitstream, report):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -87,6 +87,53 @@ def place(
 
     chosen = tuple(range(1, seeds + 1))
     console.step(lambda: placing.place(Run.existing(run), chosen, grade, target_mhz), as_json)
+
+
+def export(
+    run: RunFolder,
+    part: Annotated[str, typer.Option(help="As Vivado names it, with package and speed grade.")] = "xc7z020clg400-1",
+    clock_mhz: Annotated[float, typer.Option(min=1, max=1000, help="The clock to constrain.")] = 100.0,
+    as_json: Json = False,
+) -> None:
+    """Write RUN/vivado: the engine's Verilog and memories, a constraint, Tcl that builds it and packages it as IP.
+
+    Vivado is not run.
+    """
+    from ernn.pipeline import exports
+    from ernn.pipeline.run import Run
+
+    written = exports.vivado(Run.existing(run), part, clock_mhz)
+    if as_json:
+        console.emit_json({"step": "export", "run": str(run), "files": [str(path) for path in written]})
+    else:
+        console.table("\n".join(f"export: {path}" for path in written), (), ())
+
+
+def bitstream(
+    run: RunFolder,
+    board: Annotated[str, typer.Option(help="ulx3s-25f, ulx3s-45f or ulx3s-85f.")] = "ulx3s-85f",
+    clock_mhz: Annotated[float, typer.Option(min=10, max=400, help="The engine's clock, made by the PLL.")] = 75.0,
+    baud: Annotated[int, typer.Option(min=9600, help="Of the serial line to the host.")] = 3_000_000,
+    seed: Annotated[int, typer.Option(min=1, help="Of place and route.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make RUN/board/ernn.bit for an ECP5 board: the engine behind a serial line. No board has been tried."""
+    from ernn.pipeline import exports
+    from ernn.pipeline.run import Run
+
+    with console.working():
+        made, path = exports.board(Run.existing(run), board, clock_mhz, baud, seed)
+    figures = {
+        "board": made.board,
+        "clock_mhz": made.clock_mhz,
+        "reached_mhz": round(made.reached_mhz, 1),
+        "baud": baud,
+    }
+    if as_json:
+        console.emit_json({"step": "bitstream", "run": str(run), "bitstream": str(path), **figures})
+    else:
+        rows = [(name, str(value)) for name, value in figures.items()]
+        console.table(f"bitstream: {path}", ("what", "value"), rows)
 
 
 def report(run: RunFolder, as_json: Json = False) -> None:

