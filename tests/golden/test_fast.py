@@ -17,6 +17,7 @@ from ernn.golden.fft import apply_stages
 from ernn.golden.lanes import LANES
 from ernn.golden.packing import Packed, pack
 from ernn.golden.pairs import STREAMS, add_pairs
+from ernn.golden.play import play
 from ernn.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
 from ernn.network import LinearLayer, Network
 from ernn.quantize import QuantizeSpec, quantize
@@ -32,7 +33,7 @@ LONGEST = 15
 
 @njit
 def multiply(weights, data, sums, pairs, operands):
-    add_pairs(weights, 0, data, 0, sums, 0, pairs, operands)
+    add_pairs(weights, 0, data, 0, sums, 0, LANES, pairs, operands)
 
 
 @pytest.mark.parametrize("kinds", [(np.int16, np.int32), (np.int64, np.int64)])
@@ -152,6 +153,15 @@ def test_tiles_and_rows_that_are_not_full(seed, cell, block, inputs, hidden):
 def test_wider_data_takes_the_wide_way(spec, kind):
     model = random_integer_model(np.random.default_rng(5), spec, cell="lstm", block=8)
     assert Fast(model)._memory.dtype == kind
+
+
+def test_frames_in_any_layout():
+    model = random_integer_model(np.random.default_rng(6), cell="gru", block=4)
+    frames = any_frames(np.random.default_rng(7), model, 6)
+    frames.flags.writeable = False
+    compiled = len(play.signatures)
+    np.testing.assert_array_equal(Stream(model).push(frames[::2]), run(model, frames[::2].copy()))
+    assert len(play.signatures) <= compiled + 1
 
 
 def test_a_stream_refuses_what_a_run_refuses_and_stays_as_it_was():

@@ -51,15 +51,21 @@ class Fast:
         self._memory = self._start.copy()
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
-        outputs = np.empty((*frames.shape[:2], self._output.length), np.int64)
-        together = len(frames) if edges is None else 1
-        for t in range(0, len(frames), max(together, 1)):
-            if not play(*self._play, self._memory, frames[t : t + together], outputs[t : t + together], self._ends):
-                check_range(self._model, frames)
-            if edges is not None:
-                for edge, vectors in self._edges.items():
-                    edges.setdefault(edge, []).append(np.concatenate([self._read(v) for v in vectors], axis=1))
+        if not frames.flags.carray:
+            frames = frames.copy()  # Numba would compile once more for another layout
+        outputs = np.empty((frames.shape[0], frames.shape[1], self._output.length), np.int64)
+        if edges is None:
+            self._run(frames, outputs)
+            return outputs
+        for t in range(len(frames)):
+            self._run(frames[t : t + 1], outputs[t : t + 1])
+            for edge, vectors in self._edges.items():
+                edges.setdefault(edge, []).append(np.concatenate([self._read(v) for v in vectors], axis=1))
         return outputs
+
+    def _run(self, frames: Array, outputs: Array) -> None:
+        if not play(*self._play, self._memory, frames, outputs, self._ends):
+            check_range(self._model, frames)
 
     def _read(self, vector: Vector) -> Array:
         """A vector (streams, length) as it is now."""

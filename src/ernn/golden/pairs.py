@@ -55,10 +55,10 @@ def _dot(builder: Any, weights: Any, data: Any) -> Any:
 
 def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
     """sums[operand, lane] = sum over pairs of weights[pair, lane, :] . data[operand, pair, :]; two pairs a turn."""
-    weights, data, sums, pairs = arguments
+    weights, data, sums, step, pairs = arguments
     weights = builder.bitcast(weights, _PAIRS.as_pointer())
     data = builder.bitcast(data, _INT32.as_pointer())
-    sums = builder.bitcast(sums, _SUMS.as_pointer())
+    sums = builder.bitcast(sums, _INT32.as_pointer())
 
     def at(pointer: Any, index: Any, scale: int, plus: int) -> Any:
         index = builder.add(builder.mul(index, ir.Constant(_INT, scale)), ir.Constant(_INT, plus))
@@ -93,22 +93,25 @@ def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
     builder.position_at_end(end)
     for index in range(count):
         total = builder.add(totals[index], totals[count + index]) if chains == 2 else totals[index]
-        builder.store(total, builder.gep(sums, [ir.Constant(_INT, index)]), align=4)
+        place = builder.add(
+            builder.mul(step, ir.Constant(_INT, index // _VECTORS)), ir.Constant(_INT, index % _VECTORS * _WIDE)
+        )
+        builder.store(total, builder.bitcast(builder.gep(sums, [place]), _SUMS.as_pointer()), align=4)
 
 
 def _kernel(operands: int) -> Callable[..., None]:
     @intrinsic
-    def multiply(typing, weights, weights_at, data, data_at, sums, sums_at, pairs):
+    def multiply(typing, weights, weights_at, data, data_at, sums, sums_at, step, pairs):
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             arrays = [
                 builder.gep(context.make_array(signature.args[i])(context, builder, values[i]).data, [values[i + 1]])
                 for i in (0, 2, 4)
             ]
-            _loop(builder, operands, (*arrays, values[6]))
+            _loop(builder, operands, (*arrays, *values[6:]))
             return context.get_dummy_value()
 
         at = types.int64
-        return types.void(weights, at, data, at, sums, at, at), generate
+        return types.void(weights, at, data, at, sums, at, at, at), generate
 
     return multiply
 
@@ -116,34 +119,34 @@ def _kernel(operands: int) -> Callable[..., None]:
 _one, _two, _four, _eight = (_kernel(operands) for operands in (1, 2, STREAMS, 2 * STREAMS))
 
 
-def add_pairs(weights, weights_at, data, data_at, sums, sums_at, pairs, operands):
+def add_pairs(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
     """sums[operand, lane] = sum over `pairs` of weights[pair, lane, 0..1] . data[operand, pair, 0..1].
 
-    Flat arrays, each from its place on: int16, int16, int32, or all int64.  An even number of pairs; 1, 2, `STREAMS` or
-    2 * `STREAMS` operands.
+    Flat arrays, each from its place on: int16, int16, int32, or all int64.  `step`: the distance of operands' sums.  An
+    even number of pairs; 1, 2, `STREAMS` or 2 * `STREAMS` operands.
     """
 
 
 @overload(add_pairs, inline="never")
-def _add_pairs(weights, weights_at, data, data_at, sums, sums_at, pairs, operands):
+def _add_pairs(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
     return _vectors if weights.dtype == types.int16 else _any_width
 
 
-def _vectors(weights, weights_at, data, data_at, sums, sums_at, pairs, operands):
+def _vectors(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
     if operands == 1:
-        _one(weights, weights_at, data, data_at, sums, sums_at, pairs)
+        _one(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
     elif operands == 2:
-        _two(weights, weights_at, data, data_at, sums, sums_at, pairs)
+        _two(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
     elif operands == STREAMS:
-        _four(weights, weights_at, data, data_at, sums, sums_at, pairs)
+        _four(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
     else:
-        _eight(weights, weights_at, data, data_at, sums, sums_at, pairs)
+        _eight(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
 
 
-def _any_width(weights, weights_at, data, data_at, sums, sums_at, pairs, operands):
-    sums[sums_at : sums_at + operands * LANES] = 0
+def _any_width(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
     for operand in range(operands):
-        to = sums[sums_at + operand * LANES :]
+        to = sums[sums_at + operand * step :]
+        to[:LANES] = 0
         for pair in range(pairs):
             row, at = weights[weights_at + 2 * pair * LANES :], data_at + 2 * (operand * pairs + pair)
             for lane in range(LANES):

@@ -162,15 +162,19 @@ def _spectrum(step, memory, to, x, forward, tile, k):
     words, beyond, guard = step.words, step.length - (step.words - 1) * k, step.rows_up
     rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
     narrow, results = step.narrow, forward.results
-    for first in range(0, words, LANES):
-        count = min(LANES, words - first)
+    for first in range(0, words, STREAMS * LANES):
+        count = min(STREAMS * LANES, words - first)
+        width = -(-count // LANES) * LANES
         for j in range(k):
-            round_row(tile, j * LANES, memory, x + j * words + first, guard, 0, 0, -_ANY, _ANY)
+            for part in range(0, width, LANES):
+                round_row(tile, j * width + part, memory, x + j * words + first + part, guard, 0, 0, -_ANY, _ANY)
             if first + count == words and j >= beyond:
-                tile[j * LANES + count - 1] = 0
-        transform_tile(tile, 1, forward)
+                tile[j * width + count - 1] = 0
+        transform_tile(tile, width // LANES, forward)
         for j in range(k):
-            _round_to(memory, to + j * words + first, tile, results[j] * LANES, count, narrow, rounding)
+            for part in range(0, width, LANES):
+                place, row = to + j * words + first + part, results[j] * width + part
+                _round_to(memory, place, tile, row, min(LANES, count - part), narrow, rounding)
 
 
 @njit(boundscheck=False)
@@ -189,15 +193,20 @@ def _round_to(memory, to, tile, row, count, narrow, rounding):
 
 @njit(boundscheck=False)
 def _multiply(step, machine, first, streams, memory, k):
+    """A product. Rows of a tile are as wide as several streams, or of one stream, several tiles."""
     _gather(step, machine, first, streams, memory, k)
-    for tile in range(step.tiles):
-        at = step.weights + tile * step.tile_size
-        _tile(step, machine.weights, machine.data, machine.sums, machine.totals, machine.tile, at, streams, k)
-        _to_rows(step, machine.tile, machine.totals, k * streams * LANES)
-        transform_tile(machine.tile, streams, machine.inverse)
-        for stream in range(streams):
-            to, place, width = step.to + (first + stream) * step.to_step, stream * LANES, streams * LANES
-            _scatter(step, tile * LANES, machine.tile, place, width, machine.inverse.results, memory, to)
+    tile, sums, totals = machine.tile, machine.sums, machine.totals
+    for tiles in range(0, step.tiles, STREAMS if streams == 1 else 1):
+        parts = streams if streams > 1 else min(STREAMS, step.tiles - tiles)
+        for part in range(parts if streams == 1 else 1):
+            at = step.weights + (tiles + part) * step.tile_size
+            _tile(step, machine.weights, machine.data, sums, totals, tile, at, streams, part, parts, k)
+        _to_rows(step, tile, totals, k * parts * LANES)
+        transform_tile(tile, parts, machine.inverse)
+        for part in range(parts):
+            stream, lanes = (part, tiles * LANES) if streams > 1 else (0, (tiles + part) * LANES)
+            to = step.to + (first + stream) * step.to_step
+            _scatter(step, lanes, tile, part * LANES, parts * LANES, machine.inverse.results, memory, to)
 
 
 @njit(boundscheck=False)
@@ -241,28 +250,30 @@ def _gather_columns(step, operands, memory, stream, element, what, chunk, data, 
 
 
 @njit(boundscheck=False)
-def _tile(step, weights, data, sums, totals, tile, at, streams, k):
-    """The sums of a tile, its weights from `at`, for all bins: (element, stream, lane) in `tile`, or in `totals`."""
-    data_at = 0
+def _tile(step, weights, data, sums, totals, tile, at, streams, part, parts, k):
+    """The sums of a tile, its weights from `at`, for all bins: (element, part, lane) in `tile`, or in `totals`."""
+    data_at, width = 0, parts * LANES
+    apart = LANES if streams > 1 else width  # a complex bin's re and im are two elements
     for element in range(k):
         if element >= 2 and element % 2:
             continue  # the other half of a complex number
         pairs, operands = (step.real_pairs, streams) if element < 2 else (step.complex_pairs, 2 * streams)
-        place = element * streams * LANES
+        place = element * width + part * LANES
         for chunk in range(step.chunks):
             if step.chunks == 1:
-                add_pairs(weights, at, data, data_at, tile, place, pairs, operands)
+                add_pairs(weights, at, data, data_at, tile, place, apart, pairs, operands)
             else:
-                add_pairs(weights, at, data, data_at, sums, 0, pairs, operands)
-                _accumulate(totals[place:], sums, operands * LANES, chunk == 0)
+                add_pairs(weights, at, data, data_at, sums, 0, LANES, pairs, operands)
+                for operand in range(operands):
+                    _accumulate(totals[place + operand * apart :], sums[operand * LANES :], chunk == 0)
             at += 2 * pairs * LANES
             data_at += 2 * pairs * operands
 
 
 @njit(boundscheck=False)
-def _accumulate(totals, sums, count, first):
-    for i in range(count):
-        totals[i] = np.int64(sums[i]) + (0 if first else totals[i])
+def _accumulate(totals, sums, first):
+    for lane in range(LANES):
+        totals[lane] = np.int64(sums[lane]) + (0 if first else totals[lane])
 
 
 @njit(boundscheck=False)
