@@ -43,6 +43,17 @@ class Tape:
             position += width
         return word
 
+    @cached_property
+    def groups(self) -> tuple[tuple[Row, ...], ...]:
+        """Rows by group; without a field `last` every row is a group."""
+        groups, group = [], []
+        for row in self.rows:
+            group.append(row)
+            if row.get("last", 1):
+                groups.append(tuple(group))
+                group = []
+        return tuple(groups)
+
     @property
     def index_bits(self) -> int:
         """Bits that count how often a group has been played."""

@@ -10,12 +10,14 @@ from ernn.constants import signed_digits
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
-OPERAND = 4  # issue -> operand at the first processing element: address, memory, output register, sums
-PRODUCT = 4  # operand -> result bus: multiplier, accumulator, hold, bus
-EXIT = 3  # combine three-multiplication products, round, saturate
-ROUND = 2  # round, saturate
-QUEUES = 10  # input queue, counting the frame, starting the round and its tapes, output queue
-VECTOR = 15  # issue of a step's last term -> its result is written
+OPERAND = 6  # issue -> operand at the first element: address, memory, its output register, blanking, sums, operand
+PRODUCT = 5  # operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus
+COMBINE = 1  # three-multiplication products to real and imaginary parts
+ROUND = 4  # shift, round, find out what does not fit, saturate
+EXIT = COMBINE + ROUND
+ENTRY = 1  # a register before the forward transform
+QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
+VECTOR = 22  # issue of a step's last term -> its result is written
 
 
 def stage_depth(stage: Stage) -> int:
@@ -25,9 +27,9 @@ def stage_depth(stage: Stage) -> int:
 
 
 def tree_levels(stage: Stage) -> int:
-    """Levels of the tree that adds a row's shifted terms, four at a time, as deep as its deepest row needs."""
+    """Levels of the tree that adds a row's shifted terms, two at a time, as deep as its deepest row needs."""
     digits = max(sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix)
-    return ((digits - 1).bit_length() + 1) // 2
+    return (digits - 1).bit_length()
 
 
 def sum_depth(design: Design) -> int:
@@ -46,7 +48,7 @@ class Timing:
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
     `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
     `spectrum`: issue of a step's last term -> its spectrum is written.
-    `forward`, `inverse`: the transforms, rounding after the forward one included.
+    `forward`, `inverse`: the transforms, the register before the forward one and the rounding after it included.
     `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
     """
 
@@ -64,8 +66,8 @@ class Timing:
         return cls(
             exit=leave,
             product=leave + EXIT + inverse + ROUND,
-            spectrum=VECTOR + forward + ROUND,
-            forward=forward + ROUND,
+            spectrum=VECTOR + ENTRY + forward + ROUND,
+            forward=ENTRY + forward + ROUND,
             inverse=inverse,
-            input=QUEUES + forward + ROUND,
+            input=QUEUES + ENTRY + forward + ROUND,
         )

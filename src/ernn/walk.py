@@ -480,9 +480,9 @@ class Walk:
         ]
         recurrence += [ceil((self.value_ready[a] - first) / age) for (a, age), first in self.old_reads.items()]
         bounds["recurrence"] = max(recurrence, default=0)
-        gates = [last + 1 - self.gate_first[line] for line, last in self.gate_read.items()]
+        gates = [last + 2 - self.gate_first[line] for line, last in self.gate_read.items()]
         bounds["gates overwritten"] = max(gates, default=0)
-        overwritten = [ceil((span.last + 1 - self.spectrum_ready[place]) / (2 - age)) for place, age, span in written]
+        overwritten = [ceil((span.last + 2 - self.spectrum_ready[place]) / (2 - age)) for place, age, span in written]
         bounds["spectra overwritten"] = max(overwritten, default=0)
         bounds["start"] = 4
         return bounds

@@ -243,7 +243,7 @@ def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
     for cycle, row, index in play(plan.vector, plan.vector_start):
         if row["add_gate"]:
             line = row["gate"] + index // plan.layout.beats * row["gate_stride"]
-            assert last_write[line] <= cycle < first_write[line] + plan.interval
+            assert last_write[line] <= cycle < first_write[line] + plan.interval - 1, "nor while it is written"
 
 
 @SOME
@@ -278,7 +278,7 @@ def test_no_spectrum_is_read_too_early_or_overwritten_too_soon(seed: int) -> Non
             write = written.get((bank, row[f"spectrum{bank or ''}"] + index))
             if write is not None and not is_blank(plan, row, bank):
                 read = cycle + (row[f"previous{bank or ''}"] + row.get("late", 0)) * plan.interval
-                assert write <= read < write + 2 * plan.interval
+                assert write <= read < write + 2 * plan.interval - 1, "nor while it is written"
 
 
 def is_blank(plan: Schedule, row: Row, bank: int) -> bool:

@@ -1,12 +1,14 @@
 """Area by Yosys: cells of a design on a device's family, counted from its JSON."""
 
+import inspect
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ernn.device import Device, Family
-from ernn.flow import tools
+from ernn.flow import netlist, pack, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.verilog import Verilog
 from ernn.flow.yosys import LOG, run_yosys
@@ -68,9 +70,9 @@ def synthesise(
 ) -> Area:
     """Area of `verilog` on `device`. Outputs for debugging (`probe_*`, `event_*`) are cut off first.
 
-    What Yosys does not do, so that figures are read rightly: on ECP5 neither multiplier registers nor block-RAM output
-    registers are packed into the hard blocks (they count as FF); on UltraScale (xcu, xcup) no register and no
-    addition is packed into DSP48E2, where on 7-series both are: quote 7-series LUT and FF as a proxy and say so.
+    On ECP5 registers are packed into multipliers and block RAMs, and flip-flops with many loads copied, after Yosys
+    (`ernn.flow.pack`).  What Yosys does not do, so that figures are read rightly: on UltraScale (xcu, xcup) no register
+    and no addition is packed into DSP48E2, where on 7-series both are: quote 7-series LUT and FF as a proxy and say so.
 
     ToolError with the log where Yosys fails or runs longer than `timeout` seconds.
     """
@@ -84,21 +86,34 @@ def synthesise(
 def synthesis_entry(verilog: Verilog, family: Family, cache: Cache, timeout: float = SYNTHESIS_SECONDS) -> Path:
     """The cache's folder with a design's synthesis: log, statistics and, for ECP5, `netlist.json` for nextpnr."""
     commands = _commands(verilog.top, family)
-    key = cache_key(verilog.digest, tools.yosys().identity, *commands)
+    packing = [inspect.getsource(module) for module in (netlist, pack)] if family == "ecp5" else []
+    key = cache_key(verilog.digest, tools.yosys().identity, *commands, *packing)
 
     def make(directory: Path) -> None:
         verilog.write(directory)
         what = f"Yosys: {verilog.top} for {family}"
         seconds = run_yosys(commands, directory, what=what, timeout=timeout)
         (directory / _SECONDS).write_text(json.dumps(seconds))
+        if family == "ecp5":
+            _pack(directory, verilog.top)
 
     return cache.entry("synthesis", key, make)
+
+
+def _pack(directory: Path, top: str) -> None:
+    """Pack the netlist that Yosys left, and count its cells again."""
+    design = netlist.Netlist.read(directory / NETLIST, top)
+    pack.pack(design)
+    design.write(directory / NETLIST)
+    counted = Counter(cell["type"] for cell in design.cells.values())
+    (directory / _STAT).write_text(json.dumps({"design": {"num_cells_by_type": dict(sorted(counted.items()))}}))
 
 
 def _commands(top: str, family: Family) -> list[str]:
     synth = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"
     if family == "ecp5":
-        synth = f"synth_ecp5 -noiopad -top {top} -json {NETLIST}"
+        # -no-rw-check: no word is read in the cycle in which it is written, so that what comes then is free
+        synth = f"synth_ecp5 -noiopad -no-rw-check -top {top} -json {NETLIST}"
     return [
         f"read_verilog {top}.v",
         f"delete -port {top}/o:probe_* {top}/o:event_*",

@@ -1,21 +1,7 @@
 """The golden model: an `IntegerModel` executed in integers, the obvious way and a fast one that is equal to it."""
 
 from ernn.golden.boundary import dequantize_output, quantize_input
-from ernn.golden.fast import Fast
 from ernn.golden.headroom import saturation
-from ernn.golden.machine import Plain
-from ernn.golden.run import run, run_all, trace
-from ernn.golden.streaming import Stream, Streams
+from ernn.golden.run import Stream, run, run_all, trace
 
-__all__ = [
-    "Fast",
-    "Plain",
-    "Stream",
-    "Streams",
-    "dequantize_output",
-    "quantize_input",
-    "run",
-    "run_all",
-    "saturation",
-    "trace",
-]
+__all__ = ["Stream", "dequantize_output", "quantize_input", "run", "run_all", "saturation", "trace"]

@@ -1,18 +1,25 @@
-"""Piecewise-linear activations: one lane's tables, five cycles from value to result (see `ActivationTable`)."""
+"""Piecewise-linear activations: one lane's tables, eight cycles from value to result (see `ActivationTable`).
 
-from amaranth import Const, Module, Mux, Signal, signed
+Cycles: 1 memory; 2 its output register; 3 the multiplier's operands; 4 its product; 5 a register apart from it; 6 base
+plus product, or the value itself; 7, 8 saturated.
+"""
+
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.banks import pack
 from ernn.integer_model import ActivationTable
-from ernn.rtl.arith import delayed, lanes_of, register, round_shift, saturate
+from ernn.rtl.arith import delayed, lanes_of, register, saturated
 
-LATENCY = 5
+LATENCY = 8
 
 
 class Activation(wiring.Component):
-    """`result` = sigmoid or tanh of `value`, or `value` itself where `activate` is low."""
+    """`result` = sigmoid or tanh of `value`, or `value` itself where `activate` is low.
+
+    0 where `zero` is high, one cycle before `result`.
+    """
 
     def __init__(self, sigmoid: ActivationTable, tanh: ActivationTable) -> None:
         assert sigmoid.input == tanh.input and sigmoid.segment_bits == tanh.segment_bits
@@ -25,6 +32,7 @@ class Activation(wiring.Component):
                 "value": In(signed(self.width)),
                 "activate": In(1),
                 "tanh": In(1),
+                "zero": In(1),
                 "result": Out(signed(self.width)),
             }
         )
@@ -35,15 +43,24 @@ class Activation(wiring.Component):
         offset = Signal(self.width)
         m.d.comb += offset.eq(self.value ^ (1 << (self.width - 1)))
         base, slope = self._lookup(m, offset[low_bits:])
-        low = delayed(m, offset[:low_bits] if low_bits else Const(0, 1), 2, "low")
-        tanh = delayed(m, self.tanh, 3, "tanh")
-        product = register(m, slope * low, "product")
-        start = register(m, base, "base_later")
-        exact = [round_shift((start << table.slope_shift) + product, table.slope_shift) for table in self.tables]
-        interpolated = register(m, Mux(tanh, exact[1], exact[0]), "interpolated")
-        plain, activate = delayed(m, self.value, 4, "plain"), delayed(m, self.activate, 4, "activate")
-        m.d.sync += self.result.eq(Mux(activate, saturate(interpolated, self.width), plain.as_signed()))
+        low = delayed(m, offset[:low_bits] if low_bits else Const(0, 1), 3, "low")
+        product = delayed(m, register(m, slope, "slope") * low, 2, "product")
+        interpolated = self._interpolated(m, delayed(m, base, 3, "base"), product)
+        plain, activate = delayed(m, self.value, 5, "plain"), delayed(m, self.activate, 5, "activate")
+        shape = signed(max(len(interpolated), self.width))
+        chosen = register(m, Mux(activate, interpolated, plain), "chosen", shape)
+        m.d.comb += self.result.eq(saturated(m, chosen, (self.width,), Const(0), "clamped", self.zero))
         return m
+
+    def _interpolated(self, m: Module, base: Value, product: Value) -> Value:
+        """(base * 2**shift + product) * 2**-shift, rounded half up, for either table's shift."""
+        tanh = delayed(m, self.tanh, 5, "tanh")
+        shifts = [table.slope_shift for table in self.tables]
+        sums = []
+        for shift in sorted(set(shifts)):
+            half = Const(1 << (shift - 1), shift) if shift else Const(0, 0)
+            sums.append((Cat(half, base).as_signed() + product) >> shift)
+        return Mux(tanh, sums[-1 if shifts[1] > shifts[0] else 0], sums[-1 if shifts[0] > shifts[1] else 0])
 
     def _lookup(self, m: Module, segment: Signal) -> list[Signal]:
         words = []

@@ -1,25 +1,56 @@
 """Small arithmetic on Amaranth values: rounding, saturation, selection among constants, products with constants."""
 
 from collections.abc import Callable, Sequence
+from math import ceil
 
-from amaranth import Const, Module, Mux, Shape, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
-
-def round_shift(value: Value, shift: int) -> Value:
-    """value * 2**-shift, rounded half up; a negative shift is exact."""
-    if shift <= 0:
-        return value << -shift
-    return (value + Const(1 << (shift - 1), signed(shift + 1))) >> shift
+ROUNDED, SATURATED = 2, 2  # cycles that `rounded` and `saturated` take
+_REDUCED = 16  # bits compared with each other before a register: two levels of look-up tables
 
 
-def saturate(value: Value, width: int) -> Value:
-    """Clamp a signed value to `width` bits."""
-    if len(value) <= width:
-        return value
-    sign, top = value[-1], value[width - 1 : -1]
-    over = Mux(sign, ~top.all(), top.any())
-    limit = Mux(sign, Const(-(1 << (width - 1)), signed(width)), Const((1 << (width - 1)) - 1, signed(width)))
-    return Mux(over, limit, value[:width].as_signed())
+def rounded(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str) -> Signal:
+    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Two cycles: shift but for a bit, round."""
+
+    def doubled(shift: int) -> Value:
+        return value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
+
+    twice = register(m, chosen(m, by, shifts, doubled, f"{name}_by"), f"{name}_twice")
+    return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
+
+
+def saturated(
+    m: Module, value: Value, widths: Sequence[int], which: Value, name: str, zero: Value | None = None
+) -> Signal:
+    """A signed value clamped to widths[which] bits: what does not fit is found out first, replaced in the next cycle.
+
+    `zero`, in that next cycle, makes it 0.
+    """
+    largest = max(widths)
+    parts = ceil((len(value) - min(widths) + 1) / _REDUCED)
+    found = register(
+        m, chosen(m, which, widths, lambda width: _alike(value, width, parts), f"{name}_by"), f"{name}_alike"
+    )
+    over = ~(found[:parts].all() | found[parts : 2 * parts].all())
+    sign = register(m, value[-1], f"{name}_sign")
+    kept = register(m, value[:largest].as_signed() if len(value) > largest else value, f"{name}_kept")
+    which = delayed(m, which, 1, f"{name}_which")
+    limit = chosen(m, which, widths, lambda width: _limit(sign, width), f"{name}_limit")
+    clamped = Mux(over, limit, kept)
+    return register(m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(largest))
+
+
+def _alike(value: Value, width: int, parts: int) -> Value:
+    """Of each of so many parts of the bits that must be equal to fit `width` bits: all 1; then, of each: all 0."""
+    top = value[min(width, len(value)) - 1 :]
+    cut = [top[start : start + _REDUCED] for start in range(0, len(top), _REDUCED)]
+    cut += [Const(0, 0)] * (parts - len(cut))
+    return Cat(*(part.all() if len(part) else 1 for part in cut), *(~part.any() if len(part) else 1 for part in cut))
+
+
+def _limit(sign: Value, width: int) -> Value:
+    """The least number of `width` bits, or the greatest."""
+    return Cat((~sign).replicate(width - 1), sign).as_signed()
 
 
 def chosen(
@@ -37,19 +68,31 @@ def chosen(
     return result
 
 
-def added(m: Module, values: Sequence[Value], levels: int, name: str) -> Value:
-    """Sum of values, four at a time, a register after each of `levels` levels."""
+Term = tuple[Value, bool]  # a value, and whether it is to be subtracted
+
+
+def signed_sum(terms: Sequence[Term]) -> Value:
+    """The sum of all terms; no value is negated on its own."""
+    plus, minus = ([value for value, negative in terms if negative == kind] for kind in (False, True))
+    total = sum(plus[1:], plus[0]) if plus else Const(0, signed(1))
+    for value in minus:
+        total = total - value
+    return total
+
+
+def added(m: Module, terms: Sequence[Term], levels: int, name: str) -> Term:
+    """Sum of terms, two at a time, a register after each of `levels` levels."""
     for level in range(levels):
-        fours = [values[i : i + 4] for i in range(0, len(values), 4)]
-        values = [register(m, _sum_of_four(four), f"{name}_{level}_{i}") for i, four in enumerate(fours)]
-    assert len(values) == 1, f"{levels} levels are too few"
-    return values[0]
+        pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
+        terms = [_pair(m, pair, f"{name}_{level}_{i}") for i, pair in enumerate(pairs)]
+    assert len(terms) == 1, f"{levels} levels are too few"
+    return terms[0]
 
 
-def _sum_of_four(values: Sequence[Value]) -> Value:
-    pairs = [values[0] + values[1] if len(values) > 1 else values[0]]
-    pairs += [values[2] + values[3] if len(values) > 3 else values[2]] if len(values) > 2 else []
-    return sum(pairs[1:], pairs[0])
+def _pair(m: Module, pair: Sequence[Term], name: str) -> Term:
+    """One term or the sum of two, registered; subtracted as a whole where nothing in it is added."""
+    negative = all(sign for _, sign in pair)
+    return register(m, signed_sum([(value, sign and not negative) for value, sign in pair]), name), negative
 
 
 def added_in_pairs(m: Module, values: Sequence[Value], name: str) -> Value:

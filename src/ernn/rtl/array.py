@@ -7,12 +7,17 @@ once a row.  Results leave over a bus of one register an element, the first elem
 
 from collections.abc import Sequence
 
-from amaranth import Module, Mux, Signal, Value, signed
+from amaranth import Array as Choice
+from amaranth import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.layout import address_bits
-from ernn.rtl.arith import delayed_flag, lanes_of, register
+from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
+
+DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
+DEPTH = 1 << DEPTH_BITS
+TAIL = 192  # so many words beyond them are made of logic
 
 
 class OperandLayout(data.StructLayout):
@@ -28,8 +33,9 @@ class OperandLayout(data.StructLayout):
 class Element(wiring.Component):
     """One processing element.
 
-    `operand` arrives 3 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
-    `drain` puts the stored sums on the bus.
+    `operand` arrives 5 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
+    `drain` puts the stored sums on the bus.  Around every multiplier and behind the bank there are the registers that
+    hard blocks have within (operands and product; output), and one more, free to be placed apart from the block.
     """
 
     def __init__(self, bank: list[int], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
@@ -57,51 +63,79 @@ class Element(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.d.sync += [
-            self.next_address.eq(self.address),
-            self.next_operand.eq(self.operand),
-            self.next_clear.eq(self.clear),
-            self.next_store.eq(self.store),
+        operand, bus = Signal(self.operand.shape(), reset_less=True), Signal(self.bus.shape(), reset_less=True)
+        m.d.sync += operand.eq(self.operand)
+        m.d.comb += [
+            self.next_address.eq(register(m, self.address, "address")),
+            self.next_operand.eq(operand),
+            self.next_clear.eq(register(m, self.clear, "clear")),
+            self.next_store.eq(delayed_flag(m, self.store, 1, "store")),
+            self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain")),
+            self.next_bus.eq(bus),
         ]
-        m.d.comb += self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain"))
-        clear = delayed_flag(m, self.clear, 1, "clear")
-        store = delayed_flag(m, self.store, 2, "store")
+        clear = delayed_flag(m, self.clear, 2, "clear")
+        store = delayed_flag(m, self.store, 3, "store")
         for index, (left, right) in enumerate(self._factors(m)):
-            product = register(m, left * right, f"product{index}")
+            product = delayed(m, left * right, 2, f"product{index}")
             total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
             kept = Signal.like(total, name=f"hold{index}", reset_less=True)
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
             with m.If(store):
                 m.d.sync += kept.eq(total)
-            m.d.sync += self.next_bus[index].eq(Mux(self.drain, kept, self.bus[index]))
+            m.d.sync += bus[index].eq(Mux(self.drain, kept, self.bus[index]))
         return m
 
     def _factors(self, m: Module) -> list[tuple[Value, Value]]:
         """The pairs to multiply: data, and weights or their sums."""
         weights = self._weights(m)
         lanes = [self.operand.lanes[i] for i in range(self.block)]
-        direct = list(zip(lanes[:2], [register(m, w, f"w{i}") for i, w in enumerate(weights[:2])], strict=True))
+        direct = list(zip(lanes[:2], [delayed(m, w, 2, f"w{i}") for i, w in enumerate(weights[:2])], strict=True))
         pairs: list[tuple[Value, Value]] = [(a, b) for a, b in direct]
         for number, position in enumerate(range(2, self.block, 2)):
             real, imaginary = weights[position], weights[position + 1]
             pairs += [
-                (self.operand.sums[number], register(m, real, f"w{position}")),
-                (lanes[position], register(m, imaginary - real, f"wd{position}")),
-                (lanes[position + 1], register(m, real + imaginary, f"ws{position}")),
+                (self.operand.sums[number], delayed(m, real, 2, f"w{position}")),
+                (lanes[position], delayed(m, imaginary - real, 2, f"wd{position}")),
+                (lanes[position + 1], delayed(m, real + imaginary, 2, f"ws{position}")),
             ]
         return pairs
 
     def _weights(self, m: Module) -> list[Value]:
-        """Two cycles after the address: the memory and its output register."""
-        bank = memory.Memory(shape=self.weight_bits * self.block, depth=len(self.bank), init=self.bank)
-        m.submodules.bank = bank
-        port = bank.read_port()
-        m.d.comb += port.addr.eq(self.address)
-        return lanes_of(register(m, port.data, "weights"), self.weight_bits, self.block)
+        """Three cycles after the address: the memory, its output register, a register apart from it."""
+        words, tail = self._whole_memories(m)
+        if tail:
+            words.append(self._tail(m, tail))
+        which = delayed(m, self.address[DEPTH_BITS:], 2, "part") if len(words) > 1 else Const(0)
+        chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
+        return lanes_of(chosen, self.weight_bits, self.block)
+
+    def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
+        """Words two cycles after the address, and what is left over of the bank for `_tail`."""
+        whole = len(self.bank) if len(self.bank) % DEPTH > TAIL else len(self.bank) - len(self.bank) % DEPTH
+        whole = whole or len(self.bank)
+        words = []
+        for first in range(0, whole, DEPTH):
+            init = self.bank[first : min(whole, first + DEPTH)]
+            bank = memory.Memory(shape=self.weight_bits * self.block, depth=len(init), init=init)
+            m.submodules[f"bank{first // DEPTH}"] = bank
+            port = bank.read_port()
+            m.d.comb += port.addr.eq(self.address[: address_bits(len(init))])
+            words.append(register(m, port.data, f"bank{first // DEPTH}_read"))
+        return words, self.bank[whole:]
+
+    def _tail(self, m: Module, words: list[int]) -> Value:
+        """The same of the words that would take a whole row of block RAMs for themselves: read from logic."""
+        tail = memory.Memory(
+            shape=self.weight_bits * self.block, depth=len(words), init=words, attrs={"ram_style": "logic"}
+        )
+        m.submodules.tail = tail
+        port = tail.read_port()
+        m.d.comb += port.addr.eq(register(m, self.address[: address_bits(len(words))], "tail_address"))
+        return port.data
 
 
 class Array(wiring.Component):
-    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 3 cycles after `store`."""
+    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 4 cycles after `store`."""
 
     def __init__(self, banks: list[list[int]], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
         self.elements = [Element(bank, block, data_bits, weight_bits, accumulator) for bank in banks]
@@ -136,19 +170,19 @@ class Array(wiring.Component):
         return m
 
     def _feed(self, m: Module, first: Element) -> None:
-        """Sums re + im, made once for all elements; `word` comes one cycle before the operand."""
+        """Sums re + im, made once for all elements; `word` comes two cycles before the operand."""
         lanes = lanes_of(self.word, self.data_bits, self.block)
         operand = Signal(first.operand.shape(), reset_less=True)
         for lane, value in enumerate(lanes):
-            m.d.sync += operand.lanes[lane].eq(value)
+            m.d.sync += operand.lanes[lane].eq(register(m, value, f"lane{lane}"))
         for number, position in enumerate(range(2, self.block, 2)):
-            m.d.sync += operand.sums[number].eq(lanes[position] + lanes[position + 1])
+            m.d.sync += operand.sums[number].eq(register(m, lanes[position] + lanes[position + 1], f"pair{number}"))
         m.d.comb += [
             first.address.eq(self.address),
             first.operand.eq(operand),
             first.clear.eq(self.clear),
             first.store.eq(self.store),
-            first.drain.eq(delayed_flag(m, self.store, 3, "store")),
+            first.drain.eq(delayed_flag(m, self.store, 4, "store")),
         ]
 
 

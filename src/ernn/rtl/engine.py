@@ -19,15 +19,15 @@ from ernn.integer_model import Product, SpectralMatrix
 from ernn.layout import address_bits
 from ernn.probes import probe_names
 from ernn.rtl.arith import (
+    ROUNDED,
     added_in_pairs,
-    chosen,
     delayed,
     delayed_flag,
     divided,
     lanes_of,
     register,
-    round_shift,
-    saturate,
+    rounded,
+    saturated,
 )
 from ernn.rtl.array import Array, combine
 from ernn.rtl.player import BEHIND, Player
@@ -35,7 +35,7 @@ from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
 from ernn.rtl.vector import WRITE, VectorUnit, turn_of
 from ernn.schedule import Schedule
-from ernn.timing import EXIT, OPERAND, ROUND
+from ernn.timing import COMBINE, EXIT, OPERAND, ROUND
 
 Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
 Contexts = list[Context]  # of this round, of the round before, ...
@@ -106,17 +106,18 @@ class Engine(wiring.Component):
     def _rounds(self, m: Module) -> None:
         """When a round starts, and what each unit knows of it."""
         streams = self.design.streams
-        start, self.arrived = Signal(), Signal(streams)
+        start, self.arrived, room = Signal(), Signal(streams), Signal()
         waiting = [Signal(2, name=f"waiting{s}") for s in range(streams)]
         phase = Signal(streams)
         ready = Signal(streams)
-        timer = Signal(range(self.schedule.interval + 1))
+        timer = Signal(range(-1, self.schedule.interval), init=-1)  # counts down to -1
         m.d.comb += ready.eq(Cat(count != 0 for count in waiting))
         contexts = self._contexts(m, start, (ready, phase, self._firsts(phase)), "array")
         unfinished = [valid for valid, _, _ in contexts[:-1]]
         due = Cat(ready, *unfinished).any() if unfinished else ready.any()
-        m.d.sync += start.eq(~start & (timer <= 1) & due & self.output.room)
-        m.d.sync += timer.eq(Mux(start, self.schedule.interval - 1, Mux(timer == 0, 0, timer - 1)))
+        m.d.sync += [room.eq(self.output.room), start.eq(~start & (timer < 0) & due & room)]
+        with m.If(start | (timer >= 0)):
+            m.d.sync += timer.eq(Mux(start, self.schedule.interval - 3, timer - 1))
         taken = Signal(streams)
         m.d.comb += taken.eq(Mux(start, ready, 0))
         for stream, count in enumerate(waiting):
@@ -167,14 +168,12 @@ class Engine(wiring.Component):
 
     def _after(self, m: Module, pulse: Value, cycles: int) -> Value:
         """The pulse so many cycles later; pulses are further apart than that."""
-        if not cycles:
-            return pulse
-        left = Signal(range(cycles + 1))
-        with m.If(pulse):
-            m.d.sync += left.eq(cycles)
-        with m.Elif(left != 0):
-            m.d.sync += left.eq(left - 1)
-        return left == 1
+        if cycles < 2:
+            return delayed_flag(m, pulse, cycles, "token")
+        left = Signal(range(-1, cycles), init=-1)  # counts down to -1
+        with m.If(pulse | (left >= 0)):
+            m.d.sync += left.eq(Mux(pulse, cycles - 2, left - 1))
+        return delayed_flag(m, left == 0, 1, "token")
 
     def _of_turn(self, contexts: Contexts, which: int, turn: Value) -> Value:
         """One flag of the contexts, for a frame told by `turn_of`."""
@@ -211,10 +210,11 @@ class Engine(wiring.Component):
         for column in range(self.words):
             given, further = self._place_of_input(column)
             word = Mux(send, _part(vector.result, column, self.word), _part(source.word, given, self.word))
-            lanes, name = lanes_of(word, self.width, self.block), str(column) if self.words > 1 else ""
+            name = str(column) if self.words > 1 else ""
+            lanes = lanes_of(register(m, word, f"forward_word{name}"), self.width, self.block)
             moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, f"forward{name and name + '_'}")
-            rounded = self._rounded(m, moved, by, shifts.spectrum, self.width, f"spectrum{name}")
-            columns.append((Cat(*rounded), slots[further]))
+            spectrum = self._rounded(m, moved, by, shifts.spectrum, self.width, f"spectrum{name}")
+            columns.append((Cat(*spectrum), slots[further]))
         self.spectrum_reads = self._spectrum_banks(m, write, columns)
         for (word, tag), name in zip(columns, probe_names("spectrum", self.words), strict=True):
             self._probe(m, name, write, tag, word)
@@ -250,16 +250,9 @@ class Engine(wiring.Component):
     def _rounded(
         self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], width: int, name: str
     ) -> list[Value]:
-        """Round by one of the constant shifts, then saturate: two cycles. Lanes of exactly `width` bits."""
-        moved = self._shifted(m, lanes, by, choices, name)
-        later = [register(m, saturate(lane, width), f"{name}_lane{i}") for i, lane in enumerate(moved)]
-        return [_sized(lane, width) for lane in later]
-
-    def _shifted(self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], name: str) -> list[Signal]:
-        return [
-            register(m, chosen(m, by, choices, lambda s, x=lane: round_shift(x, s), f"{name}_by"), f"{name}_round{i}")
-            for i, lane in enumerate(lanes)
-        ]
+        """Round by one of the constant shifts, then saturate: `ROUND` cycles. Lanes of exactly `width` bits."""
+        exact = [rounded(m, lane, by, choices, f"{name}_round{i}") for i, lane in enumerate(lanes)]
+        return [saturated(m, lane, (width,), Const(0), f"{name}_lane{i}") for i, lane in enumerate(exact)]
 
     # --- products: the array, the inverse transform, the gates memory
 
@@ -277,8 +270,8 @@ class Engine(wiring.Component):
             previous, read = row[f"previous{name}"], self.spectrum_reads[group]
             address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
             m.d.sync += read.addr.eq(Cat(address, phase ^ previous))
-            blank = delayed(m, (previous & first) | ~player.active, 2, f"blank{name}")
-            word = register(m, Mux(blank, 0, read.data), f"operand_word{name}")
+            blank = delayed(m, (previous & first) | ~player.active, 3, f"blank{name}")
+            word = register(m, Mux(blank, 0, register(m, read.data, f"spectrum_read{name}")), f"operand_word{name}")
             for column, array in enumerate(chains):
                 m.d.sync += array.address.eq(row["weights"] + player.index)
                 m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
@@ -366,15 +359,10 @@ class Engine(wiring.Component):
         """Sums of one row to its results, on one of the buses."""
         shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse
         combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
-        by = delayed(m, tags["rows_shift"], 1, f"rows_shift{name}")
-        shifted = self._shifted(m, combined, by, shifts.rows, f"rows{name}")
-        limit = delayed(m, tags["rows_width"], 2, f"rows_width{name}")
-        rows = [
-            register(
-                m, chosen(m, limit, shifts.widths, lambda w, x=lane: saturate(x, w), "limited"), f"rows{name}_lane{i}"
-            )
-            for i, lane in enumerate(shifted)
-        ]
+        by = delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
+        exact = [rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}") for i, lane in enumerate(combined)]
+        limit = delayed(m, tags["rows_width"], COMBINE + ROUNDED, f"rows_width{name}")
+        rows = [saturated(m, lane, shifts.widths, limit, f"rows{name}_lane{i}") for i, lane in enumerate(exact)]
         moved = transform_pipe(
             m, list(rows), 1 << (shifts.widths[-1] - 1), self.model.inverse, f"inverse{name and name + '_'}"
         )

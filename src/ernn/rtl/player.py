@@ -1,11 +1,12 @@
 """A tape player: walks a tape row by row, group by group, once for every start pulse.
 
-The row is on `row` in every cycle in which `active` is high; the first active cycle is 3 + gap cycles after `start`.
-What decides the next row (gap, count, last, end) is read from logic, so that the loop around the row counter is short;
-all else comes from a memory and a register behind it, and everything outside is two cycles later than the counter.
+The row is on `row` in every cycle in which `active` is high; the first active cycle is 4 + gap cycles after `start`.
+What decides the next row (gap, count, end of the group) is kept in registers, the next group's too, so that the loop
+around the row counter is short; all else comes from a memory, its output register and a register apart from it, and
+everything outside is three cycles later than the counter.
 """
 
-from amaranth import Const, Module, Signal, Value
+from amaranth import Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,8 +14,7 @@ from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag
 from ernn.tape import Tape
 
-CONTROL = ("gap", "count", "last", "end")
-BEHIND = 2
+BEHIND = 3
 
 
 class Player(wiring.Component):
@@ -37,24 +37,32 @@ class Player(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pc, base, index = Signal.like(self.pc), Signal.like(self.pc), Signal.like(self.index)
-        running = Signal()
-        waited = Signal(max(1, max(row["gap"] for row in self.tape.rows).bit_length()))
-        control = self._control(m, pc)
-        active, final = Signal(), Signal()
-        m.d.comb += [active.eq(running & (waited == control["gap"])), final.eq(index + 1 == control["count"])]
+        idle, waiting, active, final = Signal(init=1), Signal(), Signal(), Signal()
+        done, pop = Signal(), Signal()
+        following = self._groups(m, pop)
+        held = {name: Signal(len(value), name=f"group_{name}") for name, value in following.items()}
+        rows_left = Signal(len(held["rows"]))
+        m.d.comb += [
+            active.eq(~idle & ~waiting),
+            done.eq(active & final & (rows_left == 0)),
+            pop.eq((done & (~held["ends"] | self.start)) | (idle & self.start)),
+        ]
         with m.If(active):
-            with m.If(~control["last"]):
-                m.d.sync += pc.eq(pc + 1)
-            with m.Elif(~final):
-                m.d.sync += [pc.eq(base), index.eq(index + 1)]
-            with m.Else():
-                m.d.sync += [pc.eq(pc + 1), base.eq(pc + 1), index.eq(0), waited.eq(0)]
-                with m.If(control["end"]):
-                    m.d.sync += [pc.eq(0), base.eq(0), running.eq(0)]
-        with m.Elif(running):
-            m.d.sync += waited.eq(waited + 1)
-        with m.If(self.start):
-            m.d.sync += running.eq(1)
+            m.d.sync += [rows_left.eq(Mux(rows_left == 0, held["rows"], rows_left - 1)), pc.eq(pc + 1)]
+            with m.If(rows_left == 0):
+                m.d.sync += [index.eq(index + 1), held["count"].eq(held["count"] - 1), final.eq(held["count"] == 2)]
+                with m.If(final):
+                    m.d.sync += [pc.eq(Mux(held["ends"], 0, pc + 1)), base.eq(Mux(held["ends"], 0, pc + 1))]
+                with m.Else():
+                    m.d.sync += pc.eq(base)
+        with m.If(waiting):
+            m.d.sync += [held["gap"].eq(held["gap"] - 1), waiting.eq(held["gap"] != 1)]
+        with m.If(done):
+            m.d.sync += idle.eq(1)
+        with m.If(pop):
+            m.d.sync += [held[name].eq(value) for name, value in following.items()]
+            m.d.sync += [rows_left.eq(following["rows"]), index.eq(0), idle.eq(0)]
+            m.d.sync += [waiting.eq(following["gap"] != 0), final.eq(following["count"] == 1)]
         self._rows(m, pc)
         m.d.comb += [
             self.active.eq(delayed_flag(m, active, BEHIND, "active")),
@@ -64,23 +72,35 @@ class Player(wiring.Component):
         ]
         return m
 
-    def _control(self, m: Module, pc: Signal) -> dict[str, Value]:
-        """What decides the next row, at once."""
-        control: dict[str, Value] = {"last": Const(1)} | {
-            name: Const(value) for name, value in self.tape.constants.items() if name in CONTROL
+    def _groups(self, m: Module, pop: Value) -> dict[str, Value]:
+        """The group to be played next, in registers: its gap, count, rows after the first, whether it `ends` the tape.
+
+        A group may last one cycle, so that the one behind it is looked up (in logic) while it is taken.
+        """
+        groups = self.tape.groups
+        columns = {
+            "gap": [group[0]["gap"] for group in groups],
+            "count": [group[0]["count"] for group in groups],
+            "rows": [len(group) - 1 for group in groups],
+            "ends": [int(number == len(groups) - 1) for number in range(len(groups))],
         }
-        for name in CONTROL:
-            if name in self.tape.widths:
-                column = [row[name] for row in self.tape.rows]
-                logic = memory.Memory(shape=self.tape.widths[name], depth=len(column), init=column)
-                m.submodules[f"control_{name}"] = logic
-                port = logic.read_port(domain="comb")
-                m.d.comb += port.addr.eq(pc)
-                control[name] = port.data
-        return control
+        number = Signal(range(len(groups)), init=1 % len(groups))
+        following: dict[str, Value] = {}
+        for name, column in columns.items():
+            width = max(1, max(column).bit_length())
+            logic = memory.Memory(shape=width, depth=len(groups), init=column)
+            m.submodules[f"group_{name}"] = logic
+            port = logic.read_port(domain="comb")
+            m.d.comb += port.addr.eq(number)
+            following[name] = Signal(width, name=f"following_{name}", init=column[0])
+            with m.If(pop):
+                m.d.sync += following[name].eq(port.data)
+        with m.If(pop):
+            m.d.sync += number.eq(Mux(number == len(groups) - 1, 0, number + 1))
+        return following
 
     def _rows(self, m: Module, pc: Signal) -> None:
-        """The row memory and the register behind it."""
+        """The row memory and the registers behind it."""
         if not self.tape.width:
             return
         rows = memory.Memory(shape=self.tape.width, depth=len(self.tape.rows), init=self.tape.words)

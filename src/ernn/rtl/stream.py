@@ -78,11 +78,13 @@ class FrameInput(wiring.Component):
         counts = Array(Signal(len(self.index), name=f"count{s}") for s in range(self.streams))
         phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
+        fresh = Array(Signal(init=1, name=f"fresh{s}") for s in range(self.streams))
+        welcome = Array(Signal(init=1, name=f"welcome{s}") for s in range(self.streams))
         count, known = counts[tid], tid < self.streams
-        begins, ends = count == 0, count == self.lines - 1
+        begins, ends = fresh[tid], count == self.lines - 1
         waiting = self.queue.r_rdy
         m.d.comb += [
-            self.go.eq(waiting & self.grant & known & (~begins | (held[tid] < 2))),
+            self.go.eq(waiting & self.grant & known & welcome[tid]),
             self.queue.r_en.eq(self.go | (waiting & ~known)),
             self.stream.eq(tid),
             self.index.eq(count),
@@ -97,8 +99,12 @@ class FrameInput(wiring.Component):
         with m.If(waiting & (~known | (self.go & (data["tlast"] != ends)))):
             m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
-            taken = self.go & begins & (tid == stream)
-            m.d.sync += held[stream].eq(held[stream] + taken - self.release[stream])
+            mine, later, now = self.go & (tid == stream), Signal(name=f"later{stream}"), Signal(2, name=f"now{stream}")
+            m.d.comb += [
+                later.eq(Mux(mine, ends, fresh[stream])),
+                now.eq(held[stream] + (mine & fresh[stream]) - self.release[stream]),
+            ]
+            m.d.sync += [fresh[stream].eq(later), held[stream].eq(now), welcome[stream].eq(~later | (now < 2))]
         return m
 
     def _queue(self, m: Module) -> tuple[dict[str, Value], Value]:
@@ -161,12 +167,14 @@ class FrameOutput(wiring.Component):
             self.room.eq(under_way + self.streams <= self.frames),
             queue.r_en.eq(~self.axi.tvalid | self.axi.tready),
         ]
-        with m.If(queue.r_en):  # flip-flops behind the queue's memory, which is slow to read
-            m.d.sync += [
-                self.axi.tvalid.eq(queue.r_rdy),
-                self.axi.tdata.eq(self._contained(queue.r_data)),
-                Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.r_data[word:]),
-            ]
+        # flip-flops behind the queue's memory, which is slow to read: without reset they can be the memory's own
+        read = Signal(width, name="queue_read", reset_less=True)
+        with m.If(queue.r_en):
+            m.d.sync += [self.axi.tvalid.eq(queue.r_rdy), read.eq(queue.r_data)]
+        m.d.comb += [
+            self.axi.tdata.eq(self._contained(read)),
+            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(read[word:]),
+        ]
         return m
 
     def _contained(self, word: Value) -> Value:

@@ -1,10 +1,10 @@
 """The real FFT and its inverse as pipelines: a register after every adder (depths: `ernn.timing`)."""
 
-from amaranth import Module, Value, signed
+from amaranth import Const, Module, Value, signed
 
 from ernn.constants import signed_digits
 from ernn.integer_model import Stage, Transform
-from ernn.rtl.arith import added, register, round_shift
+from ernn.rtl.arith import Term, added, register, signed_sum
 from ernn.timing import stage_depth, tree_levels
 
 Lane = tuple[Value, int]  # a signed value and a bound on its magnitude
@@ -25,23 +25,18 @@ def _stage(m: Module, lanes: list[Lane], stage: Stage, name: str) -> list[Lane]:
         bound = _bound(used, int(shift))
         shape = signed(bound.bit_length() + 1)
         if stage_depth(stage) == 1:
-            total = _sum([_scaled(value, constant) for constant, value, _ in used])
+            total = signed_sum([_scaled(value, constant) for constant, value, _ in used])
         else:
-            exact = _sum_of_products(m, used, tree_levels(stage), f"{name}_{row}")
-            total = round_shift(exact, int(shift))
+            exact, negative = _sum_of_products(m, used, tree_levels(stage), f"{name}_{row}")
+            half = Const((1 << int(shift)) >> 1, signed(int(shift) + 1))
+            total = signed_sum([(half, False), (exact, negative)]) >> int(shift)
         result.append((register(m, total, f"{name}_{row}", shape), bound))
     return result
 
 
-def _sum(values: list[Value]) -> Value:
-    assert values, "a transform stage has an empty row"
-    return sum(values[1:], values[0])
-
-
-def _scaled(value: Value, constant: int) -> Value:
+def _scaled(value: Value, constant: int) -> Term:
     """A product with plus or minus a power of two."""
-    shifted = value << (abs(constant).bit_length() - 1)
-    return shifted if constant > 0 else -shifted
+    return value << (abs(constant).bit_length() - 1), constant < 0
 
 
 def _bound(used: list[tuple[int, Value, int]], shift: int) -> int:
@@ -50,13 +45,13 @@ def _bound(used: list[tuple[int, Value, int]], shift: int) -> int:
     return (exact + (1 << (shift - 1)) >> shift) if shift else exact
 
 
-def _sum_of_products(m: Module, used: list[tuple[int, Value, int]], levels: int, name: str) -> Value:
+def _sum_of_products(m: Module, used: list[tuple[int, Value, int]], levels: int, name: str) -> Term:
     """Terms with the same constant are added before they are multiplied, by shifts and adds."""
-    groups: dict[int, list[Value]] = {}
+    groups: dict[int, list[Term]] = {}
     for constant, value, _ in used:
-        groups.setdefault(abs(constant), []).append(value if constant > 0 else -value)
-    terms: list[Value] = []
+        groups.setdefault(abs(constant), []).append((value, constant < 0))
+    terms: list[Term] = []
     for number, (constant, values) in enumerate(groups.items()):
-        inner = register(m, _sum(values), f"{name}_same{number}")
-        terms += [(inner << power) if sign > 0 else -(inner << power) for sign, power in signed_digits(constant)]
+        inner = register(m, signed_sum(values), f"{name}_same{number}")
+        terms += [(inner << power, sign < 0) for sign, power in signed_digits(constant)]
     return added(m, terms, levels, f"{name}_tree")

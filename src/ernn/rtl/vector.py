@@ -1,7 +1,8 @@
 """The vector unit: steps of `ernn.program`, one term of a beat of `lanes` numbers a cycle.
 
-Cycles after issue: 1 addresses; 2 memories; 3 a register behind them; 4 operands; 5, 6 product; 7 term; 8 sum;
-9 rounded; 10 saturated; 15 activation or bypass, and the result is written (`timing.VECTOR`).
+Cycles after issue: 1 addresses; 2 memories; 3 their output registers; 4 registers apart from them; 5 operands;
+6 product; 7 a register apart from it; 8 scaled; 9 term; 10 sum; 12 rounded; 14 saturated; 22 activation or bypass, and
+the result is written (`timing.VECTOR`).
 """
 
 from collections.abc import Mapping
@@ -14,12 +15,12 @@ from amaranth.lib.wiring import In, Out
 from ernn.banks import pack
 from ernn.layout import address_bits
 from ernn.rtl.activation import LATENCY, Activation
-from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, round_shift, saturate
+from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
 from ernn.rtl.player import Player
 from ernn.schedule import Schedule
 
-WRITE = 15  # cycles after issue in which results are written
-MEMORIES, OPERANDS, PRODUCT, TERM, SUM, SATURATED = 3, 4, 6, 7, 8, 10
+WRITE = 22  # cycles after issue in which results are written
+MEMORIES, OPERANDS, PRODUCT, TERM, SUM, VALUE = 4, 5, 7, 9, 10, 14
 
 
 class VectorUnit(wiring.Component):
@@ -72,12 +73,12 @@ class VectorUnit(wiring.Component):
         m.d.comb += player.start.eq(self.start)
         row = player.row
         lanes = self._sums(m, self._operands(m))
-        activate, tanh = (delayed(m, row[name], SATURATED, name) for name in ("activate", "tanh"))
+        activate, tanh = (delayed(m, row[name], VALUE, name) for name in ("activate", "tanh"))
         results = []
-        for lane, value in enumerate(lanes):
+        for lane, (value, beyond) in enumerate(zip(lanes, self._beyond(m, WRITE - 1), strict=True)):
             unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh)
             m.submodules[f"activation{lane}"] = unit
-            m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh)]
+            m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh), unit.zero.eq(beyond)]
             results.append(unit.result)
         self._results(m, results)
         return m
@@ -87,9 +88,10 @@ class VectorUnit(wiring.Component):
         row, index = self.player.row, self.player.index
         beat_bits = self.beats.bit_length() - 1
         stride = self._strided(m, row["gate_stride"], index[beat_bits:])
-        beat = delayed(m, index[:beat_bits], MEMORIES, "gate_beat") if beat_bits else Const(0, 1)
+        beat = delayed(m, index[:beat_bits], MEMORIES - 1, "gate_beat") if beat_bits else Const(0, 1)
         gates = lanes_of(register(m, self.gate_word, "gate_word_later"), self.block * self.width, self.words)
-        gate = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
+        part = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
+        gate = register(m, part, "gate_read")
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self._of_turn(self.first), "first")
         early = {name: delayed(m, row[name], MEMORIES, name) for name in ("peephole", "add_gate", "add_value", "bias")}
@@ -99,7 +101,7 @@ class VectorUnit(wiring.Component):
             values = self._value_memory(m, name)
             m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
             cleared = delayed(m, first & register(m, row[f"{name}_before"], f"{name}_before"), 2, f"{name}_cleared")
-            words[name] = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
+            words[name] = register(m, Mux(cleared, 0, register(m, values.data, f"{name}_read")), f"{name}_kept")
         biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
         words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
@@ -146,46 +148,44 @@ class VectorUnit(wiring.Component):
         m.submodules.constants = constants
         port = constants.read_port()
         m.d.comb += port.addr.eq(address)
-        word = register(m, port.data, "constants_read")
+        word = delayed(m, port.data, 2, "constants_read")
         return word[:half], word[half:]
 
     def _sums(self, m: Module, lanes: list[dict[str, Value]]) -> list[Value]:
-        """Saturated sums of every lane, `SATURATED` cycles after issue."""
+        """Saturated sums of every lane, `VALUE` cycles after issue."""
         row, shifts = self.player.row, self.schedule.shifts
         addend_shift, bias_shift = (delayed(m, row[f"{x}_shift"], OPERANDS, f"{x}_shift") for x in ("addend", "bias"))
         product_shift, multiply, negative = (
             delayed(m, row[name], PRODUCT, name) for name in ("product_shift", "multiply", "negative")
         )
-        negated = delayed(m, row["multiply"] & row["negative"], OPERANDS + 1, "negated")
+        negated = delayed(m, row["multiply"] & row["negative"], PRODUCT, "negated")
         first_term = delayed(m, row["first_term"], TERM, "first_term")
         round_by = delayed(m, row["round_shift"], SUM, "round_shift")
         terms = max(len(step.terms) for step in self.schedule.layout.steps)
         exact = 2 * self.width + max(*shifts.product, *shifts.addend, *shifts.bias, 0) + 2 + terms.bit_length()
         results = []
         for number, lane in enumerate(lanes):
-            product = register(m, register(m, lane["a"] * lane["b"], f"product{number}"), f"product{number}_later")
+            product = delayed(m, lane["a"] * lane["b"], 2, f"product{number}")
             addend = chosen(m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend")
             bias = chosen(m, bias_shift, shifts.bias, lambda s, x=lane["bias"]: x << s, "bias")
-            both = register(m, addend + bias, f"both{number}")
+            parts = (register(m, addend, f"addend{number}"), register(m, bias, f"bias{number}"))
+            both = register(m, parts[0] + parts[1], f"both{number}")
             added = register(m, both + negated, f"added{number}")
             scaled = chosen(m, product_shift, shifts.product, lambda s, x=product: x << s, "scaled")
-            signed_product = Mux(multiply, Mux(negative, ~scaled, scaled), 0)  # -x = ~x + 1; `added` has the 1
+            # -x = ~x + 1; `added` has the 1
+            signed_product = register(m, Mux(multiply, Mux(negative, ~scaled, scaled), 0), f"signed{number}")
             term = register(m, added + signed_product, f"term{number}", signed(exact))
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
-            rounded = chosen(m, round_by, shifts.round, lambda s, x=total: round_shift(x, s), "rounded")
-            results.append(
-                register(m, saturate(register(m, rounded, f"rounded{number}"), self.width), f"value{number}")
-            )
+            exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}")
+            results.append(saturated(m, exact_result, (self.width,), Const(0), f"value{number}"))
         return results
 
     def _results(self, m: Module, results: list[Value]) -> None:
-        """Cut lanes beyond the vector's end, write, gather whole lines and hand them on."""
+        """Write beats, gather whole lines and hand them on."""
         row, player = self.player.row, self.player
         beat_bits = self.beats.bit_length() - 1
-        number = delayed(m, player.index[:beat_bits], WRITE, "beat") if beat_bits else Const(0, 1)
-        ends = player.index[beat_bits:] == (row["count"] - 1)[beat_bits:]
-        m.d.comb += self.beat.eq(self._cut(results, number, delayed(m, Mux(ends, row["tail"], 0), WRITE, "tail")))
+        m.d.comb += self.beat.eq(Cat(*results))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
@@ -210,17 +210,23 @@ class VectorUnit(wiring.Component):
             self.label.eq(delayed(m, Cat(player.index, player.pc), WRITE, "label")),
         ]
 
-    def _cut(self, results: list[Value], number: Value, tail: Value) -> Value:
-        """A beat with zeros from number `tail` of its line on; 0 stands for a whole line."""
-        kept = []
-        for index, value in enumerate(results):
+    def _beyond(self, m: Module, cycles: int) -> list[Value]:
+        """Which numbers of a beat lie at or past number `tail` of the line that ends a vector, `cycles` after issue.
+
+        None where `tail` is 0, which stands for a whole line.
+        """
+        row, player, beat_bits = self.player.row, self.player, self.beats.bit_length() - 1
+        number = delayed(m, player.index[:beat_bits], 1, "beat") if beat_bits else Const(0, 1)
+        ends = player.index[beat_bits:] == (row["count"] - 1)[beat_bits:]
+        tail = register(m, Mux(ends, row["tail"], 0), "tail")
+        beyond = []
+        for index in range(self.lanes * self.words):
             word, lane = divmod(index, self.lanes)
             place = Cat(Const(lane, self.lanes.bit_length() - 1), number)
             if self.words > 1:
                 place = Cat(place[: self.block.bit_length() - 1], Const(word, range(self.words)))
-            beyond = (tail != 0) & (tail <= place)
-            kept.append(Mux(beyond, 0, value)[: self.width])
-        return Cat(*kept)
+            beyond.append(delayed(m, (tail != 0) & (tail <= place), cycles - 1, f"beyond{index}"))
+        return beyond
 
     def _gathered(self, m: Module, done: Value) -> Value:
         """The beats before, and this one."""
@@ -242,4 +248,4 @@ def turn_of(row: Mapping[str, Value], streams: int) -> Value:
     return row["stream"] + row["late"] * streams if "late" in row else row["stream"]
 
 
-assert WRITE == SATURATED + LATENCY
+assert WRITE == VALUE + LATENCY

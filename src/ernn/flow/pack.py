@@ -1,0 +1,214 @@
+"""What synth_ecp5 leaves to be done: registers into MULT18X18D and DP16KD, and flip-flops that drive too many.
+
+A multiplier whose operands come from flip-flops without reset or enable takes them in, and those behind it; a block
+RAM takes the flip-flops without reset behind its outputs.  A flip-flop with more than `FAN_OUT` loads is copied, loads
+that belong together (by name) sharing a copy.  Nothing changes from one cycle to the next: the registers move.
+"""
+
+import re
+from collections.abc import Iterable
+from math import ceil
+
+from ernn.errors import UserError
+from ernn.flow.netlist import Bit, Cell, Netlist, Pin
+
+FAN_OUT = 48
+_WIDTH = 18
+
+
+def pack(netlist: Netlist, fan_out: int = FAN_OUT) -> dict[str, int]:
+    """Pack in place. What was done: counts of `multipliers` and `block_rams` with registers, `copies` of flip-flops."""
+    clocks = {netlist.bit(cell, "CLK") for _, cell in netlist.of_type("TRELLIS_FF")}
+    if len(clocks) > 1:
+        raise UserError(f"registers can be packed where there is one clock, not {len(clocks)}")
+    clock = clocks.pop() if clocks else "0"
+    return {
+        "multipliers": sum([_pack_multiplier(netlist, name, clock) for name, _ in netlist.of_type("MULT18X18D")]),
+        "block_rams": sum([_pack_block_ram(netlist, name) for name, _ in netlist.of_type("DP16KD")]),
+        "copies": _split(netlist, fan_out, {clock}),
+    }
+
+
+def _flip_flop(netlist: Netlist, pin: Pin | None, port: str) -> str | None:
+    """The flip-flop that a pin belongs to, by name, where it is never reset."""
+    if pin is None or pin[1] != port or netlist.cells[pin[0]]["type"] != "TRELLIS_FF":
+        return None
+    cell = netlist.cells[pin[0]]
+    return pin[0] if netlist.bit(cell, "LSR") == "0" and cell["parameters"]["REGSET"] == "RESET" else None
+
+
+def _enable(netlist: Netlist, flip_flop: str) -> Bit:
+    """What enables a flip-flop; "1" where it is always enabled."""
+    cell = netlist.cells[flip_flop]
+    mode = cell["parameters"]["CEMUX"].strip()
+    return netlist.bit(cell, "CE") if mode == "CE" else mode
+
+
+def _before(netlist: Netlist, bit: Bit) -> Bit | None:
+    """The same bit one flip-flop, always enabled, earlier; None where there is none."""
+    if bit in ("0", "x"):
+        return bit
+    flip_flop = _flip_flop(netlist, netlist.driver.get(bit), "Q")
+    if flip_flop is None or _enable(netlist, flip_flop) != "1":
+        return None
+    return netlist.bit(netlist.cells[flip_flop], "DI")
+
+
+def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | None:
+    """The flip-flops that are the only readers of these bits, and what enables all of them; None if they differ."""
+    found, enables = [], set()
+    for bit in bits:
+        pins = netlist.loads[bit]
+        flip_flop = _flip_flop(netlist, next(iter(pins)), "DI") if len(pins) == 1 else None
+        if flip_flop is None or bit in netlist.outputs:
+            return None
+        found.append(flip_flop)
+        enables.add(_enable(netlist, flip_flop))
+    return (found, enables.pop()) if len(enables) == 1 else None
+
+
+def _used(netlist: Netlist, cell: Cell, ports: Iterable[str]) -> list[str]:
+    return [
+        port for port in ports if netlist.loads[netlist.bit(cell, port)] or netlist.bit(cell, port) in netlist.outputs
+    ]
+
+
+def _take_in(netlist: Netlist, name: str, ports: list[str], flip_flops: list[str]) -> None:
+    """Outputs of a cell in place of the flip-flops behind them."""
+    for port, flip_flop in zip(ports, flip_flops, strict=True):
+        bit = netlist.bit(netlist.cells[flip_flop], "Q")
+        netlist.remove(flip_flop)
+        netlist.connect(name, port, bit)
+
+
+def _pack_multiplier(netlist: Netlist, name: str, clock: Bit) -> bool:
+    """Operand registers on both sides and an output register, or none: nextpnr knows no timing in between."""
+    cell = netlist.cells[name]
+    operands = {f"{side}{i}": netlist.bit(cell, f"{side}{i}") for side in "AB" for i in range(_WIDTH)}
+    before = {port: _before(netlist, bit) for port, bit in operands.items()}
+    products = _used(netlist, cell, (f"P{i}" for i in range(2 * _WIDTH)))
+    behind = _behind(netlist, (netlist.bit(cell, port) for port in products))
+    if None in before.values() or behind is None or behind[1] != "1":
+        return False
+    for port, bit in before.items():
+        assert bit is not None
+        netlist.connect(name, port, bit)
+    for bit in set(operands.values()):
+        _remove_unread(netlist, bit)
+    _take_in(netlist, name, products, behind[0])
+    for register in ("INPUTA", "INPUTB", "OUTPUT"):
+        cell["parameters"] |= {
+            f"REG_{register}_CLK": "CLK0",
+            f"REG_{register}_CE": "CE0",
+            f"REG_{register}_RST": "RST0",
+        }
+    for port, bit in (("CLK0", clock), ("CE0", "1"), ("RST0", "0")):
+        netlist.connect(name, port, bit)
+    return True
+
+
+def _remove_unread(netlist: Netlist, bit: Bit) -> None:
+    """Remove the flip-flop that drives `bit` where nothing reads it."""
+    driver = netlist.driver.get(bit)
+    if driver is not None and not netlist.loads[bit] and bit not in netlist.outputs:
+        netlist.remove(driver[0])
+
+
+def _pack_block_ram(netlist: Netlist, name: str) -> bool:
+    """Output registers of every port that is read; a port of 36 bits takes both sides' outputs, and B's controls."""
+    cell = netlist.cells[name]
+    widths = {side: int(cell["parameters"][f"DATA_WIDTH_{side}"], 2) for side in "AB"}
+    whole = widths["B"] == 2 * _WIDTH
+    groups = [("B", "AB")] if whole else [("A", "A"), ("B", "B")]
+    return any([_pack_port(netlist, name, control, sides) for control, sides in groups])
+
+
+def _pack_port(netlist: Netlist, name: str, control: str, sides: str) -> bool:
+    cell = netlist.cells[name]
+    ports = _used(netlist, cell, (f"DO{side}{i}" for side in sides for i in range(_WIDTH)))
+    behind = _behind(netlist, (netlist.bit(cell, port) for port in ports))
+    if behind is None or netlist.bit(cell, f"RST{control}") != "0":
+        return False
+    _take_in(netlist, name, ports, behind[0])
+    for side in sides:
+        cell["parameters"][f"REGMODE_{side}"] = "OUTREG"
+        netlist.connect(name, f"OCE{side}", behind[1])
+    return True
+
+
+def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
+    """Copy flip-flops and tables (two with their PFUMX too) until none has more than `fan_out` loads; how many copies.
+
+    Copies are loads of what is before them, so that it may take several turns.
+    """
+    copies, turn, labels = 0, -1, _Labels(netlist)
+    while copies != turn:
+        turn = copies
+        for kind, output in (("PFUMX", "Z"), ("LUT4", "Z"), ("TRELLIS_FF", "Q")):
+            for name, cell in netlist.of_type(kind):
+                if netlist.bit(cell, output) not in spared:
+                    copies += _copies(netlist, name, output, fan_out, labels)
+    return copies
+
+
+def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_Labels") -> int:
+    """Copy one cell as often as its fan-out asks for."""
+    loads = netlist.loads[netlist.bit(netlist.cells[name], output)]
+    if len(loads) <= fan_out:
+        return 0
+    ordered = sorted(loads, key=labels.of)
+    groups = ceil(len(ordered) / fan_out)
+    share = ceil(len(ordered) / groups)
+    for number in range(1, groups):
+        bit = netlist.copy(name, output)
+        if netlist.cells[name]["type"] == "PFUMX":
+            _own_tables(netlist, netlist.driver[bit][0])
+        for reader, port, index in ordered[number * share : (number + 1) * share]:
+            netlist.connect(reader, port, bit, index)
+    return groups - 1
+
+
+def _own_tables(netlist: Netlist, name: str) -> None:
+    """The look-up tables that a PFUMX chooses from belong to it alone: copies of them for a copy of it."""
+    for port in ("ALUT", "BLUT"):
+        table = netlist.driver[netlist.bit(netlist.cells[name], port)][0]
+        netlist.connect(name, port, netlist.copy(table, "Z"))
+
+
+class _Labels:
+    """Where a load belongs: the name of the first register, multiplier or memory that it reaches."""
+
+    def __init__(self, netlist: Netlist) -> None:
+        self.netlist = netlist
+        self.known: dict[str, tuple] = {}
+
+    def of(self, pin: Pin) -> tuple:
+        return (*self._cell(pin[0], 4), *pin[1:])
+
+    def _cell(self, name: str, depth: int) -> tuple:
+        if name not in self.known:
+            self.known[name] = ()  # a loop ends here
+            self.known[name] = self._found(name, depth)
+        return self.known[name]
+
+    def _found(self, name: str, depth: int) -> tuple:
+        cell = self.netlist.cells[name]
+        if cell["type"] == "TRELLIS_FF":
+            label, index = self.netlist.names.get(self.netlist.bit(cell, "Q"), (name, 0))
+            return (*_natural(label), index)
+        if cell["type"] in ("MULT18X18D", "DP16KD") or not depth:
+            return _natural(name)
+        found = [
+            self._cell(reader, depth - 1)
+            for port, bits in cell["connections"].items()
+            if cell["port_directions"][port] == "output"
+            for bit in bits
+            for reader, *_ in self.netlist.loads[bit]
+        ]
+        return min((label for label in found if label), default=_natural(name))
+
+
+def _natural(text: str) -> tuple:
+    """Sorts 2 before 10; every other part is a number, so that tuples compare."""
+    parts = re.split(r"(\d+)", text)
+    return tuple(int(part) if number % 2 else part for number, part in enumerate(parts))

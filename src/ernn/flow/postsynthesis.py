@@ -1,0 +1,46 @@
+"""The netlist that is placed, as Verilog to be simulated: does it do what the engine does, in the same cycles?
+
+Yosys' own models of ECP5's cells, and ours of the two it has none of (`ecp5_cells.v`).  For small configurations: every
+look-up table is simulated.
+"""
+
+import dataclasses
+import shutil
+import tempfile
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from ernn.flow.cache import Cache
+from ernn.flow.synthesise import NETLIST, synthesis_entry
+from ernn.flow.verilog import Verilog
+from ernn.flow.yosys import run_yosys
+
+_CELLS = "ecp5_cells.v"
+_SECONDS = 1800
+
+
+def as_synthesised(verilog: Verilog, cache: Cache | None = None) -> Verilog:
+    """`verilog` as its packed netlist on ECP5: the same ports but for probes and events."""
+    entry = synthesis_entry(verilog, "ecp5", cache or Cache.default())
+    ports = tuple(port for port in verilog.ports if not port.name.startswith(("probe_", "event_")))
+    with tempfile.TemporaryDirectory(prefix="ernn-netlist-") as folder, as_file(files("ernn.flow")) as flow:
+        directory = Path(folder)
+        shutil.copyfile(entry / NETLIST, directory / NETLIST)
+        shutil.copyfile(flow / _CELLS, directory / _CELLS)
+        script = [
+            f"read_verilog {_CELLS}",
+            "read_verilog -nooverwrite -D NO_SPECIFY +/lattice/cells_sim_ecp5.v",
+            f"read_json {NETLIST}",
+            f"hierarchy -top {verilog.top}",
+            "proc",
+            "flatten",
+            "rename -hide",
+            "opt_expr",
+            "opt_clean -purge",
+            "memory_collect",
+            f"write_verilog -noattr -extmem {verilog.top}.v",
+        ]
+        run_yosys(script, directory, what=f"Yosys: netlist of {verilog.top} as Verilog", timeout=_SECONDS)
+        text = (directory / f"{verilog.top}.v").read_text().partition("\n")[2].lstrip()
+        memories = {path.name: path.read_bytes() for path in sorted(directory.glob("*.mem"))}
+    return dataclasses.replace(verilog, text=text, memories=memories, ports=ports)

@@ -1,0 +1,129 @@
+"""Registers packed into ECP5's hard blocks: what moves where, what must not, and the same behaviour afterwards."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ernn.design import Design
+from ernn.flow.cache import Cache
+from ernn.flow.netlist import Netlist
+from ernn.flow.pack import FAN_OUT, pack
+from ernn.flow.postsynthesis import as_synthesised
+from ernn.flow.simulate import build
+from ernn.flow.synthesise import NETLIST, synthesis_entry
+from ernn.flow.verilog import to_verilog
+from ernn.quantize import QuantizeSpec
+from ernn.rtl.engine import Engine
+from ernn.schedule import schedule
+from ernn.stimulus import Stimulus
+from ernn.verify import to_beats
+from tests.equivalence.cases import random_utterances
+from tests.models import random_integer_model
+
+WIDTH, DEPTH = 12, 1024
+
+
+class Datapath(wiring.Component):
+    """A product of two registered operands, registered; a memory read through a register; flags that drive many."""
+
+    def __init__(self, *, reset: bool = False) -> None:
+        self.reset = reset
+        super().__init__({"a": In(signed(WIDTH)), "b": In(signed(WIDTH)), "p": Out(2 * WIDTH), "q": Out(18)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        a, b = (Signal(signed(WIDTH), name=name, reset_less=True) for name in ("a_later", "b_later"))
+        p = Signal(signed(2 * WIDTH), name="p_later", reset_less=not self.reset)
+        words = memory.Memory(shape=18, depth=DEPTH, init=[i * i % (1 << 18) for i in range(DEPTH)])
+        m.submodules.words = words
+        port, read = words.read_port(), Signal(18, reset_less=True)
+        many = [Signal(name=f"many{i}") for i in range(3 * FAN_OUT)]
+        flag = Signal()
+        m.d.comb += [port.addr.eq(Cat(a)[:10]), self.q.eq(read), self.p.eq(p ^ Value.cast(Cat(many)).xor())]
+        m.d.sync += [a.eq(self.a), b.eq(self.b), p.eq(a * b), read.eq(port.data), flag.eq(self.a[0])]
+        for one, later in zip([self.b[0], *many], many, strict=False):
+            m.d.sync += later.eq(one & flag)
+        return m
+
+
+def netlist_of(design: Datapath, cache: Cache) -> Netlist:
+    verilog = to_verilog(design, "datapath")
+    return Netlist.read(synthesis_entry(verilog, "ecp5", cache) / NETLIST, verilog.top)
+
+
+def count(netlist: Netlist, kind: str) -> int:
+    return sum(1 for _ in netlist.of_type(kind))
+
+
+def test_registers_move_into_the_blocks(cache: Cache) -> None:
+    netlist = netlist_of(Datapath(), cache)
+    [(_, multiplier)] = netlist.of_type("MULT18X18D")
+    [(_, block_ram)] = netlist.of_type("DP16KD")
+    for register in ("INPUTA", "INPUTB", "OUTPUT"):
+        assert multiplier["parameters"][f"REG_{register}_CLK"] == "CLK0"
+    assert multiplier["connections"]["CLK0"] == netlist.module["ports"]["clk"]["bits"]
+    assert "OUTREG" in (block_ram["parameters"]["REGMODE_A"], block_ram["parameters"]["REGMODE_B"])
+    # what is left: operand a, which addresses the memory too, and the chain of flags with copies of the first
+    copies = 2
+    assert count(netlist, "TRELLIS_FF") == 10 + 3 * FAN_OUT + 1 + copies
+
+
+def test_no_net_of_a_flip_flop_has_too_many_loads(cache: Cache) -> None:
+    netlist = netlist_of(Datapath(), cache)
+    loads = [len(netlist.loads[netlist.bit(cell, "Q")]) for _, cell in netlist.of_type("TRELLIS_FF")]
+    assert max(loads) <= FAN_OUT and sorted(loads)[-3:] == [FAN_OUT] * 3
+
+
+def test_registers_with_a_reset_stay(cache: Cache) -> None:
+    netlist = netlist_of(Datapath(reset=True), cache)
+    [(_, multiplier)] = netlist.of_type("MULT18X18D")
+    assert "REG_OUTPUT_CLK" not in multiplier["parameters"], "nextpnr knows timing of all three registers, or none"
+
+
+def test_packing_twice_changes_nothing(cache: Cache, tmp_path: Path) -> None:
+    netlist = netlist_of(Datapath(), cache)
+    netlist.write(tmp_path / "once.json")
+    assert pack(netlist)["copies"] == 0
+    netlist.write(tmp_path / "twice.json")
+    before, after = (
+        Counter(
+            cell["type"] for cell in json.loads((tmp_path / name).read_text())["modules"]["datapath"]["cells"].values()
+        )
+        for name in ("once.json", "twice.json")
+    )
+    assert before == after
+
+
+def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(cache: Cache) -> None:
+    """Every kind of cell there is, block RAMs and multipliers with their registers, through the same stalls."""
+    rng = np.random.default_rng(0)
+    spec = QuantizeSpec(weight_bits=5, data_bits=8, segment_bits=7, guard=0)
+    model = random_integer_model(rng, spec, cell="gru", input_size=2, hidden=4, block=2)
+    plan = schedule(model, Design(pes=2, streams=2, chunk=1, lanes=1))
+    verilog = to_verilog(Engine(plan))
+    netlist = as_synthesised(verilog, cache)
+    stimulus = Stimulus(tuple(random_utterances(rng, model, 5)), 2)
+    runs = [
+        build(one, cache).run(
+            to_beats(plan, stimulus),
+            expected_beats=2 * stimulus.frames,
+            max_cycles=100_000,
+            stall_in=0.3,
+            stall_out=0.3,
+            seed=1,
+        )
+        for one in (verilog, netlist)
+    ]
+    assert np.array_equal(runs[0].outputs.data, runs[1].outputs.data)
+    assert np.array_equal(runs[0].output_cycle, runs[1].output_cycle)
+    assert not runs[1].violations and not len(runs[1].events["error"])
+    cells = Netlist.read(synthesis_entry(verilog, "ecp5", cache) / NETLIST, verilog.top)
+    assert {kind: count(cells, kind) for kind in ("MULT18X18D", "DP16KD")} == {
+        "MULT18X18D": plan.multipliers,
+        "DP16KD": 1,
+    }
