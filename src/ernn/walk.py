@@ -122,7 +122,7 @@ class Walk:
         self.turns = Turns(self.layout)
         self.vector_free = self.vector_from
         self._shared = any(len(one.parts) > 1 for stage in self.layout.passes for one in stage)
-        self._cut: dict[tuple[object, ...], list[tuple[int, list[_Read | None]]]] = {}  # of passes with equal columns
+        self._cut: dict[tuple[object, ...], list[tuple[int, list[_Read | None]]]] = {}  # of passes that read the same
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
 
@@ -185,7 +185,8 @@ class Walk:
 
     def _stretches(self, one: Pass, turn: Turn) -> list[tuple[int, list[_Read | None]]]:
         """Cut a pass where a group goes on to another operand, and a column for the tags of each further part."""
-        key = (one.columns, len(one.parts), turn)
+        signals = tuple(operand.signal for operand in one.product.operands)  # equal columns of another signal differ
+        key = (signals, one.columns, len(one.parts), turn)
         if key not in self._cut:
             self._cut[key] = self._cuts(one, turn)
         return self._cut[key]
