@@ -19,7 +19,8 @@ from ernn.nn.loops import (
     gru_before_step,
     gru_before_step_back,
 )
-from ernn.nn.products import product
+from ernn.nn.products import largest, product
+from ernn.nn.threads import threads_for
 
 
 class GruAfterScan(torch.autograd.Function):
@@ -33,7 +34,7 @@ class GruAfterScan(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, h0: Tensor, into: Tensor, back: Tensor, bias: Tensor, keep: bool) -> Tensor:
         time, _, batch = x.shape
         parts, _, n = bias.shape
-        from_x, from_h = product(into, parts, batch), product(back, parts, batch)
+        from_x, from_h = products = [product(weight, parts, batch) for weight in (into, back)]
         h = x.new_empty(time + 1, *h0.shape)
         h[0] = h0
         states = h.unbind(0)
@@ -43,15 +44,18 @@ class GruAfterScan(torch.autograd.Function):
         state_arrays = arrays([state.view(parts, n) for state in states])
         gate_arrays, q_arrays, recurrent_array, biases = arrays(gates), arrays(qs), recurrent.numpy(), _array(bias)
         operands, held = from_x.operands(x), []
-        for t in range(time):
-            operand = from_h.operand(states[t])
-            from_x.multiply(operands[t], gates[t])
-            from_h.multiply(operand, recurrent)
-            gru_after_step(gate_arrays[t], recurrent_array, biases, q_arrays[t], state_arrays[t], state_arrays[t + 1])
-            if keep:
-                held.append(operand)
+        with threads_for(largest(products)):
+            for t in range(time):
+                operand = from_h.operand(states[t])
+                from_x.multiply(operands[t], gates[t])
+                from_h.multiply(operand, recurrent)
+                gru_after_step(
+                    gate_arrays[t], recurrent_array, biases, q_arrays[t], state_arrays[t], state_arrays[t + 1]
+                )
+                if keep:
+                    held.append(operand)
         if keep:
-            ctx.products, ctx.operands, ctx.x_shape = (from_x, from_h), (operands, held), x.shape
+            ctx.products, ctx.operands, ctx.x_shape = products, (operands, held), x.shape
             ctx.arrays = gate_arrays, q_arrays, state_arrays
         return h[1:]
 
@@ -59,7 +63,8 @@ class GruAfterScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         needs = ctx.needs_input_grad
-        from_x, from_h = ctx.products
+        products = ctx.products
+        from_x, from_h = products
         from_x.prepare_back(needs[2])
         from_h.prepare_back(needs[3])
         gates, qs, states = ctx.arrays
@@ -70,17 +75,18 @@ class GruAfterScan(torch.autograd.Function):
         d, d_recurrent, d_bias = (d_h.new_zeros(parts, gate, n) for gate in (3, 3, 4))
         running = d_outputs[-1].clone()
         same = running.view(parts, n).numpy(), d.numpy(), d_recurrent.numpy(), d_bias.numpy()
-        for t in reversed(range(len(gates))):
-            gru_after_step_back(gates[t], qs[t], states[t], *same)
-            if t:
-                running += d_outputs[t - 1]
-            spread = from_h.spread(d_recurrent)
-            from_h.gather(spread, held[t])
-            from_h.back(spread, running, add=running)
-            spread = from_x.spread(d)
-            from_x.gather(spread, xs[t])
-            if d_x is not None:
-                from_x.back(spread, d_x[t])
+        with threads_for(largest(products)):
+            for t in reversed(range(len(gates))):
+                gru_after_step_back(gates[t], qs[t], states[t], *same)
+                if t:
+                    running += d_outputs[t - 1]
+                spread = from_h.spread(d_recurrent)
+                from_h.gather(spread, held[t])
+                from_h.back(spread, running, add=running)
+                spread = from_x.spread(d)
+                from_x.gather(spread, xs[t])
+                if d_x is not None:
+                    from_x.back(spread, d_x[t])
         return d_x, running, from_x.gradient(), from_h.gradient(), d_bias, None
 
 
@@ -97,7 +103,7 @@ class GruBeforeScan(torch.autograd.Function):
     ) -> Tensor:
         time, _, batch = x.shape
         parts, _, n = bias.shape
-        from_x, from_h, from_reset = (product(weight, parts, batch) for weight in (into, gates, candidate))
+        from_x, from_h, from_reset = products = [product(weight, parts, batch) for weight in (into, gates, candidate)]
         h = x.new_empty(time + 1, *h0.shape)
         h[0] = h0
         states = h.unbind(0)
@@ -108,19 +114,20 @@ class GruBeforeScan(torch.autograd.Function):
         value_arrays, reset_arrays, biases = arrays(values), arrays(resets), _array(bias)
         gates_array, candidate_array = for_gates.numpy(), for_candidate.numpy()
         operands, held, held_reset = from_x.operands(x), [], []
-        for t in range(time):
-            operand = from_h.operand(states[t])
-            from_x.multiply(operands[t], values[t])
-            from_h.multiply(operand, for_gates)
-            gru_before_reset(value_arrays[t], gates_array, biases, state_arrays[t], reset_arrays[t])
-            reset = from_reset.operand(resets[t].view(-1, batch))
-            from_reset.multiply(reset, for_candidate)
-            gru_before_step(value_arrays[t], candidate_array, biases, state_arrays[t], state_arrays[t + 1])
-            if keep:
-                held.append(operand)
-                held_reset.append(reset)
+        with threads_for(largest(products)):
+            for t in range(time):
+                operand = from_h.operand(states[t])
+                from_x.multiply(operands[t], values[t])
+                from_h.multiply(operand, for_gates)
+                gru_before_reset(value_arrays[t], gates_array, biases, state_arrays[t], reset_arrays[t])
+                reset = from_reset.operand(resets[t].view(-1, batch))
+                from_reset.multiply(reset, for_candidate)
+                gru_before_step(value_arrays[t], candidate_array, biases, state_arrays[t], state_arrays[t + 1])
+                if keep:
+                    held.append(operand)
+                    held_reset.append(reset)
         if keep:
-            ctx.products, ctx.operands = (from_x, from_h, from_reset), (operands, held, held_reset)
+            ctx.products, ctx.operands = products, (operands, held, held_reset)
             ctx.arrays, ctx.x_shape = (value_arrays, state_arrays), x.shape
         return h[1:]
 
@@ -128,8 +135,9 @@ class GruBeforeScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         needs = ctx.needs_input_grad
-        from_x, from_h, from_reset = ctx.products
-        for weight, wanted in zip(ctx.products, needs[2:5], strict=True):
+        products = ctx.products
+        from_x, from_h, from_reset = products
+        for weight, wanted in zip(products, needs[2:5], strict=True):
             weight.prepare_back(wanted)
         values, states = ctx.arrays
         xs, held, held_reset = ctx.operands
@@ -142,21 +150,22 @@ class GruBeforeScan(torch.autograd.Function):
         state, total = running.view(parts, n).numpy(), d_bias.numpy()
         d_array, gates_array, candidate_array = d.numpy(), d_gates.numpy(), d_candidate.numpy()
         reset_array = d_reset.view(parts, n).numpy()
-        for t in reversed(range(len(values))):
-            gru_before_step_back(values[t], states[t], state, d_array, candidate_array, gates_array, total)
-            spread = from_reset.spread(d_candidate)
-            from_reset.gather(spread, held_reset[t])
-            from_reset.back(spread, d_reset)
-            gru_before_reset_back(values[t], states[t], reset_array, state, d_array, gates_array, total)
-            if t:
-                running += d_outputs[t - 1]
-            spread = from_h.spread(d_gates)
-            from_h.gather(spread, held[t])
-            from_h.back(spread, running, add=running)
-            spread = from_x.spread(d)
-            from_x.gather(spread, xs[t])
-            if d_x is not None:
-                from_x.back(spread, d_x[t])
+        with threads_for(largest(products)):
+            for t in reversed(range(len(values))):
+                gru_before_step_back(values[t], states[t], state, d_array, candidate_array, gates_array, total)
+                spread = from_reset.spread(d_candidate)
+                from_reset.gather(spread, held_reset[t])
+                from_reset.back(spread, d_reset)
+                gru_before_reset_back(values[t], states[t], reset_array, state, d_array, gates_array, total)
+                if t:
+                    running += d_outputs[t - 1]
+                spread = from_h.spread(d_gates)
+                from_h.gather(spread, held[t])
+                from_h.back(spread, running, add=running)
+                spread = from_x.spread(d)
+                from_x.gather(spread, xs[t])
+                if d_x is not None:
+                    from_x.back(spread, d_x[t])
         return d_x, running, from_x.gradient(), from_h.gradient(), from_reset.gradient(), d_bias, None
 
 

@@ -8,7 +8,8 @@ from torch.autograd.function import once_differentiable
 
 from ernn.nn.buffers import arrays, slots
 from ernn.nn.loops import lstm_step, lstm_step_back
-from ernn.nn.products import product, spread_both, total
+from ernn.nn.products import largest, product, spread_both, total
+from ernn.nn.threads import threads_for
 
 
 class LstmScan(torch.autograd.Function):
@@ -49,17 +50,18 @@ class LstmScan(torch.autograd.Function):
         biases, looks = bias.detach().numpy(), peephole.detach().numpy()
         operands = from_x.operands(x)
         held_y, held_m = [], []
-        for t in range(time):
-            operand = from_y.operand(ys[t])
-            total((from_x, operands[t]), (from_y, operand), gates[t])
-            lstm_step(gate_arrays[t], biases, looks, cell_arrays[t], cell_arrays[t + 1], out_arrays[t])
-            if keep:
-                held_y.append(operand)
-            if to_y:
-                m = to_y.operand(outs[t].view(-1, batch))
-                to_y.multiply(m, ys[t + 1])
+        with threads_for(largest(products)):
+            for t in range(time):
+                operand = from_y.operand(ys[t])
+                total((from_x, operands[t]), (from_y, operand), gates[t])
+                lstm_step(gate_arrays[t], biases, looks, cell_arrays[t], cell_arrays[t + 1], out_arrays[t])
                 if keep:
-                    held_m.append(m)
+                    held_y.append(operand)
+                if to_y:
+                    m = to_y.operand(outs[t].view(-1, batch))
+                    to_y.multiply(m, ys[t + 1])
+                    if keep:
+                        held_m.append(m)
         if keep:
             ctx.products, ctx.operands = products, (operands, held_y, held_m)
             ctx.arrays = gate_arrays, cell_arrays, looks
@@ -69,9 +71,10 @@ class LstmScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_y: Tensor, d_c: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        from_x, from_y, to_y = ctx.products
+        products = ctx.products
+        from_x, from_y, to_y = products
         needs = ctx.needs_input_grad
-        for weight, wanted in zip(ctx.products, needs[3:6], strict=True):
+        for weight, wanted in zip(products, needs[3:6], strict=True):
             if weight:
                 weight.prepare_back(wanted)
         xs, held_y, held_m = ctx.operands
@@ -86,17 +89,18 @@ class LstmScan(torch.autograd.Function):
         running = d_outputs[-1].clone()
         d_m = d_y.new_empty(parts * n // batch, batch) if to_y else running
         same = d_m.view(parts, n).numpy(), d_cell.numpy(), d.numpy(), d_bias.numpy(), d_peephole.numpy()
-        for t in reversed(range(time)):
-            if to_y:
-                spread = to_y.spread(running)
-                to_y.gather(spread, held_m[t])
-                to_y.back(spread, d_m)
-            lstm_step_back(gates[t], looks, cells[t], cells[t + 1], *same)
-            spread_x, spread_y = spread_both(from_x, from_y, d)
-            from_x.gather(spread_x, xs[t])
-            from_y.gather(spread_y, held_y[t])
-            from_y.back(spread_y, running, add=d_outputs[t - 1] if t else None)
-            if d_x is not None:
-                from_x.back(spread_x, d_x[t])
-        weights = [weight.gradient() if weight else None for weight in ctx.products]
+        with threads_for(largest(products)):
+            for t in reversed(range(time)):
+                if to_y:
+                    spread = to_y.spread(running)
+                    to_y.gather(spread, held_m[t])
+                    to_y.back(spread, d_m)
+                lstm_step_back(gates[t], looks, cells[t], cells[t + 1], *same)
+                spread_x, spread_y = spread_both(from_x, from_y, d)
+                from_x.gather(spread_x, xs[t])
+                from_y.gather(spread_y, held_y[t])
+                from_y.back(spread_y, running, add=d_outputs[t - 1] if t else None)
+                if d_x is not None:
+                    from_x.back(spread_x, d_x[t])
+        weights = [weight.gradient() if weight else None for weight in products]
         return d_x, running, d_cell.view(-1, batch), *weights, d_bias, d_peephole, None

@@ -160,6 +160,11 @@ def product(weight: Tensor, block: int, batch: int) -> Product:
     return DenseProduct(weight, batch) if weight.dim() == 2 else CirculantProduct(weight, block, batch)
 
 
+def largest(products: Sequence[Product | None]) -> int:
+    """Multiplications of a step's largest product."""
+    return max(p.weight.numel() * p.batch for p in products if p)
+
+
 def total(first: tuple[Product, Tensor], second: tuple[Product, Tensor], out: Tensor) -> None:
     """out = the sum of two products; two in blocks, which are of one size, are added as spectra."""
     (a, a_operand), (b, b_operand) = first, second

@@ -17,6 +17,8 @@ from torch.nn import functional
 from ernn.nn import directions
 from ernn.nn.stored import in_blocks
 
+_SMALL = 128  # units up to which two threads of oneDNN with decoded weights are faster than products of spectra
+
 State = tuple[Tensor, ...]
 Direction = Callable[[Any, str, Tensor, State], tuple[Tensor, State]]
 
@@ -34,9 +36,10 @@ class LSTM(nn.LSTM):
         return outputs, (h, c)
 
     def _suits_onednn(self, frames: Tensor) -> bool:
-        """Whether torch hands the layer to oneDNN, which is faster at what it can do: dense weights, no projection."""
-        plain = not self.proj_size and not in_blocks(self)
-        return plain and torch.backends.mkldnn.is_available() and frames.dtype == torch.float32
+        """Whether torch hands the layer to oneDNN and that is faster: without projection, dense or small."""
+        if self.proj_size or frames.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+            return False
+        return not in_blocks(self) or (self.hidden_size <= _SMALL and torch.get_num_threads() > 1)
 
 
 class GRU(nn.GRU):
