@@ -49,8 +49,8 @@ is always its dense layer, without peepholes, and with the reset gate after the 
 
     {command}
 
-Measured on {machine}; load of the machine at the end (1, 5 and 15 minutes): {load}. How it is done, and why:
-[the decision](../decisions/0008-training-scans.md).
+Measured on {machine}, nice value {nice}; load of the machine at the end (1, 5 and 15 minutes): {load}.
+How it is done, and why: [the decision](../decisions/0008-training-scans.md).
 """
 
 
@@ -150,6 +150,7 @@ def page(rows: list[Row], arguments: argparse.Namespace) -> str:
         table="\n".join([HEAD, *(line(row) for row in rows)]),
         command=shlex.join(["python", "benchmarks/training.py", *sys.argv[1:]]),
         machine=f"{processor()}, {arguments.threads} threads, torch {torch.__version__}",
+        nice=os.getpriority(os.PRIO_PROCESS, 0),
         load=", ".join(f"{load:.1f}" for load in os.getloadavg()),
     )
 

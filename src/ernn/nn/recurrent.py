@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrize
 
 from ernn.nn import directions
 from ernn.nn.stored import in_blocks
@@ -31,7 +32,8 @@ class LSTM(nn.LSTM):
     def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
         """As torch.nn.LSTM's."""
         if not runs_here(self, input) or self._suits_onednn(input):
-            return super().forward(input, hx)
+            with parametrize.cached():  # torch reads each weight more than once
+                return super().forward(input, hx)
         outputs, (h, c) = run(self, directions.lstm, input, hx)
         return outputs, (h, c)
 
@@ -50,7 +52,8 @@ class GRU(nn.GRU):
     def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
         """As torch.nn.GRU's."""
         if not runs_here(self, input):
-            return super().forward(input, hx)
+            with parametrize.cached():
+                return super().forward(input, hx)
         outputs, (h,) = run(self, directions.gru_after, input, None if hx is None else (hx,))
         return outputs, h
 
