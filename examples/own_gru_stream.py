@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from ernn.design import Design
+from ernn.golden import Stream, run
 from ernn.golden.boundary import dequantize_output, quantize_input
-from ernn.golden.run import Stream, run
 from ernn.nn.importer import import_torch
 from ernn.quantize import quantize
 from ernn.schedule import schedule

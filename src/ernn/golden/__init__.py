@@ -1,7 +1,21 @@
 """The golden model: an `IntegerModel` executed in integers, the obvious way and a fast one that is equal to it."""
 
 from ernn.golden.boundary import dequantize_output, quantize_input
+from ernn.golden.fast import Fast
 from ernn.golden.headroom import saturation
-from ernn.golden.run import Stream, run, run_all, trace
+from ernn.golden.machine import Plain
+from ernn.golden.run import run, run_all, trace
+from ernn.golden.streaming import Stream, Streams
 
-__all__ = ["Stream", "dequantize_output", "quantize_input", "run", "run_all", "saturation", "trace"]
+__all__ = [
+    "Fast",
+    "Plain",
+    "Stream",
+    "Streams",
+    "dequantize_output",
+    "quantize_input",
+    "run",
+    "run_all",
+    "saturation",
+    "trace",
+]

@@ -1,40 +1,88 @@
-"""The two costly operations of a layer, so that one description of the cells runs on either implementation."""
+"""What a layer is computed with, so that one description of the cells (`ernn.golden.cell`) serves every execution."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ernn.golden import fft, matvec
-from ernn.integer_model import IntegerModel, Product
+from ernn.fixed import FixedFormat
+from ernn.golden import elementwise, fft, matvec
+from ernn.integer_model import ActivationTable, IntegerModel, Product
 
 Array = np.ndarray
+Value = Any
+"""A vector of every stream: what it is, an `Arithmetic` decides."""
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """+-v, or +-v*w, exact, with `frac` fraction bits."""
+
+    factors: tuple[Value, ...]
+    frac: int
+    sign: int = 1
+
+    def by(self, other: "Term") -> "Term":
+        """The exact product."""
+        return Term(self.factors + other.factors, self.frac + other.frac, self.sign * other.sign)
+
+    def negated(self) -> "Term":
+        return Term(self.factors, self.frac, -self.sign)
 
 
 class Arithmetic(Protocol):
-    """Spectra and products for one model; arrays are int64, with one leading axis of utterances."""
+    """The operations of one model's layers. Values are integers in the formats of the edges they stand for."""
 
     @property
     def model(self) -> IntegerModel: ...
 
-    def spectrum(self, signal: str, values: Array) -> Array:
-        """Vectors (utterances, length) of a signal to spectra (utterances, words, k)."""
+    def constant(self, values: Array) -> Value:
+        """A bias or a peephole, the same for every stream."""
         ...
 
-    def product(self, product: Product, spectra: Mapping[str, Array]) -> Array:
-        """Spectra by signal's name to outputs (utterances, gates, length)."""
+    def spectrum(self, signal: str, value: Value) -> Value:
+        """A signal's spectrum; for products only."""
+        ...
+
+    def product(self, product: Product, spectra: Mapping[str, Value]) -> list[Value]:
+        """Outputs, gate by gate, from spectra by signal's name."""
+        ...
+
+    def rounded_sum(self, target: FixedFormat, *terms: Term) -> Value:
+        """The exact sum of the terms, rounded once to `target`."""
+        ...
+
+    def activate(self, table: ActivationTable, value: Value) -> Value:
+        """The table's function of integers in its input format."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
-class Plain:
-    """The obvious implementation: the contract's words, in NumPy."""
+class Plainly:
+    """The contract's words, in NumPy: values are int64 with one leading axis of streams."""
 
     model: IntegerModel
 
-    def spectrum(self, signal: str, values: Array) -> Array:
-        return fft.spectrum(self.model.forward, self.model.signal(signal), values)
+    def constant(self, values: Array) -> Array:
+        return values
 
-    def product(self, product: Product, spectra: Mapping[str, Array]) -> Array:
-        return matvec.product(self.model, product, spectra)
+    def spectrum(self, signal: str, value: Array) -> Array:
+        return fft.spectrum(self.model.forward, self.model.signal(signal), value)
+
+    def product(self, product: Product, spectra: Mapping[str, Array]) -> list[Array]:
+        out = matvec.product(self.model, product, spectra)
+        return [out[:, gate] for gate in range(product.gates)]
+
+    def rounded_sum(self, target: FixedFormat, *terms: Term) -> Array:
+        return elementwise.rounded_sum(target, *[(term.sign * _times(term.factors), term.frac) for term in terms])
+
+    def activate(self, table: ActivationTable, value: Array) -> Array:
+        return elementwise.activate(table, value)
+
+
+def _times(factors: tuple[Array, ...]) -> Array:
+    first, *others = factors
+    for other in others:
+        first = first * other
+    return first

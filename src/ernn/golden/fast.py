@@ -1,147 +1,145 @@
-"""The same two operations compiled, for whole test sets; equal to `Plain` on every integer.
+"""The compiled machine: equal to `Plain` on every integer, and fast enough to serve.
 
-Stages are kept as the few entries of each matrix row that are not zero.  Weights lie as (gates * rows, k, columns) and
-spectra as (utterances, k, columns) in 32 bits, so that a bin's sum over columns is one contiguous loop; sums are 64
-bits wide.
+The cells' program is recorded once, weights are laid out once; a frame is one call.  Weights of up to 15 bits with
+data of up to 16 are multiplied in 16-bit pairs (`ernn.golden.pairs`); anything wider takes the same way in 64 bits.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ernn.fixed import FixedFormat
-from ernn.golden.fft import words_of
-from ernn.integer_model import IntegerModel, Product, Transform
+from ernn.golden.butterflies import butterflies
+from ernn.golden.cell import Memory, OneWay, frame_through
+from ernn.golden.frames import check_range
+from ernn.golden.lanes import LANES
+from ernn.golden.lookup import tabulated
+from ernn.golden.machine import Edges, one_way, start
+from ernn.golden.packing import CHUNK_LIMIT, pack
+from ernn.golden.pairs import STREAMS
+from ernn.golden.play import Machine, play
+from ernn.golden.recorder import Recorder, Vector
+from ernn.golden.vectors import in_order, laid_out
+from ernn.integer_model import IntegerLinear, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 
 
-class _Rows(NamedTuple):
-    """Stages as (stages, k, entries) columns and coefficients, and (stages, k) shifts."""
-
-    column: Array
-    coefficient: Array
-    shift: Array
-
-
-def _sparse(transform: Transform, k: int) -> _Rows:
-    entries = max((int((stage.matrix != 0).sum(1).max()) for stage in transform.stages), default=1)
-    shape = (len(transform.stages), k, entries)
-    rows = _Rows(np.zeros(shape, np.int64), np.zeros(shape, np.int64), np.zeros(shape[:2], np.int64))
-    for index, stage in enumerate(transform.stages):
-        rows.shift[index] = stage.shift
-        for row, values in enumerate(stage.matrix):
-            (where,) = np.nonzero(values)
-            rows.column[index, row, : len(where)] = where
-            rows.coefficient[index, row, : len(where)] = values[where]
-    return rows
-
-
-@dataclass(frozen=True, eq=False)
 class Fast:
-    """`ernn.golden.arithmetic.Arithmetic`, compiled."""
+    """`ernn.golden.machine.Machine`, compiled."""
 
-    model: IntegerModel
+    def __init__(self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1) -> None:
+        layers = one_way(model, layers)
+        self._model, self._streams = model, streams
+        self._recorder = recorder = Recorder(model)
+        self._input = recorder.of(model.signal(layers[0].input))
+        self._edges: dict[str, tuple[Vector, ...]] = {}
+        before = [_kept(recorder, layer) for layer in layers]
+        self._output, after = frame_through(recorder, layers, self._input, before, self._note)
+        for old, new in zip(before, after, strict=True):
+            _carry(recorder, old, new)
+        program, machine = _prepared(recorder)
+        self._play = (program, *machine.forward, *machine.inverse, *machine[2:])
+        self._ends = (*recorder.place(self._input), *recorder.place(self._output), *_range(model, layers[0].input))
+        self._start = self._memory = _first_memory(recorder, streams, _states(model, layers, before))
+        self.reset()
 
-    @cached_property
-    def _forward(self) -> _Rows:
-        return _sparse(self.model.forward, self.model.block)
+    def _note(self, edge: str, *vectors: Vector) -> None:
+        self._edges[edge] = vectors
 
-    @cached_property
-    def _inverse(self) -> _Rows:
-        return _sparse(self.model.inverse, self.model.block)
+    def reset(self) -> None:
+        self._memory = self._start.copy()
 
-    @cached_property
-    def _weights(self) -> dict[tuple[str, int], Array]:
-        """By product's name and operand's index."""
-        return {
-            (product.name, index): _laid_out(operand.matrix.weights)
-            for layer in self.model.layers
-            for product in layer.products
-            for index, operand in enumerate(product.operands)
-        }
+    def push(self, frames: Array, edges: Edges | None = None) -> Array:
+        if not frames.flags.carray:
+            frames = frames.copy()  # Numba would compile once more for another layout
+        outputs = np.empty((frames.shape[0], frames.shape[1], self._output.length), np.int64)
+        if edges is None:
+            self._run(frames, outputs)
+            return outputs
+        for t in range(len(frames)):
+            self._run(frames[t : t + 1], outputs[t : t + 1])
+            for edge, vectors in self._edges.items():
+                edges.setdefault(edge, []).append(np.concatenate([self._read(v) for v in vectors], axis=1))
+        return outputs
 
-    def spectrum(self, signal: str, values: Array) -> Array:
-        found = self.model.signal(signal)
-        assert found.spectrum is not None and values.dtype == np.int64
-        words = np.ascontiguousarray(words_of(values, self.model.block))
-        guard = self.model.forward.guard
-        drop = found.format.frac + guard - found.spectrum.frac
-        flat = words.reshape(-1, self.model.block)
-        _transform(flat, -guard, _UNBOUNDED, drop, _bounds(found.spectrum), *self._forward)
-        return words
+    def _run(self, frames: Array, outputs: Array) -> None:
+        if not play(*self._play, self._memory, frames, outputs, self._ends):
+            check_range(self._model, frames)
 
-    def product(self, product: Product, spectra: Mapping[str, Array]) -> Array:
-        k, count = self.model.block, len(next(iter(spectra.values())))
-        total = np.zeros((count, product.gates * product.block_rows, k), np.int64)
-        for index, operand in enumerate(product.operands):
-            x = np.ascontiguousarray(np.swapaxes(spectra[operand.signal], 1, 2)).astype(np.int32)
-            _multiply(self._weights[product.name, index], x, total)
-        first = self.model.product_frac(product) - product.rows.frac
-        last = product.rows.frac + (k.bit_length() - 1) - product.output.frac
-        _transform(total.reshape(-1, k), first, _bounds(product.rows), last, _bounds(product.output), *self._inverse)
-        kept = total[..., : product.kept].reshape(count, product.gates, product.block_rows * product.kept)
-        return kept[..., : product.length]
+    def _read(self, vector: Vector) -> Array:
+        """A vector (streams, length) as it is now."""
+        at, step = self._recorder.place(vector)
+        rows = [self._memory[at + stream * step :][: vector.size] for stream in range(self._streams)]
+        return in_order(np.array(rows, np.int64), self._model.block, vector.length)
 
 
-_UNBOUNDED = (-(1 << 62), 1 << 62)
-
-
-def _bounds(format: FixedFormat) -> tuple[int, int]:
+def _range(model: IntegerModel, signal: str) -> tuple[int, int]:
+    format = model.signal(signal).format
     return format.low, format.high
 
 
-def _laid_out(weights: Array) -> Array:
-    gates, rows, columns, k = weights.shape
-    return np.ascontiguousarray(weights.reshape(gates * rows, columns, k).swapaxes(1, 2)).astype(np.int32)
+def _kept(recorder: Recorder, layer: OneWay) -> Memory | None:
+    """Vectors for what a layer keeps from frame to frame."""
+    if isinstance(layer, IntegerLinear):
+        return None
+    signal = recorder.model.signal(layer.output)
+    assert signal.spectrum is not None
+    output = recorder.of(signal)
+    spectrum = recorder.vector(output.size, -signal.spectrum.low)
+    cell = recorder.vector(layer.hidden_size, -layer.cell.low) if isinstance(layer, IntegerLstm) else None
+    return Memory(output, spectrum, cell)
 
 
-@njit(cache=True)
-def _round(value, shift, low, high):
-    rounded = (value + (1 << (shift - 1))) >> shift if shift > 0 else value << -shift
-    return min(max(rounded, low), high)
+def _pairs(one: Memory | None, other: Memory | None) -> list[tuple[Any, Any]]:
+    """Parts of two memories that are there."""
+    if one is None or other is None:
+        return []
+    parts = [(one.output, other.output), (one.spectrum, other.spectrum), (one.cell, other.cell)]
+    return [pair for pair in parts if pair[0] is not None]
 
 
-@njit(cache=True)
-def _transform(words, first, first_bounds, last, last_bounds, column, coefficient, shift):
-    """Words (n, k) in place: rounded by `first` bits, through the stages, rounded by `last` bits."""
-    k, entries = words.shape[1], column.shape[2]
-    old, new = np.empty(k, np.int64), np.empty(k, np.int64)
-    for word in words:
-        for i in range(k):
-            old[i] = _round(word[i], first, first_bounds[0], first_bounds[1])
-        for stage in range(len(shift)):
-            for i in range(k):
-                total = np.int64(0)
-                for entry in range(entries):
-                    total += coefficient[stage, i, entry] * old[column[stage, i, entry]]
-                by = shift[stage, i]
-                new[i] = (total + ((1 << by) >> 1)) >> by
-            old, new = new, old
-        for i in range(k):
-            word[i] = _round(old[i], last, last_bounds[0], last_bounds[1])
+def _carry(recorder: Recorder, old: Memory | None, new: Memory | None) -> None:
+    for to, value in _pairs(old, new):
+        recorder.copy(to, value)
 
 
-@njit(cache=True)
-def _multiply(weights, spectra, total):
-    """Add weights (rows, k, columns) times spectra (utterances, k, columns) to total (utterances, rows, k)."""
-    rows, k, columns = weights.shape
-    for row in range(rows):
-        for utterance in range(len(spectra)):
-            w, x, out = weights[row], spectra[utterance], total[utterance, row]
-            for real in range(min(k, 2)):
-                for c in range(columns):
-                    out[real] += np.int64(w[real, c]) * np.int64(x[real, c])
-            for re in range(2, k, 2):
-                out_re, out_im = np.int64(0), np.int64(0)
-                for c in range(columns):
-                    a, b = np.int64(w[re, c]), np.int64(w[re + 1, c])
-                    p, q = np.int64(x[re, c]), np.int64(x[re + 1, c])
-                    out_re += a * p - b * q
-                    out_im += a * q + b * p
-                out[re] += out_re
-                out[re + 1] += out_im
+def _states(
+    model: IntegerModel, layers: Sequence[OneWay], memories: Sequence[Memory | None]
+) -> list[tuple[Vector, Array]]:
+    """What is kept before the first frame."""
+    return [
+        (vector, laid_out(values.reshape(-1), model.block))
+        for layer, memory in zip(layers, memories, strict=True)
+        for vector, values in _pairs(memory, start(model, layer))
+    ]
+
+
+def _first_memory(recorder: Recorder, streams: int, states: list[tuple[Vector, Array]]) -> Array:
+    memory = np.zeros(recorder.constants_size + streams * recorder.size + LANES, recorder.kind)
+    memory[: recorder.constants_size] = np.concatenate([*recorder.constants, np.zeros(0, np.int64)])
+    for vector, values in states:
+        at, step = recorder.place(vector)
+        for stream in range(streams):
+            memory[at + stream * step :][: vector.size] = values
+    return memory
+
+
+def _prepared(recorder: Recorder) -> tuple[Array, Machine]:
+    """The program, and what it works with."""
+    model, k = recorder.model, recorder.model.block
+    packed = [pack(model, product, CHUNK_LIMIT if recorder.narrow else None) for product in recorder.products]
+    (forward, some), (inverse, more) = butterflies(model.forward, k), butterflies(model.inverse, k)
+    weights, width = np.concatenate([one.weights for one in packed]), STREAMS * LANES
+    machine = Machine(
+        forward,
+        inverse,
+        np.array([(*recorder.place(vector), vector.size // k) for vector in recorder.operands], np.int64),
+        weights,
+        tabulated(recorder.tables, recorder.narrow),
+        np.zeros(max(some, more) * width, recorder.kind),
+        np.zeros(2 * width, recorder.kind),
+        np.zeros(k * width, np.int64),
+        np.zeros(max(one.data_size(k) for one in packed) * STREAMS + 2 * LANES, weights.dtype),
+    )
+    return recorder.program(packed), machine

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ernn.fixed import FixedFormat
-from ernn.golden.arithmetic import Plain
-from ernn.golden.run import Implementation, trace
+from ernn.golden.machine import Implementation, Plain
+from ernn.golden.run import trace
 from ernn.integer_model import IntegerBidirectional, IntegerLayer, IntegerLstm, IntegerModel
 
 Array = np.ndarray

@@ -1,0 +1,172 @@
+"""What is done to a row of a tile: LANES numbers at once, in LLVM's vector code.
+
+Numba's loops over parts of one array are not made into vectors, since they might overlap.  Here a row is read whole
+before one is written.  Arrays are flat, int32 or int64; `at` is a row's first number.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import extending, types
+
+LANES = 32
+"""Rows of a matrix that are summed side by side: a tile."""
+
+intrinsic: Any = extending.intrinsic
+"""Untyped: who calls an intrinsic does not give its first parameter."""
+
+_INT = ir.IntType(64)
+_WIDE = ir.VectorType(_INT, LANES)
+
+Build = Callable[..., Any]
+
+
+def repeated(builder: Any, value: Any, count: int = LANES) -> Any:
+    """A number in all of `count` lanes."""
+    kind = ir.VectorType(value.type, count)
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), count), [0] * count)
+    return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def _row(context: Any, builder: Any, kind: Any, array: Any, at: Any) -> tuple[Any, int]:
+    """A pointer to the row, and the bytes that it is sure to be a multiple of."""
+    data = context.make_array(kind)(context, builder, array).data
+    number = context.get_data_type(kind.dtype)
+    return builder.bitcast(builder.gep(data, [at]), ir.VectorType(number, LANES).as_pointer()), number.width // 8
+
+
+def _changed(builder: Any, value: Any, kind: Any) -> Any:
+    if value.type == kind:
+        return value
+    wider = kind.element.width > value.type.element.width
+    return builder.sext(value, kind) if wider else builder.trunc(value, kind)
+
+
+def _generate(rows: int, build: Build, wide: bool) -> Build:
+    """Code for to[at:] = build(rows read ..., numbers in all lanes ...). `wide`: in 64 bits, else in the rows' own."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        pointers = [
+            _row(context, builder, signature.args[i], values[i], values[i + 1]) for i in range(0, 2 * rows + 2, 2)
+        ]
+        read = [builder.load(pointer, align=size) for pointer, size in pointers[1:]]
+        kind = _WIDE if wide else read[0].type
+        numbers = [_changed(builder, repeated(builder, value), kind) for value in values[2 * rows + 2 :]]
+        result = build(builder, *[_changed(builder, value, kind) for value in read], *numbers)
+        to, size = pointers[0]
+        builder.store(_changed(builder, result, to.type.pointee), to, align=size)
+        return context.get_dummy_value()
+
+    return generate
+
+
+def _rotation(builder: Any, x: Any, y: Any, by_x: Any, by_y: Any, half: Any, shift: Any) -> Any:
+    total = builder.add(builder.mul(x, by_x), builder.mul(y, by_y))
+    return builder.ashr(builder.add(total, half), shift)
+
+
+def _rounding(builder: Any, x: Any, up: Any, half: Any, down: Any, low: Any, high: Any) -> Any:
+    value = builder.ashr(builder.add(builder.shl(x, up), half), down)
+    value = builder.select(builder.icmp_signed("<", value, low), low, value)
+    return builder.select(builder.icmp_signed(">", value, high), high, value)
+
+
+def _sum_of(products: int) -> Build:
+    """round((x << x_up) + (y << y_up) + the first `products` of +-(a * b) << ab_up, +-(c * d) << cd_up)"""
+
+    def build(builder: Any, x: Any, y: Any, a: Any, b: Any, c: Any, d: Any, *numbers: Any) -> Any:
+        x_up, y_up, ab_up, ab_sign, cd_up, cd_sign, *rounding = numbers
+        total = builder.add(builder.shl(x, x_up), builder.shl(y, y_up))
+        for one, other, up, sign in ((a, b, ab_up, ab_sign), (c, d, cd_up, cd_sign))[:products]:
+            value = builder.shl(builder.mul(one, other), up)
+            total = builder.add(total, builder.sub(builder.xor(value, sign), sign))
+        return _rounding(builder, total, *rounding)
+
+    return build
+
+
+def _summing(products: int, wide: bool) -> Any:
+    @intrinsic
+    def sum_rows(typing, rows, at, ups, rounding):
+        """Of one array: places of to, x, y, a, b, c, d; bits up of x, y, ab, ab's sign, cd, cd's; `round_row`'s."""
+        code = _generate(6, _sum_of(products), wide)
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            places, numbers = (
+                [builder.extract_value(value, i) for value in group for i in range(len(value.type.elements))]
+                for group in (values[1:2], values[2:])
+            )
+            kinds = (rows, None) * 7
+            operands = [part for place in places for part in (values[0], place)]
+            return code(context, builder, types.void(*[kind or _N for kind in kinds]), [*operands, *numbers])
+
+        return types.void(rows, at, ups, rounding), generate
+
+    return sum_rows
+
+
+_N = types.int64
+
+
+@intrinsic
+def add_rows(typing, to, to_at, x, x_at, y, y_at):
+    """to = x + y"""
+    return types.void(to, _N, x, _N, y, _N), _generate(2, lambda builder, x, y: builder.add(x, y), wide=False)
+
+
+@intrinsic
+def subtract_rows(typing, to, to_at, x, x_at, y, y_at):
+    """to = x - y"""
+    return types.void(to, _N, x, _N, y, _N), _generate(2, lambda builder, x, y: builder.sub(x, y), wide=False)
+
+
+@intrinsic
+def rotate_rows(typing, to, to_at, x, x_at, y, y_at, by_x, by_y, half, shift):
+    """to = (by_x * x + by_y * y + half) >> shift"""
+    return types.void(to, _N, x, _N, y, _N, _N, _N, _N, _N), _generate(2, _rotation, wide=True)
+
+
+@intrinsic
+def round_row(typing, to, to_at, x, x_at, up, half, down, low, high):
+    """to = ((x << up) + half) >> down, kept within low .. high"""
+    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, _rounding, wide=True)
+
+
+@intrinsic
+def round_narrow_row(typing, to, to_at, x, x_at, up, half, down, low, high):
+    """As `round_row`, for numbers that do not overflow in their own width."""
+    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, _rounding, wide=False)
+
+
+@intrinsic
+def copy_row(typing, to, to_at, x, x_at):
+    """to = x"""
+    return types.void(to, _N, x, _N), _generate(1, lambda builder, x: x, wide=False)
+
+
+@intrinsic
+def pair_rows(typing, to, to_at, x, x_at, y, y_at, flip):
+    """to[2 i], to[2 i + 1] = x[i], y[i] ^ flip"""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        number = context.get_data_type(to.dtype)
+        kind = ir.VectorType(number, LANES)
+        first, second = (
+            _changed(builder, builder.load(pointer, align=size), kind)
+            for pointer, size in (_row(context, builder, signature.args[i], values[i], values[i + 1]) for i in (2, 4))
+        )
+        second = builder.xor(second, _changed(builder, repeated(builder, values[6]), kind))
+        in_turns = [half * LANES + i for i in range(LANES) for half in (0, 1)]
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), 2 * LANES), in_turns)
+        pairs = builder.shuffle_vector(first, second, mask)
+        pointer, size = _row(context, builder, signature.args[0], values[0], values[1])
+        builder.store(pairs, builder.bitcast(pointer, pairs.type.as_pointer()), align=size)
+        return context.get_dummy_value()
+
+    return types.void(to, _N, x, _N, y, _N, _N), generate
+
+
+sum_rows_0, sum_rows_1, sum_rows_2 = (_summing(products, wide=True) for products in range(3))
+sum_narrow_rows_0, sum_narrow_rows_1, sum_narrow_rows_2 = (_summing(products, wide=False) for products in range(3))
