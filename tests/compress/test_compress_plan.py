@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ernn.compress import inside
-from ernn.compress.plan import CompressionPlan, compressed, matrices, stored_weights, structures
+from ernn.compress.plan import CompressionPlan, compressed, layer_blocks, matrices, stored_weights, structures
 from ernn.errors import UserError
 from ernn.nn.cells import PeepholeLSTM
 from ernn.structure import BlockCirculant, Dense
@@ -53,6 +53,20 @@ def test_roles_and_overrides() -> None:
         "1.weight_hh_l0",
         "1.weight_hh_l0_reverse",
     ]
+
+
+def test_one_block_size_a_layer() -> None:
+    found = structures(model(), layer_blocks(model(), (8, 16, 4), output=2))
+    sizes = {name: structure.block for name, structure in found.items() if isinstance(structure, BlockCirculant)}
+    first = {f"0.weight_{kind}_l0": 8 for kind in ("ih", "hh", "hr")}
+    second = {f"0.weight_{kind}_l1": 16 for kind in ("ih", "hh", "hr")}
+    third = {f"1.weight_{kind}_l0{side}": 4 for kind in ("ih", "hh") for side in ("", "_reverse")}
+    assert sizes == {**first, **second, **third, "2.weight": 2}
+    named = nn.ModuleDict({"last_layer": nn.Linear(8, 8), "deep": nn.GRU(8, 8, num_layers=11)})
+    deep = structures(named, layer_blocks(named, (8,) * 10 + (4,)))
+    assert deep["deep.weight_hh_l10"] == BlockCirculant(4, pad=True) and deep["last_layer.weight"] == Dense()
+    with pytest.raises(UserError, match="2 block sizes for 3 recurrent layers"):
+        layer_blocks(model(), (8, 16))
 
 
 def test_weights_are_counted_as_stored() -> None:

@@ -1,6 +1,6 @@
 """Which matrix of a model gets which structure, as a frozen value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -108,6 +108,24 @@ def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
     for matrix in found:
         _require_fit(matrix)
     return found
+
+
+def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1, pad: bool = True) -> CompressionPlan:
+    """One block size a recurrent layer of `module`, from the input on; the paper's "8-16" is (8, 16).
+
+    `output` as for `CompressionPlan.blocks`. Raises UserError where there are not as many layers.
+    """
+    names = [m.name for m in matrices(module, CompressionPlan()) if m.role != "output"]
+    inner = [
+        (name, (name.rpartition(".")[0], int(name.removesuffix("_reverse").rpartition("_l")[2]))) for name in names
+    ]
+    owners = list(dict.fromkeys(owner for _, (owner, _) in inner))  # in the order of the model
+    layers = sorted({layer for _, layer in inner}, key=lambda layer: (owners.index(layer[0]), layer[1]))
+    if len(layers) != len(blocks):
+        raise UserError(f"{len(blocks)} block sizes for {len(layers)} recurrent layers: give one for each")
+    sizes = dict(zip(layers, blocks, strict=True))
+    overrides = tuple((name, _structure(sizes[layer], pad)) for name, layer in inner)
+    return CompressionPlan(output=_structure(output, pad), overrides=overrides)
 
 
 def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
