@@ -23,7 +23,7 @@ CASES = {
         dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)
     ),
     "GRU, products of as many columns over different signals": Case(
-        dict(cell="gru", input_size=6, hidden=8, block=4), Design(1, 2, 4)
+        dict(cell="gru", input_size=6, hidden=8, outputs=3, block=4), Design(1, 2, 4)
     ),
     "two LSTM layers": Case(dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)),
     "LSTM with peepholes, projection, padding, three streams": Case(
