@@ -466,7 +466,7 @@ class Walk:
         array_start, vector_start = self.array[0]["gap"], self.vector_start
         first_end = array_start + self._first_pass_columns() - 1
         bounds = {
-            "processing elements": self.array_free - array_start,
+            "processing elements": self.array_free,  # its player is busy from the round's start on, waiting too
             "results leaving": self.drain_free - first_end,
             "vector unit": self.vector_free - vector_start,
             "vector unit's start": vector_start + 1,

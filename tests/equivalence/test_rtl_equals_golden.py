@@ -25,6 +25,9 @@ CASES = {
     "GRU, products of as many columns over different signals": Case(
         dict(cell="gru", input_size=6, hidden=8, outputs=3, block=4), Design(1, 2, 4)
     ),
+    "GRU whose array waits at a round's start": Case(
+        dict(cell="gru", input_size=6, hidden=8, block=4), Design(1, 2, 4)
+    ),
     "two LSTM layers": Case(dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)),
     "LSTM with peepholes, projection, padding, three streams": Case(
         dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8), Design(4, 3, 1)
