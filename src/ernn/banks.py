@@ -20,11 +20,13 @@ Column = tuple[int, int]  # operand, block column
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The order in which a product's rows are computed; `side`: words side by side."""
+    """The order in which a product's rows are computed; `side`: words side by side; `late`: gates that come after all
+    lines of the others."""
 
     product: Product
     block: int
     side: int = 1
+    late: tuple[int, ...] = ()
 
     @property
     def dense(self) -> bool:
@@ -51,9 +53,24 @@ class Rows:
     def locate(self, index: int) -> tuple[int, int]:
         """(gate, block row of the matrix) of the row computed `index`-th; the block row may not exist (padding)."""
         rest, word = divmod(index, self.side)
-        line_gate, lane = divmod(rest, self.lanes)
-        line, gate = divmod(line_gate, self.product.gates)
-        return gate, (line * self.side + word) * self.lanes + lane
+        place, lane = divmod(rest, self.lanes)
+        gates = self.early
+        if place >= self.lines * len(gates):
+            place, gates = place - self.lines * len(gates), self.late
+        line, number = divmod(place, len(gates))
+        return gates[number], (line * self.side + word) * self.lanes + lane
+
+    @property
+    def early(self) -> tuple[int, ...]:
+        """Gates that are not late."""
+        return tuple(gate for gate in range(self.product.gates) if gate not in self.late)
+
+    def place(self, gate: int) -> tuple[int, int]:
+        """(place of a gate's first line among the product's lines in the order they are computed, distance of its
+        lines)."""
+        if gate in self.late:
+            return self.lines * len(self.early) + self.late.index(gate), len(self.late)
+        return self.early.index(gate), len(self.early)
 
     def weights(self, index: int) -> dict[str, np.ndarray]:
         """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does not exist."""
@@ -68,7 +85,7 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """`count` rows of a product from row `first` on; `progress`: share of the product done after them."""
+    """`count` rows of a product from row `first` on."""
 
     rows: Rows
     first: int
@@ -80,7 +97,12 @@ class Part:
 
     @property
     def progress(self) -> float:
-        return (self.first + self.count) / self.rows.count
+        """Share of the product's early or late rows done after these, late ones beyond 1."""
+        early = self.rows.lines * len(self.rows.early) * self.rows.lanes * self.rows.side
+        done = self.first + self.count
+        if done <= early:
+            return done / early
+        return 1 + (done - early) / max(1, self.rows.count - early)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,9 @@ class Design:
     `splits`: groups of `pes` processing elements that share the columns of a row; `words`: words side by side, a
     *line*: result buses, transforms each way, and what the vector unit and the streams take a cycle; it divides `pes`
     and `splits`.  `overlap`: chunks that the vector unit works on at a time.  `staggered`: the last streams' later
-    stages run in the next round, beside its first ones."""
+    stages run in the next round, beside its first ones.  `deferred`: gates that are needed later than others (an LSTM's
+    o, a GRU's z) are computed after all of those, which shortens what follows the last pass, if all lines may be under
+    way at once."""
 
     pes: int
     streams: int = 1
@@ -24,6 +26,7 @@ class Design:
     words: int = 1
     overlap: int = 1
     staggered: bool = False
+    deferred: bool = False
 
     def __post_init__(self) -> None:
         limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}

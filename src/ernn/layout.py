@@ -5,7 +5,7 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 - spectra: words of k spectrum numbers in `Design.splits` banks, one region a signal and stream; the phase (which of two
   copies) is a further address bit.  Word w of a signal lies at place w + `shift(signal)` of its region, which goes
   through the banks in turns.
-- gates: lines of product results; line n of gate g of a product lies at base + n * gates + g.
+- gates: lines of product results, in the order they are computed (`ernn.banks.Rows`).
 - values: what the vector unit keeps, in beats of as many numbers of each word as it has lanes; states and carried
   values whole and once a stream, the rest one chunk.
 - constants: beats of biases and peepholes.
@@ -21,7 +21,7 @@ import numpy as np
 from ernn.banks import Column, Pass, Rows, columns_of_groups, passes
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Product, Signal
-from ernn.program import Constant, LayerStage, Step, Value, stages
+from ernn.program import Constant, LayerStage, Step, Value, heights, stages
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class Layout:
     def _array_cycles(self, shift: int) -> int:
         cycles = 0
         for product in self.products:
-            count = ceil(Rows(product, self.model.block, self.design.words).count / self.design.pes)
+            count = ceil(self.rows(product).count / self.design.pes)
             cycles += count * max(len(columns) for columns in self._columns(product, shift))
         return cycles
 
@@ -119,12 +119,27 @@ class Layout:
 
     # --- products
 
+    def rows(self, product: Product) -> Rows:
+        """The order in which a product's rows are computed."""
+        return Rows(product, self.model.block, self.design.words, self._late.get(product.name, ()))
+
+    @cached_property
+    def _late(self) -> dict[str, tuple[int, ...]]:
+        """Gates of each product that fewer steps follow than others of their stage, in a deferred design."""
+        late: dict[str, tuple[int, ...]] = {}
+        for stage in self.stages if self.design.deferred else ():
+            found = heights(stage)
+            for product in stage.products:
+                gates = range(product.gates)
+                late[product.name] = tuple(g for g in gates if found[product.name, g] < max(found.values()))
+        return late
+
     @cached_property
     def passes(self) -> tuple[tuple[Pass, ...], ...]:
         """Passes of each stage in the order of their weights, which lie one pass after the other in every bank."""
         stages, weights = [], 0
         for stage in self.stages:
-            rows = [Rows(product, self.model.block, self.design.words) for product in stage.products]
+            rows = [self.rows(product) for product in stage.products]
             columns = [self._columns(product, self._input_shift) for product in stage.products]
             made = []
             for one in passes(list(zip(rows, columns, strict=True)), self.design.pes):
@@ -142,8 +157,13 @@ class Layout:
         return product.gates * self.lines(product.length)
 
     def gates(self, product: Product, stream: int) -> int:
-        """First line of a product's results."""
+        """First line of a product's results, which lie in the order they are computed."""
         return self._gates[0][product.name] + stream * self.gate_words(product)
+
+    def gate(self, product: Product, gate: int, stream: int, line: int) -> tuple[int, int]:
+        """Where a line of a gate lies, and the distance to the next."""
+        place, distance = self.rows(product).place(gate)
+        return self.gates(product, stream) + place + line * distance, distance
 
     @property
     def gates_total(self) -> int:

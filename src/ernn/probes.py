@@ -52,9 +52,10 @@ def product_place(schedule: Schedule, column: int, address: int) -> Place | None
     bases = {(p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams}
     name, stream, offset = _owner(bases, number)
     product = next(p for p in layout.products if p.name == name)
-    line_gate, lane = divmod(offset, k)
-    line, gate = divmod(line_gate, product.gates)
-    inside = line * layout.line + column * k + lane
+    place, lane = divmod(offset, k)
+    rows = layout.rows(product)
+    gate, row = rows.locate((place * rows.lanes + (lane if rows.dense else 0)) * rows.side + column)
+    inside = row if rows.dense else row * k
     count = min(1 if dense else k, product.length - inside)
     return Place(name, stream, gate * product.length + inside, count) if count > 0 else None
 

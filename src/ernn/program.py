@@ -107,6 +107,25 @@ class LayerStage:
     steps: tuple[Step, ...]
 
 
+def heights(stage: LayerStage) -> dict[tuple[str, int], int]:
+    """Steps one after the other from a gate (product, number) to the end of the stage, the one that reads it among
+    them."""
+    after: list[int] = []
+    for number, step in reversed(list(enumerate(stage.steps))):
+        readers = [
+            after[len(stage.steps) - 1 - later]
+            for later in range(number + 1, len(stage.steps))
+            if any(step.keep is not None and step.keep in (t.a, t.b, t.addend) for t in stage.steps[later].terms)
+        ]
+        after.append(1 + max(readers, default=0))
+    found: dict[tuple[str, int], int] = {}
+    for step, height in zip(stage.steps, reversed(after), strict=True):
+        for gate in (term.addend for term in step.terms):
+            if isinstance(gate, Gate):
+                found[gate.product, gate.gate] = max(height, found.get((gate.product, gate.gate), 0))
+    return found
+
+
 @dataclass
 class _Writer:
     """Collects the steps of one layer."""

@@ -360,7 +360,7 @@ class Walk:
 
     def _gate_address(self, gate: Gate, stream: int, first: int) -> tuple[int, int]:
         product = next(p for p in self.layout.products if p.name == gate.product)
-        return self.layout.gates(product, stream) + first * product.gates + gate.gate, product.gates
+        return self.layout.gate(product, gate.gate, stream, first)
 
     def _note_term_reads(self, term: Term, turn: Turn, chunk: _Chunk, start: int, stride: int) -> None:
         beats = range(chunk.lines * self.layout.beats)

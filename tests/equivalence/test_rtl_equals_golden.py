@@ -58,6 +58,13 @@ CASES = {
         dict(cell="gru", reset="before", input_size=10, hidden=13, layers=3, outputs=4, block=2),
         Design(3, 2, 2, splits=3, words=3, overlap=3, staggered=True),
     ),
+    "gates that are needed late come last": Case(
+        dict(cell="lstm", peepholes=True, input_size=11, hidden=26, outputs=5, block=4),
+        Design(4, 2, 1, splits=2, words=2, overlap=4, staggered=True, deferred=True),
+    ),
+    "deferred gates, two products": Case(
+        dict(cell="gru", input_size=5, hidden=18, block=2), Design(4, 1, 2, 1, overlap=3, deferred=True)
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -94,6 +101,7 @@ def cases(draw: st.DrawFn) -> Case:
         words=words,
         overlap=draw(st.integers(1, 3)),
         staggered=streams > 1 and draw(st.booleans()),
+        deferred=draw(st.booleans()),
     )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 

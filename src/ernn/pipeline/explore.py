@@ -1,6 +1,8 @@
 """The design that suits a model and a device: fast first, then small."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
 from math import ceil
 
 from ernn.banks import Rows
@@ -13,7 +15,7 @@ from ernn.schedule import Schedule, schedule
 
 CHUNKS = (4, 8, 16)
 WIDE_CHUNKS = (1, 2)  # lines of several words: fewer of them, and more chunks at a time
-OVERLAP = 12
+OVERLAP, MOST_OVERLAP = 12, 16
 WORDS, TURNS = (1, 2, 3, 4, 5, 6, 8), (1, 2, 3, 4)
 WIDE = 6  # of the wide shapes, those with the least bound
 GOOD_ENOUGH = 1.05
@@ -33,7 +35,7 @@ def suitable(model: IntegerModel, device: Device, streams: int, pes: int | None 
     left = device.dsp.value - smallest.multipliers + smallest.array_multipliers
     most = left // multipliers_per_pe(model.block)
     shapes = [Design(count, streams) for count in ([pes] if pes else worthwhile(smallest.layout, most))]
-    if not pes and most > min(product.block_columns for product in smallest.layout.products):
+    if not pes and most > min(one.block_columns for one in smallest.layout.products):
         shapes += wide(smallest.layout, most)
     return _best(model, device.dsp.value, [design for shape in shapes for design in _variants(smallest.layout, shape)])
 
@@ -58,22 +60,27 @@ def _multipliers(design: Design, block: int) -> int:
 
 
 def _variants(layout: Layout, shape: Design) -> Iterator[Design]:
-    """A shape with every width of the vector unit, chunks, and stages staggered or not."""
-    block, streams = layout.model.block, shape.streams
-    chunks = CHUNKS if shape.words == 1 else WIDE_CHUNKS
-    for lanes in (1 << bit for bit in range(block.bit_length())):
-        for chunk in chunks:
-            for staggered in (False, True) if streams > 1 and len(layout.stages) > 1 else (False,):
-                overlap = 1 if shape.words == 1 else OVERLAP
-                yield Design(shape.pes, streams, chunk, lanes, shape.splits, shape.words, overlap, staggered)
+    """A shape with every width of the vector unit, chunks, stages staggered or not, gates deferred or not."""
+    streams = shape.streams
+    late = (False, True) if streams > 1 and len(layout.stages) > 1 else (False,)
+    for lanes in (1 << bit for bit in range(layout.model.block.bit_length())):
+        wide = replace(shape, lanes=lanes)
+        if shape.words > 1:
+            for chunk, staggered, deferred in product(WIDE_CHUNKS, late, (False, True)):
+                yield replace(wide, chunk=chunk, overlap=OVERLAP, staggered=staggered, deferred=deferred)
+        else:
+            for chunk, staggered in product(CHUNKS, late):
+                yield replace(wide, chunk=chunk, staggered=staggered)
+            if streams == 1:
+                yield replace(wide, chunk=CHUNKS[0], overlap=MOST_OVERLAP, deferred=True)
 
 
 def least_cycles(layout: Layout, design: Design) -> float:
     """No frame takes fewer: neither its products on the elements nor its steps on the vector unit."""
     block, array = layout.model.block, 0.0
-    for product in layout.products:
-        rows = Rows(product, block, design.words).count
-        array += rows / design.pes * max(ceil(product.block_columns / design.splits), design.pes // design.words)
+    for one in layout.products:
+        rows = Rows(one, block, design.words).count
+        array += rows / design.pes * max(ceil(one.block_columns / design.splits), design.pes // design.words)
     beats = block // design.vector_lanes(block)
     terms = sum(ceil(step.length / (block * design.words)) * len(step.terms) for step in layout.steps)
     return max(array, terms * beats)
@@ -82,7 +89,7 @@ def least_cycles(layout: Layout, design: Design) -> float:
 def worthwhile(layout: Layout, most: int) -> list[int]:
     """Numbers of processing elements up to `most` that save a pass of some product against one fewer."""
     most = min(most, 512)
-    rows = {Rows(product, layout.model.block).count for product in layout.products}
+    rows = {Rows(one, layout.model.block).count for one in layout.products}
     counts = {ceil(count / passes) for count in rows for passes in _passes(count, most)}
     return sorted(count for count in counts | {1, most} if count <= most)
 
@@ -106,7 +113,7 @@ def wide(layout: Layout, most: int) -> list[Design]:
 def _pass_cycles(layout: Layout, design: Design) -> int:
     """Cycles of a frame's passes, or of its steps where those take longer."""
     array = 0
-    for product in layout.products:
-        passes = ceil(Rows(product, layout.model.block, design.words).count / design.pes)
-        array += passes * max(ceil(product.block_columns / design.splits), design.pes // design.words)
+    for one in layout.products:
+        passes = ceil(Rows(one, layout.model.block, design.words).count / design.pes)
+        array += passes * max(ceil(one.block_columns / design.splits), design.pes // design.words)
     return max(array, ceil(least_cycles(layout, design)))

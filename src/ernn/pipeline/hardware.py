@@ -142,7 +142,7 @@ def _record_design(record: RunRecord, made: Schedule) -> None:
     record.set("cycles.predicted", Measurement(made.interval, "cycles", "estimated", "ernn.schedule", note=note))
     per_frame, tool = (
         made.cycles_per_frame,
-        f"ernn.schedule, {design.pes} processing elements, {design.streams} streams",
+        f"ernn.schedule, {design.elements} processing elements, {design.streams} streams",
     )
     record.set("cycles_per_frame", Measurement(per_frame, "cycles", "estimated", tool))
     _record_utilisation(record, made, made.interval, Measurement(0, "%", "estimated", tool))
