@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -146,6 +147,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "latency_us": {"value": simulated["latency_cycles"] / clock["value"], "kind": clock["kind"]},
         "published": [asdict(row) for row in published(arguments.layer)],
         "command": command(),
+        "commit": commit(),
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "seconds": round(time.monotonic() - began, 1),
     }
@@ -158,6 +160,12 @@ def command() -> str:
         place = words.index("--out")
         words = words[:place] + words[place + 2 :]
     return shlex.join(["python", "benchmarks/hardware.py", *words])
+
+
+def commit() -> str:
+    """The commit that was measured; empty outside a repository."""
+    asked = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:
@@ -257,7 +265,7 @@ def write_page(out: Path) -> None:
 def page(results: list[dict[str, Any]]) -> str:
     heads = (
         *("layer", "device", "streams", "PEs × groups", "lanes", "multipliers", "cycles a frame, predicted"),
-        *("simulated", "utilisation", "latency, cycles", "integers compared", "differ", "MHz", "frames/s"),
+        *("simulated", "utilisation", "latency, cycles", "integers compared", "differ", "MHz", "frames/s", "commit"),
     )
     ours = [_row(heads), _row(["---"] * len(heads))]
     ours += [_row(_cells(r)) for r in sorted(results, key=lambda r: (r["layer"], r["multipliers"], r["streams"]))]
@@ -282,7 +290,7 @@ def _cells(r: dict[str, Any]) -> list[str]:
         *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", f"{r['latency_cycles']:,}"),
         *(f"{r['integers']:,}", str(r["mismatches"])),
         f"{clock['value']:.0f}" + ("" if clock["kind"] == "placed" else " (assumed)"),
-        f"{r['fps']['value']:,}",
+        *(f"{r['fps']['value']:,}", r["commit"]),
     ]
 
 
@@ -297,7 +305,8 @@ of the seeds in the JSON file).
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
-makes one line (a JSON file in [hardware](hardware)) and this page.
+makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured: pipelines were made
+deeper at ce0d1ed for the clock on ECP5, which changes latencies, and cycles where the recurrence bounds them.
 """
 _BETWEEN = """
 Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and unverified, M✓ recalled and
