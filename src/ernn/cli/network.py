@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RunFolder, Seed
+from ernn.cli.options import Json, RecipeFile, RunFolder, Seed
 
 PANEL = "From speech to integers"
 
@@ -53,6 +53,7 @@ def train(
     peepholes: Annotated[bool, typer.Option("--peepholes", help="An LSTM's peepholes.")] = False,
     reset: Annotated[Reset, typer.Option(help="A GRU's reset gate: after (torch) or before (E-RNN).")] = Reset.after,
     epochs: Epochs = None,
+    recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -66,13 +67,14 @@ def train(
     console.say(f"corpus {corpus}, seed {seed}")
     with console.working():
         found = open_corpus(corpus, root, seed=0)
-        recipe = recipe_for(found)
-        first = recipe.layers[0]
-        kind = cell.value if cell else first.cell
-        layer = LayerSpec(kind, hidden or first.hidden, projection, peepholes, reset.value)
+        recipe = recipe_for(found, recipe_file)
         spec = replace(recipe.dense, seed=seed, epochs=epochs or recipe.dense.epochs)
         task = speech.describe(found, corpus, root, 0, recipe.features)
-        chosen = (layer,) * (layers or len(recipe.layers))
+        chosen = recipe.layers
+        if cell or hidden or layers or projection or peepholes or reset != Reset.after:
+            kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
+            layer = LayerSpec(kind, units, projection, peepholes, reset.value)
+            chosen = (layer,) * (layers or len(chosen))
         outcome = network.train(Run(out), found, task, chosen, recipe.dropout, spec)
     console.show(outcome, as_json)
 
@@ -87,6 +89,7 @@ def compress(
     solver: Annotated[Solver, typer.Option(help="How to get there.")] = Solver.admm,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")] = None,
     inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +102,7 @@ def compress(
     asked = choices.plan(block, output_block, density, pes, bank)
     with console.working():
         found = Run.existing(run)
-        recipe = recipe_for(speech.prepared(found).corpus).with_seed(seed)
+        recipe = recipe_for(speech.prepared(found).corpus, recipe_file).with_seed(seed)
         way = choices.solver(solver.value, recipe, towards, inside)
         outcome = network.compress(found, asked or recipe.plan, way)
     console.show(outcome, as_json)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Seed
+from ernn.cli.options import Json, RecipeFile, Seed
 
 PANEL = "Search for a network"
 
@@ -39,6 +39,7 @@ def explore(
     mixed_blocks: Annotated[bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")] = False,
     weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")] = 12,
     streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -65,6 +66,7 @@ def explore(
         streams,
         bits,
         seed,
+        recipe_file,
     )
     console.say(f"corpus {corpus}, {device}, {limit}, seed {seed}")
     with console.working():
@@ -105,6 +107,7 @@ def search(
     streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one core.")] = 1,
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; this machine if not given.")] = None,
+    recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -117,7 +120,7 @@ def search(
     from ernn.search.study import Space
 
     space = Space.parse(cells, hidden, layers, blocks, weight_bits)
-    job = TrialJob(out.resolve(), corpus, root, device, streams, seed, epochs, towards, inside)
+    job = TrialJob(out.resolve(), corpus, root, device, streams, seed, epochs, towards, inside, recipe=recipe_file)
     console.say(f"corpus {corpus}, {device}, {sampler.value}, seed {seed}")
     with console.working():
         found = pareto.run(job, space, trials, sampler.value, workers, ray_address)

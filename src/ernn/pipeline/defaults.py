@@ -1,14 +1,21 @@
 """The recipe that `ernn train` and `ernn compress` follow for a corpus where nothing else is asked for."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec
+from ernn.train.recipe_file import load_recipe
 from ernn.train.recipes import AN4, DIGITS, Recipe
 
 
-def recipe_for(corpus: Corpus) -> Recipe:
-    """The corpus's own recipe; for one without, that of its unit on 40 log-mel bins, three frames at a time."""
+def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
+    """The corpus's own recipe with what `file` changes; UserError where the file is wrong."""
+    return _own(corpus) if file is None else load_recipe(file, _own(corpus))
+
+
+def _own(corpus: Corpus) -> Recipe:
+    """For a corpus without a recipe, that of its unit on 40 log-mel bins, three frames at a time."""
     match corpus.name:
         case "digits":
             return DIGITS

@@ -45,12 +45,13 @@ class Asked:
     streams: int = 2
     bits: QuantizeSpec = QuantizeSpec()
     seed: int = 0
+    recipe: Path | None = None
 
 
 def explore(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     """Search; write decisions, the summary, and, where a network was found, a run directory that holds it."""
     corpus = open_corpus(name, root, seed=0)
-    recipe = adapted(recipe_for(corpus), asked)
+    recipe = adapted(recipe_for(corpus, asked.recipe), asked)
     data = Prepared(corpus, recipe.features)
     bench = Bench(folder / "trials", data.task, task_identity(data), progress)
     question = _question(asked, recipe, data)
@@ -108,7 +109,7 @@ def _question(asked: Asked, recipe: Recipe, data: Prepared) -> Question:
     hidden, layers = asked.hidden or recipe.layers[0].hidden, asked.layers or len(recipe.layers)
 
     def model(layer: LayerSpec) -> ModelSpec:
-        return ModelSpec(data.task.inputs, (layer,) * layers, data.task.outputs, recipe.dropout)
+        return ModelSpec(data.task.inputs, (layer,) * layers, data.task.outputs, recipe.dropout, recipe.front)
 
     return Question(
         asked.device,

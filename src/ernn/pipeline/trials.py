@@ -51,6 +51,7 @@ class TrialJob:
     towards: int | None = None
     inside: int | None = None
     margin: float = 2.0
+    recipe: Path | None = None
 
     def check(self) -> None:
         """UserError where the corpus, the device or the recipe is not there, before time is spent."""
@@ -61,7 +62,7 @@ class TrialJob:
         """Errors of the integer model on validation examples, bits of its weights and states, predicted cycles."""
         data, recipe = _prepared(self)
         layer = LayerSpec(choice.cell, choice.hidden)
-        model = ModelSpec(data.task.inputs, (layer,) * choice.layers, data.task.outputs, recipe.dropout)
+        model = ModelSpec(data.task.inputs, (layer,) * choice.layers, data.task.outputs, recipe.dropout, recipe.front)
         plan, bits = _plan(choice.block), QuantizeSpec(choice.weight_bits)
         kbit = cost(model, plan, bits.weight_bits, bits.data_bits).bits / 1024
         device = find_device(self.device)
@@ -111,7 +112,7 @@ def _plan(block: int) -> CompressionPlan:
 def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
     """The corpus is read once a process."""
     corpus = open_corpus(job.corpus, job.root, seed=0)
-    recipe = recipe_for(corpus).with_seed(job.seed)
+    recipe = recipe_for(corpus, job.recipe).with_seed(job.seed)
     epochs = job.epochs or recipe.dense.epochs, job.towards or recipe.admm.epochs, job.inside or recipe.retrain.epochs
     recipe = recipe.with_epochs(*epochs)
     return Prepared(corpus, recipe.features), recipe

@@ -3,10 +3,11 @@
 import logging
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
@@ -18,6 +19,8 @@ from ernn.train.distil import Distillation
 from ernn.train.module import CtcModule, Epoch
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
+
+ONE_PROCESS = {"devices": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +56,35 @@ def fit(
     numbers as if it had never stopped.  Raises UserError where the loss is no longer finite, or where the checkpoint
     is of another specification.
     """
-    module = CtcModule(model, task, spec, distillation)
+    return fit_module(CtcModule(model, task, spec, distillation), folder, callbacks, title, progress)
+
+
+def fit_module(
+    module: CtcModule,
+    folder: Path | None,
+    callbacks: Sequence[Callback],
+    title: str,
+    progress: bool,
+    machines: Mapping[str, Any] = ONE_PROCESS,
+) -> CtcModule:
+    """What `fit` does, of a module that is there already; `machines`: where Lightning is to run it."""
+    spec = module.spec
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
     with _quiet(), _interruptible():
-        trainer = _trainer(spec, folder, [*callbacks, *watching(), *shown])
+        trainer = _trainer(spec, folder, [*callbacks, *watching(), *shown], machines)
         kept = folder / "last.ckpt" if folder else None
         resume = kept if kept and kept.is_file() else None
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     return module
 
 
-def _trainer(spec: TrainSpec, folder: Path | None, callbacks: list[Callback]) -> pl.Trainer:
+def _trainer(
+    spec: TrainSpec, folder: Path | None, callbacks: list[Callback], machines: Mapping[str, Any]
+) -> pl.Trainer:
     stopping = EarlyStopping("validation", patience=spec.patience, check_on_train_epoch_end=True, strict=False)
     return pl.Trainer(
         accelerator="cpu",
-        devices=1,
+        **machines,
         max_epochs=spec.epochs,
         gradient_clip_val=spec.clip,
         callbacks=[*callbacks, stopping, *([_keeper(folder)] if folder else [])],

@@ -1,0 +1,91 @@
+"""Recipes in TOML: what a person changes of a corpus's own recipe, checked before any time is spent.
+
+dropout = 0.2
+
+[[layers]]
+cell = "lstm"
+hidden = 512
+projection = 256
+
+[plan]                       # a block size, {block = 8, pad = true}, {density = 0.1, pes = 32}, ...
+recurrent = 8
+input = 16
+
+[dense]                      # also [admm] and [retrain]: values of TrainSpec; [solver]: of AdmmSpec
+epochs = 40
+
+[features]
+kind = "logmel"
+"""
+
+import tomllib
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import UserError
+from ernn.spec import LayerSpec
+from ernn.train.recipes import Recipe
+from ernn.train.spec import AdmmSpec, TrainSpec
+
+KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain")
+
+
+def load_recipe(path: Path | str, base: Recipe) -> Recipe:
+    """`base` with what the file says; UserError for a file that cannot be read, a key or a value that is wrong."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the recipe {path}: {error}") from None
+    try:
+        return changed(base, values)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
+    """`base` with other values, in the form that TOML holds them."""
+    _require_keys("a recipe", values, KEYS)
+    changes: dict[str, Any] = {name: values[name] for name in ("dropout", "front") if name in values}
+    for name in ("features", "plan", "dense", "admm", "solver", "retrain"):
+        if name in values:
+            changes[name] = _with(name, getattr(base, name), values[name])
+    if "layers" in values:
+        changes["layers"] = tuple(_layer(layer) for layer in values["layers"])
+    return replace(base, **changes)
+
+
+def _layer(values: Any) -> LayerSpec:
+    table = _table("layers", values)
+    _require_keys("a layer", table, [field.name for field in fields(LayerSpec)])
+    if missing := [name for name in ("cell", "hidden") if name not in table]:
+        raise UserError(f"a layer needs {', '.join(missing)}")
+    return LayerSpec(**table)
+
+
+def _table(name: str, values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise UserError(f"{name} must be a table of keys, not {values!r}")
+    return values
+
+
+def _with(name: str, value: Any, table: Any) -> Any:
+    """`value` with what `table` says; its own error names the table, and a value of the wrong kind is one too."""
+    table = _table(name, table)
+    try:
+        match value:
+            case TrainSpec() | AdmmSpec():
+                return type(value).from_dict({**value.to_dict(), **table})
+            case CompressionPlan():
+                return CompressionPlan.from_dict({**value.to_dict(), **table})
+            case _:
+                _require_keys("it", table, [field.name for field in fields(value)])
+                return replace(value, **table)
+    except (UserError, TypeError) as error:
+        raise UserError(f"[{name}]: {error}") from None
+
+
+def _require_keys(what: str, values: dict[str, Any], known: Any) -> None:
+    if unknown := sorted(set(values) - set(known)):
+        raise UserError(f"{what} has no {', '.join(unknown)}: it has {', '.join(known)}")
