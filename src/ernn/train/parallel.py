@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 from lightning.pytorch.callbacks import Callback
@@ -54,9 +55,12 @@ def fit_together(
     if low_rank < 0 or low_rank_after < 2:
         raise UserError(f"low_rank is at least 0 and low_rank_after at least 2, not {low_rank} and {low_rank_after}")
     here = int(os.environ.get("LOCAL_WORLD_SIZE", total))
-    machines = {"devices": here, "num_nodes": total // here, "strategy": _strategy(low_rank, low_rank_after)}
+    strategy = DDPStrategy(process_group_backend="gloo")
+    machines = {"devices": here, "num_nodes": total // here, "strategy": strategy}
+    travel = [_LowRank(low_rank, low_rank_after)] if low_rank else []
     shown = progress and own == 0
-    return fit_module(_Share(model, task, spec, own, total), folder, callbacks, "training", shown, machines)
+    module = _Share(model, task, spec, own, total)
+    return fit_module(module, folder, [*callbacks, *travel], "training", shown, machines)
 
 
 def part_of(batch: Batch, own: int, total: int) -> tuple[Batch, float]:
@@ -122,8 +126,14 @@ def _place() -> tuple[int, int]:
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 
-def _strategy(low_rank: int, after: int) -> DDPStrategy:
-    if not low_rank:
-        return DDPStrategy(process_group_backend="gloo")
-    state = powersgd.PowerSGDState(None, low_rank, start_powerSGD_iter=after, min_compression_rate=1)
-    return DDPStrategy(process_group_backend="gloo", ddp_comm_state=state, ddp_comm_hook=powersgd.powerSGD_hook)
+class _LowRank(Callback):
+    """Gradients travel by PowerSGD. Lightning's own option for it is for GPUs only."""
+
+    def __init__(self, rank: int, after: int) -> None:
+        self.rank, self.after = rank, after
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        state = powersgd.PowerSGDState(
+            None, self.rank, start_powerSGD_iter=self.after, min_compression_rate=1, warm_start=True
+        )
+        trainer.strategy.model.register_comm_hook(state, powersgd.powerSGD_hook)  # type: ignore[union-attr, operator]
