@@ -24,7 +24,7 @@ from typing import Any
 
 
 def sequence(hidden: int) -> int:
-    """Frames that hls4ml simulates in one call: at 64 cells a call costs 15 ms whatever its length, which should not count."""
+    """Frames that hls4ml simulates in one call; at 64 cells a call costs 15 ms besides, which should not count."""
     return 200 if hidden <= 128 else 4
 
 
