@@ -12,8 +12,9 @@ from ernn.nn.activations import ONE, logistic, tanh
 
 STRIP = 1024  # elements
 
-# Not "nnan" and "ninf": a diverged training must be seen.
-_compiled = njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz", "arcp"}, error_model="numpy")
+# Not "nnan" and "ninf": a diverged training must be seen.  Not "reassoc": the process that compiles would then add in
+# another order than those that load the code from the cache, and a training that is resumed differ in its last bits.
+_compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 
 
 @_compiled
