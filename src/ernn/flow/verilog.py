@@ -18,6 +18,7 @@ from ernn.flow.yosys import run_yosys
 CONVERT_SECONDS = 600
 # The text names nothing of where and by what it was made, so that equal designs are equal bytes. `keep` stays.
 _NOISE = ("generator", "src", "top", "amaranth.hierarchy", "amaranth.decoding")
+_NAME = re.compile(r"\\\S+")
 _WIRE = re.compile(r"^  wire (?:width (\d+) )?(input|output) \d+ +\\(\S+)$", re.MULTILINE)
 
 
@@ -70,9 +71,18 @@ def to_verilog(design: Elaboratable, top: str = "ernn_engine", *, timeout: float
 
     Deterministic: the same design gives the same bytes.  ToolError where Yosys refuses it.
     """
-    circuit = rtlil.convert(design, name=top, emit_src=False)
+    circuit = _apart(rtlil.convert(design, name=top, emit_src=False))
     with tempfile.TemporaryDirectory(prefix="ernn-verilog-") as directory:
         return _convert(circuit, top, Path(directory), timeout)
+
+
+def _apart(circuit: str) -> str:
+    """Wires that Amaranth calls `lanes[1]` under names that are no bit of a wire `lanes`.
+
+    Yosys's ABC9 takes the two for one when it puts its result together: it stops, or joins two signals.  The character
+    sorts as the bracket does, so that nothing else changes.
+    """
+    return _NAME.sub(lambda name: name.group().replace("[", "^").replace("]", "^"), circuit)
 
 
 def _convert(circuit: str, top: str, directory: Path, timeout: float) -> Verilog:
