@@ -51,3 +51,5 @@ def project(matrix: np.ndarray, structure: Structure) -> np.ndarray:
             return decode_blocks(blocks, *matrix.shape[-2:])
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.project(matrix, structure)
+        case _:
+            return structure.nearest(matrix)

@@ -95,7 +95,7 @@ def _encode(value: Any) -> tuple[Any, dict[str, Array]]:
             return {"array": len(arrays) - 1}
         if isinstance(part, tuple):
             return [walk(item) for item in part]
-        if is_dataclass(part) and type(part) in _CLASSES:
+        if is_dataclass(part) and (type(part) in _CLASSES or isinstance(part, structure.Description)):
             return {"class": type(part).__name__} | {f.name: walk(getattr(part, f.name)) for f in fields(part)}
         if part is None or type(part) in (bool, int, float, str):
             return part
@@ -111,8 +111,16 @@ def _decode(tree: Any, arrays: dict[str, Array]) -> Any:
         return tree
     if "array" in tree:
         return arrays[f"a{tree['array']:04}"]
-    kind = _BY_NAME[tree["class"]]
+    kind = _class(tree["class"])
     return kind(**{name: _decode(part, arrays) for name, part in tree.items() if name != "class"})
+
+
+def _class(name: str) -> type:
+    """One of ours, or a structure that has been imported."""
+    known = structure.descriptions() | _BY_NAME
+    if name not in known:
+        raise ValueError(f"it holds a {name}: import the module that defines it first")
+    return known[name]
 
 
 def _canonical(tree: Any) -> str:

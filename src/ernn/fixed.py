@@ -51,8 +51,9 @@ def requantize(value: np.ndarray, frac: int, target: FixedFormat) -> np.ndarray:
 
 def quantize(value: np.ndarray, target: FixedFormat) -> np.ndarray:
     """Real numbers to int64 in `target`: nearest (half up), saturating."""
-    scaled = np.floor(np.ldexp(np.asarray(value, np.float64), target.frac) + 0.5)
-    return np.clip(scaled, target.low, target.high).astype(np.int64)
+    scaled = np.ldexp(np.asarray(value, np.float64), target.frac)
+    floor = np.floor(scaled)  # not floor(scaled + 0.5): of the number just below a half that sum rounds up
+    return np.clip(floor + (scaled - floor >= 0.5), target.low, target.high).astype(np.int64)
 
 
 def dequantize(value: np.ndarray, source: FixedFormat) -> np.ndarray:

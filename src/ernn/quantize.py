@@ -17,7 +17,7 @@ from ernn.integer_layers import draft_network
 from ernn.integer_model import IntegerModel
 from ernn.network import Network
 from ernn.scales import balance
-from ernn.structure import BlockCirculant, Sparse
+from ernn.structure import BlockCirculant, Dense
 from ernn.tables import activation_table
 from ernn.transform import forward_transform, inverse_transform
 
@@ -58,13 +58,13 @@ def quantize(network: Network, calibration: Sequence[Array], spec: QuantizeSpec 
 def common_block(network: Network) -> int:
     """The block size of all block-circulant matrices; 1 where all are dense.
 
-    Raises UserError where they differ, or where a matrix is sparse: the engine has no way to skip a weight.
+    Raises UserError where they differ, or where a matrix has another structure: the engine has no way to skip a weight.
     """
     structures = [matrix.structure for layer in network.layers for matrix in layer.matrices]
-    if sparse := [structure for structure in structures if isinstance(structure, Sparse)]:
+    if others := [structure for structure in structures if not isinstance(structure, Dense | BlockCirculant)]:
         raise UserError(
-            f"the engine runs dense and block-circulant matrices, this network has {sparse[0]}: compress it to a block "
-            "size for hardware; a pruned network is evaluated and counted in software only"
+            f"the engine runs dense and block-circulant matrices, this network has {others[0]}: compress it to a block "
+            "size for hardware; any other network is evaluated and counted in software only"
         )
     blocks = sorted({s.block for s in structures if isinstance(s, BlockCirculant)})
     if len(blocks) > 1:

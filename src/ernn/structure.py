@@ -3,23 +3,66 @@
 A structure says nothing about how a matrix gets there; solvers in `ernn.compress` do that, and know only
 `project`, `encode` and `decode`.  Matrices carry any number of leading axes: an LSTM's input weight is handled as
 (4, hidden, input), one matrix per gate, so that padding never mixes two gates.
+
+Those here are what the engine runs, and its pruned rivals.  All others are one file each in `ernn.compress.methods`.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil, prod
+
+import numpy as np
 
 from ernn.errors import UserError
 
 BLOCK_SIZES = (1, 2, 4, 8, 16, 32)
 
 
+class Description:
+    """A frozen value that a plan or a network may hold: a structure, or part of one as a grid of numbers is."""
+
+
+def descriptions() -> dict[str, type[Description]]:
+    """Every class of them that has been imported, by its name."""
+    found: dict[str, type[Description]] = {}
+    waiting: list[type[Description]] = [Description]
+    while waiting:
+        kind = waiting.pop()
+        waiting += kind.__subclasses__()
+        found[kind.__name__] = kind
+    return found
+
+
+class Structure(Description, ABC):
+    """A set of matrices. `shape` is a weight's, (..., rows, columns); UserError where the structure does not fit it."""
+
+    @abstractmethod
+    def stored(self, shape: tuple[int, ...]) -> int:
+        """Numbers stored, padding counted."""
+
+    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+        """Real multiplications of a matrix-vector product, `complex_product` in a complex one, transforms excluded."""
+        return self.stored(shape)
+
+    def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
+        """Bits stored: of the numbers, `number_bits` each where the structure does not say, and of where they lie."""
+        return self.stored(shape) * number_bits
+
+    def nearest(self, matrix: np.ndarray) -> np.ndarray:
+        """Nearest matrix of the set, for those structures that `ernn.circulant.project` does not know."""
+        raise TypeError(f"{self} has no projection in NumPy")
+
+
 @dataclass(frozen=True)
-class Dense:
+class Dense(Structure):
     """Every matrix."""
 
+    def stored(self, shape: tuple[int, ...]) -> int:
+        return prod(shape)
+
 
 @dataclass(frozen=True)
-class BlockCirculant:
+class BlockCirculant(Structure):
     """Matrices of circulant `block` x `block` blocks (C-LSTM; E-RNN, HPCA 2019).
 
     Each block is defined by its first column w: block[a, b] = w[(a - b) mod block].  `pad=True` admits sizes that the
@@ -34,19 +77,40 @@ class BlockCirculant:
         if self.block not in BLOCK_SIZES:
             raise UserError(f"block size must be one of {BLOCK_SIZES}, not {self.block}")
 
+    def stored(self, shape: tuple[int, ...]) -> int:
+        grid = block_grid(self, shape[-2], shape[-1])
+        return prod(shape[:-2]) * grid[0] * grid[1] * self.block
+
+    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+        """A block of size k costs 2 real products and k/2 - 1 complex ones (REFERENCE.md section 4)."""
+        per_block = 1 if self.block == 1 else 2 + (self.block // 2 - 1) * complex_product
+        return self.stored(shape) // self.block * per_block
+
+
+class _Kept(Structure):
+    """What the sparse structures share. The padding that ESE's way of storing needs is in `ernn.sparse`."""
+
+    def stored(self, shape: tuple[int, ...]) -> int:
+        kept = groups(self, shape[-2], shape[-1])  # type: ignore[arg-type]
+        return prod(shape[:-2]) * kept.count * kept.kept
+
+    def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
+        kept = groups(self, shape[-2], shape[-1])  # type: ignore[arg-type]
+        return self.stored(shape) * number_bits + prod(shape[:-2]) * kept.count * position_bits(kept.size, kept.kept)
+
 
 @dataclass(frozen=True)
-class Pruned:
+class Pruned(_Kept):
     """Matrices of which a share `density` of the weights at most is not zero, wherever they lie (magnitude pruning)."""
 
     density: float
 
     def __post_init__(self) -> None:
-        _require_density(self.density)
+        require_density(self.density)
 
 
 @dataclass(frozen=True)
-class LoadBalanced:
+class LoadBalanced(_Kept):
     """ESE's load-balance-aware pruning (Han et al., FPGA 2017): every processing element has as many weights.
 
     Row r belongs to processing element r mod `pes`; each element's sub-matrix keeps a share `density` of its weights.
@@ -56,24 +120,23 @@ class LoadBalanced:
     pes: int
 
     def __post_init__(self) -> None:
-        _require_density(self.density)
-        _require_count("pes", self.pes)
+        require_density(self.density)
+        require_count("pes", self.pes)
 
 
 @dataclass(frozen=True)
-class BankBalanced:
+class BankBalanced(_Kept):
     """Bank-balanced sparsity (Cao et al., FPGA 2019): every `bank` neighbours in a row keep a share `density`."""
 
     density: float
     bank: int
 
     def __post_init__(self) -> None:
-        _require_density(self.density)
-        _require_count("bank", self.bank)
+        require_density(self.density)
+        require_count("bank", self.bank)
 
 
 Sparse = Pruned | LoadBalanced | BankBalanced
-Structure = Dense | BlockCirculant | Sparse
 
 
 @dataclass(frozen=True)
@@ -108,12 +171,12 @@ def groups(structure: Sparse, rows: int, columns: int) -> Groups:
     return Groups(count, size, kept)
 
 
-def _require_density(density: float) -> None:
+def require_density(density: float) -> None:
     if not 0 < density <= 1:
         raise UserError(f"density is a share of the weights, above 0 and at most 1, not {density!r}")
 
 
-def _require_count(name: str, value: int) -> None:
+def require_count(name: str, value: int) -> None:
     if type(value) is not int or value < 1:
         raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
 
@@ -144,23 +207,19 @@ def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]
     return ceil(rows / k), ceil(columns / k)
 
 
+def position_bits(size: int, kept: int) -> int:
+    """Bits that say which `kept` of `size` places are taken: a number for each or one bit a place, what is less."""
+    return min(size, kept * (size - 1).bit_length())
+
+
 def stored_numbers(structure: Structure, shape: tuple[int, ...]) -> int:
     """Numbers stored for weights of `shape` (..., rows, columns), padding counted.
 
     Of a sparse structure: the weights kept. Their positions, and the padding that those need, are in `ernn.sparse`.
     """
-    if isinstance(structure, Sparse):
-        kept = groups(structure, shape[-2], shape[-1])
-        return prod(shape[:-2]) * kept.count * kept.kept
-    grid = block_grid(structure, shape[-2], shape[-1])
-    return prod(shape[:-2]) * grid[0] * grid[1] * block_size(structure)
+    return structure.stored(shape)
 
 
 def real_multiplications(structure: Structure, shape: tuple[int, ...], complex_product: int = 3) -> int:
-    """Real multiplications of one matrix-vector product, transforms excluded (REFERENCE.md section 4).
-
-    A block of size k costs 2 real products and k/2 - 1 complex ones of `complex_product` real products each.
-    """
-    k = block_size(structure)
-    per_block = 1 if k == 1 else 2 + (k // 2 - 1) * complex_product
-    return stored_numbers(structure, shape) // k * per_block
+    """Real multiplications of one matrix-vector product, transforms excluded (REFERENCE.md section 4)."""
+    return structure.multiplications(shape, complex_product)

@@ -56,3 +56,9 @@ def test_ranges_without_a_format_are_refused():
     with pytest.raises(UserError, match=r"a fixed-point width must be 2\.\.62 bits, not 1"):
         FixedFormat(1, 0)
     assert fitting_frac(0.0, 16) == 15
+
+
+def test_the_number_just_below_a_half_rounds_down() -> None:
+    """0.49999999999999994 + 0.5 is 1.0 in double precision."""
+    below = np.nextafter(np.array([0.5, -0.5, 2.5]), -np.inf)
+    assert quantize(below, FixedFormat(8, 0)).tolist() == [0, -1, 2]

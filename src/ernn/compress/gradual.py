@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ernn.compress.plan import CompressionPlan, compressed
-from ernn.compress.sets import project
+from ernn.compress.sets import project, weaker
 from ernn.structure import BlockCirculant, Dense, Structure
 
 
@@ -38,6 +38,5 @@ def _at(structure: Structure, step: int, steps: int) -> Structure:
         case BlockCirculant(block=block):
             smaller = max(1, block >> (steps - step))
             return replace(structure, block=smaller) if smaller > 1 else Dense()
-        case sparse:
-            gone = 1 - (1 - step / steps) ** 3
-            return replace(sparse, density=1 - (1 - sparse.density) * gone)
+        case _:
+            return weaker(structure, step / steps)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ernn.compress.masked import Spread
+from ernn.compress.method import Method, Parts
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import Stored, decode, encode, project
 from ernn.compress.spectral import Spectral
@@ -39,6 +40,31 @@ class Decode(nn.Module):
         return encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
 
 
+class Rebuild(nn.Module):
+    """What is trained of a structure that is a file of its own to the parameter (gates * rows, columns)."""
+
+    def __init__(self, structure: Method, weight: Tensor) -> None:
+        """`weight` (gates, rows, columns): what the structure holds while it is trained is chosen from it."""
+        super().__init__()
+        self.structure, (_, self.rows, self.columns) = structure, weight.shape
+        held = structure.start(weight.detach()).held
+        self.names = [f"held{index}" for index in range(len(held))]
+        for name, tensor in zip(self.names, held, strict=True):
+            self.register_buffer(name, tensor)
+
+    @property
+    def held(self) -> tuple[Tensor, ...]:
+        return tuple(self.get_buffer(name) for name in self.names)
+
+    def forward(self, *trained: Tensor) -> Tensor:
+        return self.structure.rebuilt(Parts(trained, self.held), self.rows, self.columns).flatten(0, 1)
+
+    def right_inverse(self, parameter: Tensor) -> tuple[Tensor, ...]:
+        """What `parametrize` stores for a weight that is assigned."""
+        return self.structure.again(parameter.unflatten(0, (-1, self.rows)), self.held)
+
+
+_INSIDE = Decode | Spectral | Spread | Rebuild
 Domain = Literal["time", "frequency"]
 
 
@@ -52,6 +78,8 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
         _, rows, columns = matrix.weight.shape
         if isinstance(matrix.structure, Sparse):
             inside = Spread(matrix.structure, matrix.weight)
+        elif isinstance(matrix.structure, Method):
+            inside = Rebuild(matrix.structure, matrix.weight)
         else:
             assert isinstance(matrix.structure, BlockCirculant)
             kind = Spectral if domain == "frequency" else Decode
@@ -64,7 +92,7 @@ def leave(module: nn.Module) -> None:
     """Back to plain weights, equal to the decoded ones."""
     for owner in [owner for owner in module.modules() if parametrize.is_parametrized(owner)]:
         inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
-        for name in [name for name, chain in inside.items() if isinstance(chain[0], Decode | Spectral | Spread)]:  # type: ignore[index]
+        for name in [name for name, chain in inside.items() if isinstance(chain[0], _INSIDE)]:  # type: ignore[index]
             parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
         if not parametrize.is_parametrized(owner) and hasattr(owner, _BEFORE):
             owner.__class__ = vars(owner).pop(_BEFORE)
@@ -92,7 +120,12 @@ def project_once(module: nn.Module, plan: CompressionPlan) -> None:
 def restart_inside(module: nn.Module, plan: CompressionPlan) -> None:
     """For direct training: a freshly initialised model becomes a structured one whose weights are as large.
 
-    The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is scaled back.
+    The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is scaled back, that of
+    a structure in a file of its own by what the norm has lost.
     """
     for matrix in compressed(module, plan):
-        matrix.weight.copy_(project(matrix.weight, matrix.structure) * block_size(matrix.structure) ** 0.5)
+        nearest = project(matrix.weight, matrix.structure)
+        scale = block_size(matrix.structure) ** 0.5
+        if isinstance(matrix.structure, Method):
+            scale = float(matrix.weight.norm() / nearest.norm().clamp(min=1e-12))
+        matrix.weight.copy_(nearest * scale)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
+import ernn.compress.methods  # noqa: F401  (so that their names can be read)
+from ernn.compress.described import described, from_description
 from ernn.errors import UserError
 from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, stored_numbers
 
@@ -31,7 +33,7 @@ class CompressionPlan:
 
     def __post_init__(self) -> None:
         for structure in (self.input, self.recurrent, self.projection, self.output, *dict(self.overrides).values()):
-            if not isinstance(structure, get_args(Structure)):
+            if not isinstance(structure, Structure):
                 raise UserError(f"a plan holds structures such as Dense() or BlockCirculant(8), not {structure!r}")
 
     @classmethod
@@ -182,6 +184,8 @@ def _plain(structure: Structure) -> int | dict[str, Any]:
             return {"block": block, "pad": True} if pad else block
         case Pruned() | LoadBalanced() | BankBalanced():
             return asdict(structure)
+        case _:
+            return described(structure)
 
 
 def _parse(value: Any) -> Structure:
@@ -196,8 +200,10 @@ def _parse(value: Any) -> Structure:
             return BankBalanced(density, bank)
         case {"density": float(density), **rest} if not rest:
             return Pruned(density)
+        case {"kind": str(), **rest}:
+            return from_description(value)
         case _:
             raise UserError(
-                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = 0.1, pes = 32} or "
-                f"{{density = 0.1, bank = 16}}, not {value!r}"
+                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = 0.1, pes = 32}, "
+                f'{{density = 0.1, bank = 16}} or {{kind = "LowRank", rank = 16}} and the like, not {value!r}'
             )

@@ -1,12 +1,15 @@
 """project, encode and decode of any structure: all that a solver knows of the set it works with."""
 
+from typing import cast
+
 from torch import Tensor
 
 from ernn.compress import block_circulant, sparse
+from ernn.compress.method import Method, Parts
 from ernn.compress.sparse import Kept
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Sparse, Structure
 
-Stored = Tensor | Kept
+Stored = Tensor | Kept | Parts
 """Numbers; with their positions where a structure leaves those open."""
 
 
@@ -19,6 +22,8 @@ def project(matrix: Tensor, structure: Structure) -> Tensor:
             return block_circulant.project(matrix, structure)
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.decode(sparse.encode(matrix, structure), structure, *matrix.shape[-2:])
+        case _:
+            return _method(structure).project(matrix)
 
 
 def encode(matrix: Tensor, structure: Structure) -> Stored:
@@ -30,6 +35,8 @@ def encode(matrix: Tensor, structure: Structure) -> Stored:
             return block_circulant.encode(matrix, structure)
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.encode(matrix, structure)
+        case _:
+            return _method(structure).encode(matrix)
 
 
 def decode(stored: Stored, structure: Structure, rows: int, columns: int) -> Tensor:
@@ -41,5 +48,57 @@ def decode(stored: Stored, structure: Structure, rows: int, columns: int) -> Ten
             return block_circulant.decode(stored, rows, columns)
         case Pruned() | LoadBalanced() | BankBalanced(), Kept():
             return sparse.decode(stored, structure, rows, columns)
+        case Method(), Parts():
+            return structure.decode(stored, rows, columns)
         case _:
             raise TypeError(f"{type(stored).__name__} is not how {structure} is stored")
+
+
+def _method(structure: Structure) -> Method:
+    assert isinstance(structure, Method), (
+        f"{structure} has no torch functions: derive it from ernn.compress.method.Method"
+    )
+    return structure
+
+
+# The same of every structure, for those that hold another one
+
+
+def parts(matrix: Tensor, structure: Structure) -> Parts:
+    """`encode`, and where the numbers lie apart from them; before training inside, `Method.start`."""
+    stored = structure.start(matrix) if isinstance(structure, Method) else encode(matrix, structure)
+    match stored:
+        case Tensor():
+            return Parts((stored,))
+        case Kept(values, positions):
+            return Parts((values,), (positions,))
+        case Parts():
+            return stored
+
+
+def joined(stored: Parts, structure: Structure, rows: int, columns: int) -> Tensor:
+    """The matrix of `parts`; gradients pass."""
+    if isinstance(structure, Method):
+        return structure.rebuilt(stored, rows, columns)
+    if stored.held:
+        return decode(Kept(stored.tensors[0], stored.held[0]), structure, rows, columns)
+    return decode(stored.tensors[0], structure, rows, columns)
+
+
+def at(matrix: Tensor, structure: Structure, held: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The numbers of a matrix at places that are held."""
+    if isinstance(structure, Method):
+        return structure.again(matrix, held)
+    return (sparse.at(matrix, cast(Sparse, structure), held[0]).values,)
+
+
+def weaker(structure: Structure, share: float) -> Structure:
+    """The structure at a `share` of the way from dense to itself, for gradual compression."""
+    match structure:
+        case Pruned() | LoadBalanced() | BankBalanced():
+            gone = 1 - (1 - share) ** 3
+            return type(structure)(**{**vars(structure), "density": 1 - (1 - structure.density) * gone})
+        case Method():
+            return structure.weaker(share)
+        case _:
+            return structure

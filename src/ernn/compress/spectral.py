@@ -41,3 +41,11 @@ def transform(k: int) -> Tensor:
     inner = bins[:, 1 : (k + 1) // 2] * sqrt(2)
     ends = [bins[:, :1].real, bins[:, k // 2 : k // 2 + 1].real][: min(k, 2)]
     return torch.cat([*ends, torch.view_as_real(inner).flatten(1)], dim=1)
+
+
+@cache
+def packed_bins(k: int) -> Tensor:
+    """(k, k) in float64: a block's numbers to its packed spectrum as `ernn.transform.packed_rfft` has it."""
+    sizes = torch.full((k,), sqrt(k / 2), dtype=torch.float64)
+    sizes[:2] = sqrt(k)
+    return transform(k) * sizes

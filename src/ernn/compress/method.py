@@ -1,0 +1,61 @@
+"""What a structure in a file of its own brings along: all that solvers, training and counting ask of it."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ernn.structure import Structure
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Stored numbers in several tensors, and where they lie where a structure leaves that open (`held`)."""
+
+    tensors: tuple[Tensor, ...]
+    held: tuple[Tensor, ...] = ()
+
+    def numel(self) -> int:
+        """Numbers stored; places are not among them."""
+        return sum(tensor.numel() for tensor in self.tensors)
+
+
+class Method(Structure):
+    """A structure with its torch functions; matrices are (..., rows, columns).
+
+    `encode`, `decode` and `stored` are enough.  Training inside the set begins with `start`, turns its `tensors` by
+    gradients that pass `rebuilt`, and leaves `held` as it is.
+    """
+
+    @abstractmethod
+    def encode(self, matrix: Tensor) -> Parts:
+        """The numbers stored for the nearest matrix of the set; as many as `stored` says."""
+
+    @abstractmethod
+    def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
+        """The matrix of stored numbers."""
+
+    def project(self, matrix: Tensor) -> Tensor:
+        """Nearest matrix of the set in Frobenius norm, or as near as the structure's docstring says."""
+        return self.decode(self.encode(matrix), *matrix.shape[-2:])
+
+    def nearest(self, matrix: np.ndarray) -> np.ndarray:
+        return self.project(torch.from_numpy(matrix)).numpy()
+
+    def start(self, matrix: Tensor) -> Parts:
+        """What is trained, and what is held meanwhile."""
+        return self.encode(matrix)
+
+    def again(self, matrix: Tensor, held: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """What is trained for another matrix with the same `held`."""
+        return self.start(matrix).tensors
+
+    def rebuilt(self, parts: Parts, rows: int, columns: int) -> Tensor:
+        """The matrix of what is trained; gradients pass."""
+        return self.decode(parts, rows, columns)
+
+    def weaker(self, share: float) -> Structure:
+        """The structure at a `share` of the way to itself, for gradual compression; itself where there is no way."""
+        return self

@@ -1,0 +1,91 @@
+"""Joint compression: the stored numbers of any structure on a grid."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ernn.compress import sets
+from ernn.compress.grids import Grid, LearnedStep
+from ernn.compress.method import Method, Parts
+from ernn.compress.spectral import packed_bins
+from ernn.errors import UserError
+from ernn.structure import BlockCirculant, Dense, Structure
+
+
+@dataclass(frozen=True)
+class Quantized(Method):
+    """Matrices of `inner` whose stored numbers lie on `grid`, all numbers of a weight (gates, rows, columns) alike.
+
+    Nearest for dense, block-circulant and sparse matrices, whose distance is that of their numbers; of decompositions
+    each factor is rounded by itself, which is near but not nearest, and may move a little when projected again.
+    `spectra`: what lies on the grid are the packed spectra of circulant blocks, which is what the engine stores.
+    Trained inside by rounding straight through; with `LearnedStep` the step is trained too.
+    """
+
+    inner: Structure
+    grid: Grid
+    spectra: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inner, Quantized) or not isinstance(self.inner, Structure):
+            raise UserError(f"the inner structure of Quantized is dense or compressed, not {self.inner!r}")
+        if not isinstance(self.grid, Grid):
+            raise UserError(f"a grid is such as Uniform(8) or Ternary(), not {self.grid!r}")
+        if self.spectra and not isinstance(self.inner, BlockCirculant):
+            raise UserError(f"only blocks have spectra, not {self.inner}")
+
+    def stored(self, shape: tuple[int, ...]) -> int:
+        return self.inner.stored(shape)
+
+    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+        return self.inner.multiplications(shape, complex_product)
+
+    def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
+        """A scale for each weight, or each factor of it, is counted."""
+        scales = 1 if isinstance(self.inner, Dense) or not isinstance(self.inner, Method) else 3
+        return self.inner.bits(shape, self.grid.bits) + scales * self.grid.scale_bits
+
+    def encode(self, matrix: Tensor) -> Parts:
+        found = self._inner(matrix)
+        return replace(found, tensors=tuple(self.grid.nearest(tensor) for tensor in found.tensors))
+
+    def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
+        tensors = parts.tensors
+        if self.spectra:
+            assert isinstance(self.inner, BlockCirculant)
+            tensors = (tensors[0] @ torch.linalg.inv(packed_bins(self.inner.block)).to(tensors[0]),)
+        return sets.joined(replace(parts, tensors=tensors), self.inner, rows, columns)
+
+    def _inner(self, matrix: Tensor) -> Parts:
+        """Before rounding."""
+        found = sets.parts(matrix, self.inner)
+        if not self.spectra:
+            return found
+        assert isinstance(self.inner, BlockCirculant)
+        return Parts((found.tensors[0] @ packed_bins(self.inner.block).to(matrix),))
+
+    def start(self, matrix: Tensor) -> Parts:
+        found = self._inner(matrix)
+        if isinstance(self.grid, LearnedStep):
+            found = replace(found, tensors=(*found.tensors, torch.stack([self.grid.step(t) for t in found.tensors])))
+        return found
+
+    def again(self, matrix: Tensor, held: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        if not held:
+            return self.start(matrix).tensors
+        numbers = sets.at(matrix, self.inner, held)
+        if not isinstance(self.grid, LearnedStep):
+            return numbers
+        return (*numbers, torch.stack([self.grid.step(tensor) for tensor in numbers]))
+
+    def rebuilt(self, parts: Parts, rows: int, columns: int) -> Tensor:
+        if isinstance(self.grid, LearnedStep):
+            *numbers, steps = parts.tensors
+            rounded = tuple(self.grid.trained(n, step) for n, step in zip(numbers, steps.unbind(0), strict=True))
+        else:
+            rounded = tuple(self.grid.through(tensor) for tensor in parts.tensors)
+        return self.decode(replace(parts, tensors=rounded), rows, columns)
+
+    def weaker(self, share: float) -> "Quantized":
+        return replace(self, inner=sets.weaker(self.inner, share))
