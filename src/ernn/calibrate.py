@@ -45,7 +45,7 @@ def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict
     def record(layer: int, edge: str, values: Array) -> None:
         if not np.isfinite(values).all():
             raise UserError(f"layer {layer}, edge {edge}: a value is not finite; check the calibration frames")
-        spectral = edge.split(".")[-1] in _READ_BY_PRODUCTS
+        spectral = edge.split(".")[-1] in _READ_BY_PRODUCTS or edge.startswith("signal.")
         seen = range_of(values, block) if spectral else Range(float(np.abs(values).max(initial=0)))
         ranges[layer, edge] = ranges[layer, edge].joined(seen)
 

@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ernn import integer_model, network, structure
+from ernn import cell, integer_model, network, structure
 from ernn.errors import UserError
 from ernn.files import write_atomic
 from ernn.fixed import FixedFormat
@@ -36,6 +36,11 @@ _CLASSES: tuple[type, ...] = (
     network.GruLayer,
     network.LinearLayer,
     network.BidirectionalLayer,
+    network.CellLayer,
+    cell.CellProduct,
+    cell.CellStep,
+    cell.CellStage,
+    cell.Cell,
     network.Network,
     integer_model.Stage,
     integer_model.Transform,
@@ -48,6 +53,7 @@ _CLASSES: tuple[type, ...] = (
     integer_model.IntegerGru,
     integer_model.IntegerLinear,
     integer_model.IntegerBidirectional,
+    integer_model.IntegerCell,
     integer_model.IntegerModel,
 )
 _BY_NAME = {kind.__name__: kind for kind in _CLASSES}

@@ -92,6 +92,11 @@ class Drafts:
         one = 1 - 2.0 ** (1 - self.spec.data_bits)
         return fit(max(min(seen.value * self.spec.headroom, one), known), self.spec.data_bits)
 
+    @property
+    def activated(self) -> FixedFormat:
+        """Of what sigmoid and tanh give."""
+        return FixedFormat(self.spec.data_bits, self.spec.data_bits - 2)
+
     def product(self, name: str, operands: Sequence[tuple[SignalDraft, Matrix]], output: FixedFormat) -> ProductDraft:
         product = ProductDraft(name, tuple(self._operand(*operand) for operand in operands), output)
         self.products.append(product)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ernn.calibrate import Range
+from ernn.cell import INPUT, CellStep
 from ernn.drafts import Drafts, Place, largest
 from ernn.fixed import FixedFormat
 from ernn.fixed import quantize as to_integers
-from ernn.integer_model import IntegerBidirectional, IntegerGru, IntegerLayer, IntegerLinear, IntegerLstm
-from ernn.network import BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.integer_model import IntegerBidirectional, IntegerCell, IntegerGru, IntegerLayer, IntegerLinear, IntegerLstm
+from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
 from ernn.scales import ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
@@ -33,6 +34,8 @@ def _layer(drafts: Drafts, layer: Layer, place: Place, input: SignalDraft) -> tu
             return _recurrent(drafts, layer, place, input)
         case LinearLayer():
             return _linear(drafts, layer, place, input)
+        case CellLayer():
+            return _cell(drafts, layer, place, input)
         case BidirectionalLayer():
             return _bidirectional(drafts, layer, place, input)
 
@@ -197,6 +200,55 @@ def _bidirectional(
         return IntegerBidirectional(place.name, input.name, output.name, forward(), backward())
 
     return output, finish
+
+
+def _cell(
+    drafts: Drafts, layer: CellLayer, place: Place, input: SignalDraft
+) -> tuple[SignalDraft, Callable[[], IntegerCell]]:
+    cell, name = layer.cell, place.name
+    formats = {step.name: _step_format(drafts, layer, place, step) for step in cell.steps}
+    signals = {INPUT: input} | {step: _step_signal(drafts, layer, place, step, formats[step]) for step in cell.signals}
+    products = []
+    for product, matrices, bias in zip(cell.products, layer.weights, layer.biases, strict=True):
+        operands = [(signals[read], matrix) for read, matrix in zip(product.reads, matrices, strict=True)]
+        output = drafts.format(drafts.range(place, product.name).value, largest(bias))
+        products.append(drafts.product(f"{name}.{product.name}", operands, output))
+    vectors = [fit(largest(vector), drafts.spec.data_bits) for vector in layer.vectors]
+
+    def finish() -> IntegerCell:
+        output = signals[cell.output].name
+        biases = tuple(_integers(b, p.output) for b, p in zip(layer.biases, products, strict=True))
+        return IntegerCell(
+            name,
+            input.name,
+            output,
+            cell,
+            tuple(product.finish() for product in products),
+            biases,
+            tuple(formats[step.name] for step in cell.steps),
+            tuple(to_integers(v, format) for v, format in zip(layer.vectors, vectors, strict=True)),
+            tuple(vectors),
+        )
+
+    return signals[cell.output], finish
+
+
+def _step_range(drafts: Drafts, layer: CellLayer, place: Place, step: str) -> Range:
+    edge = f"signal.{step}" if step in layer.cell.signals else step
+    return drafts.output_range(place, edge) if step == layer.cell.output else drafts.range(place, edge)
+
+
+def _step_format(drafts: Drafts, layer: CellLayer, place: Place, step: CellStep) -> FixedFormat:
+    seen = _step_range(drafts, layer, place, step.name)
+    if step.activation in ("sigmoid", "tanh"):
+        return drafts.activated
+    return drafts.bounded(seen) if step.bounded else drafts.format(seen.value)
+
+
+def _step_signal(drafts: Drafts, layer: CellLayer, place: Place, step: str, format: FixedFormat) -> SignalDraft:
+    seen, inside = _step_range(drafts, layer, place, step), {read for p in layer.cell.products for read in p.reads}
+    read = step in inside or (place.index + 1, "input") in drafts.ranges
+    return drafts.signal(f"{place.name}.{step}", layer.lengths[step], seen, format, read)
 
 
 def _part(matrix: Matrix, first: int, last: int) -> Matrix:

@@ -36,6 +36,10 @@ times the operand), and only element 0 is kept.
     h' = req(z*h - z*n + n -> output)
 reset "before": s = req(r*h -> reset_state), n = tanh(req(Q + b_n)), Q over (x, s); h' as above.
 *Linear*: y = req(P + b -> output).
+*Described* (`ernn.cell`): step after step, a gate being its product plus its bias,
+    v = req(sum of the step's terms -> activation_input), then sigma or tanh; or
+    v = req(sum of the step's terms -> the step's format), then max(v, 0) where its activation is relu.
+What a step reads before it is written is the frame before's.
 *Bidirectional*: both directions' outputs and the joined one have the same format; nothing is rounded in joining.
 Terms of a sum with different fraction bits are aligned by exact left shifts before they are added.
 
@@ -49,6 +53,7 @@ from math import ceil, log2
 
 import numpy as np
 
+from ernn.cell import INPUT, Cell
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.network import ResetGate
@@ -281,7 +286,46 @@ class IntegerBidirectional:
         return self.forward.products + self.backward.products
 
 
-IntegerLayer = IntegerLstm | IntegerGru | IntegerLinear | IntegerBidirectional
+@dataclass(frozen=True, eq=False)
+class IntegerCell:
+    """A layer described by `cell`. `products` and `biases` (gates, rows), in their product's output format, in the
+    cell's order; `vectors` in `vector_formats`; `formats`: of every step's values.  A step that products read, and the
+    output, is a signal of the same format called '<layer>.<step>'."""
+
+    name: str
+    input: str
+    output: str
+    cell: Cell
+    products: tuple[Product, ...]
+    biases: tuple[Array | None, ...]
+    formats: tuple[FixedFormat, ...]
+    vectors: tuple[Array, ...] = ()
+    vector_formats: tuple[FixedFormat, ...] = ()
+
+    def signal(self, name: str) -> str:
+        """The model's name for what a product of the cell reads."""
+        return self.input if name == INPUT else f"{self.name}.{name}"
+
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """Length of every step."""
+        rows = {named.name: product.length for named, product in zip(self.cell.products, self.products, strict=True)}
+        vectors = {name: len(vector) for name, vector in zip(self.cell.vectors, self.vectors, strict=True)}
+        return self.cell.lengths(rows, vectors)
+
+    @cached_property
+    def format_of(self) -> dict[str, FixedFormat]:
+        """Format of every step's values and of every vector."""
+        steps = zip((step.name for step in self.cell.steps), self.formats, strict=True)
+        return dict(steps) | dict(zip(self.cell.vectors, self.vector_formats, strict=True))
+
+    def product(self, name: str) -> tuple[Product, Array | None]:
+        """A product of the cell and its bias."""
+        names = [product.name for product in self.cell.products]
+        return self.products[names.index(name)], self.biases[names.index(name)]
+
+
+IntegerLayer = IntegerLstm | IntegerGru | IntegerLinear | IntegerBidirectional | IntegerCell
 
 
 @dataclass(frozen=True, eq=False)
@@ -412,6 +456,9 @@ def _check_layer(model: IntegerModel, layer: IntegerLayer) -> None:
             sums = iter([(layer.output, model.signal(layer.output).format, [output, output])])
         case IntegerBidirectional():
             _check_bidirectional(model, layer)
+        case IntegerCell():
+            _check_cell(model, layer)
+            sums = _cell_sums(model, layer)
     for edge, target, terms in sums:
         _check_sum(edge, target, terms)
 
@@ -453,6 +500,37 @@ def _check_bidirectional(model: IntegerModel, layer: IntegerBidirectional) -> No
     _require(sum(part.length for part in parts) == joined.length, f"{layer.name}: lengths do not add up")
     for part in (layer.forward, layer.backward):
         _check_layer(model, part)
+
+
+def _check_cell(model: IntegerModel, layer: IntegerCell) -> None:
+    for product, bias in zip(layer.products, layer.biases, strict=True):
+        _vector(f"{product.name}.bias", bias, (product.gates, product.length), product.output)
+    for name, vector, format in zip(layer.cell.vectors, layer.vectors, layer.vector_formats, strict=True):
+        _vector(f"{layer.name}.{name}", vector, vector.shape, format)
+    for step, format in zip(layer.cell.steps, layer.formats, strict=True):
+        edge = f"{layer.name}.{step.name}"
+        if step.activation in ("sigmoid", "tanh"):
+            table = model.sigmoid if step.activation == "sigmoid" else model.tanh
+            _require(format == table.output, f"{edge} has the format of the {step.activation} table, {table.output}")
+        if step.name in layer.cell.signals:
+            signal = model.signal(edge)
+            same = (signal.format, signal.length) == (format, layer.lengths[step.name])
+            _require(same, f"{edge} differs from its signal in format or length")
+    _require(layer.output == layer.signal(layer.cell.output), f"{layer.name} gives out {layer.cell.output}")
+
+
+def _cell_sums(model: IntegerModel, layer: IntegerCell) -> Iterator[_Sum]:
+    for step, format in zip(layer.cell.steps, layer.formats, strict=True):
+        terms: list[FixedFormat] = []
+        for term in step.terms:
+            gate = layer.cell.gate(term.factors[0])
+            if gate is not None:
+                terms += [layer.product(gate[0].name)[0].output] * (2 if gate[0].bias else 1)
+                continue
+            factors = [layer.format_of[name] for name in term.factors]
+            terms.append(_times(*factors) if len(factors) == 2 else factors[0])
+        target = model.activation_input if step.activation in ("sigmoid", "tanh") else format
+        yield f"{layer.name}.{step.name}", target, terms
 
 
 def _lstm_sums(model: IntegerModel, layer: IntegerLstm) -> Iterator[_Sum]:

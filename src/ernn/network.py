@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from ernn.cell import INPUT, Cell
 from ernn.errors import UserError
 from ernn.structure import Dense, Structure, stored_numbers
 
@@ -198,7 +199,62 @@ class BidirectionalLayer:
         return self.forward.matrices + self.backward.matrices
 
 
-Layer = LstmLayer | GruLayer | LinearLayer | BidirectionalLayer
+@dataclass(frozen=True, eq=False)
+class CellLayer:
+    """A layer whose equations are a description (`ernn.cell`); its states are zero before the first frame.
+
+    weights: by product of the cell, one matrix for each vector that it reads.  biases: by product (gates, rows), None
+    where it has none.  vectors: by their order in the cell.
+    """
+
+    cell: Cell
+    weights: tuple[tuple[Matrix, ...], ...]
+    biases: tuple[Array | None, ...]
+    vectors: tuple[Array, ...] = ()
+
+    def __post_init__(self) -> None:
+        cell = self.cell
+        given = tuple(len(matrices) for matrices in self.weights), len(self.biases), len(self.vectors)
+        wanted = tuple(len(product.reads) for product in cell.products), len(cell.products), len(cell.vectors)
+        _require(given == wanted, f"{cell.title}: matrices a product, biases and vectors are {wanted}, not {given}")
+        for product, matrices, bias in zip(cell.products, self.weights, self.biases, strict=True):
+            shapes = {matrix.value.shape[:2] for matrix in matrices}
+            rows = matrices[0].rows
+            _require(shapes == {(product.gates, rows)}, f"{cell.title}: {product.name} has matrices of {shapes}")
+            _require((bias is not None) == product.bias, f"{cell.title}: {product.name} and its bias disagree")
+            if bias is not None:
+                _require(bias.shape == (product.gates, rows), f"bias must be {(product.gates, rows)}, not {bias.shape}")
+            for read, matrix in zip(product.reads, matrices, strict=True):
+                size = self.input_size if read == INPUT else self.lengths[read]
+                _require(matrix.columns == size, f"{cell.title}: {product.name} reads {size} values of {read}")
+
+    @cached_property
+    def lengths(self) -> dict[str, int]:
+        """Length of every step."""
+        rows = {p.name: matrices[0].rows for p, matrices in zip(self.cell.products, self.weights, strict=True)}
+        sizes = {name: len(vector) for name, vector in zip(self.cell.vectors, self.vectors, strict=True)}
+        return self.cell.lengths(rows, sizes)
+
+    @cached_property
+    def input_size(self) -> int:
+        pairs = zip(self.cell.products, self.weights, strict=True)
+        return next(
+            matrix.columns
+            for product, matrices in pairs
+            for read, matrix in zip(product.reads, matrices, strict=True)
+            if read == INPUT
+        )
+
+    @property
+    def output_size(self) -> int:
+        return self.lengths[self.cell.output]
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        return tuple(matrix for matrices in self.weights for matrix in matrices)
+
+
+Layer = LstmLayer | GruLayer | LinearLayer | BidirectionalLayer | CellLayer
 
 
 @dataclass(frozen=True, eq=False)

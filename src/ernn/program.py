@@ -4,15 +4,17 @@ A step computes, lane by lane, req(sum of its terms) and then, if asked, an acti
 +-a*b + addend + bias, each part optional.  Formats follow the arithmetic stated in `ernn.integer_model`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
+from ernn.cell import CellStep, Function
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.integer_model import (
     IntegerBidirectional,
+    IntegerCell,
     IntegerGru,
     IntegerLayer,
     IntegerLinear,
@@ -21,7 +23,7 @@ from ernn.integer_model import (
     Product,
 )
 
-Activation = Literal["sigmoid", "tanh"]
+Activation = Function
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """req(sum of terms -> target), then `activation`; the result is the edge `name`.
+    """req(sum of terms -> target), then `activation` (of them relu keeps the format); the result is the edge `name`.
 
     `keep`: written to the vector unit's memory.  `signal`: sent through the forward transform.  `output`: sent out.
     """
@@ -222,6 +224,69 @@ def _linear(model: IntegerModel, layer: IntegerLinear) -> list[LayerStage]:
     return [LayerStage(layer.name, (layer.product,), writer.take())]
 
 
+def _described(model: IntegerModel, layer: IntegerCell) -> list[LayerStage]:
+    cell, name = layer.cell, layer.name
+    values = {
+        step: Value(
+            f"{name}.{step}",
+            layer.lengths[step],
+            layer.format_of[step],
+            state=step in cell.states,
+            carried=step not in cell.states and cell.read_later(step),
+        )
+        for step in cell.kept
+    }
+    known = values | {
+        vector: Constant(numbers, format)
+        for vector, numbers, format in zip(cell.vectors, layer.vectors, layer.vector_formats, strict=True)
+    }
+    constants = {
+        f"{named.name}.{gate}": Constant(bias, product.output)
+        for named, product, biases in zip(cell.products, layer.products, layer.biases, strict=True)
+        for gate, bias in enumerate([] if biases is None else biases)
+    }
+    stages = []
+    for stage in cell.stages:
+        steps = [_described_step(model, layer, step, known, constants) for step in stage.steps]
+        products = tuple(layer.product(product.name)[0] for product in stage.products)
+        stages.append(LayerStage(name, products, tuple(steps)))
+    return stages
+
+
+def _described_step(
+    model: IntegerModel,
+    layer: IntegerCell,
+    step: CellStep,
+    known: Mapping[str, Value | Constant],
+    biases: Mapping[str, Constant],
+) -> Step:
+    """Its terms: products first, each with a gate beside it as far as there are both."""
+    products, gates, values = [], [], []
+    for term in step.terms:
+        gate = layer.cell.gate(term.factors[0])
+        if gate is not None:
+            product, _ = layer.product(gate[0].name)
+            gates.append((Gate(product.name, gate[1], product.output), biases.get(term.factors[0])))
+        elif len(term.factors) == 2:
+            products.append((*(known[factor] for factor in term.factors), term.negative))
+        else:
+            values.append(known[term.factors[0]])
+    terms = []
+    for index in range(max(len(products), len(gates))):
+        a, b, negative = products[index] if index < len(products) else (None, None, False)
+        gate, bias = gates[index] if index < len(gates) else (None, None)
+        terms.append(Term(a, b, negative, gate, bias))
+    terms += [Term(addend=value) for value in values]
+    edge, length = f"{layer.name}.{step.name}", layer.lengths[step.name]
+    table = step.activation in ("sigmoid", "tanh")
+    target = model.activation_input if table else layer.format_of[step.name]
+    keep = known[step.name] if step.name in layer.cell.kept else None
+    assert keep is None or isinstance(keep, Value)
+    spectrum = step.name in layer.cell.signals and model.signal(edge).spectrum is not None
+    final = edge == model.output.name
+    return Step(edge, length, tuple(terms), target, step.activation, keep, edge if spectrum else None, final)
+
+
 def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
     match layer:
         case IntegerLstm():
@@ -230,6 +295,8 @@ def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
             return _gru(model, layer)
         case IntegerLinear():
             return _linear(model, layer)
+        case IntegerCell():
+            return _described(model, layer)
         case IntegerBidirectional():
             raise UserError(
                 f"{layer.name} is bidirectional: hardware sees a frame before the next one exists and cannot run "

@@ -41,7 +41,7 @@ def quantize(network: Network, calibration: Sequence[Array], spec: QuantizeSpec 
     balance(drafts.products)
     layers = tuple(finish() for finish in finishers)
     steps = FixedFormat(spec.data_bits, spec.data_bits - 4)
-    values = FixedFormat(spec.data_bits, spec.data_bits - 2)
+    values = drafts.activated
     return IntegerModel(
         block,
         tuple(signal.finish() for signal in drafts.signals),

@@ -10,6 +10,7 @@ utterances of any lengths at once, and `observe` hands out the values of the int
 | GRU, reset after | `rz` (2, hidden), `nx`, `nh` (hidden,): products alone; `h` (hidden,) |
 | GRU, reset before | `rz` (2, hidden), `n` (hidden,): products alone; `rh` = r * h and `h` (hidden,) |
 | Linear | `y` (output,): product alone; `output` (output,) |
+| described | by its product's name (gates, rows); by its step's name, with `signal.` where products read it |
 | bidirectional | the edges of both layers as `forward.h`, `backward.h`, ...; `h` joined |
 
 "Products alone" leaves out bias and peepholes. Initial states are not among the values.
@@ -17,14 +18,17 @@ utterances of any lengths at once, and `observe` hands out the values of the int
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 
+from ernn.cell import INPUT
 from ernn.errors import UserError
 from ernn.network import (
     Array,
     BidirectionalLayer,
+    CellLayer,
     GruLayer,
     Layer,
     LinearLayer,
@@ -51,7 +55,14 @@ class GruState:
     output: Array
 
 
-LayerState = LstmState | GruState | None
+@dataclass(frozen=True, eq=False)
+class CellState:
+    """Every step's values of the frame before."""
+
+    values: dict[str, Array]
+
+
+LayerState = LstmState | GruState | CellState | None
 State = tuple[LayerState, ...]
 """One entry a layer; None for the layers that keep none between calls (Linear, bidirectional)."""
 
@@ -131,6 +142,8 @@ def _shapes(state: LayerState) -> tuple[tuple[int, ...], ...]:
             return state.output.shape, state.cell.shape
         case GruState():
             return (state.output.shape,)
+        case CellState():
+            return tuple(values.shape for values in state.values.values())
         case None:
             return ()
 
@@ -160,6 +173,8 @@ def _layer(layer: Layer, batch: _Batch, state: LayerState, note: _Note) -> tuple
             return _lstm(layer, batch, state, note)
         case GruLayer(), GruState():
             return _gru(layer, batch, state, note)
+        case CellLayer(), CellState():
+            return _cell(layer, batch, state, note)
     raise TypeError(f"{type(layer).__name__} with {type(state).__name__}")
 
 
@@ -265,6 +280,44 @@ def _reset_and_update(layer: GruLayer, products: Array) -> tuple[Array, Array]:
     return gates[:, 0], gates[:, 1]
 
 
+def _cell(layer: CellLayer, batch: _Batch, state: CellState, note: _Note) -> tuple[Array, CellState]:
+    outputs = np.zeros((*batch.frames.shape[:2], layer.output_size))
+    values = state.values
+    for t in range(batch.frames.shape[1]):
+        live = t < batch.lengths
+        new = _cell_frame(layer, batch.frames[:, t], values, lambda edge, rows, live=live: note(edge, rows[live]))
+        values = {name: _where(live, new[name], values[name]) for name in values}
+        outputs[:, t] = values[layer.cell.output]
+    return outputs, CellState(values)
+
+
+def _cell_frame(layer: CellLayer, x: Array, before: dict[str, Array], note: _Note) -> dict[str, Array]:
+    """Every step's values of one frame (utterances, length) from those of the frame before."""
+    cell, values = layer.cell, dict(before)
+    constants = dict(zip(cell.vectors, layer.vectors, strict=True))
+    weights = dict(zip((p.name for p in cell.products), zip(layer.weights, layer.biases, strict=True), strict=True))
+    for stage in cell.stages:
+        gates: dict[str, Array] = {}
+        for product in stage.products:
+            matrices, bias = weights[product.name]
+            read = [x if name == INPUT else values[name] for name in product.reads]
+            total = reduce(np.add, [_times(v, m.value) for v, m in zip(read, matrices, strict=True)])
+            note(product.name, total)
+            biased = total if bias is None else total + bias
+            gates |= {f"{product.name}.{gate}": biased[:, gate] for gate in range(product.gates)}
+        for step in stage.steps:
+            known = gates | constants | values
+            terms = [(-1.0 if term.negative else 1.0) * _multiplied(term.factors, known) for term in step.terms]
+            values[step.name] = _FUNCTIONS[step.activation](reduce(np.add, terms))
+            note(f"signal.{step.name}" if step.name in cell.signals else step.name, values[step.name])
+    return values
+
+
+def _multiplied(names: tuple[str, ...], values: dict[str, Array]) -> Array:
+    first, *others = (values[name] for name in names)
+    return first * others[0] if others else first
+
+
 def _times(vectors: Array, weight: Array) -> Array:
     """Vectors (..., columns) times weights (gates, rows, columns): (..., gates, rows)."""
     gates, rows, columns = weight.shape
@@ -273,6 +326,14 @@ def _times(vectors: Array, weight: Array) -> Array:
 
 def _sigmoid(x: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(0.5 * x)  # 1 / (1 + exp(-x)) without its overflow
+
+
+_FUNCTIONS: dict[str | None, Callable[[Array], Array]] = {
+    None: lambda values: values,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda values: np.maximum(values, 0.0),
+}
 
 
 def _where(live: Array, new: Array, old: Array) -> Array:
@@ -298,6 +359,8 @@ def _initial(layer: Layer) -> LayerState:
             )
         case GruLayer():
             return GruState(_or_zeros(layer.initial_output, layer.output_size))
+        case CellLayer():
+            return CellState({name: np.zeros(size) for name, size in layer.lengths.items()})
         case LinearLayer() | BidirectionalLayer():
             return None
 
@@ -309,6 +372,8 @@ def _spread(state: LayerState, utterances: int) -> LayerState:
             return LstmState(np.tile(state.output, (utterances, 1)), np.tile(state.cell, (utterances, 1)))
         case GruState():
             return GruState(np.tile(state.output, (utterances, 1)))
+        case CellState():
+            return CellState({name: np.tile(values, (utterances, 1)) for name, values in state.values.items()})
         case None:
             return None
 
@@ -320,6 +385,8 @@ def _single(state: LayerState) -> LayerState:
             return LstmState(state.output[0], state.cell[0])
         case GruState():
             return GruState(state.output[0])
+        case CellState():
+            return CellState({name: values[0] for name, values in state.values.items()})
         case None:
             return None
 

@@ -49,8 +49,8 @@ class Arithmetic(Protocol):
         """Outputs, gate by gate, from spectra by signal's name."""
         ...
 
-    def rounded_sum(self, target: FixedFormat, *terms: Term) -> Value:
-        """The exact sum of the terms, rounded once to `target`."""
+    def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Value:
+        """The exact sum of the terms, rounded once to `target`; `positive`: 0 where that is below it."""
         ...
 
     def activate(self, table: ActivationTable, value: Value) -> Value:
@@ -74,8 +74,9 @@ class Plainly:
         out = matvec.product(self.model, product, spectra)
         return [out[:, gate] for gate in range(product.gates)]
 
-    def rounded_sum(self, target: FixedFormat, *terms: Term) -> Array:
-        return elementwise.rounded_sum(target, *[(term.sign * _times(term.factors), term.frac) for term in terms])
+    def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Array:
+        total = elementwise.rounded_sum(target, *[(term.sign * _times(term.factors), term.frac) for term in terms])
+        return np.maximum(total, 0) if positive else total
 
     def activate(self, table: ActivationTable, value: Array) -> Array:
         return elementwise.activate(table, value)

@@ -4,15 +4,16 @@ Edges are noted by name: a layer's gates as '<layer>.i' and so on, products and 
 as '<signal>.spectrum'.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ernn.cell import CellStep
 from ernn.golden.arithmetic import Arithmetic, Array, Term, Value
-from ernn.integer_model import ActivationTable, IntegerGru, IntegerLinear, IntegerLstm, Product
+from ernn.integer_model import ActivationTable, IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, Product
 
 Note = Callable[..., None]
 """Takes an edge's name and its value, or a product's values gate by gate."""
-OneWay = IntegerLstm | IntegerGru | IntegerLinear
+OneWay = IntegerLstm | IntegerGru | IntegerLinear | IntegerCell
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +23,8 @@ class Memory:
     output: Value
     spectrum: Value
     cell: Value = None
+    kept: Mapping[str, Value] = field(default_factory=dict)
+    """Of a described layer, by step's name, and by signal's name with `.spectrum`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,9 @@ def frame_through(
     return x, after
 
 
-def _recurrent(frame: Frame, layer: IntegerLstm | IntegerGru, x: Value, before: Memory) -> Memory:
+def _recurrent(frame: Frame, layer: IntegerLstm | IntegerGru | IntegerCell, x: Value, before: Memory) -> Memory:
+    if isinstance(layer, IntegerCell):
+        return _described(frame, layer, x, before)
     if isinstance(layer, IntegerLstm):
         return _lstm(frame, layer, x, before)
     return _gru(frame, layer, x, before)
@@ -138,6 +143,54 @@ def _before(frame: Frame, layer: IntegerGru, spectra: dict[str, Value], r: Term,
     reset = {**spectra, layer.reset_state: frame.emit(layer.reset_state, s)}
     (product,) = frame.product(layer.candidate, reset)
     return [product, frame.constant(layer.bias[2], layer.candidate.output.frac)]
+
+
+def _described(frame: Frame, layer: IntegerCell, x: Value, before: Memory) -> Memory:
+    cell, values = layer.cell, dict(before.kept)
+    values[f"{layer.input}.spectrum"] = x
+    for stage in cell.stages:
+        gates: dict[str, list[Term]] = {}
+        for named in stage.products:
+            product, bias = layer.product(named.name)
+            spectra = {layer.signal(read): values[f"{layer.signal(read)}.spectrum"] for read in named.reads}
+            for gate, term in enumerate(frame.product(product, spectra)):
+                added = [] if bias is None else [frame.constant(bias[gate], product.output.frac)]
+                gates[f"{named.name}.{gate}"] = [term, *added]
+        for step in stage.steps:
+            values[step.name] = _step(frame, layer, step, gates, values)
+            signal = layer.signal(step.name)
+            if step.name in cell.signals:
+                values[f"{signal}.spectrum"] = frame.emit(signal, values[step.name])
+    kept = {name: values[name] for name in before.kept}
+    return Memory(values[cell.output], values[f"{layer.output}.spectrum"], kept=kept)
+
+
+def _step(
+    frame: Frame, layer: IntegerCell, step: CellStep, gates: Mapping[str, list[Term]], values: Mapping[str, Value]
+) -> Value:
+    """A step's value; noted by the step's name, unless as a signal it is noted as that."""
+    arithmetic, model, terms = frame.arithmetic, frame.arithmetic.model, []
+    for part in step.terms:
+        first, *others = part.factors
+        exact = gates[first] if first in gates else [_known(frame, layer, first, values)]
+        for other in others:
+            exact = [term.by(_known(frame, layer, other, values)) for term in exact]
+        terms += [term.negated() if part.negative else term for term in exact]
+    if step.activation in ("sigmoid", "tanh"):
+        table = model.sigmoid if step.activation == "sigmoid" else model.tanh
+        value = arithmetic.activate(table, arithmetic.rounded_sum(model.activation_input, *terms))
+    else:
+        value = arithmetic.rounded_sum(layer.format_of[step.name], *terms, positive=step.activation == "relu")
+    if step.name not in layer.cell.signals:
+        frame.note(f"{layer.name}.{step.name}", value)
+    return value
+
+
+def _known(frame: Frame, layer: IntegerCell, name: str, values: Mapping[str, Value]) -> Term:
+    frac = layer.format_of[name].frac
+    if name in layer.cell.vectors:
+        return frame.constant(layer.vectors[layer.cell.vectors.index(name)], frac)
+    return Term((values[name],), frac)
 
 
 def _linear(frame: Frame, layer: IntegerLinear, x: Value) -> tuple[Value, Value]:

@@ -20,7 +20,7 @@ from ernn.golden.pairs import STREAMS
 from ernn.golden.play import Machine, play
 from ernn.golden.recorder import Recorder, Vector
 from ernn.golden.vectors import in_order, laid_out
-from ernn.integer_model import IntegerLinear, IntegerLstm, IntegerModel
+from ernn.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 
@@ -83,6 +83,8 @@ def _kept(recorder: Recorder, layer: OneWay) -> Memory | None:
     """Vectors for what a layer keeps from frame to frame."""
     if isinstance(layer, IntegerLinear):
         return None
+    if isinstance(layer, IntegerCell):
+        return Memory(None, None, kept=_kept_steps(recorder, layer))
     signal = recorder.model.signal(layer.output)
     assert signal.spectrum is not None
     output = recorder.of(signal)
@@ -91,11 +93,23 @@ def _kept(recorder: Recorder, layer: OneWay) -> Memory | None:
     return Memory(output, spectrum, cell)
 
 
+def _kept_steps(recorder: Recorder, layer: IntegerCell) -> dict[str, Vector]:
+    lengths, formats = layer.lengths, layer.format_of
+    found = {step: recorder.vector(lengths[step], -formats[step].low) for step in layer.cell.states}
+    for step in layer.cell.recurrent:
+        signal = recorder.model.signal(layer.signal(step))
+        assert signal.spectrum is not None
+        size = recorder.vector(signal.length, -signal.format.low).size
+        found[f"{signal.name}.spectrum"] = recorder.vector(size, -signal.spectrum.low)
+    return found
+
+
 def _pairs(one: Memory | None, other: Memory | None) -> list[tuple[Any, Any]]:
     """Parts of two memories that are there."""
     if one is None or other is None:
         return []
     parts = [(one.output, other.output), (one.spectrum, other.spectrum), (one.cell, other.cell)]
+    parts += [(value, other.kept[name]) for name, value in one.kept.items()]
     return [pair for pair in parts if pair[0] is not None]
 
 

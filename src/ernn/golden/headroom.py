@@ -7,7 +7,7 @@ import numpy as np
 from ernn.fixed import FixedFormat
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import trace
-from ernn.integer_model import IntegerBidirectional, IntegerLayer, IntegerLstm, IntegerModel
+from ernn.integer_model import IntegerBidirectional, IntegerCell, IntegerLayer, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 
@@ -35,6 +35,9 @@ def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
     formats |= {f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum}
     for layer in model.layers:
         formats |= {product.name: product.output for product in layer.products}
+        if isinstance(layer, IntegerCell):
+            plain = [step for step in layer.cell.steps if step.activation not in ("sigmoid", "tanh")]
+            formats |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in plain}
         formats |= {f"{part.name}.c": part.cell for part in _parts(layer) if isinstance(part, IntegerLstm)}
     return formats
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.cell import Memory, OneWay, frame_through
-from ernn.integer_model import IntegerLinear, IntegerLstm, IntegerModel
+from ernn.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 Edges = dict[str, list[Array]]
@@ -47,12 +47,23 @@ def start(model: IntegerModel, layer: OneWay) -> Memory | None:
     """A layer's memory before the first frame, of one stream."""
     if isinstance(layer, IntegerLinear):
         return None
+    if isinstance(layer, IntegerCell):
+        return Memory(None, None, kept=_first(model, layer))
     signal = model.signal(layer.output)
     output = _or_zero(layer.initial_output, signal.length)
     spectrum = Plainly(model).spectrum(layer.output, output)
     if not isinstance(layer, IntegerLstm):
         return Memory(output, spectrum)
     return Memory(output, spectrum, _or_zero(layer.initial_cell, layer.hidden_size))
+
+
+def _first(model: IntegerModel, layer: IntegerCell) -> dict[str, Array]:
+    """Zeros for what a described layer keeps."""
+    found = {step: _or_zero(None, layer.lengths[step]) for step in layer.cell.states}
+    for step in layer.cell.recurrent:
+        signal = layer.signal(step)
+        found[f"{signal}.spectrum"] = Plainly(model).spectrum(signal, _or_zero(None, layer.lengths[step]))
+    return found
 
 
 def _or_zero(vector: Array | None, length: int) -> Array:

@@ -108,7 +108,7 @@ class Recorder:
         self.products.append(product)
         return gates
 
-    def rounded_sum(self, target: FixedFormat, *terms: Term) -> Vector:
+    def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Vector:
         frac = max(term.frac for term in terms)
         addends = [term for term in terms if len(term.factors) == 1]
         products = [term for term in terms if len(term.factors) == 2]
@@ -123,7 +123,8 @@ class Recorder:
             step |= {a: term.factors[0], b: term.factors[1]}
             step |= {f"{a}{b}_up": frac - term.frac, f"{a}{b}_sign": min(term.sign, 0)}
         step |= {"kind": Kind.SUM, "to": to, "size": to.size, "products": len(products)}
-        self.steps.append(step | _rounding(frac, target, sum(_bound(term) << (frac - term.frac) for term in terms)))
+        rounding = _rounding(frac, target, sum(_bound(term) << (frac - term.frac) for term in terms))
+        self.steps.append(step | rounding | ({"low": 0} if positive else {}))
         return to
 
     def activate(self, table: ActivationTable, value: Vector) -> Vector:

@@ -3,8 +3,8 @@
 from math import sqrt
 from typing import cast
 
-from ernn.integer_model import IntegerLstm, IntegerModel
-from ernn.network import BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
+from ernn.integer_model import IntegerCell, IntegerLstm, IntegerModel
+from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
 from ernn.record import Measurement
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
 from ernn.structure import block_size, real_multiplications, stored_numbers
@@ -55,6 +55,8 @@ def layer_pictures(network: Network, bits: int) -> tuple[LayerPicture, ...]:
 
 def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
     names = ("weight",) if isinstance(layer, LinearLayer) else ("input", "recurrent", "projection")
+    if isinstance(layer, CellLayer):
+        names = tuple(f"{product.name} of {read}" for product in layer.cell.products for read in product.reads)
     if isinstance(layer, BidirectionalLayer):
         names = tuple(f"{way} {matrix}" for way in ("forward", "backward") for matrix in ("input", "recurrent"))
     matrices = tuple(
@@ -84,6 +86,8 @@ def _type(layer: Layer) -> str:
             return "linear"
         case BidirectionalLayer():
             return "bidirectional"
+        case CellLayer():
+            return layer.cell.title
 
 
 def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
@@ -94,6 +98,8 @@ def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
         found |= {product.name: product.output for product in layer.products}
         if isinstance(layer, IntegerLstm):
             found[f"{layer.name}.c"] = layer.cell
+        if isinstance(layer, IntegerCell):
+            found |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps}
     found["activation input"] = model.activation_input
     found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
     return tuple(EdgeFormat(name, True, format.width, format.frac) for name, format in found.items())

@@ -75,13 +75,22 @@ class VectorUnit(wiring.Component):
         lanes = self._sums(m, self._operands(m))
         activate, tanh = (delayed(m, row[name], VALUE, name) for name in ("activate", "tanh"))
         results = []
-        for lane, (value, beyond) in enumerate(zip(lanes, self._beyond(m, WRITE - 1), strict=True)):
+        zeros = [b | n for b, n in zip(self._beyond(m, WRITE - 1), self._below_zero(m, lanes), strict=True)]
+        for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
             unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh)
             m.submodules[f"activation{lane}"] = unit
             m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh), unit.zero.eq(beyond)]
             results.append(unit.result)
         self._results(m, results)
         return m
+
+    def _below_zero(self, m: Module, lanes: list[Value]) -> list[Value]:
+        """Which values a ReLU turns to zero, one cycle before they are written; none where no step has one."""
+        if all(step.activation != "relu" for step in self.schedule.layout.steps):
+            return [Const(0, 1)] * len(lanes)
+        positive = delayed(m, self.player.row["positive"], VALUE, "positive")
+        later = WRITE - 1 - VALUE
+        return [delayed(m, positive & value[-1], later, f"below{lane}") for lane, value in enumerate(lanes)]
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `OPERANDS` cycles after issue."""
