@@ -10,12 +10,13 @@ from ernn.constants import signed_digits
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
-OPERAND = 6  # issue -> operand at the first element: address, memory, its output register, blanking, sums, operand
+OPERAND = 7  # issue -> operand at the first element: address, memory, its registers, blanking, sums, operand
 PRODUCT = 5  # operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus
 COMBINE = 1  # three-multiplication products to real and imaginary parts
 ROUND = 4  # shift, round, find out what does not fit, saturate
 EXIT = COMBINE + ROUND
 ENTRY = 1  # a register before the forward transform
+STORE = 1  # a register before a memory of spectra or gates
 QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
 VECTOR = 22  # issue of a step's last term -> its result is written
 
@@ -48,7 +49,7 @@ class Timing:
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
     `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
     `spectrum`: issue of a step's last term -> its spectrum is written.
-    `forward`, `inverse`: the transforms, the register before the forward one and the rounding after it included.
+    `forward`, `inverse`: the transforms, the registers around the forward one and the rounding after it included.
     `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
     """
 
@@ -65,9 +66,9 @@ class Timing:
         leave = OPERAND + PRODUCT + design.pes // design.words - 1 + sum_depth(design)
         return cls(
             exit=leave,
-            product=leave + EXIT + inverse + ROUND,
-            spectrum=VECTOR + ENTRY + forward + ROUND,
-            forward=ENTRY + forward + ROUND,
+            product=leave + EXIT + inverse + ROUND + STORE,
+            spectrum=VECTOR + ENTRY + forward + ROUND + STORE,
+            forward=ENTRY + forward + ROUND + STORE,
             inverse=inverse,
-            input=QUEUES + ENTRY + forward + ROUND,
+            input=QUEUES + ENTRY + forward + ROUND + STORE,
         )

@@ -7,12 +7,13 @@ that belong together (by name) sharing a copy.  Nothing changes from one cycle t
 
 import re
 from collections.abc import Iterable
-from math import ceil
+from itertools import groupby
 
 from ernn.errors import UserError
 from ernn.flow.netlist import Bit, Cell, Netlist, Pin
 
 FAN_OUT = 48
+_APART = 4
 _WIDTH = 18
 
 
@@ -154,18 +155,44 @@ def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
 def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_Labels") -> int:
     """Copy one cell as often as its fan-out asks for."""
     loads = netlist.loads[netlist.bit(netlist.cells[name], output)]
-    if len(loads) <= fan_out:
+    if sum(_weight(netlist, pin) for pin in loads) <= fan_out:
         return 0
-    ordered = sorted(loads, key=labels.of)
-    groups = ceil(len(ordered) / fan_out)
-    share = ceil(len(ordered) / groups)
-    for number in range(1, groups):
+    groups = _grouped(netlist, sorted(loads, key=labels.of), fan_out, labels)
+    labels.move(name, groups[0][0])
+    for group in groups[1:]:
         bit = netlist.copy(name, output)
+        copied = netlist.driver[bit][0]
+        labels.move(copied, group[0])
         if netlist.cells[name]["type"] == "PFUMX":
-            _own_tables(netlist, netlist.driver[bit][0])
-        for reader, port, index in ordered[number * share : (number + 1) * share]:
+            _own_tables(netlist, copied)
+        for reader, port, index in group:
             netlist.connect(reader, port, bit, index)
-    return groups - 1
+    return len(groups) - 1
+
+
+def _weight(netlist: Netlist, pin: Pin) -> int:
+    """Loads that a pin counts for: another flip-flop or a block RAM may be far away, the bits of a sum lie together."""
+    kind = netlist.cells[pin[0]]["type"]
+    return _APART if kind == "DP16KD" or (kind == "TRELLIS_FF" and pin[1] == "DI") else 1
+
+
+def _grouped(netlist: Netlist, ordered: list[Pin], fan_out: int, labels: "_Labels") -> list[list[Pin]]:
+    """Loads in groups of at most `fan_out`; those of one register stay together where they fit."""
+    groups: list[list[Pin]] = [[]]
+    weight = 0
+    for _, loads in groupby(ordered, key=lambda pin: labels.of(pin)[0]):
+        register = list(loads)
+        whole = sum(_weight(netlist, pin) for pin in register)
+        if groups[-1] and weight + whole > fan_out >= whole:
+            groups.append([])
+            weight = 0
+        for pin in register:
+            if weight + _weight(netlist, pin) > fan_out:
+                groups.append([])
+                weight = 0
+            groups[-1].append(pin)
+            weight += _weight(netlist, pin)
+    return groups
 
 
 def _own_tables(netlist: Netlist, name: str) -> None:
@@ -175,29 +202,38 @@ def _own_tables(netlist: Netlist, name: str) -> None:
         netlist.connect(name, port, netlist.copy(table, "Z"))
 
 
+Label = tuple[tuple[str | int, ...], int]  # a register's name in parts, and the bit of it
+
+
 class _Labels:
     """Where a load belongs: the name of the first register, multiplier or memory that it reaches."""
 
     def __init__(self, netlist: Netlist) -> None:
         self.netlist = netlist
-        self.known: dict[str, tuple] = {}
+        self.known: dict[str, Label | None] = {}
 
-    def of(self, pin: Pin) -> tuple:
-        return (*self._cell(pin[0], 4), *pin[1:])
+    def of(self, pin: Pin) -> tuple[tuple[str | int, ...], int, str, int]:
+        """By register, then by bit."""
+        register, bit = self._cell(pin[0], 4) or (_natural(pin[0]), 0)
+        return register, bit, pin[1], pin[2]
 
-    def _cell(self, name: str, depth: int) -> tuple:
+    def move(self, name: str, load: Pin) -> None:
+        """From now on a cell belongs where this load of it belongs."""
+        self.known[name] = self.of(load)[:2]
+
+    def _cell(self, name: str, depth: int) -> Label | None:
         if name not in self.known:
-            self.known[name] = ()  # a loop ends here
+            self.known[name] = None  # a loop ends here
             self.known[name] = self._found(name, depth)
         return self.known[name]
 
-    def _found(self, name: str, depth: int) -> tuple:
+    def _found(self, name: str, depth: int) -> Label:
         cell = self.netlist.cells[name]
         if cell["type"] == "TRELLIS_FF":
-            label, index = self.netlist.names.get(self.netlist.bit(cell, "Q"), (name, 0))
-            return (*_natural(label), index)
+            register, bit = self.netlist.names.get(self.netlist.bit(cell, "Q"), (name, 0))
+            return _natural(register), bit
         if cell["type"] in ("MULT18X18D", "DP16KD") or not depth:
-            return _natural(name)
+            return _natural(name), 0
         found = [
             self._cell(reader, depth - 1)
             for port, bits in cell["connections"].items()
@@ -205,10 +241,10 @@ class _Labels:
             for bit in bits
             for reader, *_ in self.netlist.loads[bit]
         ]
-        return min((label for label in found if label), default=_natural(name))
+        return min((label for label in found if label), default=(_natural(name), 0))
 
 
-def _natural(text: str) -> tuple:
+def _natural(text: str) -> tuple[str | int, ...]:
     """Sorts 2 before 10; every other part is a number, so that tuples compare."""
     parts = re.split(r"(\d+)", text)
     return tuple(int(part) if number % 2 else part for number, part in enumerate(parts))

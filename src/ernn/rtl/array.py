@@ -33,7 +33,7 @@ class OperandLayout(data.StructLayout):
 class Element(wiring.Component):
     """One processing element.
 
-    `operand` arrives 5 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
+    `operand` arrives 6 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
     `drain` puts the stored sums on the bus.  Around every multiplier and behind the bank there are the registers that
     hard blocks have within (operands and product; output), and one more, free to be placed apart from the block.
     """
@@ -101,16 +101,16 @@ class Element(wiring.Component):
         return pairs
 
     def _weights(self, m: Module) -> list[Value]:
-        """Three cycles after the address: the memory, its output register, a register apart from it."""
+        """Four cycles after the address: the memory, its output register, a register apart from it, the right part."""
         words, tail = self._whole_memories(m)
         if tail:
             words.append(self._tail(m, tail))
-        which = delayed(m, self.address[DEPTH_BITS:], 2, "part") if len(words) > 1 else Const(0)
+        which = delayed(m, self.address[DEPTH_BITS:], 3, "part") if len(words) > 1 else Const(0)
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
         return lanes_of(chosen, self.weight_bits, self.block)
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
-        """Words two cycles after the address, and what is left over of the bank for `_tail`."""
+        """Words three cycles after the address, and what is left over of the bank for `_tail`."""
         whole = len(self.bank) if len(self.bank) % DEPTH > TAIL else len(self.bank) - len(self.bank) % DEPTH
         whole = whole or len(self.bank)
         words = []
@@ -120,17 +120,20 @@ class Element(wiring.Component):
             m.submodules[f"bank{first // DEPTH}"] = bank
             port = bank.read_port()
             m.d.comb += port.addr.eq(self.address[: address_bits(len(init))])
-            words.append(register(m, port.data, f"bank{first // DEPTH}_read"))
+            words.append(delayed(m, port.data, 2, f"bank{first // DEPTH}_read"))
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
-        """The same of the words that would take a whole row of block RAMs for themselves: read from logic."""
+        """The same of the words that would take a whole row of block RAMs for themselves: read from logic.
+
+        Every bit needs the whole address, so that there are two cycles to spread it.
+        """
         tail = memory.Memory(
             shape=self.weight_bits * self.block, depth=len(words), init=words, attrs={"ram_style": "logic"}
         )
         m.submodules.tail = tail
         port = tail.read_port()
-        m.d.comb += port.addr.eq(register(m, self.address[: address_bits(len(words))], "tail_address"))
+        m.d.comb += port.addr.eq(delayed(m, self.address[: address_bits(len(words))], 2, "tail_address"))
         return port.data
 
 

@@ -35,7 +35,7 @@ from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
 from ernn.rtl.vector import WRITE, VectorUnit, turn_of
 from ernn.schedule import Schedule
-from ernn.timing import COMBINE, EXIT, OPERAND, ROUND
+from ernn.timing import COMBINE, EXIT, OPERAND, ROUND, STORE
 
 Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
 Contexts = list[Context]  # of this round, of the round before, ...
@@ -195,11 +195,11 @@ class Engine(wiring.Component):
             "shift": Mux(send, vector.spectrum_shift, shift),
             "stream": Mux(send, vector.stream, source.stream),
         }
-        depth = self.schedule.timing.forward
+        depth = self.schedule.timing.forward - STORE
         by = delayed(m, tags["shift"], depth - ROUND, "spectrum_shift")
         write = delayed_flag(m, tags["write"], depth, "spectrum_write")
-        arrived = delayed_flag(m, tags["arrived"], depth, "arrived")
-        stream = delayed(m, tags["stream"], depth, "spectrum_stream")
+        arrived = delayed_flag(m, tags["arrived"], depth + STORE, "arrived")
+        stream = delayed(m, tags["stream"], depth + STORE, "spectrum_stream")
         m.d.comb += self.arrived.eq(Mux(arrived, 1 << stream, 0))
         slots = {}
         for further in sorted({self._place_of_input(column)[1] for column in range(self.words)}):
@@ -243,7 +243,11 @@ class Engine(wiring.Component):
             port = spectra.write_port()
             mine = write & (turn == bank // self.words) if self.schedule.layout.turns > 1 else write
             address = Cat(_sized(row, self.spectrum_bits), phase)
-            m.d.comb += [port.addr.eq(address), port.data.eq(word), port.en.eq(mine)]
+            m.d.comb += [
+                port.addr.eq(delayed(m, address, STORE, f"bank{bank}_address")),
+                port.data.eq(delayed(m, word, STORE, f"bank{bank}_word")),
+                port.en.eq(delayed_flag(m, mine, STORE, f"bank{bank}_write")),
+            ]
             reads.append(spectra.read_port())
         return reads
 
@@ -270,8 +274,8 @@ class Engine(wiring.Component):
             previous, read = row[f"previous{name}"], self.spectrum_reads[group]
             address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
             m.d.sync += read.addr.eq(Cat(address, phase ^ previous))
-            blank = delayed(m, (previous & first) | ~player.active, 3, f"blank{name}")
-            word = register(m, Mux(blank, 0, register(m, read.data, f"spectrum_read{name}")), f"operand_word{name}")
+            blank = delayed(m, (previous & first) | ~player.active, 4, f"blank{name}")
+            word = register(m, Mux(blank, 0, delayed(m, read.data, 2, f"spectrum_read{name}")), f"operand_word{name}")
             for column, array in enumerate(chains):
                 m.d.sync += array.address.eq(row["weights"] + player.index)
                 m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
@@ -382,10 +386,12 @@ class Engine(wiring.Component):
             gates = memory.Memory(shape=self.word, depth=self.schedule.layout.gates_total, init=[])
             m.submodules[f"gates{column or ''}"] = gates
             port, read = gates.write_port(granularity=self.width if granular else None), gates.read_port()
+            enables = Signal.like(port.en, name=f"gates{column or ''}_enables")
+            m.d.sync += enables.eq(Mux(write, lane if len(port.en) > 1 else 1, 0))
             m.d.comb += [
-                port.addr.eq(row[self.lane_bits :]),
-                port.data.eq(word),
-                port.en.eq(Mux(write, lane if len(port.en) > 1 else 1, 0)),
+                port.addr.eq(delayed(m, row[self.lane_bits :], STORE, f"gates{column or ''}_address")),
+                port.data.eq(delayed(m, word, STORE, f"gates{column or ''}_word")),
+                port.en.eq(enables),
                 read.addr.eq(self.vector.gate_address),
             ]
             words.append(read.data)
