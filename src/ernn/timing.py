@@ -10,7 +10,7 @@ from ernn.constants import signed_digits
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
-OPERAND = 7  # issue -> operand at the first element: address, memory, its registers, blanking, sums, operand
+OPERAND = 8  # issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand
 PRODUCT = 5  # operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus
 COMBINE = 1  # three-multiplication products to real and imaginary parts
 ROUND = 4  # shift, round, find out what does not fit, saturate

@@ -18,6 +18,8 @@ from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
 TAIL = 192  # so many words beyond them are made of logic
+PART_BITS = 6
+PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
 
 
 class OperandLayout(data.StructLayout):
@@ -33,13 +35,15 @@ class OperandLayout(data.StructLayout):
 class Element(wiring.Component):
     """One processing element.
 
-    `operand` arrives 6 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
-    `drain` puts the stored sums on the bus.  Around every multiplier and behind the bank there are the registers that
+    `operand` arrives 7 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
+    `drain` puts the stored sums on the bus, those of the `first` element are there whenever no other's are.  Around every multiplier and behind the bank there are the registers that
     hard blocks have within (operands and product; output), and one more, free to be placed apart from the block.
     """
 
-    def __init__(self, bank: list[int], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
-        self.bank, self.block, self.weight_bits = bank, block, weight_bits
+    def __init__(
+        self, bank: list[int], block: int, data_bits: int, weight_bits: int, accumulator: int, first: bool
+    ) -> None:
+        self.bank, self.block, self.weight_bits, self.first = bank, block, weight_bits, first
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
         layout = OperandLayout(block, data_bits)
         sums = data.ArrayLayout(signed(accumulator), self.products)
@@ -64,9 +68,10 @@ class Element(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         operand, bus = Signal(self.operand.shape(), reset_less=True), Signal(self.bus.shape(), reset_less=True)
+        self._address = register(m, self.address, "address")
         m.d.sync += operand.eq(self.operand)
         m.d.comb += [
-            self.next_address.eq(register(m, self.address, "address")),
+            self.next_address.eq(self._address),
             self.next_operand.eq(operand),
             self.next_clear.eq(register(m, self.clear, "clear")),
             self.next_store.eq(delayed_flag(m, self.store, 1, "store")),
@@ -82,7 +87,7 @@ class Element(wiring.Component):
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
             with m.If(store):
                 m.d.sync += kept.eq(total)
-            m.d.sync += bus[index].eq(Mux(self.drain, kept, self.bus[index]))
+            m.d.sync += bus[index].eq(kept if self.first else Mux(self.drain, kept, self.bus[index]))
         return m
 
     def _factors(self, m: Module) -> list[tuple[Value, Value]]:
@@ -101,16 +106,17 @@ class Element(wiring.Component):
         return pairs
 
     def _weights(self, m: Module) -> list[Value]:
-        """Four cycles after the address: the memory, its output register, a register apart from it, the right part."""
+        """Five cycles after the address: the element's own, the memory, its output register, a register apart from it,
+        the right part."""
         words, tail = self._whole_memories(m)
         if tail:
             words.append(self._tail(m, tail))
-        which = delayed(m, self.address[DEPTH_BITS:], 3, "part") if len(words) > 1 else Const(0)
+        which = delayed(m, self._address[DEPTH_BITS:], 3, "part") if len(words) > 1 else Const(0)
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
         return lanes_of(chosen, self.weight_bits, self.block)
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
-        """Words three cycles after the address, and what is left over of the bank for `_tail`."""
+        """Words three cycles after the element's address, and what is left over of the bank for `_tail`."""
         whole = len(self.bank) if len(self.bank) % DEPTH > TAIL else len(self.bank) - len(self.bank) % DEPTH
         whole = whole or len(self.bank)
         words = []
@@ -119,29 +125,38 @@ class Element(wiring.Component):
             bank = memory.Memory(shape=self.weight_bits * self.block, depth=len(init), init=init)
             m.submodules[f"bank{first // DEPTH}"] = bank
             port = bank.read_port()
-            m.d.comb += port.addr.eq(self.address[: address_bits(len(init))])
+            m.d.comb += port.addr.eq(self._address[: address_bits(len(init))])
             words.append(delayed(m, port.data, 2, f"bank{first // DEPTH}_read"))
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
         """The same of the words that would take a whole row of block RAMs for themselves: read from logic.
 
-        Every bit needs the whole address, so that there are two cycles to spread it.
+        Every bit needs the whole address, so that there is a cycle to spread it.
         """
-        tail = memory.Memory(
-            shape=self.weight_bits * self.block, depth=len(words), init=words, attrs={"ram_style": "logic"}
-        )
-        m.submodules.tail = tail
-        port = tail.read_port()
-        m.d.comb += port.addr.eq(delayed(m, self.address[: address_bits(len(words))], 2, "tail_address"))
-        return port.data
+        address = register(m, self._address[: address_bits(len(words))], "tail_address")
+        parts = []
+        for first in range(0, len(words), PART):
+            init = words[first : first + PART]
+            part = memory.Memory(
+                shape=self.weight_bits * self.block, depth=len(init), init=init, attrs={"ram_style": "logic"}
+            )
+            m.submodules[f"tail{first // PART}"] = part
+            port = part.read_port()
+            m.d.comb += port.addr.eq(address[: address_bits(len(init))])
+            parts.append(port.data)
+        which = register(m, address[PART_BITS:], "tail_part") if len(parts) > 1 else Const(0)
+        return register(m, Choice(parts)[which] if len(parts) > 1 else parts[0], "tail_read")
 
 
 class Array(wiring.Component):
     """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 4 cycles after `store`."""
 
     def __init__(self, banks: list[list[int]], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
-        self.elements = [Element(bank, block, data_bits, weight_bits, accumulator) for bank in banks]
+        self.elements = [
+            Element(bank, block, data_bits, weight_bits, accumulator, first=number == 0)
+            for number, bank in enumerate(banks)
+        ]
         self.data_bits, self.block = data_bits, block
         first = self.elements[0]
         super().__init__(

@@ -273,8 +273,8 @@ class Engine(wiring.Component):
             name = str(group or "")
             previous, read = row[f"previous{name}"], self.spectrum_reads[group]
             address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
-            m.d.sync += read.addr.eq(Cat(address, phase ^ previous))
-            blank = delayed(m, (previous & first) | ~player.active, 4, f"blank{name}")
+            m.d.comb += read.addr.eq(delayed(m, Cat(address, phase ^ previous), 2, f"spectrum_asked{name}"))
+            blank = delayed(m, (previous & first) | ~player.active, 5, f"blank{name}")
             word = register(m, Mux(blank, 0, delayed(m, read.data, 2, f"spectrum_read{name}")), f"operand_word{name}")
             for column, array in enumerate(chains):
                 m.d.sync += array.address.eq(row["weights"] + player.index)

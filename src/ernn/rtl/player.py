@@ -37,32 +37,35 @@ class Player(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pc, base, index = Signal.like(self.pc), Signal.like(self.pc), Signal.like(self.index)
-        idle, waiting, active, final = Signal(init=1), Signal(), Signal(), Signal()
+        idle, waiting, active = Signal(init=1), Signal(), Signal()
+        last, final = Signal(), Signal()  # row of the group, time that it is played
         done, pop = Signal(), Signal()
         following = self._groups(m, pop)
         held = {name: Signal(len(value), name=f"group_{name}") for name, value in following.items()}
         rows_left = Signal(len(held["rows"]))
         m.d.comb += [
-            active.eq(~idle & ~waiting),
-            done.eq(active & final & (rows_left == 0)),
+            done.eq(active & final & last),
             pop.eq((done & (~held["ends"] | self.start)) | (idle & self.start)),
         ]
         with m.If(active):
-            m.d.sync += [rows_left.eq(Mux(rows_left == 0, held["rows"], rows_left - 1)), pc.eq(pc + 1)]
-            with m.If(rows_left == 0):
+            m.d.sync += [rows_left.eq(rows_left - 1), last.eq(rows_left == 1), pc.eq(pc + 1)]
+            with m.If(last):
+                m.d.sync += [rows_left.eq(held["rows"]), last.eq(held["single"])]
                 m.d.sync += [index.eq(index + 1), held["count"].eq(held["count"] - 1), final.eq(held["count"] == 2)]
                 with m.If(final):
                     m.d.sync += [pc.eq(Mux(held["ends"], 0, pc + 1)), base.eq(Mux(held["ends"], 0, pc + 1))]
                 with m.Else():
                     m.d.sync += pc.eq(base)
         with m.If(waiting):
-            m.d.sync += [held["gap"].eq(held["gap"] - 1), waiting.eq(held["gap"] != 1)]
+            m.d.sync += held["gap"].eq(held["gap"] - 1)
+            with m.If(held["gap"] == 1):
+                m.d.sync += [waiting.eq(0), active.eq(1)]
         with m.If(done):
-            m.d.sync += idle.eq(1)
+            m.d.sync += [idle.eq(1), active.eq(0)]
         with m.If(pop):
             m.d.sync += [held[name].eq(value) for name, value in following.items()]
-            m.d.sync += [rows_left.eq(following["rows"]), index.eq(0), idle.eq(0)]
-            m.d.sync += [waiting.eq(following["gap"] != 0), final.eq(following["count"] == 1)]
+            m.d.sync += [rows_left.eq(following["rows"]), last.eq(following["single"]), final.eq(following["once"])]
+            m.d.sync += [index.eq(0), idle.eq(0), waiting.eq(~following["now"]), active.eq(following["now"])]
         self._rows(m, pc)
         m.d.comb += [
             self.active.eq(delayed_flag(m, active, BEHIND, "active")),
@@ -75,6 +78,8 @@ class Player(wiring.Component):
     def _groups(self, m: Module, pop: Value) -> dict[str, Value]:
         """The group to be played next, in registers: its gap, count, rows after the first, whether it `ends` the tape.
 
+        And what would otherwise be compared in the loop: `now`, no gap; `once`, a count of one; `single`, one row.
+
         A group may last one cycle, so that the one behind it is looked up (in logic) while it is taken.
         """
         groups = self.tape.groups
@@ -82,6 +87,9 @@ class Player(wiring.Component):
             "gap": [group[0]["gap"] for group in groups],
             "count": [group[0]["count"] for group in groups],
             "rows": [len(group) - 1 for group in groups],
+            "now": [int(not group[0]["gap"]) for group in groups],
+            "once": [int(group[0]["count"] == 1) for group in groups],
+            "single": [int(len(group) == 1) for group in groups],
             "ends": [int(number == len(groups) - 1) for number in range(len(groups))],
         }
         number = Signal(range(len(groups)), init=1 % len(groups))

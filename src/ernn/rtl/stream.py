@@ -8,13 +8,16 @@ state.
 from math import ceil
 
 from amaranth import Array, Cat, Module, Mux, Signal, Value
-from amaranth.lib import fifo, wiring
+from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.design import Design
 from ernn.integer_model import IntegerModel
 from ernn.layout import address_bits
 from ernn.rtl.arith import lanes_of
+
+
+_FIELDS = ("tdata", "tlast", "tuser", "tid")
 
 
 def container_bits(data_bits: int) -> int:
@@ -41,6 +44,81 @@ class AxiStream(wiring.Signature):
 def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
     lanes = model.block * design.words * container_bits(model.input.format.width)
     return AxiStream(lanes, address_bits(design.streams))
+
+
+class Pair(wiring.Component):
+    """A queue of two words, one a cycle: what is `given` while `valid` and `ready` comes out on `word` while `waiting`,
+    until it is `take`n.
+
+    `ready` and `waiting` depend on registers alone, and so does what every flip-flop of a word waits for: a word that
+    is free takes whatever is given, valid or not.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            {
+                "given": In(width),
+                "valid": In(1),
+                "ready": Out(1),
+                "word": Out(width),
+                "waiting": Out(1),
+                "take": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        words = Array(Signal.like(self.given, name=f"word{i}", reset_less=True) for i in range(2))
+        free = Array(Signal(init=1, name=f"free{i}") for i in range(2))
+        into, out = Signal(), Signal()
+        m.d.comb += [self.ready.eq(free[into]), self.waiting.eq(~free[out]), self.word.eq(words[out])]
+        for number in range(2):
+            with m.If(free[number]):
+                m.d.sync += words[number].eq(self.given)
+        with m.If(self.valid & self.ready):
+            m.d.sync += [free[into].eq(0), into.eq(~into)]
+        with m.If(self.take):
+            m.d.sync += [free[out].eq(1), out.eq(~out)]
+        return m
+
+
+class ResultQueue(wiring.Component):
+    """A queue in block RAM that is never written when full: its user sees to that.
+
+    What is `write`n as `given` comes out on `word` while `waiting`, until it is `take`n; four cycles later at the
+    earliest.  Nothing on the way from the memory waits for `take` itself but for a register: two words fit behind it.
+    """
+
+    def __init__(self, width: int, depth: int) -> None:
+        self.depth = depth
+        super().__init__(
+            {"given": In(width), "write": In(1), "word": Out(width), "waiting": Out(1), "take": In(1)}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.storage = storage = memory.Memory(shape=len(self.given), depth=self.depth, init=[])
+        write, read = storage.write_port(), storage.read_port()
+        level = Signal(range(self.depth + 1))
+        spare, spared = Signal.like(self.word, reset_less=True), Signal()
+        fetched, valid = Signal(), Signal()
+        word = Signal.like(self.word, reset_less=True)  # can be the memory's own register
+        shown = Signal.like(self.word, reset_less=True)
+        going = ~spared
+        taken = going & (level != 0)
+        m.d.sync += level.eq(level + self.write - taken)
+        for port, moves in ((write, self.write), (read, taken)):
+            with m.If(moves):
+                m.d.sync += port.addr.eq(Mux(port.addr == self.depth - 1, 0, port.addr + 1))
+        m.d.comb += [write.data.eq(self.given), write.en.eq(self.write), read.en.eq(going)]
+        m.d.comb += self.word.eq(shown)
+        with m.If(going):
+            m.d.sync += [fetched.eq(taken), valid.eq(fetched), word.eq(read.data), spare.eq(word)]
+        with m.If(~self.waiting | self.take):
+            m.d.sync += [shown.eq(Mux(spared, spare, word)), self.waiting.eq(spared | valid), spared.eq(0)]
+        with m.Else():
+            m.d.sync += spared.eq(spared | valid)
+        return m
 
 
 class FrameInput(wiring.Component):
@@ -74,7 +152,9 @@ class FrameInput(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        data, tid = self._queue(m)
+        m.submodules.pair = pair = Pair(sum(len(getattr(self.axi, name)) for name in _FIELDS))
+        data = self._fields(m, pair)
+        tid = data["tid"]
         counts = Array(Signal(len(self.index), name=f"count{s}") for s in range(self.streams))
         phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
@@ -82,10 +162,10 @@ class FrameInput(wiring.Component):
         welcome = Array(Signal(init=1, name=f"welcome{s}") for s in range(self.streams))
         count, known = counts[tid], tid < self.streams
         begins, ends = fresh[tid], count == self.lines - 1
-        waiting = self.queue.r_rdy
+        waiting = pair.waiting
         m.d.comb += [
             self.go.eq(waiting & self.grant & known & welcome[tid]),
-            self.queue.r_en.eq(self.go | (waiting & ~known)),
+            pair.take.eq(self.go | (waiting & ~known)),
             self.stream.eq(tid),
             self.index.eq(count),
             self.phase.eq(phases[tid]),
@@ -107,22 +187,19 @@ class FrameInput(wiring.Component):
             m.d.sync += [fresh[stream].eq(later), held[stream].eq(now), welcome[stream].eq(~later | (now < 2))]
         return m
 
-    def _queue(self, m: Module) -> tuple[dict[str, Value], Value]:
-        """A short queue, so that ready depends on registers alone."""
-        names = ("tdata", "tlast", "tuser", "tid")
-        fields = {name: getattr(self.axi, name) for name in names}
-        width = sum(len(value) for value in fields.values())
-        m.submodules.queue = self.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=4)
+    def _fields(self, m: Module, pair: "Pair") -> dict[str, Value]:
+        """The beat that waits longest."""
+        fields = {name: getattr(self.axi, name) for name in _FIELDS}
         m.d.comb += [
-            queue.w_data.eq(Cat(*fields.values())),
-            queue.w_en.eq(self.axi.tvalid),
-            self.axi.tready.eq(queue.w_rdy),
+            pair.given.eq(Cat(*fields.values())),
+            pair.valid.eq(self.axi.tvalid),
+            self.axi.tready.eq(pair.ready),
         ]
         data, position = {}, 0
         for name, value in fields.items():
-            data[name] = queue.r_data[position : position + len(value)]
+            data[name] = pair.word[position : position + len(value)]
             position += len(value)
-        return data, data["tid"]
+        return data
 
     def _masked(self, word: Value, ends: Value) -> Value:
         """Lanes without their containers; those past the vector's end are zero, as the contract says."""
@@ -157,23 +234,18 @@ class FrameOutput(wiring.Component):
         m = Module()
         word = self.line * self.width
         width = word + 2 + len(self.stream)
-        m.submodules.queue = queue = fifo.SyncFIFOBuffered(width=width, depth=self.frames * self.lines + 1)
+        m.submodules.queue = queue = ResultQueue(width, self.frames * self.lines)
         under_way = Signal(range(self.frames + 1))
         left = self.axi.tvalid & self.axi.tready & self.axi.tlast
         m.d.sync += under_way.eq(under_way + self.begun - left)
         m.d.comb += [
-            queue.w_data.eq(Cat(self.word, self.final, self.first, self.stream)),
-            queue.w_en.eq(self.write),
+            queue.given.eq(Cat(self.word, self.final, self.first, self.stream)),
+            queue.write.eq(self.write),
+            queue.take.eq(self.axi.tready),
             self.room.eq(under_way + self.streams <= self.frames),
-            queue.r_en.eq(~self.axi.tvalid | self.axi.tready),
-        ]
-        # flip-flops behind the queue's memory, which is slow to read: without reset they can be the memory's own
-        read = Signal(width, name="queue_read", reset_less=True)
-        with m.If(queue.r_en):
-            m.d.sync += [self.axi.tvalid.eq(queue.r_rdy), read.eq(queue.r_data)]
-        m.d.comb += [
-            self.axi.tdata.eq(self._contained(read)),
-            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(read[word:]),
+            self.axi.tvalid.eq(queue.waiting),
+            self.axi.tdata.eq(self._contained(queue.word)),
+            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.word[word:]),
         ]
         return m
 
