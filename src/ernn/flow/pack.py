@@ -1,13 +1,15 @@
-"""What synth_ecp5 leaves to be done: registers into MULT18X18D and DP16KD, and flip-flops that drive too many.
+"""What synth_ecp5 leaves to be done: registers into MULT18X18D and DP16KD, look-up tables into adders, and flip-flops
+that drive too many.
 
 A multiplier whose operands come from flip-flops without reset or enable takes them in, and those behind it; a block
-RAM takes the flip-flops without reset behind its outputs.  A flip-flop with more than `FAN_OUT` loads is copied, loads
-that belong together (by name) sharing a copy.  Nothing changes from one cycle to the next: the registers move.
+RAM takes the flip-flops without reset behind its outputs.  A look-up table of two inputs before an adder goes into the
+adder's own table, which has inputs left.  A flip-flop with more than `FAN_OUT` loads is copied, loads that belong
+together (by name) sharing a copy.  Nothing changes from one cycle to the next: the registers move.
 """
 
 import re
 from collections.abc import Iterable
-from itertools import groupby
+from itertools import groupby, product
 
 from ernn.errors import UserError
 from ernn.flow.netlist import Bit, Cell, Netlist, Pin
@@ -15,10 +17,12 @@ from ernn.flow.netlist import Bit, Cell, Netlist, Pin
 FAN_OUT = 48
 _APART = 4
 _WIDTH = 18
+_ADD = "1001011010101010"  # A ^ B ^ C where D is 1; A where it and C are 0
 
 
 def pack(netlist: Netlist, fan_out: int = FAN_OUT) -> dict[str, int]:
-    """Pack in place. What was done: counts of `multipliers` and `block_rams` with registers, `copies` of flip-flops."""
+    """Pack in place. What was done: counts of `multipliers` and `block_rams` with registers, of `tables` that went into
+    adders, `copies` of flip-flops."""
     clocks = {netlist.bit(cell, "CLK") for _, cell in netlist.of_type("TRELLIS_FF")}
     if len(clocks) > 1:
         raise UserError(f"registers can be packed where there is one clock, not {len(clocks)}")
@@ -26,6 +30,7 @@ def pack(netlist: Netlist, fan_out: int = FAN_OUT) -> dict[str, int]:
     return {
         "multipliers": sum([_pack_multiplier(netlist, name, clock) for name, _ in netlist.of_type("MULT18X18D")]),
         "block_rams": sum([_pack_block_ram(netlist, name) for name, _ in netlist.of_type("DP16KD")]),
+        "tables": sum([_fold(netlist, name, bit) for name, _ in netlist.of_type("CCU2C") for bit in "01"]),
         "copies": _split(netlist, fan_out, {clock}),
     }
 
@@ -135,6 +140,47 @@ def _pack_port(netlist: Netlist, name: str, control: str, sides: str) -> bool:
         cell["parameters"][f"REGMODE_{side}"] = "OUTREG"
         netlist.connect(name, f"OCE{side}", behind[1])
     return True
+
+
+def _fold(netlist: Netlist, name: str, bit: str) -> bool:
+    """A table of two inputs that only one operand of an adder's bit reads: both inputs to the adder instead.
+
+    Yosys makes of A + B with C = 0 and D = 1 the table A ^ B, and A for the carry where that is 0, which holds for any
+    function of B and C in place of B.
+    """
+    cell = netlist.cells[name]
+    constant = netlist.bit(cell, f"C{bit}"), netlist.bit(cell, f"D{bit}")
+    if constant != ("0", "1") or cell["parameters"][f"INIT{bit}"] != _ADD:
+        return False
+    for operand, other in (("B", "A"), ("A", "B")):
+        found = _table_of_two(netlist, netlist.bit(cell, f"{operand}{bit}"))
+        if found is not None:
+            table, (left, right), function = found
+            netlist.connect(name, f"A{bit}", netlist.bit(cell, f"{other}{bit}"))
+            netlist.remove(table)
+            netlist.connect(name, f"B{bit}", left)
+            netlist.connect(name, f"C{bit}", right)
+            sums = (a ^ function[b, c] for c in (1, 0) for b in (1, 0) for a in (1, 0))
+            cell["parameters"][f"INIT{bit}"] = "".join(map(str, sums)) + _ADD[8:]
+            return True
+    return False
+
+
+def _table_of_two(netlist: Netlist, output: Bit) -> tuple[str, tuple[Bit, Bit], dict[tuple[int, int], int]] | None:
+    """The look-up table that drives `output` for a single reader from two inputs; these; what it makes of them."""
+    name = netlist.driver.get(output, ("", "", 0))[0]
+    if not name or netlist.cells[name]["type"] != "LUT4" or len(netlist.loads[output]) > 1 or output in netlist.outputs:
+        return None
+    sources = [netlist.bit(netlist.cells[name], port) for port in "ABCD"]
+    used = sorted({source for source in sources if isinstance(source, int)})
+    if len(used) != 2:
+        return None
+    table = netlist.cells[name]["parameters"]["INIT"]
+    function = {}
+    for left, right in product((0, 1), repeat=2):
+        known: dict[Bit, int] = {"0": 0, "1": 1, "x": 0, used[0]: left, used[1]: right}
+        function[left, right] = int(table[15 - sum(known[source] << i for i, source in enumerate(sources))])
+    return name, (used[0], used[1]), function
 
 
 def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:

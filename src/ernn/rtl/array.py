@@ -36,8 +36,9 @@ class Element(wiring.Component):
     """One processing element.
 
     `operand` arrives 7 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
-    `drain` puts the stored sums on the bus, those of the `first` element are there whenever no other's are.  Around every multiplier and behind the bank there are the registers that
-    hard blocks have within (operands and product; output), and one more, free to be placed apart from the block.
+    `drain` puts the stored sums on the bus; the `first` element's are on it whenever no other's are.  Around every
+    multiplier and behind the bank there are the registers that hard blocks have within (operands and product; output),
+    and one more, free to be placed apart from the block.
     """
 
     def __init__(

@@ -16,7 +16,6 @@ from ernn.integer_model import IntegerModel
 from ernn.layout import address_bits
 from ernn.rtl.arith import lanes_of
 
-
 _FIELDS = ("tdata", "tlast", "tuser", "tid")
 
 
@@ -91,9 +90,7 @@ class ResultQueue(wiring.Component):
 
     def __init__(self, width: int, depth: int) -> None:
         self.depth = depth
-        super().__init__(
-            {"given": In(width), "write": In(1), "word": Out(width), "waiting": Out(1), "take": In(1)}
-        )
+        super().__init__({"given": In(width), "write": In(1), "word": Out(width), "waiting": Out(1), "take": In(1)})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
