@@ -10,10 +10,10 @@ on them.  --frames frames of random integers go through golden and the simulated
 and every output integer is compared.
 
 The design is the one that `ernn design` would choose for the device; --pes and the options beside it fix one instead.
---area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a quiet core at full size.  The flow's cache
-keeps the netlist and every seed's result: started again, it goes on from there, and --place-seeds adds more.  Without
---place the clock is the published designs' 200 MHz, and marked as assumed.  Each run is saved as one JSON file in --out; --page makes the
-table and the plot of all that are there.
+--area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a quiet core at full size. The flow's cache
+keeps the netlist and every seed's result: started again, it goes on from there, and --place-seeds adds more. Without
+--place the clock is the published designs' 200 MHz, and marked as assumed. Each run is saved as one JSON file in --out;
+--page makes the tables and the plot of all that are there.
 """
 
 import argparse
@@ -317,8 +317,8 @@ _PLACED_HEADS = (
     *("by seed 1, 2, ...", "frames/s", "latency, µs", "LUT", "FF", "block RAM", "DSP", "differ", "commit"),
 )
 _PLACED = """
-Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing model at the slow corner
-of the speed grade; no vendor sign-off. Cycles are simulated, cells counted after synthesis.
+Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing model at the slow
+corner of the speed grade; no vendor sign-off. Cycles are simulated, cells counted after synthesis.
 """
 _ABOVE = """# Hardware: the engine at the published size
 
@@ -326,7 +326,7 @@ L: LSTM of 1024 cells, peepholes, projection 512, input 160. G: GRU of 1024 unit
 size. 12-bit weights (random), 16-bit data. Cycles and latency: simulated with Verilator, every output integer compared
 with golden. Latency: a frame's last word in to its last word out, idle engine. Utilisation: multiplications a frame
 needs over all multipliers, those of the vector unit included, times the simulated cycles. Frames/s: from simulated
-cycles and the clock; a clock marked "assumed" is the published designs' 200 MHz; placed clocks are in a table of their own.
+cycles and the clock; a clock marked "assumed" is the published designs' 200 MHz. Placed clocks have their own table.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
