@@ -21,7 +21,8 @@ from ernn.errors import UserError
 from ernn.files import write_atomic
 from ernn.network import ResetGate
 
-Cell = Literal["lstm", "gru"]
+Cell = Literal["lstm", "gru", "cifg", "mgu", "ligru", "sru", "qrnn", "indrnn", "rnn"]
+"""All but the first two are described in `ernn.compact`."""
 
 
 def _require(ok: bool, message: str) -> None:
@@ -39,6 +40,7 @@ class LayerSpec:
 
     LSTM: `projection` is the size the output is projected to (None: none), `peepholes` as in Sak et al. 2014.
     GRU: `reset` "after" the recurrent product (torch, cuDNN) or "before" it (E-RNN).
+    rnn: `orthogonal` keeps the recurrent matrix orthogonal in training.
     """
 
     cell: Cell
@@ -46,17 +48,23 @@ class LayerSpec:
     projection: int | None = None
     peepholes: bool = False
     reset: ResetGate = "after"
+    orthogonal: bool = False
 
     def __post_init__(self) -> None:
         _require(self.cell in get_args(Cell), f"cell must be one of {get_args(Cell)}, not {self.cell!r}")
         _require_size("hidden", self.hidden)
         _require(type(self.peepholes) is bool, f"peepholes must be true or false, not {self.peepholes!r}")
         _require(self.reset in get_args(ResetGate), f"reset must be one of {get_args(ResetGate)}, not {self.reset!r}")
-        if self.cell == "gru":
-            _require(self.projection is None, f"a GRU has no projection: leave out projection = {self.projection}")
-            _require(not self.peepholes, "a GRU has no peepholes: leave out peepholes = true")
-        else:
-            _require(self.reset == "after", "an LSTM has no reset gate: leave out reset = 'before'")
+        name = {"gru": "a GRU", "lstm": "an LSTM"}.get(self.cell, f"the cell {self.cell!r}")
+        if self.cell != "lstm":
+            _require(self.projection is None, f"{name} has no projection: leave out projection = {self.projection}")
+            _require(not self.peepholes, f"{name} has no peepholes: leave out peepholes = true")
+        if self.cell != "gru":
+            _require(self.reset == "after", f"{name} has no reset gate: leave out reset = 'before'")
+        _require(
+            not self.orthogonal or self.cell == "rnn",
+            f"{name} has no recurrent matrix to keep orthogonal: leave out orthogonal = true",
+        )
         if self.projection is not None:
             _require_size("projection", self.projection)
             _require(

@@ -42,7 +42,9 @@ def test_toml_as_a_person_reads_it():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LayerSpec("rnn", 4), r"cell must be one of \('lstm', 'gru'\), not 'rnn'"),
+        (lambda: LayerSpec("rnnn", 4), r"cell must be one of \('lstm', 'gru', .*\), not 'rnnn'"),
+        (lambda: LayerSpec("mgu", 4, peepholes=True), "the cell 'mgu' has no peepholes"),
+        (lambda: LayerSpec("lstm", 4, orthogonal=True), "an LSTM has no recurrent matrix to keep orthogonal"),
         (lambda: LayerSpec("gru", 0), "hidden must be a whole number of at least 1, not 0"),
         (lambda: LayerSpec("gru", 4.0), r"hidden must be a whole number of at least 1, not 4\.0"),
         (lambda: LayerSpec("gru", 4, projection=2), "a GRU has no projection: leave out projection = 2"),

@@ -101,7 +101,7 @@ def test_spaces_are_written_as_lists() -> None:
     space = Space.parse("gru", "64,128", "1", "4,8", "12")
     assert space == Space(("gru",), (64, 128), (1,), (4, 8), (12,))
     for message, wrong in {
-        "a cell is one of lstm, gru, not 'rnn'": ("rnn", "64", "1", "8", "12"),
+        "a cell is one of lstm, gru, cifg, .* not 'rnnn'": ("rnnn", "64", "1", "8", "12"),
         "a list of numbers is written": ("gru", "64;128", "1", "8", "12"),
         "block sizes are of .* not 3": ("gru", "64", "1", "3", "12"),
         "a weight has 4 to 18 bits, not 32": ("gru", "64", "1", "8", "32"),

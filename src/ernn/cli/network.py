@@ -16,6 +16,13 @@ PANEL = "From speech to integers"
 class Cell(StrEnum):
     lstm = "lstm"
     gru = "gru"
+    cifg = "cifg"
+    mgu = "mgu"
+    ligru = "ligru"
+    sru = "sru"
+    qrnn = "qrnn"
+    indrnn = "indrnn"
+    rnn = "rnn"
 
 
 class Reset(StrEnum):

@@ -19,11 +19,12 @@ from torch.overrides import TorchFunctionMode
 
 from ernn.errors import UserError
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM
 
-Recurrent = nn.LSTM | nn.GRU | PeepholeLSTM | ResetBeforeGRU
+Recurrent = nn.LSTM | nn.GRU | PeepholeLSTM | ResetBeforeGRU | DescribedCell
 Leaf = Recurrent | nn.Linear
-_LEAVES = (nn.LSTM, nn.GRU, LSTM, GRU, PeepholeLSTM, ResetBeforeGRU, nn.Linear)
+_LEAVES = (nn.LSTM, nn.GRU, LSTM, GRU, PeepholeLSTM, ResetBeforeGRU, DescribedCell, nn.Linear)
 CHAIN = "only LSTM, GRU, Linear and Dropout, one after another, become a network"
 
 

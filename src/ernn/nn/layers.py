@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from ernn.circulant import project
 from ernn.errors import UserError
-from ernn.network import Array, BidirectionalLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix
+from ernn.network import Array, BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.described import DescribedCell, weight_name
 from ernn.nn.follow import Call, Recurrent, describe
 from ernn.structure import Dense, Structure
 
@@ -33,6 +34,8 @@ class LayerReader:
         if isinstance(module, nn.Linear):
             bias = _values(call, "bias") if module.bias is not None else np.zeros(module.out_features)
             return [LinearLayer(self._matrix(call, "weight", 1), bias)]
+        if isinstance(module, DescribedCell):
+            return [self._described(call, module)]
         return [self._stacked(call, module, index) for index in range(module.num_layers)]
 
     def _stacked(self, call: Call, module: Recurrent, index: int) -> Layer:
@@ -56,6 +59,18 @@ class LayerReader:
         peephole = _values(call, f"peephole{suffix}") if isinstance(module, PeepholeLSTM) else None
         projection = self._matrix(call, f"weight_hr{suffix}", 1) if module.proj_size else None
         return LstmLayer(into, back, bias + back_bias, peephole, projection, states[0], states[1])
+
+    def _described(self, call: Call, module: DescribedCell) -> CellLayer:
+        cell, hidden = module.cell, module.hidden_size
+        weights = tuple(
+            tuple(self._matrix(call, weight_name(product, read), product.gates) for read in product.reads)
+            for product in cell.products
+        )
+        biases = tuple(
+            _values(call, f"bias_{product.name}_l0").reshape(product.gates, hidden) if product.bias else None
+            for product in cell.products
+        )
+        return CellLayer(cell, weights, biases, tuple(_values(call, f"{name}_l0") for name in cell.vectors))
 
     def _matrix(self, call: Call, attribute: str, gates: int) -> Matrix:
         name = f"{call.name}.{attribute}" if call.name else attribute

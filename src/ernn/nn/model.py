@@ -2,11 +2,13 @@
 
 from torch import Tensor, nn
 
+from ernn.compact import COMPACT
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM
 from ernn.spec import LayerSpec, ModelSpec
 
-Recurrent = LSTM | GRU | PeepholeLSTM | ResetBeforeGRU
+Recurrent = LSTM | GRU | PeepholeLSTM | ResetBeforeGRU | DescribedCell
 
 
 class AcousticModel(nn.Module):
@@ -15,8 +17,8 @@ class AcousticModel(nn.Module):
     With `spec.front` another Linear stands before them.
     Time only runs forward, so frames that pad the end of an utterance never reach the outputs before them: a padded
     batch needs no packing, only a loss that knows the lengths.  Cells are torch's where they suffice, trained faster
-    (`ernn.nn.recurrent`), ours for peepholes and the reset before.  Parameters: `recurrent.{n}.weight_ih_l0`, ...,
-    `output.weight`, `output.bias` (and `front.weight`, `front.bias`).
+    (`ernn.nn.recurrent`), ours for peepholes, the reset before and compact cells.  Parameters:
+    `recurrent.{n}.weight_ih_l0`, ..., `output.weight`, `output.bias` (and `front.weight`, `front.bias`).
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -38,6 +40,8 @@ class AcousticModel(nn.Module):
 
 def recurrent(spec: LayerSpec, input_size: int) -> Recurrent:
     """One recurrent layer, batch first."""
+    if spec.cell in COMPACT:
+        return DescribedCell(COMPACT[spec.cell], input_size, spec.hidden, batch_first=True, orthogonal=spec.orthogonal)
     match spec:
         case LayerSpec(cell="lstm", peepholes=True):
             return PeepholeLSTM(input_size, spec.hidden, batch_first=True, proj_size=spec.projection or 0)

@@ -7,7 +7,10 @@ from math import ceil
 
 import numpy as np
 
+from ernn.cell import INPUT
+from ernn.compact import COMPACT
 from ernn.compress.plan import CompressionPlan, Role
+from ernn.nn.described import weight_name
 from ernn.spec import LayerSpec, ModelSpec
 from ernn.structure import BLOCK_SIZES, block_size, real_multiplications, stored_numbers
 from ernn.transform import forward_transform
@@ -17,27 +20,45 @@ GATES = {"lstm": 4, "gru": 3}
 
 @dataclass(frozen=True)
 class Shape:
-    """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates, rows, columns)."""
+    """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates, rows, columns).
+
+    returns: gates whose results go back through the inverse transform for this weight. What several weights add up to
+    goes back once, so one of them counts it.
+    """
 
     name: str
     role: Role
     shape: tuple[int, int, int]
+    returns: int
 
 
 def shapes(model: ModelSpec) -> Iterator[Shape]:
     """Every weight matrix of the `AcousticModel` that `model` asks for."""
     inputs = model.input_size
     if model.front is not None:
-        yield Shape("front.weight", "output", (1, model.front, inputs))
+        yield Shape("front.weight", "output", (1, model.front, inputs), 1)
         inputs = model.front
     for index, layer in enumerate(model.layers):
-        name, gates = f"recurrent.{index}", GATES[layer.cell]
-        yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs))
-        yield Shape(f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size))
-        if layer.projection is not None:
-            yield Shape(f"{name}.weight_hr_l0", "projection", (1, layer.projection, layer.hidden))
+        name = f"recurrent.{index}"
+        yield from _compact(name, layer, inputs) if layer.cell in COMPACT else _usual(name, layer, inputs)
         inputs = layer.output_size
-    yield Shape("output.weight", "output", (1, model.outputs, inputs))
+    yield Shape("output.weight", "output", (1, model.outputs, inputs), 1)
+
+
+def _usual(name: str, layer: LayerSpec, inputs: int) -> Iterator[Shape]:
+    gates = GATES[layer.cell]
+    yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs), int(layer.cell == "gru"))
+    yield Shape(f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size), gates)
+    if layer.projection is not None:
+        yield Shape(f"{name}.weight_hr_l0", "projection", (1, layer.projection, layer.hidden), 1)
+
+
+def _compact(name: str, layer: LayerSpec, inputs: int) -> Iterator[Shape]:
+    for product in COMPACT[layer.cell].products:
+        for place, read in enumerate(product.reads):
+            role, columns = ("input", inputs) if read == INPUT else ("recurrent", layer.hidden)
+            shape = (product.gates, layer.hidden, columns)
+            yield Shape(f"{name}.{weight_name(product, read)}", role, shape, 0 if place else product.gates)
 
 
 @dataclass(frozen=True)
@@ -71,25 +92,25 @@ def savings(model: ModelSpec) -> dict[int, int]:
 
 
 def _constants(layer: LayerSpec) -> int:
+    if layer.cell in COMPACT:
+        cell = COMPACT[layer.cell]
+        return layer.hidden * (sum(p.gates for p in cell.products if p.bias) + len(cell.vectors))
     biases = GATES[layer.cell] * layer.hidden + (layer.hidden if layer.cell == "gru" else 0)
     return biases + (3 * layer.hidden if layer.peepholes else 0)
 
 
 def _states(layer: LayerSpec) -> int:
+    if layer.cell in COMPACT:
+        cell = COMPACT[layer.cell]
+        return layer.hidden * len({*cell.states, *cell.recurrent})
     return layer.output_size + (layer.hidden if layer.cell == "lstm" else 0)
 
 
 def _rotations(one: Shape, plan: CompressionPlan) -> int:
-    """Multiplications of the transforms that go with a weight: of its input, and of its results once.
-
-    An input and a recurrent product of one gate are summed before the inverse transform, so only the recurrent one
-    counts it; a candidate gate whose two products are kept apart (GRU) adds one gate's.
-    """
+    """Multiplications of the transforms that go with a weight: of its input, and of its results."""
     k = block_size(plan.structure(one.name, one.role))
-    gates, rows, columns = one.shape
-    backward = 0 if one.role == "input" else gates * ceil(rows / k)
-    backward += ceil(rows / k) if one.role == "input" and gates == GATES["gru"] else 0
-    return rotations(k) * (ceil(columns / k) + backward)
+    _, rows, columns = one.shape
+    return rotations(k) * (ceil(columns / k) + one.returns * ceil(rows / k))
 
 
 @cache
