@@ -66,6 +66,23 @@ class Accumulator(wiring.Component):
         return m
 
 
+class Disabled(wiring.Component):
+    """A memory read through a register that `hold` stops."""
+
+    def __init__(self) -> None:
+        super().__init__({"address": In(10), "hold": In(1), "q": Out(18)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=18, depth=DEPTH, init=list(range(DEPTH)))
+        port, hold, read = words.read_port(), Signal(), Signal(18, reset_less=True)
+        m.d.comb += [port.addr.eq(self.address), self.q.eq(read)]
+        m.d.sync += hold.eq(self.hold)
+        with m.If(~hold):
+            m.d.sync += read.eq(port.data)
+        return m
+
+
 def netlist_of(design: wiring.Component, cache: Cache) -> Netlist:
     verilog = to_verilog(design, "datapath")
     return Netlist.read(synthesis_entry(verilog, "ecp5", cache) / NETLIST, verilog.top)
@@ -111,6 +128,13 @@ def test_registers_with_a_reset_stay(cache: Cache) -> None:
     netlist = netlist_of(Datapath(reset=True), cache)
     [(_, multiplier)] = netlist.of_type("MULT18X18D")
     assert "REG_OUTPUT_CLK" not in multiplier["parameters"], "nextpnr knows timing of all three registers, or none"
+
+
+def test_registers_with_an_inverted_enable_stay(cache: Cache) -> None:
+    netlist = netlist_of(Disabled(), cache)
+    bits = {bit for cell in netlist.cells.values() for net in cell["connections"].values() for bit in net}
+    assert {bit for bit in bits if isinstance(bit, str)} <= {"0", "1", "x"}
+    assert count(netlist, "TRELLIS_FF") == 10 + 1, "numbers below 1024 are 10 bits"
 
 
 def test_packing_twice_changes_nothing(cache: Cache, tmp_path: Path) -> None:

@@ -43,11 +43,10 @@ def _flip_flop(netlist: Netlist, pin: Pin | None, port: str) -> str | None:
     return pin[0] if netlist.bit(cell, "LSR") == "0" and cell["parameters"]["REGSET"] == "RESET" else None
 
 
-def _enable(netlist: Netlist, flip_flop: str) -> Bit:
-    """What enables a flip-flop; "1" where it is always enabled."""
+def _enable(netlist: Netlist, flip_flop: str) -> Bit | None:
+    """What enables a flip-flop; "1" where it is always enabled, None where what is connected disables it."""
     cell = netlist.cells[flip_flop]
-    mode = cell["parameters"]["CEMUX"].strip()
-    return netlist.bit(cell, "CE") if mode == "CE" else mode
+    return {"CE": netlist.bit(cell, "CE"), "1": "1"}.get(cell["parameters"]["CEMUX"].strip())
 
 
 def _before(netlist: Netlist, bit: Bit) -> Bit | None:
@@ -62,7 +61,8 @@ def _before(netlist: Netlist, bit: Bit) -> Bit | None:
 
 def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | None:
     """The flip-flops that are the only readers of these bits, and what enables all of them; None if they differ."""
-    found, enables = [], set()
+    found: list[str] = []
+    enables: set[Bit | None] = set()
     for bit in bits:
         pins = netlist.loads[bit]
         flip_flop = _flip_flop(netlist, next(iter(pins)), "DI") if len(pins) == 1 else None
@@ -70,7 +70,8 @@ def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | No
             return None
         found.append(flip_flop)
         enables.add(_enable(netlist, flip_flop))
-    return (found, enables.pop()) if len(enables) == 1 else None
+    enable = enables.pop() if len(enables) == 1 else None
+    return None if enable is None else (found, enable)
 
 
 def _used(netlist: Netlist, cell: Cell, ports: Iterable[str]) -> list[str]:

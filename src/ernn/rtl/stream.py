@@ -97,11 +97,11 @@ class ResultQueue(wiring.Component):
         m.submodules.storage = storage = memory.Memory(shape=len(self.given), depth=self.depth, init=[])
         write, read = storage.write_port(), storage.read_port()
         level = Signal(range(self.depth + 1))
-        spare, spared = Signal.like(self.word, reset_less=True), Signal()
+        spare = Signal.like(self.word, reset_less=True)
         fetched, valid = Signal(), Signal()
         word = Signal.like(self.word, reset_less=True)  # can be the memory's own register
         shown = Signal.like(self.word, reset_less=True)
-        going = ~spared
+        going = Signal(init=1)  # low while the spare word is in use
         taken = going & (level != 0)
         m.d.sync += level.eq(level + self.write - taken)
         for port, moves in ((write, self.write), (read, taken)):
@@ -112,9 +112,9 @@ class ResultQueue(wiring.Component):
         with m.If(going):
             m.d.sync += [fetched.eq(taken), valid.eq(fetched), word.eq(read.data), spare.eq(word)]
         with m.If(~self.waiting | self.take):
-            m.d.sync += [shown.eq(Mux(spared, spare, word)), self.waiting.eq(spared | valid), spared.eq(0)]
+            m.d.sync += [shown.eq(Mux(going, word, spare)), self.waiting.eq(valid | ~going), going.eq(1)]
         with m.Else():
-            m.d.sync += spared.eq(spared | valid)
+            m.d.sync += going.eq(going & ~valid)
         return m
 
 
