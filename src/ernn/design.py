@@ -16,7 +16,8 @@ class Design:
     and `splits`.  `overlap`: chunks that the vector unit works on at a time.  `staggered`: the last streams' later
     stages run in the next round, beside its first ones.  `deferred`: gates that are needed later than others (an LSTM's
     o, a GRU's z) are computed after all of those, which shortens what follows the last pass, if all lines may be under
-    way at once."""
+    way at once.  `shallow`: pipelines with fewer registers (`ernn.timing.SHALLOW`), for devices fast against their
+    clock: a frame takes fewer cycles."""
 
     pes: int
     streams: int = 1
@@ -27,6 +28,7 @@ class Design:
     overlap: int = 1
     staggered: bool = False
     deferred: bool = False
+    shallow: bool = False
 
     def __post_init__(self) -> None:
         limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}

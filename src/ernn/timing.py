@@ -10,21 +10,102 @@ from ernn.constants import signed_digits
 from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
-OPERAND = 8  # issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand
-PRODUCT = 5  # operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus
 COMBINE = 1  # three-multiplication products to real and imaginary parts
-ROUND = 4  # shift, round, find out what does not fit, saturate
-EXIT = COMBINE + ROUND
 ENTRY = 1  # a register before the forward transform
-STORE = 1  # a register before a memory of spectra or gates
 QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
-VECTOR = 22  # issue of a step's last term -> its result is written
 
 
-def stage_depth(stage: Stage) -> int:
+@dataclass(frozen=True)
+class Pipeline:
+    """How many registers paths have, in cycles.
+
+    `apart`: behind memories and multipliers, apart from the hard block's own; `shift`, `fit`: a rounding's shift, and
+    finding out whether the result fits, each before the cycle that rounds or saturates; `term`: between a scaled
+    product and the vector unit's sum; `levels`: after each level of an adder tree in a transform; `store`: before the
+    memories of spectra and gates.
+    """
+
+    apart: int
+    shift: int
+    fit: int
+    term: int
+    levels: bool
+    store: int
+
+    @property
+    def rounding(self) -> int:
+        """Shift, round, find out what does not fit, saturate."""
+        return self.shift + 1 + self.fit + 1
+
+    @property
+    def operand(self) -> int:
+        """Issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand."""
+        return 6 + 2 * self.apart
+
+    @property
+    def product(self) -> int:
+        """Operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus."""
+        return 4 + self.apart
+
+    @property
+    def exit(self) -> int:
+        """Result bus -> rows of the inverse transform."""
+        return COMBINE + self.rounding
+
+    # The vector unit: cycles after issue.
+
+    @property
+    def memories(self) -> int:
+        """Words read: address, memory, its output register, a register apart from it."""
+        return 3 + self.apart
+
+    @property
+    def operands(self) -> int:
+        return self.memories + 1
+
+    @property
+    def products(self) -> int:
+        return self.operands + 1 + self.apart
+
+    @property
+    def terms(self) -> int:
+        """Scaled, and added to the addend and bias."""
+        return self.products + 1 + self.term
+
+    @property
+    def sums(self) -> int:
+        return self.terms + 1
+
+    @property
+    def values(self) -> int:
+        """Rounded and saturated."""
+        return self.sums + self.rounding
+
+    @property
+    def activation(self) -> int:
+        """A value -> its activation: memory, operands, product, base plus product, saturated."""
+        return 5 + 2 * self.apart + self.fit
+
+    @property
+    def vector(self) -> int:
+        """Issue of a step's last term -> its result is written."""
+        return self.values + self.activation
+
+
+DEEP = Pipeline(apart=1, shift=1, fit=1, term=1, levels=True, store=1)
+"""One adder or one choice a cycle: for the clock on ECP5."""
+SHALLOW = Pipeline(apart=0, shift=0, fit=0, term=0, levels=False, store=0)
+"""A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
+
+
+def pipeline_of(design: Design) -> Pipeline:
+    return SHALLOW if design.shallow else DEEP
+
+
+def stage_depth(stage: Stage, pipeline: Pipeline) -> int:
     """Registers of a transform stage: one; where constants are multiplied, one for terms with the same constant, one a
     level of the adder tree, one for rounding."""
-    return 2 + tree_levels(stage) if stage.shift.any() else 1
+    return 2 + (tree_levels(stage) if pipeline.levels else 0) if stage.shift.any() else 1
 
 
 def tree_levels(stage: Stage) -> int:
@@ -38,14 +119,15 @@ def sum_depth(design: Design) -> int:
     return (design.splits - 1).bit_length()
 
 
-def transform_depth(transform: Transform) -> int:
-    return sum(stage_depth(stage) for stage in transform.stages)
+def transform_depth(transform: Transform, pipeline: Pipeline) -> int:
+    return sum(stage_depth(stage, pipeline) for stage in transform.stages)
 
 
 @dataclass(frozen=True)
 class Timing:
     """Latencies for one model and design.
 
+    `pipeline`: what they are made of.
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
     `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
     `spectrum`: issue of a step's last term -> its spectrum is written.
@@ -53,6 +135,7 @@ class Timing:
     `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
     """
 
+    pipeline: Pipeline
     exit: int
     product: int
     spectrum: int
@@ -62,13 +145,16 @@ class Timing:
 
     @classmethod
     def of(cls, model: IntegerModel, design: Design) -> "Timing":
-        forward, inverse = transform_depth(model.forward), transform_depth(model.inverse)
-        leave = OPERAND + PRODUCT + design.pes // design.words - 1 + sum_depth(design)
+        pipeline = pipeline_of(design)
+        inverse, stored = transform_depth(model.inverse, pipeline), pipeline.rounding + pipeline.store
+        leave = pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
+        forward = ENTRY + transform_depth(model.forward, pipeline) + stored
         return cls(
+            pipeline=pipeline,
             exit=leave,
-            product=leave + EXIT + inverse + ROUND + STORE,
-            spectrum=VECTOR + ENTRY + forward + ROUND + STORE,
-            forward=ENTRY + forward + ROUND + STORE,
+            product=leave + pipeline.exit + inverse + stored,
+            spectrum=pipeline.vector + forward,
+            forward=forward,
             inverse=inverse,
-            input=QUEUES + ENTRY + forward + ROUND + STORE,
+            input=QUEUES + forward,
         )

@@ -17,7 +17,7 @@ from ernn.integer_model import IntegerModel
 from ernn.layout import Layout
 from ernn.program import Constant, Gate, Step, Term, Value
 from ernn.shifts import Shifts
-from ernn.timing import VECTOR, Timing
+from ernn.timing import Timing
 from ernn.turns import Turn, Turns
 
 Place = tuple[int, int]  # bank, address
@@ -381,14 +381,14 @@ class Walk:
         for i in range(beats):
             issue = start + i * stride
             if step.keep is not None:
-                self.value_ready[self._value(step.keep, turn, chunk) + i] = issue + VECTOR
+                self.value_ready[self._value(step.keep, turn, chunk) + i] = issue + self.timing.pipeline.vector
             if sent:
                 line = chunk.first + i // self.layout.beats
                 self._note_spectra(str(step.signal), turn.stream, line, issue + self.timing.spectrum)
             if step.output:
-                self.outputs.append((turn.late, issue + VECTOR))
+                self.outputs.append((turn.late, issue + self.timing.pipeline.vector))
         if sent:
-            done = start + VECTOR
+            done = start + self.timing.pipeline.vector
             self.bars.append(Bar("forward transform", done, done + beats * stride, str(step.signal), turn.stream))
 
     def _note_spectra(self, signal: str, stream: int, line: int, time: int) -> None:

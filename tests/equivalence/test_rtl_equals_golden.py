@@ -65,6 +65,14 @@ CASES = {
     "deferred gates, two products": Case(
         dict(cell="gru", input_size=5, hidden=18, block=2), Design(4, 1, 2, 1, overlap=3, deferred=True)
     ),
+    "shallow pipelines, LSTM with peepholes and projection": Case(
+        dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8),
+        Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, shallow=True),
+    ),
+    "shallow pipelines, GRU in blocks of 16, staggered": Case(
+        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16),
+        Design(2, 2, 4, 4, staggered=True, shallow=True),
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -102,6 +110,7 @@ def cases(draw: st.DrawFn) -> Case:
         overlap=draw(st.integers(1, 3)),
         staggered=streams > 1 and draw(st.booleans()),
         deferred=draw(st.booleans()),
+        shallow=draw(st.booleans()),
     )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 

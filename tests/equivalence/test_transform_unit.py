@@ -13,7 +13,7 @@ from ernn.flow.formal import proved_equal
 from ernn.golden.fft import apply_stages
 from ernn.integer_model import Stage, Transform
 from ernn.rtl.transform import transform_pipe
-from ernn.timing import transform_depth
+from ernn.timing import DEEP, SHALLOW, Pipeline, transform_depth
 from ernn.transform import forward_transform, inverse_transform
 from tests.flow.pipes import Circuit, Pipe, Unit, answers, extended
 
@@ -27,10 +27,10 @@ def widest(transform: Transform, k: int, width: int) -> int:
     return width + transform.guard + 2 * k.bit_length()
 
 
-def hardware(transform: Transform, k: int, width: int) -> Unit:
+def hardware(transform: Transform, k: int, width: int, pipeline: Pipeline = DEEP) -> Unit:
     def unit(m: Module, word: Value) -> Value:
         lanes: list[Value] = [word.word_select(i, width).as_signed() for i in range(k)]
-        made = transform_pipe(m, lanes, 1 << (width - 1), transform, "unit")
+        made = transform_pipe(m, lanes, 1 << (width - 1), transform, "unit", pipeline)
         return extended(made, widest(transform, k, width))
 
     return unit
@@ -58,15 +58,18 @@ def as_written(m: Module, row: np.ndarray, shift: int, lanes: list[Value], wide:
     return (total >> shift)[:wide].as_signed()
 
 
-def proved(transform: Transform, k: int, width: int) -> bool:
+def proved(transform: Transform, k: int, width: int, pipeline: Pipeline = DEEP) -> bool:
     ports = (k * width, k * widest(transform, k, width))
-    return proved_equal(Circuit(hardware(transform, k, width), *ports), Circuit(contract(transform, k, width), *ports))
+    return proved_equal(
+        Circuit(hardware(transform, k, width, pipeline), *ports), Circuit(contract(transform, k, width), *ports)
+    )
 
 
 @pytest.mark.parametrize("which", BOTH)
+@pytest.mark.parametrize("pipeline", [DEEP, SHALLOW])
 @pytest.mark.parametrize(("k", "width"), [(2, WIDTH), (4, WIDTH), (8, 3)])
-def test_transforms_are_proved(which: str, k: int, width: int) -> None:
-    assert proved(BOTH[which](k), k, width)
+def test_transforms_are_proved(which: str, k: int, width: int, pipeline: Pipeline) -> None:
+    assert proved(BOTH[which](k), k, width, pipeline)
 
 
 @pytest.mark.parametrize("which", BOTH)
@@ -89,9 +92,9 @@ def test_a_wrong_sign_is_seen() -> None:
 def simulated(transform: Transform, k: int, width: int, words: np.ndarray) -> np.ndarray:
     def unit(m: Module, word: Value) -> Value:
         lanes: list[Value] = [word.word_select(i, 32)[:width].as_signed() for i in range(k)]
-        return extended(transform_pipe(m, lanes, 1 << (width - 1), transform, "unit"), 32)
+        return extended(transform_pipe(m, lanes, 1 << (width - 1), transform, "unit", DEEP), 32)
 
-    return answers(Pipe(unit, 32 * k, 32 * k, transform_depth(transform)), words, k)
+    return answers(Pipe(unit, 32 * k, 32 * k, transform_depth(transform, DEEP)), words, k)
 
 
 @pytest.mark.parametrize(("which", "width"), [("forward", WIDTH + 4), ("inverse", WIDTH)])

@@ -14,18 +14,19 @@ TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_t
 
 
 def test_latencies() -> None:
-    stated = {name: int(cycles) for name, cycles in re.findall(r"^\| `([A-Z]+)` \| (\d+) \|", TEXT, re.MULTILINE)}
+    stated = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXT, re.MULTILINE)
     assert len(stated) == 8
-    assert stated == {name: getattr(timing, name) for name in stated}
+    for name, *both in stated:
+        found = [getattr(timing if name.isupper() else depths, name) for depths in (timing.DEEP, timing.SHALLOW)]
+        assert found == [int(cycles) for cycles in both], name
 
 
 def test_transforms() -> None:
-    sizes, cycles = (
-        [int(cell) for cell in line.split("|")[2:-1]] for line in re.findall(r"^\| (?:k|cycles) \|.*\d \|$", TEXT, re.M)
-    )
-    for block, stated in zip(sizes, cycles, strict=True):
+    lines = re.findall(r"^\| (?:k|deep|shallow) \|.*\d \|$", TEXT, re.M)
+    for block, *stated in zip(*([int(cell) for cell in line.split("|")[2:-1]] for line in lines), strict=True):
         for transform in (forward_transform(block, 14, 2), inverse_transform(block, 14)):
-            assert timing.transform_depth(transform) == stated, block
+            found = [timing.transform_depth(transform, depths) for depths in (timing.DEEP, timing.SHALLOW)]
+            assert found == stated, block
 
 
 def test_bounds_and_their_names(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,8 @@
-"""Piecewise-linear activations: one lane's tables, eight cycles from value to result (see `ActivationTable`).
+"""Piecewise-linear activations: one lane's tables, `Pipeline.activation` cycles from value to result (see
+`ActivationTable`).
 
-Cycles: 1 memory; 2 its output register; 3 the multiplier's operands; 4 its product; 5 a register apart from it; 6 base
-plus product, or the value itself; 7, 8 saturated.
+In deep pipelines: 1 memory; 2 its output register; 3 the multiplier's operands; 4 its product; 5 a register apart from
+it; 6 base plus product, or the value itself; 7, 8 saturated.  Shallow ones have no 3, 5 and 7.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
@@ -11,8 +12,7 @@ from amaranth.lib.wiring import In, Out
 from ernn.banks import pack
 from ernn.integer_model import ActivationTable
 from ernn.rtl.arith import delayed, lanes_of, register, saturated
-
-LATENCY = 8
+from ernn.timing import Pipeline
 
 
 class Activation(wiring.Component):
@@ -21,9 +21,9 @@ class Activation(wiring.Component):
     0 where `zero` is high, one cycle before `result`.
     """
 
-    def __init__(self, sigmoid: ActivationTable, tanh: ActivationTable) -> None:
+    def __init__(self, sigmoid: ActivationTable, tanh: ActivationTable, pipeline: Pipeline) -> None:
         assert sigmoid.input == tanh.input and sigmoid.segment_bits == tanh.segment_bits
-        self.tables = (sigmoid, tanh)
+        self.tables, self.pipeline = (sigmoid, tanh), pipeline
         self.width = sigmoid.input.width
         largest = max(int(abs(table.slope).max()) for table in self.tables)
         self.slope_bits = largest.bit_length() + 1
@@ -43,18 +43,24 @@ class Activation(wiring.Component):
         offset = Signal(self.width)
         m.d.comb += offset.eq(self.value ^ (1 << (self.width - 1)))
         base, slope = self._lookup(m, offset[low_bits:])
-        low = delayed(m, offset[:low_bits] if low_bits else Const(0, 1), 3, "low")
-        product = delayed(m, register(m, slope, "slope") * low, 2, "product")
-        interpolated = self._interpolated(m, delayed(m, base, 3, "base"), product)
-        plain, activate = delayed(m, self.value, 5, "plain"), delayed(m, self.activate, 5, "activate")
+        apart = self.pipeline.apart
+        low = delayed(m, offset[:low_bits] if low_bits else Const(0, 1), 2 + apart, "low")
+        product = delayed(m, delayed(m, slope, apart, "slope") * low, 1 + apart, "product")
+        interpolated = self._interpolated(m, delayed(m, base, 1 + 2 * apart, "base"), product)
+        plain, activate = (
+            delayed(m, value, 3 + 2 * apart, name)
+            for value, name in ((self.value, "plain"), (self.activate, "activate"))
+        )
         shape = signed(max(len(interpolated), self.width))
         chosen = register(m, Mux(activate, interpolated, plain), "chosen", shape)
-        m.d.comb += self.result.eq(saturated(m, chosen, (self.width,), Const(0), "clamped", self.zero))
+        m.d.comb += self.result.eq(
+            saturated(m, chosen, (self.width,), Const(0), "clamped", self.pipeline.fit, self.zero)
+        )
         return m
 
     def _interpolated(self, m: Module, base: Value, product: Value) -> Value:
         """(base * 2**shift + product) * 2**-shift, rounded half up, for either table's shift."""
-        tanh = delayed(m, self.tanh, 5, "tanh")
+        tanh = delayed(m, self.tanh, 3 + 2 * self.pipeline.apart, "tanh")
         shifts = [table.slope_shift for table in self.tables]
         sums = []
         for shift in sorted(set(shifts)):

@@ -5,36 +5,34 @@ from math import ceil
 
 from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
-ROUNDED, SATURATED = 2, 2  # cycles that `rounded` and `saturated` take
 _REDUCED = 16  # bits compared with each other before a register: two levels of look-up tables
 
 
-def rounded(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str) -> Signal:
-    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Two cycles: shift but for a bit, round."""
+def rounded(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str, shift_cycles: int) -> Signal:
+    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Shift but for a bit; in one cycle, round."""
 
     def doubled(shift: int) -> Value:
         return value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
 
-    twice = register(m, chosen(m, by, shifts, doubled, f"{name}_by"), f"{name}_twice")
+    twice = delayed(m, chosen(m, by, shifts, doubled, f"{name}_by"), shift_cycles, f"{name}_twice")
     return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
 
 
 def saturated(
-    m: Module, value: Value, widths: Sequence[int], which: Value, name: str, zero: Value | None = None
+    m: Module, value: Value, widths: Sequence[int], which: Value, name: str, fit: int, zero: Value | None = None
 ) -> Signal:
-    """A signed value clamped to widths[which] bits: what does not fit is found out first, replaced in the next cycle.
+    """A signed value clamped to widths[which] bits: in `fit` cycles what does not fit is found out, in one replaced.
 
-    `zero`, in that next cycle, makes it 0.
+    `zero`, in that last cycle, makes it 0.
     """
     largest = max(widths)
     parts = ceil((len(value) - min(widths) + 1) / _REDUCED)
-    found = register(
-        m, chosen(m, which, widths, lambda width: _alike(value, width, parts), f"{name}_by"), f"{name}_alike"
-    )
+    alike = chosen(m, which, widths, lambda width: _alike(value, width, parts), f"{name}_by")
+    found = delayed(m, alike, fit, f"{name}_alike")
     over = ~(found[:parts].all() | found[parts : 2 * parts].all())
-    sign = register(m, value[-1], f"{name}_sign")
-    kept = register(m, value[:largest].as_signed() if len(value) > largest else value, f"{name}_kept")
-    which = delayed(m, which, 1, f"{name}_which")
+    sign = delayed(m, value[-1], fit, f"{name}_sign")
+    kept = delayed(m, value[:largest].as_signed() if len(value) > largest else value, fit, f"{name}_kept")
+    which = delayed(m, which, fit, f"{name}_which")
     limit = chosen(m, which, widths, lambda width: _limit(sign, width), f"{name}_limit")
     clamped = Mux(over, limit, kept)
     return register(m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(largest))
@@ -80,19 +78,20 @@ def signed_sum(terms: Sequence[Term]) -> Value:
     return total
 
 
-def added(m: Module, terms: Sequence[Term], levels: int, name: str) -> Term:
-    """Sum of terms, two at a time, a register after each of `levels` levels."""
+def added(m: Module, terms: Sequence[Term], levels: int, name: str, registers: bool) -> Term:
+    """Sum of terms, two at a time in `levels` levels, with `registers` after each."""
     for level in range(levels):
         pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
-        terms = [_pair(m, pair, f"{name}_{level}_{i}") for i, pair in enumerate(pairs)]
+        terms = [_pair(m, pair, f"{name}_{level}_{i}", registers) for i, pair in enumerate(pairs)]
     assert len(terms) == 1, f"{levels} levels are too few"
     return terms[0]
 
 
-def _pair(m: Module, pair: Sequence[Term], name: str) -> Term:
-    """One term or the sum of two, registered; subtracted as a whole where nothing in it is added."""
+def _pair(m: Module, pair: Sequence[Term], name: str, registered: bool) -> Term:
+    """One term or the sum of two, perhaps registered; subtracted as a whole where nothing in it is added."""
     negative = all(sign for _, sign in pair)
-    return register(m, signed_sum([(value, sign and not negative) for value, sign in pair]), name), negative
+    total = signed_sum([(value, sign and not negative) for value, sign in pair])
+    return delayed(m, total, int(registered), name), negative
 
 
 def added_in_pairs(m: Module, values: Sequence[Value], name: str) -> Value:
@@ -144,7 +143,7 @@ def delayed(m: Module, value: Value, cycles: int, name: str) -> Value:
 def delayed_flag(m: Module, value: Value, cycles: int, name: str) -> Value:
     """As `delayed`, and low after reset: for what starts or writes something."""
     for number in range(cycles):
-        after = Signal(name=f"{name}_d{number + 1}")
+        after = Signal(len(value), name=f"{name}_d{number + 1}")
         m.d.sync += after.eq(value)
         value = after
     return value

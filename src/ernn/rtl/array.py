@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
+from ernn.timing import Pipeline
 
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
@@ -35,16 +36,24 @@ class OperandLayout(data.StructLayout):
 class Element(wiring.Component):
     """One processing element.
 
-    `operand` arrives 7 cycles after `address`; `clear` and `store` (first and last column of a row) come with it;
-    `drain` puts the stored sums on the bus; the `first` element's are on it whenever no other's are.  Around every
-    multiplier and behind the bank there are the registers that hard blocks have within (operands and product; output),
-    and one more, free to be placed apart from the block.
+    `operand` arrives `Pipeline.operand` - 1 cycles after `address`; `clear` and `store` (first and last column of a
+    row) come with it; `drain` puts the stored sums on the bus; the `first` element's are on it whenever no other's are.
+    Around every multiplier and behind the bank there are the registers that hard blocks have within (operands and
+    product; output), and in deep pipelines one more, free to be placed apart from the block.
     """
 
     def __init__(
-        self, bank: list[int], block: int, data_bits: int, weight_bits: int, accumulator: int, first: bool
+        self,
+        bank: list[int],
+        block: int,
+        data_bits: int,
+        weight_bits: int,
+        accumulator: int,
+        pipeline: Pipeline,
+        first: bool,
     ) -> None:
         self.bank, self.block, self.weight_bits, self.first = bank, block, weight_bits, first
+        self.apart = pipeline.apart
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
         layout = OperandLayout(block, data_bits)
         sums = data.ArrayLayout(signed(accumulator), self.products)
@@ -69,20 +78,21 @@ class Element(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         operand, bus = Signal(self.operand.shape(), reset_less=True), Signal(self.bus.shape(), reset_less=True)
-        self._address = register(m, self.address, "address")
+        chained = register(m, self.address, "address")
+        self._address = chained if self.apart else self.address  # the element's own
         m.d.sync += operand.eq(self.operand)
         m.d.comb += [
-            self.next_address.eq(self._address),
+            self.next_address.eq(chained),
             self.next_operand.eq(operand),
             self.next_clear.eq(register(m, self.clear, "clear")),
             self.next_store.eq(delayed_flag(m, self.store, 1, "store")),
             self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain")),
             self.next_bus.eq(bus),
         ]
-        clear = delayed_flag(m, self.clear, 2, "clear")
-        store = delayed_flag(m, self.store, 3, "store")
+        clear = delayed_flag(m, self.clear, 1 + self.apart, "clear")
+        store = delayed_flag(m, self.store, 2 + self.apart, "store")
         for index, (left, right) in enumerate(self._factors(m)):
-            product = delayed(m, left * right, 2, f"product{index}")
+            product = delayed(m, left * right, 1 + self.apart, f"product{index}")
             total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
             kept = Signal.like(total, name=f"hold{index}", reset_less=True)
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
@@ -107,17 +117,16 @@ class Element(wiring.Component):
         return pairs
 
     def _weights(self, m: Module) -> list[Value]:
-        """Five cycles after the address: the element's own, the memory, its output register, a register apart from it,
-        the right part."""
+        """The memory, its output register, a register apart from it, the right part."""
         words, tail = self._whole_memories(m)
         if tail:
             words.append(self._tail(m, tail))
-        which = delayed(m, self._address[DEPTH_BITS:], 3, "part") if len(words) > 1 else Const(0)
+        which = delayed(m, self._address[DEPTH_BITS:], 2 + self.apart, "part") if len(words) > 1 else Const(0)
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
         return lanes_of(chosen, self.weight_bits, self.block)
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
-        """Words three cycles after the element's address, and what is left over of the bank for `_tail`."""
+        """Words 2 + `apart` cycles after the element's address, and what is left over of the bank for `_tail`."""
         whole = len(self.bank) if len(self.bank) % DEPTH > TAIL else len(self.bank) - len(self.bank) % DEPTH
         whole = whole or len(self.bank)
         words = []
@@ -127,15 +136,15 @@ class Element(wiring.Component):
             m.submodules[f"bank{first // DEPTH}"] = bank
             port = bank.read_port()
             m.d.comb += port.addr.eq(self._address[: address_bits(len(init))])
-            words.append(delayed(m, port.data, 2, f"bank{first // DEPTH}_read"))
+            words.append(delayed(m, port.data, 1 + self.apart, f"bank{first // DEPTH}_read"))
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
         """The same of the words that would take a whole row of block RAMs for themselves: read from logic.
 
-        Every bit needs the whole address, so that there is a cycle to spread it.
+        Every bit needs the whole address, so that in deep pipelines there is a cycle to spread it.
         """
-        address = register(m, self._address[: address_bits(len(words))], "tail_address")
+        address = delayed(m, self._address[: address_bits(len(words))], self.apart, "tail_address")
         parts = []
         for first in range(0, len(words), PART):
             init = words[first : first + PART]
@@ -151,14 +160,21 @@ class Element(wiring.Component):
 
 
 class Array(wiring.Component):
-    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` 4 cycles after `store`."""
+    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` a cycle before."""
 
-    def __init__(self, banks: list[list[int]], block: int, data_bits: int, weight_bits: int, accumulator: int) -> None:
+    def __init__(
+        self,
+        banks: list[list[int]],
+        block: int,
+        data_bits: int,
+        weight_bits: int,
+        accumulator: int,
+        pipeline: Pipeline,
+    ) -> None:
         self.elements = [
-            Element(bank, block, data_bits, weight_bits, accumulator, first=number == 0)
+            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, first=number == 0)
             for number, bank in enumerate(banks)
         ]
-        self.data_bits, self.block = data_bits, block
         first = self.elements[0]
         super().__init__(
             {
@@ -201,7 +217,7 @@ class Array(wiring.Component):
             first.operand.eq(operand),
             first.clear.eq(self.clear),
             first.store.eq(self.store),
-            first.drain.eq(delayed_flag(m, self.store, 4, "store")),
+            first.drain.eq(delayed_flag(m, self.store, self.pipeline.product - 1, "store")),
         ]
 
 

@@ -19,7 +19,6 @@ from ernn.integer_model import Product, SpectralMatrix
 from ernn.layout import address_bits
 from ernn.probes import probe_names
 from ernn.rtl.arith import (
-    ROUNDED,
     added_in_pairs,
     delayed,
     delayed_flag,
@@ -33,9 +32,9 @@ from ernn.rtl.array import Array, combine
 from ernn.rtl.player import BEHIND, Player
 from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
-from ernn.rtl.vector import WRITE, VectorUnit, turn_of
+from ernn.rtl.vector import VectorUnit, turn_of
 from ernn.schedule import Schedule
-from ernn.timing import COMBINE, EXIT, OPERAND, ROUND, STORE
+from ernn.timing import COMBINE
 
 Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
 Contexts = list[Context]  # of this round, of the round before, ...
@@ -55,7 +54,7 @@ class Engine(wiring.Component):
         self.model, self.design = layout.model, layout.design
         self.block, self.width = self.model.block, self.model.input.format.width
         self.word = self.block * self.width
-        self.words, self.splits = self.design.words, self.design.splits
+        self.words, self.splits, self.pipeline = self.design.words, self.design.splits, schedule.timing.pipeline
         self.vector = VectorUnit(schedule)
         self.player = Player(schedule.array, "array")
         self.spectrum_bits = address_bits(layout.spectrum_words)
@@ -195,11 +194,11 @@ class Engine(wiring.Component):
             "shift": Mux(send, vector.spectrum_shift, shift),
             "stream": Mux(send, vector.stream, source.stream),
         }
-        depth = self.schedule.timing.forward - STORE
-        by = delayed(m, tags["shift"], depth - ROUND, "spectrum_shift")
+        depth = self.schedule.timing.forward - self.pipeline.store
+        by = delayed(m, tags["shift"], depth - self.pipeline.rounding, "spectrum_shift")
         write = delayed_flag(m, tags["write"], depth, "spectrum_write")
-        arrived = delayed_flag(m, tags["arrived"], depth + STORE, "arrived")
-        stream = delayed(m, tags["stream"], depth + STORE, "spectrum_stream")
+        arrived = delayed_flag(m, tags["arrived"], self.schedule.timing.forward, "arrived")
+        stream = delayed(m, tags["stream"], self.schedule.timing.forward, "spectrum_stream")
         m.d.comb += self.arrived.eq(Mux(arrived, 1 << stream, 0))
         slots = {}
         for further in sorted({self._place_of_input(column)[1] for column in range(self.words)}):
@@ -212,7 +211,8 @@ class Engine(wiring.Component):
             word = Mux(send, _part(vector.result, column, self.word), _part(source.word, given, self.word))
             name = str(column) if self.words > 1 else ""
             lanes = lanes_of(register(m, word, f"forward_word{name}"), self.width, self.block)
-            moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, f"forward{name and name + '_'}")
+            label = f"forward{name and name + '_'}"
+            moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, label, self.pipeline)
             spectrum = self._rounded(m, moved, by, shifts.spectrum, self.width, f"spectrum{name}")
             columns.append((Cat(*spectrum), slots[further]))
         self.spectrum_reads = self._spectrum_banks(m, write, columns)
@@ -221,7 +221,10 @@ class Engine(wiring.Component):
 
     def _of_sent(self, m: Module, which: int, name: str) -> Value:
         """A flag of the frame whose results the vector unit now sends: held while its last words are under way."""
-        later = [delayed(m, context[which], WRITE, f"{name}{_late(i)}") for i, context in enumerate(self.vector_rounds)]
+        later = [
+            delayed(m, context[which], self.pipeline.vector, f"{name}{_late(i)}")
+            for i, context in enumerate(self.vector_rounds)
+        ]
         flags = Cat(later) if len(later) > 1 else later[0]
         return flags.bit_select(self.vector.turn, 1) if self.design.streams > 1 else flags
 
@@ -244,9 +247,9 @@ class Engine(wiring.Component):
             mine = write & (turn == bank // self.words) if self.schedule.layout.turns > 1 else write
             address = Cat(_sized(row, self.spectrum_bits), phase)
             m.d.comb += [
-                port.addr.eq(delayed(m, address, STORE, f"bank{bank}_address")),
-                port.data.eq(delayed(m, word, STORE, f"bank{bank}_word")),
-                port.en.eq(delayed_flag(m, mine, STORE, f"bank{bank}_write")),
+                port.addr.eq(delayed(m, address, self.pipeline.store, f"bank{bank}_address")),
+                port.data.eq(delayed(m, word, self.pipeline.store, f"bank{bank}_word")),
+                port.en.eq(delayed_flag(m, mine, self.pipeline.store, f"bank{bank}_write")),
             ]
             reads.append(spectra.read_port())
         return reads
@@ -254,9 +257,10 @@ class Engine(wiring.Component):
     def _rounded(
         self, m: Module, lanes: list[Value], by: Value, choices: tuple[int, ...], width: int, name: str
     ) -> list[Value]:
-        """Round by one of the constant shifts, then saturate: `ROUND` cycles. Lanes of exactly `width` bits."""
-        exact = [rounded(m, lane, by, choices, f"{name}_round{i}") for i, lane in enumerate(lanes)]
-        return [saturated(m, lane, (width,), Const(0), f"{name}_lane{i}") for i, lane in enumerate(exact)]
+        """Round by one of the constant shifts, then saturate: `Pipeline.rounding` cycles. Lanes of `width` bits."""
+        shift, fit = self.pipeline.shift, self.pipeline.fit
+        exact = [rounded(m, lane, by, choices, f"{name}_round{i}", shift) for i, lane in enumerate(lanes)]
+        return [saturated(m, lane, (width,), Const(0), f"{name}_lane{i}", fit) for i, lane in enumerate(exact)]
 
     # --- products: the array, the inverse transform, the gates memory
 
@@ -265,17 +269,20 @@ class Engine(wiring.Component):
         turn = turn_of(row, self.design.streams)
         valid, first = self._of_turn(self.array_rounds, 0, turn), self._of_turn(self.array_rounds, 2, turn)
         phase = self._of_turn(self.array_rounds, 1, turn)
-        clear = delayed(m, row["clear"] & (player.index == 0), OPERAND, "clear")
+        clear = delayed(m, row["clear"] & (player.index == 0), self.pipeline.operand, "clear")
         store = player.active & row["drain"] & player.final
-        stored = delayed_flag(m, store, OPERAND, "store")
+        stored = delayed_flag(m, store, self.pipeline.operand, "store")
         buses: list[list[data.View]] = [[] for _ in range(self.words)]
         for group, chains in enumerate(self._arrays(m)):
             name = str(group or "")
             previous, read = row[f"previous{name}"], self.spectrum_reads[group]
             address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
-            m.d.comb += read.addr.eq(delayed(m, Cat(address, phase ^ previous), 2, f"spectrum_asked{name}"))
-            blank = delayed(m, (previous & first) | ~player.active, 5, f"blank{name}")
-            word = register(m, Mux(blank, 0, delayed(m, read.data, 2, f"spectrum_read{name}")), f"operand_word{name}")
+            apart = self.pipeline.apart
+            asked = delayed(m, Cat(address, phase ^ previous), 1 + apart, f"spectrum_asked{name}")
+            m.d.comb += read.addr.eq(asked)
+            blank = delayed(m, (previous & first) | ~player.active, 3 + 2 * apart, f"blank{name}")
+            kept = delayed(m, read.data, 1 + apart, f"spectrum_read{name}")
+            word = register(m, Mux(blank, 0, kept), f"operand_word{name}")
             for column, array in enumerate(chains):
                 m.d.sync += array.address.eq(row["weights"] + player.index)
                 m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
@@ -306,7 +313,7 @@ class Engine(wiring.Component):
             banks = [pack(list(element_words(passes, group, pe)), bits) for pe in range(self.design.pes)]
             chains = []
             for column in range(self.words):
-                array = Array(banks[column :: self.words], self.block, self.width, bits, accumulator)
+                array = Array(banks[column :: self.words], self.block, self.width, bits, accumulator, self.pipeline)
                 m.submodules["array" if self.design.splits == 1 else f"array{group}_{column}"] = array
                 chains.append(array)
             arrays.append(chains)
@@ -361,21 +368,25 @@ class Engine(wiring.Component):
 
     def _product(self, m: Module, lanes: list[Value], tags: dict[str, Value], name: str) -> list[Value]:
         """Sums of one row to its results, on one of the buses."""
-        shifts, inverse = self.schedule.shifts, self.schedule.timing.inverse
+        shifts, inverse, pipeline = self.schedule.shifts, self.schedule.timing.inverse, self.pipeline
         combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
         by = delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
-        exact = [rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}") for i, lane in enumerate(combined)]
-        limit = delayed(m, tags["rows_width"], COMBINE + ROUNDED, f"rows_width{name}")
-        rows = [saturated(m, lane, shifts.widths, limit, f"rows{name}_lane{i}") for i, lane in enumerate(exact)]
-        moved = transform_pipe(
-            m, list(rows), 1 << (shifts.widths[-1] - 1), self.model.inverse, f"inverse{name and name + '_'}"
-        )
-        by = delayed(m, tags["output_shift"], EXIT + inverse, f"output_shift{name}")
+        exact = [
+            rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}", pipeline.shift) for i, lane in enumerate(combined)
+        ]
+        limit = delayed(m, tags["rows_width"], COMBINE + pipeline.shift + 1, f"rows_width{name}")
+        rows: list[Value] = [
+            saturated(m, lane, shifts.widths, limit, f"rows{name}_lane{i}", pipeline.fit)
+            for i, lane in enumerate(exact)
+        ]
+        largest = 1 << (shifts.widths[-1] - 1)
+        moved = transform_pipe(m, rows, largest, self.model.inverse, f"inverse{name and name + '_'}", pipeline)
+        by = delayed(m, tags["output_shift"], pipeline.exit + inverse, f"output_shift{name}")
         return self._rounded(m, moved, by, shifts.output, self.width, f"gates{name}")
 
     def _gates(self, m: Module, results: list[list[Value]], tags: dict[str, Value]) -> None:
         """A word for a block row, one lane of it for a dense row, of each bus in a bank of its own."""
-        delay = EXIT + self.schedule.timing.inverse + ROUND
+        delay = self.pipeline.exit + self.schedule.timing.inverse + self.pipeline.rounding
         write = delayed_flag(m, tags["write"], delay, "gates_write")
         row, dense = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "dense"))
         granular = any(r["dense"] for r in self.schedule.array.rows) and self.block > 1
@@ -386,12 +397,11 @@ class Engine(wiring.Component):
             gates = memory.Memory(shape=self.word, depth=self.schedule.layout.gates_total, init=[])
             m.submodules[f"gates{column or ''}"] = gates
             port, read = gates.write_port(granularity=self.width if granular else None), gates.read_port()
-            enables = Signal.like(port.en, name=f"gates{column or ''}_enables")
-            m.d.sync += enables.eq(Mux(write, lane if len(port.en) > 1 else 1, 0))
+            enables, store = Mux(write, lane if len(port.en) > 1 else 1, 0)[: len(port.en)], self.pipeline.store
             m.d.comb += [
-                port.addr.eq(delayed(m, row[self.lane_bits :], STORE, f"gates{column or ''}_address")),
-                port.data.eq(delayed(m, word, STORE, f"gates{column or ''}_word")),
-                port.en.eq(enables),
+                port.addr.eq(delayed(m, row[self.lane_bits :], store, f"gates{column or ''}_address")),
+                port.data.eq(delayed(m, word, store, f"gates{column or ''}_word")),
+                port.en.eq(delayed_flag(m, enables, store, f"gates{column or ''}_enables")),
                 read.addr.eq(self.vector.gate_address),
             ]
             words.append(read.data)

@@ -1,8 +1,7 @@
 """The vector unit: steps of `ernn.program`, one term of a beat of `lanes` numbers a cycle.
 
-Cycles after issue: 1 addresses; 2 memories; 3 their output registers; 4 registers apart from them; 5 operands;
-6 product; 7 a register apart from it; 8 scaled; 9 term; 10 sum; 12 rounded; 14 saturated; 22 activation or bypass, and
-the result is written (`timing.VECTOR`).
+What happens after issue, and when, is in `ernn.timing.Pipeline`: addresses, memories, their registers, operands,
+product, scaled, term, sum, rounded, saturated, activation or bypass; then the result is written.
 """
 
 from collections.abc import Mapping
@@ -14,13 +13,10 @@ from amaranth.lib.wiring import In, Out
 
 from ernn.banks import pack
 from ernn.layout import address_bits
-from ernn.rtl.activation import LATENCY, Activation
+from ernn.rtl.activation import Activation
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
 from ernn.rtl.player import Player
 from ernn.schedule import Schedule
-
-WRITE = 22  # cycles after issue in which results are written
-MEMORIES, OPERANDS, PRODUCT, TERM, SUM, VALUE = 4, 5, 7, 9, 10, 14
 
 
 class VectorUnit(wiring.Component):
@@ -28,16 +24,17 @@ class VectorUnit(wiring.Component):
 
     `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
     `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
-    `beat` is a step's result, `WRITE` cycles after issue, marked by `done` and named by `label`; with a line's last
-    beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags.  `valid` and
-    `first` hold the flags of this round's frames, then those of the round before, where frames may be late; `turn`
-    selects among them.
+    `beat` is a step's result, `Pipeline.vector` cycles after issue, marked by `done` and named by `label`; with a
+    line's last beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags.
+    `valid` and `first` hold the flags of this round's frames, then those of the round before, where frames may be
+    late; `turn` selects among them.
     """
 
     def __init__(self, schedule: Schedule) -> None:
         layout = schedule.layout
         model = layout.model
         self.schedule, self.block, self.width = schedule, model.block, model.input.format.width
+        self.pipeline = schedule.timing.pipeline
         self.lanes, self.beats, self.words = layout.lanes, layout.beats, layout.design.words
         streams = layout.design.streams
         frames = streams * (schedule.rounds_late + 1)
@@ -73,11 +70,13 @@ class VectorUnit(wiring.Component):
         m.d.comb += player.start.eq(self.start)
         row = player.row
         lanes = self._sums(m, self._operands(m))
-        activate, tanh = (delayed(m, row[name], VALUE, name) for name in ("activate", "tanh"))
+        activate, tanh = (delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "tanh"))
         results = []
-        zeros = [b | n for b, n in zip(self._beyond(m, WRITE - 1), self._below_zero(m, lanes), strict=True)]
+        zeros = [
+            b | n for b, n in zip(self._beyond(m, self.pipeline.vector - 1), self._below_zero(m, lanes), strict=True)
+        ]
         for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
-            unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh)
+            unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh, self.pipeline)
             m.submodules[f"activation{lane}"] = unit
             m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh), unit.zero.eq(beyond)]
             results.append(unit.result)
@@ -88,29 +87,30 @@ class VectorUnit(wiring.Component):
         """Which values a ReLU turns to zero, one cycle before they are written; none where no step has one."""
         if all(step.activation != "relu" for step in self.schedule.layout.steps):
             return [Const(0, 1)] * len(lanes)
-        positive = delayed(m, self.player.row["positive"], VALUE, "positive")
-        later = WRITE - 1 - VALUE
+        positive = delayed(m, self.player.row["positive"], self.pipeline.values, "positive")
+        later = self.pipeline.activation - 1
         return [delayed(m, positive & value[-1], later, f"below{lane}") for lane, value in enumerate(lanes)]
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
-        """Every lane's a, b, addend and bias, `OPERANDS` cycles after issue."""
-        row, index = self.player.row, self.player.index
+        """Every lane's a, b, addend and bias, `Pipeline.operands` cycles after issue."""
+        row, index, memories, apart = self.player.row, self.player.index, self.pipeline.memories, self.pipeline.apart
         beat_bits = self.beats.bit_length() - 1
         stride = self._strided(m, row["gate_stride"], index[beat_bits:])
-        beat = delayed(m, index[:beat_bits], MEMORIES - 1, "gate_beat") if beat_bits else Const(0, 1)
-        gates = lanes_of(register(m, self.gate_word, "gate_word_later"), self.block * self.width, self.words)
+        beat = delayed(m, index[:beat_bits], memories - 1, "gate_beat") if beat_bits else Const(0, 1)
+        gates = lanes_of(delayed(m, self.gate_word, apart, "gate_word_later"), self.block * self.width, self.words)
         part = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
         gate = register(m, part, "gate_read")
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self._of_turn(self.first), "first")
-        early = {name: delayed(m, row[name], MEMORIES, name) for name in ("peephole", "add_gate", "add_value", "bias")}
+        early = {name: delayed(m, row[name], memories, name) for name in ("peephole", "add_gate", "add_value", "bias")}
         words = {}
         self.value_writes = []
         for name in ("a", "b"):
             values = self._value_memory(m, name)
             m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
             cleared = delayed(m, first & register(m, row[f"{name}_before"], f"{name}_before"), 2, f"{name}_cleared")
-            words[name] = register(m, Mux(cleared, 0, register(m, values.data, f"{name}_read")), f"{name}_kept")
+            read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
+            words[name] = delayed(m, read, apart, f"{name}_kept")
         biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
         words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
@@ -157,51 +157,53 @@ class VectorUnit(wiring.Component):
         m.submodules.constants = constants
         port = constants.read_port()
         m.d.comb += port.addr.eq(address)
-        word = delayed(m, port.data, 2, "constants_read")
+        word = delayed(m, port.data, 1 + self.pipeline.apart, "constants_read")
         return word[:half], word[half:]
 
     def _sums(self, m: Module, lanes: list[dict[str, Value]]) -> list[Value]:
-        """Saturated sums of every lane, `VALUE` cycles after issue."""
-        row, shifts = self.player.row, self.schedule.shifts
-        addend_shift, bias_shift = (delayed(m, row[f"{x}_shift"], OPERANDS, f"{x}_shift") for x in ("addend", "bias"))
-        product_shift, multiply, negative = (
-            delayed(m, row[name], PRODUCT, name) for name in ("product_shift", "multiply", "negative")
+        """Saturated sums of every lane, `Pipeline.values` cycles after issue."""
+        row, shifts, pipeline = self.player.row, self.schedule.shifts, self.pipeline
+        addend_shift, bias_shift = (
+            delayed(m, row[f"{x}_shift"], pipeline.operands, f"{x}_shift") for x in ("addend", "bias")
         )
-        negated = delayed(m, row["multiply"] & row["negative"], PRODUCT, "negated")
-        first_term = delayed(m, row["first_term"], TERM, "first_term")
-        round_by = delayed(m, row["round_shift"], SUM, "round_shift")
+        product_shift, multiply, negative = (
+            delayed(m, row[name], pipeline.products, name) for name in ("product_shift", "multiply", "negative")
+        )
+        negated = delayed(m, row["multiply"] & row["negative"], pipeline.products, "negated")
+        first_term = delayed(m, row["first_term"], pipeline.terms, "first_term")
+        round_by = delayed(m, row["round_shift"], pipeline.sums, "round_shift")
         terms = max(len(step.terms) for step in self.schedule.layout.steps)
         exact = 2 * self.width + max(*shifts.product, *shifts.addend, *shifts.bias, 0) + 2 + terms.bit_length()
         results = []
         for number, lane in enumerate(lanes):
-            product = delayed(m, lane["a"] * lane["b"], 2, f"product{number}")
+            product = delayed(m, lane["a"] * lane["b"], 1 + pipeline.apart, f"product{number}")
             addend = chosen(m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend")
             bias = chosen(m, bias_shift, shifts.bias, lambda s, x=lane["bias"]: x << s, "bias")
             parts = (register(m, addend, f"addend{number}"), register(m, bias, f"bias{number}"))
-            both = register(m, parts[0] + parts[1], f"both{number}")
+            both = delayed(m, parts[0] + parts[1], pipeline.apart, f"both{number}")
             added = register(m, both + negated, f"added{number}")
             scaled = chosen(m, product_shift, shifts.product, lambda s, x=product: x << s, "scaled")
             # -x = ~x + 1; `added` has the 1
             signed_product = register(m, Mux(multiply, Mux(negative, ~scaled, scaled), 0), f"signed{number}")
-            term = register(m, added + signed_product, f"term{number}", signed(exact))
+            term = delayed(m, (added + signed_product)[:exact].as_signed(), pipeline.term, f"term{number}")
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
-            exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}")
-            results.append(saturated(m, exact_result, (self.width,), Const(0), f"value{number}"))
+            exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}", pipeline.shift)
+            results.append(saturated(m, exact_result, (self.width,), Const(0), f"value{number}", pipeline.fit))
         return results
 
     def _results(self, m: Module, results: list[Value]) -> None:
         """Write beats, gather whole lines and hand them on."""
-        row, player = self.player.row, self.player
+        row, player, write = self.player.row, self.player, self.pipeline.vector
         beat_bits = self.beats.bit_length() - 1
         m.d.comb += self.beat.eq(Cat(*results))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
         def flag(name: str, when: Value) -> Value:
-            return delayed_flag(m, when & row.get(name, 1), WRITE, name)
+            return delayed_flag(m, when & row.get(name, 1), write, name)
 
-        done, value = flag("last", go), delayed(m, row["value"] + player.index, WRITE, "value_address")
+        done, value = flag("last", go), delayed(m, row["value"] + player.index, write, "value_address")
         keep = flag("keep", go)
         for port in self.value_writes:
             m.d.comb += [port.addr.eq(value), port.data.eq(self.beat), port.en.eq(keep)]
@@ -209,14 +211,14 @@ class VectorUnit(wiring.Component):
         m.d.comb += [
             self.result.eq(self._gathered(m, done)),
             self.send.eq(flag("send", whole)),
-            self.spectrum.eq(delayed(m, spectrum, WRITE, "spectrum")),
-            self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], WRITE, "spectrum_shift")),
-            self.stream.eq(delayed(m, row["stream"], WRITE, "stream")),
-            self.turn.eq(delayed(m, self._turn, WRITE, "turn") if "late" in row else self.stream),
+            self.spectrum.eq(delayed(m, spectrum, write, "spectrum")),
+            self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], write, "spectrum_shift")),
+            self.stream.eq(delayed(m, row["stream"], write, "stream")),
+            self.turn.eq(delayed(m, self._turn, write, "turn") if "late" in row else self.stream),
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
-            self.label.eq(delayed(m, Cat(player.index, player.pc), WRITE, "label")),
+            self.label.eq(delayed(m, Cat(player.index, player.pc), write, "label")),
         ]
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:
@@ -255,6 +257,3 @@ class VectorUnit(wiring.Component):
 def turn_of(row: Mapping[str, Value], streams: int) -> Value:
     """Which frame a tape row is about: its stream, counted on through the rounds before where it is late."""
     return row["stream"] + row["late"] * streams if "late" in row else row["stream"]
-
-
-assert WRITE == VALUE + LATENCY
