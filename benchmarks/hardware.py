@@ -173,7 +173,7 @@ def commit() -> str:
 def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:
     """The design asked for, or the one that suits the device."""
     given = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
-    given |= {"staggered": bool(given.get("staggered"))}
+    given |= {field.name: bool(given.get(field.name)) for field in fields(Design) if field.type is bool}
     if "pes" not in given:
         return suitable(model, device, arguments.streams)
     return schedule(model, Design(streams=arguments.streams, **given))

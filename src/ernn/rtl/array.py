@@ -175,6 +175,7 @@ class Array(wiring.Component):
             Element(bank, block, data_bits, weight_bits, accumulator, pipeline, first=number == 0)
             for number, bank in enumerate(banks)
         ]
+        self.data_bits, self.block, self.pipeline = data_bits, block, pipeline
         first = self.elements[0]
         super().__init__(
             {
