@@ -23,7 +23,6 @@ from ernn.quantize import QuantizeSpec
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
 from ernn.tape import Row, Tape
-from ernn.timing import VECTOR
 from tests.equivalence.cases import integer_model, random_case
 from tests.models import random_integer_model
 
@@ -257,7 +256,7 @@ def test_no_value_is_read_before_its_last_write_is_there(seed: int) -> None:
             reads += [row["b"]] if row["multiply"] and not row["peephole"] else []
             assert all(ready.get(address + index, 0) <= cycle for address in reads)
             if row["keep"]:
-                ready[row["value"] + index] = cycle + VECTOR
+                ready[row["value"] + index] = cycle + plan.timing.pipeline.vector
 
 
 @SOME
