@@ -9,19 +9,21 @@ from hypothesis import strategies as st
 from numba import njit
 
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat
+from ernn.fixed import FixedFormat, requantize
 from ernn.golden import Fast, Stream, Streams, run, trace
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.butterflies import butterflies, transform_tile
 from ernn.golden.fft import apply_stages
 from ernn.golden.lanes import LANES
 from ernn.golden.packing import Packed, pack
-from ernn.golden.pairs import STREAMS, add_pairs
+from ernn.golden.pairs import ROWS, SIDE, STREAMS, add_pairs, add_pairs_side_by_side
 from ernn.golden.play import play
+from ernn.golden.straight import SIZES, WORDS, from_spectra, is_usual, to_spectra
 from ernn.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
 from ernn.network import LinearLayer, Network
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.structure import BLOCK_SIZES, BlockCirculant
+from ernn.transform import forward_transform, inverse_transform
 from tests.golden.test_golden import CELLS, SEEDS, any_frames
 from tests.models import random_integer_model, random_matrix
 
@@ -49,6 +51,54 @@ def test_pairs_are_summed_exactly(kinds, operands):
         exact = np.einsum("plh,oph->ol", weights, data)
         assert abs(exact).max() <= pairs * WORST_PAIR < 1 << 31
         np.testing.assert_array_equal(sums.reshape(operands, LANES), exact)
+
+
+@njit
+def multiply_side_by_side(weights, data, sums, pairs, results):
+    add_pairs_side_by_side(weights, 0, data, 0, sums, 0, ROWS * SIDE, pairs, results)
+
+
+@pytest.mark.parametrize("kinds", [(np.int16, np.int32), (np.int64, np.int64)])
+@pytest.mark.parametrize("results", [1, 2])
+def test_pairs_of_streams_side_by_side_are_summed_exactly(kinds, results):
+    rng = np.random.default_rng(results)
+    narrow, wide = kinds
+    weights = rng.integers(-(1 << 11), 1 << 11, (14, LANES, 2))
+    data = rng.integers(-(1 << 15), 1 << 15, (results, 14, SIDE, 2))
+    sums = np.full(results * ROWS * SIDE, 7, wide)
+    multiply_side_by_side(weights.astype(narrow).reshape(-1), data.astype(narrow).reshape(-1), sums, 14, results)
+    exact = np.einsum("prh,opsh->ors", weights[:, :ROWS], data)
+    np.testing.assert_array_equal(sums.reshape(results, ROWS, SIDE), exact)
+
+
+@njit
+def transform_straight(forward, k, to, x, words, rows, before, after):
+    if forward:
+        to_spectra(k, to, 0, words, x, 0, words, words, rows, before, after)
+    else:
+        from_spectra(k, to, 0, words, x, 0, words, words, rows, before, after)
+
+
+@pytest.mark.parametrize("forward", [True, False])
+@pytest.mark.parametrize("k", SIZES)
+@pytest.mark.parametrize("bits", [10, 14])
+def test_straight_transforms_are_the_stages(forward, k, bits):
+    """Of 17-bit words, whatever the constants' bits; both roundings saturate some."""
+    transform = forward_transform(k, bits, 0) if forward else inverse_transform(k, bits)
+    rng, words, before, after = np.random.default_rng(k), 3 * WORDS, FixedFormat(17, 2), FixedFormat(18, 1)
+    x = rng.integers(-(1 << 18), 1 << 18, (k, words)).astype(np.int32)
+    to = np.zeros_like(x)
+    roundings = [(0, 1, 1, one.low, one.high) for one in (before, after)]
+    transform_straight(forward, k, to.reshape(-1), x.reshape(-1), words, butterflies(transform, k)[0].rows, *roundings)
+    rows = requantize(x.T.astype(np.int64), before.frac + 1, before)
+    np.testing.assert_array_equal(to.T, requantize(apply_stages(transform, rows), after.frac + 1, after))
+
+
+def test_other_transforms_take_the_general_way():
+    forward, inverse = (butterflies(one, 8)[0] for one in (forward_transform(8, 14, 2), inverse_transform(8, 14)))
+    assert is_usual(forward, inverse)
+    assert not is_usual(inverse, forward)
+    assert not is_usual(*(butterflies(one, 4)[0] for one in (forward_transform(4, 14, 2), inverse_transform(4, 14))))
 
 
 def linear(columns: int, weight: int) -> IntegerModel:
@@ -127,7 +177,12 @@ def test_any_stages_can_be_butterflies(seed, k, count):
 
 
 @settings(max_examples=25, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS), st.sampled_from(BLOCK_SIZES), st.integers(1, 2 * STREAMS + 1))
+@given(
+    SEEDS,
+    st.sampled_from(CELLS),
+    st.sampled_from(BLOCK_SIZES),
+    st.sampled_from([1, 2, STREAMS, STREAMS + 1, SIDE // 2, SIDE, SIDE + 3]),
+)
 def test_streams_side_by_side_equal_each_alone(seed, cell, block, count):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, **cell, block=block, input_size=7, hidden=40)

@@ -15,8 +15,8 @@ from ernn.integer_model import Stage, Transform
 
 Array = np.ndarray
 
-_ADD, _SUBTRACT, _ROTATE = range(3)
-_EXACT: dict[tuple[int, ...], int] = {(1, 1): _ADD, (1, -1): _SUBTRACT}
+ADD, SUBTRACT, ROTATE = range(3)
+_EXACT: dict[tuple[int, ...], int] = {(1, 1): ADD, (1, -1): SUBTRACT}
 
 Pending = tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]]
 """A stage's rows by kind."""
@@ -62,14 +62,14 @@ class _Writer:
     def _row(self, row: Array, shift: int, where: list[int], pending: Pending) -> int:
         terms = [(where[at], int(row[at])) for at in np.flatnonzero(row)] or [(where[0], 0)]
         while len(terms) > 2:  # rotations are done last, and in order
-            terms = [(self._write(_ROTATE, terms[:2], 0, pending), 1), *terms[2:]]
+            terms = [(self._write(ROTATE, terms[:2], 0, pending), 1), *terms[2:]]
         factors = [by for _, by in terms]
         if shift == 0 and factors == [1]:
             return terms[0][0]
         if shift == 0 and factors == [2]:
             terms, factors = [(terms[0][0], 1)] * 2, [1, 1]
         simple = shift == 0 and np.count_nonzero(row) <= 2
-        kind = _EXACT.get(tuple(factors), _ROTATE) if simple else _ROTATE
+        kind = _EXACT.get(tuple(factors), ROTATE) if simple else ROTATE
         return self._write(kind, [*terms, (terms[0][0], 0)][:2], shift, pending)
 
     def _write(self, kind: int, terms: list[tuple[int, int]], shift: int, pending: Pending) -> int:
@@ -113,10 +113,10 @@ def transform_tile(tile, parts, transform):
         kind = runs[run, 0]
         for row in range(runs[run, 1], runs[run, 2]):
             to, a, b = rows[row, 0] * width, rows[row, 1] * width, rows[row, 2] * width
-            if kind == _ADD:
+            if kind == ADD:
                 for part in range(0, width, LANES):
                     add_rows(tile, to + part, tile, a + part, tile, b + part)
-            elif kind == _SUBTRACT:
+            elif kind == SUBTRACT:
                 for part in range(0, width, LANES):
                     subtract_rows(tile, to + part, tile, a + part, tile, b + part)
             else:

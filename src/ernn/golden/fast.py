@@ -16,9 +16,10 @@ from ernn.golden.lanes import LANES
 from ernn.golden.lookup import tabulated
 from ernn.golden.machine import Edges, one_way, start
 from ernn.golden.packing import CHUNK_LIMIT, pack
-from ernn.golden.pairs import STREAMS
+from ernn.golden.pairs import SIDE, STREAMS
 from ernn.golden.play import Machine, play
 from ernn.golden.recorder import Recorder, Vector
+from ernn.golden.straight import is_usual
 from ernn.golden.vectors import in_order, laid_out
 from ernn.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
 
@@ -31,7 +32,7 @@ class Fast:
     def __init__(self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1) -> None:
         layers = one_way(model, layers)
         self._model, self._streams = model, streams
-        self._recorder = recorder = Recorder(model)
+        self._recorder = recorder = Recorder(model, SIDE if streams >= SIDE // 2 else 1)
         self._input = recorder.of(model.signal(layers[0].input))
         self._edges: dict[str, tuple[Vector, ...]] = {}
         before = [_kept(recorder, layer) for layer in layers]
@@ -41,14 +42,14 @@ class Fast:
         program, machine = _prepared(recorder)
         self._play = (program, *machine.forward, *machine.inverse, *machine[2:])
         self._ends = (*recorder.place(self._input), *recorder.place(self._output), *_range(model, layers[0].input))
-        self._start = self._memory = _first_memory(recorder, streams, _states(model, layers, before))
-        self.reset()
+        self._memory = _first_memory(recorder, streams, _states(model, layers, before))
+        self._start = self._memory.copy()
 
     def _note(self, edge: str, *vectors: Vector) -> None:
         self._edges[edge] = vectors
 
     def reset(self) -> None:
-        self._memory = self._start.copy()
+        self._memory[:] = self._start
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
         if not frames.flags.carray:
@@ -70,7 +71,11 @@ class Fast:
     def _read(self, vector: Vector) -> Array:
         """A vector (streams, length) as it is now."""
         at, step = self._recorder.place(vector)
-        rows = [self._memory[at + stream * step :][: vector.size] for stream in range(self._streams)]
+        side = self._recorder.side
+        rows = [
+            self._memory[at + stream // side * step + stream % side :][: vector.size * side : side]
+            for stream in range(self._streams)
+        ]
         return in_order(np.array(rows, np.int64), self._model.block, vector.length)
 
 
@@ -130,13 +135,22 @@ def _states(
 
 
 def _first_memory(recorder: Recorder, streams: int, states: list[tuple[Vector, Array]]) -> Array:
-    memory = np.zeros(recorder.constants_size + streams * recorder.size + LANES, recorder.kind)
-    memory[: recorder.constants_size] = np.concatenate([*recorder.constants, np.zeros(0, np.int64)])
+    side, constants = recorder.side, np.concatenate([*recorder.constants, np.zeros(0, np.int64)])
+    memories = -(-streams // side)
+    memory = _aligned((recorder.constants_size + memories * recorder.size) * side + 2 * LANES, recorder.kind)
+    memory[: recorder.constants_size * side] = np.repeat(constants, side)
     for vector, values in states:
         at, step = recorder.place(vector)
-        for stream in range(streams):
-            memory[at + stream * step :][: vector.size] = values
+        for number in range(memories):
+            memory[at + number * step :][: vector.size * side] = np.repeat(values, side)
     return memory
+
+
+def _aligned(size: int, kind: Any) -> Array:
+    """Zeros that begin with a line of the cache: so no row lies on two more lines than it fills."""
+    line, width = 64, np.dtype(kind).itemsize
+    zeros = np.zeros(size + line // width, kind)
+    return zeros[-zeros.ctypes.data % line // width :][:size]
 
 
 def _prepared(recorder: Recorder) -> tuple[Array, Machine]:
@@ -151,9 +165,11 @@ def _prepared(recorder: Recorder) -> tuple[Array, Machine]:
         np.array([(*recorder.place(vector), vector.size // k) for vector in recorder.operands], np.int64),
         weights,
         tabulated(recorder.tables, recorder.narrow),
-        np.zeros(max(some, more) * width, recorder.kind),
-        np.zeros(2 * width, recorder.kind),
-        np.zeros(k * width, np.int64),
-        np.zeros(max(one.data_size(k) for one in packed) * STREAMS + 2 * LANES, weights.dtype),
+        _aligned(max(some, more) * width, recorder.kind),
+        _aligned(2 * width, recorder.kind),
+        _aligned(k * width, np.int64),
+        _aligned(max(one.data_size(k) for one in packed) * max(STREAMS, recorder.side) + 4 * LANES, weights.dtype),
+        recorder.side,
+        recorder.narrow and is_usual(forward, inverse),
     )
     return recorder.program(packed), machine

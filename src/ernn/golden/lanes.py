@@ -62,12 +62,38 @@ def _generate(rows: int, build: Build, wide: bool) -> Build:
     return generate
 
 
-def _rotation(builder: Any, x: Any, y: Any, by_x: Any, by_y: Any, half: Any, shift: Any) -> Any:
+def _rotation(builder: Any, x: Any, y: Any, *numbers: Any) -> Any:
+    if x.type == _WIDE:
+        return _rotated(builder, x, y, *numbers)
+    half = ir.VectorType(_INT, LANES // 2)
+    return rotated(builder, x, y, *[builder.sext(_first_half(builder, number), half) for number in numbers])
+
+
+def rotated(builder: Any, x: Any, y: Any, *numbers: Any) -> Any:
+    """(by_x * x + by_y * y + half) >> shift, the products exact in 64 bits; numbers in half as many lanes of those.
+
+    Numbers at even places and at odd places are taken apart: a processor multiplies every other one of a row into the
+    whole width.
+    """
+    half = numbers[0].type
+    bits, low = (ir.Constant(half, [value] * half.count) for value in (32, (1 << 32) - 1))
+    pairs = [builder.bitcast(value, half) for value in (x, y)]
+    odd = _rotated(builder, *[builder.ashr(pair, bits) for pair in pairs], *numbers)
+    even = _rotated(builder, *[builder.ashr(builder.shl(pair, bits), bits) for pair in pairs], *numbers)
+    return builder.bitcast(builder.or_(builder.shl(odd, bits), builder.and_(even, low)), x.type)
+
+
+def _rotated(builder: Any, x: Any, y: Any, by_x: Any, by_y: Any, half: Any, shift: Any) -> Any:
     total = builder.add(builder.mul(x, by_x), builder.mul(y, by_y))
     return builder.ashr(builder.add(total, half), shift)
 
 
-def _rounding(builder: Any, x: Any, up: Any, half: Any, down: Any, low: Any, high: Any) -> Any:
+def _first_half(builder: Any, value: Any) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES // 2), list(range(LANES // 2)))
+    return builder.shuffle_vector(value, ir.Constant(value.type, ir.Undefined), mask)
+
+
+def rounded(builder: Any, x: Any, up: Any, half: Any, down: Any, low: Any, high: Any) -> Any:
     value = builder.ashr(builder.add(builder.shl(x, up), half), down)
     value = builder.select(builder.icmp_signed("<", value, low), low, value)
     return builder.select(builder.icmp_signed(">", value, high), high, value)
@@ -82,7 +108,7 @@ def _sum_of(products: int) -> Build:
         for one, other, up, sign in ((a, b, ab_up, ab_sign), (c, d, cd_up, cd_sign))[:products]:
             value = builder.shl(builder.mul(one, other), up)
             total = builder.add(total, builder.sub(builder.xor(value, sign), sign))
-        return _rounding(builder, total, *rounding)
+        return rounded(builder, total, *rounding)
 
     return build
 
@@ -125,25 +151,31 @@ def subtract_rows(typing, to, to_at, x, x_at, y, y_at):
 @intrinsic
 def rotate_rows(typing, to, to_at, x, x_at, y, y_at, by_x, by_y, half, shift):
     """to = (by_x * x + by_y * y + half) >> shift"""
-    return types.void(to, _N, x, _N, y, _N, _N, _N, _N, _N), _generate(2, _rotation, wide=True)
+    return types.void(to, _N, x, _N, y, _N, _N, _N, _N, _N), _generate(2, _rotation, wide=False)
 
 
 @intrinsic
 def round_row(typing, to, to_at, x, x_at, up, half, down, low, high):
     """to = ((x << up) + half) >> down, kept within low .. high"""
-    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, _rounding, wide=True)
+    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, rounded, wide=True)
 
 
 @intrinsic
 def round_narrow_row(typing, to, to_at, x, x_at, up, half, down, low, high):
     """As `round_row`, for numbers that do not overflow in their own width."""
-    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, _rounding, wide=False)
+    return types.void(to, _N, x, _N, _N, _N, _N, _N, _N), _generate(1, rounded, wide=False)
 
 
 @intrinsic
 def copy_row(typing, to, to_at, x, x_at):
     """to = x"""
     return types.void(to, _N, x, _N), _generate(1, lambda builder, x: x, wide=False)
+
+
+@intrinsic
+def shift_row(typing, to, to_at, x, x_at, up):
+    """to = x << up"""
+    return types.void(to, _N, x, _N, _N), _generate(1, lambda builder, x, up: builder.shl(x, up), wide=False)
 
 
 @intrinsic

@@ -19,6 +19,11 @@ from ernn.golden.lanes import LANES, intrinsic, repeated
 STREAMS = 4
 """Streams that are multiplied by one reading of the weights, where there are that many."""
 
+SIDE = 16
+"""Streams that lie side by side, where there are many: number i of all of them, then number i + 1."""
+ROWS = 8
+"""Rows of a matrix that are then multiplied together."""
+
 _WIDE = 16  # int32 in a vector
 _VECTORS = LANES // _WIDE
 _INT, _INT16, _INT32 = ir.IntType(64), ir.IntType(16), ir.IntType(32)
@@ -99,7 +104,44 @@ def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
         builder.store(total, builder.bitcast(builder.gep(sums, [place]), _SUMS.as_pointer()), align=4)
 
 
-def _kernel(operands: int) -> Callable[..., None]:
+def _side_loop(builder: Any, results: int, arguments: tuple[Any, ...]) -> None:
+    """sums[result, row, stream] = sum over pairs of weights[pair, row, :] . data[result, pair, stream, :]."""
+    weights, data, sums, step, pairs = arguments
+    weights, sums = (builder.bitcast(pointer, _INT32.as_pointer()) for pointer in (weights, sums))
+    data = builder.bitcast(data, _PAIRS.as_pointer())
+    before = builder.block
+    head, body, end = (builder.append_basic_block(name) for name in ("head", "body", "end"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    pair = builder.phi(_INT)
+    totals = [builder.phi(_SUMS) for _ in range(results * ROWS)]
+    builder.cbranch(builder.icmp_signed("<", pair, pairs), body, end)
+    builder.position_at_end(body)
+    words = [
+        builder.load(builder.gep(data, [builder.add(builder.mul(pairs, ir.Constant(_INT, result)), pair)]), align=2)
+        for result in range(results)
+    ]
+    first, after = builder.mul(pair, ir.Constant(_INT, LANES)), []
+    for row in range(ROWS):
+        one = builder.load(builder.gep(weights, [builder.add(first, ir.Constant(_INT, row))]), align=2)
+        weight = builder.bitcast(repeated(builder, one, _WIDE), _PAIRS)
+        after += [builder.add(totals[row * results + i], _dot(builder, weight, word)) for i, word in enumerate(words)]
+    following = builder.add(pair, ir.Constant(_INT, 1))
+    builder.branch(head)
+    for phi, starts, goes_on in zip(
+        (pair, *totals), (ir.Constant(_INT, 0), *[_ZERO] * len(totals)), (following, *after), strict=True
+    ):
+        phi.add_incoming(starts, before)
+        phi.add_incoming(goes_on, body)
+    builder.position_at_end(end)
+    for row in range(ROWS):
+        for result in range(results):
+            at = builder.add(builder.mul(step, ir.Constant(_INT, result)), ir.Constant(_INT, row * SIDE))
+            place = builder.bitcast(builder.gep(sums, [at]), _SUMS.as_pointer())
+            builder.store(totals[row * results + result], place, align=4)
+
+
+def _kernel(loop: Callable[..., None], operands: int) -> Callable[..., None]:
     @intrinsic
     def multiply(typing, weights, weights_at, data, data_at, sums, sums_at, step, pairs):
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -107,7 +149,7 @@ def _kernel(operands: int) -> Callable[..., None]:
                 builder.gep(context.make_array(signature.args[i])(context, builder, values[i]).data, [values[i + 1]])
                 for i in (0, 2, 4)
             ]
-            _loop(builder, operands, (*arrays, *values[6:]))
+            loop(builder, operands, (*arrays, *values[6:]))
             return context.get_dummy_value()
 
         at = types.int64
@@ -116,7 +158,8 @@ def _kernel(operands: int) -> Callable[..., None]:
     return multiply
 
 
-_one, _two, _four, _eight = (_kernel(operands) for operands in (1, 2, STREAMS, 2 * STREAMS))
+_one, _two, _four, _eight = (_kernel(_loop, operands) for operands in (1, 2, STREAMS, 2 * STREAMS))
+_side_one, _side_two = (_kernel(_side_loop, results) for results in (1, 2))
 
 
 def add_pairs(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
@@ -151,3 +194,34 @@ def _any_width(weights, weights_at, data, data_at, sums, sums_at, step, pairs, o
             row, at = weights[weights_at + 2 * pair * LANES :], data_at + 2 * (operand * pairs + pair)
             for lane in range(LANES):
                 to[lane] += row[2 * lane] * data[at] + row[2 * lane + 1] * data[at + 1]
+
+
+def add_pairs_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+    """sums[result, row, stream] = sum over `pairs` of weights[pair, row, 0..1] . data[result, pair, stream, 0..1].
+
+    As `add_pairs`, for `ROWS` rows from `weights_at` on, `SIDE` streams, and one result or two.
+    """
+
+
+@overload(add_pairs_side_by_side, inline="never")
+def _add_pairs_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+    return _vectors_side_by_side if weights.dtype == types.int16 else _any_width_side_by_side
+
+
+def _vectors_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+    if results == 1:
+        _side_one(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
+    else:
+        _side_two(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
+
+
+def _any_width_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+    for result in range(results):
+        for row in range(ROWS):
+            to = sums[sums_at + result * step + row * SIDE :]
+            to[:SIDE] = 0
+            for pair in range(pairs):
+                at = weights_at + 2 * (pair * LANES + row)
+                x = data[data_at + 2 * SIDE * (result * pairs + pair) :]
+                for stream in range(SIDE):
+                    to[stream] += weights[at] * x[2 * stream] + weights[at + 1] * x[2 * stream + 1]

@@ -1,4 +1,8 @@
-"""Plays a recorded program: whole vectors, in compiled integer loops, one frame of every stream after another."""
+"""Plays a recorded program: whole vectors, in compiled integer loops, one frame of every stream after another.
+
+Streams have memories of their own, or lie `SIDE` by side in one: then every vector has as many numbers in each place,
+and all but products, input and output is the same work on longer vectors.
+"""
 
 from collections.abc import Callable
 from enum import IntEnum
@@ -16,6 +20,7 @@ from ernn.golden.lanes import (
     pair_rows,
     round_narrow_row,
     round_row,
+    shift_row,
     sum_narrow_rows_0,
     sum_narrow_rows_1,
     sum_narrow_rows_2,
@@ -25,9 +30,13 @@ from ernn.golden.lanes import (
 )
 from ernn.golden.lookup import activate
 from ernn.golden.packing import SPLIT
-from ernn.golden.pairs import STREAMS, add_pairs
+from ernn.golden.pairs import ROWS, SIDE, STREAMS, add_pairs, add_pairs_side_by_side
+from ernn.golden.straight import WORDS, from_spectra, to_spectra
 
 Array = np.ndarray
+
+
+_ALL = (-(1 << 31), (1 << 31) - 1)  # no limits for numbers of 32 bits
 
 
 class Kind(IntEnum):
@@ -40,13 +49,15 @@ class Kind(IntEnum):
     COPY = 4
 
 
-_ANY = 1 << 62
 _SUM, _ACTIVATE, _SPECTRUM, _MULTIPLY, _COPY = (int(kind) for kind in Kind)
+NUMBER_BY_NUMBER = Kind.SUM, Kind.ACTIVATE, Kind.COPY
+PART = 512
+"""Numbers of a vector that go through steps number by number before the next ones."""
 
 _VECTORS = ("to", "x", "y", "a", "b", "c", "d")
 """Operands: a place in memory, and with `_step` the distance to the next stream's."""
 _NUMBERS = (
-    *("kind", "size", "length", "narrow", "low", "high", "up", "down"),
+    *("kind", "chain", "size", "length", "narrow", "low", "high", "up", "down"),
     *("x_up", "y_up", "ab_up", "cd_up", "ab_sign", "cd_sign", "products"),
     *("table", "input_low", "low_bits", "slope_shift"),
     *(
@@ -70,7 +81,8 @@ class Machine(NamedTuple):
     """What steps need beside memory, and where they work.
 
     `operands`: of products, (place, distance to the next stream's, words); `tile`: a tile's slots; `sums`, `totals`: of
-    a chunk and of all chunks; `data`: of products, in pairs.
+    a chunk and of all chunks; `data`: of products, in pairs; `side`: streams side by side, 1 or `SIDE`;
+    `straight`: both transforms are there as `ernn.golden.straight`.
     """
 
     forward: Butterflies
@@ -82,6 +94,8 @@ class Machine(NamedTuple):
     sums: Array
     totals: Array
     data: Array
+    side: int
+    straight: bool
 
 
 @njit(boundscheck=False)
@@ -95,53 +109,79 @@ def _within(frames, low, high):
 
 
 @njit(boundscheck=False)
-def _lay_out(vector, memory, k):
-    words = -(-len(vector) // k)
-    for j in range(min(k, len(vector))):
-        row, column = memory[j * words :], vector[j:]
-        for word in range((len(vector) - j + k - 1) // k):
-            row[word] = column[word * k]
+def _lay_out(vectors, memory, k, side):
+    """Of streams side by side, or of one."""
+    count, length = vectors.shape
+    words = -(-length // k)
+    for j in range(min(k, length)):
+        row, column = memory[j * words * side :], vectors[:, j:]
+        for word in range((length - j + k - 1) // k):
+            if side == 1:
+                row[word] = column[0, word * k]
+            else:
+                for stream in range(count):
+                    row[word * side + stream] = column[stream, word * k]
 
 
 @njit(boundscheck=False)
-def _put_in_order(memory, vector, k):
-    words = -(-len(vector) // k)
-    for j in range(min(k, len(vector))):
-        row, column = memory[j * words :], vector[j:]
-        for word in range((len(vector) - j + k - 1) // k):
-            column[word * k] = row[word]
+def _put_in_order(memory, vectors, k, side):
+    """As `_lay_out`, the other way round."""
+    count, length = vectors.shape
+    words = -(-length // k)
+    if side == 1:
+        for j in range(min(k, length)):
+            row, column = memory[j * words :], vectors[0, j:]
+            for word in range((length - j + k - 1) // k):
+                column[word * k] = row[word]
+    else:
+        for word in range(words):
+            for stream in range(count):
+                row, column = memory[word * side + stream :], vectors[stream, word * k :]
+                for j in range(min(k, length - word * k)):
+                    column[j] = row[j * words * side]
 
 
 @njit(boundscheck=False)
 def _step(step, machine, first, streams, memory, k):
-    if step.kind == _MULTIPLY:
+    """A product, or spectra."""
+    if step.kind == _SPECTRUM:
+        for stream in range(first, first + streams):
+            _spectrum(step, memory, step.to + stream * step.to_step, step.x + stream * step.x_step, machine, k)
+    elif machine.side == 1:
         _multiply(step, machine, first, streams, memory, k)
-        return
-    for stream in range(first, first + streams):
-        to, x = step.to + stream * step.to_step, step.x + stream * step.x_step
-        if step.kind == _SUM:
-            _sum(step, stream, memory)
-        elif step.kind == _ACTIVATE:
-            table, size = machine.tables[step.table], step.size
-            numbers = (step.input_low, step.low_bits, step.slope_shift, step.low, step.high)
-            activate(memory[to:], memory[x:], table, size, *numbers)
-        elif step.kind == _SPECTRUM:
-            _spectrum(step, memory, to, x, machine.forward, machine.tile, k)
-        else:
-            for row in range(0, step.size, LANES):
-                copy_row(memory, to + row, memory, x + row)
+    else:
+        _multiply_side_by_side(step, machine, first, memory, k)
 
 
 @njit(boundscheck=False)
-def _sum(step, stream, memory):
+def _steps_number_by_number(steps, machine, stream, memory):
+    """Steps in which a number depends on those at its own place: part by part, which so stays in the nearest cache."""
+    size = steps[0].size
+    for begin in range(0, size, PART):
+        count = min(PART, size - begin)
+        for index in range(len(steps)):
+            step = steps[index]
+            to, x = begin + step.to + stream * step.to_step, begin + step.x + stream * step.x_step
+            if step.kind == _SUM:
+                _sum(step, stream, memory, begin, count)
+            elif step.kind == _ACTIVATE:
+                numbers = (step.input_low, step.low_bits, step.slope_shift, step.low, step.high)
+                activate(memory[to:], memory[x:], machine.tables[step.table], count, *numbers)
+            else:
+                for row in range(0, count, LANES):
+                    copy_row(memory, to + row, memory, x + row)
+
+
+@njit(boundscheck=False)
+def _sum(step, stream, memory, begin, count):
     """to = round(x + y +- a*b +- c*d), each shifted up to the same fraction bits; whole rows."""
     to, x, y = step.to + stream * step.to_step, step.x + stream * step.x_step, step.y + stream * step.y_step
     a, b = step.a + stream * step.a_step, step.b + stream * step.b_step
     c, d = step.c + stream * step.c_step, step.d + stream * step.d_step
     ups = (step.x_up, step.y_up, step.ab_up, step.ab_sign, step.cd_up, step.cd_sign)
     rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
-    what, size = step.products + (3 if step.narrow else 0), step.size
-    for row in range(0, size, LANES):
+    what = step.products + (3 if step.narrow else 0)
+    for row in range(begin, begin + count, LANES):
         at = (to + row, x + row, y + row, a + row, b + row, c + row, d + row)
         if what == 0:
             sum_rows_0(memory, at, ups, rounding)
@@ -158,37 +198,41 @@ def _sum(step, stream, memory):
 
 
 @njit(boundscheck=False)
-def _spectrum(step, memory, to, x, forward, tile, k):
-    words, beyond, guard = step.words, step.length - (step.words - 1) * k, step.rows_up
+def _spectrum(step, memory, to, x, machine, k):
+    forward, tile, side = machine.forward, machine.tile, machine.side
+    words, beyond, guard = step.words, step.length - (step.words // side - 1) * k, step.rows_up
     rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
-    narrow, results = step.narrow, forward.results
-    for first in range(0, words, STREAMS * LANES):
+    narrow, results, done = step.narrow, forward.results, 0
+    if machine.straight and narrow:
+        done = (words - side if beyond < k else words) // WORDS * WORDS
+        to_spectra(k, memory, to, words, memory, x, words, done, forward.rows, (guard, 0, 0, *_ALL), rounding)
+    for first in range(done, words, STREAMS * LANES):
         count = min(STREAMS * LANES, words - first)
         width = -(-count // LANES) * LANES
         for j in range(k):
             for part in range(0, width, LANES):
-                round_row(tile, j * width + part, memory, x + j * words + first + part, guard, 0, 0, -_ANY, _ANY)
+                shift_row(tile, j * width + part, memory, x + j * words + first + part, guard)
             if first + count == words and j >= beyond:
-                tile[j * width + count - 1] = 0
+                tile[j * width + count - side : j * width + count] = 0
         transform_tile(tile, width // LANES, forward)
         for j in range(k):
-            for part in range(0, width, LANES):
-                place, row = to + j * words + first + part, results[j] * width + part
-                _round_to(memory, place, tile, row, min(LANES, count - part), narrow, rounding)
+            _round_to(memory, to + j * words + first, tile, results[j] * width, count, narrow, rounding)
 
 
 @njit(boundscheck=False)
 def _round_to(memory, to, tile, row, count, narrow, rounding):
-    """`count` numbers of a row, rounded, to where they belong."""
+    """`count` numbers of a tile, rounded, to where they belong."""
     up, half, down, low, high = rounding
-    if count < LANES:
-        for i in range(count):
-            value = ((np.int64(tile[row + i]) << up) + half) >> down
-            memory[to + i] = min(max(value, low), high)
-    elif narrow:
-        round_narrow_row(memory, to, tile, row, up, half, down, low, high)
+    whole = count - count % LANES
+    if narrow:
+        for part in range(0, whole, LANES):
+            round_narrow_row(memory, to + part, tile, row + part, up, half, down, low, high)
     else:
-        round_row(memory, to, tile, row, up, half, down, low, high)
+        for part in range(0, whole, LANES):
+            round_row(memory, to + part, tile, row + part, up, half, down, low, high)
+    for i in range(whole, count):
+        value = ((np.int64(tile[row + i]) << up) + half) >> down
+        memory[to + i] = min(max(value, low), high)
 
 
 @njit(boundscheck=False)
@@ -201,12 +245,17 @@ def _multiply(step, machine, first, streams, memory, k):
         for part in range(parts if streams == 1 else 1):
             at = step.weights + (tiles + part) * step.tile_size
             _tile(step, machine.weights, machine.data, sums, totals, tile, at, streams, part, parts, k)
-        _to_rows(step, tile, totals, k * parts * LANES)
-        transform_tile(tile, parts, machine.inverse)
+        straight = _is_straight(step, machine, k)
+        before = _before(step, tile, totals, k * parts * LANES, straight)
+        if not straight:
+            transform_tile(tile, parts, machine.inverse)
         for part in range(parts):
             stream, lanes = (part, tiles * LANES) if streams > 1 else (0, (tiles + part) * LANES)
             to = step.to + (first + stream) * step.to_step
-            _scatter(step, lanes, tile, part * LANES, parts * LANES, machine.inverse.results, memory, to)
+            if straight:
+                _transform_rows(step, machine, lanes, LANES, part * LANES, parts * LANES, memory, to, before, k)
+            else:
+                _scatter(step, lanes, tile, part * LANES, parts * LANES, machine.inverse.results, memory, to)
 
 
 @njit(boundscheck=False)
@@ -271,9 +320,136 @@ def _tile(step, weights, data, sums, totals, tile, at, streams, part, parts, k):
 
 
 @njit(boundscheck=False)
+def _multiply_side_by_side(step, machine, group, memory, k):
+    """A product of `SIDE` streams, `ROWS` rows at a time."""
+    _gather_side_by_side(step, machine, group, memory, k)
+    tile, totals, to = machine.tile, machine.totals, step.to + group * step.to_step
+    for row in range(0, step.gates * step.gate_lanes, ROWS):
+        at = step.weights + row // LANES * step.tile_size + 2 * (row % LANES)
+        _rows_side_by_side(step, machine.weights, machine.data, machine.sums, totals, tile, at, k)
+        straight = _is_straight(step, machine, k)
+        before = _before(step, tile, totals, k * ROWS * SIDE, straight)
+        if straight:
+            _transform_rows(step, machine, row, ROWS, 0, ROWS * SIDE, memory, to, before, k)
+        else:
+            transform_tile(tile, ROWS * SIDE // LANES, machine.inverse)
+            _scatter_side_by_side(step, row, tile, machine.inverse.results, memory, to)
+
+
+@njit(boundscheck=False)
+def _gather_side_by_side(step, machine, group, memory, k):
+    """Data in pairs: (bins, chunks, results, pairs, SIDE, 2)."""
+    at, data = 0, machine.data
+    for element in range(k):
+        pairs, results = (step.real_pairs, 1) if element < 2 else (step.complex_pairs, 2)
+        if element >= 2 and element % 2:
+            continue  # the other half of a complex number
+        for chunk in range(step.chunks):
+            for result in range(results):
+                begin, column = chunk * step.columns, 0
+                for operand in range(step.operands, step.operands_end):
+                    words = machine.operands[operand, 2]
+                    x = machine.operands[operand, 0] + group * machine.operands[operand, 1] + element * words * SIDE
+                    first, last = max(column, begin), min(column + words, begin + step.columns)
+                    place = x + (first - column) * SIDE
+                    if element < 2:
+                        _real_columns(data, at, first - begin, last - first, memory, place)
+                    else:
+                        _complex_columns(data, at, first - begin, last - first, memory, place, words * SIDE, result)
+                    column += words
+                if element >= 2:
+                    end = at + 2 * SIDE * step.columns
+                    for stream in range(SIDE):
+                        data[end + 2 * stream], data[end + 2 * stream + 1] = (SPLIT, 1) if result == 0 else (0, 0)
+                at += 2 * SIDE * pairs
+
+
+@njit(boundscheck=False)
+def _real_columns(data, at, first, count, memory, x):
+    for i in range(count):
+        column = first + i
+        to = data[at + 2 * SIDE * (column // 2) + column % 2 :]
+        for stream in range(SIDE):
+            to[2 * stream] = memory[x + i * SIDE + stream]
+
+
+@njit(boundscheck=False)
+def _complex_columns(data, at, first, count, memory, x, apart, result):
+    """Two columns at a time: of an odd number of them, what is written too much the next puts right."""
+    for i in range(0, count, LANES // SIDE):
+        to, re = at + 2 * SIDE * (first + i), x + i * SIDE
+        if result == 0:
+            pair_rows(data, to, memory, re, memory, re + apart, -1)
+        else:
+            pair_rows(data, to, memory, re + apart, memory, re, 0)
+
+
+@njit(boundscheck=False)
+def _rows_side_by_side(step, weights, data, sums, totals, tile, at, k):
+    """The sums of `ROWS` rows, their weights from `at`, for all bins: (element, row, stream) in `tile` or `totals`."""
+    data_at, width = 0, ROWS * SIDE
+    for element in range(k):
+        if element >= 2 and element % 2:
+            continue  # the other half of a complex number
+        pairs, results = (step.real_pairs, 1) if element < 2 else (step.complex_pairs, 2)
+        place = element * width
+        for chunk in range(step.chunks):
+            if step.chunks == 1:
+                add_pairs_side_by_side(weights, at, data, data_at, tile, place, width, pairs, results)
+            else:
+                add_pairs_side_by_side(weights, at, data, data_at, sums, 0, width, pairs, results)
+                for part in range(0, results * width, LANES):
+                    _accumulate(totals[place + part :], sums[part:], chunk == 0)
+            at += 2 * pairs * LANES
+            data_at += 2 * pairs * results * SIDE
+
+
+@njit(boundscheck=False)
+def _scatter_side_by_side(step, first, tile, results, memory, to):
+    """Results of `ROWS` rows, rounded, gate by gate to where they belong."""
+    rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
+    narrow, rows, row = step.narrow, step.gate_lanes, 0
+    while row < ROWS and first + row < step.gates * rows:
+        gate, place = divmod(first + row, rows)
+        count = min(ROWS - row, rows - place)
+        for j in range(step.kept):
+            out, at = to + gate * step.gate_step + (j * rows + place) * SIDE, (results[j] * ROWS + row) * SIDE
+            _round_to(memory, out, tile, at, count * SIDE, narrow, rounding)
+        row += count
+
+
+@njit(boundscheck=False)
 def _accumulate(totals, sums, first):
     for lane in range(LANES):
         totals[lane] = np.int64(sums[lane]) + (0 if first else totals[lane])
+
+
+@njit(boundscheck=False)
+def _is_straight(step, machine, k):
+    """Whether a product's whole words go through `from_spectra`."""
+    return machine.straight and step.narrow and step.kept == k and step.gate_lanes * machine.side % WORDS == 0
+
+
+@njit(boundscheck=False)
+def _before(step, tile, totals, count, straight):
+    """Makes rows of a tile's sums, or leaves that to `from_spectra`: what that is to round by."""
+    if straight and step.chunks == 1 and step.rows_narrow:
+        return step.rows_up, (1 << step.rows_down) >> 1, step.rows_down, step.rows_low, step.rows_high
+    _to_rows(step, tile, totals, count)
+    return 0, 0, 0, _ALL[0], _ALL[1]
+
+
+@njit(boundscheck=False)
+def _transform_rows(step, machine, first, count, at, width, memory, to, before, k):
+    """`count` rows of a product from `first` on, from lane `at` of a tile, gate by gate to where they belong."""
+    after = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
+    rows, side, row, constants = step.gate_lanes, machine.side, 0, machine.inverse.rows
+    while row < count and first + row < step.gates * rows:
+        gate, place = divmod(first + row, rows)
+        some = min(count - row, rows - place)
+        out, source = to + gate * step.gate_step + place * side, at + row * side
+        from_spectra(k, memory, out, rows * side, machine.tile, source, width, some * side, constants, before, after)
+        row += some
 
 
 @njit(boundscheck=False)
@@ -319,33 +495,41 @@ def _compiled(sources: str) -> Callable[..., bool]:
     @njit(cache=True, boundscheck=False, nogil=True)
     def play(
         program, to_runs, to_rows, to_results, from_runs, from_rows, from_results, operands, weights, tables, tile,
-        sums, totals, data, memory, frames, outputs, ends,
+        sums, totals, data, side, straight, memory, frames, outputs, ends,
     ):  # fmt: skip
         """Plays frames (time, streams, inputs) to outputs (time, streams, outputs).
 
         The arrays of a `Machine` follow the program one by one: so a call from Python takes two microseconds, not
         four.  Then memory, frames, outputs, and where input and output lie in memory with the input's range.  A few
-        streams are played to the end before the next: what they keep should stay in the cache.  Nothing is played, and
-        False returned, where a frame is out of range.
+        streams are played to the end before the next: what they keep should stay in the cache.  Of streams side by side
+        the last may be fewer.  Nothing is played, and False returned, where a frame is out of range.
         """
         _ = sources
         forward = Butterflies(to_runs, to_rows, to_results)
         inverse = Butterflies(from_runs, from_rows, from_results)
-        machine = Machine(forward, inverse, operands, weights, tables, tile, sums, totals, data)
+        machine = Machine(forward, inverse, operands, weights, tables, tile, sums, totals, data, side, straight)
         x, x_step, y, y_step, low, high = ends
         if not _within(frames, low, high):
             return False
-        k, first = len(to_results), 0
-        while first < frames.shape[1]:
-            streams = STREAMS if frames.shape[1] - first >= STREAMS else 1
+        k, first, memories = len(to_results), 0, -(-frames.shape[1] // side)
+        while first < memories:
+            together = STREAMS if side == 1 and memories - first >= STREAMS else 1
             for t in range(len(frames)):
-                for stream in range(first, first + streams):
-                    _lay_out(frames[t, stream], memory[x + stream * x_step :], k)
-                for index in range(len(program)):
-                    _step(program[index], machine, first, streams, memory, k)
-                for stream in range(first, first + streams):
-                    _put_in_order(memory[y + stream * y_step :], outputs[t, stream], k)
-            first += streams
+                for number in range(first, first + together):
+                    _lay_out(frames[t, number * side : (number + 1) * side], memory[x + number * x_step :], k, side)
+                index = 0
+                while index < len(program):
+                    chain = program[index].chain
+                    if chain:
+                        for number in range(first, first + together):
+                            _steps_number_by_number(program[index : index + chain], machine, number, memory)
+                    else:
+                        _step(program[index], machine, first, together, memory, k)
+                    index += max(chain, 1)
+                for number in range(first, first + together):
+                    streams = outputs[t, number * side : (number + 1) * side]
+                    _put_in_order(memory[y + number * y_step :], streams, k, side)
+            first += together
         return True
 
     return play

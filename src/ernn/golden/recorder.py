@@ -10,7 +10,7 @@ from ernn.golden.arithmetic import Term
 from ernn.golden.butterflies import largest_in
 from ernn.golden.lanes import LANES
 from ernn.golden.packing import CHUNK_LIMIT, LIMIT, Packed
-from ernn.golden.play import STEP, Kind
+from ernn.golden.play import NUMBER_BY_NUMBER, STEP, Kind
 from ernn.golden.vectors import laid_out
 from ernn.integer_model import ActivationTable, IntegerModel, Product, Signal, Transform
 
@@ -29,6 +29,7 @@ class Vector:
 
 
 Step = dict[str, int | Vector]
+_SCALED = ("size", "words", "gate_step")
 _PACKED = ("tiles", "tile_size", "chunks", "columns", "real_pairs", "complex_pairs", "gate_lanes")
 
 
@@ -36,10 +37,12 @@ _PACKED = ("tiles", "tile_size", "chunks", "columns", "real_pairs", "complex_pai
 class Recorder:
     """`ernn.golden.arithmetic.Arithmetic` on vectors.
 
-    Memory: the constants, `constants_size` numbers, then `size` numbers of each stream.
+    Memory: the constants, `constants_size` numbers, then `size` numbers of each stream; where streams lie side by side,
+    `side` times as many, every number of all of them in a row.
     """
 
     model: IntegerModel
+    side: int = 1
     size: int = 0
     constants_size: int = 0
     constants: list[Array] = field(default_factory=list)
@@ -157,7 +160,9 @@ class Recorder:
 
     def place(self, vector: Vector) -> tuple[int, int]:
         """A vector's place in memory, and the distance to the next stream's."""
-        return (vector.at, 0) if vector.shared else (self.constants_size + vector.at, self.size)
+        if vector.shared:
+            return vector.at * self.side, 0
+        return (self.constants_size + vector.at) * self.side, self.size * self.side
 
     @property
     def kind(self) -> type:
@@ -172,12 +177,15 @@ class Recorder:
             for name, value in step.items():
                 if isinstance(value, Vector):
                     row[name], row[f"{name}_step"] = self.place(value)
+                elif name in _SCALED:
+                    row[name] = value * self.side
                 elif name == "product":
                     row["weights"] = firsts[value]
                     for part in _PACKED:
                         row[part] = getattr(packed[value], part)
                 else:
                     row[name] = value
+        table["chain"] = _chains(table)
         if not self.narrow:
             table["narrow"] = table["rows_narrow"] = False
         return table
@@ -194,6 +202,16 @@ def _rounding(frac: int, target: FixedFormat, largest: int) -> dict[str, int]:
     up, down = max(target.frac - frac, 0), max(frac - target.frac, 0)
     narrow = (largest << up) + ((1 << down) >> 1) <= LIMIT and down < 32
     return {"up": up, "down": down, "low": target.low, "high": target.high, "narrow": narrow}
+
+
+def _chains(table: Array) -> list[int]:
+    """How many steps from each on go number by number through vectors of one size."""
+    chains = [0] * (len(table) + 1)
+    for index in reversed(range(len(table))):
+        alike = index + 1 < len(table) and table["size"][index] == table["size"][index + 1]
+        if table["kind"][index] in NUMBER_BY_NUMBER:
+            chains[index] = 1 + (chains[index + 1] if alike else 0)
+    return chains[:-1]
 
 
 def _bound(term: Term) -> int:
