@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from miniature import riff, sphere, tone
 
+from ernn.cli.app import run
 from ernn.data.corpus import SPLITS
 from ernn.data.timit import CORE_TEST, DEVELOPMENT, Timit
 from ernn.data.timit_phones import PHONES_61, fold, phone_set
 from ernn.errors import UserError
+from ernn.pipeline.defaults import recipe_for
 
 # Kaldi's egs/timit/s5/conf/phones.60-48-39.map, of the same table by Lee and Hon, where a phone changes.
 KALDI_48 = "ax-h:ax axr:er bcl:vcl dcl:vcl em:m eng:ng gcl:vcl h#:sil hv:hh kcl:cl nx:n pau:sil pcl:cl tcl:cl ux:uw"
@@ -133,3 +135,30 @@ def test_bad_phone_lines_are_named(line: str, tmp_path) -> None:
     (tmp_path / "TEST" / "DR1" / "MDAB0" / "SX127.PHN").write_text(f"0 10 h#\n{line}\n")
     with pytest.raises(UserError, match=r"line 2|start <= end"):
         Timit(tmp_path).utterances("test")
+
+
+MINIATURE = """
+[[layers]]
+cell = "lstm"
+hidden = 32
+projection = 16
+peepholes = true
+[dense]
+epochs = 1
+[admm]
+epochs = 1
+[retrain]
+epochs = 1
+"""
+
+
+def test_the_recipe_on_a_miniature(tmp_path) -> None:
+    """From TIMIT's folder to a block-circulant network by the recipe that its owner would use, but for its size."""
+    root = ldc(tmp_path / "timit", True, sphere(tone()))
+    recipe = recipe_for(Timit(root))
+    assert [(one.hidden, one.projection, one.peepholes) for one in recipe.layers] == [(1024, 512, True)] * 2
+    (tmp_path / "small.toml").write_text(MINIATURE)
+    small = ["--recipe", str(tmp_path / "small.toml")]
+    assert run(["train", "--corpus", "timit", "--root", str(root), "--out", str(tmp_path / "run"), *small]) == 0
+    assert run(["compress", str(tmp_path / "run"), *small]) == 0
+    assert (tmp_path / "run" / "compressed.safetensors").is_file()

@@ -1,17 +1,22 @@
 """Whatever is wrong with what is asked for is said in one line, before any time is spent."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ernn.cli.app import run
-from ernn.data.corpus import checked
+from ernn.data.corpus import Split, Utterance, checked
+from ernn.data.open import open_corpus
 from ernn.errors import UserError
-from ernn.spec import LayerSpec
+from ernn.pipeline import network, speech
+from ernn.pipeline.run import Run
+from ernn.spec import LayerSpec, ModelSpec
 from ernn.structure import BlockCirculant, LoadBalanced
 from ernn.train import stages
 from ernn.train.recipe_file import changed, load_recipe
-from ernn.train.recipes import AN4
+from ernn.train.recipes import AN4, DIGITS
+from ernn.train.task import Prepared
 
 GOOD = """
 dropout = 0.1
@@ -47,6 +52,10 @@ def test_a_recipe_file_changes_what_it_names(tmp_path: Path) -> None:
         ({"epochs": 3}, "a recipe has no epochs: it has features, layers"),
         ({"dense": {"epoch": 3}}, r"\[dense\]: TrainSpec has no epoch"),
         ({"dense": {"epochs": 0}}, r"\[dense\]: epochs must be a whole number of at least 1"),
+        ({"dense": {"rate": "high"}}, r"\[dense\]: rate must be a number, not 'high'"),
+        ({"distil": {"label": 1.0}}, r"\[distil\]: DistilSpec has no label"),
+        ({"distil": {"labels": -1.0}}, r"\[distil\]: labels and peaks must be at least 0"),
+        ({"layers": 3}, r"layers must be tables, \[\[layers\]\], not 3"),
         ({"dense": 3}, "dense must be a table of keys, not 3"),
         ({"solver": {"rho": -1.0}}, r"\[solver\]: rho must be above 0"),
         ({"plan": {"block": 8}}, r"\[plan\]: a compression plan has no block"),
@@ -94,6 +103,27 @@ def test_commands_refuse_before_they_train(
     }
     for message, arguments in cases.items():
         assert message in refused(arguments, capsys, monkeypatch), arguments
+
+
+def test_an_empty_test_split_is_named_before_training() -> None:
+    corpus = open_corpus("digits")
+
+    class WithoutTest:
+        name, label_set = corpus.name, corpus.label_set
+
+        def utterances(self, split: Split) -> list[Utterance]:
+            return checked("digits", split, self.label_set, [] if split == "test" else corpus.utterances(split))
+
+    with pytest.raises(UserError, match="split 'test' is empty"):
+        _ = Prepared(WithoutTest(), DIGITS.features).task  # type: ignore[arg-type]
+
+
+def test_the_front_of_a_recipe_is_trained(tmp_path: Path) -> None:
+    corpus, folder = open_corpus("digits"), Run(tmp_path)
+    task = speech.describe(corpus, "digits", None, 0, DIGITS.features)
+    layers = (LayerSpec("gru", 4),)
+    network.train(folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4)
+    assert ModelSpec.from_dict(folder.options("train")["model"]).front == 4
 
 
 def test_an_empty_split_is_named() -> None:

@@ -13,8 +13,9 @@ from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.spectral import transform
 from ernn.errors import UserError
 from ernn.structure import BlockCirculant, Dense, LoadBalanced, Pruned
-from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver, compress, to_dict
-from ernn.train.spec import AdmmSpec
+from ernn.train.distil import Distillation, soft_labels
+from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver, Taught, compress, to_dict
+from ernn.train.spec import AdmmSpec, DistilSpec
 
 BLOCKS = CompressionPlan.blocks(4)
 PRUNED = CompressionPlan.pruned(LoadBalanced(0.25, 4), output=Pruned(0.5))
@@ -26,6 +27,7 @@ SOLVERS = (
     Direct(SHORT, "frequency"),
     Gradual(SHORT, SHORT, "strength"),
     Gradual(SHORT, SHORT, "structure", steps=3),
+    Taught(OneShot(SHORT)),
 )
 
 
@@ -66,6 +68,17 @@ def test_admm_ends_early_once_residuals_are_small_and_stays_ended(tmp_path: Path
     assert max(max(r.primal, r.dual) for r in last) <= 0.4
     again = compress(toy.model(), toy.task(), BLOCKS, way, tmp_path, progress=False)[0]
     assert again.history == first.history and again.residuals == first.residuals
+
+
+def test_a_network_is_taught_by_what_it_was() -> None:
+    """The teacher is the model as it comes, so that a stopped run that starts from it again has the same one."""
+    model, other = toy.model(), toy.model()
+    compress(model, toy.task(), BLOCKS, Taught(OneShot(SHORT), DistilSpec(0.5, 1.0)), progress=False)
+    learning = Distillation(soft_labels([toy.model()], toy.task().train), 0.5, 1.0)
+    compress(other, toy.task(), BLOCKS, OneShot(SHORT), progress=False, distillation=learning)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], tensor)
+    assert to_dict(Taught(OneShot(SHORT)))["way"]["solver"] == "one-shot"
 
 
 def test_the_two_domains_are_one_set_and_one_gradient() -> None:

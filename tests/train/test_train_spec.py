@@ -22,6 +22,8 @@ def test_through_json(spec: TrainSpec | AdmmSpec, tmp_path: Path) -> None:
         ({"rate": 0.0}, "rate and clip must be above 0"),
         ({"warmup": 1.0}, "warmup is a share of all steps"),
         ({"noise": -0.1}, "noise and weight_decay must be at least 0"),
+        ({"rate": "high"}, "rate must be a number, not 'high'"),
+        ({"rate": float("nan")}, "rate must be a number, not nan"),
         ({"learning_rate": 1.0}, "TrainSpec has no learning_rate: it has epochs, batch"),
     ],
 )

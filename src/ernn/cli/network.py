@@ -82,7 +82,7 @@ def train(
             kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
             layer = LayerSpec(kind, units, projection, peepholes, reset.value)
             chosen = (layer,) * (layers or len(chosen))
-        outcome = network.train(Run(out), found, task, chosen, recipe.dropout, spec)
+        outcome = network.train(Run(out), found, task, chosen, recipe.dropout, spec, front=recipe.front)
     console.show(outcome, as_json)
 
 

@@ -6,7 +6,8 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.structure import BankBalanced, LoadBalanced, Pruned
 from ernn.train.recipes import Recipe
-from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
+from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Plain, Solver
+from ernn.train.spec import TrainSpec
 
 
 def plan(
@@ -40,6 +41,10 @@ def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -
     """The solver `name` with the recipe's training, for other numbers of epochs where given."""
     first = replace(recipe.admm, epochs=towards or recipe.admm.epochs)
     then = replace(recipe.retrain, epochs=inside or recipe.retrain.epochs)
+    return recipe.taught(_way(name, recipe, first, then))
+
+
+def _way(name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec) -> Plain:
     match name:
         case "admm":
             return ByAdmm(first, then, recipe.solver)

@@ -1,7 +1,7 @@
 """From speech to integers: train, compress, quantize, evaluate, each over a run directory."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -42,6 +42,7 @@ from ernn.train.task import Prepared
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
 Weights = Mapping[str, Tensor]
+CALIBRATION = 100  # utterances from which `integer_rate` takes formats
 DECODING = "greedy CTC decoding of the test split"
 
 
@@ -53,16 +54,17 @@ def train(
     dropout: float,
     spec: TrainSpec,
     *,
+    front: int | None = None,
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
     """Train a dense network on `corpus`; `task` is its description (`ernn.pipeline.speech.describe`).
 
-    `trained`: what exactly this training gave before; then it is not done again.
+    `front`: as in `ModelSpec`. `trained`: what exactly this training gave before; then it is not done again.
     """
     features = FeatureSpec(**task["features"])
     inputs = extract(features, corpus.utterances("train")[0]).shape[1]
-    model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout)
+    model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout, front)
     options = {"task": task, "model": model.to_dict(), "train": spec.to_dict()}
 
     def work() -> None:
@@ -135,12 +137,26 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
     def work() -> None:
         model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
         scores = run_all(model, integer_utterances(model, data.test), Fast)
-        pairs = zip(data.test, scores, strict=True)
-        rate = sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
+        rate = _rate(data.test, scores)
         run.record.set("error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}"))
         hearing.put_utterances(run.record, data, scores, shown)
 
     return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
+
+
+def integer_rate(
+    model: AcousticModel, plan: CompressionPlan, spec: QuantizeSpec, data: Prepared, examples: Sequence[Example]
+) -> ErrorRate:
+    """Errors on `examples` of a network that lies in the sets of `plan`, made integer on training utterances."""
+    network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
+    calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
+    integer = quantize(network, calibration, spec)
+    return _rate(examples, run_all(integer, integer_utterances(integer, list(examples)), Fast))
+
+
+def _rate(examples: Sequence[Example], scores: Sequence[np.ndarray]) -> ErrorRate:
+    pairs = zip(examples, scores, strict=True)
+    return sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
 
 
 def integer_utterances(model: IntegerModel, examples: list[Example]) -> list[np.ndarray]:

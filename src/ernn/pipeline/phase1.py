@@ -151,6 +151,6 @@ def _keep(run: Run, found: Found, bench: Bench, data: Prepared, task: dict[str, 
     """The network found as a run in which `train` and `compress` are done."""
     start = found.trial.start
     assert isinstance(start, DenseTrial)
-    layers, dropout = start.model.layers, start.model.dropout
-    network.train(run, data.corpus, task, layers, dropout, start.spec, trained=bench.state(start))
+    model, trained = start.model, bench.state(start)
+    network.train(run, data.corpus, task, model.layers, model.dropout, start.spec, front=model.front, trained=trained)
     network.compress(run, found.trial.plan, found.trial.solver, trained=bench.state(found.trial))

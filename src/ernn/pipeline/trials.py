@@ -4,33 +4,22 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from ernn.compress.plan import CompressionPlan, structures
+from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
 from ernn.device import find_device
 from ernn.files import write_once
-from ernn.golden.fast import Fast
-from ernn.golden.run import run_all
-from ernn.nn.importer import import_torch
-from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.network import integer_utterances
+from ernn.pipeline.network import integer_rate
 from ernn.pipeline.phase1 import predictor, task_identity
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.quantize import QuantizeSpec
 from ernn.search.cost import cost
 from ernn.search.study import Choice, Outcome
 from ernn.search.trial import Bench, CompressedTrial, DenseTrial
 from ernn.search.watch import Course, PrunedError, Watch, finished
 from ernn.spec import LayerSpec, ModelSpec
 from ernn.train.callbacks import watched_by
-from ernn.train.decode import greedy
-from ernn.train.evaluate import ErrorRate, compare
 from ernn.train.recipes import Recipe
 from ernn.train.task import Prepared
-
-CALIBRATION = 100
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,8 @@ class TrialJob:
         except PrunedError as reason:
             return Outcome(stopped=str(reason))
         Course(kbit, cycles, result.course).save(self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json")
-        return Outcome(_integer_error(bench.network(trial), _plan(block), bits, data), kbit, cycles)
+        error = integer_rate(bench.network(trial), _plan(block), bits, data, data.task.validation)
+        return Outcome(error.percent, kbit, cycles)
 
     def _from_nearest(self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe) -> CompressedTrial:
         """From the trained network of the nearest smaller block size; the dense one has blocks of 1.
@@ -116,14 +106,3 @@ def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
     epochs = job.epochs or recipe.dense.epochs, job.towards or recipe.admm.epochs, job.inside or recipe.retrain.epochs
     recipe = recipe.with_epochs(*epochs)
     return Prepared(corpus, recipe.features), recipe
-
-
-def _integer_error(model: AcousticModel, plan: CompressionPlan, bits: QuantizeSpec, data: Prepared) -> float:
-    """Validation error rate of the integer model, in per cent."""
-    network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
-    calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
-    integer = quantize(network, calibration, bits)
-    examples = list(data.task.validation)
-    scores = run_all(integer, integer_utterances(integer, examples), Fast)
-    pairs = zip(examples, scores, strict=True)
-    return sum((compare(one.labels, greedy(found)) for one, found in pairs), ErrorRate()).percent

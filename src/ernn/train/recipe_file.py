@@ -14,6 +14,9 @@ input = 16
 [dense]                      # also [admm] and [retrain]: values of TrainSpec; [solver]: of AdmmSpec
 epochs = 40
 
+[distil]                     # compressed networks learn from the dense one too; values of DistilSpec, or none
+labels = 0.3
+
 [features]
 kind = "logmel"
 """
@@ -27,9 +30,9 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.spec import LayerSpec
 from ernn.train.recipes import Recipe
-from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
 
-KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain")
+KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain", "distil")
 
 
 def load_recipe(path: Path | str, base: Recipe) -> Recipe:
@@ -51,7 +54,11 @@ def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
     for name in ("features", "plan", "dense", "admm", "solver", "retrain"):
         if name in values:
             changes[name] = _with(name, getattr(base, name), values[name])
+    if "distil" in values:
+        changes["distil"] = _with("distil", base.distil or DistilSpec(), values["distil"])
     if "layers" in values:
+        if not isinstance(values["layers"], list):
+            raise UserError(f"layers must be tables, [[layers]], not {values['layers']!r}")
         changes["layers"] = tuple(_layer(layer) for layer in values["layers"])
     return replace(base, **changes)
 
@@ -75,7 +82,7 @@ def _with(name: str, value: Any, table: Any) -> Any:
     table = _table(name, table)
     try:
         match value:
-            case TrainSpec() | AdmmSpec():
+            case TrainSpec() | AdmmSpec() | DistilSpec():
                 return type(value).from_dict({**value.to_dict(), **table})
             case CompressionPlan():
                 return CompressionPlan.from_dict({**value.to_dict(), **table})

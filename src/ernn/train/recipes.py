@@ -16,8 +16,8 @@ from ernn.spec import LayerSpec, ModelSpec
 from ernn.structure import Structure
 from ernn.train import stages
 from ernn.train.fit import Trained
-from ernn.train.solvers import ByAdmm
-from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.solvers import ByAdmm, Plain, Solver, Taught, compress
+from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
 from ernn.train.task import Task
 
 
@@ -27,6 +27,7 @@ class Recipe:
 
     features, layers, dropout, front: the network. dense: its training. plan: the structure of its matrices. admm:
     training towards the plan's sets, with `solver` as ADMM's own values. retrain: training inside the sets afterwards.
+    distil: in both of these the network learns from the dense one too (None: it does not).
     """
 
     features: FeatureSpec
@@ -38,6 +39,7 @@ class Recipe:
     solver: AdmmSpec
     retrain: TrainSpec
     front: int | None = None
+    distil: DistilSpec | None = None
 
     def with_seed(self, seed: int) -> "Recipe":
         """The same, begun from another point: initial weights, order, dropout and noise."""
@@ -54,9 +56,13 @@ class Recipe:
         )
 
     @property
-    def by_admm(self) -> ByAdmm:
+    def by_admm(self) -> Solver:
         """This recipe's way into the sets."""
-        return ByAdmm(self.admm, self.retrain, self.solver)
+        return self.taught(ByAdmm(self.admm, self.retrain, self.solver))
+
+    def taught(self, way: Plain) -> Solver:
+        """Another way with this recipe's teacher, where it has one."""
+        return Taught(way, self.distil) if self.distil else way
 
     def model(self, task: Task) -> AcousticModel:
         """A fresh network for `task`, the same for the same seed."""
@@ -70,21 +76,10 @@ class Recipe:
     def train_dense(self, model: nn.Module, task: Task, folder: Path | None = None) -> Trained:
         return stages.train_dense(model, task, self.dense, _inside(folder, "dense"))
 
-    def compress(self, model: nn.Module, task: Task, folder: Path | None = None) -> tuple[Trained, Trained]:
+    def compress(self, model: AcousticModel, task: Task, folder: Path | None = None) -> tuple[Trained, Trained]:
         """ADMM, then training inside the sets, of a trained model in place."""
-        towards = stages.compress_by_admm(
-            model, task, self.plan, self.admm, self.solver, folder=_inside(folder, "admm")
-        )
-        return towards, stages.retrain_inside(model, task, self.plan, self.retrain, _inside(folder, "retrain"))
-
-    def one_shot(self, model: nn.Module, task: Task, folder: Path | None = None, *, longer: bool = True) -> Trained:
-        """Instead of `compress`: projection at once, then retraining inside the sets.
-
-        `longer`: for as many epochs as both stages of `compress` have together; otherwise as many as its retraining.
-        """
-        epochs = self.retrain.epochs + (self.admm.epochs if longer else 0)
-        stage = _inside(folder, f"one-shot-{epochs}")
-        return stages.one_shot(model, task, self.plan, replace(self.retrain, epochs=epochs), stage)
+        towards, last = compress(model, task, self.plan, self.by_admm, folder)
+        return towards, last
 
 
 def _inside(folder: Path | None, stage: str) -> Path | None:
@@ -120,3 +115,21 @@ AN4 = Recipe(
     retrain=replace(_AN4_AFTER, epochs=20),
 )
 """AN4's phones: two GRU layers, every matrix in blocks of 8, the output layer's too."""
+
+_TIMIT = TrainSpec(epochs=40, batch=16, rate=2e-3, warmup=0.1, noise=0.1, masks=2, mask_frames=8)
+_TIMIT_AFTER = replace(_TIMIT, rate=1e-3)
+
+TIMIT = Recipe(
+    features=FeatureSpec(kind="logmel", deltas=2, stack=2, subsample=2),
+    layers=(LayerSpec("lstm", 1024, 512, peepholes=True),) * 2,
+    dropout=0.3,
+    plan=CompressionPlan.blocks(8),
+    dense=_TIMIT,
+    admm=replace(_TIMIT_AFTER, epochs=20),
+    solver=AdmmSpec(rho=1.0, growth=1.3),
+    retrain=replace(_TIMIT_AFTER, epochs=40),
+)
+"""TIMIT with the network of ESE, C-LSTM and E-RNN: two LSTM layers of 1,024 units with peepholes, projected to 512.
+
+Not tuned: the corpus needs a licence and was not at hand.  The recipe runs on a miniature of it in the tests.
+"""

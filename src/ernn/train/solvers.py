@@ -17,9 +17,9 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel
 from ernn.train import stages
-from ernn.train.distil import Distillation
+from ernn.train.distil import Distillation, soft_labels
 from ernn.train.fit import Trained
-from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
 from ernn.train.task import Task
 
 
@@ -72,11 +72,25 @@ class Gradual:
             raise UserError(f"{self.towards.epochs} epochs cannot be spent in {self.steps} steps of at least one")
 
 
-Solver = ByAdmm | OneShot | Direct | Gradual
+Plain = ByAdmm | OneShot | Direct | Gradual
+
+
+@dataclass(frozen=True)
+class Taught:
+    """Another way, in every stage of which the network also learns from what it was before, the trained one."""
+
+    title: ClassVar[str] = "taught by the dense network"
+    way: Plain
+    distil: DistilSpec = DistilSpec()
+
+
+Solver = Plain | Taught
 
 
 def to_dict(solver: Solver) -> dict[str, Any]:
     """The way in words and its values, as JSON holds them."""
+    if isinstance(solver, Taught):
+        return {"solver": solver.title, "way": to_dict(solver.way), "distil": solver.distil.to_dict()}
     return {"solver": solver.title, **asdict(solver)}
 
 
@@ -92,11 +106,16 @@ def compress(
     """Bring `model`, in place, into the sets of `plan`; what each stage gave, the last one last.
 
     The model is a trained one; for `Direct` its weights are drawn anew.  With a `folder` it can be stopped and started
-    again with the same model (see `ernn.train.fit`).  With a `distillation` every stage learns from teachers too.
+    again with the same model (see `ernn.train.fit`).  With a `distillation` every stage learns from teachers too;
+    `Taught` makes its own, of the model as it comes.
     Raises UserError where the plan does not fit the model.
     """
     within = _stage(folder, "inside")
     match solver:
+        case Taught(way, values):
+            soft = soft_labels([model], task.train)
+            learning = Distillation(soft, values.labels, values.peaks)
+            return compress(model, task, plan, way, folder, progress, learning)
         case ByAdmm(towards, spec, admm):
             before = _stage(folder, "towards")
             first = stages.compress_by_admm(model, task, plan, towards, admm, before, progress, distillation)

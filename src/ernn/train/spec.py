@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,12 @@ def _require(ok: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class _Spec:
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            number = type(value) in (int, float) and isfinite(value)
+            _require(number, f"{field.name} must be a number, not {value!r}")
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -67,6 +74,7 @@ class TrainSpec(_Spec):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("epochs", "batch", "patience", "mask_frames"):
             value = getattr(self, name)
             _require(type(value) is int and value >= 1, f"{name} must be a whole number of at least 1, not {value!r}")
@@ -95,6 +103,7 @@ class AdmmSpec(_Spec):
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _require(0 < self.rho <= self.most, f"rho must be above 0 and at most most = {self.most}, not {self.rho}")
         _require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
         _require(type(self.every) is int and self.every >= 1, f"every must be at least 1 epoch, not {self.every!r}")
@@ -102,3 +111,17 @@ class AdmmSpec(_Spec):
             self.balance == 0 or self.balance > 1, f"balance must be 0 (off) or a factor above 1, not {self.balance}"
         )
         _require(self.tolerance >= 0, f"tolerance must be at least 0, not {self.tolerance}")
+
+
+@dataclass(frozen=True)
+class DistilSpec(_Spec):
+    """How much is learned from a teacher: the two weights of `ernn.train.distil.Distillation`."""
+
+    labels: float = 0.3
+    peaks: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(
+            min(self.labels, self.peaks) >= 0, f"labels and peaks must be at least 0, not {self.labels}, {self.peaks}"
+        )
