@@ -83,7 +83,7 @@ class CellStep:
 
 @dataclass(frozen=True)
 class CellStage:
-    """Products that can start together, then the steps that use them."""
+    """Products that can start together, then the steps that use them, all of one length."""
 
     products: tuple[CellProduct, ...]
     steps: tuple[CellStep, ...]

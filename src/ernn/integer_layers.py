@@ -10,7 +10,7 @@ from ernn.drafts import Drafts, Place, largest
 from ernn.fixed import FixedFormat
 from ernn.fixed import quantize as to_integers
 from ernn.integer_model import IntegerBidirectional, IntegerCell, IntegerGru, IntegerLayer, IntegerLinear, IntegerLstm
-from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
 from ernn.scales import ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
@@ -99,7 +99,7 @@ def _gru(
 ) -> Callable[[], IntegerGru]:
     gates = drafts.product(
         f"{place.name}.gates",
-        [(input, _part(layer.input_weight, 0, 2)), (output, _part(layer.recurrent_weight, 0, 2))],
+        [(input, layer.input_weight.part(0, 2)), (output, layer.recurrent_weight.part(0, 2))],
         drafts.format(drafts.range(place, "rz").value, largest((layer.input_bias + layer.recurrent_bias)[:2])),
     )
     make = _after if layer.reset == "after" else _before
@@ -111,12 +111,12 @@ def _after(
 ) -> Callable[[], IntegerGru]:
     from_input = drafts.product(
         f"{place.name}.candidate_input",
-        [(input, _part(layer.input_weight, 2, 3))],
+        [(input, layer.input_weight.part(2, 3))],
         drafts.format(drafts.range(place, "nx").value, largest(layer.input_bias[2])),
     )
     biased = drafts.range(place, "nh").value + largest(layer.recurrent_bias[2])
     candidate = drafts.product(
-        f"{place.name}.candidate", [(output, _part(layer.recurrent_weight, 2, 3))], drafts.format(biased)
+        f"{place.name}.candidate", [(output, layer.recurrent_weight.part(2, 3))], drafts.format(biased)
     )
     both = layer.input_bias[:2] + layer.recurrent_bias[:2]
 
@@ -145,7 +145,7 @@ def _before(
     reset = drafts.signal(f"{place.name}.s", layer.hidden_size, seen, drafts.bounded(seen))
     candidate = drafts.product(
         f"{place.name}.candidate",
-        [(input, _part(layer.input_weight, 2, 3)), (reset, _part(layer.recurrent_weight, 2, 3))],
+        [(input, layer.input_weight.part(2, 3)), (reset, layer.recurrent_weight.part(2, 3))],
         drafts.format(drafts.range(place, "n").value, largest(bias[2])),
     )
 
@@ -249,10 +249,6 @@ def _step_signal(drafts: Drafts, layer: CellLayer, place: Place, step: str, form
     seen, inside = _step_range(drafts, layer, place, step), {read for p in layer.cell.products for read in p.reads}
     read = step in inside or (place.index + 1, "input") in drafts.ranges
     return drafts.signal(f"{place.name}.{step}", layer.lengths[step], seen, format, read)
-
-
-def _part(matrix: Matrix, first: int, last: int) -> Matrix:
-    return Matrix(matrix.value[first:last], matrix.structure)
 
 
 def _integers(values: Array | None, format: FixedFormat | None) -> Array | None:

@@ -39,6 +39,10 @@ class Matrix:
         _require(self.value.ndim == 3, f"a weight is (gates, rows, columns), not of shape {self.value.shape}")
         _require(bool(np.isfinite(self.value).all()), "a weight is not finite: the training diverged")
 
+    def part(self, first: int, last: int) -> "Matrix":
+        """Gates `first` up to `last`."""
+        return Matrix(self.value[first:last], self.structure)
+
     @property
     def columns(self) -> int:
         return self.value.shape[2]
@@ -227,6 +231,10 @@ class CellLayer:
             for read, matrix in zip(product.reads, matrices, strict=True):
                 size = self.input_size if read == INPUT else self.lengths[read]
                 _require(matrix.columns == size, f"{cell.title}: {product.name} reads {size} values of {read}")
+
+        for stage in cell.stages:
+            sizes = {self.lengths[step.name] for step in stage.steps}
+            _require(len(sizes) == 1, f"{cell.title}: the steps of a stage are of one length, not of {sorted(sizes)}")
 
     @cached_property
     def lengths(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.integer_layers import draft_network
 from ernn.integer_model import IntegerModel
+from ernn.lower import lowered
 from ernn.network import Network
 from ernn.scales import balance
 from ernn.structure import BlockCirculant, Dense
@@ -35,6 +36,7 @@ def quantize(network: Network, calibration: Sequence[Array], spec: QuantizeSpec 
     `calibration`: typical utterances, (time, inputs) each, from training data.  Raises UserError where block-circulant
     matrices differ in block size, a matrix does not have the structure it claims, or there is nothing to calibrate on.
     """
+    network = lowered(network)
     block = common_block(network)
     drafts = Drafts(spec, block, calibrate(network, calibration, block))
     finishers = draft_network(drafts, network)
@@ -56,7 +58,7 @@ def quantize(network: Network, calibration: Sequence[Array], spec: QuantizeSpec 
 
 
 def common_block(network: Network) -> int:
-    """The block size of all block-circulant matrices; 1 where all are dense.
+    """The block size of all block-circulant matrices of a `lowered` network; 1 where all are dense.
 
     Raises UserError where they differ, or where a matrix has another structure: the engine has no way to skip a weight.
     """

@@ -52,6 +52,15 @@ class Structure(Description, ABC):
         """Nearest matrix of the set, for those structures that `ernn.circulant.project` does not know."""
         raise TypeError(f"{self} has no projection in NumPy")
 
+    def taken(self) -> "Structure":
+        """What the engine takes a matrix of the set for: rounded to a grid, it is still dense or circulant."""
+        return self
+
+    def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """(gates, rows, columns) as A (gates, rows, rank) times B (gates or 1, rank, columns), two products on the
+        engine; None where it takes the matrix whole."""
+        return None
+
 
 @dataclass(frozen=True)
 class Dense(Structure):

@@ -3,7 +3,9 @@
 Turns come in this order where nothing else decides: every stream's first stage, then every stream's second, and so on.
 Staggered, a stage follows the one before it a stream later, and so the last streams' later stages fall into the next
 round: they are *late* by one, and the next round's first stages run beside them.  Stages up to the last that reads the
-network's input are not late, because the input of a frame is given up at the end of its round.
+network's input are not late, because the input of a frame is given up at the end of its round.  Nor may the frame
+after read what a stage has not written yet: from a stage that reads it to the one that writes it there are fewer delays
+than streams.
 """
 
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ernn.layout import Layout
-from ernn.program import Value
+from ernn.program import LayerStage, Value
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,24 @@ class Turns:
         name = self.layout.model.input.name
         reads = [any(o.signal == name for p in stage.products for o in p.operands) for stage in self.layout.stages]
         last = max(index for index, reading in enumerate(reads) if reading)
-        return tuple(max(0, index - last) * self.layout.design.staggered for index in range(len(reads)))
+        if not self.layout.design.staggered:
+            return (0,) * len(reads)
+        delays: list[int] = []
+        for index in range(len(reads)):
+            around = [first for first, then in self._loops if first < index <= then]
+            most = [delays[first] + self.layout.design.streams - 1 for first in around]
+            delays.append(min([delays[-1] + 1 if index > last else 0, *most]))
+        return tuple(delays)
+
+    @cached_property
+    def _loops(self) -> list[tuple[int, int]]:
+        """(reader, writer) for every stage that reads what the same or a later one wrote in the frame before."""
+        return [
+            (number, self._writers[name][0])
+            for number, stage in enumerate(self.layout.stages)
+            for name in _read(stage)
+            if name in self._writers and self._writers[name][0] >= number
+        ]
 
     def late(self, stage: int, stream: int) -> int:
         """Rounds between a frame's beginning and this stage of it."""
@@ -84,3 +103,10 @@ class Turns:
     def age_of_value(self, value: Value, turn: Turn, step: int) -> int:
         """As `age`; what lives within a chunk only is never old."""
         return self.age(value.name, turn, step) if value.state or value.carried else 0
+
+
+def _read(stage: LayerStage) -> set[str]:
+    """Signals and values that a stage reads."""
+    signals = {operand.signal for product in stage.products for operand in product.operands}
+    parts = (part for step in stage.steps for term in step.terms for part in (term.a, term.b, term.addend))
+    return signals | {part.name for part in parts if isinstance(part, Value) and (part.state or part.carried)}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -42,6 +43,10 @@ class LowRank(Method):
         left, values, right = torch.linalg.svd(whole, full_matrices=False)
         root = values[..., : self.rank].sqrt()
         return Parts((left[..., : self.rank] * root[..., None, :], root[..., :, None] * right[..., : self.rank, :]))
+
+    def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        left, right = (tensor.numpy() for tensor in self.encode(torch.from_numpy(matrix)).tensors)
+        return left.reshape(*matrix.shape[:2], self.rank), right.reshape(-1, self.rank, matrix.shape[2])
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         left, right = parts.tensors

@@ -46,6 +46,9 @@ class Quantized(Method):
         scales = 1 if isinstance(self.inner, Dense) or not isinstance(self.inner, Method) else 3
         return self.inner.bits(shape, self.grid.bits) + scales * self.grid.scale_bits
 
+    def taken(self) -> Structure:
+        return self.inner.taken()
+
     def encode(self, matrix: Tensor) -> Parts:
         found = self._inner(matrix)
         return replace(found, tensors=tuple(self.grid.nearest(tensor) for tensor in found.tensors))

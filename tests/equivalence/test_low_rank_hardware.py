@@ -1,0 +1,31 @@
+"""Low rank on the simulated engine: products of products, golden's integers, the predicted cycles."""
+
+import numpy as np
+import pytest
+
+from ernn.compress.methods.low_rank import LowRank
+from ernn.design import Design
+from ernn.network import Network
+from ernn.quantize import QuantizeSpec, quantize
+from tests.equivalence.test_cells_hardware import check
+from tests.golden.test_factors import low_rank
+from tests.models import random_frames, random_gru, random_linear, random_lstm
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_random_shapes(seed: int) -> None:
+    """A layer and an output layer of low rank, dense ones beside them."""
+    rng = np.random.default_rng(seed)
+    inputs, hidden, outputs = (int(size) for size in rng.integers(4, 14, 3))
+    structure = LowRank(int(rng.integers(1, 4)), stacked=bool(seed % 2))
+    if seed == 1:
+        layer = random_lstm(rng, inputs, hidden, peepholes=True, projection=hidden - 1)
+    else:
+        layer = random_gru(rng, inputs, hidden, reset="after")
+    recurrent = LowRank(structure.rank + 1) if seed == 2 else None
+    factored = low_rank(Network((layer, random_linear(rng, layer.output_size, outputs))), structure, recurrent)
+    network = Network((*factored.layers, random_gru(rng, outputs, 5)))
+    words = int(rng.integers(1, 3))
+    design = Design(2 * words, 2, 2, splits=words, words=words, overlap=2, staggered=True)
+    model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
+    check(model, design, seed)

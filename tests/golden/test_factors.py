@@ -1,0 +1,153 @@
+"""Usual layers as descriptions give the same integers; factored matrices become products of products."""
+
+import numpy as np
+import pytest
+import torch
+
+from ernn.circulant import project
+from ernn.compress.grids import Uniform
+from ernn.compress.inside import project_once
+from ernn.compress.methods.low_rank import LowRank
+from ernn.compress.methods.quantized import Quantized
+from ernn.compress.methods.tensor_train import TensorTrain
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.errors import UserError
+from ernn.fixed import dequantize
+from ernn.golden.fast import Fast
+from ernn.golden.run import run, trace
+from ernn.lower import lowered
+from ernn.network import CellLayer, LinearLayer, Matrix, Network
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.reference import run as run_float
+from ernn.spec import LayerSpec, ModelSpec
+from ernn.structure import BlockCirculant
+from ernn.transform import packed_rfft
+from ernn.usual import as_cell
+from tests.models import random_frames, random_gru, random_linear, random_lstm, random_network
+
+KINDS = {
+    "lstm": dict(cell="lstm", outputs=3),
+    "projection": dict(cell="lstm", projection=5, layers=2),
+    "reset before": dict(cell="gru", reset="before", layers=2),
+}
+
+
+@pytest.mark.parametrize("block", [1, 4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_description_gives_the_same_integers(kind: str, block: int) -> None:
+    rng = np.random.default_rng(5)
+    network = random_network(rng, input_size=6, hidden=9, block=block, **KINDS[kind])
+    described = Network(tuple(as_cell(layer) for layer in network.layers))  # type: ignore[arg-type]
+    utterances = [random_frames(rng, network) for _ in range(2)]
+    frames = rng.integers(-(1 << 15), 1 << 15, size=(11, 6))
+    first, second = (trace(quantize(made, utterances), frames) for made in (network, described))
+    shared = first.keys() & second.keys()
+    assert shared == first.keys()
+    for edge in shared:
+        np.testing.assert_array_equal(first[edge], second[edge], err_msg=edge)
+    np.testing.assert_array_equal(
+        run(quantize(network, utterances), frames), run(quantize(described, utterances), frames)
+    )
+
+
+def low_rank(network: Network, structure: LowRank, recurrent: LowRank | None = None) -> Network:
+    """All matrices of it projected, recurrent ones to `recurrent`."""
+
+    def projected(name: str, matrix: Matrix) -> Matrix:
+        found = recurrent if recurrent and name == "recurrent_weight" else structure
+        return Matrix(project(matrix.value, found), found)
+
+    def layer(one):
+        values = {n: projected(n, v) for n, v in vars(one).items() if isinstance(v, Matrix)}
+        return type(one)(**{**vars(one), **values})
+
+    return Network(tuple(layer(one) for one in network.layers))
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "before", "mixed"])
+def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
+    rng, structure = np.random.default_rng(6), LowRank(3, stacked)
+    layers = {
+        "lstm": lambda: (random_lstm(rng, 6, 10, projection=7, peepholes=True), random_linear(rng, 7, 5)),
+        "gru": lambda: (random_gru(rng, 6, 10), random_linear(rng, 10, 5)),
+        "before": lambda: (random_gru(rng, 6, 10, reset="before"),),
+        "mixed": lambda: (random_gru(rng, 6, 10), random_lstm(rng, 10, 8)),
+    }[kind]()
+    network = low_rank(Network(layers), structure)
+    factored = lowered(network)
+    assert all(isinstance(layer, CellLayer) for layer in factored.layers)
+    again = 3 * 10 if kind == "before" and stacked else 0  # h and r*h are both multiplied with the shared factor
+    assert factored.stored_weights == network.stored_weights + again
+    frames = random_frames(rng, network)
+    expected = run_float(network, frames)[0]
+    np.testing.assert_allclose(run_float(factored, frames)[0], expected, atol=1e-9)
+    model = quantize(network, [frames], QuantizeSpec(weight_bits=16, data_bits=18, segment_bits=10))
+    stored = sum(o.matrix.weights.size for layer in model.layers for p in layer.products for o in p.operands)
+    assert stored == factored.stored_weights
+    given = np.round(frames * 2.0**model.input.format.frac).astype(np.int64)
+    found = dequantize(run(model, given), model.output.format)
+    assert np.abs(found - expected).max() < 0.01 * max(1.0, np.abs(expected).max())
+    wild = rng.integers(-(1 << 17), 1 << 17, size=(7, 6))
+    for edge, values in trace(model, wild).items():
+        np.testing.assert_array_equal(trace(model, wild, Fast)[edge], values, err_msg=edge)
+
+
+def test_ranks_may_differ() -> None:
+    rng = np.random.default_rng(8)
+    network = low_rank(Network((random_lstm(rng, 6, 9),)), LowRank(2), LowRank(4, stacked=True))
+    frames = random_frames(rng, network)
+    np.testing.assert_allclose(run_float(lowered(network), frames)[0], run_float(network, frames)[0], atol=1e-9)
+
+
+def test_only_what_is_factored_changes() -> None:
+    rng = np.random.default_rng(7)
+    gru = random_gru(rng, 6, 8)
+    matrix = Matrix(project(gru.input_weight.value, LowRank(2)), LowRank(2))
+    mixed = type(gru)(**{**vars(gru), "input_weight": matrix})
+    linear = random_linear(rng, 8, 4)
+    made = lowered(Network((mixed, linear)))
+    assert isinstance(made.layers[0], CellLayer) and isinstance(made.layers[1], LinearLayer)
+    frames = random_frames(rng, made)
+    np.testing.assert_allclose(run_float(made, frames)[0], run_float(Network((mixed, linear)), frames)[0], atol=1e-9)
+
+
+def test_states_that_do_not_start_from_zero_are_refused() -> None:
+    network = Network((random_lstm(np.random.default_rng(0), 4, 6, states=True),))
+    with pytest.raises(UserError, match="starts from zero states"):
+        lowered(low_rank(network, LowRank(2)))
+
+
+def test_other_structures_are_refused_by_name() -> None:
+    linear = random_linear(np.random.default_rng(0), 8, 8)
+    structure = TensorTrain((2, 4), (4, 2), 2)
+    weight = Matrix(structure.nearest(linear.weight.value), structure)
+    network = Network((random_gru(np.random.default_rng(0), 4, 8), LinearLayer(weight, linear.bias)))
+    with pytest.raises(UserError, match="this network has TensorTrain"):
+        quantize(network, [np.zeros((2, 4))])
+
+
+@pytest.mark.parametrize("bits", [6, 8, 12])
+def test_the_engine_stores_what_was_trained_on_the_grid(bits: int) -> None:
+    """Spectra on a grid of as many bits as the engine's weights: rounding them once more changes nothing."""
+    torch.manual_seed(0)
+    model = AcousticModel(ModelSpec(8, (LayerSpec("lstm", 16),), 5)).double().eval()
+    structure = Quantized(BlockCirculant(4, pad=True), Uniform(bits), spectra=True)
+    plan = CompressionPlan(input=structure, recurrent=structure)
+    project_once(model, plan)
+    network = import_torch(model, torch.zeros(1, 8, 8, dtype=torch.float64), structures=structures(model, plan))
+    frames = [random_frames(np.random.default_rng(1), network) for _ in range(2)]
+    integers = quantize(network, frames, QuantizeSpec(weight_bits=bits, data_bits=18))
+    lstm = lowered(network).layers[0]
+    for operand, matrix in zip(integers.layers[0].products[0].operands, lstm.matrices, strict=True):
+        trained = packed_rfft(_blocks(matrix))
+        stored = dequantize(operand.matrix.weights, operand.matrix.format)
+        np.testing.assert_allclose(stored, trained, atol=1e-9)
+
+
+def _blocks(matrix: Matrix) -> np.ndarray:
+    assert isinstance(matrix.structure, BlockCirculant)
+    rows = matrix.value.reshape(len(matrix.value), matrix.rows // 4, 4, matrix.columns // 4, 4)
+    return rows[:, :, :, :, 0].transpose(0, 1, 3, 2)
