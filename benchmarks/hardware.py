@@ -35,6 +35,7 @@ from ernn.circulant import decode_blocks
 from ernn.design import Design
 from ernn.device import Device, find_device
 from ernn.files import write_atomic, write_json
+from ernn.flow.harness import with_pins
 from ernn.flow.place import place
 from ernn.flow.simulate import build
 from ernn.flow.synthesise import synthesise
@@ -143,7 +144,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "cycles_predicted": plan.cycles_per_frame,
         **simulated,
         "utilisation": plan.utilisation * plan.cycles_per_frame / simulated["cycles_simulated"],
-        "area": area_of(verilog, device) if arguments.area or arguments.place else None,
+        "area": area_of(verilog, device, arguments.place) if arguments.area or arguments.place else None,
         "clock_mhz": clock,
         "fps": {"value": round(fps), "kind": clock["kind"]},
         "latency_us": {"value": simulated["latency_cycles"] / clock["value"], "kind": clock["kind"]},
@@ -204,10 +205,13 @@ def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[s
     }
 
 
-def area_of(verilog: Verilog, device: Device) -> dict[str, Any]:
-    area = synthesise(verilog, device)
+def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
+    """Cells after synthesis; of a placed engine, those of the netlist that was placed."""
+    area = synthesise(with_pins(verilog) if placed else verilog, device, timeout=PLACE_SECONDS)
     counts = {name: getattr(area, name) for name in ("lut", "ff", "dsp", "bram_blocks", "bram_kbit", "uram_kbit")}
     note = "after synthesis, before placement"
+    if placed:
+        note += "; with the pins around it: a flip-flop an input bit, two and a LUT an output bit"
     if device.family in ("xcu", "xcup"):
         note += "; Yosys packs neither registers nor additions into DSP48E2: a 7-series device is the better proxy"
     return {**counts, "kind": "estimated", "tool": area.tool, "note": note, "seconds": area.seconds}
@@ -318,7 +322,8 @@ _PLACED_HEADS = (
 )
 _PLACED = """
 Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing model at the slow
-corner of the speed grade; no vendor sign-off. Cycles are simulated, cells counted after synthesis.
+corner of the speed grade; no vendor sign-off. Cycles are simulated; cells are those of the placed netlist, pins around
+the engine included.
 """
 _ABOVE = """# Hardware: the engine at the published size
 
