@@ -285,14 +285,27 @@ def _cell(layer: CellLayer, batch: _Batch, state: CellState, note: _Note) -> tup
     values = state.values
     for t in range(batch.frames.shape[1]):
         live = t < batch.lengths
-        new = _cell_frame(layer, batch.frames[:, t], values, lambda edge, rows, live=live: note(edge, rows[live]))
+        new = cell_frame(layer, batch.frames[:, t], values, lambda edge, rows, live=live: note(edge, rows[live]))
         values = {name: _where(live, new[name], values[name]) for name in values}
         outputs[:, t] = values[layer.cell.output]
     return outputs, CellState(values)
 
 
-def _cell_frame(layer: CellLayer, x: Array, before: dict[str, Array], note: _Note) -> dict[str, Array]:
-    """Every step's values of one frame (utterances, length) from those of the frame before."""
+def _as_it_is(product: str, name: str, values: Array) -> Array:
+    return values
+
+
+def cell_frame(
+    layer: CellLayer,
+    x: Array,
+    before: dict[str, Array],
+    note: _Note = lambda edge, rows: None,
+    look: Callable[[str, str, Array], Array] = _as_it_is,
+) -> dict[str, Array]:
+    """Every step's values of one frame (utterances, length) from those of the frame before.
+
+    `look`: what a product sees of a vector that it reads, from the product's and the vector's names and the values.
+    """
     cell, values = layer.cell, dict(before)
     constants = dict(zip(cell.vectors, layer.vectors, strict=True))
     weights = dict(zip((p.name for p in cell.products), zip(layer.weights, layer.biases, strict=True), strict=True))
@@ -300,7 +313,7 @@ def _cell_frame(layer: CellLayer, x: Array, before: dict[str, Array], note: _Not
         gates: dict[str, Array] = {}
         for product in stage.products:
             matrices, bias = weights[product.name]
-            read = [x if name == INPUT else values[name] for name in product.reads]
+            read = [look(product.name, name, x if name == INPUT else values[name]) for name in product.reads]
             total = reduce(np.add, [_times(v, m.value) for v, m in zip(read, matrices, strict=True)])
             note(product.name, total)
             biased = total if bias is None else total + bias

@@ -42,7 +42,7 @@ IN_ORDER = [
     "bitstream",
     "report",
 ]
-SEARCHING = ["explore", "search"]
+SEARCHING = ["explore", "search", "sensitivity"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 

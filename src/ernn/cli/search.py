@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RecipeFile, Seed
+from ernn.cli.options import Json, RecipeFile, RunFolder, Seed
 
 PANEL = "Search for a network"
 
@@ -18,7 +18,7 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (explore, search):
+    for command in (explore, search, sensitivity):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -134,3 +134,31 @@ def search(
     ]
     console.table(f"{len(found['trials'])} trials, {len(rows)} that no other beats", columns, rows)
     console.table(f"picture: {out / pareto.PICTURE}", (), ())
+
+
+def sensitivity(
+    run: RunFolder,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="A structure as a recipe writes it; may be given again.", show_default="4, 8, 16"),
+    ] = None,
+    gates: Annotated[bool, typer.Option("--gates", help="Gate by gate.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compress each matrix of the dense network alone, without retraining: how much does the validation error rise?"""
+    from ernn.pipeline import sensitivity
+    from ernn.pipeline.run import Run
+
+    with console.working():
+        structures = [sensitivity.structure_of(text) for text in to or ["4", "8", "16"]]
+        found = sensitivity.measure(Run.existing(run), structures, gates)
+    if as_json:
+        console.emit_json(found.to_dict())
+        return
+    rows = [
+        (line.part, str(line.structure), f"{line.error:.2f}", f"{line.error - found.dense:+.2f}", f"{line.stored:,}")
+        for line in sorted(found.lines, key=lambda line: line.error)
+    ]
+    title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
+    console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
+    console.say(f"heat map: {found.picture}")

@@ -66,8 +66,8 @@ class CompressionPlan:
         known = ("input", "recurrent", "projection", "output", "overrides")
         if unknown := sorted(set(values) - set(known)):
             raise UserError(f"a compression plan has no {', '.join(unknown)}: it has {', '.join(known)}")
-        overrides = tuple((name, _parse(v)) for name, v in values.get("overrides", {}).items())
-        return cls(**{role: _parse(values[role]) for role in known[:4] if role in values}, overrides=overrides)
+        overrides = tuple((name, parse_structure(v)) for name, v in values.get("overrides", {}).items())
+        return cls(**{role: parse_structure(values[role]) for role in known[:4] if role in values}, overrides=overrides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +188,8 @@ def _plain(structure: Structure) -> int | dict[str, Any]:
             return described(structure)
 
 
-def _parse(value: Any) -> Structure:
+def parse_structure(value: Any) -> Structure:
+    """A structure of a plan's plain values; UserError where it is none."""
     match value:
         case int():
             return _structure(value, False)

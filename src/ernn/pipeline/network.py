@@ -95,7 +95,7 @@ def compress(
     options = {"plan": plan.to_dict(), **to_dict(solver)}
 
     def work() -> None:
-        module = _dense_model(run)
+        module = dense_model(run)
         matrices(module, plan)  # a plan that does not fit says so before the corpus is read
         data = speech.prepared(run)
         if trained is not None:
@@ -178,7 +178,8 @@ def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
     return tuple(MatrixConvergence(name, primal) for name, primal in values.items())
 
 
-def _dense_model(run: Run) -> AcousticModel:
+def dense_model(run: Run) -> AcousticModel:
+    """The dense network of a run, as it was trained."""
     module = AcousticModel(ModelSpec.from_dict(run.options("train")["model"]))
     module.load_state_dict(_load_state(run.path(DENSE)))
     return module

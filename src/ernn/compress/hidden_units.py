@@ -1,0 +1,91 @@
+"""Intrinsic sparse structures: whole hidden units removed (Wen et al., ICLR 2018).
+
+A unit is one row of every gate, one column of every matrix that reads it, and its biases.  Without it the network is a
+smaller dense one, which every structure, integers and the engine take as they take any other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from ernn.compress.plan import ROLES
+from ernn.errors import UserError
+from ernn.nn.model import AcousticModel
+
+
+def unit_norms(model: AcousticModel, layer: int) -> Tensor:
+    """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), biases apart; gradients pass."""
+    hidden = model.spec.layers[layer].hidden
+    parts = [tensor.square() for tensor in _of_units(model, layer)]
+    return torch.stack([part.reshape(hidden, -1).sum(1) for part in parts]).sum(0).clamp(min=1e-24).sqrt()
+
+
+def group_lasso(model: AcousticModel) -> Tensor:
+    """Sum of all units' norms: added to the loss with a small weight, it empties whole units."""
+    return torch.stack([unit_norms(model, layer).sum() for layer in range(len(model.spec.layers))]).sum()
+
+
+def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
+    """The `counts` largest units of every layer, ascending: what `without_others` is told."""
+    if len(counts) != len(model.spec.layers):
+        raise UserError(f"{len(counts)} counts for {len(model.spec.layers)} recurrent layers: give one for each")
+    found = []
+    for index, (count, spec) in enumerate(zip(counts, model.spec.layers, strict=True)):
+        if not 1 <= count <= spec.hidden:
+            raise UserError(f"layer {index} has {spec.hidden} units: it can keep 1 to {spec.hidden}, not {count}")
+        order = unit_norms(model, index).detach().sort(descending=True, stable=True).indices
+        found.append(order[:count].sort().values)
+    return found
+
+
+@torch.no_grad()
+def without_others(model: AcousticModel, kept: Sequence[Tensor]) -> AcousticModel:
+    """A new, smaller model of the units kept, layer by layer; weights are copied, `model` stays as it is.
+
+    Raises UserError where a projection would have as many values as units are left.
+    """
+    layers = tuple(replace(spec, hidden=len(units)) for spec, units in zip(model.spec.layers, kept, strict=True))
+    smaller = AcousticModel(replace(model.spec, layers=layers))
+    state = model.state_dict()
+    for index, units in enumerate(kept):
+        hidden, projected = model.spec.layers[index].hidden, model.spec.layers[index].projection is not None
+        for name in [name for name in state if name.startswith(f"recurrent.{index}.")]:
+            state[name] = _cut(name, state[name], units, hidden, projected)
+        if not projected:
+            reader = _reader(model, index)
+            state |= {name: state[name][:, units] for name in state if name.startswith(reader)}
+    smaller.load_state_dict(state)
+    return smaller.train(model.training)
+
+
+def _cut(name: str, tensor: Tensor, units: Tensor, hidden: int, projected: bool) -> Tensor:
+    role = ROLES.get(name.rpartition(".")[2][:9])
+    if role == "projection":
+        return tensor[:, units]
+    if tensor.dim() == 2 and tensor.shape[0] % hidden:  # peepholes: a row a gate
+        return tensor[:, units]
+    rows = tensor.unflatten(0, (-1, hidden))[:, units].flatten(0, 1)
+    return rows[:, units] if role == "recurrent" and not projected else rows
+
+
+def _of_units(model: AcousticModel, layer: int) -> list[Tensor]:
+    """Weights with the unit as first axis: rows of the layer's gates, and the columns that read it."""
+    hidden, projected = model.spec.layers[layer].hidden, model.spec.layers[layer].projection is not None
+    found = []
+    for name, tensor in model.named_parameters():
+        role = ROLES.get(name.rpartition(".")[2][:9]) if name.startswith(f"recurrent.{layer}.") else None
+        if role in ("input", "recurrent"):
+            found.append(tensor.unflatten(0, (-1, hidden)).transpose(0, 1))
+        if role == "projection" or (role == "recurrent" and not projected):
+            found.append(tensor.t())
+        if not projected and name.startswith(_reader(model, layer)):
+            found.append(tensor.t())
+    return found
+
+
+def _reader(model: AcousticModel, layer: int) -> str:
+    """How the names begin of weights that read a layer's output."""
+    last = layer + 1 == len(model.spec.layers)
+    return "output.weight" if last else f"recurrent.{layer + 1}.weight_ih"

@@ -1,0 +1,66 @@
+"""How much each matrix of a run's dense network minds being compressed: a table, and a heat map."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernn.compress.plan import parse_structure
+from ernn.compress.sensitivity import Sensitivity, sensitivity
+from ernn.errors import UserError
+from ernn.files import write_atomic, write_json
+from ernn.pipeline import speech
+from ernn.pipeline.network import dense_model
+from ernn.pipeline.run import Run
+from ernn.report.heat import heat_map
+from ernn.structure import Structure
+from ernn.train.evaluate import evaluate_model
+
+
+@dataclass(frozen=True)
+class Found:
+    """dense: validation error of the dense network, in per cent; lines: the error with one part compressed."""
+
+    dense: float
+    lines: tuple[Sensitivity, ...]
+    picture: Path
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, errors in per cent of the validation split."""
+        return {
+            "kind": "measured",
+            "split": "validation",
+            "dense": self.dense,
+            "lines": [
+                {"part": line.part, "structure": str(line.structure), "error": line.error}
+                | {"distance": line.distance, "stored": line.stored, "bits": line.bits}
+                for line in self.lines
+            ],
+        }
+
+
+def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> Found:
+    """Project one matrix (or gate) at a time without any retraining and take the error on the validation split.
+
+    Writes sensitivity.json and sensitivity.svg into the run's folder.
+    """
+    module, validation = dense_model(run), speech.prepared(run).task.validation
+    dense = evaluate_model(module, validation).percent
+    lines = tuple(sensitivity(module, structures, lambda m: evaluate_model(m, validation).percent, gates))
+    columns = list(dict.fromkeys(str(line.structure) for line in lines))
+    rows = list(dict.fromkeys(line.part for line in lines))
+    values = {(line.part, str(line.structure)): line.error - dense for line in lines}
+    table = [[values.get((row, column)) for column in columns] for row in rows]
+    label = f"points of validation error more than {dense:.2f} %, each part compressed alone"
+    found = Found(dense, lines, write_atomic(run.path("sensitivity.svg"), heat_map(rows, columns, table, label)))
+    write_json(run.path("sensitivity.json"), found.to_dict())
+    return found
+
+
+def structure_of(text: str) -> Structure:
+    """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; UserError where it is none."""
+    try:
+        return parse_structure(tomllib.loads(f"structure = {text}")["structure"])
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{text!r} is not written as a recipe writes a structure: {error}") from error

@@ -1,0 +1,27 @@
+"""A table of numbers as a heat map."""
+
+from collections.abc import Sequence
+
+from ernn.report.svg import styled, to_svg
+
+
+def heat_map(rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]], label: str) -> str:
+    """Inline SVG, a cell for each number with the number in it; None is left empty. `label`: what the numbers are."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    table = np.array([[np.nan if value is None else value for value in row] for row in values], float)
+    largest = max(float(np.nanmax(np.abs(table))), 1e-9)
+    with styled():
+        figure = Figure(figsize=(3.2 + 1.1 * len(columns), 0.9 + 0.32 * len(rows)), layout="constrained")
+        axes = figure.subplots()
+        image = axes.imshow(table, cmap="OrRd", vmin=0, vmax=largest, aspect="auto")
+        for row, column in np.argwhere(np.isfinite(table)):
+            dark = table[row, column] > 0.6 * largest
+            axes.text(column, row, f"{table[row, column]:.2f}", ha="center", va="center", color="w" if dark else "k")
+        axes.set_xticks(range(len(columns)), columns, rotation=20, ha="right")
+        axes.set_yticks(range(len(rows)), rows)
+        axes.spines[:].set_visible(False)
+        figure.colorbar(image, ax=axes, shrink=0.8)
+        axes.set_xlabel(label)
+        return to_svg(figure, "heat", label)
