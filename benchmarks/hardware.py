@@ -42,11 +42,12 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.integer_model import IntegerModel
 from ernn.network import GruLayer, LstmLayer, Matrix, Network
-from ernn.pipeline.explore import suitable
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.report.published import ACCELERATORS, Accelerator
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
+from ernn.search.clock import Clock
+from ernn.search.hardware import Request, search
 from ernn.structure import BlockCirculant
 from ernn.verify import measure_cycles, prove
 
@@ -176,7 +177,8 @@ def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -
     given = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
     given |= {field.name: bool(given.get(field.name)) for field in fields(Design) if field.type is bool}
     if "pes" not in given:
-        return suitable(model, device, arguments.streams)
+        request = Request(device, Clock.assumed(device), streams=arguments.streams)
+        return schedule(model, search(model, request).best.design)
     return schedule(model, Design(streams=arguments.streams, **given))
 
 

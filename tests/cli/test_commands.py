@@ -71,6 +71,9 @@ def test_help_loads_no_heavy_library() -> None:
     ("arguments", "message"),
     [
         (["compress", "nowhere"], "ernn: nowhere is not a run directory (no run.json): begin with"),
+        (["design", "nowhere"], "ernn: nowhere is not a run directory (no run.json): begin with"),
+        (["design", "nowhere", "--device", "XC9"], "ernn: no device called 'XC9'; known are LFE5U-25F,"),
+        (["design", "nowhere", "--for", "speed"], "ernn: a search is for throughput or latency, not 'speed'"),
         (["corpus", "timit"], "ernn: corpus 'timit' is read from your disk; give its folder"),
         (["corpus", "nonsense"], "ernn: no corpus is called 'nonsense'; the corpora are digits,"),
         (["train", "--out", "x", "--cell", "gru", "--hidden", "8", "--peepholes"], "ernn: a GRU has no peepholes"),
@@ -156,7 +159,16 @@ def test_the_path_from_speech_to_a_placed_engine(
     assert done("compress", folder, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
     assert done("quantize", folder)["figures"]["activations.tanh_error"]["value"] < 0.01
     assert done("evaluate", folder)["figures"]["error_rate.integer"]["kind"] == "measured"
-    assert done("design", folder, "--device", "lfe5u-25f")["figures"]["utilisation"]["value"] <= 100
+    designed = done("design", folder, "--device", "lfe5u-25f", "--streams", "2")
+    assert designed["figures"]["utilisation"]["value"] <= 100
+    best = designed["designs"]["best"]
+    assert best["streams"] == 2 and best["dsp"] == designed["figures"]["chosen.dsp"]["value"]
+    assert best["cycles_per_frame"] * 2 == designed["figures"]["cycles.predicted"]["value"]
+    picture = tmp_path / "designs.svg"
+    model = str(tmp_path / "run" / "model.safetensors")
+    alone = done("design", model, "--device", "lfe5u-25f", "--streams", "2", "--plot", str(picture))
+    assert alone["designs"]["best"] == best
+    assert picture.read_text(encoding="utf-8").startswith("<svg") and "var(" not in picture.read_text(encoding="utf-8")
     assert done("build", folder)["skipped"] is False
     assert "module ernn_engine" in (tmp_path / "run" / "rtl" / "ernn_engine.v").read_text()
     assert done("synth", folder, "--also", "XC7A100T")["figures"]["area.lut"]["value"] == AREA.lut

@@ -1,5 +1,6 @@
 """Commands of the path's second half: from integers to a placed engine and its report."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,18 +20,43 @@ def register(app: typer.Typer) -> None:
 
 
 def design(
-    run: RunFolder,
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory, or a model.safetensors file.")],
     device: DeviceName = "LFE5U-25F",
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")] = 2,
-    pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements; chosen if not given.")] = None,
+    goal: Annotated[str, typer.Option("--for", help="throughput, or latency (of one stream).")] = "throughput",
+    streams: Annotated[
+        int | None, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")
+    ] = None,
+    pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements side by side.")] = None,
+    clock: Annotated[
+        float | None, typer.Option(min=1, max=1000, help="MHz to reckon with.", show_default="assumed by width")
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates.")
+    ] = 0.2,
+    plot: Annotated[Path | None, typer.Option(help="Draw time against the share of the device, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Choose an engine for a device, and predict its cycles and how busy its multipliers are."""
-    from ernn.device import find_device
-    from ernn.pipeline import hardware
+    """Phase II: choose an engine for a device, and predict its cycles (exactly) and its area.
+
+    What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A run goes on with the best design.
+    """
+    from ernn.pipeline import choosing, hardware
     from ernn.pipeline.run import Run
 
-    console.step(lambda: hardware.design(Run.existing(run), find_device(device), streams, pes), as_json)
+    request = choosing.request(device, goal, streams, pes, clock, margin)
+    with console.working():
+        run = None if model.is_file() else Run.existing(model)
+        outcome = hardware.design(run, request) if run is not None else None
+        found = choosing.of_run(run) if run is not None else choosing.of_file(model, request)
+    if plot is not None:
+        choosing.draw(found, plot)
+    if as_json:
+        described = {} if outcome is None else console.outcome_json(outcome)
+        console.emit_json(described | {"designs": choosing.as_json(found)})
+        return
+    if outcome is not None:
+        console.show(outcome, as_json=False)
+    console.table(choosing.title(found), choosing.COLUMNS, choosing.rows(found), whole=3)
 
 
 def build(run: RunFolder, as_json: Json = False) -> None:

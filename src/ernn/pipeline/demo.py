@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernn.data.open import open_corpus
-from ernn.device import find_device
-from ernn.pipeline import hardware, network, placing, speech, summary
+from ernn.pipeline import choosing, hardware, network, placing, speech, summary
 from ernn.pipeline.run import Outcome, Run
 from ernn.quantize import QuantizeSpec
 from ernn.train.recipes import DIGITS
@@ -43,7 +42,7 @@ STEPS = (
     DemoStep("count the integer model's errors on the test split", lambda run, seed: network.evaluate(run)),
     DemoStep(
         f"design an engine for {DEVICE}",
-        lambda run, seed: hardware.design(run, find_device(DEVICE), STREAMS, None),
+        lambda run, seed: hardware.design(run, choosing.request(DEVICE, streams=STREAMS)),
     ),
     DemoStep("write it as Verilog", lambda run, seed: hardware.build(run)),
     DemoStep(

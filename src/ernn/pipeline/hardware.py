@@ -14,29 +14,30 @@ from ernn.files import write_json
 from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.integer_model import IntegerModel
-from ernn.pipeline import speech
-from ernn.pipeline.explore import suitable
+from ernn.pipeline import choosing, speech
 from ernn.pipeline.network import MODEL, integer_utterances
 from ernn.pipeline.run import Outcome, Run
 from ernn.record import Measurement, RunRecord
 from ernn.report import series
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
+from ernn.search.hardware import Request, search
 from ernn.verify import Proof, measure_cycles, prove
 
 DESIGN, RTL, TOP = "design.json", "rtl", "rtl/ernn_engine.v"
 UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
 
 
-def design(run: Run, device: Device, streams: int, pes: int | None) -> Outcome:
-    """Choose an engine for the model on `device`, and predict its cycles."""
-    options = {"device": device.name, "streams": streams, "pes": pes}
+def design(run: Run, request: Request) -> Outcome:
+    """Choose an engine for the model, and predict its cycles and its area."""
+    options = choosing.options(request)
 
     def work() -> None:
-        found = suitable(codec.load(run.path(MODEL), IntegerModel), device, streams, pes)
-        chosen = found.layout.design
-        write_json(run.path(DESIGN), {"device": device.name, **asdict(chosen)})
-        _record_design(run.record, found)
+        model = codec.load(run.path(MODEL), IntegerModel)
+        found = search(model, request)
+        write_json(run.path(DESIGN), {"device": request.device.name, **asdict(found.best.design)})
+        _record_design(run.record, schedule(model, found.best.design))
+        choosing.record(run.record, found)
 
     return run.perform("design", options, work, reads=[MODEL], writes=[DESIGN])
 

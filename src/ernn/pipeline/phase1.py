@@ -13,9 +13,10 @@ from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.pipeline import network, speech
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.explore import suitable
 from ernn.pipeline.run import Run
 from ernn.quantize import QuantizeSpec
+from ernn.search.clock import Clock
+from ernn.search.hardware import Request, search
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.model import Explorer, Found, Predict, Prediction, Question
@@ -27,6 +28,7 @@ from ernn.train.recipes import Recipe
 from ernn.train.task import Prepared
 
 SUMMARY, RUN = "explore.json", "network"
+SCHEDULES = 20  # of the search for one network's engine
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
     @cache
     def predict(model: ModelSpec, plan: CompressionPlan) -> Prediction | None:
         try:
-            found = suitable(shape_model(model, plan, bits), device, streams)
+            request = Request(device, Clock.assumed(device), streams=streams)
+            found = search(shape_model(model, plan, bits), request, SCHEDULES).best
         except UserError:
             return None
         return Prediction(found.cycles_per_frame, found.multipliers)

@@ -21,6 +21,7 @@ class Step:
 
 TRAINING = ("data", "nn", "compress", "train")
 INTEGERS = (".", "data", "golden")
+DESIGNING = (".", "data", "golden", "search")
 HARDWARE = (".", "data", "golden", "rtl", "flow")
 
 
@@ -31,13 +32,14 @@ DESIGN_FIGURES = (
     "array_utilisation",
     "multipliers",
     "multiplications",
+    "chosen",
 )
 STEPS = (
     Step("train", None, TRAINING, ("error_rate.dense",)),
     Step("compress", "train", TRAINING, ("error_rate.compressed", "compression"), ("convergence", "sizes")),
     Step("quantize", "compress", INTEGERS, ("activations",), ("network",)),
     Step("evaluate", "quantize", INTEGERS, ("error_rate.integer",), ("utterances",)),
-    Step("design", "quantize", INTEGERS, DESIGN_FIGURES, ("schedule",)),
+    Step("design", "quantize", DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
     Step("build", "design", HARDWARE, ("build",)),
     Step("verify", "build", HARDWARE, ("verify", "cycles.simulated", "latency_us"), ("proof",)),
     Step("synth", "build", HARDWARE, ("area",), ("areas",)),

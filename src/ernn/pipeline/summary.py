@@ -1,5 +1,6 @@
 """What a run was, for its report: what was asked, on which machine, by which commands, where the time went."""
 
+import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -79,7 +80,7 @@ def _choices(run: Run) -> list[Item]:
         items.append(Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data"))
     if run.done("design"):
         items.append(Item("Device", _device(run)))
-        items.append(Item("Streams", str(run.options("design")["streams"])))
+        items.append(Item("Streams", str(json.loads(run.path("design.json").read_text(encoding="utf-8"))["streams"])))
     items.append(Item("Seed", str(run.options("train")["train"]["seed"])))
     return items
 

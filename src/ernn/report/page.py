@@ -65,6 +65,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         if network
         else [],
         "schedule": schedule,
+        "designs": series.take(record, series.Designs),
         "busy": busy(schedule) if schedule else {},
         "areas": series.take(record, series.Areas),
         "fill": fill,
@@ -93,6 +94,7 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
         "convergence": draw(series.Convergence, plots.convergence, lambda s: s.matrices),
         "network": draw(series.NetworkPicture, plots.network, lambda s: any(layer.matrices for layer in s.layers)),
         "schedule": draw(series.Schedule, plots.schedule, lambda s: s.bars),
+        "designs": draw(series.Designs, plots.designs, lambda s: s.rows),
         "clocks": draw(series.Clocks, plots.clocks, lambda s: s.runs),
         "utterances": _drawn_utterances(record),
     }

@@ -9,6 +9,8 @@ from ernn.report.align import aligned
 from ernn.report.series import (
     Clocks,
     Convergence,
+    DesignRow,
+    Designs,
     LayerPicture,
     MatrixBits,
     NetworkPicture,
@@ -54,6 +56,39 @@ def convergence(series: Convergence) -> str:
         if series.matrices:
             figure.legend(loc="outside lower left", ncols=2)
         return to_svg(figure, "convergence", "Distance of each matrix to its structure over ADMM updates")
+
+
+def designs(series: Designs) -> str:
+    """Frames per second, or latency, against the largest share of the device; the front joined, the best named."""
+    throughput = series.goal == "throughput"
+
+    def point(row: DesignRow) -> tuple[float, float]:
+        return 100 * row.share, row.fps if throughput else row.latency_us
+
+    front = sorted(point(row) for row in series.rows if row.front)
+    best = next(row for row in series.rows if row.best)
+    with styled():
+        figure, axes = _axes(HALF, 3.4)
+        others = [point(row) for row in series.rows if not row.front]
+        if others:
+            axes.plot(*zip(*others, strict=True), "o", ms=4, color=RULE, label="other designs")
+        axes.plot(*zip(*front, strict=True), "o-", ms=5, lw=1.2, color=PALETTE[0], label="front")
+        axes.plot(*point(best), "o", ms=9, mfc="none", mew=2, color=PALETTE[2], label=f"best: {_design(best)}")
+        axes.set(yscale="log", xlim=(0, max(100.0, 105 * max(row.share for row in series.rows))))
+        axes.set(
+            xlabel=f"largest share of {series.device} taken, %", ylabel="frames/s" if throughput else "latency, µs"
+        )
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:,g}" if str(value)[0] in "25" else "")
+        axes.grid()
+        figure.legend(loc="outside lower left")
+        return to_svg(figure, "designs", f"{series.goal} of designs against what they take of {series.device}")
+
+
+def _design(row: DesignRow) -> str:
+    groups = f" × {row.splits}" if row.splits > 1 else ""
+    streams = f"{row.streams} stream{'s' * (row.streams > 1)}"
+    return f"{row.pes}{groups} elements, {row.multipliers} multipliers, {streams}"
 
 
 def clocks(series: Clocks) -> str:

@@ -209,6 +209,54 @@ class Schedule(_Sourced):
 
 
 @dataclass(frozen=True)
+class DesignRow:
+    """One design: what it is, what it gives (exact cycles, an assumed clock) and what it is predicted to take.
+
+    `share`: the largest share of a resource, 0..1; `best`: the one chosen; `front`: no other is better and smaller.
+    """
+
+    pes: int
+    splits: int
+    words: int
+    lanes: int
+    streams: int
+    chunk: int
+    multipliers: int
+    cycles_per_frame: float
+    latency_cycles: int
+    utilisation: float
+    clock_mhz: float
+    fps: float
+    latency_us: float
+    lut: int
+    ff: int
+    dsp: int
+    block_ram: int
+    share: float
+    best: bool
+    front: bool
+
+
+@dataclass(frozen=True)
+class Designs(_Sourced):
+    """The chosen design among those that fit. `goal`: throughput or latency; `limits`: what may be used, by resource;
+    `clock`: what the assumed clock rests on; `complete`: whether anything that could be better was looked at."""
+
+    NAME: ClassVar[str] = "designs"
+    device: str
+    goal: str
+    margin: float
+    clock: str
+    complete: bool
+    limits: tuple[Item, ...]
+    rows: tuple[DesignRow, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _require(sum(row.best for row in self.rows) == 1, "one design is the best")
+
+
+@dataclass(frozen=True)
 class AreaRow:
     """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has (same counting unit)."""
 
@@ -293,8 +341,12 @@ class Timings(_Sourced):
     steps: tuple[Step, ...]
 
 
-Series = About | Sizes | Convergence | NetworkPicture | Utterances | Schedule | Areas | Clocks | Proof | Timings
-S = TypeVar("S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Areas, Clocks, Proof, Timings)
+Series = (
+    About | Sizes | Convergence | NetworkPicture | Utterances | Schedule | Designs | Areas | Clocks | Proof | Timings
+)
+S = TypeVar(
+    "S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Designs, Areas, Clocks, Proof, Timings
+)
 
 
 def put(record: RunRecord, series: Series) -> None:

@@ -1,0 +1,32 @@
+"""Least squares with coefficients that are not negative."""
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def nonnegative(rows: Array, wanted: Array, tolerance: float = 1e-10) -> Array:
+    """x >= 0 with the least |rows @ x - wanted|: the active set of Lawson and Hanson (1974), chapter 23."""
+    columns = rows.shape[1]
+    x, free = np.zeros(columns), np.zeros(columns, bool)
+    for _ in range(30 * columns):
+        gradient = rows.T @ (wanted - rows @ x)
+        if free.all() or gradient[~free].max() <= tolerance:
+            break
+        free[np.argmax(np.where(free, -np.inf, gradient))] = True
+        x, free = _feasible(rows, wanted, x, free)
+    return x
+
+
+def _feasible(rows: Array, wanted: Array, x: Array, free: Array) -> tuple[Array, Array]:
+    """The least squares over the free columns; those that would turn negative are fixed at zero on the way there."""
+    while True:
+        aim = np.zeros_like(x)
+        aim[free] = np.linalg.lstsq(rows[:, free], wanted, rcond=None)[0]
+        negative = free & (aim <= 0)
+        if not negative.any():
+            return aim, free
+        step = (x[negative] / (x[negative] - aim[negative])).min()
+        x = x + step * (aim - x)
+        free = free & (x > 1e-14)
+        x = np.where(free, x, 0.0)

@@ -1,0 +1,115 @@
+"""The designs there are for a network and a device, and how fast each could be at best."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from ernn.banks import Rows
+from ernn.design import Design, multipliers_per_pe
+from ernn.device import Device, Family
+from ernn.integer_model import IntegerModel
+from ernn.layout import Layout
+from ernn.search.clock import Clock
+from ernn.search.units import dsp
+from ernn.timing import Timing
+
+Goal = Literal["throughput", "latency"]
+WORDS = (1, 2, 3, 4, 5, 6, 8)
+STREAMS: dict[Goal, tuple[int, ...]] = {"throughput": (2, 3, 4, 1), "latency": (1,)}
+# (chunk, overlap, staggered, deferred), the most promising first: with lines of one word, and of several
+NARROW = (
+    *((8, 1, True, False), (16, 1, True, False), (8, 4, True, False), (4, 16, False, True), (16, 1, False, False)),
+    *((4, 1, True, False), (8, 1, False, False), (4, 1, False, False)),
+)
+WIDE = tuple((chunk, 12, late, deferred) for late in (True, False) for deferred in (True, False) for chunk in (1, 2))
+MOST = 512  # processing elements in a group
+FAST: tuple[Family, ...] = ("xcu", "xcup")  # against the clock that is assumed for them: pipelines are shallow
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What decides multipliers and the array's cycles.  No design of this shape takes less of the device's multipliers
+    than `share`, nor less than `time` microseconds for a frame: each needs all its passes and all its terms."""
+
+    pes: int
+    splits: int
+    words: int
+    lanes: int
+    shallow: bool
+    share: float
+    time: float
+
+    def designs(self, goal: Goal, streams: int | None) -> Iterator[Design]:
+        """Designs of this shape, the most promising first."""
+        for chunk, overlap, staggered, deferred in NARROW if self.words == 1 else WIDE:
+            for count in STREAMS[goal] if streams is None else (streams,):
+                if count > 1 or not staggered:
+                    own = (self.pes, count, chunk, self.lanes, self.splits, self.words)
+                    yield Design(*own, overlap, staggered, deferred, self.shallow)
+
+
+@dataclass(frozen=True)
+class Space:
+    """Shapes for a network that have no more multipliers than the device; `pes`: elements of a group, where given."""
+
+    model: IntegerModel
+    device: Device
+    clock: Clock
+    goal: Goal
+    pes: int | None = None
+
+    def shapes(self) -> list[Shape]:
+        """By rising time, then share."""
+        found = [shape for words in WORDS for shape in self._of_words(words)]
+        return sorted(found, key=lambda one: (one.time, one.share))
+
+    def _of_words(self, words: int) -> Iterator[Shape]:
+        block, layout = self.model.block, Layout(self.model, Design(words, splits=words, words=words))
+        most = self.device.dsp.value // multipliers_per_pe(block)
+        rows = [Rows(product, block, words).count for product in layout.products]
+        columns = [product.block_columns for product in layout.products]
+        given = None if self.pes is None else {self.pes} if self.pes % words == 0 else set()
+        for pes in sorted(_worthwhile(rows, words, min(most, MOST)) if given is None else given):
+            for splits in sorted(_worthwhile(columns, words, min(most // max(1, pes), 64))):
+                array = _array_cycles(list(zip(rows, columns, strict=True)), pes, splits, words)
+                yield from self._of_array(array, pes, splits, words)
+
+    def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
+        lanes = 1
+        while lanes <= self.model.block:
+            shallow = self.device.family in FAST
+            layout = Layout(self.model, Design(pes, lanes=lanes, splits=splits, words=words, shallow=shallow))
+            share = dsp(layout, self.device.family) / self.device.dsp.value
+            if share > 1:
+                return
+            vector = _vector_cycles(layout)
+            cycles = max(array, vector) if self.goal == "throughput" else _latency(layout, array)
+            multipliers = layout.design.elements * multipliers_per_pe(self.model.block) + 2 * layout.beat
+            yield Shape(pes, splits, words, lanes, shallow, share, cycles / self.clock.mhz(multipliers))
+            lanes *= 2
+
+
+def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
+    """Multiples of `words` up to `most` that save a round of some count against one multiple fewer."""
+    groups = {ceil(ceil(count / rounds) / words) * words for count in set(counts) for rounds in range(1, count + 1)}
+    return {size for size in groups | {words, most // words * words} if words <= size <= most}
+
+
+def _array_cycles(products: list[tuple[int, int]], pes: int, splits: int, words: int) -> int:
+    """No fewer: whole passes of each product, and the longest of what is left over, where that may ride along."""
+    lengths = [max(ceil(columns / splits), pes // words) for _, columns in products]
+    whole = sum(rows // pes * length for (rows, _), length in zip(products, lengths, strict=True))
+    return whole + max((length for (rows, _), length in zip(products, lengths, strict=True) if rows % pes), default=0)
+
+
+def _vector_cycles(layout: Layout) -> int:
+    return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in layout.steps)
+
+
+def _latency(layout: Layout, array: int) -> int:
+    """No fewer cycles from a frame's last word in to its last word out: each stage waits for the one before, and no
+    step begins before the first product's result."""
+    timing, stages = Timing.of(layout.model, layout.design), len(layout.stages)
+    waits = array + stages * timing.product + (stages - 1) * timing.spectrum
+    return timing.input + max(waits, timing.product + _vector_cycles(layout)) + timing.pipeline.vector

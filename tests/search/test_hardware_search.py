@@ -1,0 +1,145 @@
+"""Phase II: the best of every design, the front, and what is said where nothing fits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from models import random_integer_model
+
+from ernn.design import Design
+from ernn.device import Figure, find_device
+from ernn.errors import UserError
+from ernn.integer_model import IntegerModel
+from ernn.schedule import schedule
+from ernn.search.clock import Clock
+from ernn.search.fit import nonnegative
+from ernn.search.front import dominates, pareto
+from ernn.search.hardware import NEAR, Request, best, evaluate, search
+from ernn.search.space import Goal, Space
+
+SMALL = find_device("LFE5U-25F")
+CLOCK = Clock.given(100.0)
+
+
+@pytest.fixture(scope="module")
+def model() -> IntegerModel:
+    return random_integer_model(np.random.default_rng(3), cell="lstm", input_size=8, hidden=16, block=4)
+
+
+def tiny(multipliers: int) -> Request:
+    """A device with few multipliers and enough of the rest."""
+    return Request(replace(SMALL, name="tiny", dsp=Figure(multipliers, "M", "this test")), CLOCK)
+
+
+@pytest.mark.parametrize("goal", ["throughput", "latency"])
+def test_the_search_finds_the_best_of_every_design(model: IntegerModel, goal: Goal) -> None:
+    request = replace(tiny(16), goal=goal)
+    found = search(model, request, budget=None, slack=1.0)
+    shapes = Space(model, request.device, CLOCK, goal).shapes()
+    designs = {design for shape in shapes for design in shape.designs(goal, None)}
+    every = [evaluate(schedule(model, design), request) for design in designs]
+    fitting = [one for one in every if request.fits(one.use)]
+    assert found.complete and len(found.scheduled) <= len(every) + 1
+    fastest = min(one.time(goal) for one in fitting)
+    assert min(one.time(goal) for one in found.scheduled) == fastest
+    assert found.best.time(goal) <= NEAR * fastest
+    assert found.best.share == best(fitting, goal).share
+    front = pareto(fitting, lambda one: (one.time(goal), one.share))
+    assert [(one.time(goal), one.share) for one in found.front] == [(one.time(goal), one.share) for one in front]
+
+
+@pytest.mark.parametrize("goal", ["throughput", "latency"])
+def test_no_design_is_faster_than_its_shape_promises(model: IntegerModel, goal: Goal) -> None:
+    request = replace(tiny(24), goal=goal)
+    for shape in Space(model, request.device, CLOCK, goal).shapes()[::7]:
+        for design in list(shape.designs(goal, None))[::3]:
+            choice = evaluate(schedule(model, design), request)
+            assert choice.time(goal) >= shape.time
+            assert choice.use.dsp == round(shape.share * request.device.dsp.value)
+            assert choice.share >= shape.share
+
+
+def test_what_is_given_is_kept_and_what_fits_fits(model: IntegerModel) -> None:
+    request = Request(SMALL, CLOCK, streams=3, pes=2)
+    found = search(model, request)
+    assert {one.design.streams for one in found.scheduled} == {3}
+    assert {one.design.pes for one in found.scheduled} == {2}
+    assert all(request.fits(one.use) for one in (found.best, *found.front))
+    assert found.best.cycles == schedule(model, found.best.design).interval
+
+
+def test_a_smaller_budget_says_that_it_ended_the_search(model: IntegerModel) -> None:
+    assert not search(model, Request(SMALL, CLOCK), budget=3).complete
+
+
+def test_an_impossible_device_is_refused_with_what_is_short() -> None:
+    large = random_integer_model(np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1)
+    with pytest.raises(UserError) as refused:
+        search(large, Request(SMALL, CLOCK))
+    message = str(refused.value)
+    assert message.startswith("LFE5U-25F cannot hold this network in blocks of 1: an engine of 1 processing element, 1")
+    assert "kbit of block RAM" in message and "more than the 1,008 there are" in message
+    assert "choose a device of a larger family; a larger block size or fewer weight bits" in message
+
+
+def test_too_few_multipliers_name_the_number(model: IntegerModel) -> None:
+    with pytest.raises(UserError, match=r"takes 7 multipliers, 4 more than the 3 there are"):
+        search(model, tiny(3))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [({"goal": "speed"}, "throughput or latency"), ({"margin": 1.0}, "from 0 to less than 1"), ({"margin": -0.1}, "0")],
+)
+def test_a_wrong_request_is_refused(wrong: dict, rule: str) -> None:
+    with pytest.raises(UserError, match=rule):
+        Request(SMALL, CLOCK, **wrong)
+
+
+def test_a_clock_is_straight_between_its_pairs_and_level_beyond() -> None:
+    clock = Clock(((10, 200.0), (20, 100.0)), "a test")
+    assert [clock.mhz(count) for count in (1, 10, 15, 20, 99)] == [200, 200, 150, 100, 100]
+    with pytest.raises(UserError, match="1 to 1000 MHz"):
+        Clock.given(0)
+
+
+# --- laws of the front
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+COSTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=30)
+
+
+@SLOW
+@given(COSTS)
+def test_nothing_dominates_the_front_and_it_covers_everything(costs: list[tuple[int, int]]) -> None:
+    front = pareto(costs, lambda one: one)
+    assert set(front) <= set(costs) and len(set(front)) == len(front)
+    assert not any(dominates(other, one) for one in front for other in costs)
+    assert all(one in front or any(dominates(other, one) for other in front) for one in costs)
+
+
+@SLOW
+@given(COSTS, st.randoms())
+def test_the_front_is_its_own_front_in_any_order(costs: list[tuple[int, int]], random) -> None:
+    front = pareto(costs, lambda one: one)
+    assert pareto(front, lambda one: one) == front
+    random.shuffle(costs)
+    assert pareto(costs, lambda one: one) == front
+
+
+@SLOW
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 12))
+def test_least_squares_without_negatives_meets_its_conditions(seed: int, columns: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, wanted = rng.normal(size=(count, columns)), rng.normal(size=count)
+    x = nonnegative(rows, wanted)
+    gradient = rows.T @ (wanted - rows @ x)
+    assert (x >= 0).all()
+    assert (gradient[x == 0] <= 1e-6).all() and np.abs(gradient[x > 0]).max(initial=0) <= 1e-6
+
+
+def test_a_design_has_as_many_multipliers_as_its_schedule_counts(model: IntegerModel) -> None:
+    choice = evaluate(schedule(model, Design(2, 2, splits=2, words=2)), Request(SMALL, CLOCK))
+    assert choice.multipliers == choice.use.dsp
