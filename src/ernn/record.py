@@ -38,6 +38,7 @@ UNITS = {
     "clock_mhz": "MHz",
     "fps": "frames/s",
     "latency_us": "µs",
+    "power.total": "W",
 }
 
 

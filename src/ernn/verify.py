@@ -147,6 +147,22 @@ def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array, round
     return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))
 
 
+def measure_activity(simulator: Simulator, schedule: Schedule, frames: Array) -> float:
+    """Share of data bits that toggle in a cycle, 0..1, every stream busy with `frames`, int64 (time, inputs).
+
+    Counted where the engine's probes are: words of spectra, of products, of the vector unit's results.
+    """
+    streams = schedule.layout.design.streams
+    busy = Stimulus(tuple(frames for _ in range(streams)), streams)
+    run, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.probes)
+    toggles = bits = 0
+    for name, writes in run.probes.items():
+        port = simulator.verilog.port(f"probe_{name}_data")
+        assert port is not None
+        toggles, bits = toggles + writes.toggles, bits + port.width
+    return toggles / (bits * run.cycles)
+
+
 def _require_frames(model: IntegerModel, stimulus: Stimulus) -> None:
     if not stimulus.frames:
         raise UserError("there are no frames to verify with: give at least one utterance")

@@ -152,6 +152,13 @@ def test_a_mismatch_and_an_overfull_device_are_not_hidden(full_record):
     assert "263 of 240: does not fit" in shown
 
 
+def test_power_is_an_estimate_beside_published_figures(full, empty):
+    shown = words(full)
+    power = shown[shown.index("Power An estimate, and not a measurement") :]
+    assert "0.612 W" in power and "ESE, XCKU060 41 (V)" in power and "static 0.23 W (M) uncalibrated" in power
+    assert "power is estimated from area, clock and simulation" in words(empty)
+
+
 HOSTILE = (
     """<script>alert(1)</script>"'><img src=x onerror=alert(1)> $\\frac{ http://e.example/ & \t\x01 </svg></style>"""
 )

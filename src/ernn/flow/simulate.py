@@ -38,6 +38,11 @@ class ProbeWrites:
     address: NDArray[np.uint64]
     data: NDArray[np.uint8]
 
+    @property
+    def toggles(self) -> int:
+        """Bits that differ from those of the write before, over all writes."""
+        return int(np.unpackbits(self.data[1:] ^ self.data[:-1]).sum())
+
 
 @dataclass(frozen=True)
 class Violation:

@@ -17,14 +17,16 @@ from ernn.integer_model import IntegerModel
 from ernn.pipeline import choosing, speech
 from ernn.pipeline.network import MODEL, integer_utterances
 from ernn.pipeline.run import Outcome, Run
+from ernn.pipeline.watts import record_power
 from ernn.record import Measurement, RunRecord
 from ernn.report import series
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
 from ernn.search.hardware import Request, search
-from ernn.verify import Proof, measure_cycles, prove
+from ernn.verify import Proof, measure_activity, measure_cycles, prove
 
 DESIGN, RTL, TOP = "design.json", "rtl", "rtl/ernn_engine.v"
+BUSY_FRAMES = 40  # whose toggles are counted
 UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
 
 
@@ -47,10 +49,14 @@ def chosen_device(run: Run) -> Device:
     return find_device(_design_file(run)["device"])
 
 
+def model_of(run: Run) -> IntegerModel:
+    return codec.load(run.path(MODEL), IntegerModel)
+
+
 def scheduled(run: Run) -> Schedule:
     """The run's model on the run's design."""
     values = {name: value for name, value in _design_file(run).items() if name != "device"}
-    return schedule(codec.load(run.path(MODEL), IntegerModel), Design(**values))
+    return schedule(model_of(run), Design(**values))
 
 
 def verilog_of(run: Run) -> Verilog:
@@ -91,7 +97,9 @@ def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
         tool = "Verilator, a frame's last word in to its last word out, idle engine"
         run.record.set("verify.latency_cycles", Measurement(cycles.latency, "cycles", "simulated", tool))
         _record_utilisation(run.record, made, cycles.interval, Measurement(0, "%", "simulated", "Verilator"))
+        _record_activity(run.record, measure_activity(simulator, made, utterances[0][:BUSY_FRAMES]))
         record_speed(run.record)
+        record_power(run.record, chosen_device(run), made.layout.model)
 
     return run.perform("verify", options, work, reads=[MODEL, DESIGN])
 
@@ -162,6 +170,12 @@ def _record_utilisation(record: RunRecord, made: Schedule, interval: int, source
     record.set("utilisation", replace(source, value=round(share * made.utilisation, 3), note=note))
     note = "the same of the processing elements alone"
     record.set("array_utilisation", replace(source, value=round(share * made.array_utilisation, 3), note=note))
+
+
+def _record_activity(record: RunRecord, share: float) -> None:
+    note = "of the bits of spectra, products and the vector unit's results, test speech, all streams busy"
+    tool = f"Verilator, {BUSY_FRAMES} frames of test speech on every stream"
+    record.set("activity", Measurement(round(100 * share, 3), "% of bits a cycle", "simulated", tool, note=note))
 
 
 def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:

@@ -6,6 +6,7 @@ from ernn.flow.place import place as place_and_route
 from ernn.flow.synthesise import Area, synthesise
 from ernn.pipeline import hardware
 from ernn.pipeline.run import Outcome, Run
+from ernn.pipeline.watts import record_power
 from ernn.record import Measurement, RunRecord
 from ernn.report import series
 
@@ -23,7 +24,10 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
         areas = [(device, synthesise(verilog, device)) for device in devices]
         for name, value in _counts(areas[0][1]).items():
             run.record.set(f"area.{name}", Measurement(value, "cells", "estimated", areas[0][1].tool, note=UNPLACED))
+        kbit = Measurement(areas[0][1].bram_kbit, "kbit", "estimated", areas[0][1].tool, note=UNPLACED)
+        run.record.set("area.block_ram_kbit", kbit)
         series.put(run.record, series.Areas(tuple(_table(device, area) for device, area in areas)))
+        record_power(run.record, chosen[0], hardware.model_of(run))
 
     options = {"devices": [device.name for device in devices]}
     return run.perform("synth", options, work, reads=[hardware.MODEL, hardware.DESIGN])
@@ -38,6 +42,7 @@ def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float
         placement = place_and_route(verilog, device, grade=grade, seeds=seeds, target_mhz=target_mhz)
         _record_clock(run.record, placement)
         hardware.record_speed(run.record)
+        record_power(run.record, device, hardware.model_of(run))
 
     options = {"seeds": list(seeds), "grade": grade, "target_mhz": target_mhz}
     return run.perform("place", options, work, reads=[hardware.MODEL, hardware.DESIGN])

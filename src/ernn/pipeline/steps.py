@@ -34,6 +34,7 @@ DESIGN_FIGURES = (
     "multiplications",
     "chosen",
 )
+VERIFY_FIGURES = ("verify", "cycles.simulated", "latency_us", "activity", "power")
 STEPS = (
     Step("train", None, TRAINING, ("error_rate.dense",)),
     Step("compress", "train", TRAINING, ("error_rate.compressed", "compression"), ("convergence", "sizes")),
@@ -41,9 +42,9 @@ STEPS = (
     Step("evaluate", "quantize", INTEGERS, ("error_rate.integer",), ("utterances",)),
     Step("design", "quantize", DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
     Step("build", "design", HARDWARE, ("build",)),
-    Step("verify", "build", HARDWARE, ("verify", "cycles.simulated", "latency_us"), ("proof",)),
-    Step("synth", "build", HARDWARE, ("area",), ("areas",)),
-    Step("place", "build", HARDWARE, ("clock_mhz", "clock", "fps", "latency_us"), ("clocks",)),
+    Step("verify", "build", HARDWARE, VERIFY_FIGURES, ("proof", "power")),
+    Step("synth", "build", HARDWARE, ("area", "power"), ("areas", "power")),
+    Step("place", "build", HARDWARE, ("clock_mhz", "clock", "fps", "latency_us", "power"), ("clocks", "power")),
 )
 _BY_NAME = {step.name: step for step in STEPS}
 

@@ -68,6 +68,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "designs": series.take(record, series.Designs),
         "busy": busy(schedule) if schedule else {},
         "areas": series.take(record, series.Areas),
+        "power": series.take(record, series.Power),
         "fill": fill,
         "proof": series.take(record, series.Proof),
         "timings": series.take(record, series.Timings),

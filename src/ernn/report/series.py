@@ -283,6 +283,15 @@ class Areas:
 
 
 @dataclass(frozen=True)
+class Power(_Sourced):
+    """What the estimate of power on `device` rests on, a sentence each; its figures are the measurements `power.*`."""
+
+    NAME: ClassVar[str] = "power"
+    device: str
+    assumptions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ClockRun:
     """One place-and-route seed and the clock it reached."""
 
@@ -342,10 +351,21 @@ class Timings(_Sourced):
 
 
 Series = (
-    About | Sizes | Convergence | NetworkPicture | Utterances | Schedule | Designs | Areas | Clocks | Proof | Timings
+    About
+    | Sizes
+    | Convergence
+    | NetworkPicture
+    | Utterances
+    | Schedule
+    | Designs
+    | Areas
+    | Power
+    | Clocks
+    | Proof
+    | Timings
 )
 S = TypeVar(
-    "S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Designs, Areas, Clocks, Proof, Timings
+    "S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Designs, Areas, Power, Clocks, Proof, Timings
 )
 
 

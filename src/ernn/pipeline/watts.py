@@ -1,0 +1,50 @@
+"""What power a run's engine is estimated to take, once its cells, its clock and how busy it is are known."""
+
+from ernn import power
+from ernn.device import Device
+from ernn.integer_model import IntegerModel
+from ernn.record import Measurement, RunRecord
+from ernn.report import series
+from ernn.search.units import weight_bits
+
+TOOL = "ernn.power: published energies, uncalibrated"
+
+
+def record_power(record: RunRecord, device: Device, model: IntegerModel) -> None:
+    """Estimate power where everything it depends on is in the record; otherwise nothing."""
+    engine = _engine(record, model)
+    if engine is None:
+        return
+    watts = power.estimate(device, engine)
+    parts = {"total": watts.total, "static": watts.static, "logic": watts.logic}
+    parts |= {"multipliers": watts.multipliers, "block_ram": watts.block_ram}
+    for name, value in parts.items():
+        record.set(f"power.{name}", Measurement(round(value, 4), "W", "estimated", TOOL))
+    fps = record.find("fps")
+    if fps is not None:
+        per_frame = Measurement(
+            round(1e6 * watts.total / fps.value, 4), "µJ", "estimated", TOOL, note="all streams busy"
+        )
+        record.set("power.frame", per_frame)
+    series.put(record, series.Power("estimated", TOOL, device.name, power.assumptions(device, engine)))
+
+
+def _engine(record: RunRecord, model: IntegerModel) -> power.Engine | None:
+    find = record.find
+    cells = [find(f"area.{name}") for name in ("lut", "ff", "dsp", "block_ram_kbit")]
+    clock, busy, toggles = find("clock_mhz"), find("utilisation"), find("activity")
+    if clock is None or busy is None or any(cell is None for cell in cells):
+        return None
+    lut, ff, dsp, block_ram = (int(cell.value) for cell in cells if cell is not None)
+    share = busy.value / 100
+    return power.Engine(
+        lut=lut,
+        ff=ff,
+        dsp=dsp,
+        block_ram_kbit=block_ram,
+        product=(model.input.format.width, weight_bits(model)),
+        clock_mhz=clock.value,
+        utilisation=share,
+        activity=toggles.value / 100 if toggles else power.assumed_activity(share),
+        simulated=toggles is not None,
+    )
