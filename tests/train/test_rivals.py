@@ -1,0 +1,72 @@
+"""Every method keeps to its budget, fits its network, and the comparison resumes."""
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+import train_toy as toy
+
+from ernn.compress.plan import CompressionPlan, matrices
+from ernn.nn.model import AcousticModel
+from ernn.search.rivals import BITS, PADDING, RIVALS, SCALES, entry, recurrent_bits
+from ernn.spec import LayerSpec, ModelSpec
+
+ROOT = Path(__file__).parents[2]
+MODELS = [
+    ModelSpec(39, (LayerSpec("gru", 64), LayerSpec("gru", 64)), 20),
+    ModelSpec(24, (LayerSpec("lstm", 64, 32, peepholes=True),), 10),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=["gru", "lstm"])
+@pytest.mark.parametrize("times", [4.0, 16.0])
+def test_every_method_keeps_to_its_budget_and_fits(model: ModelSpec, times: float) -> None:
+    budget = recurrent_bits(model, CompressionPlan()) / times
+    found = {name: made for name, rival in RIVALS.items() if (made := entry(rival, model, times)) is not None}
+    assert len(RIVALS) >= 30 and len(found) >= (28 if times == 4 else 20)
+    for name, made in found.items():
+        network = AcousticModel(made.model)
+        stored = [m for m in matrices(network, made.plan) if m.role != "output"]
+        bits = sum(m.structure.bits(tuple(m.weight.shape), BITS) for m in stored)
+        assert bits == made.bits <= budget * (PADDING if made.rival.common else SCALES), name
+        if made.rival.family not in ("quantization", "block-circulant") and made.rival.candidates is None:
+            assert made.bits > 0.5 * budget, name
+
+
+def benchmark() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class _Data:
+    """A toy task in place of a corpus."""
+
+    def __init__(self, corpus: object, features: object) -> None:
+        self.task = toy.task()
+        self.test = self.task.validation
+
+
+def test_the_comparison_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compare = benchmark()
+    monkeypatch.setattr(compare, "Prepared", _Data)
+    monkeypatch.setattr(compare, "open_corpus", lambda name, root: None)
+    monkeypatch.setattr(compare, "cycles", lambda made: None)
+    names = ["block-circulant, ADMM", "hidden units removed", "SRU"]
+    monkeypatch.setattr(compare, "RIVALS", {name: RIVALS[name] for name in names})
+    arguments = ["--times", "4", "--seeds", "1", "--epochs", "1,1,1", "--hidden", "16"]
+    arguments += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    compare.main(arguments)
+    first = (tmp_path / "out" / "compare-digits.md").read_text()
+    assert all(f"| {name} |" in first for name in names) and "The dense network" in first
+    results = json.loads((tmp_path / "out" / "compare-digits.json").read_text())["results"]
+    assert len(results) == 1 + len(names) and all(r["percent"] >= 0 for r in results)
+    monkeypatch.setattr(compare, "run_entry", None)  # nothing is left to do
+    compare.main(arguments)
+    assert (tmp_path / "out" / "compare-digits.md").read_text() == first
+    assert torch.get_num_threads() == 1
