@@ -231,7 +231,7 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
 
 _NOTES = """
 Bits of the recurrent layers' weights, positions, padding and scales counted, the dense network's at 12 bits a weight.
-Each method has the largest setting that keeps to the budget (within 1 % for scales, 10 % for padding), matrix by matrix,
+Each method has the largest setting within the budget (1 % over for scales, 10 % for padding), matrix by matrix,
 and as many epochs as any other; none is tuned. The deviation is over seeds. `software`: the engine cannot run it.
 """
 
