@@ -42,7 +42,7 @@ KBIT = {"DP16KD": 18, "RAMB18E1": 18, "RAMB36E1": 36, "RAMB18E2": 18, "RAMB36E2"
 LUTS = {"TRELLIS_DPR16X4": 6, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8}
 
 MEMORIES = [
-    *(Memory("rom", width, depth, False) for width, depth in ((12, 150), (12, 300), (96, 31), (96, 300), (192, 2048))),
+    *(Memory("rom", width, depth, False) for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (192, 2048))),
     *(Memory("ram", width, depth, True) for width, depth in ((16, 32), (20, 129), (128, 16), (256, 640), (140, 33))),
     *(Memory("parts", 16 * lanes, depth, True, 16) for lanes, depth in ((4, 16), (8, 33), (8, 640), (16, 300))),
 ]

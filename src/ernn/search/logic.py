@@ -20,6 +20,7 @@ from ernn.search.units import Units, slope_bits
 from ernn.timing import Pipeline, tree_levels
 
 Bits = Mapping[str, float]
+SHIFTED = 8  # registers in a row that are a shift register, which has one of its own, on average
 FITTED = 16  # bits compared with each other before a register, when a sum is saturated
 
 
@@ -94,6 +95,11 @@ class Logic:
     def shifts(self) -> bool:
         """Whether registers in a row are shift registers made of look-up tables."""
         return self.family != "ecp5"
+
+    @property
+    def kept(self) -> float:
+        """Flip-flops of a register in a long row of them."""
+        return 1 / SHIFTED if self.shifts else 1
 
     def in_blocks(self, name: str) -> bool:
         """Whether a memory is made of block RAMs."""
@@ -198,7 +204,8 @@ class Logic:
         return {
             "vector sums": self.beat * (sums + self.rounding(u.sum_bits, shifts.round, u.data)[1]),
             "vector data": self.beat * (read + words + (4 * self.apart + 4) * u.data),
-            "vector delays": self.beat
+            "vector delays": self.kept
+            * self.beat
             * ((4 + 4 * self.apart) * u.data + (1 + self.apart) * low + self.pipeline.vector),
         }
 
@@ -215,7 +222,7 @@ class Logic:
             "rounding": numbers * (u.accumulator + 1 + sum(adders for adders, _ in self.roundings)),
             "lines": numbers * u.data * (3 + dense),
             "control": self._control,
-            "delays": self.shifts * (self._delays / 16 + self.beat * (2 * u.data + 2)),
+            "delays": self.shifts * (self._delays / SHIFTED + self.beat * (2 * u.data + 2)),
             "logic bits": sum(m.count * used.logic_bits for m, used in memories) / (16 if self.packs else 64),
             "selected bits": sum(m.count * used.selected_bits for m, used in memories),
         }
@@ -231,8 +238,8 @@ class Logic:
             "transforms": self.words * (self.forward.registers + self.inverse.registers),
             "rounding": numbers * (u.accumulator + 1 + sum(registers for _, registers in self.roundings)),
             "lines": later + (1 + 2 * self.apart) * line + line - self.beat * u.data + 2 * line + 2 * self._input,
-            "control": self._control + far * sum(tape.width for tape in rows),
-            "delays": self._delays,
+            "control": self._control + self._flags + far * sum(tape.width for tape in rows),
+            "delays": self._delays * self.kept,
             "small memories": read,
         }
 
@@ -243,18 +250,23 @@ class Logic:
 
     @property
     def _delays(self) -> int:
-        """Bits of addresses, tags and flags on their way through the pipelines."""
+        """Bits of addresses and tags on their way through the pipelines."""
         plan, layout = self.units.plan, self.units.layout
         timing, streams = plan.timing, layout.design.streams
         spectrum = address_bits(layout.spectrum_words * layout.turns)
         row = address_bits(layout.gates_total * self.block)
         return (
             self.pipeline.vector
-            * (address_bits(layout.value_beats) + spectrum + 8 + 2 * streams * (1 + plan.rounds_late))
-            + timing.forward * (spectrum + 5)
-            + (timing.product - timing.exit) * (row + 4)
-            + 2 * timing.exit
+            * (address_bits(layout.value_beats) + spectrum + 4 + 2 * streams * (1 + plan.rounds_late))
+            + timing.forward * (spectrum + 3)
+            + (timing.product - timing.exit) * (row + 3)
         )
+
+    @property
+    def _flags(self) -> int:
+        """Bits that are low after reset, on the same way."""
+        timing = self.units.plan.timing
+        return 5 * self.pipeline.vector + 2 * timing.forward + timing.product + timing.exit
 
     @property
     def _control(self) -> float:

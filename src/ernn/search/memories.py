@@ -1,9 +1,10 @@
 """What Yosys makes of a memory: block RAMs, LUT RAM or logic, by the rules of its `memory_libmap`.
 
 Every cell that a family offers is tried; the one of least cost is taken.  A cell `width` wide and `depth` deep holds a
-memory in rows of cells; a row's last block RAM is shared with the next row where whole bytes of it are left.  A bit to
-select among rows costs a half.  The cells are those of Yosys 0.70 (+/lattice/brams_16kd.txt, lutrams_trellis.txt,
-+/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test holds these rules to Yosys, memory by memory.
+memory in rows of cells; a row's last block RAM is shared with the next row where bits of it are left, or, if it is
+written, whole bytes.  A bit to select among rows costs a half.  The cells are those of Yosys 0.70
+(+/lattice/brams_16kd.txt, lutrams_trellis.txt, +/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test
+holds these rules to Yosys, memory by memory.
 """
 
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def _bit(family: Family, written: bool) -> float:
 
 def _shared(memory: Memory, cell: _Cell, rows: int) -> tuple[int, float]:
     """Cells and their cost where a row's last cell is shared with the next row."""
-    byte = min(9, cell.width)
+    byte = min(9, cell.width) if memory.written else 1
     parts = memory.width // memory.part if memory.part else 1
     used = rows * parts * ceil((memory.part or memory.width) / byte)
     units = ceil(used / (cell.width // byte))
