@@ -7,8 +7,8 @@
 Every way but direct training starts from the same dense network of its cell and seed, and all have the same number of
 epochs after it; direct training has the dense network's as well.  The test split is looked at once, at the end of each
 way.  What is finished is not done again and a stopped training goes on (--work), so that two of these commands, or one
-with more ways, add to the same table.  It writes accuracy-<corpus>.md, .svg and .json into --out; with --json the
-latter is printed too.
+with more ways, add to the same table.  It writes --name
+(accuracy-<corpus>) .md, .svg and .json into --out; with --json the latter is printed too.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs) as pool:
         seeds = list(pool.map(run_seed, range(arguments.seeds), [arguments] * arguments.seeds))
     result = {**about(arguments, recipe, corpus), "rows": [asdict(row) for row in rows(arguments)], "seeds": seeds}
-    place = arguments.out / f"accuracy-{arguments.corpus}"
+    place = arguments.out / (arguments.name or f"accuracy-{arguments.corpus}")
     write_json(place.with_suffix(".json"), result)
     write_atomic(place.with_suffix(".svg"), picture(result))
     write_atomic(place.with_suffix(".md"), page(result, place.name))
@@ -125,6 +125,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time, each on one thread")
     parser.add_argument("--work", type=Path, default=Path("out/accuracy"), help="checkpoints and finished rows")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--name", help="of the page, accuracy-<corpus> if not given")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args()
 

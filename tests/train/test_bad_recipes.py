@@ -62,7 +62,7 @@ def test_a_recipe_file_changes_what_it_names(tmp_path: Path) -> None:
         ({"plan": {"input": 3}}, r"\[plan\]: block size must be one of"),
         ({"layers": [{"cell": "gru"}]}, "a layer needs hidden"),
         ({"layers": [{"cell": "gru", "hidden": 8, "units": 8}]}, "a layer has no units"),
-        ({"layers": [{"cell": "rnn", "hidden": 8}]}, "cell must be one of"),
+        ({"layers": [{"cell": "transformer", "hidden": 8}]}, "cell must be one of"),
         ({"features": {"stack": 2, "subsample": 3}}, r"\[features\]: 1 <= subsample <= stack"),
         ({"features": {"bin": 3}}, r"\[features\]: it has no bin: it has kind"),
     ],
@@ -99,6 +99,7 @@ def test_commands_refuse_before_they_train(
         "no device called 'XC9'": ["explore", "digits", "--device", "XC9", "--out", out],
         "a limit is": ["explore", "digits", "--limit", "few", "--out", out],
         "even in blocks of 32 it takes": ["explore", "digits", "--hidden", "9000", "--out", out],
+        "GiB to train, this machine has": ["train", "--hidden", "1000000", "--out", out],
         "block sizes are of": ["search", "digits", "--blocks", "8,9", "--out", out],
     }
     for message, arguments in cases.items():

@@ -1,14 +1,21 @@
 """The acoustic model that a `ModelSpec` asks for, as a torch module."""
 
+import os
+
+import torch
 from torch import Tensor, nn
 
 from ernn.compact import COMPACT
+from ernn.errors import UserError
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM
 from ernn.spec import LayerSpec, ModelSpec
 
 Recurrent = LSTM | GRU | PeepholeLSTM | ResetBeforeGRU | DescribedCell
+
+
+TRAINED_BYTES = 16  # of a float32 weight: itself, its gradient and AdamW's two averages
 
 
 class AcousticModel(nn.Module):
@@ -36,6 +43,18 @@ class AcousticModel(nn.Module):
         for layer in self.recurrent:
             frames = self.dropout(layer(frames)[0])
         return self.output(frames)
+
+
+def require_memory(spec: ModelSpec, memory: int | None = None) -> None:
+    """UserError where training the model takes more than `memory` bytes (default: this machine's)."""
+    memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with torch.device("meta"):
+        weights = sum(parameter.numel() for parameter in AcousticModel(spec).parameters())
+    if weights * TRAINED_BYTES > memory:
+        raise UserError(
+            f"a network of {weights:,} weights takes {weights * TRAINED_BYTES / 2**30:,.0f} GiB to train, this machine "
+            f"has {memory / 2**30:,.0f}: choose fewer units or layers"
+        )
 
 
 def recurrent(spec: LayerSpec, input_size: int) -> Recurrent:

@@ -24,7 +24,7 @@ from ernn.golden.run import run_all
 from ernn.integer_model import IntegerModel
 from ernn.network import Network
 from ernn.nn.importer import import_torch
-from ernn.nn.model import AcousticModel
+from ernn.nn.model import AcousticModel, require_memory
 from ernn.pipeline import figures, hearing, speech
 from ernn.pipeline.run import Outcome, Run, digest
 from ernn.quantize import QuantizeSpec, quantize
@@ -65,6 +65,7 @@ def train(
     features = FeatureSpec(**task["features"])
     inputs = extract(features, corpus.utterances("train")[0]).shape[1]
     model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout, front)
+    require_memory(model)
     options = {"task": task, "model": model.to_dict(), "train": spec.to_dict()}
 
     def work() -> None:

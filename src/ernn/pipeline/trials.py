@@ -55,9 +55,11 @@ class TrialJob:
         plan, bits = _plan(choice.block), QuantizeSpec(choice.weight_bits)
         kbit = cost(model, plan, bits.weight_bits, bits.data_bits).bits / 1024
         device = find_device(self.device)
+        if kbit > device.block_ram.value + device.ultra_ram.value:
+            return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit")
         predicted = predictor(device, self.streams, bits)(model, plan)
-        if predicted is None or kbit > device.block_ram.value + device.ultra_ram.value:
-            return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit, engine {predicted}")
+        if predicted is None:
+            return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit, and no engine of this shape")
         return self._train(model, choice.block, bits, kbit, predicted.cycles_per_frame)
 
     def _train(self, model: ModelSpec, block: int, bits: QuantizeSpec, kbit: float, cycles: float) -> Outcome:
