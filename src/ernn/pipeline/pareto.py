@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
 from ernn.pipeline.trials import TrialJob
 from ernn.search.pool import Here, RayPool
@@ -32,8 +33,18 @@ def run(
     }
     found = {"asked": {**asked, "sampler": sampler, "space": asdict(space)}, **summary(study)}
     write_json(job.folder / TABLE, found)
+    _require_finished(found["trials"])
     write_atomic(job.folder / PICTURE, picture(study, f"{job.corpus} on {job.device}, seed {job.seed}"))
     return found
+
+
+def _require_finished(trials: list[dict[str, Any]]) -> None:
+    """UserError with the first reason where no trial came to its end."""
+    if not any(trial["state"] == "complete" for trial in trials):
+        reasons = [reason for trial in trials for reason in trial["said"].values()]
+        raise UserError(
+            f"none of {len(trials)} trials came to its end; the first: {(reasons or ['no reason said'])[0]}"
+        )
 
 
 def summary(study: optuna.Study) -> dict[str, Any]:
