@@ -301,10 +301,12 @@ def cell_frame(
     before: dict[str, Array],
     note: _Note = lambda edge, rows: None,
     look: Callable[[str, str, Array], Array] = _as_it_is,
+    kept: Callable[[str, Array], Array] = lambda name, values: values,
 ) -> dict[str, Array]:
     """Every step's values of one frame (utterances, length) from those of the frame before.
 
     `look`: what a product sees of a vector that it reads, from the product's and the vector's names and the values.
+    `kept`: what is kept of a step's values, from its name and them.
     """
     cell, values = layer.cell, dict(before)
     constants = dict(zip(cell.vectors, layer.vectors, strict=True))
@@ -321,7 +323,7 @@ def cell_frame(
         for step in stage.steps:
             known = gates | constants | values
             terms = [(-1.0 if term.negative else 1.0) * _multiplied(term.factors, known) for term in step.terms]
-            values[step.name] = _FUNCTIONS[step.activation](reduce(np.add, terms))
+            values[step.name] = kept(step.name, _FUNCTIONS[step.activation](reduce(np.add, terms)))
             note(f"signal.{step.name}" if step.name in cell.signals else step.name, values[step.name])
     return values
 

@@ -37,27 +37,23 @@ class LowRank(Method):
         return matrices * self.rank * (gates * rows + columns)
 
     def encode(self, matrix: Tensor) -> Parts:
-        """(A, B), the singular values' roots in each: A (..., gates * rows, rank) where stacked."""
+        """A (..., gates, rows, rank) and B (..., gates or 1, rank, columns), the singular values' roots in each."""
         self.stored(tuple(matrix.shape))
-        whole = matrix.flatten(-3, -2) if self._stacks(matrix) else matrix
-        left, values, right = torch.linalg.svd(whole, full_matrices=False)
+        stacks = self.stacked and matrix.dim() > 2
+        left, values, right = torch.linalg.svd(matrix.flatten(-3, -2) if stacks else matrix, full_matrices=False)
         root = values[..., : self.rank].sqrt()
-        return Parts((left[..., : self.rank] * root[..., None, :], root[..., :, None] * right[..., : self.rank, :]))
+        left, right = left[..., : self.rank] * root[..., None, :], root[..., :, None] * right[..., : self.rank, :]
+        if stacks:
+            left, right = left.unflatten(-2, (-1, matrix.shape[-2])), right.unsqueeze(-3)
+        return Parts((left, right))
 
     def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        left, right = (tensor.numpy() for tensor in self.encode(torch.from_numpy(matrix)).tensors)
-        return left.reshape(*matrix.shape[:2], self.rank), right.reshape(-1, self.rank, matrix.shape[2])
+        left, right = self.encode(torch.from_numpy(matrix)).tensors
+        return left.numpy(), right.numpy()
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         left, right = parts.tensors
-        product = left @ right
-        return product.unflatten(-2, (-1, rows)) if self._stacked_in(parts, rows) else product
-
-    def _stacks(self, matrix: Tensor) -> bool:
-        return self.stacked and matrix.dim() > 2
-
-    def _stacked_in(self, parts: Parts, rows: int) -> bool:
-        return self.stacked and (parts.tensors[0].shape[-2] > rows or parts.tensors[0].dim() == 2)
+        return left @ right
 
 
 def rank_by_energy(matrix: Tensor, share: float) -> int:
