@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from models import random_integer_model
 
 from ernn.design import Design
 from ernn.device import Figure, find_device
@@ -18,6 +17,7 @@ from ernn.search.fit import nonnegative
 from ernn.search.front import dominates, pareto
 from ernn.search.hardware import NEAR, Request, best, evaluate, search
 from ernn.search.space import Goal, Space
+from tests.models import random_integer_model
 
 SMALL = find_device("LFE5U-25F")
 CLOCK = Clock.given(100.0)
