@@ -196,8 +196,9 @@ def _require_even(what: str, size: int, name: str, part: int) -> None:
 
 
 def block_size(structure: Structure) -> int:
-    """Block size of a structure; a dense or a sparse matrix has blocks of 1."""
-    return structure.block if isinstance(structure, BlockCirculant) else 1
+    """Block size of a structure, rounded to a grid or not; a dense or a sparse matrix has blocks of 1."""
+    taken = structure.taken()
+    return taken.block if isinstance(taken, BlockCirculant) else 1
 
 
 def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]:

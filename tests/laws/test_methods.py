@@ -23,10 +23,12 @@ from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tiles import Tiles
 from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan, matrices
+from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat, dequantize, quantize
 from ernn.network import Matrix
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, block_size
+from ernn.transform import packed_rfft
 from tests.laws.method_laws import obeys, trains
 
 GRIDS = [Uniform(8), Uniform(2), PowersOfTwo(4), Ternary(), Binary(), LearnedStep(3)]
@@ -242,3 +244,17 @@ def test_bits_count_positions_and_scales() -> None:
     assert Tiles(0.25, 2, 4).bits(shape, 12) == 2 * (16 * 12 + 2 * 3)
     assert Quantized(BlockCirculant(4), Uniform(8)).bits(shape, 12) == 32 * 8 + 8
     assert Quantized(Pruned(0.25), Ternary()).bits(shape, 12) == 2 * (16 * 2 + 64) + 32
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 8, 16, 32])
+def test_packed_bins_are_the_engines_and_reversible(k: int) -> None:
+    blocks = weight(k, 3, k)
+    packed = blocks @ packed_bins(k)
+    np.testing.assert_allclose(packed.numpy(), packed_rfft(blocks.numpy()), atol=1e-12)
+    torch.testing.assert_close(packed @ unpacked_bins(k), blocks)
+
+
+def test_what_the_engine_takes_it_for() -> None:
+    inner = BlockCirculant(8, pad=True)
+    assert Quantized(inner, Uniform(8)).taken() == inner and block_size(Quantized(inner, Uniform(8))) == 8
+    assert LowRank(2).taken() == LowRank(2) and block_size(LowRank(2)) == 1

@@ -46,6 +46,16 @@ def transform(k: int) -> Tensor:
 @cache
 def packed_bins(k: int) -> Tensor:
     """(k, k) in float64: a block's numbers to its packed spectrum as `ernn.transform.packed_rfft` has it."""
+    return transform(k) * _bin_sizes(k)
+
+
+@cache
+def unpacked_bins(k: int) -> Tensor:
+    """The reverse of `packed_bins`."""
+    return (transform(k) / _bin_sizes(k)).T
+
+
+def _bin_sizes(k: int) -> Tensor:
     sizes = torch.full((k,), sqrt(k / 2), dtype=torch.float64)
     sizes[:2] = sqrt(k)
-    return transform(k) * sizes
+    return sizes

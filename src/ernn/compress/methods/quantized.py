@@ -8,7 +8,7 @@ from torch import Tensor
 from ernn.compress import sets
 from ernn.compress.grids import Grid, LearnedStep
 from ernn.compress.method import Method, Parts
-from ernn.compress.spectral import packed_bins
+from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
 from ernn.structure import BlockCirculant, Dense, Structure
 
@@ -57,7 +57,7 @@ class Quantized(Method):
         tensors = parts.tensors
         if self.spectra:
             assert isinstance(self.inner, BlockCirculant)
-            tensors = (tensors[0] @ torch.linalg.inv(packed_bins(self.inner.block)).to(tensors[0]),)
+            tensors = (tensors[0] @ unpacked_bins(self.inner.block).to(tensors[0]),)
         return sets.joined(replace(parts, tensors=tensors), self.inner, rows, columns)
 
     def _inner(self, matrix: Tensor) -> Parts:
