@@ -36,6 +36,13 @@ def test_a_study_finds_what_no_other_beats(tmp_path: Path, sampler: Sampler) -> 
     assert len({tuple(sorted(trial.params.items())) for trial in best}) == len(best)
 
 
+def test_a_folder_holds_one_space(tmp_path: Path) -> None:
+    search(tmp_path, Space(hidden=(8,)), jobs.arithmetic, 2, Here())
+    assert len(search(tmp_path, Space(hidden=(8,)), jobs.arithmetic, 3, Here()).trials) == 3
+    with pytest.raises(UserError, match=r"holds a search whose hidden are \[8\], not \[8, 16\]: give the same values"):
+        search(tmp_path, Space(hidden=(8, 16)), jobs.arithmetic, 3, Here())
+
+
 def test_a_failed_trial_ends_nothing_and_says_why(tmp_path: Path) -> None:
     study = search(tmp_path, SPACE, jobs.Fussy(), 20, Here())
     states = [trial.state for trial in study.trials]

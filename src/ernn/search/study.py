@@ -107,9 +107,10 @@ def search(
     """Do trials until `trials` have ended (finished, stopped early, or failed); the study.
 
     A trial whose worker dies is given to another; a trial that raises is marked as failed, with its error, and the
-    search goes on.
+    search goes on. Raises UserError where `folder` holds a search of another space.
     """
     study = open_study(folder, trials, sampler, seed)
+    _require_same(study, space, folder)
     _ask_again(study)
     running: dict[int, optuna.Trial] = {}
     while True:
@@ -121,6 +122,18 @@ def search(
             return study
         number, outcome = pool.next()
         _tell(study, running.pop(number), outcome)
+
+
+def _require_same(study: optuna.Study, space: Space, folder: Path) -> None:
+    """Optuna cannot add values to a space in which it has trials."""
+    mine = {name: list(values) for name, values in asdict(space).items()}
+    kept = study.user_attrs.get("space", mine)
+    if other := [name for name in mine if kept[name] != mine[name]]:
+        raise UserError(
+            f"{folder} holds a search whose {other[0]} are {kept[other[0]]}, not {mine[other[0]]}: "
+            "give the same values, or another folder"
+        )
+    study.set_user_attr("space", mine)
 
 
 def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna.Study:
