@@ -56,6 +56,10 @@ class Structure(Description, ABC):
         """What the engine takes a matrix of the set for: rounded to a grid, it is still dense or circulant."""
         return self
 
+    def recognised(self) -> "Structure":
+        """What can be told from a matrix of the set alone; of factors on a grid, that it is a product of factors."""
+        return self
+
     def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """(gates, rows, columns) as A (gates, rows, rank) times B (gates or 1, rank, columns), two products on the
         engine; None where it takes the matrix whole."""

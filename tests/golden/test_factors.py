@@ -147,6 +147,23 @@ def test_the_engine_stores_what_was_trained_on_the_grid(bits: int) -> None:
         np.testing.assert_allclose(stored, trained, atol=1e-9)
 
 
+def test_factors_on_a_grid_are_imported_as_what_they_are_known_to_be() -> None:
+    torch.manual_seed(0)
+    model = AcousticModel(ModelSpec(8, (LayerSpec("gru", 12),), 5)).eval()
+    plan = CompressionPlan(input=Quantized(LowRank(3), Uniform(6)), recurrent=Quantized(LowRank(2), Uniform(5)))
+    with pytest.raises(UserError, match="compress the module before"):
+        import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
+    project_once(model, plan)
+    network = import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
+    frames = random_frames(np.random.default_rng(1), network)
+    assert isinstance(lowered(network).layers[0], CellLayer)
+    assert run(quantize(network, [frames]), np.zeros((3, 8), np.int64)).shape == (3, 5)
+    onto = CompressionPlan(recurrent=Quantized(BlockCirculant(4), Uniform(5)))
+    project_once(model, CompressionPlan(recurrent=BlockCirculant(4)))
+    with pytest.raises(UserError, match="is not Quantized"):
+        import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, onto))
+
+
 def _blocks(matrix: Matrix) -> np.ndarray:
     assert isinstance(matrix.structure, BlockCirculant)
     rows = matrix.value.reshape(len(matrix.value), matrix.rows // 4, 4, matrix.columns // 4, 4)

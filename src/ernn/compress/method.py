@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,8 +27,11 @@ class Method(Structure):
     """A structure with its torch functions; matrices are (..., rows, columns).
 
     `encode`, `decode` and `stored` are enough.  Training inside the set begins with `start`, turns its `tensors` by
-    gradients that pass `rebuilt`, and leaves `held` as it is.
+    gradients that pass `rebuilt`, and leaves `held` as it is.  `factored`: numbers are multiplied with each other, so
+    that rounding them is not rounding the matrix.
     """
+
+    factored: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, matrix: Tensor) -> Parts:

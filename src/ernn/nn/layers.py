@@ -100,6 +100,7 @@ def _has(module: nn.Module, name: str) -> bool:
 
 def _inside(name: str, value: Array, structure: Structure) -> Array:
     """The matrix made exactly of its structure, which it must already be but for rounding."""
+    structure = structure.recognised()
     try:
         nearest = project(value, structure)
     except UserError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ class LowRank(Method):
     numbers for the same rank (Prabhavalkar et al. 2016).
     """
 
+    factored: ClassVar[bool] = True
     rank: int
     stacked: bool = False
 

@@ -49,6 +49,9 @@ class Quantized(Method):
     def taken(self) -> Structure:
         return self.inner.taken()
 
+    def recognised(self) -> Structure:
+        return self.inner if isinstance(self.inner, Method) and self.inner.factored else self
+
     def encode(self, matrix: Tensor) -> Parts:
         found = self._inner(matrix)
         return replace(found, tensors=tuple(self.grid.nearest(tensor) for tensor in found.tensors))

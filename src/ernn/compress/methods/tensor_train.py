@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ class TensorTrain(Method):
     Found by one sweep of singular value decompositions: at most sqrt(d - 1) times as far as the nearest.
     """
 
+    factored: ClassVar[bool] = True
     row_modes: tuple[int, ...]
     column_modes: tuple[int, ...]
     rank: int

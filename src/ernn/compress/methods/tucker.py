@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ class Tucker(Method):
     form.
     """
 
+    factored: ClassVar[bool] = True
     row_rank: int
     column_rank: int
 
