@@ -5,9 +5,12 @@ import pytest
 
 from ernn.compact import COMPACT
 from ernn.design import Design
+from ernn.flow.lint import lint
+from ernn.flow.verilog import to_verilog
 from ernn.integer_model import IntegerModel
 from ernn.network import Network
 from ernn.quantize import QuantizeSpec, quantize
+from ernn.rtl.engine import Engine
 from ernn.schedule import schedule
 from ernn.structure import BlockCirculant
 from ernn.verify import measure_cycles, prove, simulator_of
@@ -69,3 +72,10 @@ def test_random_cells(seed: int) -> None:
     network, streams = Network(layers), int(rng.integers(1, 4))
     design = Design(2, streams, int(rng.integers(1, 4)), overlap=int(rng.integers(1, 3)), staggered=streams > 1)
     check(quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 12)), design, seed)
+
+
+def test_an_engine_with_relu_is_clean() -> None:
+    rng = np.random.default_rng(0)
+    network = Network((random_cell(rng, COMPACT["ligru"], 7, 10, BlockCirculant(4, pad=True)),))
+    plan = schedule(quantize(network, [random_frames(rng, network)]), Design(2, 2, 2, staggered=True))
+    assert lint(to_verilog(Engine(plan))) == ()
