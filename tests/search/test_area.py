@@ -14,14 +14,15 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.flow.yosys import run_yosys
 from ernn.rtl.engine import Engine
-from ernn.search.area import FITTED, Fitted, Point, Points, explained, fit, left_out, predict, shipped
+from ernn.search.area import FITTED, Fitted, Point, explained, fit, left_out, predict, shipped
 from ernn.search.logic import Logic
 from ernn.search.memories import Memory, mapped
 from ernn.search.multipliers import Multiplier
 from ernn.search.units import Units, dsp
 
-ENOUGH = 8  # configurations of a family from which its error is asserted
-WORST, MEAN = 0.25, 0.10  # errors allowed: of one configuration left out, and of all on average
+# Errors allowed: of one configuration left out, and of all on average
+WORST: dict[Family, float] = {"ecp5": 0.10, "xc7": 0.20}
+MEAN: dict[Family, float] = {"ecp5": 0.05, "xc7": 0.12}
 
 
 # --- memories, by Yosys's own mapping pass
@@ -130,20 +131,13 @@ def test_multipliers_and_block_ram_of_every_measured_engine_are_exact(script: Mo
         assert script.counted(plan, point.family) == {"adders": point.adders, "registers": point.registers}
 
 
-def _configurations(points: Points, family: Family) -> int:
-    return len({(str(point.network), str(point.design)) for point in points.points if point.family == family})
-
-
 @pytest.mark.parametrize("family", ["ecp5", "xc7"])
 @pytest.mark.parametrize("what", FITTED)
 def test_logic_of_an_engine_left_out_is_predicted(family: Family, what: Fitted) -> None:
     """Cross-validation: each configuration from all the others."""
-    points = shipped()
-    if _configurations(points, family) < ENOUGH:
-        return
-    errors = [abs(error) for error in left_out(points.of(family), what)]
-    assert max(errors) <= WORST
-    assert sum(errors) / len(errors) <= MEAN
+    errors = [abs(error) for error in left_out(shipped().of(family), what)]
+    assert len(errors) >= 4 and max(errors) <= WORST[family]
+    assert sum(errors) / len(errors) <= MEAN[family]
 
 
 def test_an_engine_synthesised_now_is_predicted(script: ModuleType) -> None:
@@ -152,19 +146,19 @@ def test_an_engine_synthesised_now_is_predicted(script: ModuleType) -> None:
     area = synthesise(to_verilog(Engine(plan, probes=True)), find_device("LFE5U-25F"))
     use = predict(plan, "ecp5")
     assert (use.dsp, use.block_ram) == (area.dsp, area.bram_kbit)
-    assert use.lut == pytest.approx(area.lut, rel=WORST) and use.ff == pytest.approx(area.ff, rel=WORST)
+    assert use.lut == pytest.approx(area.lut, rel=WORST["ecp5"]) and use.ff == pytest.approx(area.ff, rel=WORST["ecp5"])
 
 
 def test_a_fit_recovers_what_bits_take(script: ModuleType) -> None:
     """Points made from known figures give these figures' predictions back; without points a bit takes one."""
     plans = [script.scheduled(net, design) for net, design in script.ENGINES[:6]]
-    features = [Logic(Units(plan), "ecp5").registers() for plan in plans]
+    features = [Logic(Units(plan), "ecp5").adders() for plan in plans]
     truth = {name: 0.5 + 0.1 * number for number, name in enumerate(sorted(features[0]))}
     points = [
-        Point("ecp5", {"n": n}, {}, {}, one, 0, 0, round(explained(truth, one)), 0, 0) for n, one in enumerate(features)
+        Point("ecp5", {"n": n}, {}, one, {}, 0, round(explained(truth, one)), 0, 0, 0) for n, one in enumerate(features)
     ]
     for point in points:
-        assert explained(fit(points, "ff"), point.registers) == pytest.approx(point.ff, rel=0.02)
+        assert explained(fit(points, "lut"), point.adders) == pytest.approx(point.lut, rel=0.05)
     assert explained({}, {"a": 3, "b": 4}) == 7
 
 

@@ -28,7 +28,9 @@ Array = np.ndarray
 Fitted = Literal["lut", "ff"]
 FITTED: tuple[Fitted, ...] = get_args(Fitted)
 RESOURCES = ("lut", "ff", "dsp", "block_ram")
-RIDGE = 0.01  # how strongly the same for every bit is preferred, where the points do not tell
+# How strongly the same for every bit is preferred.  Registers are counted as the RTL has them; how much of an adder or
+# a selector shares a look-up table with its neighbours depends on the unit.
+RIDGE: dict[Fitted, float] = {"lut": 0.1, "ff": 3.0}
 OTHERS = ""  # in place of a unit's name: of the units that no point has
 POINTS = Path(__file__).with_name("points.json")
 
@@ -104,7 +106,7 @@ def fit(points: Sequence[Point], what: Fitted) -> dict[str, float]:
     shares = np.array([[point.features(what)[name] for name in names] for point in points], float) / wanted[:, None]
     whole = shares.sum(1)
     each = float(whole.sum() / (whole @ whole))
-    pull = np.diag(np.sqrt(RIDGE * len(points)) * shares.mean(0))
+    pull = np.diag(np.sqrt(RIDGE[what] * len(points)) * shares.mean(0))
     found = nonnegative(np.vstack([shares, pull]), np.concatenate([np.ones(len(points)), each * pull.sum(1)]))
     return {OTHERS: each} | dict(zip(names, found.tolist(), strict=True))
 

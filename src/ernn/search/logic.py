@@ -92,6 +92,11 @@ class Logic:
         return 1 if self.family == "ecp5" else 2
 
     @property
+    def accumulates(self) -> bool:
+        """Whether an element's sums are in its multipliers: no register stands between."""
+        return self.family != "ecp5" and not self.apart
+
+    @property
     def shifts(self) -> bool:
         """Whether registers in a row are shift registers made of look-up tables."""
         return self.family != "ecp5"
@@ -149,7 +154,7 @@ class Logic:
         u, wide = self.units, self.products * self.units.accumulator
         chains = self.words * self.groups
         return {
-            "element sums": self.elements * wide,
+            "element sums": self.elements * wide * (not self.accumulates),
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
             "element memories": self.elements * self.block * u.weight * (u.memories_of_bank - 1),
@@ -168,10 +173,11 @@ class Logic:
         return {
             "element operands": self.elements * (self.operand + address_bits(u.bank) + 5 + 2 * self.apart),
             "element memories": self.elements
-            * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word),
+            * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
+            * (self.kept if self.apart else 1),
             "element factors": self.elements * factors * max(0, 2 - self.taken),
             "element products": self.elements * made * max(0, far - self.taken),
-            "element sums": self.elements * 3 * wide,
+            "element sums": self.elements * (3 - self.accumulates) * wide,
             "groups": self.words * wide * (self.groups - 1)
             + self.groups * (far * self.block * u.data + self.words * 2 * self.operand),
         }
