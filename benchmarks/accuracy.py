@@ -7,8 +7,8 @@
 Every way but direct training starts from the same dense network of its cell and seed, and all have the same number of
 epochs after it; direct training has the dense network's as well.  The test split is looked at once, at the end of each
 way.  What is finished is not done again and a stopped training goes on (--work), so that two of these commands, or one
-with more ways, add to the same table.  It writes --name
-(accuracy-<corpus>) .md, .svg and .json into --out; with --json the latter is printed too.
+with more ways, add to the same table.  It writes a page,
+a plot and the figures as JSON into --out; with --json the latter are printed too.
 """
 
 import argparse
@@ -102,7 +102,8 @@ def main() -> None:
     recipe = recipe_for(corpus, arguments.recipe)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         seeds = list(pool.map(run_seed, range(arguments.seeds), [arguments] * arguments.seeds))
-    result = {**about(arguments, recipe, corpus), "rows": [asdict(row) for row in rows(arguments)], "seeds": seeds}
+    shown = [asdict(row) for row in rows(arguments) if all(row.key in seed for seed in seeds)]
+    result = {**about(arguments, recipe, corpus), "rows": shown, "seeds": seeds}
     place = arguments.out / (arguments.name or f"accuracy-{arguments.corpus}")
     write_json(place.with_suffix(".json"), result)
     write_atomic(place.with_suffix(".svg"), picture(result))
@@ -125,6 +126,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time, each on one thread")
     parser.add_argument("--work", type=Path, default=Path("out/accuracy"), help="checkpoints and finished rows")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--finished", action="store_true", help="train nothing: rows that every seed has already")
     parser.add_argument("--name", help="of the page, accuracy-<corpus> if not given")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args()
@@ -149,7 +151,8 @@ def run_seed(seed: int, arguments: argparse.Namespace) -> Result:
     corpus = open_corpus(arguments.corpus, arguments.root)
     recipe = recipe_for(corpus, arguments.recipe).with_seed(seed)
     bench = SeedBench(Prepared(corpus, recipe.features), recipe, arguments.work / arguments.corpus)
-    return {"seed": seed} | {row.key: bench.result(row) for row in rows(arguments)}
+    wanted = [row for row in rows(arguments) if not arguments.finished or bench.kept(row).exists()]
+    return {"seed": seed} | {row.key: bench.result(row) for row in wanted}
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +165,7 @@ class SeedBench:
 
     def result(self, row: Row) -> Result:
         """From the folder, or trained now."""
-        kept = self.folder(row) / "result.json"
+        kept = self.kept(row)
         if kept.exists():
             return json.loads(kept.read_text(encoding="utf-8"))
         resumed, cpu = kept.parent.exists(), time.process_time()
@@ -171,6 +174,10 @@ class SeedBench:
         write_json(kept, found)
         print(f"seed {self.recipe.dense.seed} {row.key}: {found['percent']:.2f} %", file=sys.stderr, flush=True)
         return found
+
+    def kept(self, row: Row) -> Path:
+        """Where its figures are once it is finished."""
+        return self.folder(row) / "result.json"
 
     def folder(self, row: Row) -> Path:
         values = {**recipe_values(self.recipe), "plan": row.plan.to_dict(), "row": asdict(row)}
@@ -237,7 +244,7 @@ def ese(model: AcousticModel, plan: CompressionPlan) -> Result:
 def about(arguments: argparse.Namespace, recipe: Recipe, corpus: Corpus) -> Result:
     return {
         "kind": "measured",
-        "command": shlex.join(["python", "benchmarks/accuracy.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/accuracy.py", *(a for a in sys.argv[1:] if a != "--finished")]),
         "corpus": {"name": corpus.name, "unit": corpus.unit, "description": corpus.description},
         "decoding": "greedy",
         "recipe": recipe_values(recipe),
@@ -389,7 +396,7 @@ def picture(result: Result) -> str:
     panels = figure.subplots(1, len(cells), sharey=True, squeeze=False)[0]
     for axes, cell in zip(panels, cells, strict=True):
         draw(axes, result, [row for row in all_rows if row.cell == cell])
-        axes.set(title=f"{cell.upper()}, {result['corpus']['name']}", xscale="log", xlabel="stored weights, kbit")
+        axes.set(title=f"{cell.upper()}, {result['corpus']['name']}", xlabel="stored weights, kbit")
     panels[0].set_ylabel(f"{result['corpus']['unit']} error rate on the test split (%)")
     text = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ernn"}):
@@ -398,7 +405,7 @@ def picture(result: Result) -> str:
 
 
 def draw(axes: Any, result: Result, mine: Sequence[Row]) -> None:
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     for index, way in enumerate(dict.fromkeys(row.way for row in mine)):
         points = [row for row in mine if row.way == way]
@@ -408,6 +415,8 @@ def draw(axes: Any, result: Result, mine: Sequence[Row]) -> None:
         bars = [one.deviation for one in found]
         shifted = [kbit * 1.02 ** (index - 2) for kbit in stored]  # so that bars of the same storage can be told apart
         axes.errorbar(shifted, [one.mean for one in found], bars, fmt=style, ms=4, lw=1.2, capsize=3, label=way)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3, which="both")
