@@ -337,8 +337,9 @@ cycles and the clock; a clock marked "assumed" is the published designs' 200 MHz
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
-makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured: pipelines were made
-deeper at ce0d1ed for the clock on ECP5, which changes latencies, and cycles where the recurrence bounds them.
+makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured (787823f is e1deda4
+before it was rebased): pipelines were made deeper at ce0d1ed for the clock on ECP5, which changes latencies, and cycles
+where the recurrence bounds them; from e1deda4 on a design for UltraScale may have shallow ones.
 """
 _BETWEEN = """
 Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and unverified, M✓ recalled and
