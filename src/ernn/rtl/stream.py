@@ -16,7 +16,7 @@ from ernn.integer_model import IntegerModel
 from ernn.layout import address_bits
 from ernn.rtl.arith import lanes_of
 
-_FIELDS = ("tdata", "tlast", "tuser", "tid")
+_FLAGS = ("tlast", "tuser", "tid")
 
 
 def container_bits(data_bits: int) -> int:
@@ -149,9 +149,13 @@ class FrameInput(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.pair = pair = Pair(sum(len(getattr(self.axi, name)) for name in _FIELDS))
-        data = self._fields(m, pair)
-        tid = data["tid"]
+        # A queue each for the numbers and for the flags: what selects a flag must not reach every bit of a number too.
+        flags = {name: getattr(self.axi, name) for name in _FLAGS}
+        m.submodules.numbers = numbers = Pair(len(self.axi.tdata))
+        m.submodules.flags = queue = Pair(sum(len(flag) for flag in flags.values()))
+        for pair, given in ((numbers, self.axi.tdata), (queue, Cat(*flags.values()))):
+            m.d.comb += [pair.given.eq(given), pair.valid.eq(self.axi.tvalid)]
+        last, user, tid = self._parts(queue.word, [len(flag) for flag in flags.values()])
         counts = Array(Signal(len(self.index), name=f"count{s}") for s in range(self.streams))
         phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
@@ -159,21 +163,22 @@ class FrameInput(wiring.Component):
         welcome = Array(Signal(init=1, name=f"welcome{s}") for s in range(self.streams))
         count, known = counts[tid], tid < self.streams
         begins, ends = fresh[tid], count == self.lines - 1
-        waiting = pair.waiting
+        waiting = queue.waiting
         m.d.comb += [
+            self.axi.tready.eq(queue.ready),
             self.go.eq(waiting & self.grant & known & welcome[tid]),
-            pair.take.eq(self.go | (waiting & ~known)),
+            *(pair.take.eq(self.go | (waiting & ~known)) for pair in (numbers, queue)),
             self.stream.eq(tid),
             self.index.eq(count),
             self.phase.eq(phases[tid]),
             self.frame.eq(ends),
-            self.word.eq(self._masked(data["tdata"], ends)),
+            self.word.eq(self._masked(numbers.word, ends)),
         ]
         with m.If(self.go):
             m.d.sync += [counts[tid].eq(Mux(ends, 0, count + 1)), phases[tid].eq(phases[tid] ^ ends)]
             with m.If(begins):
-                m.d.sync += self.first.bit_select((tid << 1) | phases[tid], 1).eq(data["tuser"])
-        with m.If(waiting & (~known | (self.go & (data["tlast"] != ends)))):
+                m.d.sync += self.first.bit_select((tid << 1) | phases[tid], 1).eq(user)
+        with m.If(waiting & (~known | (self.go & (last != ends)))):
             m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
             mine, later, now = self.go & (tid == stream), Signal(name=f"later{stream}"), Signal(2, name=f"now{stream}")
@@ -184,19 +189,10 @@ class FrameInput(wiring.Component):
             m.d.sync += [fresh[stream].eq(later), held[stream].eq(now), welcome[stream].eq(~later | (now < 2))]
         return m
 
-    def _fields(self, m: Module, pair: "Pair") -> dict[str, Value]:
-        """The beat that waits longest."""
-        fields = {name: getattr(self.axi, name) for name in _FIELDS}
-        m.d.comb += [
-            pair.given.eq(Cat(*fields.values())),
-            pair.valid.eq(self.axi.tvalid),
-            self.axi.tready.eq(pair.ready),
-        ]
-        data, position = {}, 0
-        for name, value in fields.items():
-            data[name] = pair.word[position : position + len(value)]
-            position += len(value)
-        return data
+    def _parts(self, word: Value, widths: list[int]) -> list[Value]:
+        """A word cut into parts, the first in its lowest bits."""
+        ends = [sum(widths[: number + 1]) for number in range(len(widths))]
+        return [word[end - width : end] for end, width in zip(ends, widths, strict=True)]
 
     def _masked(self, word: Value, ends: Value) -> Value:
         """Lanes without their containers; those past the vector's end are zero, as the contract says."""
