@@ -17,6 +17,16 @@ from ernn.integer_model import Product
 
 Column = tuple[int, int]  # operand, block column
 
+DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
+DEPTH = 1 << DEPTH_BITS
+TAIL = 192  # so many words beyond them are made of logic
+
+
+def in_memories(words: int) -> int:
+    """How many words of a bank are in memories; what is left over would take a whole row of block RAMs for itself."""
+    rest = words % DEPTH
+    return words - rest if words > DEPTH and rest <= TAIL else words
+
 
 @dataclass(frozen=True, eq=False)
 class Rows:

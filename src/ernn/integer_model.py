@@ -199,6 +199,11 @@ class ActivationTable:
         _fits(f"{self.function} base", self.base, self.output)
         _require(self.base.shape == self.slope.shape == (1 << self.segment_bits,), "one base and slope a segment")
 
+    @property
+    def slope_bits(self) -> int:
+        """Bits of a signed integer that hold every slope."""
+        return int(abs(self.slope).max()).bit_length() + 1
+
 
 @dataclass(frozen=True, eq=False)
 class IntegerLstm:
@@ -357,6 +362,16 @@ class IntegerModel:
         for signal in self.signals:
             if signal.spectrum is not None:
                 _check_transform(f"{signal.name}.spectrum", self.forward, signal.format, signal.spectrum, 0)
+
+    @property
+    def weight_bits(self) -> int:
+        """Bits of a weight of the widest matrix: those of a weight in the engine's banks."""
+        return max(o.matrix.format.width for layer in self.layers for p in layer.products for o in p.operands)
+
+    @property
+    def slope_bits(self) -> int:
+        """Bits of a slope of either activation table."""
+        return max(self.sigmoid.slope_bits, self.tanh.slope_bits)
 
     def _check_product(self, product: Product) -> None:
         fracs = set()

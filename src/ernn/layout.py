@@ -68,6 +68,12 @@ class Layout:
         return tuple(product for stage in self.stages for product in stage.products)
 
     @cached_property
+    def accumulator_bits(self) -> int:
+        """Bits of an element's exact sum over the most columns there are."""
+        columns = max(product.block_columns for product in self.products)
+        return self.model.input.format.width + self.model.weight_bits + columns.bit_length() + 1
+
+    @cached_property
     def signals(self) -> tuple[Signal, ...]:
         """Signals that have a spectrum."""
         read = {operand.signal for product in self.products for operand in product.operands}

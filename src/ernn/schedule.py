@@ -8,6 +8,7 @@ later is safe too.  Cycle 0 is the first in which the processing elements' tape 
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from ernn.design import Design, multipliers_per_pe
 from ernn.integer_model import IntegerModel, Product
@@ -51,6 +52,18 @@ class Schedule:
     def latency(self) -> int:
         """Cycles from a frame's last word in to its last word out, idle engine, the stream that is served last."""
         return self.length + self.timing.input
+
+    @property
+    def rounds_under_way(self) -> int:
+        """Rounds that may have begun and have not handed out their last word."""
+        return ceil(self.length / self.interval) + 2
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Bits of the vector unit's exact sums: a product and an addend, shifted up, term by term."""
+        terms = max(len(step.terms) for step in self.layout.steps)
+        up = max(*self.shifts.product, *self.shifts.addend, *self.shifts.bias, 0)
+        return 2 * self.layout.model.input.format.width + up + 2 + terms.bit_length()
 
     @cached_property
     def array_multipliers(self) -> int:

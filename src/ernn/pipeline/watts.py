@@ -5,7 +5,6 @@ from ernn.device import Device
 from ernn.integer_model import IntegerModel
 from ernn.record import Measurement, RunRecord
 from ernn.report import series
-from ernn.search.units import weight_bits
 
 TOOL = "ernn.power: published energies, uncalibrated"
 
@@ -42,7 +41,7 @@ def _engine(record: RunRecord, model: IntegerModel) -> power.Engine | None:
         ff=ff,
         dsp=dsp,
         block_ram_kbit=block_ram,
-        product=(model.input.format.width, weight_bits(model)),
+        product=(model.input.format.width, model.weight_bits),
         clock_mhz=clock.value,
         utilisation=share,
         activity=toggles.value / 100 if toggles else power.assumed_activity(share),

@@ -25,8 +25,7 @@ class Activation(wiring.Component):
         assert sigmoid.input == tanh.input and sigmoid.segment_bits == tanh.segment_bits
         self.tables, self.pipeline = (sigmoid, tanh), pipeline
         self.width = sigmoid.input.width
-        largest = max(int(abs(table.slope).max()) for table in self.tables)
-        self.slope_bits = largest.bit_length() + 1
+        self.slope_bits = max(table.slope_bits for table in self.tables)
         super().__init__(
             {
                 "value": In(signed(self.width)),

@@ -12,13 +12,11 @@ from amaranth import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ernn.banks import DEPTH, DEPTH_BITS, in_memories
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.timing import Pipeline
 
-DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
-DEPTH = 1 << DEPTH_BITS
-TAIL = 192  # so many words beyond them are made of logic
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
 
@@ -127,8 +125,7 @@ class Element(wiring.Component):
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
         """Words 2 + `apart` cycles after the element's address, and what is left over of the bank for `_tail`."""
-        whole = len(self.bank) if len(self.bank) % DEPTH > TAIL else len(self.bank) - len(self.bank) % DEPTH
-        whole = whole or len(self.bank)
+        whole = in_memories(len(self.bank))
         words = []
         for first in range(0, whole, DEPTH):
             init = self.bank[first : min(whole, first + DEPTH)]

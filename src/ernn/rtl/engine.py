@@ -6,8 +6,6 @@ stalls inside a round.  Streams without a frame keep their state.  Where a frame
 round (`Schedule.rounds_late`), that starts too, with or without new frames.
 """
 
-from math import ceil
-
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
@@ -15,7 +13,6 @@ from amaranth.lib.wiring import Out
 
 from ernn.banks import element_words, pack
 from ernn.design import multipliers_per_pe
-from ernn.integer_model import Product, SpectralMatrix
 from ernn.layout import address_bits
 from ernn.probes import probe_names
 from ernn.rtl.arith import (
@@ -86,7 +83,7 @@ class Engine(wiring.Component):
         m = Module()
         m.submodules.vector, m.submodules.player = self.vector, self.player
         m.submodules.input = self.input = FrameInput(self.model, self.design)
-        rounds = ceil(self.schedule.length / self.schedule.interval) + 2
+        rounds = self.schedule.rounds_under_way
         m.submodules.output = self.output = FrameOutput(self.model, self.design, rounds)
         for name, member in stream_signature(self.model, self.design).members.items():
             ours, taken = getattr(self, f"s_axis_{name}"), getattr(self.input.axi, name)
@@ -304,9 +301,7 @@ class Engine(wiring.Component):
     def _arrays(self, m: Module) -> list[list[Array]]:
         """Rows of elements by group and bus: row i of a pass is on bus i mod `words`."""
         layout = self.schedule.layout
-        bits = max(matrix.format.width for product in layout.products for matrix in _matrices(product))
-        columns = max(product.block_columns for product in layout.products)
-        accumulator = self.width + bits + columns.bit_length() + 1
+        bits, accumulator = self.model.weight_bits, layout.accumulator_bits
         passes = [one for stage in layout.passes for one in stage]
         arrays = []
         for group in range(self.splits):
@@ -426,10 +421,6 @@ class Engine(wiring.Component):
         if self.probes:
             for what, value in (("en", enable), ("addr", address), ("data", word)):
                 m.d.comb += getattr(self, f"probe_{name}_{what}").eq(value)
-
-
-def _matrices(product: Product) -> list[SpectralMatrix]:
-    return [operand.matrix for operand in product.operands]
 
 
 def _sized(value: Value, width: int) -> Value:

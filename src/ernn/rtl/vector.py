@@ -172,8 +172,7 @@ class VectorUnit(wiring.Component):
         negated = delayed(m, row["multiply"] & row["negative"], pipeline.products, "negated")
         first_term = delayed(m, row["first_term"], pipeline.terms, "first_term")
         round_by = delayed(m, row["round_shift"], pipeline.sums, "round_shift")
-        terms = max(len(step.terms) for step in self.schedule.layout.steps)
-        exact = 2 * self.width + max(*shifts.product, *shifts.addend, *shifts.bias, 0) + 2 + terms.bit_length()
+        exact = self.schedule.sum_bits
         results = []
         for number, lane in enumerate(lanes):
             product = delayed(m, lane["a"] * lane["b"], 1 + pipeline.apart, f"product{number}")

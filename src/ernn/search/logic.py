@@ -16,7 +16,7 @@ from ernn.design import multipliers_per_pe
 from ernn.device import Family
 from ernn.integer_model import Stage, Transform
 from ernn.layout import address_bits
-from ernn.search.units import Units, slope_bits
+from ernn.search.units import Units
 from ernn.timing import Pipeline, tree_levels
 
 Bits = Mapping[str, float]
@@ -136,7 +136,7 @@ class Logic:
         """Of one number: before the inverse transform, after it, after the forward transform."""
         shifts, data = self.units.plan.shifts, self.units.data
         return (
-            self.rounding(self.units.accumulator + 1, shifts.rows, shifts.widths[-1]),
+            self.rounding(self.units.layout.accumulator_bits + 1, shifts.rows, shifts.widths[-1]),
             self.rounding(self.inverse.width, shifts.output, data),
             self.rounding(self.forward.width, shifts.spectrum, data),
         )
@@ -151,7 +151,7 @@ class Logic:
 
     @property
     def _array_adders(self) -> Bits:
-        u, wide = self.units, self.products * self.units.accumulator
+        u, wide = self.units, self.products * self.units.layout.accumulator_bits
         chains = self.words * self.groups
         return {
             "element sums": self.elements * wide * (not self.accumulates),
@@ -166,7 +166,7 @@ class Logic:
     @property
     def _array_registers(self) -> Bits:
         u, far = self.units, 1 + self.apart
-        wide, word = self.products * u.accumulator, self.block * u.weight
+        wide, word = self.products * u.layout.accumulator_bits, self.block * u.weight
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
@@ -190,7 +190,13 @@ class Logic:
         addend, bias, product = self.terms
         selectors = ((addend, shifts.addend), (bias, shifts.bias), (product, shifts.product))
         selected = sum(bits * (len(choices) - 1) for bits, choices in selectors)
-        sums = 2 * max(addend, bias) + 1 + product + 2 * u.sum_bits + self.rounding(u.sum_bits, shifts.round, u.data)[0]
+        sums = (
+            2 * max(addend, bias)
+            + 1
+            + product
+            + 2 * u.plan.sum_bits
+            + self.rounding(u.plan.sum_bits, shifts.round, u.data)[0]
+        )
         return {
             "vector sums": self.beat * (selected + sums),
             "vector data": self.beat * 9 * u.data,
@@ -200,15 +206,15 @@ class Logic:
     def _vector_registers(self) -> Bits:
         u, shifts, far = self.units, self.units.plan.shifts, 1 + self.apart
         addend, bias, product = self.terms
-        both, term = far * (max(addend, bias) + 1), self.pipeline.term * u.sum_bits
-        sums = addend + bias + both + product + term + u.sum_bits
-        slope, low = slope_bits(u.layout.model), u.data - u.layout.model.sigmoid.segment_bits
+        both, term = far * (max(addend, bias) + 1), self.pipeline.term * u.plan.sum_bits
+        sums = addend + bias + both + product + term + u.plan.sum_bits
+        slope, low = u.layout.model.slope_bits, u.data - u.layout.model.sigmoid.segment_bits
         read = 2 * self.behind("values", u.data) + self.behind("activations", u.data + slope)
         behind = max(0, far - self.taken)
         before = (2 * u.data + slope + low) * max(0, 1 - self.taken)
         words = 2 * u.data + before + behind * (2 * u.data + slope + low)
         return {
-            "vector sums": self.beat * (sums + self.rounding(u.sum_bits, shifts.round, u.data)[1]),
+            "vector sums": self.beat * (sums + self.rounding(u.plan.sum_bits, shifts.round, u.data)[1]),
             "vector data": self.beat * (read + words + (4 * self.apart + 4) * u.data),
             "vector delays": self.kept
             * self.beat
@@ -225,7 +231,7 @@ class Logic:
         dense = any(row["dense"] for row in u.plan.array.rows)
         return {
             "transforms": self.words * (self.forward.adders + self.inverse.adders),
-            "rounding": numbers * (u.accumulator + 1 + sum(adders for adders, _ in self.roundings)),
+            "rounding": numbers * (u.layout.accumulator_bits + 1 + sum(adders for adders, _ in self.roundings)),
             "lines": numbers * u.data * (3 + dense),
             "control": self._control,
             "delays": self.shifts * (self._delays / SHIFTED + self.beat * (2 * u.data + 2)),
@@ -242,7 +248,7 @@ class Logic:
         later = self.behind("gates", line) + self.groups * self.behind("spectra", self.block * u.data)
         return {
             "transforms": self.words * (self.forward.registers + self.inverse.registers),
-            "rounding": numbers * (u.accumulator + 1 + sum(registers for _, registers in self.roundings)),
+            "rounding": numbers * (u.layout.accumulator_bits + 1 + sum(registers for _, registers in self.roundings)),
             "lines": later + (1 + 2 * self.apart) * line + line - self.beat * u.data + 2 * line + 2 * self._input,
             "control": self._control + self._flags + far * sum(tape.width for tape in rows),
             "delays": self._delays * self.kept,

@@ -10,15 +10,13 @@ from math import ceil
 
 import numpy as np
 
+from ernn.banks import DEPTH, in_memories
 from ernn.device import Family
-from ernn.integer_model import IntegerModel
 from ernn.layout import Layout, address_bits
 from ernn.schedule import Schedule
 from ernn.search.memories import Mapped, Memory, mapped
 from ernn.search.multipliers import Multiplier
 from ernn.tape import Tape
-
-BANK, TAIL = 2048, 192  # a bank is cut into memories of so many words; so few words left over are made of logic
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,25 +52,13 @@ class Units:
 
     @cached_property
     def weight(self) -> int:
-        return weight_bits(self.layout.model)
-
-    @cached_property
-    def accumulator(self) -> int:
-        columns = max(product.block_columns for product in self.layout.products)
-        return self.data + self.weight + columns.bit_length() + 1
-
-    @cached_property
-    def sum_bits(self) -> int:
-        """Bits of the vector unit's exact sums."""
-        shifts = self.plan.shifts
-        terms = max(len(step.terms) for step in self.layout.steps)
-        return 2 * self.data + max(*shifts.product, *shifts.addend, *shifts.bias, 0) + 2 + terms.bit_length()
+        """Bits of a weight."""
+        return self.layout.model.weight_bits
 
     @property
     def memories_of_bank(self) -> int:
         """Memories that an element's bank is cut into."""
-        whole, rest = divmod(self.bank, BANK)
-        return whole + (rest > 0)
+        return ceil(self.bank / DEPTH)
 
     @cached_property
     def bank(self) -> int:
@@ -87,15 +73,16 @@ class Units:
         model, word, line, beat = layout.model, self.block * self.data, layout.line * self.data, layout.beat * self.data
         dense = self.block > 1 and any(row["dense"] for row in self.plan.array.rows)
         tag = 2 + address_bits(design.streams)
-        frames = (ceil(self.plan.length / self.plan.interval) + 2) * design.streams
-        slopes = slope_bits(model)
+        frames = self.plan.rounds_under_way * design.streams
         return (
             *self._banks(),
             Memory("spectra", word, 2 << address_bits(layout.spectrum_words), True, count=design.splits),
             Memory("gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words),
             Memory("values", beat, layout.value_beats, True, count=2),
             Memory("constants", *self._constants(), False),
-            Memory("activations", self.data + slopes, 2 << model.sigmoid.segment_bits, False, count=layout.beat),
+            Memory(
+                "activations", self.data + model.slope_bits, 2 << model.sigmoid.segment_bits, False, count=layout.beat
+            ),
             Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
             Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
             Memory("output queue", line + tag, frames * layout.lines(model.output.length), True),
@@ -103,11 +90,11 @@ class Units:
 
     def _banks(self) -> Iterator[Memory]:
         width, elements = self.block * self.weight, self.layout.design.elements
-        whole, rest = divmod(self.bank, BANK)
+        whole, rest = divmod(self.bank, DEPTH)
         if whole:
-            yield Memory("weights", width, BANK, False, count=whole * elements)
+            yield Memory("weights", width, DEPTH, False, count=whole * elements)
         if rest:
-            logic = bool(whole) and rest <= TAIL
+            logic = in_memories(self.bank) < self.bank
             yield Memory("weights' rest", width, rest, False, count=elements, logic=logic)
 
     def _constants(self) -> tuple[int, int]:
@@ -132,27 +119,17 @@ def _changing(tape: Tape) -> int:
     return (ever & ~always).bit_count()
 
 
-def weight_bits(model: IntegerModel) -> int:
-    """Bits of a weight in the banks: those of the widest matrix."""
-    return max(o.matrix.format.width for layer in model.layers for p in layer.products for o in p.operands)
-
-
-def slope_bits(model: IntegerModel) -> int:
-    """Bits of the activation tables' slopes."""
-    return max(int(abs(table.slope).max()) for table in (model.sigmoid, model.tanh)).bit_length() + 1
-
-
 def multipliers(layout: Layout) -> Iterator[tuple[int, Multiplier]]:
     """How many of each kind an engine has."""
     model, elements = layout.model, layout.design.elements
-    data, weight, pairs = model.input.format.width, weight_bits(model), max(0, model.block // 2 - 1)
+    data, weight, pairs = model.input.format.width, model.weight_bits, max(0, model.block // 2 - 1)
     yield elements * min(2, model.block), Multiplier(data, weight)
     yield elements * pairs, Multiplier(data + 1, weight)
     yield elements * pairs * 2, Multiplier(data, weight + 1)
     yield layout.beat, Multiplier(data, data)
     low = data - model.sigmoid.segment_bits
     if low:
-        yield layout.beat, Multiplier(slope_bits(model), low + 1)
+        yield layout.beat, Multiplier(model.slope_bits, low + 1)
 
 
 def dsp(layout: Layout, family: Family) -> int:
