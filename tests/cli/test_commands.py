@@ -42,7 +42,7 @@ IN_ORDER = [
     "bitstream",
     "report",
 ]
-SEARCHING = ["explore", "search", "sensitivity"]
+SEARCHING = ["explore", "search", "recommend", "sensitivity"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 

@@ -18,7 +18,7 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (explore, search, sensitivity):
+    for command in (explore, search, recommend, sensitivity):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -134,6 +134,80 @@ def search(
     ]
     console.table(f"{len(found['trials'])} trials, {len(rows)} that no other beats", columns, rows)
     console.table(f"picture: {out / pareto.PICTURE}", (), ())
+
+
+class By(StrEnum):
+    greedy = "greedy"
+    random = "random"
+    tpe = "tpe"
+    nsga2 = "nsga2"
+
+
+def recommend(
+    target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
+    root: Root = None,
+    out: Annotated[Path, typer.Option(help="For a corpus: the run directory to make.")] = Path("out/recommend"),
+    budget: Annotated[str | None, typer.Option(help="Bytes of the weight matrices: 40kB, 1.5MiB.")] = None,
+    cycles: Annotated[float | None, typer.Option(min=1, help="Predicted cycles a frame on --device.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="The FPGA to fit; LFE5U-85F for --cycles.", show_default=False)
+    ] = None,
+    by: Annotated[By, typer.Option(help="The way to choose.")] = By.greedy,
+    trials: Annotated[int, typer.Option(min=1, help="Short trainings of the search.")] = 48,
+    trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each.")] = 2,
+    blocks: Annotated[str, typer.Option(help="Block sizes to choose from; 1 is dense.")] = "1,2,4,8,16,32",
+    bits: Annotated[str, typer.Option(help="Bits of a weight to choose from, without a device.")] = "12,8,6,5,4,3",
+    to: Annotated[
+        list[str] | None, typer.Option(help="Another structure to choose from, as a recipe writes it; may be repeated.")
+    ] = None,
+    weight_bits: Annotated[int, typer.Option(min=4, max=16, help="Bits of a weight on the device.")] = 12,
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM at the end; {RECIPE}.")] = None,
+    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set at the end; {RECIPE}.")] = None,
+    recipe_file: RecipeFile = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Choose structure and bits of every matrix within a budget, compress, and compare with one block size for all.
+
+    Decisions are in RUN/recommend/decisions.txt. A search that was stopped goes on where it was.
+    """
+    from ernn.device import find_device
+    from ernn.pipeline import recommend, sensitivity
+    from ernn.pipeline.run import STATE, Run
+    from ernn.quantize import QuantizeSpec
+    from ernn.search.choosers.known import By as Way
+    from ernn.search.written import numbers, parse_bytes
+
+    with console.working():
+        chip = find_device(device or "LFE5U-85F") if device or cycles else None
+        asked = recommend.Asked(
+            recommend.Budget(parse_bytes(budget) if budget else None, cycles, chip),
+            Way(by.value),
+            trials,
+            trial_epochs,
+            numbers(blocks),
+            tuple(sensitivity.structure_of(text) for text in to or []),
+            numbers(bits),
+            QuantizeSpec(weight_bits=weight_bits),
+            streams,
+            towards,
+            inside,
+            seed,
+            recipe_file,
+        )
+        console.say(f"{target}, by {by.value}, seed {seed}")
+        if (Path(target) / STATE).exists():
+            found = recommend.of_run(Run.existing(target), asked)
+        else:
+            found = recommend.of_corpus(out, target, root, asked)
+    if as_json:
+        console.emit_json(found)
+        return
+    console.table("Chosen", ("part", "structure and bits"), list(found["choice"].items()))
+    columns = ("network", "test error %", "validation error %", "bytes", found["unit"])
+    console.table(f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found))
+    console.table(f"go on with: ernn evaluate or ernn quantize {found['run']}", (), ())
 
 
 def sensitivity(

@@ -25,6 +25,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from ernn.search.pool import Failure, Pool
+from ernn.search.written import numbers
 from ernn.spec import Cell
 from ernn.structure import BLOCK_SIZES
 
@@ -71,18 +72,11 @@ class Space:
         if unknown := [one for one in cell.split(",") if one not in get_args(Cell)]:
             raise UserError(f"a cell is one of {', '.join(get_args(Cell))}, not {unknown[0]!r}")
         cells: Any = tuple(cell.split(","))
-        return cls(cells, _numbers(hidden), _numbers(layers), _numbers(block), _numbers(weight_bits))
+        return cls(cells, numbers(hidden), numbers(layers), numbers(block), numbers(weight_bits))
 
     def choose(self, trial: optuna.Trial) -> Choice:
         """The sampler's choice."""
         return Choice(**{name: trial.suggest_categorical(name, values) for name, values in asdict(self).items()})
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(one) for one in text.split(","))
-    except ValueError:
-        raise UserError(f'a list of numbers is written as "64,128", not {text!r}') from None
 
 
 @dataclass(frozen=True)

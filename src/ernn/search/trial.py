@@ -106,6 +106,11 @@ class Bench:
         with self._alone(trial) as folder:
             return self.known(trial) or self._train(trial, folder)
 
+    def adopt(self, trial: DenseTrial, model: AcousticModel) -> Result:
+        """What the trial gave elsewhere, unless there is a result: it is not trained again."""
+        with self._alone(trial) as folder:
+            return self.known(trial) or self._keep(trial, folder, model, ())
+
     def network(self, trial: Trial) -> AcousticModel:
         """The trained network of a trial that has a result."""
         model = AcousticModel(trial.model)
@@ -132,6 +137,9 @@ class Bench:
         with (self.folder / STARTED).open("a") as log:
             log.write(f"{self.name(trial)}\n")
         model, trained = self._run(trial, folder / "checkpoints")
+        return self._keep(trial, folder, model, trained)
+
+    def _keep(self, trial: Trial, folder: Path, model: AcousticModel, trained: tuple[stages.Trained, ...]) -> Result:
         validation = 100 * evaluate_model(model, self.task.validation).rate
         course = tuple(100 * epoch.validation for stage in trained for epoch in stage.history)
         seconds = sum(stage.seconds for stage in trained)

@@ -1,0 +1,241 @@
+"""`ernn recommend`: structure and bits for every matrix of a run within a budget, beside one block size for all."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from ernn.compress.plan import CompressionPlan
+from ernn.data.open import open_corpus
+from ernn.device import Device
+from ernn.errors import UserError
+from ernn.files import write_json
+from ernn.pipeline import network, speech
+from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.phase1 import predictor, task_identity
+from ernn.pipeline.run import Run, file_digest
+from ernn.quantize import QuantizeSpec
+from ernn.search.candidates import BITS, UNIFORM_BITS, Price, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.choosers.chooser import Setting, Tried
+from ernn.search.choosers.known import By, chooser
+from ernn.search.cost import cost, shapes
+from ernn.search.log import Log
+from ernn.search.recommend import best, recommend
+from ernn.search.rehearsal import Rehearsal
+from ernn.search.trial import Bench, CompressedTrial, DenseTrial
+from ernn.spec import ModelSpec
+from ernn.structure import BLOCK_SIZES, Structure, block_size
+from ernn.train.evaluate import evaluate_model
+from ernn.train.recipes import Recipe
+from ernn.train.spec import TrainSpec
+from ernn.train.task import Prepared
+
+SUMMARY, FOLDER = "recommend.json", "recommend"
+FIGURES = ("validation_percent", "test_percent", "test_tokens", "price", "bytes")
+MEMORY = 0.9
+"""Share of a device's memory that weights, constants and states may take."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bytes of the weight matrices, cycles a frame, or (neither of them) what fits the device."""
+
+    size: float | None = None
+    cycles: float | None = None
+    device: Device | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and (self.cycles is not None or self.device is not None):
+            raise UserError("--budget is of a network in software; give it alone, or --cycles and --device")
+        if self.size is None and self.device is None:
+            raise UserError("say what the network may take: --budget 40kB, --cycles 800 or --device LFE5U-25F")
+
+    @property
+    def unit(self) -> str:
+        return "bytes" if self.cycles is None else "cycles a frame"
+
+    @property
+    def on_engine(self) -> bool:
+        """Then recurrent layers have one block size, and all weights the engine's bits."""
+        return self.device is not None
+
+    @property
+    def limit(self) -> float:
+        if self.size is not None:
+            return self.size
+        if self.cycles is not None:
+            return self.cycles
+        assert self.device is not None
+        return MEMORY * 1024 / 8 * (self.device.block_ram.value + self.device.ultra_ram.value)
+
+    def price(self, model: ModelSpec, engine: QuantizeSpec, streams: int) -> Price:
+        """Of a plan for `model`."""
+        if self.device is None:
+            return stored_bytes(model)
+        predict = predictor(self.device, streams, engine)
+
+        def price(plan: CompressionPlan) -> float:
+            sizes = {block_size(plan.structure(one.name, one.role)) for one in shapes(model)} - {1}
+            found = predict(model, plan) if len(sizes) <= 1 else None
+            if found is None:
+                return inf
+            on_chip = cost(model, plan, engine.weight_bits, engine.data_bits).bits / 8
+            return on_chip if self.cycles is None else found.cycles_per_frame
+
+        return price
+
+
+@dataclass(frozen=True)
+class Asked:
+    """trials: of the search, so many trainings of `epochs`; towards, inside: of the training at the end.
+
+    sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone with a device.
+    """
+
+    budget: Budget
+    by: By = By.greedy
+    trials: int = 48
+    epochs: int = 2
+    sizes: tuple[int, ...] = BLOCK_SIZES
+    others: tuple[Structure, ...] = ()
+    bits: tuple[int, ...] = BITS
+    engine: QuantizeSpec = QuantizeSpec()
+    streams: int = 2
+    towards: int | None = None
+    inside: int | None = None
+    seed: int = 0
+    recipe: Path | None = None
+
+
+def of_corpus(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
+    """Train a dense network by the recipe in the run `folder`, unless it is there; then `of_run`."""
+    run, corpus = Run(folder), open_corpus(name, root, seed=0)
+    recipe = recipe_for(corpus, asked.recipe).with_seed(asked.seed)
+    task = speech.describe(corpus, name, root, 0, recipe.features)
+    network.train(run, corpus, task, recipe.layers, recipe.dropout, recipe.dense, front=recipe.front, progress=progress)
+    return of_run(run, asked, progress=progress)
+
+
+def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
+    """Choose, compress the run by what was chosen, and one block size of the same storage beside it.
+
+    Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
+    """
+    folder, data = run.path(FOLDER), speech.prepared(run)
+    recipe = recipe_for(data.corpus, asked.recipe).with_seed(asked.seed)
+    recipe = recipe.with_epochs(
+        recipe.dense.epochs, asked.towards or recipe.admm.epochs, asked.inside or recipe.retrain.epochs
+    )
+    model = network.dense_model(run).spec
+    space = space_for(model, asked)
+    log = Log(folder)
+    log.add("budget", f"{space.limit:,.0f} {asked.budget.unit}", mildest=space.price(space.mildest), picks=space.size)
+    tried = search(run, space, asked, recipe.retrain, data, log)
+    chosen = best(tried)
+    log.add("chosen", f"by {asked.by.value} in {len(tried)} trials", price=chosen.price, **space.describe(chosen.pick))
+    return _conclude(run, space, chosen, asked, recipe, data, log)
+
+
+def space_for(model: ModelSpec, asked: Asked) -> Space:
+    """Of a network: on the engine with its number of bits, else with all that were asked for."""
+    price = asked.budget.price(model, asked.engine, asked.streams)
+    bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
+    inners = (*blocks(asked.sizes), *(() if asked.budget.on_engine else asked.others))
+    return space_of(model, inners, bits, price, asked.budget.limit, alike=asked.budget.on_engine)
+
+
+def search(run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prepared, log: Log) -> list[Tried]:
+    """All trials; those that RUN/recommend/trials has are not trained again."""
+    spec, folder = replace(training, epochs=asked.epochs, average=0.0), run.path(FOLDER)
+
+    def dense() -> Any:
+        return network.dense_model(run)
+
+    identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
+    setting = Setting(space, dense, data.task, spec, asked.trials, folder / asked.by.value, asked.seed)
+    trial = Rehearsal(dense, data.task, spec, folder / "trials", identity)
+    return recommend(space, chooser(asked.by, setting), trial, asked.trials, log, asked.epochs)
+
+
+def _conclude(
+    run: Run, space: Space, chosen: Tried, asked: Asked, recipe: Recipe, data: Prepared, log: Log
+) -> dict[str, Any]:
+    bench, dense = _bench(run, data)
+    plans = {"chosen": space.plan(chosen.pick)}
+    if (rival := _uniform(space, asked)) is not None:
+        plans["uniform"] = rival
+    found: dict[str, Any] = {}
+    for name, plan in plans.items():
+        trial = CompressedTrial(dense, plan, recipe.by_admm)
+        result = bench.result(trial)
+        test = evaluate_model(bench.network(trial), data.test)
+        found[name] = {
+            "validation_percent": result.validation,
+            "test_percent": test.percent,
+            "test_tokens": test.tokens,
+            "price": space.pricing(plan),
+            "bytes": stored_bytes(dense.model)(plan),
+            "plan": plan.to_dict(),
+            "title": uniform_title(plan) if name == "uniform" else "chosen",
+        }
+        log.add(name, "compressed by the recipe", **{key: found[name][key] for key in FIGURES})
+    last = CompressedTrial(dense, plans["chosen"], recipe.by_admm)
+    network.compress(run, last.plan, last.solver, trained=bench.state(last))
+    summary = {
+        "run": str(run.folder),
+        "by": asked.by.value,
+        "budget": space.limit,
+        "unit": asked.budget.unit,
+        "seed": asked.seed,
+        "choice": space.describe(chosen.pick),
+        **found,
+        "decisions": [asdict(one) for one in log.decisions],
+    }
+    write_json(run.path(FOLDER) / SUMMARY, summary)
+    return summary
+
+
+def _bench(run: Run, data: Prepared) -> tuple[Bench, DenseTrial]:
+    """A bench that has the run's dense network as a trial's result."""
+    module = network.dense_model(run)
+    dense = DenseTrial(module.spec, TrainSpec.from_dict(run.options("train")["train"]))
+    identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
+    bench = Bench(run.path(FOLDER) / "networks", data.task, identity)
+    bench.adopt(dense, module)
+    return bench, dense
+
+
+def _width(asked: Asked) -> int:
+    return asked.engine.weight_bits if asked.budget.on_engine else UNIFORM_BITS
+
+
+def _uniform(space: Space, asked: Asked) -> CompressionPlan | None:
+    """The smallest block size that keeps to the budget when all recurrent layers have it, None where none does.
+
+    The output matrix is dense, which suits it, or where the budget does not allow that of the same block size.
+    """
+    plans = [uniform(block, _width(asked)) for block in BLOCK_SIZES]
+    plans += [uniform(block, _width(asked), output=block) for block in BLOCK_SIZES]
+    return next((plan for plan in plans if space.pricing(plan) <= space.limit), None)
+
+
+def uniform_title(plan: CompressionPlan) -> str:
+    """In words."""
+    output = "dense" if block_size(plan.output) == 1 else "in blocks too"
+    return f"blocks of {block_size(plan.recurrent)}, output {output}"
+
+
+def rows(found: dict[str, Any]) -> Sequence[Sequence[str]]:
+    """The chosen network beside that of one block size."""
+    shown = [found[name] for name in ("chosen", "uniform") if name in found]
+    return [
+        (
+            one["title"],
+            f"{one['test_percent']:.2f}",
+            f"{one['validation_percent']:.2f}",
+            f"{one['bytes']:,.0f}",
+            f"{one['price']:,.0f}",
+        )
+        for one in shown
+    ]

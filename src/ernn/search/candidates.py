@@ -1,0 +1,181 @@
+"""What automatic compression chooses from: a structure and bits for each part of a network, and what they cost."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+
+from ernn.compress.grids import Uniform
+from ernn.compress.methods.quantized import Quantized
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import UserError
+from ernn.search.cost import Shape, shapes
+from ernn.spec import ModelSpec
+from ernn.structure import BLOCK_SIZES, BlockCirculant, Dense, Structure
+
+BITS = (12, 8, 6, 5, 4, 3)
+"""Of a weight, the mildest first."""
+UNIFORM_BITS = 12
+"""Of a weight where one block size for all matrices is what a choice is compared with."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Numbers of `bits` bits in the structure `inner`; of blocks it is their spectra, which the engine stores."""
+
+    inner: Structure
+    bits: int
+
+    @property
+    def structure(self) -> Quantized:
+        return Quantized(self.inner, Uniform(self.bits), spectra=isinstance(self.inner, BlockCirculant))
+
+    def stored_bits(self, shape: tuple[int, ...]) -> int:
+        """Of a matrix; UserError where the structure does not fit it."""
+        return self.structure.bits(shape, self.bits)
+
+    def __str__(self) -> str:
+        match self.inner:
+            case Dense():
+                inner = "dense"
+            case BlockCirculant(block):
+                inner = f"blocks of {block}"
+            case _:
+                inner = str(self.inner)
+        return f"{inner}, {self.bits} bits"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Matrices that take the same candidate: one of them, or all that the engine wants alike. Mildest option first."""
+
+    name: str
+    shapes: tuple[Shape, ...]
+    options: tuple[Candidate, ...]
+
+    def stored_bits(self, candidate: Candidate) -> int:
+        return sum(candidate.stored_bits(one.shape) for one in self.shapes)
+
+
+Pick = tuple[Candidate, ...]
+"""A candidate for every part of a space."""
+Price = Callable[[CompressionPlan], float]
+"""What a plan costs, in the budget's unit; infinite where it cannot be had."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Every pick there is, and the budget: those whose price is at most `limit` fit."""
+
+    parts: tuple[Part, ...]
+    pricing: Price
+    limit: float
+    _prices: dict[Pick, float] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if empty := [part.name for part in self.parts if not part.options]:
+            raise UserError(f"no structure that was given fits {empty[0]}")
+
+    @cached_property
+    def mildest(self) -> Pick:
+        return tuple(part.options[0] for part in self.parts)
+
+    @property
+    def size(self) -> int:
+        """Number of picks."""
+        return prod(len(part.options) for part in self.parts)
+
+    def plan(self, pick: Pick) -> CompressionPlan:
+        pairs = zip(self.parts, pick, strict=True)
+        return CompressionPlan(overrides=tuple((one.name, c.structure) for part, c in pairs for one in part.shapes))
+
+    def price(self, pick: Pick) -> float:
+        if pick not in self._prices:
+            self._prices[pick] = self.pricing(self.plan(pick))
+        return self._prices[pick]
+
+    def fits(self, pick: Pick) -> bool:
+        return self.price(pick) <= self.limit
+
+    def changed(self, pick: Pick, index: int, candidate: Candidate) -> Pick:
+        """The pick with another candidate for part `index`."""
+        return (*pick[:index], candidate, *pick[index + 1 :])
+
+    def neighbours(self, pick: Pick) -> Iterator[Pick]:
+        """Picks that differ in one part."""
+        for index, part in enumerate(self.parts):
+            yield from (self.changed(pick, index, other) for other in part.options if other != pick[index])
+
+    def describe(self, pick: Pick) -> dict[str, str]:
+        """Candidates by their part's name, in words."""
+        return {part.name: str(candidate) for part, candidate in zip(self.parts, pick, strict=True)}
+
+
+def space_of(
+    model: ModelSpec, inners: Sequence[Structure], bits: Sequence[int], pricing: Price, limit: float, alike: bool
+) -> Space:
+    """The space of a network; `alike`: all matrices of its recurrent layers take the same, as the engine wants it.
+
+    UserError where a structure fits no matrix, and where even the harshest pick is above the limit.
+    """
+    every, parts = list(shapes(model)), []
+    groups = [[one] for one in every]
+    if alike:
+        inner = [one for one in every if one.role != "output"]
+        groups = [inner, *[[one] for one in every if one.role == "output"]]
+    for group in groups:
+        name = group[0].name if len(group) == 1 else "recurrent layers"
+        parts.append(Part(name, tuple(group), _options(group, inners, bits)))
+    space = Space(tuple(parts), pricing, limit)
+    _require_possible(space)
+    return space
+
+
+def _options(group: Sequence[Shape], inners: Sequence[Structure], bits: Sequence[int]) -> tuple[Candidate, ...]:
+    found: dict[Candidate, int] = {}
+    for candidate in (Candidate(inner, width) for inner in inners for width in sorted(bits, reverse=True)):
+        try:
+            found[candidate] = sum(candidate.stored_bits(one.shape) for one in group)
+        except UserError:
+            continue  # a size that the structure does not divide
+    return tuple(sorted(found, key=lambda one: -found[one]))
+
+
+def _require_possible(space: Space) -> None:
+    least = min(space.price(pick) for pick in _harshest(space))
+    if least > space.limit:
+        raise UserError(
+            f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise it, "
+            "or allow larger blocks or fewer bits"
+        )
+
+
+def _harshest(space: Space) -> Iterable[Pick]:
+    """Of each part the option that stores least; and what all parts can take alike."""
+    yield tuple(part.options[-1] for part in space.parts)
+    for candidate in space.parts[0].options:
+        if all(candidate in part.options for part in space.parts):
+            yield tuple(candidate for _ in space.parts)
+
+
+def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
+    """Structures by their block size, 1 is dense; padding is allowed."""
+    if wrong := sorted(set(sizes) - set(BLOCK_SIZES)):
+        raise UserError(f"block sizes are of {BLOCK_SIZES}, not {wrong[0]}")
+    return tuple(Dense() if size == 1 else BlockCirculant(size, pad=True) for size in sorted(sizes))
+
+
+def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> CompressionPlan:
+    """One block size for all matrices of the recurrent layers, `output` for the others, and one number of bits."""
+    inner, outer = (Candidate(one, bits).structure for one in (*blocks([block]), *blocks([output])))
+    return CompressionPlan(inner, inner, inner, outer)
+
+
+def stored_bytes(model: ModelSpec) -> Price:
+    """Bytes of all weight matrices, scales and padding counted; biases and states are apart."""
+    every = list(shapes(model))
+
+    def price(plan: CompressionPlan) -> float:
+        return sum(plan.structure(one.name, one.role).bits(one.shape, UNIFORM_BITS) for one in every) / 8
+
+    return price

@@ -1,0 +1,1 @@
+"""Ways to choose a structure and bits for each part of a network, one a file, behind `Chooser`."""

@@ -1,0 +1,57 @@
+"""What every way to choose is: it proposes a pick, hears how the trial went, and proposes the next."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ernn.nn.model import AcousticModel
+from ernn.search.candidates import Pick, Space
+from ernn.train.spec import TrainSpec
+from ernn.train.task import Task
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A pick after its trial. loss: nats per label on validation examples. error: their error rate in per cent."""
+
+    pick: Pick
+    loss: float
+    error: float
+    price: float
+    fits: bool
+
+
+class Chooser(Protocol):
+    """`propose` is called with everything tried so far, and with the same history proposes the same.
+
+    `epochs`: passes over the training examples that it makes for itself before its first proposal; they are taken from
+    the trials' own.
+    """
+
+    epochs: int
+
+    def propose(self, history: Sequence[Tried]) -> Pick | None:
+        """The next pick to try, one that was not; None where it has no more to propose."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a chooser is made from.
+
+    dense: makes the trained dense network. spec: training of one trial. trials: how many there will be if a chooser
+    trains nothing itself. folder: where its own training is kept.
+    """
+
+    space: Space
+    dense: Callable[[], AcousticModel]
+    task: Task
+    spec: TrainSpec
+    trials: int
+    folder: Path
+    seed: int = 0
+    progress: bool = False
+
+
+MakeChooser = Callable[[Setting], Chooser]

@@ -1,0 +1,137 @@
+"""Greedy by sensitivity: from the mildest pick the steps that cost the least loss per byte (or cycle) saved.
+
+What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What structures cost would be
+far too much without training; the first trials are each part alone in each structure, trained for a moment.  The rises
+of the loss are added up to predict any pick.  Later trials are what this predicts to be best, first with structures and
+bits weighed otherwise - how much training mends of either is not known - then the neighbours of the best pick.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import chain, product
+
+from ernn.compress.grids import Uniform
+from ernn.compress.methods.quantized import Quantized
+from ernn.compress.sensitivity import sensitivity
+from ernn.search.candidates import Pick, Space
+from ernn.search.choosers.chooser import Setting, Tried
+from ernn.search.rehearsal import loss
+from ernn.structure import Dense, Structure
+
+WEIGHTS = (1.0, 0.5, 2.0, 0.25, 4.0)
+"""Of what structures cost, against what bits cost."""
+FEW = 500
+"""Picks of a space that is searched whole."""
+
+
+class Greedy:
+    """The table takes as many trials as there are structures of all parts, but for the mildest of each."""
+
+    epochs = 0
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.space = setting, setting.space
+
+    def propose(self, history: Sequence[Tried]) -> Pick | None:
+        tried = {one.pick: one for one in history}
+        return next((pick for pick in chain(table(self.space), self._chosen(tried)) if pick not in tried), None)
+
+    def _chosen(self, tried: Mapping[Pick, Tried]) -> Iterator[Pick]:
+        """Only asked for once the whole table is there, if there were so many trials."""
+        for weight in WEIGHTS:
+            yield descend(self.space, self._rises(tried, weight))
+        rises = self._rises(tried, 1.0)
+        for best in sorted((one for one in tried.values() if one.fits), key=lambda one: one.loss):
+            around = (far for near in self.space.neighbours(best.pick) for far in self.space.neighbours(near))
+            yield from sorted((pick for pick in dict.fromkeys(around) if self.space.fits(pick)), key=rises)
+
+    def _rises(self, tried: Mapping[Pick, Tried], weight: float) -> "Rises":
+        space, least = self.space, tried[self.space.mildest].loss
+        structures = [
+            {o.inner: tried[space.changed(space.mildest, index, o)].loss - least for o in _structures(space, index)}
+            for index in range(len(space.parts))
+        ]
+        return Rises(space, structures, self.widths, weight)
+
+    @cached_property
+    def widths(self) -> list[dict[int, float]]:
+        """What the loss rises by when a part is rounded to so many bits, all else as it was trained."""
+        model, examples = self.setting.dense(), self.setting.task.validation
+        least, options = loss(model, examples), [part.options for part in self.space.parts]
+        every = sorted({option.bits for part in options for option in part}, reverse=True)
+        if len(every) == 1:
+            return [{every[0]: 0.0} for _ in options]
+        grids = [Quantized(Dense(), Uniform(bits)) for bits in every]
+        found = sensitivity(model, grids, lambda rounded: loss(rounded, examples))
+        rise = {(line.matrix, line.structure): line.error - least for line in found}
+        return [
+            {bits: sum(rise[one.name, grid] for one in part.shapes) for bits, grid in zip(every, grids, strict=True)}
+            for part in self.space.parts
+        ]
+
+
+def table(space: Space) -> list[Pick]:
+    """The mildest pick, and those that differ from it in the structure of one part."""
+    alone = (space.changed(space.mildest, i, o) for i in range(len(space.parts)) for o in _structures(space, i))
+    return list(dict.fromkeys((space.mildest, *alone)))
+
+
+def _structures(space: Space, index: int) -> list:
+    """Options of a part with as many bits as its mildest."""
+    return [option for option in space.parts[index].options if option.bits == space.mildest[index].bits]
+
+
+class Rises:
+    """Predicts how much a pick's loss is above the mildest one's: the sum of what its structures and its bits cost.
+
+    Something that stores less never counts for less than something that stores more: differences below that are noise.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        structures: Sequence[Mapping[Structure, float]],
+        widths: Sequence[Mapping[int, float]],
+        weight: float = 1.0,
+    ) -> None:
+        self.costs = []
+        for part, by_structure, by_width in zip(space.parts, structures, widths, strict=True):
+            inner, width = _rising(by_structure), _rising(by_width)
+            self.costs.append({o: weight * inner[o.inner] + width[o.bits] for o in part.options})
+
+    def __call__(self, pick: Pick) -> float:
+        return sum(costs[candidate] for costs, candidate in zip(self.costs, pick, strict=True))
+
+
+def _rising(values: Mapping) -> dict:
+    """Values in the order of falling storage, none below one before it, or below 0."""
+    highest, found = 0.0, {}
+    for key, value in values.items():
+        highest = max(highest, value)
+        found[key] = highest
+    return found
+
+
+def descend(space: Space, rises: Rises) -> Pick:
+    """The pick within the budget that the greedy steps lead to; the best one of a space with few picks."""
+    if space.size <= FEW:
+        every = sorted(product(*(part.options for part in space.parts)), key=rises)
+        return next(pick for pick in every if space.fits(pick))
+    pick = space.mildest
+    while not space.fits(pick):
+        before, paid = rises(pick), space.price(pick)
+        steps = [near for near in space.neighbours(pick) if space.price(near) < paid]
+        pick = min(steps, key=lambda near: _worth(rises(near) - before, paid - max(space.price(near), space.limit)))
+    return _use_up(space, rises, pick)
+
+
+def _worth(rise: float, saved: float) -> tuple[float, float]:
+    """Least rise per what is saved first; of equals what saves most."""
+    return rise / saved, -saved
+
+
+def _use_up(space: Space, rises: Rises, pick: Pick) -> Pick:
+    """What the last step left of the budget goes to whatever gains most by it."""
+    while better := [near for near in space.neighbours(pick) if space.fits(near) and rises(near) < rises(pick)]:
+        pick = min(better, key=rises)
+    return pick

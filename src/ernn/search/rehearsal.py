@@ -1,0 +1,72 @@
+"""A trial of automatic compression: the dense network in a plan's sets after a short training, each done once."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ernn.compress.plan import CompressionPlan
+from ernn.data.batches import Batches, Example
+from ernn.files import write_json
+from ernn.nn.model import AcousticModel
+from ernn.train import stages
+from ernn.train.evaluate import evaluate_model
+from ernn.train.module import ctc
+from ernn.train.spec import TrainSpec
+from ernn.train.task import Task
+
+
+@dataclass(frozen=True)
+class Heard:
+    """loss: nats per label on the validation examples; error: their error rate in per cent."""
+
+    loss: float
+    error: float
+
+
+@dataclass(frozen=True, eq=False)
+class Rehearsal:
+    """Trials of one dense network, each a file in `folder`; `identity` tells network and examples from others."""
+
+    dense: Callable[[], AcousticModel]
+    task: Task
+    spec: TrainSpec
+    folder: Path
+    identity: str
+
+    def __call__(self, plan: CompressionPlan) -> Heard:
+        """From its file, or trained now."""
+        values = {"identity": self.identity, "plan": plan.to_dict(), "train": self.spec.to_dict()}
+        name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}.json"
+        if not path.exists():
+            heard = self._train(plan)
+            write_json(path, {"loss": heard.loss, "error": heard.error, **values})
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return Heard(kept["loss"], kept["error"])
+
+    def _train(self, plan: CompressionPlan) -> Heard:
+        model = self.dense()
+        stages.one_shot(model, self.task, plan, self.spec, progress=False)
+        return hear(model, self.task.validation)
+
+
+def hear(model: nn.Module, examples: Sequence[Example], batch: int = 32) -> Heard:
+    """A network on examples; dropout off."""
+    return Heard(loss(model, examples, batch), evaluate_model(model, examples, batch=batch).percent)
+
+
+@torch.no_grad()
+def loss(model: nn.Module, examples: Sequence[Example], batch: int = 32) -> float:
+    """CTC loss in nats per label; dropout off."""
+    training, total, labels = model.training, 0.0, 0
+    model.eval()
+    for part in Batches(examples, batch, shuffle=False):
+        count = int(part.label_lengths.sum())
+        total, labels = total + count * float(ctc(model(part.features), part)), labels + count
+    model.train(training)
+    return total / labels

@@ -1,0 +1,203 @@
+"""Choosers keep to the budget, propose nothing twice and the same again, and find what is known to be best."""
+
+import json
+import sys
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy_search as searched
+from toy_search import toy
+
+from ernn.compress.methods.low_rank import LowRank
+from ernn.compress.plan import CompressionPlan, matrices
+from ernn.device import find_device
+from ernn.errors import UserError
+from ernn.pipeline import network as networks
+from ernn.pipeline import recommend as pipeline
+from ernn.pipeline.run import Run
+from ernn.search.candidates import Candidate, Pick, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.choosers.chooser import Setting, Tried
+from ernn.search.choosers.greedy import Rises, descend, table
+from ernn.search.choosers.known import By, chooser
+from ernn.search.log import Log
+from ernn.search.recommend import best, recommend
+from ernn.search.rehearsal import Heard, Rehearsal
+from ernn.search.written import parse_bytes
+from ernn.structure import BlockCirculant, Dense
+from ernn.train.recipes import DIGITS
+
+MODEL = searched.model("gru", 16)
+EASY = replace(toy.SPEC, epochs=1)
+
+
+def space(limit: float, inners: tuple = blocks([1, 2, 4]), bits: tuple[int, ...] = (12, 6, 3)) -> Space:
+    return space_of(MODEL, inners, bits, stored_bytes(MODEL), limit, alike=False)
+
+
+def setting(tmp_path: Path, limit: float = 700.0, trials: int = 14, **changes: Any) -> Setting:
+    return Setting(space(limit, **changes), toy.model, toy.task(), EASY, trials, tmp_path)
+
+
+def told(pick: Pick) -> Heard:
+    """Few bits hurt, blocks hurt less; the output matrix is the most sensitive."""
+    sizes = [1 if c.inner == Dense() else c.inner.block for c in pick]  # type: ignore[attr-defined]
+    rises = [weight * (size / 10 + 8 / c.bits) for weight, size, c in zip((1, 2, 5), sizes, pick, strict=True)]
+    return Heard(sum(rises), sum(rises))
+
+
+def history(one: Any, some: Space, trials: int) -> list[Tried]:
+    """What a chooser tries where `told` says how it goes."""
+    tried: list[Tried] = []
+    while len(tried) < trials and (pick := one.propose(tried)) is not None:
+        heard = told(pick)
+        tried.append(Tried(pick, heard.loss, heard.error, some.price(pick), some.fits(pick)))
+    return tried
+
+
+def test_the_price_is_what_is_stored() -> None:
+    """16 units, 4 inputs, 4 outputs: 3·16·4 + 3·16·16 + 4·16 numbers, and a scale of 8 bits for each matrix."""
+    some = space(1e9)
+    assert some.price(some.mildest) == ((192 + 768 + 64) * 12 + 3 * 8) / 8
+    pick = (Candidate(BlockCirculant(4, True), 3), Candidate(Dense(), 6), Candidate(Dense(), 12))
+    assert some.price(pick) == (192 // 4 * 3 + 768 * 6 + 64 * 12 + 3 * 8) / 8
+    assert [m.structure for m in matrices(toy.model(), some.plan(pick))] == [pick[1].structure, *_others(pick)]
+    assert stored_bytes(MODEL)(uniform(4)) == ((192 + 768) // 4 * 12 + 64 * 12 + 3 * 8) / 8
+
+
+def _others(pick: Pick) -> list[Any]:
+    return [pick[0].structure, pick[2].structure]
+
+
+def test_what_cannot_be_had_is_refused() -> None:
+    with pytest.raises(UserError, match="even the harshest choice takes 99, the budget is 50"):
+        space(50)
+    with pytest.raises(UserError, match=r"block sizes are of .* not 3"):
+        blocks([1, 3])
+    with pytest.raises(UserError, match=r"no structure that was given fits recurrent.0.weight_ih_l0"):
+        space(1e9, inners=(LowRank(10),))
+    assert [parse_bytes(text) for text in ("40kB", "1.5 MiB", "7")] == [40_000, 1.5 * 2**20, 7]
+    for wrong in ("40 kb", "much", "0kB", "-3kB"):
+        with pytest.raises(UserError, match="a size is written as"):
+            parse_bytes(wrong)
+    with pytest.raises(UserError, match="give it alone"):
+        pipeline.Budget(1000, 500)
+    with pytest.raises(UserError, match="say what the network may take"):
+        pipeline.Budget()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.integers(120, 1500), st.booleans())
+def test_greedy_steps_end_within_the_budget_with_nothing_left_to_gain(seed: int, limit: int, whole: bool) -> None:
+    some = space(limit, bits=(12, 6, 3) if whole else (12, 6, 4, 3))
+    random = np.random.default_rng(seed)
+    structures = [{inner: random.random() for inner in blocks([1, 2, 4])} for _ in some.parts]
+    widths = [{bits: random.random() for bits in (12, 6, 4, 3)} for _ in some.parts]
+    if whole:
+        widths = [{bits: one[bits] for bits in (12, 6, 3)} for one in widths]
+    rises = Rises(some, structures, widths)
+    found = descend(some, rises)
+    assert some.fits(found)
+    assert not [near for near in some.neighbours(found) if some.fits(near) and rises(near) < rises(found)]
+    every = (pick for pick in product(*(part.options for part in some.parts)) if some.fits(pick))
+    least = min(rises(pick) for pick in every)
+    assert rises(found) <= least + (0.0 if some.size <= 500 or limit > 1400 else 1.0)
+
+
+@pytest.mark.parametrize("by", list(By))
+def test_a_chooser_proposes_what_is_new_and_the_same_again(by: By, tmp_path: Path) -> None:
+    one, again = (chooser(by, setting(tmp_path / name)) for name in "ab")
+    some = space(700)
+    tried = history(one, some, 14)
+    assert [each.pick for each in tried] == [each.pick for each in history(again, some, 14)]
+    assert len({each.pick for each in tried}) == len(tried) == 14
+    assert any(each.fits for each in tried)
+    if by != By.greedy:
+        assert all(each.fits for each in tried)
+
+
+def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
+    some = space(700)
+    every = [pick for pick in product(*(part.options for part in some.parts)) if some.fits(pick)]
+    least = min(told(pick).loss for pick in every)
+    tried = history(chooser(By.greedy, setting(tmp_path)), some, 24)
+    assert best(tried).loss <= 1.05 * least
+    assert [each.pick for each in tried[: len(table(some))]] == table(some)
+
+
+def test_a_search_that_was_stopped_goes_on_and_says_why(tmp_path: Path) -> None:
+    some, made = space(700), []
+    trial = Rehearsal(toy.model, toy.task(), EASY, tmp_path / "trials", "toy")
+
+    def first(plan: CompressionPlan) -> Heard:
+        made.append(plan)
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        return trial(plan)
+
+    with pytest.raises(KeyboardInterrupt):
+        recommend(some, chooser(By.greedy, setting(tmp_path)), first, 10, Log(tmp_path))
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "trials").iterdir()}
+    found = recommend(some, chooser(By.greedy, setting(tmp_path)), trial, 10, Log(tmp_path))
+    assert len(kept) == 4 and all(path.stat().st_mtime_ns == time for path, time in kept.items())
+    assert [some.plan(one.pick) for one in found[:5]] == made
+    assert "within the budget, the best so far (loss" in (tmp_path / "decisions.txt").read_text()
+    with pytest.raises(UserError, match="none of 2 trials was within the budget"):
+        recommend(some, chooser(By.greedy, setting(tmp_path)), trial, 2, Log(tmp_path))
+
+
+def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose dense network hears the toy task."""
+    run, model, task = Run(folder), toy.model(), toy.task()
+    options = {"model": model.spec.to_dict(), "train": toy.SPEC.to_dict()}
+
+    def work() -> None:
+        folder.mkdir(parents=True)
+        run.path(networks.DENSE).write_bytes(save(dict(model.state_dict())))
+
+    run.perform("train", options, work, writes=[networks.DENSE])
+    corpus = SimpleNamespace(name="toy", identity="toy")
+    data = SimpleNamespace(task=task, test=task.validation, corpus=corpus, features=DIGITS.features)
+    recipe = replace(DIGITS, admm=EASY, retrain=EASY)
+    monkeypatch.setattr(pipeline.speech, "prepared", lambda run: data)
+    monkeypatch.setattr(pipeline, "recipe_for", lambda corpus, file: recipe)
+    return run
+
+
+def test_a_run_is_compressed_by_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    run = run_of_toy(tmp_path / "run", monkeypatch)
+    asked = pipeline.Asked(pipeline.Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6))
+    found = pipeline.of_run(run, asked)
+    assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
+    assert found["uniform"]["title"] == "blocks of 4, output dense"
+    assert Run(run.folder).options("compress")["plan"] == found["chosen"]["plan"]
+    assert run.record.find("error_rate.compressed").value == pytest.approx(found["chosen"]["test_percent"])  # type: ignore[union-attr]
+    kept = json.loads((run.folder / "recommend" / "recommend.json").read_text())
+    assert kept["choice"] == found["choice"] and len(pipeline.rows(kept)) == 2
+    assert pipeline.of_run(run, asked) == found
+
+
+def test_on_a_device_the_recurrent_layers_are_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    run = run_of_toy(tmp_path / "run", monkeypatch)
+    monkeypatch.setattr("ernn.pipeline.phase1.SCHEDULES", 2)
+    device = find_device("LFE5U-25F")
+    wide = pipeline.Budget(cycles=1e9, device=device).price(MODEL, pipeline.Asked.engine, 2)
+    cycles = {block: wide(uniform(block)) for block in (1, 2)}
+    assert cycles[2] < cycles[1]
+    asked = pipeline.Asked(pipeline.Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2))
+    found = pipeline.of_run(run, asked)
+    assert list(found["choice"]) == ["recurrent layers", "output.weight"]
+    assert found["choice"]["recurrent layers"] == "blocks of 2, 12 bits" and found["chosen"]["price"] <= cycles[2]
+    assert wide(CompressionPlan(BlockCirculant(2), BlockCirculant(4))) == float("inf")
