@@ -5,10 +5,10 @@
         --cells gru,lstm --blocks 4,8,16,32 --ways admm,direct,one-shot,pruned --bits 16,12,8
 
 Every way but direct training starts from the same dense network of its cell and seed, and all have the same number of
-epochs after it; direct training has the dense network's as well.  The test split is looked at once, at the end of each
-way.  What is finished is not done again and a stopped training goes on (--work), so that two of these commands, or one
-with more ways, add to the same table.  It writes a page,
-a plot and the figures as JSON into --out; with --json the latter are printed too.
+epochs after it; direct training has the dense network's as well.  With [distil] in the recipe all of them learn from
+that dense network too.  The test split is looked at once, at the end of each way.  What is finished is not done again
+and a stopped training goes on (--work), so that two of these commands, or one with more ways, add to the same table.
+It writes a page, a plot and the figures as JSON into --out; with --json the latter are printed too.
 """
 
 import argparse
@@ -81,17 +81,17 @@ class Row:
 
 
 def solver(way: str, recipe: Recipe) -> Solver:
-    """Every way with as many epochs as ADMM and its retraining have together."""
+    """Every way with as many epochs as ADMM and its retraining have together, and with the recipe's teacher."""
     longer = replace(recipe.retrain, epochs=recipe.retrain.epochs + recipe.admm.epochs)
     match way:
         case "admm" | "pruned":
             return recipe.by_admm
         case "one-shot":
-            return OneShot(longer)
+            return recipe.taught(OneShot(longer))
         case "gradual":
-            return Gradual(recipe.admm, recipe.retrain)
+            return recipe.taught(Gradual(recipe.admm, recipe.retrain))
         case "direct":
-            return Direct(replace(recipe.dense, epochs=recipe.dense.epochs + longer.epochs))
+            return recipe.taught(Direct(replace(recipe.dense, epochs=recipe.dense.epochs + longer.epochs)))
         case _:
             raise UserError(f"no way is called {way!r}; they are {', '.join(TITLES)}")
 
@@ -330,8 +330,15 @@ def network(result: Result) -> str:
     return (
         f"Recurrent layers of {layers} units, all their matrices in blocks, the output matrix dense. Epochs: the dense "
         f"network {dense}; from it {towards} of ADMM and {inside} inside the set, or {towards + inside} inside the set "
-        f"after one projection; direct training {dense + towards + inside}, from fresh weights."
+        f"after one projection; direct training {dense + towards + inside}, from fresh weights.{taught(recipe)}"
     )
+
+
+def taught(recipe: Result) -> str:
+    """A sentence for the teacher where there is one."""
+    if recipe["distil"] is None:
+        return ""
+    return " Every compressed network, directly trained ones too, also learns from the dense network of its seed."
 
 
 def line(row: Row, result: Result) -> str:
