@@ -27,11 +27,13 @@ from typing import Any
 import torch
 
 from ernn.compress.hidden_units import largest_units, without_others
-from ernn.data.open import open_corpus
+from ernn.data.corpus import Corpus
+from ernn.data.open import NAMES, open_corpus
 from ernn.device import find_device
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
 from ernn.nn.model import AcousticModel
+from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.phase1 import predictor
 from ernn.quantize import QuantizeSpec
 from ernn.search.cost import cost
@@ -39,30 +41,30 @@ from ernn.search.rivals import BITS, RIVALS, Entry, entry
 from ernn.spec import ModelSpec
 from ernn.train import stages
 from ernn.train.evaluate import evaluate_model
-from ernn.train.recipes import AN4, DIGITS, Recipe
+from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Plain, Solver, Taught, compress
 from ernn.train.spec import DistilSpec
 from ernn.train.task import Prepared
 
-RECIPES = {"digits": DIGITS, "an4": AN4}
 DEVICE, STREAMS = "LFE5U-85F", 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(1)
-    prepared, results = None, []
+    corpus = open_corpus(options.corpus, options.root)
+    recipe, results = recipe_of(options, corpus), []
+    prepared = Prepared(corpus, recipe.features)
     for seed in range(options.seeds):
-        recipe = recipe_of(options, seed)
-        prepared = prepared or Prepared(open_corpus(options.corpus, options.root), recipe.features)
-        results += run_seed(options, recipe, prepared, seed)
-    report(options, results)
+        results += run_seed(options, recipe.with_seed(seed), prepared, seed)
+    report(options, recipe, results)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--corpus", choices=sorted(RECIPES), default="digits")
+    parser.add_argument("--corpus", choices=NAMES, default="digits")
     parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
+    parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
     parser.add_argument("--times", default="4,8,16,32", help="how many times fewer bits")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", action="append", help="a method by name, may be given again; all of them otherwise")
@@ -73,8 +75,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def recipe_of(options: argparse.Namespace, seed: int) -> Recipe:
-    recipe = RECIPES[options.corpus].with_seed(seed)
+def recipe_of(options: argparse.Namespace, corpus: Corpus) -> Recipe:
+    recipe = recipe_for(corpus, options.recipe)
     if options.epochs:
         recipe = recipe.with_epochs(*(int(part) for part in options.epochs.split(",")))
     if options.hidden:
@@ -189,9 +191,8 @@ def cycles(made: Entry) -> float | None:
 # Results
 
 
-def report(options: argparse.Namespace, results: list[dict[str, Any]]) -> None:
+def report(options: argparse.Namespace, recipe: Recipe, results: list[dict[str, Any]]) -> None:
     name = f"compare-{options.corpus}"
-    recipe = recipe_of(options, 0)
     about = {
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/compare.py", *sys.argv[1:]]),

@@ -214,7 +214,7 @@ def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
     note = "after synthesis, before placement"
     if placed:
         note += "; with the pins around it: a flip-flop an input bit, two and a LUT an output bit"
-    if device.family in ("xcu", "xcup"):
+    if device.is_ultrascale:
         note += "; Yosys packs neither registers nor additions into DSP48E2: a 7-series device is the better proxy"
     return {**counts, "kind": "estimated", "tool": area.tool, "note": note, "seconds": area.seconds}
 

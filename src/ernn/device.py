@@ -56,6 +56,12 @@ class Device:
             raise UserError(f"{self.name}: a device that can be placed has a nextpnr flag, a package and grades")
 
     @property
+    def is_ultrascale(self) -> bool:
+        """UltraScale or UltraScale+: no open tool places it, and Yosys packs neither registers nor additions into its
+        DSP48E2, so that a 7-series device is the better proxy for its LUT and FF."""
+        return self.family in ("xcu", "xcup")
+
+    @property
     def can_be_placed(self) -> bool:
         """Whether open place and route exists for it; if not, only area is to be had."""
         return bool(self.nextpnr)

@@ -19,7 +19,7 @@ from ernn.nn.loops import (
     gru_before_step,
     gru_before_step_back,
 )
-from ernn.nn.products import largest, product
+from ernn.nn.products import largest, product, step_back
 from ernn.nn.threads import threads_for
 
 
@@ -80,13 +80,8 @@ class GruAfterScan(torch.autograd.Function):
                 gru_after_step_back(gates[t], qs[t], states[t], *same)
                 if t:
                     running += d_outputs[t - 1]
-                spread = from_h.spread(d_recurrent)
-                from_h.gather(spread, held[t])
-                from_h.back(spread, running, add=running)
-                spread = from_x.spread(d)
-                from_x.gather(spread, xs[t])
-                if d_x is not None:
-                    from_x.back(spread, d_x[t])
+                step_back(from_h, d_recurrent, held[t], running, add=running)
+                step_back(from_x, d, xs[t], None if d_x is None else d_x[t])
         return d_x, running, from_x.gradient(), from_h.gradient(), d_bias, None
 
 
@@ -153,19 +148,12 @@ class GruBeforeScan(torch.autograd.Function):
         with threads_for(largest(products)):
             for t in reversed(range(len(values))):
                 gru_before_step_back(values[t], states[t], state, d_array, candidate_array, gates_array, total)
-                spread = from_reset.spread(d_candidate)
-                from_reset.gather(spread, held_reset[t])
-                from_reset.back(spread, d_reset)
+                step_back(from_reset, d_candidate, held_reset[t], d_reset)
                 gru_before_reset_back(values[t], states[t], reset_array, state, d_array, gates_array, total)
                 if t:
                     running += d_outputs[t - 1]
-                spread = from_h.spread(d_gates)
-                from_h.gather(spread, held[t])
-                from_h.back(spread, running, add=running)
-                spread = from_x.spread(d)
-                from_x.gather(spread, xs[t])
-                if d_x is not None:
-                    from_x.back(spread, d_x[t])
+                step_back(from_h, d_gates, held[t], running, add=running)
+                step_back(from_x, d, xs[t], None if d_x is None else d_x[t])
         return d_x, running, from_x.gradient(), from_h.gradient(), from_reset.gradient(), d_bias, None
 
 

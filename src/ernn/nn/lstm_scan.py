@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from ernn.nn.buffers import arrays, slots
 from ernn.nn.loops import lstm_step, lstm_step_back
-from ernn.nn.products import largest, product, spread_both, total
+from ernn.nn.products import largest, product, spread_both, step_back, total
 from ernn.nn.threads import threads_for
 
 
@@ -92,9 +92,7 @@ class LstmScan(torch.autograd.Function):
         with threads_for(largest(products)):
             for t in reversed(range(time)):
                 if to_y:
-                    spread = to_y.spread(running)
-                    to_y.gather(spread, held_m[t])
-                    to_y.back(spread, d_m)
+                    step_back(to_y, running, held_m[t], d_m)
                 lstm_step_back(gates[t], looks, cells[t], cells[t + 1], *same)
                 spread_x, spread_y = spread_both(from_x, from_y, d)
                 from_x.gather(spread_x, xs[t])

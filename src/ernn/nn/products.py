@@ -155,6 +155,14 @@ class CirculantProduct:
 Product = DenseProduct | CirculantProduct
 
 
+def step_back(product: Product, d: Tensor, operand: Tensor, out: Tensor | None, add: Tensor | None = None) -> None:
+    """One step back through a product: its weight's gradient plus d v^T and, where wanted, out = W^T d, plus `add`."""
+    spread = product.spread(d)
+    product.gather(spread, operand)
+    if out is not None:
+        product.back(spread, out, add)
+
+
 def product(weight: Tensor, block: int, batch: int) -> Product:
     """Of a weight (rows, columns), or of the spectra (r, block rows, block columns) of one in blocks."""
     return DenseProduct(weight, batch) if weight.dim() == 2 else CirculantProduct(weight, block, batch)

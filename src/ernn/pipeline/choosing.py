@@ -77,7 +77,7 @@ def designs(found: Found) -> Designs:
 
 
 def tool(request: Request) -> str:
-    proxy = PROXY if request.device.family in ("xcu", "xcup") else ""
+    proxy = PROXY if request.device.is_ultrascale else ""
     points = shipped()
     return f"ernn.schedule; area fitted to {len(points.of(request.device.family))} engines of {points.tool}{proxy}"
 

@@ -35,7 +35,7 @@ def design(run: Run, request: Request) -> Outcome:
     options = choosing.options(request)
 
     def work() -> None:
-        model = codec.load(run.path(MODEL), IntegerModel)
+        model = model_of(run)
         found = search(model, request)
         write_json(run.path(DESIGN), {"device": request.device.name, **asdict(found.best.design)})
         _record_design(run.record, schedule(model, found.best.design))

@@ -76,5 +76,5 @@ def _table(device: Device, area: Area) -> series.Area:
         ("UltraRAM kbit", area.uram_kbit, device.ultra_ram.value),
     )
     rows = tuple(series.AreaRow(name, used, available) for name, used, available in pairs if available)
-    note = PROXY if device.family in ("xcu", "xcup") else UNPLACED
+    note = PROXY if device.is_ultrascale else UNPLACED
     return series.Area("estimated", area.tool, device.name, rows, note)

@@ -18,7 +18,7 @@ from ernn.schedule import Schedule, schedule
 from ernn.search.area import RESOURCES, Use, least, predict
 from ernn.search.clock import Clock
 from ernn.search.front import pareto
-from ernn.search.space import FAST, Goal, Shape, Space
+from ernn.search.space import Goal, Shape, Space
 
 MARGIN = 0.2
 NEAR = 1.05  # a design this close to the best is as good, and the smallest of those is taken
@@ -217,7 +217,7 @@ def _through(shapes: Sequence[Shape]) -> list[Shape]:
 
 
 def _smallest(request: Request) -> Design:
-    return Design(request.pes or 1, request.streams or 1, 4, 1, shallow=request.device.family in FAST)
+    return Design(request.pes or 1, request.streams or 1, 4, 1, shallow=request.device.is_ultrascale)
 
 
 def _too_large(smallest: Choice, request: Request, block: int) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from ernn.banks import Rows
 from ernn.design import Design, multipliers_per_pe
-from ernn.device import Device, Family
+from ernn.device import Device
 from ernn.integer_model import IntegerModel
 from ernn.layout import Layout
 from ernn.search.clock import Clock
@@ -24,7 +24,6 @@ NARROW = (
 )
 WIDE = tuple((chunk, 12, late, deferred) for late in (True, False) for deferred in (True, False) for chunk in (1, 2))
 MOST = 512  # processing elements in a group
-FAST: tuple[Family, ...] = ("xcu", "xcup")  # against the clock that is assumed for them: pipelines are shallow
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Space:
     def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
         lanes = 1
         while lanes <= self.model.block:
-            shallow = self.device.family in FAST
+            shallow = self.device.is_ultrascale  # fast against the clock that is assumed for them
             layout = Layout(self.model, Design(pes, lanes=lanes, splits=splits, words=words, shallow=shallow))
             share = dsp(layout, self.device.family) / self.device.dsp.value
             if share > 1:
