@@ -3,7 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -55,7 +55,7 @@ class _Data:
 def test_the_comparison_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compare = benchmark()
     monkeypatch.setattr(compare, "Prepared", _Data)
-    monkeypatch.setattr(compare, "open_corpus", lambda name, root: None)
+    monkeypatch.setattr(compare, "open_corpus", lambda name, root: SimpleNamespace(name=name))
     monkeypatch.setattr(compare, "cycles", lambda made: None)
     names = ["block-circulant, ADMM", "hidden units removed", "SRU"]
     monkeypatch.setattr(compare, "RIVALS", {name: RIVALS[name] for name in names})
