@@ -141,6 +141,10 @@ class By(StrEnum):
     random = "random"
     tpe = "tpe"
     nsga2 = "nsga2"
+    policy = "policy"
+    relaxed = "relaxed"
+    supernet = "supernet"
+    alike = "alike"
 
 
 def recommend(

@@ -14,7 +14,7 @@ from ernn.files import write_json
 from ernn.pipeline import network, speech
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.phase1 import predictor, task_identity
-from ernn.pipeline.run import Run, file_digest
+from ernn.pipeline.run import Run, digest, file_digest
 from ernn.quantize import QuantizeSpec
 from ernn.search.candidates import BITS, UNIFORM_BITS, Price, Space, blocks, space_of, stored_bytes, uniform
 from ernn.search.choosers.chooser import Setting, Tried
@@ -109,11 +109,12 @@ class Asked:
 
 
 def of_corpus(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
-    """Train a dense network by the recipe in the run `folder`, unless it is there; then `of_run`."""
+    """`of_run` of a run in `folder` with a dense network by the corpus's recipe, trained unless it is there."""
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
     recipe = recipe_for(corpus, asked.recipe).with_seed(asked.seed)
     task = speech.describe(corpus, name, root, 0, recipe.features)
-    network.train(run, corpus, task, recipe.layers, recipe.dropout, recipe.dense, front=recipe.front, progress=progress)
+    layers, front = recipe.layers, recipe.front
+    network.train(run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress)
     return of_run(run, asked, progress=progress)
 
 
@@ -134,7 +135,7 @@ def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     tried = search(run, space, asked, recipe.retrain, data, log)
     chosen = best(tried)
     log.add("chosen", f"by {asked.by.value} in {len(tried)} trials", price=chosen.price, **space.describe(chosen.pick))
-    return _conclude(run, space, chosen, asked, recipe, data, log)
+    return _conclude(run, space, chosen, asked, recipe, data, log, progress)
 
 
 def space_for(model: ModelSpec, asked: Asked) -> Space:
@@ -153,15 +154,17 @@ def search(run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prep
         return network.dense_model(run)
 
     identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
-    setting = Setting(space, dense, data.task, spec, asked.trials, folder / asked.by.value, asked.seed)
+    options = {one.name: [str(option) for option in one.options] for one in space.parts}
+    own = digest({"task": identity, "train": spec.to_dict(), "options": options, "limit": space.limit})[:12]
+    setting = Setting(space, dense, data.task, spec, asked.trials, folder / f"{asked.by.value}-{own}", asked.seed)
     trial = Rehearsal(dense, data.task, spec, folder / "trials", identity)
     return recommend(space, chooser(asked.by, setting), trial, asked.trials, log, asked.epochs)
 
 
 def _conclude(
-    run: Run, space: Space, chosen: Tried, asked: Asked, recipe: Recipe, data: Prepared, log: Log
+    run: Run, space: Space, chosen: Tried, asked: Asked, recipe: Recipe, data: Prepared, log: Log, progress: bool
 ) -> dict[str, Any]:
-    bench, dense = _bench(run, data)
+    bench, dense = _bench(run, data, progress)
     plans = {"chosen": space.plan(chosen.pick)}
     if (rival := _uniform(space, asked)) is not None:
         plans["uniform"] = rival
@@ -188,6 +191,7 @@ def _conclude(
         "budget": space.limit,
         "unit": asked.budget.unit,
         "seed": asked.seed,
+        "trials": asked.trials,
         "choice": space.describe(chosen.pick),
         **found,
         "decisions": [asdict(one) for one in log.decisions],
@@ -196,12 +200,12 @@ def _conclude(
     return summary
 
 
-def _bench(run: Run, data: Prepared) -> tuple[Bench, DenseTrial]:
+def _bench(run: Run, data: Prepared, progress: bool) -> tuple[Bench, DenseTrial]:
     """A bench that has the run's dense network as a trial's result."""
     module = network.dense_model(run)
     dense = DenseTrial(module.spec, TrainSpec.from_dict(run.options("train")["train"]))
     identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
-    bench = Bench(run.path(FOLDER) / "networks", data.task, identity)
+    bench = Bench(run.path(FOLDER) / "networks", data.task, identity, progress)
     bench.adopt(dense, module)
     return bench, dense
 

@@ -1,7 +1,7 @@
 """What every way to choose is: it proposes a pick, hears how the trial went, and proposes the next."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -54,4 +54,6 @@ class Setting:
     progress: bool = False
 
 
-MakeChooser = Callable[[Setting], Chooser]
+def own_training(setting: Setting, epochs: int) -> TrainSpec:
+    """Training of a chooser's own network, as a trial's but for so many epochs."""
+    return replace(setting.spec, epochs=max(1, epochs), seed=setting.seed)

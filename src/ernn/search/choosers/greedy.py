@@ -8,20 +8,19 @@ bits weighed otherwise - how much training mends of either is not known - then t
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain, product
+from itertools import chain
 
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.sensitivity import sensitivity
 from ernn.search.candidates import Pick, Space
 from ernn.search.choosers.chooser import Setting, Tried
+from ernn.search.choosers.steps import around, descend
 from ernn.search.rehearsal import loss
 from ernn.structure import Dense, Structure
 
 WEIGHTS = (1.0, 0.5, 2.0, 0.25, 4.0)
 """Of what structures cost, against what bits cost."""
-FEW = 500
-"""Picks of a space that is searched whole."""
 
 
 class Greedy:
@@ -42,8 +41,7 @@ class Greedy:
             yield descend(self.space, self._rises(tried, weight))
         rises = self._rises(tried, 1.0)
         for best in sorted((one for one in tried.values() if one.fits), key=lambda one: one.loss):
-            around = (far for near in self.space.neighbours(best.pick) for far in self.space.neighbours(near))
-            yield from sorted((pick for pick in dict.fromkeys(around) if self.space.fits(pick)), key=rises)
+            yield from around(self.space, best.pick, rises)
 
     def _rises(self, tried: Mapping[Pick, Tried], weight: float) -> "Rises":
         space, least = self.space, tried[self.space.mildest].loss
@@ -110,28 +108,3 @@ def _rising(values: Mapping) -> dict:
         highest = max(highest, value)
         found[key] = highest
     return found
-
-
-def descend(space: Space, rises: Rises) -> Pick:
-    """The pick within the budget that the greedy steps lead to; the best one of a space with few picks."""
-    if space.size <= FEW:
-        every = sorted(product(*(part.options for part in space.parts)), key=rises)
-        return next(pick for pick in every if space.fits(pick))
-    pick = space.mildest
-    while not space.fits(pick):
-        before, paid = rises(pick), space.price(pick)
-        steps = [near for near in space.neighbours(pick) if space.price(near) < paid]
-        pick = min(steps, key=lambda near: _worth(rises(near) - before, paid - max(space.price(near), space.limit)))
-    return _use_up(space, rises, pick)
-
-
-def _worth(rise: float, saved: float) -> tuple[float, float]:
-    """Least rise per what is saved first; of equals what saves most."""
-    return rise / saved, -saved
-
-
-def _use_up(space: Space, rises: Rises, pick: Pick) -> Pick:
-    """What the last step left of the budget goes to whatever gains most by it."""
-    while better := [near for near in space.neighbours(pick) if space.fits(near) and rises(near) < rises(pick)]:
-        pick = min(better, key=rises)
-    return pick

@@ -11,6 +11,10 @@ class By(StrEnum):
     random = "random"
     tpe = "tpe"
     nsga2 = "nsga2"
+    policy = "policy"
+    relaxed = "relaxed"
+    supernet = "supernet"
+    alike = "alike"
 
 
 def chooser(by: By, setting: Setting) -> Chooser:
@@ -22,3 +26,19 @@ def chooser(by: By, setting: Setting) -> Chooser:
             from ernn.search.choosers.sampled import Sampled
 
             return Sampled(setting, by.value)
+        case By.policy:
+            from ernn.search.choosers.policy import Policy
+
+            return Policy(setting)
+        case By.relaxed:
+            from ernn.search.choosers.relaxed import Relaxed
+
+            return Relaxed(setting)
+        case By.supernet:
+            from ernn.search.choosers.supernet import SuperNet
+
+            return SuperNet(setting)
+        case By.alike:
+            from ernn.search.choosers.alike import Alike
+
+            return Alike(setting)
