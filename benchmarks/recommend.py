@@ -77,7 +77,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--block", type=int, default=8, help="the block size whose storage is the budget")
     parser.add_argument("--by", default=",".join(By), help="ways to choose")
     parser.add_argument("--trials", type=int, default=48)
-    parser.add_argument("--epochs", type=int, default=2, help="of a trial")
+    parser.add_argument("--epochs", type=int, default=1, help="of a trial")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("out/benchmark-recommend"), help="runs, with their trials")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
@@ -101,15 +101,14 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
     lines = [
         f"# Structure and bits for every matrix, on {options.corpus}",
         "",
-        f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} seeds, kind: measured. "
-        f"Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and padding counted, which is one block size of "
-        f"{options.block} with 12 bits, the output matrix dense. {about['trials']} trials of {about['trial_epochs']} "
-        "epochs, a way's own training taken from them.",
+        f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} seeds, "
+        f"kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and padding counted, which is "
+        f"one block size of {options.block} with 12 bits, the output matrix dense. {about['trials']} trials, each of "
+        f"{about['trial_epochs']} epoch(s), a way's own training taken from them.",
         "",
         f"    {about['command']}",
         "",
-        "| way | test error %, mean ± deviation | validation error % | points below one block size, seed by seed (test) "
-        "| bytes |",
+        "| way | test error %, mean ± deviation | validation error % | points below one block size, test | bytes |",
         "|---|---|---|---|---|",
         row(f"one block size: {rivals[0]['title']}, 12 bits", rivals, rivals),
     ]

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_search as searched
 from toy_search import toy
 
+from ernn.compress import inside
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.device import find_device
@@ -30,6 +31,8 @@ from ernn.search.candidates import Candidate, Pick, Space, blocks, space_of, sto
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.greedy import Rises, table
 from ernn.search.choosers.known import By, chooser
+from ernn.search.choosers.relaxed import PENALTY, Shares
+from ernn.search.choosers.shared import share_weights
 from ernn.search.choosers.steps import descend
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
@@ -134,6 +137,49 @@ def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
     tried = history(chooser(By.greedy, setting(tmp_path)), some, 24)
     assert best(tried).loss <= 1.05 * least
     assert [each.pick for each in tried[: len(table(some))]] == table(some)
+
+
+def test_shared_weights_are_read_as_the_mixture_of_their_projections() -> None:
+    some, model = space(1e9), toy.model()
+    pick = (Candidate(BlockCirculant(4, True), 6), Candidate(BlockCirculant(2, True), 3), Candidate(Dense(), 6))
+    mixed = toy.model()
+    share_weights(mixed, some, lambda part: {pick[some.parts.index(part)]: 0.25, some.mildest[0]: 0.75})
+    inside.project_once(model, some.plan(pick))
+    mild = toy.model()
+    inside.project_once(mild, some.plan(some.mildest))
+    plain = [{m.name: m.parameter.detach() for m in matrices(one, CompressionPlan())} for one in (model, mild)]
+    for name, found in ((m.name, m.parameter) for m in matrices(mixed, CompressionPlan())):
+        torch.testing.assert_close(found.detach(), 0.25 * plain[0][name] + 0.75 * plain[1][name])
+        found.square().sum().backward()
+    trained = {name: one.grad for name, one in mixed.named_parameters() if name.endswith("original")}
+    assert len(trained) == 3 and all(gradient is not None for gradient in trained.values())
+
+
+def test_shares_are_penalised_by_the_bytes_they_expect() -> None:
+    some = space(700)
+    shares = Shares(some.parts, 700)
+    with torch.no_grad():
+        for logits in shares.logits:
+            logits[0] = 50.0
+    torch.testing.assert_close(shares.penalty().exp() ** (1 / PENALTY), torch.tensor(some.price(some.mildest) / 700))
+    shares.penalty().backward()
+    with torch.no_grad():
+        for logits in shares.logits:
+            logits[-1] = 100.0
+    assert shares.penalty() == 0
+
+
+def test_the_relaxation_needs_bytes(tmp_path: Path) -> None:
+    cycles = Space(space(1e9).parts, lambda plan: 100.0, 100.0)
+    with pytest.raises(UserError, match="the relaxation takes a budget in bytes"):
+        chooser(By.relaxed, replace(setting(tmp_path), space=cycles))
+
+
+def test_the_policy_learns(tmp_path: Path) -> None:
+    some = space(700, bits=(12, 8, 6, 5, 4, 3))
+    tried = history(chooser(By.policy, replace(setting(tmp_path), space=some)), some, 120)
+    first, last = ([each.loss for each in part] for part in (tried[:40], tried[-40:]))
+    assert np.mean(last) < 0.9 * np.mean(first)
 
 
 def test_a_search_that_was_stopped_goes_on_and_says_why(tmp_path: Path) -> None:

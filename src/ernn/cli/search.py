@@ -158,7 +158,7 @@ def recommend(
     ] = None,
     by: Annotated[By, typer.Option(help="The way to choose.")] = By.greedy,
     trials: Annotated[int, typer.Option(min=1, help="Short trainings of the search.")] = 48,
-    trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each.")] = 2,
+    trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each.")] = 1,
     blocks: Annotated[str, typer.Option(help="Block sizes to choose from; 1 is dense.")] = "1,2,4,8,16,32",
     bits: Annotated[str, typer.Option(help="Bits of a weight to choose from, without a device.")] = "12,8,6,5,4,3",
     to: Annotated[

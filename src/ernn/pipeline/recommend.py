@@ -96,7 +96,7 @@ class Asked:
     budget: Budget
     by: By = By.greedy
     trials: int = 48
-    epochs: int = 2
+    epochs: int = 1
     sizes: tuple[int, ...] = BLOCK_SIZES
     others: tuple[Structure, ...] = ()
     bits: tuple[int, ...] = BITS

@@ -3,12 +3,15 @@
 What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What structures cost would be
 far too much without training; the first trials are each part alone in each structure, trained for a moment.  The rises
 of the loss are added up to predict any pick.  Later trials are what this predicts to be best, first with structures and
-bits weighed otherwise - how much training mends of either is not known - then the neighbours of the best pick.
+bits weighed in several ways - how much training mends of either is not known -, then with the weights that explain what
+was tried within the budget; and at last what lies around the best pick.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+
+import numpy as np
 
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
@@ -16,11 +19,15 @@ from ernn.compress.sensitivity import sensitivity
 from ernn.search.candidates import Pick, Space
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.steps import around, descend
+from ernn.search.fit import nonnegative
 from ernn.search.rehearsal import loss
 from ernn.structure import Dense, Structure
 
-WEIGHTS = (1.0, 0.5, 2.0, 0.25, 4.0)
-"""Of what structures cost, against what bits cost."""
+WEIGHTS = ((1.0, 1.0), (1.0, 2.0), (1.0, 0.5), (1.0, 4.0), (1.0, 0.25))
+"""Of what structures cost, and of what bits cost."""
+
+PRIOR, LEAST = 0.1, 0.01
+"""How much a weight is drawn to a half; no weight is less."""
 
 
 class Greedy:
@@ -37,19 +44,22 @@ class Greedy:
 
     def _chosen(self, tried: Mapping[Pick, Tried]) -> Iterator[Pick]:
         """Only asked for once the whole table is there, if there were so many trials."""
-        for weight in WEIGHTS:
-            yield descend(self.space, self._rises(tried, weight))
-        rises = self._rises(tried, 1.0)
-        for best in sorted((one for one in tried.values() if one.fits), key=lambda one: one.loss):
+        rises = self._rises(tried)
+        for weights in WEIGHTS:
+            yield descend(self.space, rises.weighed(*weights))
+        fitting, least = [one for one in tried.values() if one.fits], tried[self.space.mildest].loss
+        rises = rises.weighed(*explained(rises, [(one.pick, one.loss - least) for one in fitting]))
+        yield descend(self.space, rises)
+        for best in sorted(fitting, key=lambda one: one.loss):
             yield from around(self.space, best.pick, rises)
 
-    def _rises(self, tried: Mapping[Pick, Tried], weight: float) -> "Rises":
+    def _rises(self, tried: Mapping[Pick, Tried]) -> "Rises":
         space, least = self.space, tried[self.space.mildest].loss
         structures = [
             {o.inner: tried[space.changed(space.mildest, index, o)].loss - least for o in _structures(space, index)}
             for index in range(len(space.parts))
         ]
-        return Rises(space, structures, self.widths, weight)
+        return Rises(space, structures, self.widths)
 
     @cached_property
     def widths(self) -> list[dict[int, float]]:
@@ -90,15 +100,29 @@ class Rises:
         space: Space,
         structures: Sequence[Mapping[Structure, float]],
         widths: Sequence[Mapping[int, float]],
-        weight: float = 1.0,
+        weights: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        self.costs = []
-        for part, by_structure, by_width in zip(space.parts, structures, widths, strict=True):
-            inner, width = _rising(by_structure), _rising(by_width)
-            self.costs.append({o: weight * inner[o.inner] + width[o.bits] for o in part.options})
+        self.space, self.weights = space, weights
+        self.structures, self.widths = [_rising(one) for one in structures], [_rising(one) for one in widths]
+
+    def weighed(self, structures: float, bits: float) -> "Rises":
+        return Rises(self.space, self.structures, self.widths, (structures, bits))
+
+    def terms(self, pick: Pick) -> tuple[float, float]:
+        """What the structures cost, and what the bits cost."""
+        inner = sum(rise[candidate.inner] for rise, candidate in zip(self.structures, pick, strict=True))
+        return inner, sum(rise[candidate.bits] for rise, candidate in zip(self.widths, pick, strict=True))
 
     def __call__(self, pick: Pick) -> float:
-        return sum(costs[candidate] for costs, candidate in zip(self.costs, pick, strict=True))
+        inner, width = self.terms(pick)
+        return self.weights[0] * inner + self.weights[1] * width
+
+
+def explained(rises: Rises, tried: Sequence[tuple[Pick, float]]) -> tuple[float, float]:
+    """Weights, not negative, with which rises that were seen are explained best; a half where nothing is known."""
+    rows = np.array([*(rises.terms(pick) for pick, _ in tried), (PRIOR, 0.0), (0.0, PRIOR)])
+    found = nonnegative(rows, np.array([*(rise for _, rise in tried), PRIOR / 2, PRIOR / 2]))
+    return max(LEAST, float(found[0])), max(LEAST, float(found[1]))
 
 
 def _rising(values: Mapping) -> dict:
