@@ -239,23 +239,19 @@ def _round_to(memory, to, tile, row, count, narrow, rounding):
 def _multiply(step, machine, first, streams, memory, k):
     """A product. Rows of a tile are as wide as several streams, or of one stream, several tiles."""
     _gather(step, machine, first, streams, memory, k)
-    tile, sums, totals = machine.tile, machine.sums, machine.totals
+    tile, sums, totals, straight = machine.tile, machine.sums, machine.totals, _is_straight(step, machine, k)
     for tiles in range(0, step.tiles, STREAMS if streams == 1 else 1):
         parts = streams if streams > 1 else min(STREAMS, step.tiles - tiles)
         for part in range(parts if streams == 1 else 1):
             at = step.weights + (tiles + part) * step.tile_size
             _tile(step, machine.weights, machine.data, sums, totals, tile, at, streams, part, parts, k)
-        straight = _is_straight(step, machine, k)
         before = _before(step, tile, totals, k * parts * LANES, straight)
         if not straight:
             transform_tile(tile, parts, machine.inverse)
         for part in range(parts):
             stream, lanes = (part, tiles * LANES) if streams > 1 else (0, (tiles + part) * LANES)
             to = step.to + (first + stream) * step.to_step
-            if straight:
-                _transform_rows(step, machine, lanes, LANES, part * LANES, parts * LANES, memory, to, before, k)
-            else:
-                _scatter(step, lanes, tile, part * LANES, parts * LANES, machine.inverse.results, memory, to)
+            _to_gates(step, machine, lanes, LANES, part * LANES, parts * LANES, memory, to, before, straight, k)
 
 
 @njit(boundscheck=False)
@@ -324,16 +320,14 @@ def _multiply_side_by_side(step, machine, group, memory, k):
     """A product of `SIDE` streams, `ROWS` rows at a time."""
     _gather_side_by_side(step, machine, group, memory, k)
     tile, totals, to = machine.tile, machine.totals, step.to + group * step.to_step
+    straight = _is_straight(step, machine, k)
     for row in range(0, step.gates * step.gate_lanes, ROWS):
         at = step.weights + row // LANES * step.tile_size + 2 * (row % LANES)
         _rows_side_by_side(step, machine.weights, machine.data, machine.sums, totals, tile, at, k)
-        straight = _is_straight(step, machine, k)
         before = _before(step, tile, totals, k * ROWS * SIDE, straight)
-        if straight:
-            _transform_rows(step, machine, row, ROWS, 0, ROWS * SIDE, memory, to, before, k)
-        else:
+        if not straight:
             transform_tile(tile, ROWS * SIDE // LANES, machine.inverse)
-            _scatter_side_by_side(step, row, tile, machine.inverse.results, memory, to)
+        _to_gates(step, machine, row, ROWS, 0, ROWS * SIDE, memory, to, before, straight, k)
 
 
 @njit(boundscheck=False)
@@ -405,20 +399,6 @@ def _rows_side_by_side(step, weights, data, sums, totals, tile, at, k):
 
 
 @njit(boundscheck=False)
-def _scatter_side_by_side(step, first, tile, results, memory, to):
-    """Results of `ROWS` rows, rounded, gate by gate to where they belong."""
-    rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
-    narrow, rows, row = step.narrow, step.gate_lanes, 0
-    while row < ROWS and first + row < step.gates * rows:
-        gate, place = divmod(first + row, rows)
-        count = min(ROWS - row, rows - place)
-        for j in range(step.kept):
-            out, at = to + gate * step.gate_step + (j * rows + place) * SIDE, (results[j] * ROWS + row) * SIDE
-            _round_to(memory, out, tile, at, count * SIDE, narrow, rounding)
-        row += count
-
-
-@njit(boundscheck=False)
 def _accumulate(totals, sums, first):
     for lane in range(LANES):
         totals[lane] = np.int64(sums[lane]) + (0 if first else totals[lane])
@@ -440,15 +420,22 @@ def _before(step, tile, totals, count, straight):
 
 
 @njit(boundscheck=False)
-def _transform_rows(step, machine, first, count, at, width, memory, to, before, k):
-    """`count` rows of a product from `first` on, from lane `at` of a tile, gate by gate to where they belong."""
+def _to_gates(step, machine, first, count, at, width, memory, to, before, straight, k):
+    """`count` rows of a product from `first` on, from lane `at` of a tile, rounded, gate by gate to where they belong;
+    `straight`: they are transformed on the way."""
     after = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
-    rows, side, row, constants = step.gate_lanes, machine.side, 0, machine.inverse.rows
+    rows, side, row, inverse = step.gate_lanes, machine.side, 0, machine.inverse
     while row < count and first + row < step.gates * rows:
         gate, place = divmod(first + row, rows)
         some = min(count - row, rows - place)
         out, source = to + gate * step.gate_step + place * side, at + row * side
-        from_spectra(k, memory, out, rows * side, machine.tile, source, width, some * side, constants, before, after)
+        if straight:
+            numbers = some * side
+            from_spectra(k, memory, out, rows * side, machine.tile, source, width, numbers, inverse.rows, before, after)
+        else:
+            for j in range(step.kept):
+                result = inverse.results[j] * width + source
+                _round_to(memory, out + j * rows * side, machine.tile, result, some * side, step.narrow, after)
         row += some
 
 
@@ -465,20 +452,6 @@ def _to_rows(step, tile, totals, count):
     else:
         for at in range(0, count, LANES):
             round_row(tile, at, tile, at, up, half, down, low, high)
-
-
-@njit(boundscheck=False)
-def _scatter(step, first, tile, at, width, results, memory, to):
-    """A tile's results of one stream, rounded, gate by gate to where they belong."""
-    rounding = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
-    narrow, kept, rows, gates, gate_step, lane = step.narrow, step.kept, step.gate_lanes, step.gates, step.gate_step, 0
-    while lane < LANES and first + lane < gates * rows:
-        gate, place = divmod(first + lane, rows)
-        count = min(LANES - lane, rows - place)
-        for j in range(kept):
-            out = to + gate * gate_step + j * rows + place
-            _round_to(memory, out, tile, at + results[j] * width + lane, count, narrow, rounding)
-        lane += count
 
 
 def _sources() -> str:

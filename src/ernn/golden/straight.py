@@ -5,6 +5,7 @@ and reads the latter.  Any other transform takes `ernn.golden.butterflies`, whic
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ _INT, _NUMBER = ir.IntType(64), ir.IntType(32)
 _ROW = ir.VectorType(_NUMBER, WORDS)
 
 
+@cache
 def _usual(k: int) -> dict[str, Butterflies]:
     """What the network's own differ from in constants at most."""
     transforms = {"forward": forward_transform(k, 14, 0), "inverse": inverse_transform(k, 14)}
