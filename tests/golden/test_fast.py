@@ -14,9 +14,9 @@ from ernn.golden import Fast, Stream, Streams, run, trace
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.butterflies import butterflies, transform_tile
 from ernn.golden.fft import apply_stages
-from ernn.golden.lanes import LANES
+from ernn.golden.lanes import LANES, SIDE
 from ernn.golden.packing import Packed, pack
-from ernn.golden.pairs import ROWS, SIDE, STREAMS, add_pairs, add_pairs_side_by_side
+from ernn.golden.pairs import ROWS, STREAMS, add_pairs, add_pairs_side_by_side
 from ernn.golden.play import play
 from ernn.golden.straight import SIZES, WORDS, from_spectra, is_usual, to_spectra
 from ernn.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
@@ -231,3 +231,13 @@ def test_a_stream_refuses_what_a_run_refuses_and_stays_as_it_was():
         streams.push(frames)
     with pytest.raises(UserError, match="the number of streams must be at least 1, not 0"):
         Streams(model, 0)
+
+
+@pytest.mark.parametrize("block, outputs", [(16, 48), (8, 40), (4, 5), (1, 33)])
+def test_outputs_of_streams_side_by_side_leave_in_order(block, outputs):
+    rng = np.random.default_rng(outputs)
+    model = random_integer_model(rng, hidden=outputs, block=block, pad=True)
+    frames = [any_frames(rng, model, 3) for _ in range(SIDE)]
+    together = Streams(model, SIDE).push(np.stack(frames, 1))
+    for stream, own in enumerate(frames):
+        np.testing.assert_array_equal(together[:, stream], run(model, own))

@@ -12,11 +12,11 @@ import numpy as np
 from ernn.golden.butterflies import butterflies
 from ernn.golden.cell import Memory, OneWay, frame_through
 from ernn.golden.frames import check_range
-from ernn.golden.lanes import LANES
+from ernn.golden.lanes import LANES, SIDE
 from ernn.golden.lookup import tabulated
 from ernn.golden.machine import Edges, one_way, start
 from ernn.golden.packing import CHUNK_LIMIT, pack
-from ernn.golden.pairs import SIDE, STREAMS
+from ernn.golden.pairs import STREAMS
 from ernn.golden.play import Machine, play
 from ernn.golden.recorder import Recorder, Vector
 from ernn.golden.straight import is_usual
@@ -158,7 +158,8 @@ def _prepared(recorder: Recorder) -> tuple[Array, Machine]:
     model, k = recorder.model, recorder.model.block
     packed = [pack(model, product, CHUNK_LIMIT if recorder.narrow else None) for product in recorder.products]
     (forward, some), (inverse, more) = butterflies(model.forward, k), butterflies(model.inverse, k)
-    weights, width = np.concatenate([one.weights for one in packed]), STREAMS * LANES
+    weights = np.concatenate([one.weights for one in packed])
+    width = LANES * max(STREAMS, recorder.side)
     machine = Machine(
         forward,
         inverse,

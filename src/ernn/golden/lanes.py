@@ -13,6 +13,9 @@ from numba import extending, types
 LANES = 32
 """Rows of a matrix that are summed side by side: a tile."""
 
+SIDE = 16
+"""Streams that lie side by side, where there are many: number i of all of them, then number i + 1."""
+
 intrinsic: Any = extending.intrinsic
 """Untyped: who calls an intrinsic does not give its first parameter."""
 
@@ -198,6 +201,44 @@ def pair_rows(typing, to, to_at, x, x_at, y, y_at, flip):
         return context.get_dummy_value()
 
     return types.void(to, _N, x, _N, y, _N, _N), generate
+
+
+@intrinsic
+def transpose(typing, to, to_at, to_apart, x, x_at):
+    """to[i * to_apart + j] = x[j * SIDE + i] for all i, j < SIDE"""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        (source, size), (target, to_size) = (
+            _row(context, builder, signature.args[i], values[i], values[i + 1]) for i in (3, 0)
+        )
+        kind, to_kind = (ir.VectorType(pointer.type.pointee.element, SIDE) for pointer in (source, target))
+        source, target = (
+            builder.bitcast(source, kind.as_pointer()),
+            builder.bitcast(target, to_kind.element.as_pointer()),
+        )
+        rows = [builder.load(builder.gep(source, [_INT(j)]), align=size) for j in range(SIDE)]
+        for i, row in enumerate(_transposed(builder, rows)):
+            place = builder.gep(target, [builder.mul(values[2], _INT(i))])
+            builder.store(_changed(builder, row, to_kind), builder.bitcast(place, to_kind.as_pointer()), align=to_size)
+        return context.get_dummy_value()
+
+    return types.void(to, _N, _N, x, _N), generate
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Of as many rows as each has lanes: for every bit of their numbers, the half of a row that lies off the diagonal
+    of that bit is exchanged with the row where it belongs."""
+    count, bit = len(rows), 1
+    while bit < count:
+        low = [i if not i & bit else count + (i ^ bit) for i in range(count)]
+        high = [i ^ bit if not i & bit else count + i for i in range(count)]
+        masks = [ir.Constant(ir.VectorType(ir.IntType(32), count), mask) for mask in (low, high)]
+        for j in range(count):
+            if not j & bit:
+                pair = rows[j], rows[j | bit]
+                rows[j], rows[j | bit] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+        bit *= 2
+    return rows
 
 
 sum_rows_0, sum_rows_1, sum_rows_2 = (_summing(products, wide=True) for products in range(3))

@@ -14,13 +14,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import overload
 
-from ernn.golden.lanes import LANES, intrinsic, repeated
+from ernn.golden.lanes import LANES, SIDE, intrinsic, repeated
 
 STREAMS = 4
 """Streams that are multiplied by one reading of the weights, where there are that many."""
 
-SIDE = 16
-"""Streams that lie side by side, where there are many: number i of all of them, then number i + 1."""
 ROWS = 8
 """Rows of a matrix that are then multiplied together."""
 

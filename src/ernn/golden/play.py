@@ -16,6 +16,7 @@ from numba import njit
 from ernn.golden.butterflies import Butterflies, transform_tile
 from ernn.golden.lanes import (
     LANES,
+    SIDE,
     copy_row,
     pair_rows,
     round_narrow_row,
@@ -27,10 +28,11 @@ from ernn.golden.lanes import (
     sum_rows_0,
     sum_rows_1,
     sum_rows_2,
+    transpose,
 )
 from ernn.golden.lookup import activate
 from ernn.golden.packing import SPLIT
-from ernn.golden.pairs import ROWS, SIDE, STREAMS, add_pairs, add_pairs_side_by_side
+from ernn.golden.pairs import ROWS, STREAMS, add_pairs, add_pairs_side_by_side
 from ernn.golden.straight import WORDS, from_spectra, to_spectra
 
 Array = np.ndarray
@@ -124,21 +126,26 @@ def _lay_out(vectors, memory, k, side):
 
 
 @njit(boundscheck=False)
-def _put_in_order(memory, vectors, k, side):
-    """As `_lay_out`, the other way round."""
+def _put_in_order(memory, vectors, k, side, rows):
+    """As `_lay_out`, the other way round; `rows`: room for `SIDE` numbers of as many streams and a row more."""
     count, length = vectors.shape
-    words = -(-length // k)
+    words, done = -(-length // k), 0
     if side == 1:
         for j in range(min(k, length)):
             row, column = memory[j * words :], vectors[0, j:]
             for word in range((length - j + k - 1) // k):
                 column[word * k] = row[word]
-    else:
-        for word in range(words):
-            for stream in range(count):
-                row, column = memory[word * side + stream :], vectors[stream, word * k :]
-                for j in range(min(k, length - word * k)):
-                    column[j] = row[j * words * side]
+    elif count == SIDE:
+        done, flat = length // SIDE * SIDE, vectors.reshape(-1)
+        for first in range(0, done, SIDE):
+            for i in range(SIDE):
+                word, j = divmod(first + i, k)
+                copy_row(rows, i * SIDE, memory, (j * words + word) * SIDE)
+            transpose(flat, first, length, rows, 0)
+    for i in range(done, length if side > 1 else 0):
+        word, j = divmod(i, k)
+        for stream in range(count):
+            vectors[stream, i] = memory[(j * words + word) * SIDE + stream]
 
 
 @njit(boundscheck=False)
@@ -317,17 +324,17 @@ def _tile(step, weights, data, sums, totals, tile, at, streams, part, parts, k):
 
 @njit(boundscheck=False)
 def _multiply_side_by_side(step, machine, group, memory, k):
-    """A product of `SIDE` streams, `ROWS` rows at a time."""
+    """A product of `SIDE` streams, tile by tile."""
     _gather_side_by_side(step, machine, group, memory, k)
     tile, totals, to = machine.tile, machine.totals, step.to + group * step.to_step
-    straight = _is_straight(step, machine, k)
-    for row in range(0, step.gates * step.gate_lanes, ROWS):
-        at = step.weights + row // LANES * step.tile_size + 2 * (row % LANES)
-        _rows_side_by_side(step, machine.weights, machine.data, machine.sums, totals, tile, at, k)
-        before = _before(step, tile, totals, k * ROWS * SIDE, straight)
+    straight, width = _is_straight(step, machine, k), LANES * SIDE
+    for number in range(step.tiles):
+        at = step.weights + number * step.tile_size
+        _tile_side_by_side(step, machine.weights, machine.data, machine.sums, totals, tile, at, k)
+        before = _before(step, tile, totals, k * width, straight)
         if not straight:
-            transform_tile(tile, ROWS * SIDE // LANES, machine.inverse)
-        _to_gates(step, machine, row, ROWS, 0, ROWS * SIDE, memory, to, before, straight, k)
+            transform_tile(tile, width // LANES, machine.inverse)
+        _to_gates(step, machine, number * LANES, LANES, 0, width, memory, to, before, straight, k)
 
 
 @njit(boundscheck=False)
@@ -379,21 +386,22 @@ def _complex_columns(data, at, first, count, memory, x, apart, result):
 
 
 @njit(boundscheck=False)
-def _rows_side_by_side(step, weights, data, sums, totals, tile, at, k):
-    """The sums of `ROWS` rows, their weights from `at`, for all bins: (element, row, stream) in `tile` or `totals`."""
-    data_at, width = 0, ROWS * SIDE
+def _tile_side_by_side(step, weights, data, sums, totals, tile, at, k):
+    """As `_tile`, (element, lane, stream); bin by bin, whose data and weights stay in the nearest cache."""
+    data_at, width = 0, LANES * SIDE
     for element in range(k):
         if element >= 2 and element % 2:
             continue  # the other half of a complex number
         pairs, results = (step.real_pairs, 1) if element < 2 else (step.complex_pairs, 2)
         place = element * width
         for chunk in range(step.chunks):
-            if step.chunks == 1:
-                add_pairs_side_by_side(weights, at, data, data_at, tile, place, width, pairs, results)
-            else:
-                add_pairs_side_by_side(weights, at, data, data_at, sums, 0, width, pairs, results)
-                for part in range(0, results * width, LANES):
-                    _accumulate(totals[place + part :], sums[part:], chunk == 0)
+            to, to_at = (tile, place) if step.chunks == 1 else (sums, 0)
+            for row in range(0, LANES, ROWS):
+                rows_at = at + 2 * row
+                add_pairs_side_by_side(weights, rows_at, data, data_at, to, to_at + row * SIDE, width, pairs, results)
+            if step.chunks > 1:
+                for lane in range(0, results * width, LANES):
+                    _accumulate(totals[place + lane :], sums[lane:], chunk == 0)
             at += 2 * pairs * LANES
             data_at += 2 * pairs * results * SIDE
 
@@ -501,7 +509,7 @@ def _compiled(sources: str) -> Callable[..., bool]:
                     index += max(chain, 1)
                 for number in range(first, first + together):
                     streams = outputs[t, number * side : (number + 1) * side]
-                    _put_in_order(memory[y + number * y_step :], streams, k, side)
+                    _put_in_order(memory[y + number * y_step :], streams, k, side, tile)
             first += together
         return True
 
