@@ -14,6 +14,9 @@ from ernn.data.open import NAMES, open_corpus
 from ernn.data.pronounce import ARPABET, cmu, read_pronunciations
 from ernn.data.speechocean import SpeechOcean
 from ernn.errors import UserError
+from ernn.pipeline.defaults import recipe_for
+from ernn.train.recipes import SPEECHOCEAN
+from ernn.train.task import Prepared
 
 
 def write_speechocean(root: Path, **changed: str) -> Path:
@@ -35,6 +38,13 @@ def test_speechocean_miniature(tmp_path) -> None:
     u = corpus.utterances("test")[1]
     assert u.labels == ("IH", "T", "S")
     np.testing.assert_array_equal(u.samples()[0] * 32768, tone(seed=5))
+
+
+def test_speechocean_has_a_recipe(tmp_path) -> None:
+    corpus = SpeechOcean(write_speechocean(tmp_path), held_out=1)
+    assert recipe_for(corpus) is SPEECHOCEAN
+    task = Prepared(corpus, SPEECHOCEAN.features, tmp_path / "cache").task
+    assert task.inputs == 2 * 13 * 6 and SPEECHOCEAN.model(task).spec.outputs == 40
 
 
 @pytest.mark.parametrize("root", corpora_with("speechocean762_adult"))

@@ -6,7 +6,7 @@ from pathlib import Path
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec
 from ernn.train.recipe_file import load_recipe
-from ernn.train.recipes import AN4, DIGITS, TIMIT, Recipe
+from ernn.train.recipes import AN4, DIGITS, SPEECHOCEAN, TIMIT, Recipe
 
 
 def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
@@ -23,6 +23,8 @@ def _own(corpus: Corpus) -> Recipe:
             return AN4
         case "timit":
             return TIMIT
+        case "speechocean762":
+            return SPEECHOCEAN
         case _:
             _, rate = corpus.utterances("train")[0].samples()
             recipe = DIGITS if corpus.unit == "digit" else AN4
