@@ -23,8 +23,9 @@ import torch
 
 from ernn.data.open import open_corpus
 from ernn.files import write_atomic, write_json
+from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.recommend import Asked, Budget, of_corpus
+from ernn.pipeline.recommend import Asked, of_corpus
 from ernn.search.candidates import stored_bytes, uniform
 from ernn.search.choosers.known import By
 from ernn.spec import ModelSpec

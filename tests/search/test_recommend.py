@@ -26,6 +26,7 @@ from ernn.device import find_device
 from ernn.errors import UserError
 from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
+from ernn.pipeline.budget import Budget
 from ernn.pipeline.run import Run
 from ernn.search.candidates import Candidate, Pick, Space, blocks, space_of, stored_bytes, uniform
 from ernn.search.choosers.chooser import Setting, Tried
@@ -95,9 +96,9 @@ def test_what_cannot_be_had_is_refused() -> None:
         with pytest.raises(UserError, match="a size is written as"):
             parse_bytes(wrong)
     with pytest.raises(UserError, match="give it alone"):
-        pipeline.Budget(1000, 500)
+        Budget(1000, 500)
     with pytest.raises(UserError, match="say what the network may take"):
-        pipeline.Budget()
+        Budget()
 
 
 @settings(max_examples=12, deadline=None)
@@ -224,7 +225,7 @@ def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_a_run_is_compressed_by_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     run = run_of_toy(tmp_path / "run", monkeypatch)
-    asked = pipeline.Asked(pipeline.Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6))
+    asked = pipeline.Asked(Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6))
     found = pipeline.of_run(run, asked)
     assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
     assert found["uniform"]["title"] == "blocks of 4, output dense"
@@ -240,10 +241,10 @@ def test_on_a_device_the_recurrent_layers_are_alike(tmp_path: Path, monkeypatch:
     run = run_of_toy(tmp_path / "run", monkeypatch)
     monkeypatch.setattr("ernn.pipeline.phase1.SCHEDULES", 2)
     device = find_device("LFE5U-25F")
-    wide = pipeline.Budget(cycles=1e9, device=device).price(MODEL, pipeline.Asked.engine, 2)
+    wide = Budget(cycles=1e9, device=device).price(MODEL, pipeline.Asked.engine, 2)
     cycles = {block: wide(uniform(block)) for block in (1, 2)}
     assert cycles[2] < cycles[1]
-    asked = pipeline.Asked(pipeline.Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2))
+    asked = pipeline.Asked(Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2))
     found = pipeline.of_run(run, asked)
     assert list(found["choice"]) == ["recurrent layers", "output.weight"]
     assert found["choice"]["recurrent layers"] == "blocks of 2, 12 bits" and found["chosen"]["price"] <= cycles[2]

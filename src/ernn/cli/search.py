@@ -178,6 +178,7 @@ def recommend(
     """
     from ernn.device import find_device
     from ernn.pipeline import recommend, sensitivity
+    from ernn.pipeline.budget import Budget
     from ernn.pipeline.run import STATE, Run
     from ernn.quantize import QuantizeSpec
     from ernn.search.choosers.known import By as Way
@@ -186,7 +187,7 @@ def recommend(
     with console.working():
         chip = find_device(device or "LFE5U-85F") if device or cycles else None
         asked = recommend.Asked(
-            recommend.Budget(parse_bytes(budget) if budget else None, cycles, chip),
+            Budget(parse_bytes(budget) if budget else None, cycles, chip),
             Way(by.value),
             trials,
             trial_epochs,
@@ -211,7 +212,8 @@ def recommend(
     console.table("Chosen", ("part", "structure and bits"), list(found["choice"].items()))
     columns = ("network", "test error %", "validation error %", "bytes", found["unit"])
     console.table(f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found))
-    console.table(f"go on with: ernn evaluate or ernn quantize {found['run']}", (), ())
+    then = f"go on with: ernn quantize {found['run']}" if chip else f"plan and weights are in {found['run']}"
+    console.table(then, (), ())
 
 
 def sensitivity(

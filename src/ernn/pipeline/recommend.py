@@ -2,24 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from math import inf
 from pathlib import Path
 from typing import Any
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
-from ernn.device import Device
-from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.pipeline import network, speech
+from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.phase1 import predictor, task_identity
+from ernn.pipeline.phase1 import task_identity
 from ernn.pipeline.run import Run, digest, file_digest
 from ernn.quantize import QuantizeSpec
-from ernn.search.candidates import BITS, UNIFORM_BITS, Price, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.candidates import BITS, UNIFORM_BITS, Space, blocks, space_of, stored_bytes, uniform
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.known import By, chooser
-from ernn.search.cost import cost, shapes
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Rehearsal
@@ -33,57 +30,6 @@ from ernn.train.task import Prepared
 
 SUMMARY, FOLDER = "recommend.json", "recommend"
 FIGURES = ("validation_percent", "test_percent", "test_tokens", "price", "bytes")
-MEMORY = 0.9
-"""Share of a device's memory that weights, constants and states may take."""
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Bytes of the weight matrices, cycles a frame, or (neither of them) what fits the device."""
-
-    size: float | None = None
-    cycles: float | None = None
-    device: Device | None = None
-
-    def __post_init__(self) -> None:
-        if self.size is not None and (self.cycles is not None or self.device is not None):
-            raise UserError("--budget is of a network in software; give it alone, or --cycles and --device")
-        if self.size is None and self.device is None:
-            raise UserError("say what the network may take: --budget 40kB, --cycles 800 or --device LFE5U-25F")
-
-    @property
-    def unit(self) -> str:
-        return "bytes" if self.cycles is None else "cycles a frame"
-
-    @property
-    def on_engine(self) -> bool:
-        """Then recurrent layers have one block size, and all weights the engine's bits."""
-        return self.device is not None
-
-    @property
-    def limit(self) -> float:
-        if self.size is not None:
-            return self.size
-        if self.cycles is not None:
-            return self.cycles
-        assert self.device is not None
-        return MEMORY * 1024 / 8 * (self.device.block_ram.value + self.device.ultra_ram.value)
-
-    def price(self, model: ModelSpec, engine: QuantizeSpec, streams: int) -> Price:
-        """Of a plan for `model`."""
-        if self.device is None:
-            return stored_bytes(model)
-        predict = predictor(self.device, streams, engine)
-
-        def price(plan: CompressionPlan) -> float:
-            sizes = {block_size(plan.structure(one.name, one.role)) for one in shapes(model)} - {1}
-            found = predict(model, plan) if len(sizes) <= 1 else None
-            if found is None:
-                return inf
-            on_chip = cost(model, plan, engine.weight_bits, engine.data_bits).bits / 8
-            return on_chip if self.cycles is None else found.cycles_per_frame
-
-        return price
 
 
 @dataclass(frozen=True)
