@@ -19,11 +19,12 @@ Column = tuple[int, int]  # operand, block column
 
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
-TAIL = 192  # so many words beyond them are made of logic
+TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves: a part of each is made of logic
+TAIL_BITS = 144  # bits of such a word that are in memories: four block RAMs of ECP5, of the five or six it would take
 
 
 def in_memories(words: int) -> int:
-    """How many words of a bank are in memories; what is left over would take a whole row of block RAMs for itself."""
+    """How many words of a bank are in memories whole; those left over are the tail."""
     rest = words % DEPTH
     return words - rest if words > DEPTH and rest <= TAIL else words
 

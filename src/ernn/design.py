@@ -17,7 +17,8 @@ class Design:
     stages run in the next round, beside its first ones.  `deferred`: gates that are needed later than others (an LSTM's
     o, a GRU's z) are computed after all of those, which shortens what follows the last pass, if all lines may be under
     way at once.  `shallow`: pipelines with fewer registers (`ernn.timing.SHALLOW`), for devices fast against their
-    clock: a frame takes fewer cycles."""
+    clock: a frame takes fewer cycles.  `direct`: deep pipelines, but what a memory or multiplier gives goes straight
+    into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device."""
 
     pes: int
     streams: int = 1
@@ -29,6 +30,7 @@ class Design:
     staggered: bool = False
     deferred: bool = False
     shallow: bool = False
+    direct: bool = False
 
     def __post_init__(self) -> None:
         limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}
@@ -43,6 +45,8 @@ class Design:
                 raise UserError(f"a design's words ({self.words}) must divide its {name} ({getattr(self, name)})")
         if self.staggered and self.streams == 1:
             raise UserError("a staggered design needs at least 2 streams, not 1")
+        if self.shallow and self.direct:
+            raise UserError("a design is shallow or direct, not both: shallow pipelines are direct already")
 
     @property
     def elements(self) -> int:

@@ -4,7 +4,7 @@
 an item issued in cycle c or later, because a read address is registered once on its way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ernn.constants import signed_digits
 from ernn.design import Design
@@ -94,12 +94,14 @@ class Pipeline:
 
 DEEP = Pipeline(apart=1, shift=1, fit=1, term=1, levels=True, store=1)
 """One adder or one choice a cycle: for the clock on ECP5."""
+DIRECT = replace(DEEP, apart=0)
+"""As deep, but no register of its own between a hard block and logic: where flip-flops and wires are short."""
 SHALLOW = Pipeline(apart=0, shift=0, fit=0, term=0, levels=False, store=0)
 """A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
 
 
 def pipeline_of(design: Design) -> Pipeline:
-    return SHALLOW if design.shallow else DEEP
+    return SHALLOW if design.shallow else DIRECT if design.direct else DEEP
 
 
 def stage_depth(stage: Stage, pipeline: Pipeline) -> int:

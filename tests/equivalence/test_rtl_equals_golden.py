@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ernn import banks
 from ernn.design import Design
 from ernn.quantize import QuantizeSpec
+from ernn.rtl import array
 from tests.equivalence.cases import Case, check
 
 CASES = {
@@ -73,6 +75,10 @@ CASES = {
         dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16),
         Design(2, 2, 4, 4, staggered=True, shallow=True),
     ),
+    "direct pipelines, LSTM with peepholes and projection": Case(
+        dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, block=8),
+        Design(3, 1, 2, 4, overlap=2, direct=True),
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -83,6 +89,17 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_every_kind_of_layer(name: str) -> None:
     check(CASES[name], seed=1)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_a_bank_of_a_few_words_more_than_its_memories_hold(direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """198 words where memories hold 128: of the others some bits are in memory and some in logic, in two parts."""
+    for module in (banks, array):
+        monkeypatch.setattr(module, "DEPTH", 128)
+    monkeypatch.setattr(array, "DEPTH_BITS", 7)
+    assert banks.in_memories(198) == 128
+    network = dict(cell="gru", input_size=80, hidden=96, block=16)
+    check(Case(network, Design(1, 1, 6, 2, direct=direct), QuantizeSpec(weight_bits=12)), seed=1)
 
 
 @st.composite
@@ -110,7 +127,7 @@ def cases(draw: st.DrawFn) -> Case:
         overlap=draw(st.integers(1, 3)),
         staggered=streams > 1 and draw(st.booleans()),
         deferred=draw(st.booleans()),
-        shallow=draw(st.booleans()),
+        **draw(st.sampled_from([{}, {"shallow": True}, {"direct": True}])),
     )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 

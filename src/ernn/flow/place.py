@@ -1,7 +1,7 @@
 """Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's JSON report."""
 
+import inspect
 import json
-import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from typing import Any
 
 from ernn.device import Device, devices
 from ernn.errors import UserError
-from ernn.flow import tools
+from ernn.flow import floorplan, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.harness import with_pins
+from ernn.flow.netlist import Netlist
 from ernn.flow.process import run, side_by_side
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog
@@ -102,7 +103,7 @@ def place(
     options = (*_options(device, grade), "--freq", f"{target_mhz:g}")
 
     def one(seed: int) -> Placed:
-        return _place(pins.digest, netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
+        return _place(pins, netlist, device, (*options, "--seed", str(seed)), seed, cache, timeout)
 
     return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, tuple(side_by_side(one, seeds)))
 
@@ -133,13 +134,17 @@ def _prepare(cache: Cache) -> None:
     cache.entry("nextpnr", cache_key(tool.identity), make)
 
 
-def _place(digest: str, netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float) -> Placed:
+def _place(
+    pins: Verilog, synthesised: Path, device: Device, options: Sequence[str], seed: int, cache: Cache, timeout: float
+) -> Placed:
     tool = tools.nextpnr_ecp5()
-    key = cache_key(digest, tools.yosys().identity, tool.identity, *options)
+    key = cache_key(synthesised.parent.name, tool.identity, inspect.getsource(floorplan), *options)
 
     def make(directory: Path) -> None:
         # nextpnr as WebAssembly sees only the directory it runs in
-        shutil.copyfile(netlist, directory / NETLIST)
+        design = Netlist.read(synthesised, pins.top)
+        floorplan.floorplan(design, device)
+        design.write(directory / NETLIST)
         command = (*tool.command, "--json", NETLIST, "--report", _REPORT, *options)
         what = f"nextpnr: place and route, seed {seed}"
         seconds = run(command, directory, directory / LOG, what=what, timeout=timeout)

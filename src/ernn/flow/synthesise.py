@@ -17,6 +17,7 @@ NETLIST = "netlist.json"
 SYNTHESIS_SECONDS = 3600
 _STAT = "stat.json"
 _SECONDS = "seconds.json"
+_RESET = 500
 
 # LUTs per cell. ECP5: a carry cell holds two LUT4; a 16x4 memory takes four for its bits and two for its write port.
 _ECP5_LUT = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
@@ -110,15 +111,30 @@ def _pack(directory: Path, top: str) -> None:
 
 
 def _commands(top: str, family: Family) -> list[str]:
-    synth = f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"
-    if family == "ecp5":
-        # -no-rw-check: no word is read in the cycle in which it is written, so that what comes then is free
-        synth = f"synth_ecp5 -noiopad -no-rw-check -top {top} -json {NETLIST}"
     return [
         f"read_verilog {top}.v",
         f"delete -port {top}/o:probe_* {top}/o:event_*",
-        synth,
+        *(_ecp5_commands(top) if family == "ecp5" else _xilinx_commands(top, family)),
         f"tee -q -o {_STAT} stat -json",
+    ]
+
+
+def _xilinx_commands(top: str, family: Family) -> list[str]:
+    return [f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"]
+
+
+def _ecp5_commands(top: str) -> list[str]:
+    """synth_ecp5, but for resets that Yosys makes of logic: eight flip-flops side by side share two of them at most, so
+    that they limit the placer, and the way to a reset is a long one.  Few nets have `_RESET` flip-flops or more."""
+    # -no-rw-check: no word is read in the cycle in which it is written, so that what comes then is free
+    synth = f"synth_ecp5 -noiopad -no-rw-check -top {top}"
+    cells = ("$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r", "$_SDFFE_?P??_ r")
+    legal = " ".join(f"-cell {cell}" for cell in (*cells, "$_DLATCH_?_ x"))
+    return [
+        f"{synth} -run begin:map_ffs",
+        "opt_clean",
+        f"dfflegalize {legal} -minsrst {_RESET}",
+        f"{synth} -run map_ffs: -json {NETLIST}",
     ]
 
 

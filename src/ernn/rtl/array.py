@@ -8,11 +8,11 @@ once a row.  Results leave over a bus of one register an element, the first elem
 from collections.abc import Sequence
 
 from amaranth import Array as Choice
-from amaranth import Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import DEPTH, DEPTH_BITS, in_memories
+from ernn.banks import DEPTH, DEPTH_BITS, TAIL_BITS, in_memories
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.timing import Pipeline
@@ -137,17 +137,26 @@ class Element(wiring.Component):
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
-        """The same of the words that would take a whole row of block RAMs for themselves: read from logic.
+        """The same of the words that would take a whole row of block RAMs for themselves: some bits are in memories,
+        the others read from logic.
 
-        Every bit needs the whole address, so that in deep pipelines there is a cycle to spread it.
+        Every bit of those needs the whole address, so that in deep pipelines there is a cycle to spread it.
         """
+        width = self.weight_bits * self.block
+        low = min(TAIL_BITS, width)
+        bank = memory.Memory(shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words])
+        m.submodules.tail = bank
+        port = bank.read_port()
+        m.d.comb += port.addr.eq(self._address[: address_bits(len(words))])
+        read = delayed(m, port.data, 1 + self.apart, "tail_word")
+        return Cat(read, self._from_logic(m, [word >> low for word in words], width - low)) if width > low else read
+
+    def _from_logic(self, m: Module, words: list[int], width: int) -> Value:
         address = delayed(m, self._address[: address_bits(len(words))], self.apart, "tail_address")
         parts = []
         for first in range(0, len(words), PART):
             init = words[first : first + PART]
-            part = memory.Memory(
-                shape=self.weight_bits * self.block, depth=len(init), init=init, attrs={"ram_style": "logic"}
-            )
+            part = memory.Memory(shape=width, depth=len(init), init=init, attrs={"ram_style": "logic"})
             m.submodules[f"tail{first // PART}"] = part
             port = part.read_port()
             m.d.comb += port.addr.eq(address[: address_bits(len(init))])
