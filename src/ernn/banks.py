@@ -19,8 +19,7 @@ Column = tuple[int, int]  # operand, block column
 
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
-TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves: a part of each is made of logic
-TAIL_BITS = 144  # bits of such a word that are in memories: four block RAMs of ECP5, of the five or six it would take
+TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
 
 
 def in_memories(words: int) -> int:

@@ -18,7 +18,9 @@ class Design:
     o, a GRU's z) are computed after all of those, which shortens what follows the last pass, if all lines may be under
     way at once.  `shallow`: pipelines with fewer registers (`ernn.timing.SHALLOW`), for devices fast against their
     clock: a frame takes fewer cycles.  `direct`: deep pipelines, but what a memory or multiplier gives goes straight
-    into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device."""
+    into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device.  `tail`: where the last
+    few words of an element's bank would take a whole row of block RAMs for themselves, bits of them that are in block
+    RAM, the others being made of logic: 108 are three of ECP5's."""
 
     pes: int
     streams: int = 1
@@ -31,10 +33,11 @@ class Design:
     deferred: bool = False
     shallow: bool = False
     direct: bool = False
+    tail: int = 108
 
     def __post_init__(self) -> None:
         limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}
-        for name, (low, high) in {**limits, "words": (1, 16), "overlap": (1, 16)}.items():
+        for name, (low, high) in {**limits, "words": (1, 16), "overlap": (1, 16), "tail": (1, 1024)}.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"a design's {name} must be {low}..{high}, not {value}")

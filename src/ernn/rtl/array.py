@@ -12,7 +12,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import DEPTH, DEPTH_BITS, TAIL_BITS, in_memories
+from ernn.banks import DEPTH, DEPTH_BITS, in_memories
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.timing import Pipeline
@@ -48,9 +48,11 @@ class Element(wiring.Component):
         weight_bits: int,
         accumulator: int,
         pipeline: Pipeline,
+        tail: int,
         first: bool,
     ) -> None:
         self.bank, self.block, self.weight_bits, self.first = bank, block, weight_bits, first
+        self.tail = tail  # bits of a last word in memory
         self.apart = pipeline.apart
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
         layout = OperandLayout(block, data_bits)
@@ -143,7 +145,7 @@ class Element(wiring.Component):
         Every bit of those needs the whole address, so that in deep pipelines there is a cycle to spread it.
         """
         width = self.weight_bits * self.block
-        low = min(TAIL_BITS, width)
+        low = min(self.tail, width)
         bank = memory.Memory(shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words])
         m.submodules.tail = bank
         port = bank.read_port()
@@ -176,9 +178,10 @@ class Array(wiring.Component):
         weight_bits: int,
         accumulator: int,
         pipeline: Pipeline,
+        tail: int,
     ) -> None:
         self.elements = [
-            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, first=number == 0)
+            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, tail, first=number == 0)
             for number, bank in enumerate(banks)
         ]
         self.data_bits, self.block, self.pipeline = data_bits, block, pipeline

@@ -308,7 +308,8 @@ class Engine(wiring.Component):
             banks = [pack(list(element_words(passes, group, pe)), bits) for pe in range(self.design.pes)]
             chains = []
             for column in range(self.words):
-                array = Array(banks[column :: self.words], self.block, self.width, bits, accumulator, self.pipeline)
+                rows = banks[column :: self.words]
+                array = Array(rows, self.block, self.width, bits, accumulator, self.pipeline, self.design.tail)
                 m.submodules["array" if self.design.splits == 1 else f"array{group}_{column}"] = array
                 chains.append(array)
             arrays.append(chains)

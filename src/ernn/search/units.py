@@ -10,7 +10,7 @@ from math import ceil
 
 import numpy as np
 
-from ernn.banks import DEPTH, TAIL_BITS, in_memories
+from ernn.banks import DEPTH, in_memories
 from ernn.device import Family
 from ernn.layout import Layout, address_bits
 from ernn.schedule import Schedule
@@ -94,7 +94,7 @@ class Units:
         if whole:
             yield Memory("weights", width, DEPTH, False, count=whole * elements)
         if rest:
-            low = width if in_memories(self.bank) == self.bank else min(width, TAIL_BITS)
+            low = width if in_memories(self.bank) == self.bank else min(width, self.layout.design.tail)
             yield Memory("weights' rest", low, rest, False, count=elements)
             yield Memory("weights' rest in logic", width - low, rest, False, count=elements, logic=True)
 
