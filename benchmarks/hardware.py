@@ -209,7 +209,7 @@ def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[s
 
 def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
     """Cells after synthesis; of a placed engine, those of the netlist that was placed."""
-    area = synthesise(with_pins(verilog) if placed else verilog, device, timeout=PLACE_SECONDS)
+    area = synthesise(with_pins(verilog) if placed else verilog, device, timeout=PLACE_SECONDS, placed=placed)
     counts = {name: getattr(area, name) for name in ("lut", "ff", "dsp", "bram_blocks", "bram_kbit", "uram_kbit")}
     note = "after synthesis, before placement"
     if placed:

@@ -88,7 +88,7 @@ def bitstream(
     """
     cache = cache or Cache.default()
     verilog = board_verilog(schedule, board, clock_mhz, baud)
-    netlist = synthesis_entry(verilog, "ecp5", cache) / NETLIST
+    netlist = synthesis_entry(verilog, "ecp5", cache, placed=True) / NETLIST
     options = (*board.flags, "--lpf", _LPF, "--seed", str(seed), "--timing-allow-fail", "--router", "router1")
     place, pack = tools.nextpnr_ecp5(), tools.ecppack()
 

@@ -98,7 +98,7 @@ def place(
         raise UserError(f"seeds must be different numbers, at least one, not {tuple(seeds)}")
     cache = cache or Cache.default()
     pins = with_pins(verilog)
-    netlist = synthesis_entry(pins, device.family, cache, timeout) / NETLIST
+    netlist = synthesis_entry(pins, device.family, cache, timeout, placed=True) / NETLIST
     _prepare(cache)
     options = (*_options(device, grade), "--freq", f"{target_mhz:g}")
 

@@ -21,7 +21,7 @@ _SECONDS = 1800
 
 def as_synthesised(verilog: Verilog, cache: Cache | None = None) -> Verilog:
     """`verilog` as its packed netlist on ECP5: the same ports but for probes and events."""
-    entry = synthesis_entry(verilog, "ecp5", cache or Cache.default())
+    entry = synthesis_entry(verilog, "ecp5", cache or Cache.default(), placed=True)
     ports = tuple(port for port in verilog.ports if not port.name.startswith(("probe_", "event_")))
     with tempfile.TemporaryDirectory(prefix="ernn-netlist-") as folder, as_file(files("ernn.flow")) as flow:
         directory = Path(folder)

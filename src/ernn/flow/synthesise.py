@@ -67,7 +67,12 @@ class Area:
 
 
 def synthesise(
-    verilog: Verilog, device: Device, cache: Cache | None = None, *, timeout: float = SYNTHESIS_SECONDS
+    verilog: Verilog,
+    device: Device,
+    cache: Cache | None = None,
+    *,
+    timeout: float = SYNTHESIS_SECONDS,
+    placed: bool = False,
 ) -> Area:
     """Area of `verilog` on `device`. Outputs for debugging (`probe_*`, `event_*`) are cut off first.
 
@@ -75,18 +80,24 @@ def synthesise(
     (`ernn.flow.pack`).  What Yosys does not do, so that figures are read rightly: on UltraScale (xcu, xcup) no register
     and no addition is packed into DSP48E2, where on 7-series both are: quote 7-series LUT and FF as a proxy and say so.
 
+    `placed`: of the netlist that `ernn.flow.place` places on ECP5, whose flip-flops' reset inputs are hardly used: some
+    more look-up tables.
+
     ToolError with the log where Yosys fails or runs longer than `timeout` seconds.
     """
-    entry = synthesis_entry(verilog, device.family, cache or Cache.default(), timeout)
+    entry = synthesis_entry(verilog, device.family, cache or Cache.default(), timeout, placed=placed)
     counted = json.loads((entry / _STAT).read_text())["design"]["num_cells_by_type"]
     cells = {kind: count for kind, count in counted.items() if not kind.startswith("$")}  # $scopeinfo: no hardware
     seconds = json.loads((entry / _SECONDS).read_text())
     return _area(cells, tools.yosys().identity, seconds, entry / LOG)
 
 
-def synthesis_entry(verilog: Verilog, family: Family, cache: Cache, timeout: float = SYNTHESIS_SECONDS) -> Path:
-    """The cache's folder with a design's synthesis: log, statistics and, for ECP5, `netlist.json` for nextpnr."""
-    commands = _commands(verilog.top, family)
+def synthesis_entry(
+    verilog: Verilog, family: Family, cache: Cache, timeout: float = SYNTHESIS_SECONDS, *, placed: bool = False
+) -> Path:
+    """The cache's folder with a design's synthesis: log, statistics and, for ECP5, `netlist.json`, for nextpnr where
+    it is to be `placed`."""
+    commands = _commands(verilog.top, family, placed)
     packing = [inspect.getsource(module) for module in (netlist, pack)] if family == "ecp5" else []
     key = cache_key(verilog.digest, tools.yosys().identity, *commands, *packing)
 
@@ -110,11 +121,11 @@ def _pack(directory: Path, top: str) -> None:
     (directory / _STAT).write_text(json.dumps({"design": {"num_cells_by_type": dict(sorted(counted.items()))}}))
 
 
-def _commands(top: str, family: Family) -> list[str]:
+def _commands(top: str, family: Family, placed: bool) -> list[str]:
     return [
         f"read_verilog {top}.v",
         f"delete -port {top}/o:probe_* {top}/o:event_*",
-        *(_ecp5_commands(top) if family == "ecp5" else _xilinx_commands(top, family)),
+        *(_ecp5_commands(top, placed) if family == "ecp5" else _xilinx_commands(top, family)),
         f"tee -q -o {_STAT} stat -json",
     ]
 
@@ -123,11 +134,13 @@ def _xilinx_commands(top: str, family: Family) -> list[str]:
     return [f"synth_xilinx -family {family} -flatten -noiopad -noclkbuf -top {top}"]
 
 
-def _ecp5_commands(top: str) -> list[str]:
-    """synth_ecp5, but for resets that Yosys makes of logic: eight flip-flops side by side share two of them at most, so
-    that they limit the placer, and the way to a reset is a long one.  Few nets have `_RESET` flip-flops or more."""
+def _ecp5_commands(top: str, placed: bool) -> list[str]:
+    """synth_ecp5; in what is placed, resets of fewer than `_RESET` flip-flops are logic.  Yosys makes resets of logic
+    by the hundred, eight flip-flops side by side share two at most, and the way to a reset input is a long one."""
     # -no-rw-check: no word is read in the cycle in which it is written, so that what comes then is free
     synth = f"synth_ecp5 -noiopad -no-rw-check -top {top}"
+    if not placed:
+        return [f"{synth} -json {NETLIST}"]
     cells = ("$_DFF_?_ 01", "$_DFF_?P?_ r", "$_SDFF_?P?_ r", "$_DFFE_??_ 01", "$_DFFE_?P??_ r", "$_SDFFE_?P??_ r")
     legal = " ".join(f"-cell {cell}" for cell in (*cells, "$_DLATCH_?_ x"))
     return [
