@@ -26,6 +26,7 @@ from ernn.files import write_atomic, write_json
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.recommend import Asked, of_corpus
+from ernn.pipeline.run import Run
 from ernn.search.candidates import stored_bytes, uniform
 from ernn.search.choosers.known import By
 from ernn.spec import ModelSpec
@@ -62,12 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "trials": options.trials,
         "trial_epochs": options.epochs,
     }
-    kept = [{key: value for key, value in one.items() if key not in ("decisions", "run")} for one in results]
+    kept = [without_paths(one) for one in results]
     place = options.out / (options.name or f"recommend-{options.corpus}")
     write_json(place.with_suffix(".json"), {**about, "results": kept})
     write_atomic(place.with_suffix(".md"), page(options, about, kept))
     if options.json:
         print(json.dumps({**about, "results": kept}, indent=2))
+
+
+def without_paths(found: dict[str, Any]) -> dict[str, Any]:
+    """Of what was found what a table needs, and the dense network's error rate."""
+    dense = Run.existing(found["run"]).record.find("error_rate.dense")
+    assert dense is not None
+    kept = {key: value for key, value in found.items() if key not in ("decisions", "run")}
+    return kept | {"dense_percent": dense.value}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -111,6 +120,7 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
         "",
         "| way | test error %, mean ± deviation | validation error % | points below one block size, test | bytes |",
         "|---|---|---|---|---|",
+        f"| dense, not compressed | {spread([one['dense_percent'] for one in firsts])} | | | |",
         row(f"one block size: {rivals[0]['title']}, 12 bits", rivals, rivals),
     ]
     groups = {by: [one["chosen"] for one in results if one["by"] == by] for by in By}
