@@ -48,11 +48,8 @@ block-circulant set (`ernn.compress.inside`); torch's figure is always its dense
 reset gate after the product.
 
 A dense LSTM without projection is torch's own code (oneDNN), so its true ratio is 1: what its rows differ from 1 by is
-how well these figures can be told apart. With several threads an LSTM of up to 128 units in blocks is oneDNN as well,
-on decoded weights, because products of spectra have too little to do for two threads there. Decoding and its gradient
-take about 1 ms of a step of 20, AdamW on fewer numbers gives 0.15 ms back: such a layer trains up to 6 % slower than
-torch's dense one. On one thread (`--threads 1`) its products are of spectra: 1.33 times torch at blocks of 8 and 1.10
-at 16, measured in the same way.
+how well these figures can be told apart. An LSTM of 128 or 256 units in blocks is one compiled call each way
+(`ernn.nn.lstm_whole`), other layers go step by step.
 
 {table}
 

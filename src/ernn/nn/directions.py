@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 
 from ernn.nn.gru_scan import GruAfterScan, GruBeforeScan
 from ernn.nn.lstm_scan import LstmScan
+from ernn.nn.lstm_whole import LstmWhole, suits
 from ernn.nn.order import from_order, gates_to_order, to_order
 from ernn.nn.spectra import spectrum
 from ernn.nn.stored import Stored, stored
@@ -31,13 +32,18 @@ def lstm(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> tuple
         _state(state[1], block),
         _matrix(into, hidden, range(4), block, False),
         _matrix(back, hidden, range(4), block, True),
-        _matrix(projection[0], owner.proj_size, range(1), block, True) if projection else None,
-        bias,
+    )
+    last = _matrix(projection[0], owner.proj_size, range(1), block, True) if projection else None
+    looks = (
         bias.new_zeros(block, 0, bias.shape[2])
         if peephole is None
-        else _gates(peephole.flatten(), hidden, range(3), block, batch),
+        else _gates(peephole.flatten(), hidden, range(3), block, batch)
     )
-    y, c = LstmScan.apply(*inputs, _differentiable(inputs))  # type: ignore[misc]
+    keep = _differentiable((*inputs, last, bias, looks))
+    if keep and suits(inputs[0], inputs[3], inputs[4], last):
+        y, c = LstmWhole.apply(*inputs, bias, looks)  # type: ignore[misc]
+    else:
+        y, c = LstmScan.apply(*inputs, last, bias, looks, keep)  # type: ignore[misc]
     outputs = _outputs(y, block)
     return outputs, (outputs[-1], from_order(c, block, 0).t())
 

@@ -14,40 +14,40 @@ STRIP = 1024  # elements
 
 # Not "nnan" and "ninf": a diverged training must be seen.  Not "reassoc": the process that compiles would then add in
 # another order than those that load the code from the cache, and a training that is resumed differ in its last bits.
-_compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
+compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 
 
-@_compiled
+@compiled
 def _logistic_with(a: Array, bias: Array) -> None:
     for e in range(a.size):
         a[e] = logistic(a[e] + bias[e])
 
 
-@_compiled
+@compiled
 def _logistic_looking(a: Array, bias: Array, peephole: Array, cell: Array) -> None:
     for e in range(a.size):
         a[e] = logistic(a[e] + bias[e] + peephole[e] * cell[e])
 
 
-@_compiled
+@compiled
 def _tanh_with(a: Array, bias: Array) -> None:
     for e in range(a.size):
         a[e] = tanh(a[e] + bias[e])
 
 
-@_compiled
+@compiled
 def _next_cell(i: Array, f: Array, g: Array, before: Array, after: Array) -> None:
     for e in range(after.size):
         after[e] = f[e] * before[e] + i[e] * g[e]
 
 
-@_compiled
+@compiled
 def _times_tanh(o: Array, cell: Array, out: Array) -> None:
     for e in range(out.size):
         out[e] = o[e] * tanh(cell[e])
 
 
-@_compiled
+@compiled
 def lstm_step(gates: Array, bias: Array, peephole: Array, before: Array, after: Array, out: Array) -> None:
     """gates (parts, 4, n): the products i, f, g, o on entry, the gates' values on return. `before`, `after`: the cell.
 
@@ -73,50 +73,50 @@ def lstm_step(gates: Array, bias: Array, peephole: Array, before: Array, after: 
             _times_tanh(o, after[j, s], out[j, s])
 
 
-@_compiled
+@compiled
 def _d_output_gate(o: Array, cell: Array, d_out: Array, d: Array) -> None:
     for e in range(d.size):
         d[e] = d_out[e] * tanh(cell[e]) * o[e] * (ONE - o[e])
 
 
-@_compiled
+@compiled
 def _d_cell(o: Array, cell: Array, d_out: Array, d_cell: Array) -> None:
     for e in range(d_cell.size):
         t = tanh(cell[e])
         d_cell[e] += d_out[e] * o[e] * (ONE - t * t)
 
 
-@_compiled
+@compiled
 def _d_logistic(value: Array, factor: Array, d_value: Array, d: Array) -> None:
     for e in range(d.size):
         d[e] = d_value[e] * factor[e] * value[e] * (ONE - value[e])
 
 
-@_compiled
+@compiled
 def _d_tanh(value: Array, factor: Array, d_value: Array, d: Array) -> None:
     for e in range(d.size):
         d[e] = d_value[e] * factor[e] * (ONE - value[e] * value[e])
 
 
-@_compiled
+@compiled
 def _scale(a: Array, factor: Array) -> None:
     for e in range(a.size):
         a[e] *= factor[e]
 
 
-@_compiled
+@compiled
 def _add(total: Array, a: Array) -> None:
     for e in range(total.size):
         total[e] += a[e]
 
 
-@_compiled
+@compiled
 def _add_product(total: Array, a: Array, b: Array) -> None:
     for e in range(total.size):
         total[e] += a[e] * b[e]
 
 
-@_compiled
+@compiled
 def lstm_step_back(
     gates: Array,
     peephole: Array,
@@ -156,61 +156,61 @@ def lstm_step_back(
                     _add_product(d_peephole[j, gate, s], d[j, gate, s], c_before)
 
 
-@_compiled
+@compiled
 def _logistic_of_sum(a: Array, b: Array, bias: Array) -> None:
     for e in range(a.size):
         a[e] = logistic(a[e] + b[e] + bias[e])
 
 
-@_compiled
+@compiled
 def _tanh_of_sum(a: Array, b: Array, bias: Array) -> None:
     for e in range(a.size):
         a[e] = tanh(a[e] + b[e] + bias[e])
 
 
-@_compiled
+@compiled
 def _sum(a: Array, bias: Array, out: Array) -> None:
     for e in range(out.size):
         out[e] = a[e] + bias[e]
 
 
-@_compiled
+@compiled
 def _candidate(n: Array, bias: Array, r: Array, q: Array) -> None:
     for e in range(n.size):
         n[e] = tanh(n[e] + bias[e] + r[e] * q[e])
 
 
-@_compiled
+@compiled
 def _blend(n: Array, z: Array, before: Array, after: Array) -> None:
     for e in range(after.size):
         after[e] = n[e] + z[e] * (before[e] - n[e])
 
 
-@_compiled
+@compiled
 def _product(a: Array, b: Array, out: Array) -> None:
     for e in range(out.size):
         out[e] = a[e] * b[e]
 
 
-@_compiled
+@compiled
 def _copy(a: Array, out: Array) -> None:
     for e in range(out.size):
         out[e] = a[e]
 
 
-@_compiled
+@compiled
 def _d_candidate(n: Array, z: Array, d_state: Array, d: Array) -> None:
     for e in range(d.size):
         d[e] = d_state[e] * (ONE - z[e]) * (ONE - n[e] * n[e])
 
 
-@_compiled
+@compiled
 def _d_update(n: Array, z: Array, before: Array, d_state: Array, d: Array) -> None:
     for e in range(d.size):
         d[e] = d_state[e] * (before[e] - n[e]) * z[e] * (ONE - z[e])
 
 
-@_compiled
+@compiled
 def gru_after_step(gates: Array, recurrent: Array, bias: Array, q: Array, before: Array, after: Array) -> None:
     """GRU whose reset gate acts after the product: n = tanh(n + r * q). `before`, `after` (parts, n): the state.
 
@@ -228,7 +228,7 @@ def gru_after_step(gates: Array, recurrent: Array, bias: Array, q: Array, before
             _blend(n, z, before[j, s], after[j, s])
 
 
-@_compiled
+@compiled
 def gru_after_step_back(
     gates: Array, q: Array, before: Array, d_state: Array, d: Array, d_recurrent: Array, d_bias: Array
 ) -> None:
@@ -255,7 +255,7 @@ def gru_after_step_back(
             _add(d_bias[j, 3, s], dq)
 
 
-@_compiled
+@compiled
 def gru_before_reset(gates: Array, recurrent: Array, bias: Array, before: Array, reset: Array) -> None:
     """GRU whose reset gate acts before the product, first half: r and z, and `reset` (parts, n) receives r * state.
 
@@ -269,7 +269,7 @@ def gru_before_reset(gates: Array, recurrent: Array, bias: Array, before: Array,
             _product(gates[j, 1, s], before[j, s], reset[j, s])
 
 
-@_compiled
+@compiled
 def gru_before_step(gates: Array, recurrent: Array, bias: Array, before: Array, after: Array) -> None:
     """Second half: n from product to value with recurrent (parts, n), and the state after."""
     for j in range(gates.shape[0]):
@@ -279,7 +279,7 @@ def gru_before_step(gates: Array, recurrent: Array, bias: Array, before: Array, 
             _blend(gates[j, 0, s], gates[j, 2, s], before[j, s], after[j, s])
 
 
-@_compiled
+@compiled
 def gru_before_step_back(
     gates: Array, before: Array, d_state: Array, d: Array, d_candidate: Array, d_recurrent: Array, d_bias: Array
 ) -> None:
@@ -300,7 +300,7 @@ def gru_before_step_back(
             _add(d_bias[j, 2, s], d[j, 2, s])
 
 
-@_compiled
+@compiled
 def gru_before_reset_back(
     gates: Array, before: Array, d_reset: Array, d_state: Array, d: Array, d_recurrent: Array, d_bias: Array
 ) -> None:

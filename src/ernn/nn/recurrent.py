@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from ernn.nn import directions
+from ernn.nn.columns import COLUMNS
 from ernn.nn.stored import in_blocks
 
 _SMALL = 128  # units up to which two threads of oneDNN with decoded weights are faster than products of spectra
@@ -41,7 +42,11 @@ class LSTM(nn.LSTM):
         """Whether torch hands the layer to oneDNN and that is faster: without projection, dense or small."""
         if self.proj_size or frames.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
             return False
-        return not in_blocks(self) or (self.hidden_size <= _SMALL and torch.get_num_threads() > 1)
+        if not in_blocks(self):
+            return True
+        batch = frames.shape[0 if self.batch_first else 1] if frames.dim() == 3 else 1
+        whole = torch.is_grad_enabled() and batch % COLUMNS == 0  # `ernn.nn.lstm_whole`, which is faster yet
+        return self.hidden_size <= _SMALL and torch.get_num_threads() > 1 and not whole
 
 
 class GRU(nn.GRU):

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-_WORTH = 2_000_000
+WORTH = 2_000_000
 """Multiplications from which a product is shared out: some 50 us of one core (measured on AMD EPYC with AVX-512)."""
 
 
@@ -13,7 +13,7 @@ _WORTH = 2_000_000
 def threads_for(multiplications: int) -> Iterator[None]:
     """torch with one thread inside where the largest product of a step has fewer than is worth sharing out."""
     threads = torch.get_num_threads()
-    if threads == 1 or multiplications >= _WORTH:
+    if threads == 1 or multiplications >= WORTH:
         yield
         return
     torch.set_num_threads(1)
