@@ -205,6 +205,11 @@ def _row_weights(one: Pass, element: int) -> dict[str, np.ndarray]:
     return {}
 
 
+def with_parity(words: Sequence[int], bits: int) -> list[int]:
+    """Words of `bits` bits with one more on top, so that an even number of each word's bits is 1."""
+    return [word | (word.bit_count() & 1) << bits for word in words]
+
+
 def pack(words: np.ndarray, width: int) -> list[int]:
     """Rows of signed numbers to unsigned memory words, element 0 in the lowest bits."""
     mask = (1 << width) - 1

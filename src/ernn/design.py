@@ -20,7 +20,8 @@ class Design:
     clock: a frame takes fewer cycles.  `direct`: deep pipelines, but what a memory or multiplier gives goes straight
     into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device.  `tail`: where the last
     few words of an element's bank would take a whole row of block RAMs for themselves, bits of them that are in block
-    RAM, the others being made of logic: 72 are two of ECP5's."""
+    RAM, the others being made of logic: 72 are two of ECP5's.  `parity`: every word of weights has a parity bit, and the
+    engine a port that tells when a word has changed."""
 
     pes: int
     streams: int = 1
@@ -34,6 +35,7 @@ class Design:
     shallow: bool = False
     direct: bool = False
     tail: int = 72
+    parity: bool = False
 
     def __post_init__(self) -> None:
         limits = {"pes": (1, 512), "streams": (1, 16), "chunk": (1, 256), "lanes": (0, 32), "splits": (1, 64)}

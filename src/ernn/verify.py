@@ -100,7 +100,7 @@ def prove(
     model = replace(golden or schedule.layout.model, last_step=False)  # the engine gives every frame's output
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     _require_frames(model, stimulus)
-    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, ("error",), reset_at)
+    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, _flags(simulator), reset_at)
     expected = expected_outputs(model, utterances)
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
@@ -117,6 +117,11 @@ def prove(
         stall=stall,
         seed=seed,
     )
+
+
+def _flags(simulator: Simulator) -> tuple[str, ...]:
+    """Ports that tell of errors."""
+    return tuple(name for name in ("error", "weight_fault") if name in simulator.events)
 
 
 CHECKED = 16
@@ -250,10 +255,12 @@ def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus)
 
 
 def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) -> Iterator[str]:
-    """Rules broken: AXI4-Stream's, the error port's, and those of frames and sequences, the first of each stream."""
+    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each stream; and ports that tell of
+    errors."""
     yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
-    if len(simulation.events["error"]):
-        yield f"cycle {simulation.events['error'][0]}: the error port is high"
+    for name, cycles in simulation.events.items():
+        if len(cycles):
+            yield f"cycle {cycles[0]}: the {name} port is high"
     words = schedule.layout.lines(schedule.layout.model.output.length)
     for stream in range(schedule.layout.design.streams):
         mine = simulation.outputs.tid == stream

@@ -8,6 +8,7 @@ import pytest
 
 from ernn.design import Design
 from ernn.integer_model import ActivationTable, IntegerLstm, IntegerModel
+from ernn.rtl import array
 from ernn.schedule import Schedule, schedule
 from ernn.tape import Tape
 from ernn.verify import Proof, prove, simulator_of
@@ -101,3 +102,20 @@ def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
     proof = proof_of(replace(plan, vector=Tape(tuple(rows))), model)
     assert proof.divergence is not None
     assert proof.divergence.edge == plan.edges[broken][0]
+
+
+@pytest.mark.parametrize(("bit", "wrong"), [(11, True), (-1, False)], ids=["a sign", "the parity bit"])
+def test_a_weight_that_an_upset_has_changed_is_told(
+    model: IntegerModel, monkeypatch: pytest.MonkeyPatch, bit: int, wrong: bool
+) -> None:
+    plan, sound = schedule(model, replace(DESIGN, parity=True)), array.with_parity
+    assert proof_of(plan, model).passed
+
+    def upset(words: list[int], bits: int) -> list[int]:
+        first, second, *others = sound(words, bits)
+        return [first, second ^ 1 << bit % (bits + 1), *others]
+
+    monkeypatch.setattr(array, "with_parity", upset)
+    proof = proof_of(plan, model)
+    assert any("the weight_fault port is high" in rule for rule in proof.violations)
+    assert bool(proof.mismatches) == wrong

@@ -128,6 +128,7 @@ def cases(draw: st.DrawFn) -> Case:
         staggered=streams > 1 and draw(st.booleans()),
         deferred=draw(st.booleans()),
         **draw(st.sampled_from([{}, {"shallow": True}, {"direct": True}])),
+        parity=draw(st.booleans()),
     )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
 

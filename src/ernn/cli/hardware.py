@@ -33,6 +33,9 @@ def design(
     margin: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates.")
     ] = 0.2,
+    parity: Annotated[
+        bool, typer.Option("--parity", help="A parity bit for every word of weights, and a port that tells of upsets.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw time against the share of the device, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -43,7 +46,7 @@ def design(
     from ernn.pipeline import choosing, hardware
     from ernn.pipeline.run import Run
 
-    request = choosing.request(device, goal, streams, pes, clock, margin)
+    request = choosing.request(device, goal, streams, pes, clock, margin, parity)
     with console.working():
         run = None if model.is_file() else Run.existing(model)
         outcome = hardware.design(run, request) if run is not None else None

@@ -35,11 +35,12 @@ def request(
     pes: int | None = None,
     clock: float | None = None,
     margin: float = MARGIN,
+    parity: bool = False,
 ) -> Request:
     """The request that these words make; UserError for an unknown device or goal."""
     found = find_device(device)
     assumed = Clock.assumed(found) if clock is None else Clock.given(clock)
-    return Request(found, assumed, cast(Goal, goal), streams, pes, margin)
+    return Request(found, assumed, cast(Goal, goal), streams, pes, margin, parity)
 
 
 def options(request: Request) -> Mapping[str, Any]:

@@ -12,13 +12,14 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import DEPTH, DEPTH_BITS, in_memories
+from ernn.banks import DEPTH, DEPTH_BITS, in_memories, with_parity
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.timing import Pipeline
 
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
+CHECKED = 16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
 
 
 class OperandLayout(data.StructLayout):
@@ -37,7 +38,8 @@ class Element(wiring.Component):
     `operand` arrives `Pipeline.operand` - 1 cycles after `address`; `clear` and `store` (first and last column of a
     row) come with it; `drain` puts the stored sums on the bus; the `first` element's are on it whenever no other's are.
     Around every multiplier and behind the bank there are the registers that hard blocks have within (operands and
-    product; output), and in deep pipelines one more, free to be placed apart from the block.
+    product; output), and in deep pipelines one more, free to be placed apart from the block.  With `parity` a word of
+    the bank has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as `fault`.
     """
 
     def __init__(
@@ -50,10 +52,12 @@ class Element(wiring.Component):
         pipeline: Pipeline,
         tail: int,
         first: bool,
+        parity: bool = False,
     ) -> None:
-        self.bank, self.block, self.weight_bits, self.first = bank, block, weight_bits, first
+        self.block, self.weight_bits, self.first = block, weight_bits, first
+        self.apart, self.parity, self.word = pipeline.apart, parity, block * weight_bits + parity
+        self.bank = with_parity(bank, block * weight_bits) if parity else bank
         self.tail = tail  # bits of a last word in memory
-        self.apart = pipeline.apart
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
         layout = OperandLayout(block, data_bits)
         sums = data.ArrayLayout(signed(accumulator), self.products)
@@ -73,6 +77,7 @@ class Element(wiring.Component):
                 "next_drain": Out(1),
                 "next_bus": Out(sums),
             }
+            | ({"fault": In(1), "next_fault": Out(1)} if parity else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -123,7 +128,16 @@ class Element(wiring.Component):
             words.append(self._tail(m, tail))
         which = delayed(m, self._address[DEPTH_BITS:], 2 + self.apart, "part") if len(words) > 1 else Const(0)
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
+        if self.parity:
+            self._check(m, chosen)
         return lanes_of(chosen, self.weight_bits, self.block)
+
+    def _check(self, m: Module, word: Value) -> None:
+        """In two steps, beside the products; then from element to element as everything else."""
+        starts = range(0, self.word, CHECKED)
+        parts = [register(m, word[at : min(at + CHECKED, self.word)].xor(), f"parity{at // CHECKED}") for at in starts]
+        odd = register(m, Cat(parts).xor(), "odd")
+        m.d.comb += self.next_fault.eq(register(m, self.fault | odd, "fault"))
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
         """Words 2 + `apart` cycles after the element's address, and what is left over of the bank for `_tail`."""
@@ -131,7 +145,7 @@ class Element(wiring.Component):
         words = []
         for first in range(0, whole, DEPTH):
             init = self.bank[first : min(whole, first + DEPTH)]
-            bank = memory.Memory(shape=self.weight_bits * self.block, depth=len(init), init=init)
+            bank = memory.Memory(shape=self.word, depth=len(init), init=init)
             m.submodules[f"bank{first // DEPTH}"] = bank
             port = bank.read_port()
             m.d.comb += port.addr.eq(self._address[: address_bits(len(init))])
@@ -144,14 +158,14 @@ class Element(wiring.Component):
 
         Every bit of those needs the whole address, so that in deep pipelines there is a cycle to spread it.
         """
-        width = self.weight_bits * self.block
-        low = min(self.tail, width)
+        low = min(self.tail, self.word)
         bank = memory.Memory(shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words])
         m.submodules.tail = bank
         port = bank.read_port()
         m.d.comb += port.addr.eq(self._address[: address_bits(len(words))])
         read = delayed(m, port.data, 1 + self.apart, "tail_word")
-        return Cat(read, self._from_logic(m, [word >> low for word in words], width - low)) if width > low else read
+        high = self.word - low
+        return Cat(read, self._from_logic(m, [word >> low for word in words], high)) if high else read
 
     def _from_logic(self, m: Module, words: list[int], width: int) -> Value:
         address = delayed(m, self._address[: address_bits(len(words))], self.apart, "tail_address")
@@ -168,7 +182,8 @@ class Element(wiring.Component):
 
 
 class Array(wiring.Component):
-    """The row of elements. Inputs as the first element's; `bus` is the last one's, `drain` a cycle before."""
+    """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's, `drain` a cycle
+    before."""
 
     def __init__(
         self,
@@ -179,9 +194,11 @@ class Array(wiring.Component):
         accumulator: int,
         pipeline: Pipeline,
         tail: int,
+        parity: bool = False,
     ) -> None:
+        self.parity = parity
         self.elements = [
-            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, tail, first=number == 0)
+            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, tail, number == 0, parity)
             for number, bank in enumerate(banks)
         ]
         self.data_bits, self.block, self.pipeline = data_bits, block, pipeline
@@ -194,6 +211,7 @@ class Array(wiring.Component):
                 "store": In(1),
                 "bus": Out(first.bus.shape()),
             }
+            | ({"fault": Out(1)} if parity else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -212,6 +230,10 @@ class Array(wiring.Component):
                 right.bus.eq(left.next_bus),
             ]
         m.d.comb += self.bus.eq(self.elements[-1].next_bus)
+        if self.parity:
+            pairs = zip(self.elements, self.elements[1:], strict=False)
+            m.d.comb += [right.fault.eq(left.next_fault) for left, right in pairs]
+            m.d.comb += self.fault.eq(self.elements[-1].next_fault)
         return m
 
     def _feed(self, m: Module, first: Element) -> None:

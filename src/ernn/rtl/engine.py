@@ -38,7 +38,8 @@ Contexts = list[Context]  # of this round, of the round before, ...
 
 
 class Engine(wiring.Component):
-    """Ports: AXI4-Stream `s_axis_*` and `m_axis_*`, `error` (sticky: a frame of the wrong length or an unknown stream).
+    """Ports: AXI4-Stream `s_axis_*` and `m_axis_*`, `error` (sticky: a frame of the wrong length or an unknown stream);
+    with `Design.parity` also `weight_fault` (sticky: a word of weights was read that has changed).
 
     With `probes`, every intermediate result comes out too: `probe_spectrum`, `probe_product`, `probe_vector`, each with
     `_en`, `_addr`, `_data`, and where a line has several words one of each a word (`probe_spectrum0`, ...);
@@ -62,6 +63,8 @@ class Engine(wiring.Component):
         ports = {f"s_axis_{name}": member for name, member in axi.flip().members.items()}
         ports |= {f"m_axis_{name}": member for name, member in axi.members.items()}
         ports["error"] = Out(1)
+        if self.design.parity:
+            ports["weight_fault"] = Out(1)
         if probes:
             ports |= {"event_round": Out(1), "event_error": Out(1)}
             for name, bits in self.probe_addresses.items():
@@ -309,10 +312,13 @@ class Engine(wiring.Component):
             chains = []
             for column in range(self.words):
                 rows = banks[column :: self.words]
-                array = Array(rows, self.block, self.width, bits, accumulator, self.pipeline, self.design.tail)
+                sizes = self.block, self.width, bits, accumulator
+                array = Array(rows, *sizes, self.pipeline, self.design.tail, self.design.parity)
                 m.submodules["array" if self.design.splits == 1 else f"array{group}_{column}"] = array
                 chains.append(array)
             arrays.append(chains)
+        if self.design.parity:
+            m.d.sync += self.weight_fault.eq(self.weight_fault | Cat(one.fault for row in arrays for one in row).any())
         return arrays
 
     def _leaving(self, m: Module, store: Value, pushed: Value, valid: Value) -> dict[str, Value]:

@@ -38,7 +38,7 @@ _INSTEAD = {
 @dataclass(frozen=True)
 class Request:
     """`streams` and `pes` are chosen where None.  `margin`: the share of LUTs and flip-flops, which are estimates, that
-    is left free; multipliers and block RAMs are known and may all be used."""
+    is left free; multipliers and block RAMs are known and may all be used.  `parity`: words of weights are checked."""
 
     device: Device
     clock: Clock
@@ -46,6 +46,7 @@ class Request:
     streams: int | None = None
     pes: int | None = None
     margin: float = MARGIN
+    parity: bool = False
 
     def __post_init__(self) -> None:
         if self.goal not in get_args(Goal):
@@ -188,7 +189,8 @@ class _Search:
             self._of_shape(shape)
 
     def _of_shape(self, shape: Shape) -> None:
-        designs = list(shape.designs(self.request.goal, self.request.streams))
+        found = shape.designs(self.request.goal, self.request.streams)
+        designs = [replace(one, parity=self.request.parity) for one in found]
         if self._beaten(shape) or not self.request.fits(self._least(designs)):
             return
         for design in designs:
@@ -217,7 +219,8 @@ def _through(shapes: Sequence[Shape]) -> list[Shape]:
 
 
 def _smallest(request: Request) -> Design:
-    return Design(request.pes or 1, request.streams or 1, 4, 1, shallow=request.device.is_ultrascale)
+    shallow, parity = request.device.is_ultrascale, request.parity
+    return Design(request.pes or 1, request.streams or 1, 4, 1, shallow=shallow, parity=parity)
 
 
 def _too_large(smallest: Choice, request: Request, block: int) -> str:

@@ -21,6 +21,8 @@ from ernn.timing import Pipeline, tree_levels
 
 Bits = Mapping[str, float]
 SHIFTED = 8  # registers in a row that are a shift register, which has one of its own, on average
+PARITY = 3  # bits of a sum without carries that a look-up table takes off
+CHECKED = 16  # bits of a word whose parity is kept in one flip-flop (`ernn.rtl.array`)
 FITTED = 16  # bits compared with each other before a register, when a sum is saturated
 
 
@@ -80,6 +82,11 @@ class Logic:
     def operand(self) -> int:
         """Bits of a word of the spectrum and the sums of its complex bins."""
         return self.block * self.units.data + self.units.pairs * (self.units.data + 1)
+
+    @property
+    def word(self) -> int:
+        """Bits of a word of weights."""
+        return self.block * self.units.weight + self.units.layout.design.parity
 
     @property
     def packs(self) -> bool:
@@ -157,7 +164,8 @@ class Logic:
             "element sums": self.elements * wide * (not self.accumulates),
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
-            "element memories": self.elements * self.block * u.weight * (u.memories_of_bank - 1),
+            "element memories": self.elements * self.word * (u.memories_of_bank - 1),
+            "element checks": self.elements * u.layout.design.parity * self.word / PARITY,
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.data + 1)
             + self.groups * self.block * u.data,
@@ -166,7 +174,7 @@ class Logic:
     @property
     def _array_registers(self) -> Bits:
         u, far = self.units, 1 + self.apart
-        wide, word = self.products * u.layout.accumulator_bits, self.block * u.weight
+        wide, word = self.products * u.layout.accumulator_bits, self.word
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
@@ -175,6 +183,7 @@ class Logic:
             "element memories": self.elements
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
             * (self.kept if self.apart else 1),
+            "element checks": self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
             "element factors": self.elements * factors * max(0, 2 - self.taken),
             "element products": self.elements * made * max(0, far - self.taken),
             "element sums": self.elements * (3 - self.accumulates) * wide,

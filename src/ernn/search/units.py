@@ -89,7 +89,7 @@ class Units:
         )
 
     def _banks(self) -> Iterator[Memory]:
-        width, elements = self.block * self.weight, self.layout.design.elements
+        width, elements = self.block * self.weight + self.layout.design.parity, self.layout.design.elements
         whole, rest = divmod(self.bank, DEPTH)
         if whole:
             yield Memory("weights", width, DEPTH, False, count=whole * elements)
