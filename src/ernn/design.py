@@ -20,8 +20,8 @@ class Design:
     clock: a frame takes fewer cycles.  `direct`: deep pipelines, but what a memory or multiplier gives goes straight
     into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device.  `tail`: where the last
     few words of an element's bank would take a whole row of block RAMs for themselves, bits of them that are in block
-    RAM, the others being made of logic: 72 are two of ECP5's.  `parity`: every word of weights has a parity bit, and the
-    engine a port that tells when a word has changed."""
+    RAM, the others being made of logic: 72 are two of ECP5's.  `parity`: every word of weights has a parity bit, and
+    the engine a port that tells when a word has changed."""
 
     pes: int
     streams: int = 1
