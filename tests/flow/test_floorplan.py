@@ -56,17 +56,28 @@ def full_array() -> Netlist:
 
 def test_each_element_has_a_strip_of_the_device() -> None:
     design = full_array()
-    assert floorplan(design, BIG) == 6 * (23 + 26)
+    assert floorplan(design, BIG) == 6 * (23 + 26) + 16
     found = places(design)
-    assert len(set(found.values())) == len(found) == 6 * (23 + 26), "no two in one place"
+    assert len(set(found.values())) == len(found) == 6 * (23 + 26) + 16, "no two in one place"
     for kind in ("$", "bank0", "tail"):
         strips = [[at for name, at in found.items() if f"element{n}.{kind}" in name] for n in range(6)]
         assert all(max(column for column, *_ in strip) - min(column for column, *_ in strip) < 24 for strip in strips)
         middles = [sum(column for column, *_ in strip) / len(strip) for strip in strips]
         steps = [right - left for left, right in itertools.pairwise(middles)]
         assert all(11 < step < 24 for step in steps), "neighbours are a strip apart"
-    rows = [[found[f"engine.array.element0.${number}"][1] for number in range(23)]]
-    assert rows[0] == sorted(rows[0]), "a word's bits go from row to row"
+    rows = [found[f"engine.array.element0.${number}"][1] for number in range(23)]
+    assert rows == sorted(rows), "a word's bits go from row to row"
+
+
+def test_other_memories_lie_at_the_ends_in_one_piece() -> None:
+    design = full_array()
+    floorplan(design, BIG)
+    found = places(design)
+    banks = [column for name, (column, *_) in found.items() if "bank" in name]
+    spectra, gates = ([at for name, at in found.items() if f".{memory}." in name] for memory in ("spectra", "gates"))
+    assert len(spectra) == len(gates) == 8
+    assert max(column for column, *_ in spectra) < min(banks)
+    assert min(column for column, *_ in gates) > max(banks) and len({row for _, row, _ in gates}) == 1
 
 
 def test_an_array_with_room_around_it_is_left_to_the_placer() -> None:

@@ -3,8 +3,9 @@
 nextpnr's analytical placer begins with what is fixed.  Of an engine that is no more than four pins; on a full device it
 then spreads every element's multipliers and block RAMs over all of it.  Here each element gets a strip of the device
 instead, from the left to the right as sums and operands go, its blocks in the strip's rows by the bit of the word that
-they hold: an element's neighbours are then its neighbours, at the same distance all along.  All else is left to the
-placer, and of an engine with room around it everything.
+they hold: an element's neighbours are then its neighbours, at the same distance all along.  The spectra, which they
+read, lie before the first element, all other memories behind the last, each in one piece: where hardly a block RAM is
+free, the placer tears them apart.  All else is left to it, and of an engine with room around it everything.
 """
 
 import re
@@ -55,10 +56,16 @@ def floorplan(netlist: Netlist, device: Device) -> int:
         return 0
     columns = [sites.row(height, _BLOCK_RAMS) for height in sites.block_rams]
     free = sum(map(len, columns)) - _count(block_rams)
-    spectra = sum(".spectra" in name for name, _ in netlist.of_type("DP16KD"))  # before the first element
+    placed = {name for names in block_rams.values() for name in names}
+    others = sorted((_natural(name) for name, _ in netlist.of_type("DP16KD") if name not in placed))
+    spectra = [name for *_, name in others if ".spectra" in name]
+    skipped = -(-min(free, len(spectra)) // len(columns))
     _fix(netlist, multipliers, rows, 0)
-    _fix(netlist, block_rams, columns, min(free, spectra) // len(columns))
-    return _count(multipliers) + _count(block_rams)
+    used = _fix(netlist, block_rams, columns, skipped)
+    _fill(netlist, spectra, [row[:skipped] for row in columns])
+    behind = [name for *_, name in others if name not in spectra[: skipped * len(columns)]]
+    _fill(netlist, behind, [row[start:] for row, start in zip(columns, used, strict=True)])
+    return sum("BEL" in cell["attributes"] for cell in netlist.cells.values())
 
 
 def _count(blocks: dict[Place, list[str]]) -> int:
@@ -95,9 +102,21 @@ def _ordered(found: dict[Place, list]) -> dict[Place, list[str]]:
     return {element: [name for _, name in sorted(blocks)] for element, blocks in sorted(found.items())}
 
 
-def _fix(netlist: Netlist, blocks: dict[Place, list[str]], rows: list[list[str]], skipped: int) -> None:
+def _natural(name: str) -> tuple[str, int, str]:
+    """By memory, then by part."""
+    memory, _, part = name.rpartition(".")
+    return memory, int(part) if part.isdigit() else 0, name
+
+
+def _fill(netlist: Netlist, names: list[str], rows: list[list[str]]) -> None:
+    """One after the other, row by row."""
+    for name, site in zip(names, [site for row in rows for site in row], strict=False):
+        netlist.cells[name]["attributes"]["BEL"] = site
+
+
+def _fix(netlist: Netlist, blocks: dict[Place, list[str]], rows: list[list[str]], skipped: int) -> list[int]:
     """Every element's blocks in equal parts on all rows, next to those of the element before; rows that have been
-    given fewer come first where parts cannot be equal."""
+    given fewer come first where parts cannot be equal.  How far each row is used."""
     used = [skipped] * len(rows)
     for names in blocks.values():
         part, over = divmod(len(names), len(rows))
@@ -108,3 +127,4 @@ def _fix(netlist: Netlist, blocks: dict[Place, list[str]], rows: list[list[str]]
             for name, site in zip(names[at : at + count], sites[used[row] :], strict=False):
                 netlist.cells[name]["attributes"]["BEL"] = site
             at, used[row] = at + count, used[row] + count
+    return used
