@@ -28,7 +28,7 @@ from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.recommend import Asked, of_corpus
 from ernn.pipeline.run import Run
 from ernn.search.candidates import stored_bytes, uniform
-from ernn.search.choosers.known import By
+from ernn.search.choosers.by import By
 from ernn.spec import ModelSpec
 from ernn.train.task import Prepared
 

@@ -129,3 +129,10 @@ def test_the_truth_has_frames_where_the_corpus_aligns_it() -> None:
     assert [(t.label, t.start, t.end) for t in said(spoken, FeatureSpec())] == [("a", 1, 2), ("b", 2, 3)]
     unaligned = Spoken("u", "s", "test", ("a", "b"), lambda: samples)
     assert [(t.label, t.start) for t in said(unaligned, FeatureSpec())] == [("a", None), ("b", None)]
+
+
+def test_code_in_folders_below_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr("ernn.pipeline.run.file_digest", lambda path: str(read.append(path)))
+    code_digest.__wrapped__(("compress",))
+    assert {"compress", "methods"} == {path.parent.name for path in read}

@@ -29,9 +29,10 @@ from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.run import Run
 from ernn.search.candidates import Candidate, Pick, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.greedy import Rises, table
-from ernn.search.choosers.known import By, chooser
+from ernn.search.choosers.known import chooser
 from ernn.search.choosers.relaxed import PENALTY, Shares
 from ernn.search.choosers.shared import share_weights
 from ernn.search.choosers.steps import descend

@@ -8,6 +8,7 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, RecipeFile, RunFolder, Seed
+from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
 
@@ -136,17 +137,6 @@ def search(
     console.table(f"picture: {out / pareto.PICTURE}", (), ())
 
 
-class By(StrEnum):
-    greedy = "greedy"
-    random = "random"
-    tpe = "tpe"
-    nsga2 = "nsga2"
-    policy = "policy"
-    relaxed = "relaxed"
-    supernet = "supernet"
-    alike = "alike"
-
-
 def recommend(
     target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
     root: Root = None,
@@ -181,14 +171,13 @@ def recommend(
     from ernn.pipeline.budget import Budget
     from ernn.pipeline.run import STATE, Run
     from ernn.quantize import QuantizeSpec
-    from ernn.search.choosers.known import By as Way
     from ernn.search.written import numbers, parse_bytes
 
     with console.working():
         chip = find_device(device or "LFE5U-85F") if device or cycles else None
         asked = recommend.Asked(
             Budget(parse_bytes(budget) if budget else None, cycles, chip),
-            Way(by.value),
+            by,
             trials,
             trial_epochs,
             numbers(blocks),

@@ -15,8 +15,9 @@ from ernn.pipeline.phase1 import task_identity
 from ernn.pipeline.run import Run, digest, file_digest
 from ernn.quantize import QuantizeSpec
 from ernn.search.candidates import BITS, UNIFORM_BITS, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
-from ernn.search.choosers.known import By, chooser
+from ernn.search.choosers.known import chooser
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Rehearsal

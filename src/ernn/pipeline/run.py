@@ -52,9 +52,9 @@ def digest(values: Mapping[str, Any]) -> str:
 
 @cache
 def code_digest(folders: tuple[str, ...]) -> str:
-    """Of the Python files in these folders of the package: a result of other code is another result."""
+    """Of the Python files in and below these folders of the package: a result of other code is another result."""
     package = Path(__file__).parents[1]
-    files = [path for folder in folders for path in sorted((package / folder).glob("*.py"))]
+    files = [path for folder in folders for path in sorted((package / folder).rglob("*.py"))]
     return hashlib.sha256("".join(file_digest(path) for path in files).encode()).hexdigest()
 
 

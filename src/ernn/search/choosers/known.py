@@ -1,20 +1,8 @@
 """Every way to choose, by its name; what a way needs is imported when it is asked for."""
 
-from enum import StrEnum
-
+from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Chooser, Setting
 from ernn.search.choosers.greedy import Greedy
-
-
-class By(StrEnum):
-    greedy = "greedy"
-    random = "random"
-    tpe = "tpe"
-    nsga2 = "nsga2"
-    policy = "policy"
-    relaxed = "relaxed"
-    supernet = "supernet"
-    alike = "alike"
 
 
 def chooser(by: By, setting: Setting) -> Chooser:
