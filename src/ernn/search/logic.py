@@ -164,8 +164,8 @@ class Logic:
             "element sums": self.elements * wide * (not self.accumulates),
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
-            "element memories": self.elements * self.word * (u.memories_of_bank - 1),
-            "element checks": self.elements * u.layout.design.parity * self.word / PARITY,
+            "element memories": self.elements
+            * (self.word * (u.memories_of_bank - 1) + u.layout.design.parity * self.word / PARITY),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.data + 1)
             + self.groups * self.block * u.data,
@@ -182,8 +182,8 @@ class Logic:
             "element operands": self.elements * (self.operand + address_bits(u.bank) + 5 + 2 * self.apart),
             "element memories": self.elements
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
-            * (self.kept if self.apart else 1),
-            "element checks": self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
+            * (self.kept if self.apart else 1)
+            + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
             "element factors": self.elements * factors * max(0, 2 - self.taken),
             "element products": self.elements * made * max(0, far - self.taken),
             "element sums": self.elements * (3 - self.accumulates) * wide,
