@@ -13,5 +13,10 @@ def slots(like: Tensor, steps: int, kept: int, *shape: int) -> list[Tensor]:
     return [apart[t % kept] for t in range(steps)]
 
 
+def array(tensor: Tensor) -> Array:
+    """The same memory."""
+    return tensor.detach().numpy()
+
+
 def arrays(tensors: Sequence[Tensor]) -> list[Array]:
     return [tensor.numpy() for tensor in tensors]

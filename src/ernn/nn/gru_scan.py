@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ernn.network import Array
-from ernn.nn.buffers import arrays, slots
+from ernn.nn.buffers import array, arrays, slots
 from ernn.nn.loops import (
     gru_after_step,
     gru_after_step_back,
@@ -42,7 +41,7 @@ class GruAfterScan(torch.autograd.Function):
         gates, qs = slots(x, time, kept, parts, 3, n), slots(x, time, kept, parts, n)
         recurrent = x.new_empty(parts, 3, n)
         state_arrays = arrays([state.view(parts, n) for state in states])
-        gate_arrays, q_arrays, recurrent_array, biases = arrays(gates), arrays(qs), recurrent.numpy(), _array(bias)
+        gate_arrays, q_arrays, recurrent_array, biases = arrays(gates), arrays(qs), recurrent.numpy(), array(bias)
         operands, held = from_x.operands(x), []
         with threads_for(largest(products)):
             for t in range(time):
@@ -106,7 +105,7 @@ class GruBeforeScan(torch.autograd.Function):
         values, resets = slots(x, time, kept, parts, 3, n), slots(x, time, kept, parts, n)
         for_gates, for_candidate = x.new_empty(parts, 2, n), x.new_empty(parts, n)
         state_arrays = arrays([state.view(parts, n) for state in states])
-        value_arrays, reset_arrays, biases = arrays(values), arrays(resets), _array(bias)
+        value_arrays, reset_arrays, biases = arrays(values), arrays(resets), array(bias)
         gates_array, candidate_array = for_gates.numpy(), for_candidate.numpy()
         operands, held, held_reset = from_x.operands(x), [], []
         with threads_for(largest(products)):
@@ -155,7 +154,3 @@ class GruBeforeScan(torch.autograd.Function):
                 step_back(from_h, d_gates, held[t], running, add=running)
                 step_back(from_x, d, xs[t], None if d_x is None else d_x[t])
         return d_x, running, from_x.gradient(), from_h.gradient(), from_reset.gradient(), d_bias, None
-
-
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().numpy()

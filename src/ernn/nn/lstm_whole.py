@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ernn.network import Array
+from ernn.nn.buffers import array
 from ernn.nn.columns import COLUMNS, add_product
 from ernn.nn.loops import compiled, lstm_step, lstm_step_back
 from ernn.nn.spectra import transforms
@@ -56,7 +57,7 @@ class LstmWhole(torch.autograd.Function):
         forward(
             (time, batch, block, r, rows, units),
             *(_flat(tensor) for tensor in (sums, *weights, y, gates, held, room)),
-            *(_array(tensor) for tensor in (bias, peephole, y, gates, cells)),
+            *(array(tensor) for tensor in (bias, peephole, y, gates, cells)),
         )
         ctx.saved, ctx.shape = (into, back, peephole, operand, held, gates, cells), x.shape
         return y[1:].view(time, -1, batch), cells[time].reshape(-1, batch).clone()
@@ -76,7 +77,7 @@ class LstmWhole(torch.autograd.Function):
         backward(
             (time, batch, block, r, rows, units),
             *(_flat(tensor) for tensor in (back, synthesis, analysis, d_y, running, d, spread, room)),
-            *(_array(tensor) for tensor in (peephole, gates, cells, running, d_cell, d, d_bias, d_peephole)),
+            *(array(tensor) for tensor in (peephole, gates, cells, running, d_cell, d, d_bias, d_peephole)),
         )
         needs = ctx.needs_input_grad
         d_into = torch.bmm(spread, operand.transpose(1, 2)) if needs[3] else None
@@ -88,12 +89,8 @@ class LstmWhole(torch.autograd.Function):
         return d_x, running.view(-1, batch), d_cell.view(-1, batch), d_into, d_back, d_bias, d_peephole
 
 
-def _array(tensor: Tensor) -> Array:
-    return tensor.detach().numpy()
-
-
 def _flat(tensor: Tensor) -> Array:
-    return _array(tensor.contiguous()).reshape(-1)
+    return array(tensor.contiguous()).reshape(-1)
 
 
 @compiled
