@@ -20,6 +20,7 @@ Column = tuple[int, int]  # operand, block column
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
 TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
+CHECKED = 16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
 
 
 def in_memories(words: int) -> int:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import shutil
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -98,12 +99,13 @@ def place(
         raise UserError(f"seeds must be different numbers, at least one, not {tuple(seeds)}")
     cache = cache or Cache.default()
     pins = with_pins(verilog)
-    netlist = synthesis_entry(pins, device.family, cache, timeout, placed=True) / NETLIST
+    synthesised = synthesis_entry(pins, device.family, cache, timeout, placed=True) / NETLIST
+    netlist = _planned(synthesised, pins.top, device, cache)
     _prepare(cache)
     options = (*_options(device, grade), "--freq", f"{target_mhz:g}")
 
     def one(seed: int) -> Placed:
-        return _place(pins, netlist, device, (*options, "--seed", str(seed)), seed, cache, timeout)
+        return _place(netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
 
     return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, tuple(side_by_side(one, seeds)))
 
@@ -134,17 +136,25 @@ def _prepare(cache: Cache) -> None:
     cache.entry("nextpnr", cache_key(tool.identity), make)
 
 
-def _place(
-    pins: Verilog, synthesised: Path, device: Device, options: Sequence[str], seed: int, cache: Cache, timeout: float
-) -> Placed:
+def _planned(synthesised: Path, top: str, device: Device, cache: Cache) -> Path:
+    """The netlist in which the array's blocks have their places: the same for all seeds."""
+
+    def make(directory: Path) -> None:
+        netlist = Netlist.read(synthesised, top)
+        floorplan.floorplan(netlist, device)
+        netlist.write(directory / NETLIST)
+
+    key = cache_key(synthesised.parent.name, device.nextpnr, inspect.getsource(floorplan))
+    return cache.entry("floorplan", key, make) / NETLIST
+
+
+def _place(netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float) -> Placed:
     tool = tools.nextpnr_ecp5()
-    key = cache_key(synthesised.parent.name, tool.identity, inspect.getsource(floorplan), *options)
+    key = cache_key(netlist.parent.name, tool.identity, *options)
 
     def make(directory: Path) -> None:
         # nextpnr as WebAssembly sees only the directory it runs in
-        design = Netlist.read(synthesised, pins.top)
-        floorplan.floorplan(design, device)
-        design.write(directory / NETLIST)
+        shutil.copyfile(netlist, directory / NETLIST)
         command = (*tool.command, "--json", NETLIST, "--report", _REPORT, *options)
         what = f"nextpnr: place and route, seed {seed}"
         seconds = run(command, directory, directory / LOG, what=what, timeout=timeout)

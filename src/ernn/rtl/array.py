@@ -12,14 +12,13 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import DEPTH, DEPTH_BITS, in_memories, with_parity
+from ernn.banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
 from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.timing import Pipeline
 
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
-CHECKED = 16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
 
 
 class OperandLayout(data.StructLayout):

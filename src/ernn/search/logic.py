@@ -11,6 +11,7 @@ from math import ceil
 
 import numpy as np
 
+from ernn.banks import CHECKED
 from ernn.constants import signed_digits
 from ernn.design import multipliers_per_pe
 from ernn.device import Family
@@ -22,7 +23,6 @@ from ernn.timing import Pipeline, tree_levels
 Bits = Mapping[str, float]
 SHIFTED = 8  # registers in a row that are a shift register, which has one of its own, on average
 PARITY = 3  # bits of a sum without carries that a look-up table takes off
-CHECKED = 16  # bits of a word whose parity is kept in one flip-flop (`ernn.rtl.array`)
 FITTED = 16  # bits compared with each other before a register, when a sum is saturated
 
 
@@ -82,11 +82,6 @@ class Logic:
     def operand(self) -> int:
         """Bits of a word of the spectrum and the sums of its complex bins."""
         return self.block * self.units.data + self.units.pairs * (self.units.data + 1)
-
-    @property
-    def word(self) -> int:
-        """Bits of a word of weights."""
-        return self.block * self.units.weight + self.units.layout.design.parity
 
     @property
     def packs(self) -> bool:
@@ -165,7 +160,7 @@ class Logic:
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
             "element memories": self.elements
-            * (self.word * (u.memories_of_bank - 1) + u.layout.design.parity * self.word / PARITY),
+            * (u.word * (u.memories_of_bank - 1) + u.layout.design.parity * u.word / PARITY),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.data + 1)
             + self.groups * self.block * u.data,
@@ -174,7 +169,7 @@ class Logic:
     @property
     def _array_registers(self) -> Bits:
         u, far = self.units, 1 + self.apart
-        wide, word = self.products * u.layout.accumulator_bits, self.word
+        wide, word = self.products * u.layout.accumulator_bits, u.word
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)

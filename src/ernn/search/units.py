@@ -56,6 +56,11 @@ class Units:
         return self.layout.model.weight_bits
 
     @property
+    def word(self) -> int:
+        """Bits of a word of weights."""
+        return self.block * self.weight + self.layout.design.parity
+
+    @property
     def memories_of_bank(self) -> int:
         """Memories that an element's bank is cut into."""
         return ceil(self.bank / DEPTH)
@@ -89,7 +94,7 @@ class Units:
         )
 
     def _banks(self) -> Iterator[Memory]:
-        width, elements = self.block * self.weight + self.layout.design.parity, self.layout.design.elements
+        width, elements = self.word, self.layout.design.elements
         whole, rest = divmod(self.bank, DEPTH)
         if whole:
             yield Memory("weights", width, DEPTH, False, count=whole * elements)
