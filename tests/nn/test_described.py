@@ -5,15 +5,18 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as some
 from torch import nn
 
-from ernn.cell import INPUT
+from ernn.cell import INPUT, CellProduct, CellStage, CellStep
+from ernn.cell import Cell as Description
 from ernn.compact import COMPACT
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
-from ernn.nn.described import DescribedCell
+from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.reference import run_all
@@ -69,6 +72,59 @@ def test_it_trains_and_compresses(name: str) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0]
+
+
+ODD = Description(
+    "cell of what the others lack",
+    (
+        CellStage(
+            (CellProduct("a", 1, ("x", "h", "c")), CellProduct("b", 2, ("h",), bias=False)),
+            (
+                CellStep("f", "a.0 - c*c + h*v", "sigmoid"),
+                CellStep("k", "b.0 + b.1", "relu"),
+                CellStep("c", "k + f*c - h*w"),
+            ),
+        ),
+        CellStage(
+            (CellProduct("d", 1, ("c", "x")), CellProduct("e", 2, ("k",), bias=False)),
+            (CellStep("g", "d.0 + h*v"), CellStep("p", "f*g + k*v", "tanh"), CellStep("h", "e.0 + e.1 + p*f", "tanh")),
+        ),
+    ),
+    ("v", "w"),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    some.sampled_from([*COMPACT.values(), ODD]), some.sampled_from([torch.float64, torch.float32]),
+    some.integers(1, 70), some.integers(1, 5), some.integers(2, 9), some.integers(0, 2**31),
+)  # fmt: skip
+def test_compiled_steps_are_the_explicit_loop(
+    cell: Description, kind: torch.dtype, hidden: int, batch: int, time: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    layer = DescribedCell(cell, 6, hidden).to(kind)
+    weights, frames = dict(layer.named_parameters()), torch.randn(time, batch, 6, dtype=kind, requires_grad=True)
+    gradient, bound = torch.randn(time, batch, hidden, dtype=kind), 1e-12 if kind == torch.float64 else 1e-5
+    found, expected = layer(frames)[0], explicit(layer, frames, weights)
+    inputs = (frames, *weights.values())
+    pairs = zip(
+        (found, *torch.autograd.grad(found, inputs, gradient)),
+        (expected, *torch.autograd.grad(expected, inputs, gradient)),
+        strict=True,
+    )
+    for ours, theirs in pairs:
+        assert (ours - theirs).norm() <= bound * theirs.norm()
+    with torch.no_grad():
+        assert torch.equal(layer(frames)[0], found)
+
+
+def test_a_number_that_is_none_is_seen() -> None:
+    for cell in COMPACT.values():
+        frames = torch.zeros(3, 2, 4)
+        frames[1, 0, 0] = torch.nan
+        outputs = DescribedCell(cell, 4, 8)(frames)[0]
+        assert outputs[1:, 0].isnan().all() and outputs[:, 1].isfinite().all(), cell.title
 
 
 def test_recurrent_matrices_stay_orthogonal() -> None:

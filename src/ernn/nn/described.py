@@ -5,6 +5,7 @@ multiplies the input with, `weight_hh_{product}_l0` for what it multiplies a ste
 columns)), `bias_{product}_l0`, and the cell's vectors as `{vector}_l0`.  Every step is `hidden_size` long.
 """
 
+from collections.abc import Mapping
 from math import sqrt
 
 import torch
@@ -14,6 +15,8 @@ from torch.nn.utils import parametrizations
 
 from ernn.cell import INPUT, Cell, CellProduct, CellStep
 from ernn.errors import UserError
+from ernn.nn.cell_scan import CellScan
+from ernn.nn.recurrent import runs_here
 
 _FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
@@ -73,33 +76,57 @@ class DescribedCell(nn.Module):
         """Outputs (time, batch, hidden) of frames (time, batch, inputs)."""
         names = [weight_name(product, read) for product in self.cell.products for read in product.reads]
         weights = {name: getattr(self, name) for name in names}  # once: they may be parametrized
-        from_input = {p.name: self._of_input(p, frames, weights) for p in self.cell.products}
-        vectors = {name: getattr(self, f"{name}_l0") for name in self.cell.vectors}
-        zero = frames.new_zeros(frames.shape[1], self.hidden_size)
-        values = {step.name: zero for step in self.cell.steps}
-        outputs = []
-        for t in range(len(frames)):
-            for stage in self.cell.stages:
-                gates: dict[str, Tensor] = {}
-                for product in stage.products:
-                    total = from_input[product.name][t]
-                    for read in product.reads:
-                        if read != INPUT:
-                            total = total + functional.linear(values[read], weights[weight_name(product, read)])
-                    parts = total.chunk(product.gates, dim=-1)
-                    gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
-                for step in stage.steps:
-                    values[step.name] = _sum(step, gates | vectors | values)
-            outputs.append(values[self.cell.output])
-        return torch.stack(outputs)
+        if not runs_here(self, frames):
+            return explicit(self, frames, weights)
+        vectors = [getattr(self, f"{name}_l0") for name in self.cell.vectors]
+        stacked = torch.stack(vectors) if vectors else frames.new_empty(0, self.hidden_size)
+        back = [weights[weight_name(p, read)] for p in self.cell.products for read in p.reads if read != INPUT]
+        return CellScan.apply(self.cell, self._of_input(frames, weights), stacked, *back)  # type: ignore[no-any-return]
 
-    def _of_input(self, product: CellProduct, frames: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """The part of a product that all frames have at once: of the input, and the bias."""
-        bias = getattr(self, f"bias_{product.name}_l0") if product.bias else None
-        if INPUT in product.reads:
-            return functional.linear(frames, weights[weight_name(product, INPUT)], bias)
-        rows = frames.new_zeros(product.gates * self.hidden_size) if bias is None else bias
-        return rows.expand(*frames.shape[:2], -1)
+    def _of_input(self, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """What the gates of all products have of the input, biases included: (time, batch, gates * hidden)."""
+        into, biases = [], []
+        for product in self.cell.products:
+            rows, reads = product.gates * self.hidden_size, INPUT in product.reads
+            into.append(weights[weight_name(product, INPUT)] if reads else frames.new_zeros(rows, self.input_size))
+            biases.append(getattr(self, f"bias_{product.name}_l0") if product.bias else frames.new_zeros(rows))
+        return functional.linear(frames, torch.cat(into), torch.cat(biases))
+
+
+def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    """`CellScan` as the description says, one step after the other in torch's operations.
+
+    What runs on other devices and number formats, and what the scan is tested against.
+    """
+    cell = owner.cell
+    from_input = {p.name: _of_input(owner, p, frames, weights) for p in cell.products}
+    vectors = {name: getattr(owner, f"{name}_l0") for name in cell.vectors}
+    zero = frames.new_zeros(frames.shape[1], owner.hidden_size)
+    values = {step.name: zero for step in cell.steps}
+    outputs = []
+    for t in range(len(frames)):
+        for stage in cell.stages:
+            gates: dict[str, Tensor] = {}
+            for product in stage.products:
+                total = from_input[product.name][t]
+                for read in product.reads:
+                    if read != INPUT:
+                        total = total + functional.linear(values[read], weights[weight_name(product, read)])
+                parts = total.chunk(product.gates, dim=-1)
+                gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
+            for step in stage.steps:
+                values[step.name] = _sum(step, gates | vectors | values)
+        outputs.append(values[cell.output])
+    return torch.stack(outputs)
+
+
+def _of_input(owner: DescribedCell, product: CellProduct, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+    """The part of a product that all frames have at once: of the input, and the bias."""
+    bias = getattr(owner, f"bias_{product.name}_l0") if product.bias else None
+    if INPUT in product.reads:
+        return functional.linear(frames, weights[weight_name(product, INPUT)], bias)
+    rows = frames.new_zeros(product.gates * owner.hidden_size) if bias is None else bias
+    return rows.expand(*frames.shape[:2], -1)
 
 
 def weight_name(product: CellProduct, read: str) -> str:
