@@ -1,12 +1,14 @@
 """What a network's layers are built from while its scales are still open: formats, signals, products."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
 from ernn.calibrate import Range, range_of
 from ernn.circulant import decode_blocks, encode_blocks
+from ernn.edges import DataBits, Kind
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.network import Matrix
@@ -21,13 +23,15 @@ Array = np.ndarray
 class QuantizeSpec:
     """Bit widths. `data_bits`: signals, spectra, product outputs, states, activations; twiddles have data_bits - 2
     fraction bits.  `guard`: fraction bits added inside the forward transform.  `segment_bits`: at most 2**segment_bits
-    segments an activation.  `headroom`: factor on every observed range.  Raises UserError outside the ranges below."""
+    segments an activation.  `headroom`: factor on every observed range.  `data`: kinds of data with fewer bits than
+    `data_bits`.  Raises UserError outside the ranges below."""
 
     weight_bits: int = 12
     data_bits: int = 16
     segment_bits: int = 8
     guard: int = 2
     headroom: float = 1.25
+    data: DataBits = DataBits()
 
     def __post_init__(self) -> None:
         allowed = {"weight_bits": (4, 18), "data_bits": (4, 18), "segment_bits": (2, 12), "guard": (0, 4)}
@@ -37,10 +41,18 @@ class QuantizeSpec:
                 raise UserError(f"{name} must be {low}..{high}, not {value}")
         if not 1 <= self.headroom <= 16:
             raise UserError(f"headroom must be 1..16, not {self.headroom}")
+        for name, bits in self.data.given.items():
+            if bits > self.data_bits:
+                raise UserError(f"{name} cannot have {bits} bits where data_bits is {self.data_bits}")
 
     @property
     def twiddle_bits(self) -> int:
         return self.data_bits - 2
+
+    def bits(self, kind: Kind | None) -> int:
+        """Bits of a kind of data; None: of what is of no kind."""
+        own = None if kind is None else getattr(self.data, kind)
+        return self.data_bits if own is None else own
 
 
 @dataclass(frozen=True)
@@ -52,13 +64,26 @@ class Place:
     prefix: str = ""
 
 
-class Drafts:
-    """Chooses formats, and collects signals and products until all scales are settled."""
+NOTHING: Mapping[str, FixedFormat] = MappingProxyType({})
 
-    def __init__(self, spec: QuantizeSpec, block: int, ranges: dict[tuple[int, str], Range]) -> None:
+
+class Drafts:
+    """Chooses formats, and collects signals and products until all scales are settled.
+
+    `given`: formats that are settled already, by edge (`ernn.edges.edge_formats`).
+    """
+
+    def __init__(
+        self,
+        spec: QuantizeSpec,
+        block: int,
+        ranges: dict[tuple[int, str], Range],
+        given: Mapping[str, FixedFormat] = NOTHING,
+    ) -> None:
         self.spec = spec
         self.block = block
         self.ranges = ranges
+        self.given = given
         self.signals: list[SignalDraft] = []
         self.products: list[ProductDraft] = []
 
@@ -75,30 +100,44 @@ class Drafts:
                 seen = seen.joined(range_of(state, self.block))
         return seen
 
-    def format(self, seen: float, known: float = 0.0) -> FixedFormat:
+    def format(self, seen: float, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
         """For values observed up to `seen` and constants up to `known`."""
-        return fit(max(seen * self.spec.headroom, known), self.spec.data_bits)
+        return fit(max(seen * self.spec.headroom, known), self.spec.bits(kind))
+
+    def settled(self, edge: str, format: FixedFormat) -> FixedFormat:
+        """The edge's format where one is given, else this one."""
+        return self.given.get(edge, format)
 
     def signal(self, name: str, length: int, seen: Range, format: FixedFormat, read: bool = True) -> SignalDraft:
-        width = self.spec.data_bits
-        frac = min(self.format(seen.spectrum).frac, format.frac + self.spec.guard)
+        format, width = self.settled(name, format), self.spec.data_bits
+        narrower = width - format.width  # a narrow signal's spectrum has the full width, and room for all its values
+        held = self.format(seen.spectrum, format.high * format.step if narrower else 0.0)
+        frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
         signal = SignalDraft(name, length, format, spectrum, max(0, width - self.spec.weight_bits))
         self.signals.append(signal)
         return signal
 
-    def bounded(self, seen: Range, known: float = 0.0) -> FixedFormat:
+    def bounded(self, seen: Range, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
         """For values that cannot leave [-1, 1], constants up to `known` apart."""
-        one = 1 - 2.0 ** (1 - self.spec.data_bits)
-        return fit(max(min(seen.value * self.spec.headroom, one), known), self.spec.data_bits)
+        bits = self.spec.bits(kind)
+        return fit(max(min(seen.value * self.spec.headroom, 1 - 2.0 ** (1 - bits)), known), bits)
 
     @property
     def activated(self) -> FixedFormat:
-        """Of what sigmoid and tanh give."""
-        return FixedFormat(self.spec.data_bits, self.spec.data_bits - 2)
+        """Of what sigmoid and tanh give: 1 is among the values."""
+        bits = self.spec.bits("activations")
+        return FixedFormat(bits, bits - 2)
+
+    @property
+    def activation_input(self) -> FixedFormat:
+        """Of what sigmoid and tanh are taken of: +-8, of few bits +-4."""
+        bits = self.spec.bits("gates")
+        return FixedFormat(bits, bits - (4 if bits >= 8 else 3))
 
     def product(self, name: str, operands: Sequence[tuple[SignalDraft, Matrix]], output: FixedFormat) -> ProductDraft:
-        product = ProductDraft(name, tuple(self._operand(*operand) for operand in operands), output)
+        parts = tuple(self._operand(*operand) for operand in operands)
+        product = ProductDraft(name, parts, self.settled(name, output), self.spec.data_bits)
         self.products.append(product)
         return product
 

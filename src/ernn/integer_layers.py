@@ -7,6 +7,7 @@ import numpy as np
 from ernn.calibrate import Range
 from ernn.cell import INPUT, CellStep
 from ernn.drafts import Drafts, Place, largest
+from ernn.edges import kind_of
 from ernn.fixed import FixedFormat
 from ernn.fixed import quantize as to_integers
 from ernn.integer_model import IntegerBidirectional, IntegerCell, IntegerGru, IntegerLayer, IntegerLinear, IntegerLstm
@@ -20,7 +21,7 @@ Finish = Callable[[], IntegerLayer]
 def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
     """Draft every signal and product; each function returned makes a layer, once `balance` has settled the scales."""
     seen, finishers = drafts.range(Place("", 0), "input"), []
-    signal = drafts.signal("x", network.input_size, seen, drafts.format(seen.value))
+    signal = drafts.signal("x", network.input_size, seen, drafts.format(seen.value, kind="input"))
     for index, layer in enumerate(network.layers):
         place = Place(f"l{index}", index)
         signal, finish = _layer(drafts, layer, place, signal)
@@ -44,7 +45,8 @@ def _recurrent_output(drafts: Drafts, layer: LstmLayer | GruLayer, place: Place)
     known = largest(layer.initial_output)
     seen = drafts.output_range(place, "h", layer.initial_output)
     projected = isinstance(layer, LstmLayer) and layer.projection is not None
-    return seen, drafts.format(seen.value, known) if projected else drafts.bounded(seen, known)
+    format = drafts.format(seen.value, known, "hidden") if projected else drafts.bounded(seen, known, "hidden")
+    return seen, format
 
 
 def _recurrent(
@@ -62,15 +64,16 @@ def _lstm(
     drafts: Drafts, layer: LstmLayer, place: Place, input: SignalDraft, output: SignalDraft
 ) -> Callable[[], IntegerLstm]:
     name, width = place.name, drafts.spec.data_bits
-    cell = drafts.format(drafts.range(place, "c").value, largest(layer.initial_cell))
+    cell = drafts.format(drafts.range(place, "c").value, largest(layer.initial_cell), "cell")
+    cell = drafts.settled(f"{name}.c", cell)
     inner = output
     if layer.projection is not None:
         seen = drafts.range(place, "m")
-        inner = drafts.signal(f"{name}.m", layer.hidden_size, seen, drafts.bounded(seen))
+        inner = drafts.signal(f"{name}.m", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden"))
     gates = drafts.product(
         f"{name}.gates",
         [(input, layer.input_weight), (output, layer.recurrent_weight)],
-        drafts.format(drafts.range(place, "gates").value, largest(layer.bias)),
+        drafts.format(drafts.range(place, "gates").value, largest(layer.bias), "gates"),
     )
     projection = layer.projection and drafts.product(f"{name}.projection", [(inner, layer.projection)], output.format)
     peephole = None if layer.peephole is None else fit(largest(layer.peephole), width)
@@ -100,7 +103,7 @@ def _gru(
     gates = drafts.product(
         f"{place.name}.gates",
         [(input, layer.input_weight.part(0, 2)), (output, layer.recurrent_weight.part(0, 2))],
-        drafts.format(drafts.range(place, "rz").value, largest((layer.input_bias + layer.recurrent_bias)[:2])),
+        drafts.format(drafts.range(place, "rz").value, largest((layer.input_bias + layer.recurrent_bias)[:2]), "gates"),
     )
     make = _after if layer.reset == "after" else _before
     return make(drafts, layer, place, input, output, gates)
@@ -112,11 +115,11 @@ def _after(
     from_input = drafts.product(
         f"{place.name}.candidate_input",
         [(input, layer.input_weight.part(2, 3))],
-        drafts.format(drafts.range(place, "nx").value, largest(layer.input_bias[2])),
+        drafts.format(drafts.range(place, "nx").value, largest(layer.input_bias[2]), "gates"),
     )
     biased = drafts.range(place, "nh").value + largest(layer.recurrent_bias[2])
     candidate = drafts.product(
-        f"{place.name}.candidate", [(output, layer.recurrent_weight.part(2, 3))], drafts.format(biased)
+        f"{place.name}.candidate", [(output, layer.recurrent_weight.part(2, 3))], drafts.format(biased, kind="gates")
     )
     both = layer.input_bias[:2] + layer.recurrent_bias[:2]
 
@@ -142,11 +145,11 @@ def _before(
 ) -> Callable[[], IntegerGru]:
     bias = layer.input_bias + layer.recurrent_bias
     seen = drafts.range(place, "rh")
-    reset = drafts.signal(f"{place.name}.s", layer.hidden_size, seen, drafts.bounded(seen))
+    reset = drafts.signal(f"{place.name}.s", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden"))
     candidate = drafts.product(
         f"{place.name}.candidate",
         [(input, layer.input_weight.part(2, 3)), (reset, layer.recurrent_weight.part(2, 3))],
-        drafts.format(drafts.range(place, "n").value, largest(bias[2])),
+        drafts.format(drafts.range(place, "n").value, largest(bias[2]), "gates"),
     )
 
     def finish() -> IntegerGru:
@@ -169,7 +172,8 @@ def _linear(
     drafts: Drafts, layer: LinearLayer, place: Place, input: SignalDraft
 ) -> tuple[SignalDraft, Callable[[], IntegerLinear]]:
     seen, read = drafts.output_range(place, "output"), (place.index + 1, "input") in drafts.ranges
-    output = drafts.signal(f"{place.name}.h", layer.output_size, seen, drafts.format(seen.value), read)
+    format = drafts.format(seen.value, kind="hidden" if read else None)
+    output = drafts.signal(f"{place.name}.h", layer.output_size, seen, format, read)
     product = drafts.product(
         f"{place.name}.product",
         [(input, layer.weight)],
@@ -191,7 +195,7 @@ def _bidirectional(
         for way, part in (("forward", layer.forward), ("backward", layer.backward))
     ]
     frac = min(_recurrent_output(drafts, *part)[1].frac for part in parts)
-    format = FixedFormat(drafts.spec.data_bits, frac)
+    format = FixedFormat(drafts.spec.bits("hidden"), frac)
     (_, forward), (_, backward) = [_recurrent(drafts, *part, input, format) for part in parts]
     seen, read = drafts.output_range(place, "h"), (place.index + 1, "input") in drafts.ranges
     output = drafts.signal(f"{place.name}.h", layer.output_size, seen, format, read)
@@ -211,7 +215,7 @@ def _cell(
     products = []
     for product, matrices, bias in zip(cell.products, layer.weights, layer.biases, strict=True):
         operands = [(signals[read], matrix) for read, matrix in zip(product.reads, matrices, strict=True)]
-        output = drafts.format(drafts.range(place, product.name).value, largest(bias))
+        output = drafts.format(drafts.range(place, product.name).value, largest(bias), "gates")
         products.append(drafts.product(f"{name}.{product.name}", operands, output))
     vectors = [fit(largest(vector), drafts.spec.data_bits) for vector in layer.vectors]
 
@@ -239,10 +243,11 @@ def _step_range(drafts: Drafts, layer: CellLayer, place: Place, step: str) -> Ra
 
 
 def _step_format(drafts: Drafts, layer: CellLayer, place: Place, step: CellStep) -> FixedFormat:
-    seen = _step_range(drafts, layer, place, step.name)
     if step.activation in ("sigmoid", "tanh"):
         return drafts.activated
-    return drafts.bounded(seen) if step.bounded else drafts.format(seen.value)
+    seen, kind = _step_range(drafts, layer, place, step.name), kind_of(layer.cell, step)
+    format = drafts.bounded(seen, kind=kind) if step.bounded else drafts.format(seen.value, kind=kind)
+    return drafts.settled(f"{place.name}.{step.name}", format)
 
 
 def _step_signal(drafts: Drafts, layer: CellLayer, place: Place, step: str, format: FixedFormat) -> SignalDraft:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ernn.cell import CellStep, Function
+from ernn.edges import edge_formats
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.integer_model import (
@@ -304,8 +305,19 @@ def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
             )
 
 
+def _require_one_width(model: IntegerModel) -> None:
+    width = model.input.format.width
+    for edge, format in edge_formats(model).items():
+        if format.width != width:
+            raise UserError(
+                f"{edge} has {format.width} bits and the input {width}: the engine's data have one width; quantize "
+                "without bits for single kinds of data, or run the network in software (golden)"
+            )
+
+
 def stages(model: IntegerModel) -> list[LayerStage]:
     """The network as stages, in order. Raises UserError for what the hardware refuses."""
+    _require_one_width(model)
     for layer in model.layers:
         for what in ("initial_output", "initial_cell"):
             start = getattr(layer, what, None)

@@ -11,10 +11,10 @@ import numpy as np
 
 from ernn.calibrate import calibrate
 from ernn.drafts import Drafts, QuantizeSpec
+from ernn.edges import edge_formats
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat
 from ernn.integer_layers import draft_network
-from ernn.integer_model import IntegerModel
+from ernn.integer_model import ActivationTable, IntegerModel
 from ernn.lower import lowered
 from ernn.network import Network
 from ernn.scales import balance
@@ -30,31 +30,48 @@ DEFAULT = QuantizeSpec()
 """12-bit weights, 16-bit data."""
 
 
-def quantize(network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT) -> IntegerModel:
+def quantize(
+    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT, like: IntegerModel | None = None
+) -> IntegerModel:
     """The network in integers.
 
-    `calibration`: typical utterances, (time, inputs) each, from training data.  Raises UserError where block-circulant
-    matrices differ in block size, a matrix does not have the structure it claims, or there is nothing to calibrate on.
+    `calibration`: typical utterances, (time, inputs) each, from training data.  `like`: a model of the same layers
+    with the formats of data and the tables that are wanted, so that `spec.data` is not looked at; weights, spectra and
+    what a product rounds on its way still get their own.  Raises UserError where block-circulant matrices differ in
+    block size, a matrix does not have the structure it claims, there is nothing to calibrate on, or `like` is of other
+    layers.
     """
     network = lowered(network)
     block = common_block(network)
-    drafts = Drafts(spec, block, calibrate(network, calibration, block))
+    given = {} if like is None else edge_formats(like)
+    drafts = Drafts(spec, block, calibrate(network, calibration, block), given)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     layers = tuple(finish() for finish in finishers)
-    steps = FixedFormat(spec.data_bits, spec.data_bits - 4)
-    values = drafts.activated
-    return IntegerModel(
+    sigmoid, tanh = _tables(drafts) if like is None else (like.sigmoid, like.tanh)
+    model = IntegerModel(
         block,
         tuple(signal.finish() for signal in drafts.signals),
         layers,
         forward_transform(block, spec.twiddle_bits, spec.guard),
         inverse_transform(block, spec.twiddle_bits),
-        steps,
-        activation_table("sigmoid", steps, values, spec.segment_bits),
-        activation_table("tanh", steps, values, spec.segment_bits),
+        sigmoid.input,
+        sigmoid,
+        tanh,
         network.last_step,
     )
+    if like is not None and edge_formats(model) != given:
+        raise UserError(
+            "the formats given are of another network: quantize the one that was trained with them, in the same layers"
+        )
+    return model
+
+
+def _tables(drafts: Drafts) -> tuple[ActivationTable, ActivationTable]:
+    """Of sigmoid and tanh."""
+    formats = drafts.activation_input, drafts.activated
+    segments = drafts.spec.segment_bits
+    return activation_table("sigmoid", *formats, segments), activation_table("tanh", *formats, segments)
 
 
 def common_block(network: Network) -> int:

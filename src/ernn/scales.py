@@ -80,11 +80,12 @@ class OperandDraft:
 
 @dataclass
 class ProductDraft:
-    """A product whose operands may still differ in fraction bits."""
+    """A product whose operands may still differ in fraction bits. `width`: of what it rounds on its way."""
 
     name: str
     operands: tuple[OperandDraft, ...]
     output: FixedFormat
+    width: int
 
     def __post_init__(self) -> None:
         if len({operand.kept for operand in self.operands}) != 1:
@@ -111,14 +112,14 @@ class ProductDraft:
         return Product(self.name, operands, self._rows(operands), self.output)
 
     def _rows(self, operands: tuple[Operand, ...]) -> FixedFormat:
-        """Two more fraction bits than the output, and range for k outputs of it.
+        """Two more fraction bits than the output has, or would have at full width, and range for k outputs of it.
 
         Of a dense row's inverse transform all but element 0 are unrelated to any output: there the range must also
         hold the worst case, lest saturation spoil element 0.
         """
         k = operands[0].matrix.weights.shape[3]
-        frac = min(self.output.frac + 2, self.frac)
-        width = self.output.width + int(log2(k)) + 2
+        frac = min(self.output.frac + self.width - self.output.width + 2, self.frac)
+        width = self.width + int(log2(k)) + 2
         if self.kept == k:
             return FixedFormat(width, frac)
         worst = sum(

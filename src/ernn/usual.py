@@ -11,24 +11,36 @@ from ernn.network import CellLayer, GruLayer, LinearLayer, LstmLayer, Matrix
 
 BOTH = ("x", "h")
 
+LINEAR = Cell("linear", (CellStage((CellProduct("product", 1, ("x",)),), (CellStep("h", "product.0"),)),))
 
-def as_cell(layer: LstmLayer | GruLayer | LinearLayer | CellLayer) -> CellLayer:
-    """The layer as its description. Raises UserError where its states do not start from zero."""
-    match layer:
-        case LstmLayer():
-            return _lstm(layer)
-        case GruLayer():
-            return _gru(layer)
-        case LinearLayer():
-            cell = Cell("linear", (CellStage((CellProduct("product", 1, ("x",)),), (CellStep("h", "product.0"),)),))
-            return CellLayer(cell, ((layer.weight,),), (layer.bias[None],))
-        case CellLayer():
-            return layer
+_R, _Z = CellStep("r", "gates.0", "sigmoid"), CellStep("z", "gates.1", "sigmoid")
+_H = CellStep("h", "n + z*h - z*n", bounded=True)
+
+GRU_AFTER = Cell(
+    "GRU, reset after",
+    (
+        CellStage(
+            (
+                CellProduct("gates", 2, BOTH),
+                CellProduct("candidate_input", 1, ("x",)),
+                CellProduct("candidate", 1, ("h",)),
+            ),
+            (_R, _Z, CellStep("u", "candidate.0"), CellStep("n", "candidate_input.0 + r*u", "tanh"), _H),
+        ),
+    ),
+)
+
+GRU_BEFORE = Cell(
+    "GRU, reset before",
+    (
+        CellStage((CellProduct("gates", 2, BOTH),), (_R, _Z, CellStep("s", "r*h", bounded=True))),
+        CellStage((CellProduct("candidate", 1, ("x", "s")),), (CellStep("n", "candidate.0", "tanh"), _H)),
+    ),
+)
 
 
-def _lstm(layer: LstmLayer) -> CellLayer:
-    _require_zero(layer.initial_output, layer.initial_cell)
-    peepholes, projected = layer.peephole is not None, layer.projection is not None
+def lstm(peepholes: bool, projected: bool) -> Cell:
+    """An LSTM's description; its vectors are p_i, p_f and p_o where it has peepholes."""
     inner = "m" if projected else "h"
 
     def gate(number: int, name: str) -> str:
@@ -44,34 +56,44 @@ def _lstm(layer: LstmLayer) -> CellLayer:
         CellStep(inner, "o*t", bounded=True),
     )
     stages = [CellStage((CellProduct("gates", 4, BOTH),), steps)]
-    weights: list[tuple[Matrix, ...]] = [(layer.input_weight, layer.recurrent_weight)]
-    if layer.projection is not None:
+    if projected:
         product = CellProduct("projection", 1, ("m",), bias=False)
         stages.append(CellStage((product,), (CellStep("h", "projection.0"),)))
+    return Cell("LSTM", tuple(stages), ("p_i", "p_f", "p_o") if peepholes else ())
+
+
+def as_cell(layer: LstmLayer | GruLayer | LinearLayer | CellLayer) -> CellLayer:
+    """The layer as its description. Raises UserError where its states do not start from zero."""
+    match layer:
+        case LstmLayer():
+            return _lstm(layer)
+        case GruLayer():
+            return _gru(layer)
+        case LinearLayer():
+            return CellLayer(LINEAR, ((layer.weight,),), (layer.bias[None],))
+        case CellLayer():
+            return layer
+
+
+def _lstm(layer: LstmLayer) -> CellLayer:
+    _require_zero(layer.initial_output, layer.initial_cell)
+    cell = lstm(layer.peephole is not None, layer.projection is not None)
+    weights: list[tuple[Matrix, ...]] = [(layer.input_weight, layer.recurrent_weight)]
+    if layer.projection is not None:
         weights.append((layer.projection,))
-    names = ("p_i", "p_f", "p_o") if peepholes else ()
     vectors = () if layer.peephole is None else tuple(layer.peephole)
-    cell = Cell("LSTM", tuple(stages), names)
-    return CellLayer(cell, tuple(weights), (layer.bias, *[None] * (len(stages) - 1)), vectors)
+    return CellLayer(cell, tuple(weights), (layer.bias, *[None] * (len(weights) - 1)), vectors)
 
 
 def _gru(layer: GruLayer) -> CellLayer:
     _require_zero(layer.initial_output)
     both = layer.input_bias + layer.recurrent_bias
     into, back = layer.input_weight, layer.recurrent_weight
-    gates, weights = CellProduct("gates", 2, BOTH), (into.part(0, 2), back.part(0, 2))
-    r, z = CellStep("r", "gates.0", "sigmoid"), CellStep("z", "gates.1", "sigmoid")
-    h = CellStep("h", "n + z*h - z*n", bounded=True)
+    gates = (into.part(0, 2), back.part(0, 2))
     if layer.reset == "after":
-        products = (gates, CellProduct("candidate_input", 1, ("x",)), CellProduct("candidate", 1, ("h",)))
-        n = CellStep("n", "candidate_input.0 + r*u", "tanh")
-        cell = Cell("GRU, reset after", (CellStage(products, (r, z, CellStep("u", "candidate.0"), n, h)),))
         biases = (both[:2], layer.input_bias[2:], layer.recurrent_bias[2:])
-        return CellLayer(cell, (weights, (into.part(2, 3),), (back.part(2, 3),)), biases)
-    first = CellStage((gates,), (r, z, CellStep("s", "r*h", bounded=True)))
-    second = CellStage((CellProduct("candidate", 1, ("x", "s")),), (CellStep("n", "candidate.0", "tanh"), h))
-    cell = Cell("GRU, reset before", (first, second))
-    return CellLayer(cell, (weights, (into.part(2, 3), back.part(2, 3))), (both[:2], both[2:]))
+        return CellLayer(GRU_AFTER, (gates, (into.part(2, 3),), (back.part(2, 3),)), biases)
+    return CellLayer(GRU_BEFORE, (gates, (into.part(2, 3), back.part(2, 3))), (both[:2], both[2:]))
 
 
 def _require_zero(*states: np.ndarray | None) -> None:

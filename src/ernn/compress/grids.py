@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
+from ernn.nn.fakequant import at_random, floor_half_up
 from ernn.scales import fit
 from ernn.structure import Description
 
@@ -36,12 +37,6 @@ def require_bits(bits: int, least: int, most: int) -> None:
         raise UserError(f"this grid has {least}..{most} bits, not {bits!r}")
 
 
-def floor_half_up(scaled: Tensor) -> Tensor:
-    """Nearest integer, halves up, exactly: x + 0.5 may round in single precision, x - floor(x) never does."""
-    floor = scaled.floor()
-    return floor + (scaled - floor >= 0.5)
-
-
 @dataclass(frozen=True)
 class Uniform(Grid):
     """Fixed point of `bits` bits, as `ernn.fixed.quantize` makes it: nearest, halves up, saturating.
@@ -63,15 +58,12 @@ class Uniform(Grid):
 
     def nearest(self, values: Tensor) -> Tensor:
         format = self.format(values)
-        return (floor_half_up(values * 2.0**format.frac)).clamp(format.low, format.high) * format.step
+        return floor_half_up(values * 2.0**format.frac).clamp(format.low, format.high) * format.step
 
     def random(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean exact; saturating."""
         format = self.format(values)
-        scaled = values * 2.0**format.frac
-        dice = torch.rand(values.shape, generator=generator, dtype=values.dtype)
-        floor = scaled.floor()
-        return (floor + (dice < scaled - floor)).clamp(format.low, format.high) * format.step
+        return at_random(values * 2.0**format.frac, generator).clamp(format.low, format.high) * format.step
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]
                 parts = total.chunk(product.gates, dim=-1)
                 gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
             for step in stage.steps:
-                values[step.name] = _sum(step, gates | vectors | values)
+                total = sum_of(step, gates | vectors | values)
+                values[step.name] = _FUNCTIONS[step.activation](total) if step.activation else total
         outputs.append(values[cell.output])
     return torch.stack(outputs)
 
@@ -137,7 +138,8 @@ def weight_name(product: CellProduct, read: str) -> str:
     return f"weight_hh_{product.name}_{read}_l0" if several else f"weight_hh_{product.name}_l0"
 
 
-def _sum(step: CellStep, values: dict[str, Tensor]) -> Tensor:
+def sum_of(step: CellStep, values: Mapping[str, Tensor]) -> Tensor:
+    """The sum of a step's terms, before its activation."""
     total: Tensor | None = None
     for term in step.terms:
         first, *others = (values[name] for name in term.factors)
@@ -145,4 +147,4 @@ def _sum(step: CellStep, values: dict[str, Tensor]) -> Tensor:
         value = -value if term.negative else value
         total = value if total is None else total + value
     assert total is not None
-    return _FUNCTIONS[step.activation](total) if step.activation else total
+    return total

@@ -3,7 +3,8 @@
 from math import sqrt
 from typing import cast
 
-from ernn.integer_model import IntegerCell, IntegerLstm, IntegerModel
+from ernn.edges import edge_formats as formats_of_edges
+from ernn.integer_model import IntegerModel
 from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
 from ernn.record import Measurement
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
@@ -92,14 +93,6 @@ def _type(layer: Layer) -> str:
 
 def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
     """Every named edge of the model with its format."""
-    found = {signal.name: signal.format for signal in model.signals}
-    found |= {f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum is not None}
-    for layer in model.layers:
-        found |= {product.name: product.output for product in layer.products}
-        if isinstance(layer, IntegerLstm):
-            found[f"{layer.name}.c"] = layer.cell
-        if isinstance(layer, IntegerCell):
-            found |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps}
-    found["activation input"] = model.activation_input
-    found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
+    spectra = {f"{s.name}.spectrum": s.spectrum for s in model.signals if s.spectrum is not None}
+    found = formats_of_edges(model) | spectra
     return tuple(EdgeFormat(name, True, format.width, format.frac) for name, format in found.items())

@@ -1,0 +1,188 @@
+"""A model run as its integers would be: training that sees every rounding of the data (quantization-aware training).
+
+    integers = quantize(network, calibration, QuantizeSpec(data=DataBits(cell=8)))    # formats from observed ranges
+    rounded = Rounded(model, integers)                                                # shares the model's parameters
+    ...                                                                               # train `rounded` as any module
+    quantize(network as trained, calibration, spec, like=integers)                    # these very formats
+
+Rounded where the integers are: the input, biases and peepholes, every product's result, what goes into sigmoid and
+tanh, what their tables give, cell and hidden states, the outputs.  Of a dense network (blocks of 1) also what a product
+reads and its sum: with weights that lie in their formats, in double precision, the outputs equal golden's integers.
+Not modelled: the rounding of weights, which is the compression plan's (`ernn.compress.methods.quantized`), and, in
+blocks, that of spectra and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
+
+It runs the cells' descriptions (`ernn.usual`, `ernn.compact`) step by step in torch's operations, any cell in one way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ernn import usual
+from ernn.cell import INPUT, Cell
+from ernn.edges import edge_formats
+from ernn.errors import UserError
+from ernn.fixed import FixedFormat
+from ernn.integer_model import IntegerCell, IntegerLayer, IntegerLstm, IntegerModel, Product
+from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.described import DescribedCell, sum_of, weight_name
+from ernn.nn.fakequant import fake_quantize, table_results, tabulated
+from ernn.nn.model import AcousticModel
+
+
+class Rounded(nn.Module):
+    """Frames (batch, time, inputs) to (batch, time, outputs), every edge rounded as `integers`, made of the model, do.
+
+    random: in training, data are rounded up or down at random (stochastic rounding); never in evaluation.
+    Raises UserError where `integers` are of other layers, or of factored matrices, whose inner results are not here.
+    """
+
+    def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
+        super().__init__()
+        self.model, self.integers, self.random = model, integers, random
+        self._formats = edge_formats(integers)
+        for table in (integers.sigmoid, integers.tanh):
+            self.register_buffer(table.function, table_results(table).to(model.output.bias), persistent=False)
+        self._layers = [*([] if model.front is None else [model.front]), *model.recurrent, model.output]
+        if len(self._layers) != len(integers.layers):
+            raise UserError(f"{len(self._layers)} layers cannot be rounded as {len(integers.layers)} are")
+        for module, layer in zip(self._layers, integers.layers, strict=True):
+            wanted = {f"{layer.name}.{product.name}" for product in cell_of(module).products}
+            if {product.name for product in layer.products} != wanted:
+                raise UserError(
+                    f"{layer.name} has other products as integers: data are not rounded in training where matrices are "
+                    "factored; train it with another structure, or quantize it afterwards"
+                )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        frames = self._at(self.integers.input.name, frames.transpose(0, 1))
+        for module, layer in zip(self._layers, self.integers.layers, strict=True):
+            frames = self._through(described(module), layer, frames)
+            if not isinstance(module, nn.Linear):
+                frames = self.model.dropout(frames)
+        return frames.transpose(0, 1)
+
+    def _round(self, values: Tensor, format: FixedFormat) -> Tensor:
+        return fake_quantize(values, format, self.random and self.training)
+
+    def _at(self, edge: str, values: Tensor) -> Tensor:
+        return self._round(values, self._formats[edge])
+
+    def _read(self, signal: str, values: Tensor) -> Tensor:
+        """What products see of a signal; in blocks they see its spectrum, whose rounding is not modelled."""
+        found = self.integers.signal(signal)
+        if self.integers.block > 1 or found.spectrum is None:
+            return values
+        spare = found.spectrum.frac - found.format.frac, found.spectrum.width - found.format.width
+        return values if 0 <= spare[0] <= spare[1] else self._round(values, found.spectrum)
+
+    def _product(self, product: Product, total: Tensor) -> Tensor:
+        return self._round(total if self.integers.block > 1 else self._round(total, product.rows), product.output)
+
+    def _through(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> Tensor:
+        """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
+        cell = seen.cell
+        products = {named.name: product for named, product in zip(cell.products, layer.products, strict=True)}
+        biases = {name: self._round(bias, products[name].output) for name, bias in seen.biases.items()}
+        formats = _vector_formats(layer)
+        vectors = {name: self._round(vector, formats[name]) for name, vector in seen.vectors.items()}
+        x = self._read(layer.input, frames)
+        of_input = {
+            p.name: functional.linear(x, seen.weights[p.name, INPUT]) for p in cell.products if INPUT in p.reads
+        }
+        values = {name: frames.new_zeros(frames.shape[1], size) for name, size in seen.lengths.items()}
+        outputs = []
+        for t in range(len(frames)):
+            for stage in cell.stages:
+                gates: dict[str, Tensor] = {}
+                for product in stage.products:
+                    parts = [of_input[product.name][t]] if product.name in of_input else []
+                    for read in product.reads:
+                        if read != INPUT:
+                            states = self._read(f"{layer.name}.{read}", values[read])
+                            parts.append(functional.linear(states, seen.weights[product.name, read]))
+                    total = self._product(products[product.name], sum(parts[1:], parts[0]))
+                    total = total + biases[product.name] if product.name in biases else total
+                    gates |= {f"{product.name}.{n}": gate for n, gate in enumerate(total.chunk(product.gates, dim=-1))}
+                for step in stage.steps:
+                    total = sum_of(step, gates | vectors | values)
+                    values[step.name] = self._activated(step.activation, f"{layer.name}.{step.name}", total)
+            outputs.append(values[cell.output])
+        return torch.stack(outputs)
+
+    def _activated(self, activation: str | None, edge: str, total: Tensor) -> Tensor:
+        if activation in ("sigmoid", "tanh"):
+            table = self.integers.sigmoid if activation == "sigmoid" else self.integers.tanh
+            return tabulated(total, table, self.get_buffer(activation), self.random and self.training)
+        value = self._at(edge, total)
+        return value.relu() if activation == "relu" else value
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A torch layer's tensors as its cell names them: weights (gates * rows, columns) by product and what it reads."""
+
+    cell: Cell
+    weights: Mapping[tuple[str, str], Tensor]
+    biases: Mapping[str, Tensor]
+    vectors: Mapping[str, Tensor]
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Length of every step."""
+        rows = {p.name: len(self.weights[p.name, p.reads[0]]) // p.gates for p in self.cell.products}
+        return self.cell.lengths(rows, {name: len(vector) for name, vector in self.vectors.items()})
+
+
+def cell_of(module: nn.Module) -> Cell:
+    """The description of a layer; UserError for a module that has none."""
+    match module:
+        case DescribedCell():
+            return module.cell
+        case PeepholeLSTM() | nn.LSTM():
+            return usual.lstm(isinstance(module, PeepholeLSTM), bool(module.proj_size))
+        case ResetBeforeGRU():
+            return usual.GRU_BEFORE
+        case nn.GRU():
+            return usual.GRU_AFTER
+        case nn.Linear():
+            return usual.LINEAR
+        case _:
+            raise UserError(f"{type(module).__name__} has no description of products and steps")
+
+
+def described(module: nn.Module) -> Described:
+    """The one layer of a module; weights are read once, decoded where they are parametrized."""
+    cell, get = cell_of(module), lambda name: getattr(module, name)
+    if isinstance(module, nn.Linear):
+        return Described(cell, {("product", INPUT): module.weight}, {"product": module.bias}, {})
+    if isinstance(module, DescribedCell):
+        weights = {(p.name, read): get(weight_name(p, read)) for p in cell.products for read in p.reads}
+        biases = {p.name: get(f"bias_{p.name}_l0") for p in cell.products if p.bias}
+        return Described(cell, weights, biases, {name: get(f"{name}_l0") for name in cell.vectors})
+    into, back, bias, back_bias = (get(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    if isinstance(module, PeepholeLSTM | nn.LSTM):
+        weights = {("gates", INPUT): into, ("gates", "h"): back}
+        if module.proj_size:
+            weights["projection", "m"] = get("weight_hr_l0")
+        vectors = dict(zip(cell.vectors, get("peephole_l0"), strict=True)) if cell.vectors else {}
+        return Described(cell, weights, {"gates": bias + back_bias}, vectors)
+    both, n = 2 * into.shape[0] // 3, "candidate_input" if cell is usual.GRU_AFTER else "candidate"
+    weights = {("gates", INPUT): into[:both], ("gates", "h"): back[:both], (n, INPUT): into[both:]}
+    gates = {"gates": (bias + back_bias)[:both]}
+    if cell is usual.GRU_AFTER:
+        weights["candidate", "h"] = back[both:]
+        return Described(cell, weights, {**gates, n: bias[both:], "candidate": back_bias[both:]}, {})
+    weights["candidate", "s"] = back[both:]
+    return Described(cell, weights, {**gates, n: (bias + back_bias)[both:]}, {})
+
+
+def _vector_formats(layer: IntegerLayer) -> dict[str, FixedFormat]:
+    if isinstance(layer, IntegerCell):
+        return dict(zip(layer.cell.vectors, layer.vector_formats, strict=True))
+    if isinstance(layer, IntegerLstm) and layer.peephole_format is not None:
+        return dict.fromkeys(("p_i", "p_f", "p_o"), layer.peephole_format)
+    return {}

@@ -1,0 +1,153 @@
+"""A model run with rounded data against its integers, which golden runs."""
+
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ernn.compress import inside
+from ernn.compress.methods.low_rank import LowRank
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.edges import DataBits, edge_formats
+from ernn.errors import UserError
+from ernn.fixed import quantize as to_integers
+from ernn.golden import quantize_input, run
+from ernn.golden.fast import Fast
+from ernn.integer_model import IntegerModel
+from ernn.network import Network
+from ernn.nn.fakequant import fake_quantize
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.nn.rounded import Rounded, described
+from ernn.program import stages
+from ernn.quantize import QuantizeSpec, quantize
+from ernn.spec import Cell, LayerSpec, ModelSpec
+
+BITS = st.none() | st.integers(2, 16)
+DATA = st.builds(DataBits, BITS, BITS, BITS, BITS, BITS)
+LAYERS = [LayerSpec(cell, 6) for cell in get_args(Cell)]
+LAYERS += [LayerSpec("gru", 6, reset="before"), LayerSpec("lstm", 6, 4, peepholes=True), LayerSpec("lstm", 6, 5)]
+
+
+def made(layer: LayerSpec, seed: int, plan: CompressionPlan, front: int | None = None) -> AcousticModel:
+    torch.manual_seed(seed)
+    model = AcousticModel(ModelSpec(4, (layer, layer), 3, front=front)).double().eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    inside.project_once(model, plan)
+    return model
+
+
+def network_of(model: AcousticModel, plan: CompressionPlan) -> Network:
+    return import_torch(model, torch.zeros(1, 8, 4, dtype=torch.float64), structures=structures(model, plan))
+
+
+@torch.no_grad()
+def round_weights(model: AcousticModel, integers: IntegerModel) -> None:
+    """Every weight to the format that it has among the integers."""
+    for module, layer in zip([*model.recurrent, model.output], integers.layers, strict=True):
+        seen = described(module)
+        for named, product in zip(seen.cell.products, layer.products, strict=True):
+            for read, operand in zip(named.reads, product.operands, strict=True):
+                weight = seen.weights[named.name, read]
+                weight.copy_(fake_quantize(weight, operand.matrix.format))
+
+
+def outputs(rounded: Rounded, frames: np.ndarray) -> np.ndarray:
+    """As integers."""
+    with torch.no_grad():
+        found = rounded(torch.from_numpy(frames)[None])[0].numpy()
+    return to_integers(found, rounded.integers.output.format)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(LAYERS), st.integers(0, 999), DATA, st.sampled_from([8, 12]))
+def test_a_dense_network_gives_goldens_integers(layer: LayerSpec, seed: int, data: DataBits, weight_bits: int) -> None:
+    """Equal, not close: whatever the bits of each kind of data."""
+    plan, rng = CompressionPlan(), np.random.default_rng(seed)
+    model, frames = made(layer, seed, plan), rng.normal(size=(12, 4))
+    spec = QuantizeSpec(weight_bits, data=data)
+    integers = quantize(network_of(model, plan), [frames], spec)
+    for _ in range(2):
+        round_weights(model, integers)
+        integers = quantize(network_of(model, plan), [frames], spec, like=integers)
+    louder = 1.5 * frames
+    expected = run(integers, quantize_input(integers, louder))
+    assert np.array_equal(outputs(Rounded(model, integers), louder), expected)
+    assert np.array_equal(run(integers, quantize_input(integers, louder), Fast), expected)
+
+
+@pytest.mark.parametrize("data", [DataBits(), DataBits(hidden=4), DataBits(cell=4), DataBits(8, 6, 6, 8, 6)], ids=str)
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> None:
+    """Spectra and transforms round at full width: one output in two is off by at most a thousandth of the largest."""
+    plan, rng, found = CompressionPlan.blocks(4), np.random.default_rng(1), []
+    for seed in range(3):
+        model, frames = made(LayerSpec(cell, 8), seed, plan), rng.normal(size=(20, 4))
+        integers = quantize(network_of(model, plan), [frames], QuantizeSpec(weight_bits=16, data=data))
+        expected = run(integers, quantize_input(integers, frames), Fast)
+        found.append(np.abs(outputs(Rounded(model, integers), frames) - expected) / np.abs(expected).max())
+    assert np.median(found) < 1e-3
+
+
+def test_it_is_trained_and_keeps_the_formats() -> None:
+    """Every parameter is reached by a gradient; the formats trained with are those of the integers afterwards."""
+    plan, rng = CompressionPlan.blocks(2), np.random.default_rng(0)
+    model, frames = made(LayerSpec("lstm", 8), 0, plan, front=4).float(), rng.normal(size=(20, 4))
+    spec = QuantizeSpec(data=DataBits(input=6, hidden=4, cell=5, activations=6))
+    before = quantize(network_of(model.double(), plan), [frames], spec)
+    rounded = Rounded(model.float(), before, random=True).train()
+    x, target = torch.from_numpy(frames).float()[None], torch.rand(1, 20, 3)
+    inside.enter(model, plan)
+    optimizer, losses = torch.optim.Adam(rounded.parameters(), 0.02), []
+    for _ in range(25):
+        optimizer.zero_grad()
+        loss = (rounded(x) - target).square().mean()
+        loss.backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    inside.leave(model)
+    assert losses[-1] < losses[0] / 2
+    after = quantize(network_of(model.double(), plan), [frames], spec, like=before)
+    assert edge_formats(after) == edge_formats(before)
+    assert (after.signal("x").format.width, after.layers[1].cell.width) == (6, 5)  # type: ignore[union-attr]
+    assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {4} and after.output.format.width == 16
+    assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
+
+
+def test_random_rounding_is_of_training_alone() -> None:
+    plan, frames = CompressionPlan(), torch.randn(1, 9, 4)
+    model = made(LayerSpec("gru", 6), 0, plan)
+    integers = quantize(network_of(model, plan), [frames[0].double().numpy()], QuantizeSpec(data=DataBits(hidden=3)))
+    one, other = Rounded(model.float(), integers, random=True), Rounded(model, integers)
+    assert torch.equal(one.eval()(frames), other.eval()(frames))
+    assert not torch.equal(one.train()(frames), other.train()(frames))
+    assert set(one.state_dict()) == {f"model.{name}" for name in model.state_dict()}
+
+
+def test_what_is_refused() -> None:
+    plan, frames = CompressionPlan(), np.ones((3, 4))
+    model = made(LayerSpec("gru", 6), 0, plan)
+    network = network_of(model, plan)
+    narrow = quantize(network, [frames], QuantizeSpec(data=DataBits(hidden=5)))
+    with pytest.raises(UserError, match=r"l0\.h has 5 bits and the input 16: the engine's data have one width"):
+        stages(narrow)
+    with pytest.raises(UserError, match="the formats given are of another network"):
+        quantize(Network(network.layers[1:]), [np.ones((3, 6))], like=narrow)
+    with pytest.raises(UserError, match="3 layers cannot be rounded as 2 are"):
+        Rounded(model, quantize(Network(network.layers[1:]), [np.ones((3, 6))]))
+    factored = CompressionPlan(recurrent=LowRank(2))
+    inside.project_once(model, factored)
+    with pytest.raises(UserError, match="l0 has other products as integers: data are not rounded in training where"):
+        Rounded(model, quantize(network_of(model, factored), [frames]))
+    for bits, message in (
+        (1, r"bits of cell must be a whole number, 2\.\.18, not 1"),
+        (17, "cell cannot have 17 bits"),
+    ):
+        with pytest.raises(UserError, match=message):
+            QuantizeSpec(data=DataBits(cell=bits))
