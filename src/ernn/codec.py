@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ernn import cell, integer_model, network, structure
+from ernn import cell, integer_model, network, repeated, structure
 from ernn.errors import UserError
 from ernn.files import write_atomic
 from ernn.fixed import FixedFormat
@@ -46,6 +46,7 @@ _CLASSES: tuple[type, ...] = (
     integer_model.Transform,
     integer_model.Signal,
     integer_model.SpectralMatrix,
+    repeated.RepeatedMatrix,
     integer_model.Operand,
     integer_model.Product,
     integer_model.ActivationTable,

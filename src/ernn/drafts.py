@@ -12,6 +12,7 @@ from ernn.edges import DataBits, Kind
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.network import Matrix
+from ernn.repeated import Repeated
 from ernn.scales import OperandDraft, ProductDraft, SignalDraft, fit
 from ernn.structure import BlockCirculant
 from ernn.transform import packed_rfft
@@ -142,10 +143,13 @@ class Drafts:
         return product
 
     def _operand(self, signal: SignalDraft, matrix: Matrix) -> OperandDraft:
+        width, sizes = self.spec.weight_bits, (matrix.rows, matrix.columns)
+        if isinstance(matrix.structure, Repeated):
+            core = matrix.structure.core(matrix.value)[..., None]
+            return OperandDraft(signal, core, fit(largest(core), width), *sizes, 1, matrix.structure)
         weights = packed_rfft(first_columns(matrix, self.block))
         kept = self.block if isinstance(matrix.structure, BlockCirculant) else 1
-        width = self.spec.weight_bits
-        return OperandDraft(signal, weights, fit(largest(weights), width), matrix.rows, matrix.columns, kept)
+        return OperandDraft(signal, weights, fit(largest(weights), width), *sizes, kept)
 
 
 def largest(*arrays: Array | None) -> float:

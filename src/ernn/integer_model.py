@@ -20,7 +20,8 @@ where after the stages v carries `rows.frac + log2(k)` fraction bits (the invers
 its guard is 0).
 A matrix with kept = k is block-circulant and word r of a gate holds its rows r*k .. r*k+k-1; with kept = 1 it is dense:
 each block row is one matrix row (the block's weights are chosen so that element 0 of the inverse transform is that row
-times the operand), and only element 0 is kept.
+times the operand), and only element 0 is kept.  A repeated matrix I (x) G (x) I (`ernn.repeated`) is the dense matrix
+that it is short for; k is 1 then.
 
 *Activations* sigma(v), tanh(v): `ActivationTable`, on integers in `activation_input`.
 
@@ -57,6 +58,7 @@ from ernn.cell import INPUT, Cell
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
 from ernn.network import ResetGate
+from ernn.repeated import RepeatedMatrix
 
 Array = np.ndarray
 
@@ -137,7 +139,7 @@ class Operand:
     """One term of a product: a matrix times the spectrum of the signal named."""
 
     signal: str
-    matrix: SpectralMatrix
+    matrix: SpectralMatrix | RepeatedMatrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -367,6 +369,12 @@ class IntegerModel:
     def weight_bits(self) -> int:
         """Bits of a weight of the widest matrix: those of a weight in the engine's banks."""
         return max(o.matrix.format.width for layer in self.layers for p in layer.products for o in p.operands)
+
+    @property
+    def repeated(self) -> tuple[Product, ...]:
+        """Products with repeated matrices, which golden runs and no engine does."""
+        products = (product for layer in self.layers for product in layer.products)
+        return tuple(p for p in products if any(isinstance(o.matrix, RepeatedMatrix) for o in p.operands))
 
     @property
     def slope_bits(self) -> int:

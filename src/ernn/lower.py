@@ -1,8 +1,9 @@
 """A network in terms of what the engine multiplies: factored matrices become a product of a product.
 
 A matrix W = A B is two products with a signal between them, of as many values as the rank.  B is a product of its own,
-a stage before; its results are rounded and transformed as any signal's, and the product that had W has A.  Gates that
-share B share its product, as far as they multiply the same vector: of a GRU that resets before, h and r*h do not.
+a stage before; its results are rounded and transformed as any signal's, and the product that had W has A.  W = A B C is
+three products with two signals, and so on.  Gates that share B share its product, as far as they multiply the same
+vector: of a GRU that resets before, h and r*h do not.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -24,15 +25,15 @@ def lowered(network: Network) -> Network:
 
 @dataclass(frozen=True, eq=False)
 class Factored(Matrix):
-    """A matrix kept as left (gates, rows, rank) times right (gates or 1, rank, columns)."""
+    """A matrix kept as a product of matrices (`ernn.structure.Factors`)."""
 
-    left: Array = field(kw_only=True)
-    right: Array = field(kw_only=True)
+    factors: tuple[Matrix, ...] = field(kw_only=True)
 
     def part(self, first: int, last: int) -> "Factored":
-        """Gates `first` up to `last`, with the same right factor where the gates share it."""
-        right = self.right if len(self.right) == 1 else self.right[first:last]
-        return Factored(self.value[first:last], self.structure, left=self.left[first:last], right=right)
+        """Gates `first` up to `last`, with the same factors where the gates share them."""
+        left, *others = self.factors
+        own = [one if len(one.value) == 1 else one.part(first, last) for one in others]
+        return Factored(self.value[first:last], self.structure, factors=(left.part(first, last), *own))
 
 
 def _lowered(layer: Layer) -> Layer:
@@ -52,13 +53,17 @@ def _as_taken(part: Any) -> Any:
             found = taken.factors(part.value)
             if found is None:
                 return Matrix(part.value, taken)
-            return Factored(part.value, taken, left=found[0], right=found[1])
+            return Factored(part.value, taken, factors=tuple(Matrix(*factor) for factor in found))
         case tuple():
             return tuple(_as_taken(item) for item in part)
         case LstmLayer() | GruLayer() | LinearLayer() | CellLayer() | BidirectionalLayer():
             return replace(part, **{field.name: _as_taken(getattr(part, field.name)) for field in fields(part)})
         case _:
             return part
+
+
+_Downs = dict[tuple[int, int], list[tuple[CellProduct, Matrix]]]
+"""Factors to be multiplied before, by how many come before them and by their rows."""
 
 
 @dataclass(eq=False)
@@ -70,7 +75,7 @@ class _Rewritten:
     weights: list[tuple[Matrix, ...]] = field(default_factory=list)
     biases: list[Array | None] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)  # gates that are products of their own now
-    taken: dict[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)  # by vector and right factor
+    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)  # by vector and its factors
 
     def layer(self) -> CellLayer:
         at = 0
@@ -86,20 +91,19 @@ class _Rewritten:
         self, stage: CellStage, weights: tuple[tuple[Matrix, ...], ...], biases: tuple[Array | None, ...]
     ) -> None:
         self.taken = {key: names for key, names in self.taken.items() if key[0] == INPUT}  # others may have changed
-        first: list[tuple[CellProduct, Matrix]] = []
+        first: _Downs = {}
         then: list[tuple[CellProduct, tuple[Matrix, ...], Array | None]] = []
         for product, matrices, bias in zip(stage.products, weights, biases, strict=True):
-            downs, ups = self._split(product, matrices)
-            first += downs
+            ups = self._split(product, matrices, first)
             then += self._joined(product, ups, bias)
-        for rank in sorted({matrix.rows for _, matrix in first}):  # the steps of a stage have one length
-            self._factors([(product, matrix) for product, matrix in first if matrix.rows == rank])
+        for place in sorted(first):
+            self._factors(first[place])
         self.stages.append(CellStage(tuple(p for p, _, _ in then), tuple(self._step(step) for step in stage.steps)))
         self.weights += [matrices for _, matrices, _ in then]
         self.biases += [bias for _, _, bias in then]
 
     def _factors(self, downs: list[tuple[CellProduct, Matrix]]) -> None:
-        """A stage of the right factors, each of its results a signal."""
+        """A stage of factors, each of its results a signal."""
         steps = tuple(
             CellStep(f"{product.name}_{gate}", f"{product.name}.{gate}")
             for product, _ in downs
@@ -110,20 +114,36 @@ class _Rewritten:
         self.biases += [None] * len(downs)
 
     def _split(
-        self, product: CellProduct, matrices: tuple[Matrix, ...]
-    ) -> tuple[list[tuple[CellProduct, Matrix]], list[tuple[tuple[str, ...], Matrix]]]:
-        """Products with the right factors; for each operand what is read now, one name or one a gate, and the rest."""
-        downs, ups = [], []
+        self, product: CellProduct, matrices: tuple[Matrix, ...], downs: "_Downs"
+    ) -> list[tuple[tuple[str, ...], Matrix]]:
+        """For each operand what is read now, one name or one a gate, and the left factor; the others go to `downs`."""
+        ups = []
         for read, matrix in zip(product.reads, matrices, strict=True):
-            if not isinstance(matrix, Factored):
-                ups.append(((read,), matrix))
-                continue
-            key, gates, name = (read, id(matrix.right)), len(matrix.right), f"{product.name}_{read}"
-            if key not in self.taken:
-                self.taken[key] = tuple(f"{name}_{gate}" for gate in range(gates))
-                downs.append((CellProduct(name, gates, (read,), bias=False), Matrix(matrix.right)))
-            ups.append((self.taken[key], Matrix(matrix.left)))
-        return downs, ups
+            names: tuple[str, ...] = (read,)
+            key: tuple[str | int, ...] = (read,)
+            left, *others = matrix.factors if isinstance(matrix, Factored) else (matrix,)
+            for level, factor in enumerate(reversed(others)):
+                key = (*key, id(factor.value))
+                if key not in self.taken:
+                    stage = downs.setdefault((level, factor.rows), [])  # the steps of a stage have one length
+                    name = f"{product.name}_{read}" + (f"_then{level}" if level else "")
+                    self.taken[key] = self._down(name, names, factor, stage)
+                names = self.taken[key]
+            ups.append((names, Matrix(left.value, left.structure)))
+        return ups
+
+    def _down(
+        self, name: str, reads: tuple[str, ...], factor: Matrix, stage: list[tuple[CellProduct, Matrix]]
+    ) -> tuple[str, ...]:
+        """Adds a factor's products to a stage, one for each vector that it reads; the names of their results."""
+        gates = len(factor.value)
+        if len(reads) == 1:
+            stage.append((CellProduct(name, gates, reads, bias=False), Matrix(factor.value, factor.structure)))
+            return tuple(f"{name}_{gate}" for gate in range(gates))
+        for gate, read in enumerate(reads):
+            one = gate % gates
+            stage.append((CellProduct(f"{name}_{gate}", 1, (read,), bias=False), factor.part(one, one + 1)))
+        return tuple(f"{name}_{gate}_0" for gate in range(len(reads)))
 
     def _joined(
         self, product: CellProduct, ups: list[tuple[tuple[str, ...], Matrix]], bias: Array | None

@@ -17,6 +17,7 @@ from ernn.integer_layers import draft_network
 from ernn.integer_model import ActivationTable, IntegerModel
 from ernn.lower import lowered
 from ernn.network import Network
+from ernn.repeated import Repeated
 from ernn.scales import balance
 from ernn.structure import BlockCirculant, Dense
 from ernn.tables import activation_table
@@ -77,10 +78,10 @@ def _tables(drafts: Drafts) -> tuple[ActivationTable, ActivationTable]:
 def common_block(network: Network) -> int:
     """The block size of all block-circulant matrices of a `lowered` network; 1 where all are dense.
 
-    Raises UserError where they differ, or where a matrix has another structure: the engine has no way to skip a weight.
+    Raises UserError where they differ, or where a matrix has another structure: nothing skips a weight.
     """
     structures = [matrix.structure for layer in network.layers for matrix in layer.matrices]
-    if others := [structure for structure in structures if not isinstance(structure, Dense | BlockCirculant)]:
+    if others := [one for one in structures if not isinstance(one, Dense | BlockCirculant | Repeated)]:
         raise UserError(
             f"the engine runs dense and block-circulant matrices, this network has {others[0]}: compress it to a block "
             "size for hardware; any other network is evaluated and counted in software only"
@@ -90,5 +91,10 @@ def common_block(network: Network) -> int:
         raise UserError(
             f"one accelerator has one block size, but this network has blocks of {blocks}: compress all layers with "
             "the same block size, or leave a layer dense"
+        )
+    if blocks and any(isinstance(structure, Repeated) for structure in structures):
+        raise UserError(
+            f"a tensor train does not go with blocks of {blocks[0]} in one network: leave its other matrices dense, "
+            "low rank or tensor trains"
         )
     return blocks[0] if blocks else 1

@@ -16,6 +16,7 @@ import numpy as np
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat, dequantize, fitting_frac, quantize
 from ernn.integer_model import Operand, Product, Signal, SpectralMatrix
+from ernn.repeated import Repeated, RepeatedMatrix
 
 Array = np.ndarray
 
@@ -44,7 +45,8 @@ class SignalDraft:
 
 @dataclass
 class OperandDraft:
-    """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's."""
+    """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's; where they are
+    `repeated`, those of the small matrix."""
 
     signal: SignalDraft
     weights: Array
@@ -52,6 +54,7 @@ class OperandDraft:
     rows: int
     columns: int
     kept: int
+    repeated: Repeated | None = None
 
     @property
     def spectrum(self) -> FixedFormat:
@@ -75,6 +78,9 @@ class OperandDraft:
         worst = float(np.abs(dequantize(integers, self.format) - self.weights).max(initial=0))
         if worst > self.format.step / 2:
             raise AssertionError(f"a weight read with {self.signal.name} saturates in {self.format}")
+        if self.repeated is not None:
+            times = self.repeated.before, self.repeated.after
+            return Operand(self.signal.name, RepeatedMatrix(integers[..., 0], self.format, *times))
         return Operand(self.signal.name, SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept))
 
 

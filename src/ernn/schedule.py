@@ -11,6 +11,7 @@ from functools import cached_property
 from math import ceil
 
 from ernn.design import Design, multipliers_per_pe
+from ernn.errors import UserError
 from ernn.integer_model import IntegerModel, Product
 from ernn.layout import Layout
 from ernn.shifts import Shifts
@@ -111,6 +112,7 @@ def _useful(product: Product, block: int) -> int:
 
 def schedule(model: IntegerModel, design: Design) -> Schedule:
     """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
+    require_engine(model)
     layout, timing = Layout(model, design), Timing.of(model, design)
     walk = last = _walked(layout, timing)
     for _ in range(REPEATS if design.streams > 1 else 0):
@@ -136,6 +138,15 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
         bars=tuple(walk.bars),
         edges=walk.edges,
     )
+
+
+def require_engine(model: IntegerModel) -> None:
+    """UserError where products have a form that no engine multiplies."""
+    if found := model.repeated:
+        raise UserError(
+            f"{found[0].name} multiplies a core of a tensor train: no hardware is generated for that, golden runs it "
+            "and ernn.search.estimate counts its cycles; for hardware compress to BlockCirculant, LowRank or Tucker"
+        )
 
 
 def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:

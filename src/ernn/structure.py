@@ -60,10 +60,14 @@ class Structure(Description, ABC):
         """What can be told from a matrix of the set alone; of factors on a grid, that it is a product of factors."""
         return self
 
-    def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """(gates, rows, columns) as A (gates, rows, rank) times B (gates or 1, rank, columns), two products on the
-        engine; None where it takes the matrix whole."""
+    def factors(self, matrix: np.ndarray) -> "Factors | None":
+        """(gates, rows, columns) as a product of matrices, each a product of its own; None where it is taken whole."""
         return None
+
+
+Factors = tuple[tuple[np.ndarray, Structure], ...]
+"""Matrices and what they are, (gates, rows, columns) or (1, rows, columns) where all gates share it, the left one of
+the gates' own; a vector meets the last one first."""
 
 
 @dataclass(frozen=True)

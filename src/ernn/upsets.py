@@ -12,6 +12,7 @@ import numpy as np
 
 from ernn.errors import UserError
 from ernn.integer_model import ActivationTable, IntegerModel, SpectralMatrix
+from ernn.repeated import RepeatedMatrix
 
 Array = np.ndarray
 Memory = Literal["weights", "tables"]
@@ -48,6 +49,8 @@ def _words(part: Any, memory: Memory) -> Iterator[tuple[Array, int]]:
     """Arrays of numbers and their width, in the order in which they are met."""
     if isinstance(part, SpectralMatrix) and memory == "weights":
         yield part.weights, part.format.width
+    elif isinstance(part, RepeatedMatrix) and memory == "weights":
+        yield part.core, part.format.width
     elif isinstance(part, ActivationTable) and memory == "tables":
         yield part.base, part.output.width
     elif isinstance(part, tuple):
@@ -61,6 +64,8 @@ def _words(part: Any, memory: Memory) -> Iterator[tuple[Array, int]]:
 def _rebuilt(part: Any, memory: Memory, flipped: Iterator[Array]) -> Any:
     if isinstance(part, SpectralMatrix) and memory == "weights":
         return replace(part, weights=next(flipped))
+    if isinstance(part, RepeatedMatrix) and memory == "weights":
+        return replace(part, core=next(flipped))
     if isinstance(part, ActivationTable) and memory == "tables":
         return replace(part, base=next(flipped))
     if isinstance(part, tuple):

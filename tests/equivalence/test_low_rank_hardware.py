@@ -1,9 +1,10 @@
-"""Low rank on the simulated engine: products of products, golden's integers, the predicted cycles."""
+"""Low rank and Tucker on the simulated engine: products of products, golden's integers, the predicted cycles."""
 
 import numpy as np
 import pytest
 
 from ernn.compress.methods.low_rank import LowRank
+from ernn.compress.methods.tucker import Tucker
 from ernn.design import Design
 from ernn.network import Network
 from ernn.quantize import QuantizeSpec, quantize
@@ -29,3 +30,10 @@ def test_random_shapes(seed: int) -> None:
     design = Design(2 * words, 2, 2, splits=words, words=words, overlap=2, staggered=True)
     model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
     check(model, design, seed)
+
+
+def test_tucker_is_three_products() -> None:
+    rng = np.random.default_rng(3)
+    network = low_rank(Network((random_gru(rng, 7, 6, reset="before"),)), Tucker(3, 4), Tucker(4, 2))
+    model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
+    check(model, Design(3, 2, 2, overlap=2), 3)

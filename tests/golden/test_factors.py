@@ -9,7 +9,7 @@ from ernn.compress.grids import Uniform
 from ernn.compress.inside import project_once
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.methods.quantized import Quantized
-from ernn.compress.methods.tensor_train import TensorTrain
+from ernn.compress.methods.tiles import Tiles
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
 from ernn.fixed import dequantize
@@ -22,7 +22,7 @@ from ernn.nn.model import AcousticModel
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.reference import run as run_float
 from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant
+from ernn.structure import BlockCirculant, Structure
 from ernn.transform import packed_rfft
 from ernn.usual import as_cell
 from tests.models import random_frames, random_gru, random_linear, random_lstm, random_network
@@ -52,7 +52,7 @@ def test_a_description_gives_the_same_integers(kind: str, block: int) -> None:
     )
 
 
-def low_rank(network: Network, structure: LowRank, recurrent: LowRank | None = None) -> Network:
+def low_rank(network: Network, structure: Structure, recurrent: Structure | None = None) -> Network:
     """All matrices of it projected, recurrent ones to `recurrent`."""
 
     def projected(name: str, matrix: Matrix) -> Matrix:
@@ -122,10 +122,10 @@ def test_states_that_do_not_start_from_zero_are_refused() -> None:
 
 def test_other_structures_are_refused_by_name() -> None:
     linear = random_linear(np.random.default_rng(0), 8, 8)
-    structure = TensorTrain((2, 4), (4, 2), 2)
+    structure = Tiles(0.5, 2, 2)
     weight = Matrix(structure.nearest(linear.weight.value), structure)
     network = Network((random_gru(np.random.default_rng(0), 4, 8), LinearLayer(weight, linear.bias)))
-    with pytest.raises(UserError, match="this network has TensorTrain"):
+    with pytest.raises(UserError, match="this network has Tiles"):
         quantize(network, [np.zeros((2, 4))])
 
 

@@ -56,7 +56,7 @@ def test_the_comparison_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     compare = benchmark()
     monkeypatch.setattr(compare, "Prepared", _Data)
     monkeypatch.setattr(compare, "open_corpus", lambda name, root: SimpleNamespace(name=name))
-    monkeypatch.setattr(compare, "cycles", lambda made: None)
+    monkeypatch.setattr(compare, "cycles", lambda made: {"cycles": None})
     names = ["block-circulant, ADMM", "hidden units removed", "SRU"]
     monkeypatch.setattr(compare, "RIVALS", {name: RIVALS[name] for name in names})
     arguments = ["--times", "4", "--seeds", "1", "--epochs", "1,1,1", "--hidden", "16"]

@@ -6,7 +6,8 @@ import numpy as np
 
 from ernn.fixed import requantize
 from ernn.golden.fft import apply_stages
-from ernn.integer_model import IntegerModel, Product
+from ernn.integer_model import IntegerModel, Product, SpectralMatrix
+from ernn.repeated import RepeatedMatrix
 
 Array = np.ndarray
 
@@ -24,6 +25,18 @@ def times(weights: Array, spectra: Array) -> Array:
     return total
 
 
+def repeated(matrix: RepeatedMatrix, words: Array) -> Array:
+    """(..., columns, 1) to (..., gates, rows, 1): the small matrix with every one of the vectors that it meets."""
+    vectors = words.reshape(*words.shape[:-2], matrix.before, -1, matrix.after)
+    found = np.tensordot(vectors, matrix.core, axes=([-2], [2]))  # (..., before, after, gates, p)
+    ordered = np.moveaxis(found, (-2, -1, -3), (-4, -2, -1))
+    return ordered.reshape(*words.shape[:-2], matrix.gates, matrix.rows, 1)
+
+
+def _operand(matrix: SpectralMatrix | RepeatedMatrix, spectra: Array) -> Array:
+    return repeated(matrix, spectra) if isinstance(matrix, RepeatedMatrix) else times(matrix.weights, spectra)
+
+
 def _sum(w: Array, x: Array) -> Array:
     """(gates, rows, columns) and (..., columns) to (..., gates, rows)."""
     return np.tensordot(x, w, axes=([-1], [2]))
@@ -31,7 +44,7 @@ def _sum(w: Array, x: Array) -> Array:
 
 def product(model: IntegerModel, product: Product, spectra: Mapping[str, Array]) -> Array:
     """A product's output (..., gates, length) from the spectra (..., words, k) of the signals it reads."""
-    total = sum(times(operand.matrix.weights, spectra[operand.signal]) for operand in product.operands)
+    total = sum(_operand(operand.matrix, spectra[operand.signal]) for operand in product.operands)
     rows = requantize(np.asarray(total), model.product_frac(product), product.rows)
     doublings = model.block.bit_length() - 1  # the inverse is not divided by k
     out = requantize(apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output)

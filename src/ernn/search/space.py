@@ -8,8 +8,9 @@ from typing import Literal
 from ernn.banks import Rows
 from ernn.design import Design, multipliers_per_pe
 from ernn.device import Device
-from ernn.integer_model import IntegerModel
+from ernn.integer_model import IntegerModel, Product
 from ernn.layout import Layout
+from ernn.repeated import RepeatedMatrix
 from ernn.search.clock import Clock
 from ernn.search.units import dsp
 from ernn.timing import Timing
@@ -24,6 +25,15 @@ NARROW = (
 )
 WIDE = tuple((chunk, 12, late, deferred) for late in (True, False) for deferred in (True, False) for chunk in (1, 2))
 MOST = 512  # processing elements in a group
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A matrix of `rows` (of all gates) and `columns` words, multiplied with so many vectors a frame."""
+
+    rows: int
+    columns: int
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -66,12 +76,12 @@ class Space:
     def _of_words(self, words: int) -> Iterator[Shape]:
         block, layout = self.model.block, Layout(self.model, Design(words, splits=words, words=words))
         most = self.device.dsp.value // multipliers_per_pe(block)
-        rows = [Rows(product, block, words).count for product in layout.products]
-        columns = [product.block_columns for product in layout.products]
+        found = [kernel for product in layout.products for kernel in kernels(product, block, words)]
+        rows, columns = [one.rows for one in found], [one.columns for one in found]
         given = None if self.pes is None else {self.pes} if self.pes % words == 0 else set()
         for pes in sorted(_worthwhile(rows, words, min(most, MOST)) if given is None else given):
             for splits in sorted(_worthwhile(columns, words, min(most // max(1, pes), 64))):
-                array = _array_cycles(list(zip(rows, columns, strict=True)), pes, splits, words)
+                array = _array_cycles(found, pes, splits, words)
                 yield from self._of_array(array, pes, splits, words)
 
     def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
@@ -89,17 +99,34 @@ class Space:
             lanes *= 2
 
 
+def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
+    """What a product multiplies; operands that are repeated alike are summed in the same passes."""
+    plain, repeated = 0, dict[tuple[int, int], int]()
+    for matrix in (operand.matrix for operand in product.operands):
+        if isinstance(matrix, RepeatedMatrix):
+            times = matrix.before, matrix.after
+            repeated[times] = repeated.get(times, 0) + matrix.core.shape[2]
+        else:
+            plain += matrix.weights.shape[2]
+    if plain:
+        yield Kernel(Rows(product, block, words).count, plain)
+    for (before, after), columns in repeated.items():
+        rows = product.length // (before * after)
+        yield Kernel(product.gates * ceil(rows / words) * words, columns, before * after)
+
+
 def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
     """Multiples of `words` up to `most` that save a round of some count against one multiple fewer."""
     groups = {ceil(ceil(count / rounds) / words) * words for count in set(counts) for rounds in range(1, count + 1)}
     return {size for size in groups | {words, most // words * words} if words <= size <= most}
 
 
-def _array_cycles(products: list[tuple[int, int]], pes: int, splits: int, words: int) -> int:
-    """No fewer: whole passes of each product, and the longest of what is left over, where that may ride along."""
-    lengths = [max(ceil(columns / splits), pes // words) for _, columns in products]
-    whole = sum(rows // pes * length for (rows, _), length in zip(products, lengths, strict=True))
-    return whole + max((length for (rows, _), length in zip(products, lengths, strict=True) if rows % pes), default=0)
+def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> int:
+    """No fewer: whole passes of each, and the longest of what is left over, where that may ride along."""
+    lengths = [max(ceil(one.columns / splits), pes // words) for one in kernels]
+    pairs = list(zip(kernels, lengths, strict=True))
+    whole = sum(one.times * (one.rows // pes) * length for one, length in pairs)
+    return whole + max((one.times * length for one, length in pairs if one.rows % pes), default=0)
 
 
 def _vector_cycles(layout: Layout) -> int:

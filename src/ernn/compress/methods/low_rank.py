@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import require_count
+from ernn.structure import Dense, Factors, require_count
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class LowRank(Method):
             left, right = left.unflatten(-2, (-1, matrix.shape[-2])), right.unsqueeze(-3)
         return Parts((left, right))
 
-    def factors(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def factors(self, matrix: np.ndarray) -> Factors:
         left, right = self.encode(torch.from_numpy(matrix)).tensors
-        return left.numpy(), right.numpy()
+        return (left.numpy(), Dense()), (right.numpy(), Dense())
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         left, right = parts.tensors

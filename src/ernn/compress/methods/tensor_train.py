@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import require_count
+from ernn.repeated import Repeated
+from ernn.structure import Factors, require_count
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,14 @@ class TensorTrain(Method):
             cores.append(self._core(left[..., :kept], k))
             rest = values[..., :kept, None] * right[..., :kept, :]
         return Parts((*cores, self._core(rest.reshape(*outer, -1, 1), d - 1)))
+
+    def factors(self, matrix: np.ndarray) -> Factors:
+        """A matrix a core, which multiplies (column modes up to its own, rank, row modes behind it)."""
+        found = []
+        for k, core in enumerate(self.encode(torch.from_numpy(matrix)).tensors):
+            structure = Repeated(prod(self.column_modes[:k]), prod(self.row_modes[k + 1 :]))
+            found.append((structure.whole(core.flatten(-2).flatten(-3, -2).numpy()), structure))
+        return tuple(found)
 
     def _core(self, unfolded: Tensor, k: int) -> Tensor:
         return unfolded.reshape(*unfolded.shape[:-2], self.ranks[k], self.row_modes[k], self.column_modes[k], -1)

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import require_count
+from ernn.structure import Dense, Factors, require_count
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Tucker(Method):
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         left, core, right = parts.tensors
         return left[..., None, :, :] @ core @ right[..., None, :, :]
+
+    def factors(self, matrix: np.ndarray) -> Factors:
+        """U once a gate, as products want it, C_g, V."""
+        rows, core, columns = (tensor.numpy() for tensor in self.encode(torch.from_numpy(matrix)).tensors)
+        every = np.ascontiguousarray(np.broadcast_to(rows, (len(core), *rows.shape)))
+        return (every, Dense()), (core, Dense()), (columns[None], Dense())
 
     def project(self, matrix: Tensor) -> Tensor:
         return super().project(matrix).reshape(matrix.shape)
