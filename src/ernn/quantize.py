@@ -42,6 +42,7 @@ def quantize(
     block size, a matrix does not have the structure it claims, there is nothing to calibrate on, or `like` is of other
     layers.
     """
+    _require_width(spec, like)
     network = lowered(network)
     block = common_block(network)
     given = {} if like is None else edge_formats(like)
@@ -66,6 +67,14 @@ def quantize(
             "the formats given are of another network: quantize the one that was trained with them, in the same layers"
         )
     return model
+
+
+def _require_width(spec: QuantizeSpec, like: IntegerModel | None) -> None:
+    spectrum = None if like is None else like.input.spectrum
+    if spectrum is not None and spectrum.width != spec.data_bits:
+        raise UserError(
+            f"the network was trained with data of {spectrum.width} bits: quantize it with these, not {spec.data_bits}"
+        )
 
 
 def _tables(drafts: Drafts) -> tuple[ActivationTable, ActivationTable]:

@@ -119,15 +119,19 @@ def quantize(
     run: RunFolder,
     weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
+    bits_of: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND=BITS", help="Bits of input, hidden, cell, gates or activations alone. Repeat it."),
+    ] = None,
     utterances: Annotated[int, typer.Option(min=1, help="Training utterances that formats are chosen from.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """Turn the network into integers: formats from observed ranges, piecewise-linear activations."""
-    from ernn.pipeline import network
+    """Turn the network into integers: formats as trained with, else from observed ranges, and tables."""
+    from ernn.pipeline import choices, network
     from ernn.pipeline.run import Run
     from ernn.quantize import QuantizeSpec
 
-    spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
+    spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or []))
     console.step(lambda: network.quantize_network(Run.existing(run), spec, utterances), as_json)
 
 

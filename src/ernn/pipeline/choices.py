@@ -1,12 +1,14 @@
 """What a person asked for on the command line, as a plan and a solver."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 
 from ernn.compress.plan import CompressionPlan
+from ernn.edges import DataBits
 from ernn.errors import UserError
 from ernn.structure import BankBalanced, LoadBalanced, Pruned
 from ernn.train.recipes import Recipe
-from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Plain, Solver
+from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
 from ernn.train.spec import TrainSpec
 
 
@@ -37,6 +39,20 @@ def _sparse(density: float, pes: int | None, bank: int | None) -> Pruned | LoadB
             raise UserError("--pes and --bank are two ways of pruning: give one of them")
 
 
+def data_bits(words: Sequence[str]) -> DataBits:
+    """Bits of kinds of data from words such as "cell=8"; UserError for what is not of that form."""
+    kinds = [field.name for field in fields(DataBits)]
+    found: dict[str, int] = {}
+    for word in words:
+        kind, _, bits = word.partition("=")
+        if kind not in kinds or not bits.isdecimal():
+            raise UserError(
+                f"--bits-of takes a kind and its bits, as cell=8, not {word!r}; kinds are {', '.join(kinds)}"
+            )
+        found[kind] = int(bits)
+    return DataBits(**found)
+
+
 def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:
     """The solver `name` with the recipe's training, for other numbers of epochs where given."""
     first = replace(recipe.admm, epochs=towards or recipe.admm.epochs)
@@ -44,7 +60,7 @@ def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -
     return recipe.taught(_way(name, recipe, first, then))
 
 
-def _way(name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec) -> Plain:
+def _way(name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec) -> ByAdmm | OneShot | Direct | Gradual:
     match name:
         case "admm":
             return ByAdmm(first, then, recipe.solver)

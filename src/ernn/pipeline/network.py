@@ -41,6 +41,7 @@ from ernn.train.task import Prepared
 
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
+FORMATS = "formats.safetensors"  # a model in integers, with the formats that data were rounded to in training
 Weights = Mapping[str, Tensor]
 CALIBRATION = 100  # utterances from which `integer_rate` takes formats
 DECODING = "greedy CTC decoding of the test split"
@@ -101,13 +102,15 @@ def compress(
         data = speech.prepared(run)
         if trained is not None:
             module.load_state_dict(trained)
-            residuals = ()
+            residuals, formats = (), None
         else:
             with _checkpoints(run, "compress", options) as folder:
-                residuals = _residuals(solvers.compress(module, data.task, plan, solver, folder, progress)[0])
+                done = solvers.compress(module, data.task, plan, solver, folder, progress)
+            residuals, formats = _residuals(done[0]), done[-1].formats
         network = import_torch(module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan))
         _save_state(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
+        _save_formats(run.path(FORMATS), formats)
         rate = evaluate_model(module, data.test)
         tool = f"torch {torch.__version__}, {DECODING}"
         run.record.set("error_rate.compressed", figures.error_rate(rate, tool))
@@ -115,21 +118,35 @@ def compress(
         if residuals:
             put(run.record, Convergence("measured", "ernn.compress.admm, ‖W−Z‖/‖W‖ after each update", residuals))
 
-    return run.perform("compress", options, work, reads=[DENSE], writes=[COMPRESSED, NETWORK])
+    return run.perform(
+        "compress",
+        options,
+        work,
+        reads=[DENSE],
+        writes=[COMPRESSED, NETWORK, *([FORMATS] if solvers.rounds(solver) else [])],
+    )
 
 
 def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
-    """The compressed network in integers, formats from the first `utterances` of the training split."""
+    """The compressed network in integers, formats from the first `utterances` of the training split.
+
+    A network whose data were rounded in training gets the formats that it was trained with: then `spec` must leave
+    those of single kinds of data open.
+    """
     options = {"spec": asdict(spec), "utterances": utterances}
+    trained = run.path(FORMATS).exists()
+    if trained and spec.data.given:
+        raise UserError("the network was trained with bits for its data: leave the bits of single kinds out")
 
     def work() -> None:
         network = codec.load(run.path(NETWORK), Network)
         calibration = [e.features.astype(np.float64) for e in speech.prepared(run).task.train[:utterances]]
-        model = quantize(network, calibration, spec)
+        like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
+        model = quantize(network, calibration, spec, like)
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, spec)
 
-    return run.perform("quantize", options, work, reads=[NETWORK], writes=[MODEL])
+    return run.perform("quantize", options, work, reads=[NETWORK, *([FORMATS] if trained else [])], writes=[MODEL])
 
 
 def evaluate(run: Run, shown: int = 2) -> Outcome:
@@ -190,6 +207,12 @@ def _save_state(path: Path, module: torch.nn.Module) -> None:
     from safetensors.torch import save
 
     write_atomic(path, save({name: tensor.contiguous() for name, tensor in module.state_dict().items()}))
+
+
+def _save_formats(path: Path, formats: IntegerModel | None) -> None:
+    path.unlink(missing_ok=True)
+    if formats is not None:
+        codec.save(path, formats)
 
 
 def _load_state(path: Path) -> dict[str, Tensor]:

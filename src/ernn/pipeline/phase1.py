@@ -53,7 +53,7 @@ class Asked:
 def explore(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     """Search; write decisions, the summary, and, where a network was found, a run directory that holds it."""
     corpus = open_corpus(name, root, seed=0)
-    recipe = adapted(recipe_for(corpus, asked.recipe), asked)
+    recipe = adapted(recipe_for(corpus, asked.recipe).without_data("a search"), asked)
     data = Prepared(corpus, recipe.features)
     bench = Bench(folder / "trials", data.task, task_identity(data), progress)
     question = _question(asked, recipe, data)

@@ -58,7 +58,7 @@ class Asked:
 def of_corpus(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     """`of_run` of a run in `folder` with a dense network by the corpus's recipe, trained unless it is there."""
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
-    recipe = recipe_for(corpus, asked.recipe).with_seed(asked.seed)
+    recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     task = speech.describe(corpus, name, root, 0, recipe.features)
     layers, front = recipe.layers, recipe.front
     network.train(run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress)
@@ -71,7 +71,7 @@ def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
     """
     folder, data = run.path(FOLDER), speech.prepared(run)
-    recipe = recipe_for(data.corpus, asked.recipe).with_seed(asked.seed)
+    recipe = recipe_for(data.corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     recipe = recipe.with_epochs(
         recipe.dense.epochs, asked.towards or recipe.admm.epochs, asked.inside or recipe.retrain.epochs
     )

@@ -104,7 +104,7 @@ def _plan(block: int) -> CompressionPlan:
 def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
     """The corpus is read once a process."""
     corpus = open_corpus(job.corpus, job.root, seed=0)
-    recipe = recipe_for(corpus, job.recipe).with_seed(job.seed)
+    recipe = recipe_for(corpus, job.recipe).without_data("a search").with_seed(job.seed)
     epochs = job.epochs or recipe.dense.epochs, job.towards or recipe.admm.epochs, job.inside or recipe.retrain.epochs
     recipe = recipe.with_epochs(*epochs)
     return Prepared(corpus, recipe.features), recipe

@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from ernn.compress.admm import Residual
+from ernn.integer_model import IntegerModel
 from ernn.train.callbacks import ProgressCallback, watching
 from ernn.train.distil import Distillation
 from ernn.train.module import CtcModule, Epoch
@@ -28,12 +29,14 @@ class Trained:
     """What a stage gave. state: of the model with plain weights. validation: its error rate, 0.15 for 15 %.
 
     history: every epoch. seconds: of all epochs, those before a stop included. residuals: ADMM's, empty elsewhere.
+    formats: a model in integers with the formats that data were rounded to, None where they were not.
     """
 
     state: dict[str, Tensor] = field(repr=False)
     validation: float
     history: tuple[Epoch, ...]
     residuals: tuple[Residual, ...] = ()
+    formats: IntegerModel | None = field(default=None, repr=False)
 
     @property
     def seconds(self) -> float:

@@ -17,6 +17,10 @@ epochs = 40
 [distil]                     # compressed networks learn from the dense one too; values of DistilSpec, or none
 labels = 0.3
 
+[data]                       # then training with data rounded to so many bits; values of DataSpec and DataBits, or none
+cell = 8
+epochs = 4
+
 [features]
 kind = "logmel"
 """
@@ -30,9 +34,9 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.spec import LayerSpec
 from ernn.train.recipes import Recipe
-from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
+from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 
-KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain", "distil")
+KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain", "distil", "data")
 
 
 def load_recipe(path: Path | str, base: Recipe) -> Recipe:
@@ -56,6 +60,8 @@ def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
             changes[name] = _with(name, getattr(base, name), values[name])
     if "distil" in values:
         changes["distil"] = _with("distil", base.distil or DistilSpec(), values["distil"])
+    if "data" in values:
+        changes["data"] = _with("data", base.data or DataSpec(), values["data"])
     if "layers" in values:
         if not isinstance(values["layers"], list):
             raise UserError(f"layers must be tables, [[layers]], not {values['layers']!r}")
@@ -82,7 +88,7 @@ def _with(name: str, value: Any, table: Any) -> Any:
     table = _table(name, table)
     try:
         match value:
-            case TrainSpec() | AdmmSpec() | DistilSpec():
+            case TrainSpec() | AdmmSpec() | DistilSpec() | DataSpec():
                 return type(value).from_dict({**value.to_dict(), **table})
             case CompressionPlan():
                 return CompressionPlan.from_dict({**value.to_dict(), **table})

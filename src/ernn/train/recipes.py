@@ -11,13 +11,14 @@ from torch import nn
 
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.data.features import FeatureSpec
+from ernn.errors import UserError
 from ernn.nn.model import AcousticModel
 from ernn.spec import LayerSpec, ModelSpec
 from ernn.structure import Structure
 from ernn.train import stages
 from ernn.train.fit import Trained
-from ernn.train.solvers import ByAdmm, Plain, Solver, Taught, compress
-from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
+from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Rounding, Solver, Taught, compress
+from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 from ernn.train.task import Task
 
 
@@ -27,7 +28,8 @@ class Recipe:
 
     features, layers, dropout, front: the network. dense: its training. plan: the structure of its matrices. admm:
     training towards the plan's sets, with `solver` as ADMM's own values. retrain: training inside the sets afterwards.
-    distil: in both of these the network learns from the dense one too (None: it does not).
+    data: after that, training inside the sets with rounded data (None: there is none). distil: in all of these the
+    network learns from the dense one too (None: it does not).
     """
 
     features: FeatureSpec
@@ -40,6 +42,7 @@ class Recipe:
     retrain: TrainSpec
     front: int | None = None
     distil: DistilSpec | None = None
+    data: DataSpec | None = None
 
     def with_seed(self, seed: int) -> "Recipe":
         """The same, begun from another point: initial weights, order, dropout and noise."""
@@ -60,9 +63,18 @@ class Recipe:
         """This recipe's way into the sets."""
         return self.taught(ByAdmm(self.admm, self.retrain, self.solver))
 
-    def taught(self, way: Plain) -> Solver:
-        """Another way with this recipe's teacher, where it has one."""
-        return Taught(way, self.distil) if self.distil else way
+    def taught(self, way: ByAdmm | OneShot | Direct | Gradual) -> Solver:
+        """Another way with this recipe's rounding of data and its teacher, where it has them."""
+        whole = Rounding(way, self.data) if self.data else way
+        return Taught(whole, self.distil) if self.distil else whole
+
+    def without_data(self, what: str) -> "Recipe":
+        """The same; UserError where it has data rounded, which `what`, making integers of its own, would undo."""
+        if self.data is not None:
+            raise UserError(
+                f"{what} chooses formats of its own: leave [data] out of its recipe, `ernn compress` has it"
+            )
+        return self
 
     def model(self, task: Task) -> AcousticModel:
         """A fresh network for `task`, the same for the same seed."""
@@ -76,10 +88,9 @@ class Recipe:
     def train_dense(self, model: nn.Module, task: Task, folder: Path | None = None) -> Trained:
         return stages.train_dense(model, task, self.dense, _inside(folder, "dense"))
 
-    def compress(self, model: AcousticModel, task: Task, folder: Path | None = None) -> tuple[Trained, Trained]:
-        """ADMM, then training inside the sets, of a trained model in place."""
-        towards, last = compress(model, task, self.plan, self.by_admm, folder)
-        return towards, last
+    def compress(self, model: AcousticModel, task: Task, folder: Path | None = None) -> tuple[Trained, ...]:
+        """ADMM, then training inside the sets, and with rounded data where wanted, of a trained model in place."""
+        return compress(model, task, self.plan, self.by_admm, folder)
 
 
 def _inside(folder: Path | None, stage: str) -> Path | None:

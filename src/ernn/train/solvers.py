@@ -13,13 +13,13 @@ import torch
 
 from ernn.compress.gradual import path
 from ernn.compress.inside import Domain
-from ernn.compress.plan import CompressionPlan
+from ernn.compress.plan import CompressionPlan, compressed
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel
 from ernn.train import stages
 from ernn.train.distil import Distillation, soft_labels
 from ernn.train.fit import Trained
-from ernn.train.spec import AdmmSpec, DistilSpec, TrainSpec
+from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 from ernn.train.task import Task
 
 
@@ -72,7 +72,16 @@ class Gradual:
             raise UserError(f"{self.towards.epochs} epochs cannot be spent in {self.steps} steps of at least one")
 
 
-Plain = ByAdmm | OneShot | Direct | Gradual
+@dataclass(frozen=True)
+class Rounding:
+    """Another way, and after it training inside the sets with `data` rounded as the integers will round them."""
+
+    title: ClassVar[str] = "then with rounded data"
+    way: ByAdmm | OneShot | Direct | Gradual
+    data: DataSpec
+
+
+Plain = ByAdmm | OneShot | Direct | Gradual | Rounding
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,14 @@ def to_dict(solver: Solver) -> dict[str, Any]:
     """The way in words and its values, as JSON holds them."""
     if isinstance(solver, Taught):
         return {"solver": solver.title, "way": to_dict(solver.way), "distil": solver.distil.to_dict()}
+    if isinstance(solver, Rounding):
+        return {"solver": solver.title, "way": to_dict(solver.way), "data": solver.data.to_dict()}
     return {"solver": solver.title, **asdict(solver)}
+
+
+def rounds(solver: Solver) -> bool:
+    """Whether data are rounded in its last stage, which then gives their formats."""
+    return isinstance(solver.way if isinstance(solver, Taught) else solver, Rounding)
 
 
 def compress(
@@ -116,6 +132,11 @@ def compress(
             soft = soft_labels([model], task.train)
             learning = Distillation(soft, values.labels, values.peaks)
             return compress(model, task, plan, way, folder, progress, learning)
+        case Rounding(way, data):
+            _require_whole(model, plan)  # before any time is spent
+            done = compress(model, task, plan, way, folder, progress, distillation)
+            spec, after = data.training(way.inside), _stage(folder, "rounded")
+            return *done, stages.retrain_rounded(model, task, plan, spec, data, after, progress, distillation)
         case ByAdmm(towards, spec, admm):
             before = _stage(folder, "towards")
             first = stages.compress_by_admm(model, task, plan, towards, admm, before, progress, distillation)
@@ -151,6 +172,15 @@ def _towards(
         )
         for number, weaker in enumerate(path(plan, solver.steps), 1)
     )
+
+
+def _require_whole(model: AcousticModel, plan: CompressionPlan) -> None:
+    for matrix in compressed(model, plan):
+        if matrix.structure.taken().factors(matrix.weight.detach().double().numpy()) is not None:
+            raise UserError(
+                f"{matrix.name} is compressed to factors, {matrix.structure}: data are not rounded in training there; "
+                "leave [data] out, or take a structure without factors"
+            )
 
 
 def _stage(folder: Path | None, name: str) -> Path | None:

@@ -1,11 +1,13 @@
 """How a network is trained, as frozen values: validated, equal by content, JSON in and out."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
+from ernn.drafts import QuantizeSpec
+from ernn.edges import DataBits
 from ernn.errors import UserError
 from ernn.files import write_json
 
@@ -125,3 +127,46 @@ class DistilSpec(_Spec):
         _require(
             min(self.labels, self.peaks) >= 0, f"labels and peaks must be at least 0, not {self.labels}, {self.peaks}"
         )
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """Training with rounded data after the compression (`ernn.nn.rounded`).
+
+    bits: of each kind of data; data_bits: of all the rest. random: rounded up or down at random instead of to the
+    nearest. epochs, rate: of this training, which in all else is that inside the sets.
+    """
+
+    bits: DataBits = DataBits()
+    data_bits: int = 16
+    random: bool = False
+    epochs: int = 4
+    rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        _require(type(self.random) is bool, f"random must be true or false, not {self.random!r}")
+        self.quantization()
+        self.training(TrainSpec())
+
+    def quantization(self) -> QuantizeSpec:
+        """What the formats are chosen by."""
+        return QuantizeSpec(data_bits=self.data_bits, data=self.bits)
+
+    def training(self, inside: TrainSpec) -> TrainSpec:
+        """The training, from that inside the sets."""
+        return replace(inside, epochs=self.epochs, rate=self.rate)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values in one table, kinds that have no bits of their own left out."""
+        values = asdict(self)
+        del values["bits"]
+        return self.bits.given | values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise UserError."""
+        kinds, own = ([f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls))
+        unknown = sorted(set(values) - {*kinds, *own})
+        _require(not unknown, f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join([*kinds, *own])}")
+        bits = DataBits(**{name: values[name] for name in kinds if name in values})
+        return cls(bits, **{name: values[name] for name in own if name in values})

@@ -7,17 +7,26 @@ teachers too (see `ernn.train.distil`).
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ernn.compress import inside
 from ernn.compress.admm import Admm
-from ernn.compress.plan import CompressionPlan
+from ernn.compress.plan import CompressionPlan, structures
+from ernn.nn.importer import import_torch
+from ernn.nn.model import AcousticModel
+from ernn.nn.rounded import Rounded
+from ernn.quantize import quantize
 from ernn.train.callbacks import AdmmCallback, PullCallback
 from ernn.train.distil import Distillation
 from ernn.train.evaluate import evaluate_model
 from ernn.train.fit import Trained, fit
-from ernn.train.spec import AdmmSpec, TrainSpec
+from ernn.train.spec import AdmmSpec, DataSpec, TrainSpec
 from ernn.train.task import Task
+
+CALIBRATION = 200
+"""Utterances that the formats of data are chosen from before they are trained with."""
 
 
 def train_dense(
@@ -74,6 +83,34 @@ def retrain_inside(
     finally:
         inside.leave(model)
     return Trained(_plain_state(model), module.best, tuple(module.history))
+
+
+def retrain_rounded(
+    model: AcousticModel,
+    task: Task,
+    plan: CompressionPlan,
+    spec: TrainSpec,
+    data: DataSpec,
+    folder: Path | None = None,
+    progress: bool = True,
+    distillation: Distillation | None = None,
+) -> Trained:
+    """Train a model that lies in the plan's sets on inside them, its data rounded to the formats of its integers.
+
+    Formats are those that `ernn.quantize` chooses before this training, from the first `CALIBRATION` utterances of the
+    training split; they are in what is returned.  Ends as `train_dense` does, validated with rounded data.
+    """
+    network = import_torch(model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan))
+    calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
+    formats = quantize(network, calibration, data.quantization())
+    rounded = Rounded(model, formats, data.random)
+    inside.enter(model, plan)
+    try:
+        module = fit(rounded, task, spec, folder, title="rounded data", progress=progress, distillation=distillation)
+        rounded.load_state_dict(module.best_state)
+    finally:
+        inside.leave(model)
+    return Trained(_plain_state(model), module.best, tuple(module.history), formats=formats)
 
 
 def one_shot(
