@@ -2,7 +2,7 @@
 
 For every vector v that a product reads, v^ is what the product was last told: where |v - v^| > threshold, v^ becomes v
 and the difference goes into the product's sum, column by column; all else costs nothing.  So W v^ stands where W v
-would.  With threshold 0 the outputs are the reference's.
+would.  With threshold 0 the outputs are the reference's.  In integers: `ernn.golden.deltas`.
 """
 
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (explore, search, recommend, sensitivity):
+    for command in (explore, search, recommend, sensitivity, deltas):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -231,3 +231,34 @@ def sensitivity(
     title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
     console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
     console.say(f"heat map: {found.picture}")
+
+
+def deltas(
+    run: RunFolder,
+    threshold: Annotated[
+        list[float] | None,
+        typer.Option(min=0.0, help="Of a change that counts, in the values' own unit; may be given again."),
+    ] = None,
+    utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to run.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Run the integers as a delta network: errors, multiplications left and estimated cycles for every threshold."""
+    from ernn.pipeline import temporal
+    from ernn.pipeline.run import Run
+
+    with console.working():
+        found = temporal.measure(Run.existing(run), threshold or list(temporal.THRESHOLDS), utterances)
+    if as_json:
+        console.emit_json(found)
+        return
+    heads = ("threshold", "error %", "columns %", "multiplications %", "cycles, balanced", "cycles, as words lie")
+    rows = [
+        (
+            f"{line['threshold']:g}",
+            *(f"{line[name]:.2f}" for name in ("error", "columns", "multiplications")),
+            *("-" if line[name] is None else f"{line[name]:,.0f}" for name in ("cycles", "cycles_as_they_lie")),
+        )
+        for line in found["lines"]
+    ]
+    console.table(f"Deltas on {found['utterances']} validation utterances", heads, rows)
+    console.table(found["note"], (), ())

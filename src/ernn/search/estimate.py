@@ -89,11 +89,19 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
 
 
 def _busy(stage: LayerStage, layout: Layout, timing: Timing) -> _Busy:
-    vector = sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in stage.steps)
     array = sum(times * length for times, length in _passes(stage, layout.model, layout.design))
+    return _Busy(stage.layer, array, vector_cycles(stage, layout), waits(stage, timing))
+
+
+def vector_cycles(stage: LayerStage, layout: Layout) -> int:
+    """Cycles of the vector unit for a stage of a frame."""
+    return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in stage.steps)
+
+
+def waits(stage: LayerStage, timing: Timing) -> int:
+    """Latencies of a product, of the steps that wait for each other, and of a spectrum."""
     deep = max(heights(stage).values(), default=1)
-    wait = timing.product + (deep - 1) * timing.pipeline.vector + timing.spectrum
-    return _Busy(stage.layer, array, vector, wait)
+    return timing.product + (deep - 1) * timing.pipeline.vector + timing.spectrum
 
 
 def _passes(stage: LayerStage, model: IntegerModel, design: Design) -> Iterator[tuple[int, int]]:

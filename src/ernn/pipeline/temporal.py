@@ -1,0 +1,68 @@
+"""A run's integers as a delta network: what each threshold costs in errors and saves in work."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ernn import codec
+from ernn.design import Design
+from ernn.files import write_json
+from ernn.golden.deltas import run_deltas
+from ernn.integer_model import IntegerModel
+from ernn.pipeline import speech
+from ernn.pipeline.hardware import scheduled
+from ernn.pipeline.network import MODEL, integer_utterances
+from ernn.pipeline.run import Run
+from ernn.search.delta_cycles import delta_cycles
+from ernn.search.estimate import estimate
+from ernn.train.decode import greedy
+from ernn.train.evaluate import ErrorRate, compare
+from ernn.updates import Updates
+
+THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2)
+NOTE = (
+    "errors and shares are measured in golden; cycles are estimated, mean of all frames, for the run's design with a "
+    "memory of sums that no engine has: columns shared evenly by its groups, or those whose words lie in their banks"
+)
+WITHOUT = "errors and shares are measured in golden; cycles need an engine to be counted on: `ernn design` first"
+
+
+def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str, Any]:
+    """Error on the first validation utterances, shares in per cent and cycles a frame for every threshold.
+
+    Cycles are None where the run has no design. Writes deltas.json into the run's folder.
+    """
+    run.options("quantize")  # says so where there is no model yet
+    model = codec.load(run.path(MODEL), IntegerModel)
+    examples = list(speech.prepared(run).task.validation[:utterances])
+    frames = integer_utterances(model, examples)
+    design = scheduled(run).layout.design if run.done("design") else None
+    lines = []
+    for threshold in thresholds:
+        scores, updates = run_deltas(model, frames, threshold)
+        pairs = zip(examples, scores, strict=True)
+        rate = sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
+        lines.append({"threshold": threshold, "error": rate.percent} | _shares(updates) | _cycles(updates, design))
+    found = {
+        "split": "validation",
+        "utterances": len(examples),
+        "frames": sum(len(one) for one in frames),
+        "note": NOTE if design else WITHOUT,
+        "without_deltas": None if design is None else estimate(model, design).cycles_per_frame,
+        "lines": lines,
+    }
+    write_json(run.path("deltas.json"), found)
+    return found
+
+
+def _shares(updates: Updates) -> dict[str, float]:
+    changed = np.concatenate([columns.ravel() for columns in updates.columns.values()])
+    return {"columns": 100 * float(changed.mean()), "multiplications": 100 * updates.work.share}
+
+
+def _cycles(updates: Updates, design: Design | None) -> dict[str, float | None]:
+    if design is None:
+        return {"cycles": None, "cycles_as_they_lie": None}
+    each = {"cycles": True, "cycles_as_they_lie": False}
+    return {name: float(delta_cycles(updates, design, balanced).mean()) for name, balanced in each.items()}
