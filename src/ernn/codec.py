@@ -32,6 +32,7 @@ _CLASSES: tuple[type, ...] = (
     structure.LoadBalanced,
     structure.BankBalanced,
     network.Matrix,
+    network.Factored,
     network.LstmLayer,
     network.GruLayer,
     network.LinearLayer,

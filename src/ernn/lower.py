@@ -11,7 +11,18 @@ from typing import Any
 
 from ernn.cell import INPUT, Cell, CellProduct, CellStage, CellStep
 from ernn.errors import UserError
-from ernn.network import Array, BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.network import (
+    Array,
+    BidirectionalLayer,
+    CellLayer,
+    Factored,
+    GruLayer,
+    Layer,
+    LinearLayer,
+    LstmLayer,
+    Matrix,
+    Network,
+)
 from ernn.usual import as_cell
 
 
@@ -21,19 +32,6 @@ def lowered(network: Network) -> Network:
     Raises UserError for what has no such form (a factored layer in both directions, or with initial states).
     """
     return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
-
-
-@dataclass(frozen=True, eq=False)
-class Factored(Matrix):
-    """A matrix kept as a product of matrices (`ernn.structure.Factors`)."""
-
-    factors: tuple[Matrix, ...] = field(kw_only=True)
-
-    def part(self, first: int, last: int) -> "Factored":
-        """Gates `first` up to `last`, with the same factors where the gates share them."""
-        left, *others = self.factors
-        own = [one if len(one.value) == 1 else one.part(first, last) for one in others]
-        return Factored(self.value[first:last], self.structure, factors=(left.part(first, last), *own))
 
 
 def _lowered(layer: Layer) -> Layer:
@@ -48,6 +46,8 @@ def _lowered(layer: Layer) -> Layer:
 def _as_taken(part: Any) -> Any:
     """Every matrix in a layer with the structure that the engine takes it for, or with its factors."""
     match part:
+        case Factored():
+            return replace(part, structure=part.structure.taken())
         case Matrix():
             taken = part.structure.taken()
             found = taken.factors(part.value)

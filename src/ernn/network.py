@@ -4,7 +4,7 @@ Every layer is a typed, frozen value; weights are float64 NumPy arrays.  The ord
 GRU r, z, n.  `Matrix.value` has one matrix per gate: (gates, rows, columns).  Equations: REFERENCE.md section 2.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -55,6 +55,19 @@ class Matrix:
     def stored(self) -> int:
         """Numbers stored, padding counted."""
         return stored_numbers(self.structure, self.value.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Factored(Matrix):
+    """A matrix kept as a product of matrices (`ernn.structure.Factors`)."""
+
+    factors: tuple[Matrix, ...] = field(kw_only=True)
+
+    def part(self, first: int, last: int) -> "Factored":
+        """Gates `first` up to `last`, with the same factors where the gates share them."""
+        left, *others = self.factors
+        own = [one if len(one.value) == 1 else one.part(first, last) for one in others]
+        return Factored(self.value[first:last], self.structure, factors=(left.part(first, last), *own))
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from ernn.compress.method import Method, Parts
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import Stored, decode, encode, project
 from ernn.compress.spectral import Spectral
+from ernn.nn.kept_factors import keep_factors
 from ernn.nn.recurrent import GRU, LSTM
 from ernn.structure import BlockCirculant, Sparse, block_size
 
@@ -93,9 +94,25 @@ def leave(module: nn.Module) -> None:
     for owner in [owner for owner in module.modules() if parametrize.is_parametrized(owner)]:
         inside: nn.ModuleDict = owner.parametrizations  # type: ignore[assignment]
         for name in [name for name, chain in inside.items() if isinstance(chain[0], _INSIDE)]:  # type: ignore[index]
+            _keep_trained(owner, name, inside[name])
             parametrize.remove_parametrizations(owner, name, leave_parametrized=True)
         if not parametrize.is_parametrized(owner) and hasattr(owner, _BEFORE):
             owner.__class__ = vars(owner).pop(_BEFORE)
+
+
+def _keep_trained(owner: nn.Module, name: str, chain: nn.Module) -> None:
+    rebuild = chain[0]  # type: ignore[index]
+    if isinstance(rebuild, Rebuild):
+        trained = tuple(tensor.detach() for _, tensor in chain.named_parameters(recurse=False))
+        _keep(owner, name, rebuild.structure, rebuild.structure.settled(Parts(trained, rebuild.held)))
+
+
+def _keep(owner: nn.Module, name: str, structure: Method, stored: Parts) -> None:
+    """Factors on a grid, beside the weight; any others are found in it again as well."""
+    inner = structure.recognised()
+    if inner is not structure and isinstance(inner, Method) and inner.factored:
+        numbers = tuple(tensor.detach().cpu().double() for tensor in stored.tensors)
+        keep_factors(owner, name, inner.split(Parts(numbers)))
 
 
 _OURS = {nn.LSTM: LSTM, nn.GRU: GRU}
@@ -113,6 +130,8 @@ def _use_ours(owner: nn.Module) -> None:
 def project_once(module: nn.Module, plan: CompressionPlan) -> None:
     """One-shot compression: every matrix of the plan replaced by its projection."""
     for matrix in compressed(module, plan):
+        if isinstance(matrix.structure, Method):
+            _keep(matrix.owner, matrix.attribute, matrix.structure, matrix.structure.encode(matrix.weight))
         matrix.weight.copy_(project(matrix.weight, matrix.structure))
 
 

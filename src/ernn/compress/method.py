@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ernn.structure import Structure
+from ernn.structure import Factors, Structure
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,17 @@ class Method(Structure):
     def rebuilt(self, parts: Parts, rows: int, columns: int) -> Tensor:
         """The matrix of what is trained; gradients pass."""
         return self.decode(parts, rows, columns)
+
+    def settled(self, parts: Parts) -> Parts:
+        """What is stored of what is trained."""
+        return parts
+
+    def split(self, parts: Parts) -> Factors:
+        """Stored numbers of a factored structure as the matrices that are multiplied with each other."""
+        raise TypeError(f"{self} is no product of matrices")
+
+    def factors(self, matrix: np.ndarray) -> Factors | None:
+        return self.split(self.encode(torch.from_numpy(matrix))) if self.factored else None
 
     def weaker(self, share: float) -> Structure:
         """The structure at a `share` of the way to itself, for gradual compression; itself where there is no way."""

@@ -8,10 +8,21 @@ from torch import Tensor, nn
 
 from ernn.circulant import project
 from ernn.errors import UserError
-from ernn.network import Array, BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Matrix
+from ernn.network import (
+    Array,
+    BidirectionalLayer,
+    CellLayer,
+    Factored,
+    GruLayer,
+    Layer,
+    LinearLayer,
+    LstmLayer,
+    Matrix,
+)
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, weight_name
 from ernn.nn.follow import Call, Recurrent, describe
+from ernn.nn.kept_factors import kept_factors, multiplied
 from ernn.structure import Dense, Structure
 
 Structures = Callable[[str, tuple[int, int, int]], Structure] | Mapping[str, Structure]
@@ -78,6 +89,10 @@ class LayerReader:
         value = _values(call, attribute)
         value = value.reshape(gates, -1, value.shape[1])
         structure = self._structure(name, value.shape)
+        factors = kept_factors(call.module, attribute, value) if structure.recognised() != structure else None
+        if factors is not None:
+            whole = multiplied([matrix for matrix, _ in factors])
+            return Factored(whole, structure, factors=tuple(Matrix(*factor) for factor in factors))
         return Matrix(_inside(name, value, structure), structure)
 
     def _structure(self, name: str, shape: tuple[int, int, int]) -> Structure:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,8 +48,8 @@ class LowRank(Method):
             left, right = left.unflatten(-2, (-1, matrix.shape[-2])), right.unsqueeze(-3)
         return Parts((left, right))
 
-    def factors(self, matrix: np.ndarray) -> Factors:
-        left, right = self.encode(torch.from_numpy(matrix)).tensors
+    def split(self, parts: Parts) -> Factors:
+        left, right = parts.tensors
         return (left.numpy(), Dense()), (right.numpy(), Dense())
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:

@@ -85,13 +85,17 @@ class Quantized(Method):
             return numbers
         return (*numbers, torch.stack([self.grid.step(tensor) for tensor in numbers]))
 
-    def rebuilt(self, parts: Parts, rows: int, columns: int) -> Tensor:
+    def settled(self, parts: Parts) -> Parts:
+        """Rounded; gradients pass."""
         if isinstance(self.grid, LearnedStep):
             *numbers, steps = parts.tensors
             rounded = tuple(self.grid.trained(n, step) for n, step in zip(numbers, steps.unbind(0), strict=True))
         else:
             rounded = tuple(self.grid.through(tensor) for tensor in parts.tensors)
-        return self.decode(replace(parts, tensors=rounded), rows, columns)
+        return replace(parts, tensors=rounded)
+
+    def rebuilt(self, parts: Parts, rows: int, columns: int) -> Tensor:
+        return self.decode(self.settled(parts), rows, columns)
 
     def weaker(self, share: float) -> "Quantized":
         return replace(self, inner=sets.weaker(self.inner, share))

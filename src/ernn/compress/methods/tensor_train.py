@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -80,10 +79,10 @@ class TensorTrain(Method):
             rest = values[..., :kept, None] * right[..., :kept, :]
         return Parts((*cores, self._core(rest.reshape(*outer, -1, 1), d - 1)))
 
-    def factors(self, matrix: np.ndarray) -> Factors:
+    def split(self, parts: Parts) -> Factors:
         """A matrix a core, which multiplies (column modes up to its own, rank, row modes behind it)."""
         found = []
-        for k, core in enumerate(self.encode(torch.from_numpy(matrix)).tensors):
+        for k, core in enumerate(parts.tensors):
             structure = Repeated(prod(self.column_modes[:k]), prod(self.row_modes[k + 1 :]))
             found.append((structure.whole(core.flatten(-2).flatten(-3, -2).numpy()), structure))
         return tuple(found)

@@ -56,9 +56,9 @@ class Tucker(Method):
         left, core, right = parts.tensors
         return left[..., None, :, :] @ core @ right[..., None, :, :]
 
-    def factors(self, matrix: np.ndarray) -> Factors:
+    def split(self, parts: Parts) -> Factors:
         """U once a gate, as products want it, C_g, V."""
-        rows, core, columns = (tensor.numpy() for tensor in self.encode(torch.from_numpy(matrix)).tensors)
+        rows, core, columns = (tensor.numpy() for tensor in parts.tensors)
         every = np.ascontiguousarray(np.broadcast_to(rows, (len(core), *rows.shape)))
         return (every, Dense()), (core, Dense()), (columns[None], Dense())
 
