@@ -42,7 +42,7 @@ IN_ORDER = [
     "bitstream",
     "report",
 ]
-SEARCHING = ["explore", "search", "recommend", "sensitivity", "deltas"]
+SEARCHING = ["explore", "search", "recommend", "compare", "sensitivity", "deltas"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 

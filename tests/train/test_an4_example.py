@@ -18,12 +18,12 @@ def example() -> ModuleType:
     return module
 
 
-def write_miniature(root: Path) -> Path:
+def write_miniature(root: Path, speakers: str = "abcd") -> Path:
     (root / "etc").mkdir(parents=True)
     (root / "etc" / "an4.dic").write_text("YES   Y EH S\nNO\tN OW\n")
-    for part, speakers in (("train", "abcd"), ("test", "xy")):
-        names = [f"an1-{part}{s}-b" for s in speakers]
-        ids = [f"clstk/{part}{s}/{name}" for s, name in zip(speakers, names, strict=True)]
+    for part, heard in (("train", speakers), ("test", "xy")):
+        names = [f"an1-{part}{s}-b" for s in heard]
+        ids = [f"clstk/{part}{s}/{name}" for s, name in zip(heard, names, strict=True)]
         (root / "etc" / f"an4_{part}.fileids").write_text("\n".join(ids) + "\n")
         (root / "etc" / f"an4_{part}.transcription").write_text(
             "\n".join(f"<s> YES NO </s> ({n})" for n in names) + "\n"

@@ -1,13 +1,10 @@
-"""Every method keeps to its budget, fits its network, and the comparison resumes."""
+"""Every method keeps to its budget and fits its network."""
 
 import importlib.util
-import json
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import pytest
-import torch
-import train_toy as toy
 
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.nn.model import AcousticModel
@@ -42,31 +39,3 @@ def benchmark() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class _Data:
-    """A toy task in place of a corpus."""
-
-    def __init__(self, corpus: object, features: object) -> None:
-        self.task = toy.task()
-        self.test = self.task.validation
-
-
-def test_the_comparison_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compare = benchmark()
-    monkeypatch.setattr(compare, "Prepared", _Data)
-    monkeypatch.setattr(compare, "open_corpus", lambda name, root: SimpleNamespace(name=name))
-    monkeypatch.setattr(compare, "cycles", lambda made: {"cycles": None})
-    names = ["block-circulant, ADMM", "hidden units removed", "SRU"]
-    monkeypatch.setattr(compare, "RIVALS", {name: RIVALS[name] for name in names})
-    arguments = ["--times", "4", "--seeds", "1", "--epochs", "1,1,1", "--hidden", "16"]
-    arguments += ["--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
-    compare.main(arguments)
-    first = (tmp_path / "out" / "compare-digits.md").read_text()
-    assert all(f"| {name} |" in first for name in names) and "The dense network" in first
-    results = json.loads((tmp_path / "out" / "compare-digits.json").read_text())["results"]
-    assert len(results) == 1 + len(names) and all(r["percent"] >= 0 for r in results)
-    monkeypatch.setattr(compare, "run_entry", None)  # nothing is left to do
-    compare.main(arguments)
-    assert (tmp_path / "out" / "compare-digits.md").read_text() == first
-    assert torch.get_num_threads() == 1

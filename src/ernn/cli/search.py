@@ -19,7 +19,7 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (explore, search, recommend, sensitivity, deltas):
+    for command in (explore, search, recommend, compare, sensitivity, deltas):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -203,6 +203,74 @@ def recommend(
     console.table(f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found))
     then = f"go on with: ernn quantize {found['run']}" if chip else f"plan and weights are in {found['run']}"
     console.table(then, (), ())
+
+
+def compare(
+    target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
+    root: Root = None,
+    times: Annotated[str, typer.Option(help="How many times fewer bits: budgets.")] = "4,8,16,32",
+    seeds: Annotated[int, typer.Option(min=1, help="Dense networks to start from.")] = 3,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A method by name; may be repeated.", show_default="all of them")
+    ] = None,
+    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
+    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    device: Annotated[str, typer.Option(help="The FPGA of the cycles; `ernn devices` lists them.")] = "LFE5U-85F",
+    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    clock: Annotated[
+        float | None, typer.Option(min=1, max=1000, help="MHz to reckon with.", show_default="assumed by width")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Results and checkpoints.", show_default="out/compare, or RUN/compare")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The page and the tables.", show_default="as --work")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings side by side, each a process of one thread.")] = 1,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Train nothing: a page of the results that are there.")
+    ] = False,
+    recipe_file: RecipeFile = None,
+    as_json: Json = False,
+) -> None:
+    """Every compression method on your network at the same storage and training: one page with table and plot.
+
+    Each result is a file: what was stopped or killed goes on with the same command. Exit status 1 if something is left.
+    """
+    from dataclasses import asdict
+
+    from ernn.pipeline import compare
+
+    with console.working():
+        asked = compare.Asked(
+            target,
+            root,
+            recipe_file,
+            hidden,
+            (epochs, towards, inside),
+            compare.budgets(times),
+            seeds,
+            tuple(only or ()),
+            work,
+            device,
+            streams,
+            clock,
+        )
+        console.say(f"{target}, {times} times fewer bits, seeds of {seeds} dense networks, {jobs} at a time")
+        found = compare.compare(asked, jobs, as_is=as_is)
+        written = compare.report(asked, found, out)
+    if as_json:
+        console.emit_json({**asdict(found), "written": [str(path) for path in written]})
+    else:
+        console.table(f"{found.title}, error in % (measured)", *compare.table(found), whole=2)
+        for path in written:
+            console.say(str(path))
+    for item in found.failed:
+        console.say(f"failed: {item.name} ({item.value})")
+    if found.missing:
+        console.say(f"{found.missing} results are not there yet; the same command goes on")
+    if (found.missing or found.failed) and not as_is:
+        raise typer.Exit(1)
 
 
 def sensitivity(

@@ -28,7 +28,7 @@ ERROR_NAMES = {
 
 def render(record: RunRecord) -> str:
     """The page as HTML text. UserError where a series in the record does not have its stated shape."""
-    template = _environment().get_template("template.html")
+    template = environment().get_template("template.html")
     return template.render(_context(record))
 
 
@@ -37,7 +37,7 @@ def write_report(record_path: Path | str, html_path: Path | str) -> Path:
     return write_atomic(html_path, render(RunRecord.load(record_path)))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

@@ -1,0 +1,118 @@
+"""Jobs whose results are files, done by one process or by several: what is there is not done again.
+
+Every worker goes through all the jobs and takes those whose result is missing and that no other worker holds.  A job is
+held by a lock on a file beside its result, which the system lets go of when the worker dies, however it dies: another
+takes the job then.  A result is written last and whole, so a job has been done or it has not.
+"""
+
+import fcntl
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ernn.files import write_atomic, write_json
+
+PAUSE = 0.2  # seconds between looks at what others do
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """`work` gives what `file` is to hold, as JSON. after: a result that must be there first. weight: of the whole."""
+
+    title: str
+    file: Path
+    work: Callable[[], Any]
+    weight: float = 1.0
+    after: Path | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.file.exists()
+
+    @property
+    def failure(self) -> Path:
+        """Where the reason is, if the job could not be done."""
+        return self.file.with_suffix(".error")
+
+
+Begun = Callable[[Job], None]
+Make = Callable[[], Sequence[Job]]
+
+
+def work_through(jobs: Sequence[Job], begun: Begun = lambda job: None) -> None:
+    """Do what is not done, until all are done or have failed, whoever does them. A failed job never ends the others."""
+    waiting = list(jobs)
+    while waiting:
+        waiting = [job for job in waiting if not job.done and not job.failure.exists()]
+        if not any([_attempt(job, begun) for job in waiting]) and waiting:
+            time.sleep(PAUSE)
+
+
+def _attempt(job: Job, begun: Begun) -> bool:
+    """Whether the job, or that it failed, is now known by this call."""
+    if job.after is not None and not job.after.exists():
+        if not job.after.with_suffix(".error").exists():
+            return False
+        write_atomic(job.failure, f"{job.after.stem} failed")
+        return True
+    with _alone(job.file) as mine:
+        if not mine or job.done or job.failure.exists():
+            return False
+        begun(job)
+        try:
+            write_json(job.file, job.work())
+        except Exception as error:
+            write_atomic(job.failure, traceback.format_exception_only(error)[-1].strip())
+        return True
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[bool]:
+    """Whether this process holds the file's lock; the lock's file goes with it."""
+    lock = file.with_name(f".{file.name}.lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        lock.unlink(missing_ok=True)
+
+
+def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> None:
+    """Jobs by so many processes, each of which makes them anew; `watch` is called with them again and again.
+
+    A worker that dies leaves its job to the others. Where all have died it ends, with jobs left.
+    """
+    jobs = make()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([getattr(make, "func", make).__module__])  # imported once
+    running = [context.Process(target=_work, args=(make, os.getpid()), daemon=True) for _ in range(workers)]
+    for process in running:
+        process.start()
+    try:
+        while any(process.is_alive() for process in running):
+            watch(jobs)
+            time.sleep(PAUSE)
+    finally:
+        for process in running:
+            process.terminate()
+            process.join()
+    watch(jobs)
+
+
+def _work(make: Make, parent: int) -> None:
+    def begun(job: Job) -> None:
+        os.kill(parent, 0)  # raises where nobody waits for the result any more
+
+    with redirect_stdout(sys.stderr):
+        work_through(make(), begun)
