@@ -25,7 +25,7 @@ from ernn.files import write_json
 from ernn.pipeline import network, rival, speech
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.jobs_bar import JobsBar
-from ernn.pipeline.run import Run, digest, file_digest
+from ernn.pipeline.run import STATE, Run, code_digest, digest, file_digest
 from ernn.pipeline.side_by_side import Job, run, work_through
 from ernn.report.comparison import COLUMNS, Comparison, Row, cells, write
 from ernn.report.series import Item
@@ -42,6 +42,7 @@ from ernn.train.task import Prepared
 DEVICE, STREAMS = "LFE5U-85F", 2
 """Result files say the cycles of this engine; others are predicted beside them."""
 FOLDER = "compare"
+PREDICTING = (".", "compress", "search")
 TERMINAL = ("method", "error", "bytes", "cycles", "frames/s")
 BUDGET = (
     "A budget is so many times fewer bits than the dense network's recurrent layers have at 12 bits a weight; "
@@ -80,7 +81,7 @@ class Asked:
 
     @property
     def of_run(self) -> bool:
-        return (Path(self.target) / "run.json").exists()
+        return (Path(self.target) / STATE).exists()
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,8 +231,10 @@ def dense_entry(model: ModelSpec) -> Entry:
 
 
 def _prediction_file(asked: Asked, made: Entry) -> Path:
+    """Of today's code: a better search gives other cycles, and takes seconds."""
     name = hashlib.sha256(json.dumps([made.model.to_dict(), made.plan.to_dict()], sort_keys=True).encode()).hexdigest()
-    return setting(asked).folder / "predicted" / f"{asked.device}-{asked.streams}" / f"{name[:16]}.json"
+    engine = f"{asked.device}-{asked.streams}-{code_digest(PREDICTING)[:8]}"
+    return setting(asked).folder / "predicted" / engine / f"{name[:16]}.json"
 
 
 def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
