@@ -112,12 +112,33 @@ def test_it_is_trained_and_keeps_the_formats() -> None:
         optimizer.step()
         losses.append(loss.item())
     inside.leave(model)
-    assert losses[-1] < losses[0] / 2
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
     after = quantize(network_of(model.double(), plan), [frames], spec, like=before)
     assert edge_formats(after) == edge_formats(before)
     assert (after.signal("x").format.width, after.layers[1].cell.width) == (6, 5)  # type: ignore[union-attr]
     assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {4} and after.output.format.width == 16
     assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
+
+
+@pytest.mark.parametrize("layer", LAYERS[:10], ids=lambda layer: f"{layer.cell} {layer.reset}")
+def test_compiled_loops_are_the_steps(layer: LayerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and every gradient, with formats narrow enough to saturate now and then."""
+    data, plan, found = DataBits(6, 5, 4, 5, 5), CompressionPlan.blocks(2), []
+    model, frames = made(layer, 1, plan), torch.randn(3, 9, 4, dtype=torch.float64)
+    integers = quantize(network_of(model, plan), [0.5 * frames[0].numpy()], QuantizeSpec(data=data))
+    for scanned in (True, False):
+        rounded = Rounded(model, integers).train()
+        if not scanned:
+            monkeypatch.setattr(rounded, "_scannable", lambda *_: False)
+        model.zero_grad()
+        x = frames.clone().requires_grad_()
+        y = rounded(x)
+        y.sin().sum().backward()
+        assert x.grad is not None
+        found.append([y.detach(), x.grad, *[p.grad.clone() for p in model.parameters() if p.grad is not None]])
+    assert len(found[0]) == len(found[1]) == 2 + len(list(model.parameters()))
+    for mine, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_random_rounding_is_of_training_alone() -> None:

@@ -118,6 +118,27 @@ def _activate_back(activation: int, value: Array, d: Array) -> None:
             d[e] = _ZERO if value[e] <= _ZERO else d[e]
 
 
+@register_jitable
+def sum_terms(steps, terms, s, frame, t, b, gates, values, vectors):
+    """The sum of step s's terms to its place in `values`, which is returned."""
+    out = values[s, t + 1, b]
+    out[:] = 0
+    for k in range(steps[s, 1], steps[s, 2]):
+        if terms[k, 0] == GATE:
+            _add(out, _gate(terms[k, 1], frame, b, gates, out.size))
+            continue
+        a = _value(terms[k, 0], terms[k, 1], t, b, values, vectors)
+        if terms[k, 2] == NONE:
+            _add(out, a)
+            continue
+        other = _value(terms[k, 2], terms[k, 3], t, b, values, vectors)
+        if terms[k, 4]:
+            _subtract_product(out, a, other)
+        else:
+            _add_product(out, a, other)
+    return out
+
+
 @compiled
 def steps_forward(
     steps: Array, terms: Array, begin: int, end: int, start: int, gates: Array, values: Array, vectors: Array
@@ -127,22 +148,7 @@ def steps_forward(
         for frame in range(gates.shape[0]):
             t = start + frame
             for s in range(begin, end):
-                out = values[s, t + 1, b]
-                out[:] = 0
-                for k in range(steps[s, 1], steps[s, 2]):
-                    if terms[k, 0] == GATE:
-                        _add(out, _gate(terms[k, 1], frame, b, gates, out.size))
-                        continue
-                    a = _value(terms[k, 0], terms[k, 1], t, b, values, vectors)
-                    if terms[k, 2] == NONE:
-                        _add(out, a)
-                        continue
-                    other = _value(terms[k, 2], terms[k, 3], t, b, values, vectors)
-                    if terms[k, 4]:
-                        _subtract_product(out, a, other)
-                    else:
-                        _add_product(out, a, other)
-                _activate(steps[s, 0], out)
+                _activate(steps[s, 0], sum_terms(steps, terms, s, frame, t, b, gates, values, vectors))
 
 
 @register_jitable
@@ -150,6 +156,28 @@ def _gradient(kind, row, t, b, d_values, d_vectors):
     if kind == VECTOR:
         return d_vectors[b, row]
     return d_values[row, (t + 1 if kind == NOW else t) % 2, b]
+
+
+@register_jitable
+def terms_back(steps, terms, s, frame, t, b, d, values, vectors, d_gates, d_values, d_vectors):
+    """The gradient d of the sum of step s's terms, added to what they are made of."""
+    for k in range(steps[s, 1], steps[s, 2]):
+        if terms[k, 0] == GATE:
+            _add(_gate(terms[k, 1], frame, b, d_gates, d.size), d)
+            continue
+        d_a = _gradient(terms[k, 0], terms[k, 1], t, b, d_values, d_vectors)
+        if terms[k, 2] == NONE:
+            _add(d_a, d)
+            continue
+        d_other = _gradient(terms[k, 2], terms[k, 3], t, b, d_values, d_vectors)
+        a = _value(terms[k, 0], terms[k, 1], t, b, values, vectors)
+        other = _value(terms[k, 2], terms[k, 3], t, b, values, vectors)
+        if terms[k, 4]:
+            _subtract_product(d_a, d, other)
+            _subtract_product(d_other, d, a)
+        else:
+            _add_product(d_a, d, other)
+            _add_product(d_other, d, a)
 
 
 @compiled
@@ -172,22 +200,6 @@ def steps_back(
             for s in range(end - 1, begin - 1, -1):
                 d = d_values[s, now, b]
                 _activate_back(steps[s, 0], values[s, t + 1, b], d)
-                for k in range(steps[s, 1], steps[s, 2]):
-                    if terms[k, 0] == GATE:
-                        _add(_gate(terms[k, 1], frame, b, d_gates, d.size), d)
-                        continue
-                    d_a = _gradient(terms[k, 0], terms[k, 1], t, b, d_values, d_vectors)
-                    if terms[k, 2] == NONE:
-                        _add(d_a, d)
-                        continue
-                    d_other = _gradient(terms[k, 2], terms[k, 3], t, b, d_values, d_vectors)
-                    a = _value(terms[k, 0], terms[k, 1], t, b, values, vectors)
-                    other = _value(terms[k, 2], terms[k, 3], t, b, values, vectors)
-                    if terms[k, 4]:
-                        _subtract_product(d_a, d, other)
-                        _subtract_product(d_other, d, a)
-                    else:
-                        _add_product(d_a, d, other)
-                        _add_product(d_other, d, a)
+                terms_back(steps, terms, s, frame, t, b, d, values, vectors, d_gates, d_values, d_vectors)
             if begin == 0:
                 d_values[:, now, b] = 0

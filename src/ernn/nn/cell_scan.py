@@ -19,7 +19,7 @@ from ernn.nn.buffers import array
 from ernn.nn.cell_loops import steps_back, steps_forward, table
 from ernn.nn.threads import threads_for
 
-_table = cache(table)
+table_of = cache(table)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class CellScan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: Cell, from_x: Tensor, vectors: Tensor, *weights: Tensor) -> Tensor:
-        from_x, vectors, made = from_x.contiguous(), vectors.contiguous(), _table(cell)
+        from_x, vectors, made = from_x.contiguous(), vectors.contiguous(), table_of(cell)
         time, batch, _ = from_x.shape
         values = from_x.new_empty(len(cell.steps), time + 1, batch, vectors.shape[1])
         values[:, 0] = 0
@@ -66,11 +66,11 @@ class CellScan(torch.autograd.Function):
         gates, frames = from_x.new_empty(1, *from_x.shape[1:]), from_x.unbind(0)
         arrays = array(gates), array(values), array(vectors)
         products = [
-            (_columns(gates[0], read, values), values[read.step, 0 if read.late else 1 :].unbind(0), weight.t())
+            (columns_of(gates[0], read, values), values[read.step, 0 if read.late else 1 :].unbind(0), weight.t())
             for read, weight in zip(reads(cell), weights, strict=True)
         ]
-        stages = list(zip(made.stages, _by_stage(cell, products), strict=True))
-        with threads_for(_largest(weights, batch)):
+        stages = list(zip(made.stages, by_stage(cell, products), strict=True))
+        with threads_for(largest(weights, batch)):
             for t in range(time):
                 gates[0] = frames[t]
                 for (begin, end), some in stages:
@@ -83,7 +83,7 @@ class CellScan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_y: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         cell, values, vectors, weights = ctx.saved
-        made, (steps, _, batch, hidden) = _table(cell), values.shape
+        made, (steps, _, batch, hidden) = table_of(cell), values.shape
         d_gates, d_values = d_y.new_zeros(ctx.from_x_shape), d_y.new_zeros(steps, 2, batch, hidden)
         d_vectors = d_y.new_zeros(batch, *vectors.shape)
         known = made.output, array(values), array(vectors), array(d_y.contiguous())
@@ -92,11 +92,11 @@ class CellScan(torch.autograd.Function):
             steps_back(made.steps, made.terms, 0, steps, 0, *known, found, *summed)
             return None, d_gates, d_vectors.sum(0)
         products = [
-            (_columns(d_gates, read, values).unbind(0), d_values[read.step].unbind(0), 0 if read.late else 1, weight)
+            (columns_of(d_gates, read, values).unbind(0), d_values[read.step].unbind(0), 0 if read.late else 1, weight)
             for read, weight in zip(reads(cell), weights, strict=True)
         ]
-        stages = list(zip(made.stages, _by_stage(cell, products), strict=True))[::-1]
-        with threads_for(_largest(weights, batch)):
+        stages = list(zip(made.stages, by_stage(cell, products), strict=True))[::-1]
+        with threads_for(largest(weights, batch)):
             for t in reversed(range(len(d_gates))):
                 for (begin, end), some in stages:
                     steps_back(made.steps, made.terms, begin, end, t, *known, found[t : t + 1], *summed)
@@ -104,28 +104,28 @@ class CellScan(torch.autograd.Function):
                         to = d_states[(t + when) % 2]
                         torch.addmm(to, d[t], weight, out=to)
         d_weights = [
-            _columns(d_gates, read, values).flatten(0, 1).t() @ _states(values, read) if wanted else None
+            columns_of(d_gates, read, values).flatten(0, 1).t() @ states_of(values, read) if wanted else None
             for read, wanted in zip(reads(cell), ctx.needs_input_grad[3:], strict=True)
         ]
         return None, d_gates, d_vectors.sum(0), *d_weights
 
 
-def _columns(gates: Tensor, read: Read, values: Tensor) -> Tensor:
+def columns_of(gates: Tensor, read: Read, values: Tensor) -> Tensor:
     """Of the gates of all products (..., gates * hidden) those of the one that reads."""
     first, behind = (gate * values.shape[3] for gate in read.gates)
     return gates[..., first:behind]
 
 
-def _states(values: Tensor, read: Read) -> Tensor:
+def states_of(values: Tensor, read: Read) -> Tensor:
     """What a product multiplies in all frames, (time * batch, hidden)."""
     return (values[read.step, :-1] if read.late else values[read.step, 1:]).flatten(0, 1)
 
 
-def _by_stage(cell: Cell, products: Sequence[Any]) -> list[list[Any]]:
+def by_stage(cell: Cell, products: Sequence[Any]) -> list[list[Any]]:
     pairs = list(zip(reads(cell), products, strict=True))
     return [[one for read, one in pairs if read.stage == number] for number in range(len(cell.stages))]
 
 
-def _largest(weights: Sequence[Tensor], batch: int) -> int:
+def largest(weights: Sequence[Tensor], batch: int) -> int:
     """Multiplications of a frame's largest product."""
     return max(weight.numel() for weight in weights) * batch

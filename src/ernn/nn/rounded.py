@@ -11,7 +11,9 @@ reads and its sum: with weights that lie in their formats, in double precision, 
 Not modelled: the rounding of weights, which is the compression plan's (`ernn.compress.methods.quantized`), and, in
 blocks, that of spectra and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
 
-It runs the cells' descriptions (`ernn.usual`, `ernn.compact`) step by step in torch's operations, any cell in one way.
+It runs the cells' descriptions (`ernn.usual`, `ernn.compact`), any cell in one way: in compiled loops
+(`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go - other devices, rounding at
+random, an LSTM's projection, and states of a dense network that its products do not see in full.
 """
 
 from collections.abc import Mapping
@@ -22,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ernn import usual
-from ernn.cell import INPUT, Cell
+from ernn.cell import INPUT, Cell, CellStep
 from ernn.edges import edge_formats
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat
@@ -31,6 +33,8 @@ from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, sum_of, weight_name
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.nn.model import AcousticModel
+from ernn.nn.rounded_loops import format_row
+from ernn.nn.rounded_scan import RoundedScan, Rounds
 
 
 class Rounded(nn.Module):
@@ -58,6 +62,7 @@ class Rounded(nn.Module):
                 )
 
     def forward(self, frames: Tensor) -> Tensor:
+        """As the model's."""
         frames = self._at(self.integers.input.name, frames.transpose(0, 1))
         for module, layer in zip(self._layers, self.integers.layers, strict=True):
             frames = self._through(described(module), layer, frames)
@@ -72,12 +77,16 @@ class Rounded(nn.Module):
         return self._round(values, self._formats[edge])
 
     def _read(self, signal: str, values: Tensor) -> Tensor:
-        """What products see of a signal; in blocks they see its spectrum, whose rounding is not modelled."""
-        found = self.integers.signal(signal)
-        if self.integers.block > 1 or found.spectrum is None:
-            return values
-        spare = found.spectrum.frac - found.format.frac, found.spectrum.width - found.format.width
-        return values if 0 <= spare[0] <= spare[1] else self._round(values, found.spectrum)
+        """What products see of a signal."""
+        spectrum = self.integers.signal(signal).spectrum
+        return values if spectrum is None or self._in_full(signal) else self._round(values, spectrum)
+
+    def _in_full(self, signal: str) -> bool:
+        """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is not modelled."""
+        format, spectrum = (found := self.integers.signal(signal)).format, found.spectrum
+        if self.integers.block > 1 or spectrum is None:
+            return True
+        return 0 <= spectrum.frac - format.frac <= spectrum.width - format.width
 
     def _product(self, product: Product, total: Tensor) -> Tensor:
         return self._round(total if self.integers.block > 1 else self._round(total, product.rows), product.output)
@@ -85,6 +94,8 @@ class Rounded(nn.Module):
     def _through(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> Tensor:
         """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
         cell = seen.cell
+        if not cell.states and not cell.recurrent and len(frames) > 1:  # all frames at once
+            return self._through(seen, layer, frames.flatten(0, 1)[None])[0].unflatten(0, frames.shape[:2])
         products = {named.name: product for named, product in zip(cell.products, layer.products, strict=True)}
         biases = {name: self._round(bias, products[name].output) for name, bias in seen.biases.items()}
         formats = _vector_formats(layer)
@@ -93,6 +104,8 @@ class Rounded(nn.Module):
         of_input = {
             p.name: functional.linear(x, seen.weights[p.name, INPUT]) for p in cell.products if INPUT in p.reads
         }
+        if self._scannable(seen, layer, frames):
+            return self._scanned(seen, products, layer, of_input, biases, vectors)
         values = {name: frames.new_zeros(frames.shape[1], size) for name, size in seen.lengths.items()}
         outputs = []
         for t in range(len(frames)):
@@ -112,6 +125,50 @@ class Rounded(nn.Module):
                     values[step.name] = self._activated(step.activation, f"{layer.name}.{step.name}", total)
             outputs.append(values[cell.output])
         return torch.stack(outputs)
+
+    def _scannable(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> bool:
+        lengths, states = set(seen.lengths.values()), {r for p in seen.cell.products for r in p.reads if r != INPUT}
+        plain = frames.device.type == "cpu" and frames.dtype in (torch.float32, torch.float64) and frames.numel() > 0
+        in_full = all(self._in_full(f"{layer.name}.{state}") for state in states)
+        return plain and in_full and len(lengths) == 1 and not (self.random and self.training)
+
+    def _scanned(
+        self,
+        seen: "Described",
+        products: Mapping[str, Product],
+        layer: IntegerLayer,
+        of_input: Mapping[str, Tensor],
+        biases: Mapping[str, Tensor],
+        vectors: Mapping[str, Tensor],
+    ) -> Tensor:
+        cell, some = seen.cell, next(iter(of_input.values()))
+        rows = {p.name: seen.lengths[cell.output] * p.gates for p in cell.products}
+        from_x = [of_input.get(name, some.new_zeros(*some.shape[:2], size)) for name, size in rows.items()]
+        added = [biases.get(name, some.new_zeros(size)) for name, size in rows.items()]
+        stacked = torch.stack(list(vectors.values())) if vectors else some.new_empty(0, seen.lengths[cell.output])
+        weights = [seen.weights[p.name, read] for p in cell.products for read in p.reads if read != INPUT]
+        on_the_way = {
+            name: (0.0,) * 4 if self.integers.block > 1 else format_row(p.rows) for name, p in products.items()
+        }
+        rounds = Rounds(
+            cell,
+            some.new_tensor([format_row(self._format(layer, step)) for step in cell.steps]),
+            some.new_tensor(
+                [
+                    (on_the_way[p.name], format_row(products[p.name].output))
+                    for p in cell.products
+                    for _ in range(p.gates)
+                ]
+            ),
+            self.get_buffer("sigmoid"),
+            self.get_buffer("tanh"),
+        )
+        return RoundedScan.apply(rounds, torch.cat(from_x, -1), torch.cat(added), stacked, *weights)  # type: ignore[return-value]
+
+    def _format(self, layer: IntegerLayer, step: CellStep) -> FixedFormat:
+        """What a step's sum is rounded to."""
+        table = step.activation in ("sigmoid", "tanh")
+        return self.integers.activation_input if table else self._formats[f"{layer.name}.{step.name}"]
 
     def _activated(self, activation: str | None, edge: str, total: Tensor) -> Tensor:
         if activation in ("sigmoid", "tanh"):

@@ -163,12 +163,19 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
 
 
 def integer_rate(
-    model: AcousticModel, plan: CompressionPlan, spec: QuantizeSpec, data: Prepared, examples: Sequence[Example]
+    model: AcousticModel,
+    plan: CompressionPlan,
+    spec: QuantizeSpec,
+    data: Prepared,
+    examples: Sequence[Example],
+    formats: IntegerModel | None = None,
 ) -> ErrorRate:
-    """Errors on `examples` of a network that lies in the sets of `plan`, made integer on training utterances."""
+    """Errors on `examples` of a network that lies in the sets of `plan`, made integer on training utterances.
+
+    `formats`: those that its data were rounded to in training."""
     network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
     calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
-    integer = quantize(network, calibration, spec)
+    integer = quantize(network, calibration, spec, formats)
     return _rate(examples, run_all(integer, integer_utterances(integer, list(examples)), Fast))
 
 

@@ -1,0 +1,271 @@
+"""How many bits each kind of data needs: errors of the integers with one kind at a time in few bits.
+
+    python benchmarks/data_bits.py --recipe benchmarks/recipes/digits.toml
+
+One network a seed, compressed in one shot and trained inside the recipe's sets.  From it, for each kind and number of
+bits: quantized as it is ("after training"), and trained on with that rounding first ("trained with"), as long as a
+control that is trained on with nothing rounded.  All errors are of the integer model, run by golden.  The test split is
+looked at once, at the end of each; no setting was chosen on it.  What is finished is not done again (--work).
+It writes a page, a plot and the figures as JSON into --out.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from ernn.compress import inside
+from ernn.compress.grids import Uniform
+from ernn.compress.methods.quantized import Quantized
+from ernn.compress.plan import CompressionPlan
+from ernn.data.open import NAMES, open_corpus
+from ernn.edges import DataBits
+from ernn.files import write_atomic, write_json
+from ernn.nn.model import AcousticModel
+from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.network import integer_rate
+from ernn.quantize import QuantizeSpec
+from ernn.structure import BlockCirculant, Structure
+from ernn.train import stages
+from ernn.train.recipes import Recipe
+from ernn.train.solvers import OneShot, compress
+from ernn.train.spec import DataSpec
+from ernn.train.task import Prepared
+
+DATA = tuple(field.name for field in fields(DataBits))
+KINDS = ("weights", *DATA, "all data")
+TITLES = {
+    "weights": "weights",
+    "input": "input",
+    "hidden": "hidden state",
+    "cell": "cell state",
+    "gates": "gates (what sigmoid and tanh are taken of)",
+    "activations": "activations (what sigmoid and tanh give)",
+    "all data": "all data at once",
+}
+FULL = 16
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind in so many bits, "nothing" in all of them; trained with that or not."""
+
+    kind: str
+    bits: int
+    trained: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind} {self.bits} {'trained' if self.trained else 'after'}"
+
+    @property
+    def data(self) -> DataBits:
+        kinds = DATA if self.kind == "all data" else (self.kind,) if self.kind in DATA else ()
+        return DataBits(**dict.fromkeys(kinds, self.bits))
+
+    def plan(self, plan: CompressionPlan) -> CompressionPlan:
+        """The plan with its matrices' numbers on a grid, where it is the weights that have few bits."""
+        if self.kind != "weights":
+            return plan
+        roles = ("input", "recurrent", "projection", "output")
+        return replace(plan, **{role: on_grid(getattr(plan, role), self.bits) for role in roles})
+
+
+def on_grid(structure: Structure, bits: int) -> Structure:
+    """Of blocks, their spectra: what the engine stores."""
+    return Quantized(structure, Uniform(bits), spectra=isinstance(structure, BlockCirculant))
+
+
+def main() -> None:
+    options = parse()
+    torch.set_num_threads(1)
+    corpus = open_corpus(options.corpus, options.root)
+    recipe = recipe_for(corpus, options.recipe)
+    recipe = replace(recipe, layers=tuple(replace(layer, cell=options.cell) for layer in recipe.layers))
+    prepared = Prepared(corpus, recipe.features)
+    seeds = [run_seed(recipe.with_seed(seed), prepared, options) for seed in range(options.seeds)]
+    result = {
+        "kind": "measured",
+        "command": shlex.join(["python", "benchmarks/data_bits.py", *sys.argv[1:]]),
+        "recipe": {**asdict(recipe), "plan": recipe.plan.to_dict()},
+        "epochs": options.epochs,
+        "rate": options.rate,
+        "torch": torch.__version__,
+        "seeds": seeds,
+    }
+    place = options.out / options.name
+    write_json(place.with_suffix(".json"), result)
+    write_atomic(place.with_suffix(".svg"), picture(result, numbers(options.bits)))
+    write_atomic(place.with_suffix(".md"), page(result, options))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--corpus", choices=NAMES, default="digits")
+    parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
+    parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
+    parser.add_argument("--cell", default="lstm")
+    parser.add_argument("--bits", default="8,6,4,3", help="of each kind, after training")
+    parser.add_argument("--train", default="6,4,3", help="of each kind, trained with")
+    parser.add_argument("--epochs", type=int, default=2, help="of training with rounding, and of its control")
+    parser.add_argument("--rate", type=float, default=4e-3, help="learning rate of these")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("out/data-bits"), help="finished rows, checkpoints")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--name", default="data-bits", help="of the page")
+    return parser.parse_args()
+
+
+def numbers(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
+
+
+def rows(options: argparse.Namespace) -> list[Row]:
+    found = [Row("nothing", FULL, trained) for trained in (False, True)]
+    for trained, bits in ((False, options.bits), (True, options.train)):
+        found += [Row(kind, width, trained) for kind in KINDS for width in numbers(bits)]
+    return found
+
+
+def run_seed(recipe: Recipe, prepared: Prepared, options: argparse.Namespace) -> Result:
+    values = {**asdict(recipe), "plan": recipe.plan.to_dict(), "epochs": options.epochs, "rate": options.rate}
+    digest = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    folder, seed, found = options.work / f"{prepared.corpus.name}-{digest}", recipe.dense.seed, {}
+    start = compressed(recipe, prepared, folder)
+    for row in rows(options):
+        file = folder / f"{row.key.replace(' ', '-')}.json"
+        if not file.exists():
+            write_json(file, measured(row, start, recipe, prepared, options))
+            print(
+                f"seed {seed}, {row.key}: {json.loads(file.read_text())['percent']:.2f} %", file=sys.stderr, flush=True
+            )
+        found[row.key] = json.loads(file.read_text())
+    return {"seed": seed} | found
+
+
+def compressed(recipe: Recipe, prepared: Prepared, folder: Path) -> dict[str, torch.Tensor]:
+    """What every row starts from."""
+    kept, model = folder / "start.pt", recipe.model(prepared.task)
+    if not kept.exists():
+        recipe.train_dense(model, prepared.task, folder)
+        compress(model, prepared.task, recipe.plan, OneShot(recipe.retrain), folder, progress=False)
+        torch.save(model.state_dict(), kept)
+    return torch.load(kept, weights_only=True)
+
+
+def measured(
+    row: Row, start: dict[str, torch.Tensor], recipe: Recipe, prepared: Prepared, options: argparse.Namespace
+) -> Result:
+    model, task, plan, formats = recipe.model(prepared.task), prepared.task, row.plan(recipe.plan), None
+    model.load_state_dict(start)
+    began = time.process_time()
+    spec = DataSpec(row.data, epochs=options.epochs, rate=options.rate)
+    if row.trained and row.data.given:
+        last = stages.retrain_rounded(model, task, plan, spec.training(recipe.retrain), spec, progress=False)
+        formats = last.formats
+    elif row.trained:
+        stages.retrain_inside(model, task, plan, spec.training(recipe.retrain), progress=False)
+    else:
+        inside.project_once(model, plan)
+    seconds = time.process_time() - began
+    rates = [rate(model, plan, row, prepared, split, formats) for split in (prepared.test, task.validation)]
+    figures = {"percent": rates[0].percent, **asdict(rates[0]), "validation_percent": rates[1].percent}
+    return figures | {"cpu_seconds": seconds}
+
+
+def rate(model: AcousticModel, plan: CompressionPlan, row: Row, prepared: Prepared, split: Any, formats: Any) -> Any:
+    data = DataBits() if formats is not None else row.data
+    return integer_rate(model, plan, QuantizeSpec(data=data), prepared, split, formats)
+
+
+# --- the page
+
+
+def percents(result: Result, row: Row) -> list[float]:
+    return [seed[row.key]["percent"] for seed in result["seeds"]]
+
+
+def spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.2f} ± {stdev(values) if len(values) > 1 else 0.0:.2f}"
+
+
+def page(result: Result, options: argparse.Namespace) -> str:
+    first, after, trained = result["seeds"][0], numbers(options.bits), numbers(options.train)
+    plain, control = (percents(result, Row("nothing", FULL, training)) for training in (False, True))
+    heads = [f"{bits} bits" for bits in after]
+    lines = [
+        f"# Bits of each kind of data on {options.corpus}",
+        "",
+        f"Error rate % of the integers (golden) on {first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, "
+        f"mean ± deviation over {options.seeds} seed(s), 0 to {options.seeds - 1}. Kind: measured. "
+        f"[JSON]({options.name}.json)",
+        "",
+        f"    {result['command']}",
+        "",
+        f"Network: {' and '.join(str(layer['hidden']) for layer in result['recipe']['layers'])} units, "
+        f"{options.cell.upper()}, plan {json.dumps(result['recipe']['plan'])}. One kind at a time has few bits, all "
+        f"else {FULL} bits (weights 12). With nothing in few bits: {spread(plain)} %; the same trained on for "
+        f'{options.epochs} epochs, as those of "trained with" are: {spread(control)} %.',
+        "",
+        f"![error rate against bits]({options.name}.svg)",
+        "",
+        f"| kind | | {' | '.join(heads)} |",
+        f"|---|---|{'---|' * len(heads)}",
+    ]
+    for kind in KINDS:
+        for title, training, widths in (("after training", False, after), ("trained with", True, trained)):
+            cells = [spread(percents(result, Row(kind, b, training))) if b in widths else "" for b in after]
+            lines.append(f"| {'' if training else TITLES[kind]} | {title} | {' | '.join(cells)} |")
+    seconds = [seed[Row("cell", b, True).key]["cpu_seconds"] for seed in result["seeds"] for b in trained]
+    plainly = [seed[Row("nothing", FULL, True).key]["cpu_seconds"] for seed in result["seeds"]]
+    lines += [
+        "",
+        f"Training with rounding: {options.epochs} epochs at a learning rate of at most {options.rate:g}, "
+        f"{mean(seconds):.1f} CPU seconds (the cell state's rows), the control {mean(plainly):.1f}. Epochs, rate and "
+        "the rule for formats were fixed beforehand; the epoch kept is the best on validation strings. Weights: the "
+        "spectra of blocks, and dense matrices, on uniform grids, a scale a matrix, trained straight through. "
+        "Of activations in b bits the range is -2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 "
+        "to 4; all other ranges are observed ones.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def picture(result: Result, bits: Sequence[int]) -> str:
+    """Error over bits, a line a kind; after training on the left, trained with on the right."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.2), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True, sharex=True)
+    for axes, training in zip(panels, (False, True), strict=True):
+        for kind in KINDS:
+            widths = [b for b in bits if Row(kind, b, training).key in result["seeds"][0]]
+            errors = [mean(percents(result, Row(kind, b, training))) for b in widths]
+            axes.plot(widths, errors, "o-", ms=4, lw=1.2, label=kind)
+        axes.axhline(mean(percents(result, Row("nothing", FULL, training))), ls=":", lw=1, color="black", label="none")
+        axes.set(title="trained with" if training else "after training", xlabel="bits of the kind", yscale="log")
+        axes.set_xticks(sorted(bits))
+        axes.grid(alpha=0.3, which="both")
+    panels[0].set_ylabel("error rate on the test split (%)")
+    panels[0].legend(fontsize=8, title="kind in few bits")
+    text = StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ernn"}):
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    return text.getvalue()
+
+
+if __name__ == "__main__":
+    main()
