@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
 
 from test_report_page import Page, words
 
 from ernn.record import KINDS
-from ernn.report.comparison import Comparison, Row, cells, front, markdown, page, picture
+from ernn.report.comparison import Comparison, Row, cells, front, markdown, page, picture, write
 from ernn.report.series import Item
 
 DENSE = Row("dense", "compact", 1.0, (10.0, 12.0), 80000, 6666, 200.0, 162.0)
@@ -60,7 +62,8 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 
 def test_the_table_and_the_picture() -> None:
-    text = markdown(COMPARISON)
+    text = markdown(COMPARISON, "here.svg")
+    assert "](here.svg)" in text
     assert text.index("## 4 times") < text.index("**pruned <b>**") < text.index("SRU") < text.index("## 8 times")
     assert "- Failed: QRNN (diverged)" in text and "3 results are not there yet" in text
     drawn = picture(COMPARISON)
@@ -71,3 +74,12 @@ def test_the_table_and_the_picture() -> None:
 
 def test_nothing_trained_yet_is_said() -> None:
     assert "no method has been trained yet" in words(page(replace(COMPARISON, rows=())))
+
+
+def test_the_files_stand_by_themselves(tmp_path: Path) -> None:
+    paths = list(write(tmp_path, "compare", COMPARISON))
+    assert [path.name for path in paths] == ["compare.md", "compare.svg", "compare.html"]
+    drawn = paths[1].read_text()
+    assert ElementTree.fromstring(drawn).tag == "{http://www.w3.org/2000/svg}svg"
+    used = set(re.findall(r"var\((--\w+)\)", drawn))
+    assert used and all(f"{name}: #" in drawn for name in used)

@@ -14,6 +14,7 @@ from ernn.pipeline import speech
 from ernn.pipeline.network import dense_model
 from ernn.pipeline.run import Run
 from ernn.report.heat import heat_map
+from ernn.report.svg import standalone
 from ernn.structure import Structure
 from ernn.train.evaluate import evaluate_model
 
@@ -53,7 +54,9 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> F
     values = {(line.part, str(line.structure)): line.error - dense for line in lines}
     table = [[values.get((row, column)) for column in columns] for row in rows]
     label = f"points of validation error more than {dense:.2f} %, each part compressed alone"
-    found = Found(dense, lines, write_atomic(run.path("sensitivity.svg"), heat_map(rows, columns, table, label)))
+    found = Found(
+        dense, lines, write_atomic(run.path("sensitivity.svg"), standalone(heat_map(rows, columns, table, label)))
+    )
     write_json(run.path("sensitivity.json"), found.to_dict())
     return found
 

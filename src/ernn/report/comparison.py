@@ -15,7 +15,7 @@ from ernn.files import write_atomic
 from ernn.report.page import environment, number
 from ernn.report.plots import PALETTE
 from ernn.report.series import Item
-from ernn.report.svg import INK, SOFT, styled, to_svg
+from ernn.report.svg import INK, SOFT, standalone, styled, to_svg
 
 MARKERS = "osD^vPX*"
 COLUMNS = (
@@ -145,14 +145,15 @@ def clocks(rows: Sequence[Row]) -> str:
     return f"{found[0]:.0f} MHz" if found[0] == found[-1] else f"{found[0]:.0f} to {found[-1]:.0f} MHz"
 
 
-def markdown(comparison: Comparison) -> str:
-    """The table as a page of Markdown."""
+def markdown(comparison: Comparison, drawn: str) -> str:
+    """The table as a page of Markdown. drawn: the picture's file."""
     c, kinds = comparison, legends(comparison)
     lines = [f"# {c.title}", "", f"    {c.command}", "", *(f"- {line}" for line in c.budget), ""]
     lines += [f"- {name}: {how} ({kind})." for name, (kind, how) in kinds.items()]
     lines += [f"- The clock is {clocks((c.dense, *c.rows))}, by the number of multipliers.", ""]
     lines += [f"The dense network: {spread(c.dense.errors)} % in {c.dense.bytes:,.0f} bytes.", ""]
     best = front(c.rows)
+    lines += [f"![error rate over bytes]({drawn})", ""] if c.rows else []
     for times, rows in c.groups:
         lines += [f"## {times:g} times fewer bits", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
         for row in rows:
@@ -242,7 +243,7 @@ def page(comparison: Comparison) -> str:
 
 def write(folder: Path, name: str, comparison: Comparison) -> Iterator[Path]:
     """NAME.md, NAME.svg and NAME.html in `folder`."""
-    yield write_atomic(folder / f"{name}.md", markdown(comparison))
+    yield write_atomic(folder / f"{name}.md", markdown(comparison, f"{name}.svg"))
     if comparison.rows:
-        yield write_atomic(folder / f"{name}.svg", picture(comparison))
+        yield write_atomic(folder / f"{name}.svg", standalone(picture(comparison)))
     yield write_atomic(folder / f"{name}.html", page(comparison))

@@ -66,6 +66,14 @@ def to_svg(figure: Any, name: str, label: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
+def standalone(svg: str) -> str:
+    """What `to_svg` gives as a file of its own, which no page gives colours: the page's light ones."""
+    colours = "--ink: #1b2430; --soft: #566273; --rule: #d9dee5; --paper: #ffffff; background: #ffffff"
+    head, rest = svg.split(">", 1)
+    named = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return f"{named}><style>svg {{ {colours} }}</style>{rest}\n"
+
+
 def _local(name: str) -> str:
     return name.rpartition("}")[2]
 
