@@ -206,8 +206,10 @@ def _logarithmic(axes: Any, rows: Sequence[Row]) -> None:
     if positive := all(min(row.errors) > 0 for row in rows):
         axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis) if positive else (axes.xaxis,):
+        low, high = axis.get_view_interval()
+        named = "23456789" if high < 8 * low else "235"
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(lambda value, _: f"{value:,g}" if f"{value:e}"[0] in "235" else "")
+        axis.set_minor_formatter(lambda value, _, named=named: f"{value:,g}" if f"{value:e}"[0] in named else "")
 
 
 def _join(axes: Any, rows: Sequence[Row]) -> None:
