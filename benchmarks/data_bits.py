@@ -95,9 +95,10 @@ def main() -> None:
     recipe = replace(recipe, layers=tuple(replace(layer, cell=options.cell) for layer in recipe.layers))
     prepared = Prepared(corpus, recipe.features)
     seeds = [run_seed(recipe.with_seed(seed), prepared, options) for seed in range(options.seeds)]
+    seeds = [seed for seed in seeds if len(seed) > 1]
     result = {
         "kind": "measured",
-        "command": shlex.join(["python", "benchmarks/data_bits.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/data_bits.py", *(a for a in sys.argv[1:] if a != "--finished")]),
         "recipe": {**asdict(recipe), "plan": recipe.plan.to_dict()},
         "epochs": options.epochs,
         "rate": options.rate,
@@ -124,6 +125,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("out/data-bits"), help="finished rows, checkpoints")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--name", default="data-bits", help="of the page")
+    parser.add_argument("--finished", action="store_true", help="train nothing: the page of the rows there are")
     return parser.parse_args()
 
 
@@ -132,9 +134,10 @@ def numbers(text: str) -> list[int]:
 
 
 def rows(options: argparse.Namespace) -> list[Row]:
-    found = [Row("nothing", FULL, trained) for trained in (False, True)]
+    found = []
     for trained, bits in ((False, options.bits), (True, options.train)):
-        found += [Row(kind, width, trained) for kind in KINDS for width in numbers(bits)]
+        found += [Row("nothing", FULL, trained)]
+        found += [Row(kind, width, trained) for width in sorted(numbers(bits)) for kind in KINDS]
     return found
 
 
@@ -142,10 +145,12 @@ def run_seed(recipe: Recipe, prepared: Prepared, options: argparse.Namespace) ->
     values = {**asdict(recipe), "plan": recipe.plan.to_dict(), "epochs": options.epochs, "rate": options.rate}
     digest = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
     folder, seed, found = options.work / f"{prepared.corpus.name}-{digest}", recipe.dense.seed, {}
-    start = compressed(recipe, prepared, folder)
+    start = {} if options.finished else compressed(recipe, prepared, folder)
     for row in rows(options):
         file = folder / f"{row.key.replace(' ', '-')}.json"
         if not file.exists():
+            if options.finished:
+                continue
             write_json(file, measured(row, start, recipe, prepared, options))
             print(
                 f"seed {seed}, {row.key}: {json.loads(file.read_text())['percent']:.2f} %", file=sys.stderr, flush=True
@@ -193,11 +198,15 @@ def rate(model: AcousticModel, plan: CompressionPlan, row: Row, prepared: Prepar
 
 
 def percents(result: Result, row: Row) -> list[float]:
-    return [seed[row.key]["percent"] for seed in result["seeds"]]
+    """Of the seeds that have the row."""
+    return [seed[row.key]["percent"] for seed in result["seeds"] if row.key in seed]
 
 
 def spread(values: Sequence[float]) -> str:
-    return f"{mean(values):.2f} ± {stdev(values) if len(values) > 1 else 0.0:.2f}"
+    """Mean ± deviation; of fewer seeds than two no deviation, of none nothing."""
+    if len(values) < 2:
+        return "".join(f"{value:.2f}" for value in values)
+    return f"{mean(values):.2f} ± {stdev(values):.2f}"
 
 
 def page(result: Result, options: argparse.Namespace) -> str:
@@ -208,8 +217,8 @@ def page(result: Result, options: argparse.Namespace) -> str:
         f"# Bits of each kind of data on {options.corpus}",
         "",
         f"Error rate % of the integers (golden) on {first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, "
-        f"mean ± deviation over {options.seeds} seed(s), 0 to {options.seeds - 1}. Kind: measured. "
-        f"[JSON]({options.name}.json)",
+        f"seeds {', '.join(str(seed['seed']) for seed in result['seeds'])}, mean ± deviation where there are several. "
+        f"Kind: measured. [JSON]({options.name}.json)",
         "",
         f"    {result['command']}",
         "",
@@ -227,18 +236,22 @@ def page(result: Result, options: argparse.Namespace) -> str:
         for title, training, widths in (("after training", False, after), ("trained with", True, trained)):
             cells = [spread(percents(result, Row(kind, b, training))) if b in widths else "" for b in after]
             lines.append(f"| {'' if training else TITLES[kind]} | {title} | {' | '.join(cells)} |")
-    seconds = [seed[Row("cell", b, True).key]["cpu_seconds"] for seed in result["seeds"] for b in trained]
-    plainly = [seed[Row("nothing", FULL, True).key]["cpu_seconds"] for seed in result["seeds"]]
     lines += [
         "",
-        f"Training with rounding: {options.epochs} epochs at a learning rate of at most {options.rate:g}, "
-        f"{mean(seconds):.1f} CPU seconds (the cell state's rows), the control {mean(plainly):.1f}. Epochs, rate and "
-        "the rule for formats were fixed beforehand; the epoch kept is the best on validation strings. Weights: the "
-        "spectra of blocks, and dense matrices, on uniform grids, a scale a matrix, trained straight through. "
-        "Of activations in b bits the range is -2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 "
-        "to 4; all other ranges are observed ones.",
+        f"Training with rounding: {options.epochs} epochs at a learning rate of at most {options.rate:g}; CPU "
+        f"seconds: {seconds(result, [Row('cell', b, True) for b in trained])} with the cell state's rounding, "
+        f"{seconds(result, [Row('nothing', FULL, True)])} without any. Epochs, rate and the rule for formats were "
+        "fixed beforehand; the epoch kept is the best on validation strings. Weights: the spectra of blocks, and dense "
+        "matrices, on uniform grids, a scale a matrix, trained straight through. Of activations in b bits the range is "
+        "-2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 to 4; all other ranges are observed "
+        "ones. A cell left empty was not run.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def seconds(result: Result, some: Sequence[Row]) -> str:
+    spent = [seed[row.key]["cpu_seconds"] for seed in result["seeds"] for row in some if row.key in seed]
+    return f"{mean(spent):.1f}" if spent else "not measured"
 
 
 def picture(result: Result, bits: Sequence[int]) -> str:
@@ -252,10 +265,12 @@ def picture(result: Result, bits: Sequence[int]) -> str:
     panels = figure.subplots(1, 2, sharey=True, sharex=True)
     for axes, training in zip(panels, (False, True), strict=True):
         for kind in KINDS:
-            widths = [b for b in bits if Row(kind, b, training).key in result["seeds"][0]]
+            widths = [b for b in bits if percents(result, Row(kind, b, training))]
             errors = [mean(percents(result, Row(kind, b, training))) for b in widths]
             axes.plot(widths, errors, "o-", ms=4, lw=1.2, label=kind)
-        axes.axhline(mean(percents(result, Row("nothing", FULL, training))), ls=":", lw=1, color="black", label="none")
+        base = percents(result, Row("nothing", FULL, training))
+        if base:
+            axes.axhline(mean(base), ls=":", lw=1, color="black", label="none")
         axes.set(title="trained with" if training else "after training", xlabel="bits of the kind", yscale="log")
         axes.set_xticks(sorted(bits))
         axes.grid(alpha=0.3, which="both")
