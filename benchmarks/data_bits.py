@@ -91,7 +91,7 @@ def main() -> None:
     options = parse()
     torch.set_num_threads(1)
     corpus = open_corpus(options.corpus, options.root)
-    recipe = recipe_for(corpus, options.recipe)
+    recipe = recipe_for(corpus, options.recipe).without_data("this table")
     recipe = replace(recipe, layers=tuple(replace(layer, cell=options.cell) for layer in recipe.layers))
     prepared = Prepared(corpus, recipe.features)
     seeds = [run_seed(recipe.with_seed(seed), prepared, options) for seed in range(options.seeds)]
