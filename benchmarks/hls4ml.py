@@ -15,6 +15,7 @@ frame's time is the difference of a long sequence's and a short one's, divided b
 import argparse
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -22,6 +23,8 @@ import time
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+STACK = 1 << 30
 
 
 def sequences(hidden: int) -> tuple[int, int]:
@@ -39,7 +42,12 @@ def main() -> None:
             "not run: --python must be given, a Python that has hls4ml 1.3.0 and torch (this file says how to make one)"
         )
         return
-    result = about(arguments) | {cell: compared(arguments, cell) for cell in arguments.cells}
+    # hls4ml's functions keep whole layers on the stack: of an LSTM of 1024 cells, more than the usual 8 MB
+    resource.setrlimit(resource.RLIMIT_STACK, (STACK, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    result = about(arguments)
+    for cell in arguments.cells:
+        result[cell] = compared(arguments, cell)
+        print(f"{cell}: {result[cell]}", file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2) if arguments.json else sentence(result, arguments.cells))
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / f"hls4ml-{arguments.hidden}.json").write_text(json.dumps(result, indent=2) + "\n")

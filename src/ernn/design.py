@@ -17,11 +17,11 @@ class Design:
     stages run in the next round, beside its first ones.  `deferred`: gates that are needed later than others (an LSTM's
     o, a GRU's z) are computed after all of those, which shortens what follows the last pass, if all lines may be under
     way at once.  `shallow`: pipelines with fewer registers (`ernn.timing.SHALLOW`), for devices fast against their
-    clock: a frame takes fewer cycles.  `direct`: deep pipelines, but what a memory or multiplier gives goes straight
-    into logic (`ernn.timing.DIRECT`): fewer flip-flops, for an engine that fills its device.  `tail`: where the last
-    few words of an element's bank would take a whole row of block RAMs for themselves, bits of them that are in block
-    RAM, the others being made of logic: 72 are two of ECP5's.  `parity`: every word of weights has a parity bit, and
-    the engine a port that tells when a word has changed."""
+    clock: a frame takes fewer cycles.  `direct`: for an engine that fills its device (`ernn.timing.DIRECT`), deep
+    pipelines, but what a memory or multiplier of the array gives goes straight into logic, and what crosses the device
+    has one register more.  `tail`: where the last few words of an element's bank would take a whole row of block RAMs
+    for themselves, bits of them that are in block RAM, the others being made of logic: 72 are two of ECP5's.
+    `parity`: every word of weights has a parity bit, and the engine a port that tells when a word has changed."""
 
     pes: int
     streams: int = 1

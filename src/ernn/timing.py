@@ -11,21 +11,24 @@ from ernn.design import Design
 from ernn.integer_model import IntegerModel, Stage, Transform
 
 COMBINE = 1  # three-multiplication products to real and imaginary parts
-ENTRY = 1  # a register before the forward transform
 QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
+FAR_QUEUES = 3  # more of them: a round starts later, two registers before what is shown
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """How many registers paths have, in cycles.
 
-    `apart`: behind memories and multipliers, apart from the hard block's own; `shift`, `fit`: a rounding's shift, and
-    finding out whether the result fits, each before the cycle that rounds or saturates; `term`: between a scaled
-    product and the vector unit's sum; `levels`: after each level of an adder tree in a transform; `store`: before the
-    memories of spectra and gates.
+    `apart`: behind memories and multipliers, apart from the hard block's own; `array`: the same in the array; `far`: on
+    ways across a full device: addresses of weights, results on their way to memories and transforms, the start of a
+    round, both ends of the streams; `shift`, `fit`: a rounding's shift, and finding out whether the result fits, each
+    before the cycle that rounds or saturates; `term`: between a scaled product and the vector unit's sum; `levels`:
+    after each level of an adder tree in a transform; `store`: before the memories of spectra and gates.
     """
 
     apart: int
+    array: int
+    far: int
     shift: int
     fit: int
     term: int
@@ -40,12 +43,12 @@ class Pipeline:
     @property
     def operand(self) -> int:
         """Issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand."""
-        return 6 + 2 * self.apart
+        return 6 + 2 * self.array + self.far
 
     @property
     def product(self) -> int:
         """Operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus."""
-        return 4 + self.apart
+        return 4 + self.array
 
     @property
     def exit(self) -> int:
@@ -88,15 +91,26 @@ class Pipeline:
 
     @property
     def vector(self) -> int:
-        """Issue of a step's last term -> its result is written."""
+        """Issue of a step's last term -> its result is there."""
         return self.values + self.activation
 
+    @property
+    def value(self) -> int:
+        """The same -> it is written among the values."""
+        return self.vector + self.far
 
-DEEP = Pipeline(apart=1, shift=1, fit=1, term=1, levels=True, store=1)
+    @property
+    def entry(self) -> int:
+        """Registers before the forward transform."""
+        return 1 + self.far
+
+
+DEEP = Pipeline(apart=1, array=1, far=0, shift=1, fit=1, term=1, levels=True, store=1)
 """One adder or one choice a cycle: for the clock on ECP5."""
-DIRECT = replace(DEEP, apart=0)
-"""As deep, but no register of its own between a hard block and logic: where flip-flops and wires are short."""
-SHALLOW = Pipeline(apart=0, shift=0, fit=0, term=0, levels=False, store=0)
+DIRECT = replace(DEEP, array=0, far=1)
+"""For an engine that fills its device: no register of its own between a hard block of the array and logic, which then
+lie side by side, but one more on every way across."""
+SHALLOW = Pipeline(apart=0, array=0, far=0, shift=0, fit=0, term=0, levels=False, store=0)
 """A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
 
 
@@ -150,7 +164,7 @@ class Timing:
         pipeline = pipeline_of(design)
         inverse, stored = transform_depth(model.inverse, pipeline), pipeline.rounding + pipeline.store
         leave = pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
-        forward = ENTRY + transform_depth(model.forward, pipeline) + stored
+        forward = pipeline.entry + transform_depth(model.forward, pipeline) + stored
         return cls(
             pipeline=pipeline,
             exit=leave,
@@ -158,5 +172,5 @@ class Timing:
             spectrum=pipeline.vector + forward,
             forward=forward,
             inverse=inverse,
-            input=QUEUES + forward,
+            input=QUEUES + pipeline.far * FAR_QUEUES + forward,
         )

@@ -381,7 +381,7 @@ class Walk:
         for i in range(beats):
             issue = start + i * stride
             if step.keep is not None:
-                self.value_ready[self._value(step.keep, turn, chunk) + i] = issue + self.timing.pipeline.vector
+                self.value_ready[self._value(step.keep, turn, chunk) + i] = issue + self.timing.pipeline.value
             if sent:
                 line = chunk.first + i // self.layout.beats
                 self._note_spectra(str(step.signal), turn.stream, line, issue + self.timing.spectrum)

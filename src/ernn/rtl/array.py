@@ -54,7 +54,7 @@ class Element(wiring.Component):
         parity: bool = False,
     ) -> None:
         self.block, self.weight_bits, self.first = block, weight_bits, first
-        self.apart, self.parity, self.word = pipeline.apart, parity, block * weight_bits + parity
+        self.apart, self.parity, self.word = pipeline.array, parity, block * weight_bits + parity
         self.bank = with_parity(bank, block * weight_bits) if parity else bank
         self.tail = tail  # bits of a last word in memory
         self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)

@@ -122,14 +122,16 @@ class Engine(wiring.Component):
         for stream, count in enumerate(waiting):
             m.d.sync += count.eq(count + self.arrived[stream] - taken[stream])
         m.d.sync += phase.eq(phase ^ taken)
-        self.array_rounds = self._as_played(m, contexts, "array")
+        far = self.pipeline.far
+        started = delayed_flag(m, start, far, "started")
+        self.array_rounds = self._as_played(m, contexts, "array", BEHIND + far)
         begun = sum((taken[s] for s in range(streams)), Const(0))
-        m.d.comb += [self.player.start.eq(start), self.output.begun.eq(begun)]
-        token = self._after(m, start, self.schedule.vector_start)
+        m.d.comb += [self.player.start.eq(started), self.output.begun.eq(delayed_flag(m, begun, far, "begun"))]
+        token = self._after(m, started, self.schedule.vector_start)
         pending = contexts[0]
-        if self.schedule.vector_start == 0:
+        if self.schedule.vector_start + far == 0:
             pending = (ready, phase, self._firsts(phase))
-        self.vector_rounds = self._as_played(m, self._contexts(m, token, pending, "vector"), "vector")
+        self.vector_rounds = self._as_played(m, self._contexts(m, token, pending, "vector"), "vector", BEHIND)
         m.d.comb += [
             self.vector.start.eq(token),
             self.vector.valid.eq(Cat(valid for valid, _, _ in self.vector_rounds)),
@@ -143,12 +145,12 @@ class Engine(wiring.Component):
         first = self.input.first
         return Cat(Mux(phase[s], first[2 * s + 1], first[2 * s]) for s in range(self.design.streams))
 
-    def _as_played(self, m: Module, contexts: Contexts, name: str) -> Contexts:
-        """The contexts of what a player's outputs show, which come `BEHIND` cycles after its row counter."""
+    def _as_played(self, m: Module, contexts: Contexts, name: str, behind: int) -> Contexts:
+        """The contexts of what a player's outputs show, so many cycles after they are set."""
         played = []
         for late, context in enumerate(contexts):
             names = [f"{name}_round{i}{_late(late)}" for i in range(len(context))]
-            valid, phase, first = (delayed(m, held, BEHIND, one) for held, one in zip(context, names, strict=True))
+            valid, phase, first = (delayed(m, held, behind, one) for held, one in zip(context, names, strict=True))
             played.append((valid, phase, first))
         return played
 
@@ -183,7 +185,7 @@ class Engine(wiring.Component):
 
     def _spectra(self, m: Module) -> None:
         vector, source, layout, shifts = self.vector, self.input, self.schedule.layout, self.schedule.shifts
-        m.d.comb += source.grant.eq(~vector.send)
+        m.d.comb += source.grant.eq(~delayed_flag(m, vector.sends, self.pipeline.far, "sends"))
         send, index, input = vector.send, source.stream, self.model.input
         bases = Choice(Const(layout.spectrum(input.name, s) * layout.turns) for s in range(self.design.streams))
         shift = shifts.spectrum.index(shifts.spectrum_shift(input.name))
@@ -210,7 +212,8 @@ class Engine(wiring.Component):
             given, further = self._place_of_input(column)
             word = Mux(send, _part(vector.result, column, self.word), _part(source.word, given, self.word))
             name = str(column) if self.words > 1 else ""
-            lanes = lanes_of(register(m, word, f"forward_word{name}"), self.width, self.block)
+            entered = delayed(m, register(m, word, f"forward_word{name}"), self.pipeline.far, f"forward_word{name}")
+            lanes = lanes_of(entered, self.width, self.block)
             label = f"forward{name and name + '_'}"
             moved = transform_pipe(m, lanes, 1 << (self.width - 1), self.model.forward, label, self.pipeline)
             spectrum = self._rounded(m, moved, by, shifts.spectrum, self.width, f"spectrum{name}")
@@ -277,18 +280,21 @@ class Engine(wiring.Component):
             name = str(group or "")
             previous, read = row[f"previous{name}"], self.spectrum_reads[group]
             address = _sized(row[f"spectrum{name}"] + player.index, self.spectrum_bits)
-            apart = self.pipeline.apart
-            asked = delayed(m, Cat(address, phase ^ previous), 1 + apart, f"spectrum_asked{name}")
+            apart = self.pipeline.array
+            far = self.pipeline.far
+            asked = delayed(m, Cat(address, phase ^ previous), 1 + apart + far, f"spectrum_asked{name}")
             m.d.comb += read.addr.eq(asked)
-            blank = delayed(m, (previous & first) | ~player.active, 3 + 2 * apart, f"blank{name}")
+            blank = delayed(m, (previous & first) | ~player.active, 3 + 2 * apart + far, f"blank{name}")
             kept = delayed(m, read.data, 1 + apart, f"spectrum_read{name}")
             word = register(m, Mux(blank, 0, kept), f"operand_word{name}")
             for column, array in enumerate(chains):
-                m.d.sync += array.address.eq(row["weights"] + player.index)
+                place = row["weights"] + player.index
+                m.d.sync += array.address.eq(delayed(m, place, far, f"place{name}_{column}"))
                 m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
                 buses[column].append(array.bus)
         ended = player.active & player.final & row["end"]
-        m.d.comb += self.input.release.eq(Mux(ended, self.array_rounds[0][0], 0))
+        released = Mux(ended, self.array_rounds[0][0], 0)
+        m.d.comb += self.input.release.eq(delayed_flag(m, released, self.pipeline.far, "released"))
         pushed = store if "tag" not in row else player.active & row["tag"] & player.final
         tags = self._leaving(m, store, pushed, valid)
         results = []

@@ -14,7 +14,8 @@ from amaranth.lib.wiring import In, Out
 from ernn.design import Design
 from ernn.integer_model import IntegerModel
 from ernn.layout import address_bits
-from ernn.rtl.arith import lanes_of
+from ernn.rtl.arith import delayed, delayed_flag, lanes_of
+from ernn.timing import pipeline_of
 
 _FLAGS = ("tlast", "tuser", "tid")
 
@@ -208,6 +209,7 @@ class FrameOutput(wiring.Component):
     def __init__(self, model: IntegerModel, design: Design, rounds: int) -> None:
         self.line, self.width = model.block * design.words, model.input.format.width
         self.streams, self.frames = design.streams, rounds * design.streams
+        self.far = pipeline_of(design).far
         self.lines = ceil(model.output.length / self.line)
         stream = address_bits(design.streams)
         super().__init__(
@@ -228,17 +230,21 @@ class FrameOutput(wiring.Component):
         word = self.line * self.width
         width = word + 2 + len(self.stream)
         m.submodules.queue = queue = ResultQueue(width, self.frames * self.lines)
+        shown = queue
+        if self.far:  # nothing in the queue then waits for TREADY itself
+            m.submodules.shown = shown = Pair(width)
+            m.d.comb += [shown.given.eq(queue.word), shown.valid.eq(queue.waiting), queue.take.eq(shown.ready)]
         under_way = Signal(range(self.frames + 1))
         left = self.axi.tvalid & self.axi.tready & self.axi.tlast
-        m.d.sync += under_way.eq(under_way + self.begun - left)
+        m.d.sync += under_way.eq(under_way + self.begun - delayed_flag(m, left, self.far, "left"))
         m.d.comb += [
-            queue.given.eq(Cat(self.word, self.final, self.first, self.stream)),
-            queue.write.eq(self.write),
-            queue.take.eq(self.axi.tready),
+            queue.given.eq(delayed(m, Cat(self.word, self.final, self.first, self.stream), self.far, "given")),
+            queue.write.eq(delayed_flag(m, self.write, self.far, "write")),
+            shown.take.eq(self.axi.tready & self.axi.tvalid if self.far else self.axi.tready),
             self.room.eq(under_way + self.streams <= self.frames),
-            self.axi.tvalid.eq(queue.waiting),
-            self.axi.tdata.eq(self._contained(queue.word)),
-            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(queue.word[word:]),
+            self.axi.tvalid.eq(shown.waiting),
+            self.axi.tdata.eq(self._contained(shown.word)),
+            Cat(self.axi.tlast, self.axi.tuser, self.axi.tid).eq(shown.word[word:]),
         ]
         return m
 

@@ -25,7 +25,8 @@ class VectorUnit(wiring.Component):
     `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
     `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
     `beat` is a step's result, `Pipeline.vector` cycles after issue, marked by `done` and named by `label`; with a
-    line's last beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags.
+    line's last beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags;
+    `sends` is `send`, `Pipeline.far` cycles before.
     `valid` and `first` hold the flags of this round's frames, then those of the round before, where frames may be
     late; `turn` selects among them.
     """
@@ -53,6 +54,7 @@ class VectorUnit(wiring.Component):
                 "beat": Out(layout.beat * self.width),
                 "result": Out(line),
                 "send": Out(1),
+                "sends": Out(1),
                 "spectrum": Out(self.spectrum_bits),
                 "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
                 "stream": Out(index),
@@ -103,6 +105,7 @@ class VectorUnit(wiring.Component):
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self._of_turn(self.first), "first")
         early = {name: delayed(m, row[name], memories, name) for name in ("peephole", "add_gate", "add_value", "bias")}
+        biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words = {}
         self.value_writes = []
         for name in ("a", "b"):
@@ -111,7 +114,6 @@ class VectorUnit(wiring.Component):
             cleared = delayed(m, first & register(m, row[f"{name}_before"], f"{name}_before"), 2, f"{name}_cleared")
             read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
             words[name] = delayed(m, read, apart, f"{name}_kept")
-        biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
         words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
         words["bias"] = Mux(early["bias"], biases, 0)
@@ -202,14 +204,17 @@ class VectorUnit(wiring.Component):
         def flag(name: str, when: Value) -> Value:
             return delayed_flag(m, when & row.get(name, 1), write, name)
 
-        done, value = flag("last", go), delayed(m, row["value"] + player.index, write, "value_address")
-        keep = flag("keep", go)
+        done, far = flag("last", go), self.pipeline.far
+        address = delayed(m, row["value"] + player.index, self.pipeline.value, "value_address")
+        value, keep = delayed(m, self.beat, far, "value"), delayed_flag(m, flag("keep", go), far, "keep_later")
         for port in self.value_writes:
-            m.d.comb += [port.addr.eq(value), port.data.eq(self.beat), port.en.eq(keep)]
+            m.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(keep)]
+        sends = delayed_flag(m, whole & row.get("send", 1), write - far, "send")
         spectrum = row["spectrum"] + player.index[beat_bits:]
         m.d.comb += [
             self.result.eq(self._gathered(m, done)),
-            self.send.eq(flag("send", whole)),
+            self.sends.eq(sends),
+            self.send.eq(delayed_flag(m, sends, far, "send_later")),
             self.spectrum.eq(delayed(m, spectrum, write, "spectrum")),
             self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], write, "spectrum_shift")),
             self.stream.eq(delayed(m, row["stream"], write, "stream")),

@@ -101,7 +101,7 @@ def vector_cycles(stage: LayerStage, layout: Layout) -> int:
 def waits(stage: LayerStage, timing: Timing) -> int:
     """Latencies of a product, of the steps that wait for each other, and of a spectrum."""
     deep = max(heights(stage).values(), default=1)
-    return timing.product + (deep - 1) * timing.pipeline.vector + timing.spectrum
+    return timing.product + (deep - 1) * timing.pipeline.value + timing.spectrum
 
 
 def _passes(stage: LayerStage, model: IntegerModel, design: Design) -> Iterator[tuple[int, int]]:

@@ -49,8 +49,13 @@ class Logic:
 
     @property
     def apart(self) -> int:
-        """1 where hard blocks have registers apart from them as well, else 0."""
+        """1 where hard blocks outside the array have registers apart from them as well, else 0."""
         return self.pipeline.apart
+
+    @property
+    def spread(self) -> int:
+        """The same in the array."""
+        return self.pipeline.array
 
     @property
     def block(self) -> int:
@@ -96,7 +101,7 @@ class Logic:
     @property
     def accumulates(self) -> bool:
         """Whether an element's sums are in its multipliers: no register stands between."""
-        return self.family != "ecp5" and not self.apart
+        return self.family != "ecp5" and not self.spread
 
     @property
     def shifts(self) -> bool:
@@ -168,16 +173,16 @@ class Logic:
 
     @property
     def _array_registers(self) -> Bits:
-        u, far = self.units, 1 + self.apart
+        u, far = self.units, 1 + self.spread
         wide, word = self.products * u.layout.accumulator_bits, u.word
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
         return {
-            "element operands": self.elements * (self.operand + address_bits(u.bank) + 5 + 2 * self.apart),
+            "element operands": self.elements * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
             "element memories": self.elements
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
-            * (self.kept if self.apart else 1)
+            * (self.kept if self.spread else 1)
             + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
             "element factors": self.elements * factors * max(0, 2 - self.taken),
             "element products": self.elements * made * max(0, far - self.taken),
@@ -253,7 +258,12 @@ class Logic:
         return {
             "transforms": self.words * (self.forward.registers + self.inverse.registers),
             "rounding": numbers * (u.layout.accumulator_bits + 1 + sum(registers for _, registers in self.roundings)),
-            "lines": later + (1 + 2 * self.apart) * line + line - self.beat * u.data + 2 * line + 2 * self._input,
+            "lines": later
+            + (1 + 2 * self.apart) * line
+            + line
+            - self.beat * u.data
+            + (2 + 5 * self.pipeline.far) * line
+            + 2 * self._input,
             "control": self._control + self._flags + far * sum(tape.width for tape in rows),
             "delays": self._delays * self.kept,
             "small memories": read,
