@@ -29,7 +29,7 @@ STACK = 1 << 30
 
 def sequences(hidden: int) -> tuple[int, int]:
     """Frames that hls4ml simulates in a short and in a long call."""
-    return (20, 220) if hidden <= 128 else (2, 6)
+    return (20, 220) if hidden <= 128 else (2, 22)
 
 
 def main() -> None:
