@@ -352,9 +352,14 @@ For the published designs the multipliers are all those of the device: XCKU060 2
 """
 
 
+def _label(r: dict[str, Any]) -> str:
+    placed = f", placed on {r['device']}" if r["clock_mhz"]["kind"] == "placed" else ""
+    return f"{r['layer']}, {r['streams']} stream{'s' * (r['streams'] > 1)}{placed}"
+
+
 def plot(results: list[dict[str, Any]]) -> str:
     """Frames/s against multipliers, both logarithmic: ours filled, the published ones open."""
-    points = [(r["multipliers"], r["fps"]["value"], f"{r['layer']}, {r['streams']} streams", True) for r in results]
+    points = [(r["multipliers"], r["fps"]["value"], _label(r), True) for r in results]
     dsp = {"XCKU060": 2760, "7V3": 3600}
     for row in ACCELERATORS:
         device = row.design.split(", ")[-1]
