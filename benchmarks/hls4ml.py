@@ -8,8 +8,9 @@ tool, compiled by g++ (backend Vitis, io_parallel, ap_fixed<16,6>, dense weights
 of 8, 12-bit weights, 16-bit data.  Input: 64 features for 64 cells, 160 for more.  Weights are random, seed 0.
 
 The Python given with --python needs hls4ml and torch and is a process of its own.  The two take turns; times are the
-CPU time of the one that is asked, median over the turns.  A call of hls4ml costs something whatever its frames, so a
-frame's time is the difference of a long sequence's and a short one's, divided by that of their lengths.
+CPU time of the one that is asked, median over the turns.  A call of hls4ml costs something whatever its frames: `call`
+is a long sequence's time by its frames, all included, `frame` the difference of a long and a short one, divided by that
+of their lengths.
 """
 
 import argparse
@@ -93,18 +94,21 @@ def compared(arguments: argparse.Namespace, cell: str) -> dict[str, Any]:
         text=True,
     ) as other:
         version = answer(other)
-        ours, theirs = [], []
+        (few, many), ours, calls, frames = sequences(arguments.hidden), [], [], []
         for _ in range(arguments.turns):
             ours.append(timed(golden, 100) / 100)
             short, long = (float(time) for time in answer(other).split())
-            theirs.append((long - short) / (sequences(arguments.hidden)[1] - sequences(arguments.hidden)[0]))
+            calls.append(long / many)
+            frames.append((long - short) / (many - few))
         assert other.stdin is not None
         other.stdin.close()
     return {
         "hls4ml": version,
         "golden_us": round(median(ours), 2),
-        "hls4ml_us": round(median(theirs), 1),
-        "times_slower": round(median(theirs) / median(ours), 1),
+        "hls4ml_frame_us": round(median(frames), 1),
+        "times_slower": round(median(frames) / median(ours), 1),
+        "hls4ml_call_us": round(median(calls), 1),
+        "times_slower_by_call": round(median(calls) / median(ours), 1),
     }
 
 
@@ -190,10 +194,11 @@ def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
 
 
 def sentence(result: dict[str, Any], cells: list[str]) -> str:
-    def line(golden_us: float, hls4ml_us: float, times_slower: float, **_: str) -> str:
-        return f"golden {golden_us} us a frame, hls4ml {hls4ml_us} us, {times_slower} times slower"
+    def line(r: dict[str, Any]) -> str:
+        ratios = f"{r['times_slower']} times slower, {r['times_slower_by_call']} with what a call costs"
+        return f"golden {r['golden_us']} us a frame, hls4ml {r['hls4ml_frame_us']} us, {ratios}"
 
-    return "\n".join(f"{cell} {result['hidden']}: {line(**result[cell])}" for cell in cells)
+    return "\n".join(f"{cell} {result['hidden']}: {line(result[cell])}" for cell in cells)
 
 
 if __name__ == "__main__":
