@@ -91,22 +91,13 @@ class CellScan(torch.autograd.Function):
         if not weights:
             steps_back(made.steps, made.terms, 0, steps, 0, *known, found, *summed)
             return None, d_gates, d_vectors.sum(0)
-        products = [
-            (columns_of(d_gates, read, values).unbind(0), d_values[read.step].unbind(0), 0 if read.late else 1, weight)
-            for read, weight in zip(reads(cell), weights, strict=True)
-        ]
-        stages = list(zip(made.stages, by_stage(cell, products), strict=True))[::-1]
+        walk = list(zip(made.stages, ways_back(cell, d_gates, d_values, weights), strict=True))[::-1]
         with threads_for(largest(weights, batch)):
             for t in reversed(range(len(d_gates))):
-                for (begin, end), some in stages:
+                for (begin, end), some in walk:
                     steps_back(made.steps, made.terms, begin, end, t, *known, found[t : t + 1], *summed)
-                    for d, d_states, when, weight in some:
-                        to = d_states[(t + when) % 2]
-                        torch.addmm(to, d[t], weight, out=to)
-        d_weights = [
-            columns_of(d_gates, read, values).flatten(0, 1).t() @ states_of(values, read) if wanted else None
-            for read, wanted in zip(reads(cell), ctx.needs_input_grad[3:], strict=True)
-        ]
+                    products_back(some, t)
+        d_weights = weights_back(cell, d_gates, values, ctx.needs_input_grad[3:])
         return None, d_gates, d_vectors.sum(0), *d_weights
 
 
@@ -128,4 +119,31 @@ def by_stage(cell: Cell, products: Sequence[Any]) -> list[list[Any]]:
 
 def largest(weights: Sequence[Tensor], batch: int) -> int:
     """Multiplications of a frame's largest product."""
-    return max(weight.numel() for weight in weights) * batch
+    return max((weight.numel() for weight in weights), default=0) * batch
+
+
+def ways_back(cell: Cell, d_gates: Tensor, d_values: Tensor, weights: Sequence[Tensor]) -> list[list[Any]]:
+    """What `products_back` needs of each stage's products.
+
+    d_gates (time, batch, gates * hidden). d_values (steps, 2, batch, hidden): of a frame and the one before, by turns.
+    """
+    products = [
+        (columns_of(d_gates, read, d_values).unbind(0), d_values[read.step].unbind(0), 0 if read.late else 1, weight)
+        for read, weight in zip(reads(cell), weights, strict=True)
+    ]
+    return by_stage(cell, products)
+
+
+def products_back(products: Sequence[Any], t: int) -> None:
+    """Adds, to the gradients of the steps that a stage's products read, what comes back from frame t's gates."""
+    for d_gates, d_states, when, weight in products:
+        to = d_states[(t + when) % 2]
+        torch.addmm(to, d_gates[t], weight, out=to)
+
+
+def weights_back(cell: Cell, d_gates: Tensor, values: Tensor, wanted: Sequence[bool]) -> list[Tensor | None]:
+    """The gradients of the `wanted` weights, from those of the gates of all frames."""
+    return [
+        columns_of(d_gates, read, values).flatten(0, 1).t() @ states_of(values, read) if want else None
+        for read, want in zip(reads(cell), wanted, strict=True)
+    ]

@@ -10,7 +10,16 @@ from torch.autograd.function import once_differentiable
 
 from ernn.cell import Cell
 from ernn.nn.buffers import array
-from ernn.nn.cell_scan import by_stage, columns_of, largest, reads, states_of, table_of
+from ernn.nn.cell_scan import (
+    by_stage,
+    columns_of,
+    largest,
+    products_back,
+    reads,
+    table_of,
+    ways_back,
+    weights_back,
+)
 from ernn.nn.rounded_loops import rounded_back, rounded_forward
 from ernn.nn.threads import threads_for
 
@@ -58,7 +67,7 @@ class RoundedScan(torch.autograd.Function):
             for read, weight in zip(reads(cell), weights, strict=True)
         ]
         stages = list(zip(rounds.stages, by_stage(cell, products), strict=True))
-        with threads_for(largest(weights, batch) if weights else 0):
+        with threads_for(largest(weights, batch)):
             for t in range(time):
                 for stage, some in stages:
                     for out, states, weight in some:
@@ -75,20 +84,11 @@ class RoundedScan(torch.autograd.Function):
         d_vectors, d_biases = d_y.new_zeros(batch, *vectors.shape), d_y.new_zeros(batch, raw.shape[2])
         known = [array(one) for one in (rounds.formats, rounds.products, raw, before, values, vectors)]
         found = [array(one) for one in (d_y.contiguous(), d_gates, d_values, d_vectors, d_biases)]
-        products = [
-            (columns_of(d_gates, read, values).unbind(0), d_values[read.step].unbind(0), 0 if read.late else 1, weight)
-            for read, weight in zip(reads(cell), weights, strict=True)
-        ]
-        stages = list(zip(rounds.stages, by_stage(cell, products), strict=True))[::-1]
-        with threads_for(largest(weights, batch) if weights else 0):
+        walk = list(zip(rounds.stages, ways_back(cell, d_gates, d_values, weights), strict=True))[::-1]
+        with threads_for(largest(weights, batch)):
             for t in reversed(range(len(raw))):
-                for stage, some in stages:
+                for stage, some in walk:
                     rounded_back(made.steps, made.terms, stage, t, made.output, *known, *found)
-                    for d, d_states, when, weight in some:
-                        to = d_states[(t + when) % 2]
-                        torch.addmm(to, d[t], weight, out=to)
-        d_weights = [
-            columns_of(d_gates, read, values).flatten(0, 1).t() @ states_of(values, read) if wanted else None
-            for read, wanted in zip(reads(cell), ctx.needs_input_grad[4:], strict=True)
-        ]
+                    products_back(some, t)
+        d_weights = weights_back(cell, d_gates, values, ctx.needs_input_grad[4:])
         return None, d_gates, d_biases.sum(0), d_vectors.sum(0), *d_weights
