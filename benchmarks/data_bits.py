@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
@@ -35,6 +35,7 @@ from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate
 from ernn.quantize import QuantizeSpec
+from ernn.report.comparison import spread
 from ernn.structure import BlockCirculant, Structure
 from ernn.train import stages
 from ernn.train.recipes import Recipe
@@ -200,13 +201,6 @@ def rate(model: AcousticModel, plan: CompressionPlan, row: Row, prepared: Prepar
 def percents(result: Result, row: Row) -> list[float]:
     """Of the seeds that have the row."""
     return [seed[row.key]["percent"] for seed in result["seeds"] if row.key in seed]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean ± deviation; of fewer seeds than two no deviation, of none nothing."""
-    if len(values) < 2:
-        return "".join(f"{value:.2f}" for value in values)
-    return f"{mean(values):.2f} ± {stdev(values):.2f}"
 
 
 def page(result: Result, options: argparse.Namespace) -> str:

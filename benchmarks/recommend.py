@@ -16,7 +16,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.recommend import Asked, of_corpus
 from ernn.pipeline.run import Run
+from ernn.report.comparison import spread
 from ernn.search.candidates import stored_bytes, uniform
 from ernn.search.choosers.by import By
 from ernn.spec import ModelSpec
@@ -141,10 +142,6 @@ def row(title: str, found: list[dict[str, Any]], rivals: list[dict[str, Any]]) -
     test, validation = (spread([one[f"{split}_percent"] for one in found]) for split in ("test", "validation"))
     stored = f"{mean(one['bytes'] for one in found):,.0f}"
     return f"| {title} | {test} | {validation} | {'' if found is rivals else less} | {stored} |"
-
-
-def spread(values: list[float]) -> str:
-    return f"{mean(values):.2f} ± {stdev(values) if len(values) > 1 else 0.0:.2f}"
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from ernn.design import Design
 from ernn.device import Figure, find_device
 from ernn.errors import UserError
+from ernn.front import dominates, pareto
 from ernn.integer_model import IntegerModel
 from ernn.schedule import schedule
 from ernn.search.clock import Clock
 from ernn.search.fit import nonnegative
-from ernn.search.front import dominates, pareto
 from ernn.search.hardware import NEAR, Request, best, evaluate, search
 from ernn.search.space import Goal, Space
 from tests.models import random_integer_model

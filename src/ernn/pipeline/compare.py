@@ -252,7 +252,7 @@ def compare(asked: Asked, workers: int = 1, progress: bool = True, as_is: bool =
     """Do what is missing, by so many processes, and put all results together. as_is: nothing is trained."""
     wanted = jobs_of(asked)
     make = partial(predictions_of, asked) if as_is else partial(jobs_of, asked)
-    jobs = make()
+    jobs = make() if as_is else wanted
     for job in jobs:
         job.failure.unlink(missing_ok=True)
     if not all(job.done for job in jobs):

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ernn.files import write_atomic
+from ernn.front import pareto
 from ernn.report.page import environment, number
 from ernn.report.plots import PALETTE
 from ernn.report.series import Item
@@ -92,16 +93,13 @@ class Comparison:
 
 def front(rows: Sequence[Row]) -> list[Row]:
     """Those that no other beats in storage and in mean error, smallest first."""
-    best, found = float("inf"), []
-    for row in sorted(rows, key=lambda row: (row.bits, row.error)):
-        if row.error < best:
-            best = row.error
-            found.append(row)
-    return found
+    return pareto(rows, lambda row: (row.bits, row.error))
 
 
 def spread(errors: Sequence[float]) -> str:
-    """Mean and deviation; of a single seed its own."""
+    """Mean and deviation; of a single seed its own, of none nothing."""
+    if not errors:
+        return ""
     return f"{mean(errors):.2f} ± {stdev(errors):.2f}" if len(errors) > 1 else f"{errors[0]:.2f}"
 
 

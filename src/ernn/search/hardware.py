@@ -12,12 +12,12 @@ from typing import get_args
 from ernn.design import Design
 from ernn.device import Device, devices
 from ernn.errors import UserError
+from ernn.front import pareto
 from ernn.integer_model import IntegerModel
 from ernn.layout import Layout
 from ernn.schedule import Schedule, schedule
 from ernn.search.area import RESOURCES, Use, least, predict
 from ernn.search.clock import Clock
-from ernn.search.front import pareto
 from ernn.search.space import Goal, Shape, Space
 
 MARGIN = 0.2
