@@ -38,7 +38,7 @@ from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.network import integer_rate
+from ernn.pipeline.network import integer_rate, integers_of
 from ernn.quantize import QuantizeSpec
 from ernn.structure import LoadBalanced
 from ernn.train.evaluate import ErrorRate, evaluate_model
@@ -211,7 +211,7 @@ class SeedBench:
         model = self.network(Row(row.cell, "admm", row.block))
         spec = QuantizeSpec(weight_bits=row.bits)
         test, validation = (
-            integer_rate(model, row.plan, spec, self.data, split)
+            integer_rate(integers_of(model, row.plan, spec, self.data), split)
             for split in (self.data.test, self.data.task.validation)
         )
         return figures(test, validation, model, row.plan, row.bits)

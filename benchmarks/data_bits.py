@@ -33,7 +33,7 @@ from ernn.edges import DataBits
 from ernn.files import write_atomic, write_json
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.network import integer_rate
+from ernn.pipeline.network import integer_rate, integers_of
 from ernn.quantize import QuantizeSpec
 from ernn.report.comparison import spread
 from ernn.structure import BlockCirculant, Structure
@@ -192,7 +192,7 @@ def measured(
 
 def rate(model: AcousticModel, plan: CompressionPlan, row: Row, prepared: Prepared, split: Any, formats: Any) -> Any:
     data = DataBits() if formats is not None else row.data
-    return integer_rate(model, plan, QuantizeSpec(data=data), prepared, split, formats)
+    return integer_rate(integers_of(model, plan, QuantizeSpec(data=data), prepared, formats), split)
 
 
 # --- the page

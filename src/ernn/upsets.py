@@ -18,30 +18,41 @@ Array = np.ndarray
 Memory = Literal["weights", "tables"]
 
 
-def memory_bits(model: IntegerModel, memory: Memory = "weights") -> int:
-    """Bits that can flip: of all weights, or of the activation tables' bases."""
-    return sum(values.size * width for values, width in _words(model, memory))
+def memory_bits(model: IntegerModel, memory: Memory = "weights", zeros: bool = True) -> int:
+    """Bits that can flip: of all weights, or of the activation tables' bases.
+
+    zeros: False where numbers that are 0 are not stored, as of a sparse network (whose positions are not flipped).
+    """
+    return sum(len(_places(values, zeros)) * width for values, width in _words(model, memory))
 
 
-def with_upsets(model: IntegerModel, count: int, seed: int, memory: Memory = "weights") -> IntegerModel:
+def with_upsets(
+    model: IntegerModel, count: int, seed: int, memory: Memory = "weights", zeros: bool = True
+) -> IntegerModel:
     """The model with `count` different bits flipped, drawn evenly from `memory_bits`."""
-    total = memory_bits(model, memory)
+    total = memory_bits(model, memory, zeros)
     if not 0 <= count <= total:
         raise UserError(f"the model's {memory} have {total} bits: flip 0 to {total} of them, not {count}")
     chosen = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
     flipped, at = [], 0
     for values, width in _words(model, memory):
-        size = values.size * width
-        first, last = np.searchsorted(chosen, [at, at + size])
-        flipped.append(_flipped(values, width, chosen[first:last] - at))
-        at += size
+        places = _places(values, zeros)
+        first, last = np.searchsorted(chosen, [at, at + len(places) * width])
+        number, bit = np.divmod(chosen[first:last] - at, width)
+        flipped.append(_flipped(values, width, places[number], bit))
+        at += len(places) * width
     return _rebuilt(model, memory, iter(flipped))
 
 
-def _flipped(values: Array, width: int, bits: Array) -> Array:
-    """`bits` count from bit 0 of the first number; numbers are two's complement of `width` bits."""
+def _places(values: Array, zeros: bool) -> Array:
+    """Indices of the numbers that are stored."""
+    return np.arange(values.size) if zeros else np.flatnonzero(values)
+
+
+def _flipped(values: Array, width: int, numbers: Array, bits: Array) -> Array:
+    """Of each of `numbers` (indices, which may be there again) its bit; two's complement of `width` bits."""
     words = (values & ((1 << width) - 1)).ravel()
-    np.bitwise_xor.at(words, bits // width, np.int64(1) << (bits % width))
+    np.bitwise_xor.at(words, numbers, np.int64(1) << bits)
     return np.where(words >> (width - 1), words - (1 << width), words).reshape(values.shape)
 
 

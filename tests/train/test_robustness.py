@@ -1,5 +1,7 @@
 """Noise, chosen perturbations, flipped bits, and products updated only by what has changed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from ernn.data.batches import collate
 from ernn.delta import run_deltas
 from ernn.errors import UserError
 from ernn.golden.run import run
-from ernn.network import Network
+from ernn.network import Matrix, Network
 from ernn.quantize import quantize
 from ernn.reference import run_all
 from ernn.train.evaluate import evaluate_model
@@ -67,6 +69,19 @@ def test_upsets_flip_exactly_as_many_bits() -> None:
     assert 1 <= sum((a.base != b.base).sum() for a, b in pairs) <= 5
     with pytest.raises(UserError, match="flip 0 to"):
         with_upsets(model, memory_bits(model) + 1, 0)
+
+
+def test_of_a_sparse_network_only_what_is_stored_flips() -> None:
+    rng = np.random.default_rng(5)
+    layer = random_linear(rng, 6, 4)
+    pruned = replace(layer, weight=Matrix(layer.weight.value * (rng.random(layer.weight.value.shape) < 0.4)))
+    model = quantize(Network((pruned,)), [rng.standard_normal((20, 6))])
+    (matrix,) = (o.matrix for layer in model.layers for p in layer.products for o in p.operands)
+    bits = memory_bits(model, zeros=False)
+    assert 0 < bits == np.count_nonzero(matrix.weights) * matrix.format.width < memory_bits(model)
+    struck = with_upsets(model, bits, seed=0, zeros=False)
+    (after,) = (o.matrix for layer in struck.layers for p in layer.products for o in p.operands)
+    assert np.array_equal(after.weights, np.where(matrix.weights == 0, 0, ~matrix.weights))
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "before", "sru"])

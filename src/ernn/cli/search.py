@@ -19,7 +19,7 @@ RECIPE = "the recipe's if not given"
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the program."""
-    for command in (explore, search, recommend, compare, sensitivity, deltas):
+    for command in (explore, search, recommend, compare, sensitivity, robustness, deltas):
         app.command(rich_help_panel=PANEL)(command)
 
 
@@ -299,6 +299,32 @@ def sensitivity(
     title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
     console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
     console.say(f"heat map: {found.picture}")
+
+
+def robustness(
+    run: RunFolder,
+    utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to hear.")] = 100,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Strain the run's networks: errors under noise, chosen perturbations (FGSM, PGD) and flipped bits of memories."""
+    from ernn.pipeline import robustness
+    from ernn.pipeline.run import Run
+
+    with console.working():
+        found = robustness.measure(Run.existing(run), utterances, seed)
+    if as_json:
+        console.emit_json(found)
+        return
+    names = dict.fromkeys(line["network"] for line in found["lines"])
+    errors = {(line["network"], line["strain"], line["level"]): f"{line['error']:.2f}" for line in found["lines"]}
+    levels = dict.fromkeys((line["strain"], line["level"]) for line in found["lines"])
+    rows = [
+        (strain, f"{level:g}", *(errors.get((name, strain, level), "") for name in names)) for strain, level in levels
+    ]
+    title = f"Error in % on {found['utterances']} validation utterances (measured)"
+    console.table(title, ("strain", "level", *names), rows, whole=2)
+    console.say(f"curves: {found['picture']}")
 
 
 def deltas(

@@ -43,7 +43,7 @@ DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
 FORMATS = "formats.safetensors"  # a model in integers, with the formats that data were rounded to in training
 Weights = Mapping[str, Tensor]
-CALIBRATION = 100  # utterances from which `integer_rate` takes formats
+CALIBRATION = 100  # utterances from which `integers_of` takes formats
 DECODING = "greedy CTC decoding of the test split"
 
 
@@ -162,21 +162,20 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
     return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
 
 
-def integer_rate(
-    model: AcousticModel,
-    plan: CompressionPlan,
-    spec: QuantizeSpec,
-    data: Prepared,
-    examples: Sequence[Example],
-    formats: IntegerModel | None = None,
-) -> ErrorRate:
-    """Errors on `examples` of a network that lies in the sets of `plan`, made integer on training utterances.
+def integers_of(
+    model: AcousticModel, plan: CompressionPlan, spec: QuantizeSpec, data: Prepared, formats: IntegerModel | None = None
+) -> IntegerModel:
+    """A network that lies in the sets of `plan`, made integer on training utterances.
 
     `formats`: those that its data were rounded to in training."""
     network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
     calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
-    integer = quantize(network, calibration, spec, formats)
-    return _rate(examples, run_all(integer, integer_utterances(integer, list(examples)), Fast))
+    return quantize(network, calibration, spec, formats)
+
+
+def integer_rate(model: IntegerModel, examples: Sequence[Example]) -> ErrorRate:
+    """Errors of the integers on `examples`, by golden."""
+    return _rate(examples, run_all(model, integer_utterances(model, list(examples)), Fast))
 
 
 def _rate(examples: Sequence[Example], scores: Sequence[np.ndarray]) -> ErrorRate:
@@ -205,8 +204,17 @@ def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
 
 def dense_model(run: Run) -> AcousticModel:
     """The dense network of a run, as it was trained."""
+    return _model(run, DENSE)
+
+
+def compressed_model(run: Run) -> AcousticModel:
+    """The network of a run after compression, its matrices decoded."""
+    return _model(run, COMPRESSED)
+
+
+def _model(run: Run, weights: str) -> AcousticModel:
     module = AcousticModel(ModelSpec.from_dict(run.options("train")["model"]))
-    module.load_state_dict(_load_state(run.path(DENSE)))
+    module.load_state_dict(_load_state(run.path(weights)))
     return module
 
 

@@ -9,7 +9,7 @@ from ernn.data.open import open_corpus
 from ernn.device import find_device
 from ernn.files import write_once
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.network import integer_rate
+from ernn.pipeline.network import integer_rate, integers_of
 from ernn.pipeline.phase1 import predictor, task_identity
 from ernn.quantize import QuantizeSpec
 from ernn.search.cost import cost
@@ -76,7 +76,7 @@ class TrialJob:
         except PrunedError as reason:
             return Outcome(stopped=str(reason))
         Course(kbit, cycles, result.course).save(self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json")
-        error = integer_rate(bench.network(trial), _plan(block), bits, data, data.task.validation)
+        error = integer_rate(integers_of(bench.network(trial), _plan(block), bits, data), data.task.validation)
         return Outcome(error.percent, kbit, cycles)
 
     def _from_nearest(self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe) -> CompressedTrial:
