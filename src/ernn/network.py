@@ -12,7 +12,7 @@ import numpy as np
 
 from ernn.cell import INPUT, Cell
 from ernn.errors import UserError
-from ernn.structure import Dense, Structure, stored_numbers
+from ernn.structure import Dense, Structure
 
 Array = np.ndarray
 ResetGate = Literal["after", "before"]
@@ -54,7 +54,7 @@ class Matrix:
     @property
     def stored(self) -> int:
         """Numbers stored, padding counted."""
-        return stored_numbers(self.structure, self.value.shape)
+        return self.structure.stored(self.value.shape)
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,7 +42,7 @@ class Repeated(Structure):
     def stored(self, shape: tuple[int, ...]) -> int:
         return int(np.prod((*shape[:-2], *self.small(shape))))
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+    def multiplications(self, shape: tuple[int, ...]) -> int:
         return self.times * self.stored(shape)
 
     def whole(self, core: Array) -> Array:

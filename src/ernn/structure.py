@@ -38,10 +38,10 @@ class Structure(Description, ABC):
 
     @abstractmethod
     def stored(self, shape: tuple[int, ...]) -> int:
-        """Numbers stored, padding counted."""
+        """Numbers stored, padding counted; of a sparse structure the weights kept, whose positions `bits` counts."""
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
-        """Real multiplications of a matrix-vector product, `complex_product` in a complex one, transforms excluded."""
+    def multiplications(self, shape: tuple[int, ...]) -> int:
+        """Real multiplications of a matrix-vector product, three in a complex one, transforms excluded."""
         return self.stored(shape)
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
@@ -98,9 +98,9 @@ class BlockCirculant(Structure):
         grid = block_grid(self, shape[-2], shape[-1])
         return prod(shape[:-2]) * grid[0] * grid[1] * self.block
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
-        """A block of size k costs 2 real products and k/2 - 1 complex ones (REFERENCE.md section 4)."""
-        per_block = 1 if self.block == 1 else 2 + (self.block // 2 - 1) * complex_product
+    def multiplications(self, shape: tuple[int, ...]) -> int:
+        """A block of size k costs 2 real products and k/2 - 1 complex ones of three (REFERENCE.md section 4)."""
+        per_block = 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
         return self.stored(shape) // self.block * per_block
 
 
@@ -228,16 +228,3 @@ def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]
 def position_bits(size: int, kept: int) -> int:
     """Bits that say which `kept` of `size` places are taken: a number for each or one bit a place, what is less."""
     return min(size, kept * (size - 1).bit_length())
-
-
-def stored_numbers(structure: Structure, shape: tuple[int, ...]) -> int:
-    """Numbers stored for weights of `shape` (..., rows, columns), padding counted.
-
-    Of a sparse structure: the weights kept. Their positions, and the padding that those need, are in `ernn.sparse`.
-    """
-    return structure.stored(shape)
-
-
-def real_multiplications(structure: Structure, shape: tuple[int, ...], complex_product: int = 3) -> int:
-    """Real multiplications of one matrix-vector product, transforms excluded (REFERENCE.md section 4)."""
-    return structure.multiplications(shape, complex_product)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ernn.circulant import decode_blocks, encode_blocks
 from ernn.compress import sets
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Dense, stored_numbers
+from ernn.structure import BlockCirculant, Dense
 
 torch.set_default_dtype(torch.float32)
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -56,7 +56,7 @@ def test_decode_of_encode_is_projection(case: tuple[torch.Tensor, BlockCirculant
     weight, structure = case
     stored = sets.encode(weight, structure)
     assert torch.equal(sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure))
-    assert stored.numel() == stored_numbers(structure, tuple(weight.shape))
+    assert stored.numel() == structure.stored(tuple(weight.shape))
 
 
 @law

@@ -13,6 +13,7 @@ from ernn import sparse
 from ernn.circulant import project as project_by_numpy
 from ernn.compress import sets
 from ernn.compress.sparse import Kept
+from ernn.errors import UserError
 from ernn.structure import (
     BankBalanced,
     BlockCirculant,
@@ -22,8 +23,6 @@ from ernn.structure import (
     Sparse,
     Structure,
     groups,
-    real_multiplications,
-    stored_numbers,
 )
 
 KINDS = st.sampled_from([Dense, BlockCirculant, Pruned, LoadBalanced, BankBalanced])
@@ -81,7 +80,7 @@ def test_decode_of_encode_is_projection_and_storage_is_counted(case: tuple[Tenso
     weight, structure = case
     stored = sets.encode(weight, structure)
     assert torch.equal(sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure))
-    assert stored.numel() == stored_numbers(structure, tuple(weight.shape))
+    assert stored.numel() == structure.stored(tuple(weight.shape))
 
 
 @law
@@ -116,7 +115,7 @@ def test_products_are_with_what_is_stored(case: tuple[Tensor, Structure]) -> Non
         packed = [sparse.pack(gate, 1) for gate in matrix]
         np.testing.assert_allclose([p.product(x) for p in packed], matrix @ x, atol=1e-10)
         kept = sum(np.count_nonzero(p.values) for p in packed)
-        assert kept == real_multiplications(structure, tuple(weight.shape))
+        assert kept == structure.multiplications(tuple(weight.shape))
 
 
 @pytest.mark.parametrize("structure", [Pruned(0.25), LoadBalanced(0.5, 2), BankBalanced(0.5, 2)])
@@ -129,3 +128,26 @@ def test_no_choice_of_weights_is_nearer(structure: Sparse) -> None:
         members = weight.ravel()[torch.from_numpy(owner == group)]
         best += max(sum(float(members[i]) ** 2 for i in chosen) for chosen in combinations(range(rule.size), rule.kept))
     assert float(sets.project(weight, structure).square().sum()) == pytest.approx(best, rel=1e-6)
+
+
+@pytest.mark.parametrize(("block", "lstm", "gru"), [(8, 563_200, 625_152), (16, 294_400, 326_784), (32, 150_400, None)])
+def test_multiplications_of_the_published_layers(block: int, lstm: int, gru: int | None) -> None:
+    """REFERENCE.md section 4: the LSTM with projection and the GRU of 1024 cells, products of three multiplications."""
+    structure = BlockCirculant(block)
+    assert sum(map(structure.multiplications, [(4, 1024, 160), (4, 1024, 512), (1, 512, 1024)])) == lstm
+    if gru is not None:
+        assert sum(map(structure.multiplications, [(3, 1024, 160), (3, 1024, 1024)])) == gru
+
+
+def test_small_blocks_have_no_complex_bins() -> None:
+    assert [BlockCirculant(k).multiplications((1, 8, 8)) for k in (1, 2, 4)] == [64, 16 * 2, 4 * (2 + 3)]
+
+
+def test_what_is_no_share_and_no_count_is_refused() -> None:
+    for density in (-0.5, 0.0, 1.0001, float("nan")):
+        with pytest.raises(UserError, match="above 0 and at most 1"):
+            Pruned(density)
+    assert groups(Pruned(1.0), 2, 3).kept == 6
+    for count in (0, -1, 2.0, True):
+        with pytest.raises(UserError, match="pes must be a whole number of at least 1"):
+            LoadBalanced(0.5, count)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import ernn.compress.methods  # noqa: F401  (so that their names can be read)
 from ernn.compress.described import described, from_description
 from ernn.errors import UserError
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, stored_numbers
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
 
 Role = Literal["input", "recurrent", "projection", "output"]
 ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}
@@ -96,7 +96,7 @@ class NamedMatrix:
     @property
     def stored(self) -> int:
         """Numbers stored, padding counted."""
-        return stored_numbers(self.structure, tuple(self.weight.shape))
+        return self.structure.stored(tuple(self.weight.shape))
 
 
 def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:

@@ -27,7 +27,7 @@ def project(matrix: Tensor, structure: Structure) -> Tensor:
 
 
 def encode(matrix: Tensor, structure: Structure) -> Stored:
-    """The numbers that are stored for `project(matrix, structure)`; as many as `structure.stored_numbers` says."""
+    """The numbers that are stored for `project(matrix, structure)`; as many as `structure.stored` says."""
     match structure:
         case Dense():
             return matrix

@@ -8,7 +8,7 @@ from ernn.integer_model import IntegerModel
 from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
 from ernn.record import Measurement
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
-from ernn.structure import block_size, real_multiplications, stored_numbers
+from ernn.structure import block_size
 from ernn.train.evaluate import ErrorRate
 
 NORMAL_95 = 1.959964
@@ -37,7 +37,7 @@ def wilson(errors: int, tokens: int) -> tuple[float, float]:
 def size_row(name: str, network: Network, bits: int) -> SizeRow:
     """Size of one form of the network; `bits` of one weight."""
     matrices = [matrix for layer in network.layers for matrix in layer.matrices]
-    multiplications = sum(real_multiplications(m.structure, m.value.shape) for m in matrices)
+    multiplications = sum(m.structure.multiplications(m.value.shape) for m in matrices)
     return SizeRow(name, network.stored_weights, network.stored_recurrent_weights, bits, multiplications)
 
 
@@ -67,7 +67,7 @@ def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
             matrix.rows,
             matrix.columns,
             block_size(matrix.structure),
-            stored_numbers(matrix.structure, matrix.value.shape),
+            matrix.structure.stored(matrix.value.shape),
             bits,
         )
         for matrix_name, matrix in zip(names, layer.matrices, strict=False)

@@ -12,7 +12,7 @@ from ernn.compact import COMPACT
 from ernn.compress.plan import CompressionPlan, Role
 from ernn.nn.described import weight_name
 from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BLOCK_SIZES, block_size, real_multiplications, stored_numbers
+from ernn.structure import BLOCK_SIZES, block_size
 from ernn.transform import forward_transform
 
 GATES = {"lstm": 4, "gru": 3}
@@ -78,8 +78,8 @@ def cost(model: ModelSpec, plan: CompressionPlan, weight_bits: int = 12, data_bi
     weights, products = 0, 0
     for one in shapes(model):
         structure = plan.structure(one.name, one.role)
-        weights += stored_numbers(structure, one.shape)
-        products += real_multiplications(structure, one.shape)
+        weights += structure.stored(one.shape)
+        products += structure.multiplications(one.shape)
     constants = sum(_constants(layer) for layer in model.layers) + model.outputs + (model.front or 0)
     states = sum(_states(layer) for layer in model.layers)
     turned = sum(_rotations(one, plan) for one in shapes(model))

@@ -38,8 +38,8 @@ class Quantized(Method):
     def stored(self, shape: tuple[int, ...]) -> int:
         return self.inner.stored(shape)
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
-        return self.inner.multiplications(shape, complex_product)
+    def multiplications(self, shape: tuple[int, ...]) -> int:
+        return self.inner.multiplications(shape)
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
         """A scale for each weight, or each factor of it, is counted."""

@@ -54,7 +54,7 @@ class TensorTrain(Method):
         cores = zip(self.ranks, self.modes, self.ranks[1:], strict=False)
         return prod(shape[:-2]) * sum(before * mode * after for before, mode, after in cores)
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+    def multiplications(self, shape: tuple[int, ...]) -> int:
         """Core by core from the last: each turns one column mode into a row mode."""
         total, left, done = 0, prod(self.column_modes), 1
         for k in reversed(range(len(self.modes))):

@@ -37,7 +37,7 @@ class Tucker(Method):
         core = gates * self.row_rank * self.column_rank
         return prod(outer) // gates * (rows * self.row_rank + core + self.column_rank * columns)
 
-    def multiplications(self, shape: tuple[int, ...], complex_product: int = 3) -> int:
+    def multiplications(self, shape: tuple[int, ...]) -> int:
         """V x once; the core and U for each gate."""
         *outer, rows, columns = shape
         gates = outer[-1] if outer else 1
