@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from ernn.fixed import FixedFormat
@@ -24,8 +25,10 @@ def _true(function: str, x: float) -> float:
 
 @pytest.mark.parametrize("function", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("width", [4, 7, 8, 12, 16])
-def test_stated_error_is_the_largest_over_every_input(function, width):
-    table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+@pytest.mark.parametrize("whole", [1, 2])
+def test_stated_error_is_the_largest_over_every_input(function, width, whole):
+    """`whole`: of the output's bits, the sign among them; with one, the function's ends saturate."""
+    table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - whole))
     errors = (
         abs(_evaluate(table, v) * table.output.step - _true(function, v * table.input.step))
         for v in range(table.input.low, table.input.high + 1)
@@ -44,4 +47,18 @@ def test_error_is_below_one_percent_or_half_a_step(width):
 def test_slopes_are_as_narrow_as_stated():
     for width in range(4, 19):
         table = activation_table("tanh", FixedFormat(width, width - 4), FixedFormat(width, width - 2))
-        assert abs(table.slope).max() < 1 << (width - table.segment_bits + 5)
+        low_bits = width - table.segment_bits
+        assert table.slope_shift == (low_bits + 3 if low_bits else 0)
+        assert abs(table.slope).max() < 1 << (low_bits + 5)
+
+
+@pytest.mark.parametrize("function", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("segment_bits", [2, 3, 5])
+def test_no_lines_are_nearer_by_more_than_a_step(function, segment_bits):
+    """Where a function bends one way, as here in every segment, the best line errs half as much as the chord does."""
+    table = activation_table(function, FixedFormat(12, 8), FixedFormat(12, 10), segment_bits)
+    inputs = np.arange(-(1 << 11), 1 << 11).reshape(1 << segment_bits, -1) * table.input.step
+    true = np.vectorize(lambda x: _true(function, x))(inputs)
+    share = (inputs - inputs[:, :1]) / (inputs[:, -1:] - inputs[:, :1])
+    chord = true[:, :1] * (1 - share) + true[:, -1:] * share
+    assert table.max_error <= np.abs(true - chord).max() / 2 + table.output.step

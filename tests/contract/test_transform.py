@@ -1,5 +1,7 @@
 """The integer transforms against NumPy's FFT and against big-integer evaluation."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,19 @@ def test_only_rotations_shift_and_butterflies_are_signs_or_doubling(k):
             assert np.abs(rotated).max(initial=0) <= 2**14
 
 
+@pytest.mark.parametrize("k", [8, 16, 32])
+def test_constants_are_the_nearest_and_guard_bits_those_asked_for(k):
+    """A rotation's constants are cosines of multiples of 2 pi / k, in `bits` fraction bits."""
+    for bits in (6, 14):
+        forward, inverse = forward_transform(k, bits, 3), inverse_transform(k, bits)
+        assert (forward.guard, inverse.guard) == (3, 0)
+        nearest = {round(math.cos(2 * math.pi * f / k) * 2**bits) for f in range(k // 4)}
+        for stage in (*forward.stages, *inverse.stages):
+            constants = np.abs(stage.matrix[stage.shift > 0])
+            assert set(constants[constants > 0].tolist()) <= nearest
+
+
 def test_other_sizes_are_refused():
-    with pytest.raises(UserError, match=r"a transform's size must be one of .*, not 12"):
-        forward_transform(12, 14, 2)
+    for make in (lambda: forward_transform(12, 14, 2), lambda: inverse_transform(12, 14)):
+        with pytest.raises(UserError, match=r"a transform's size must be one of .*, not 12"):
+            make()

@@ -56,6 +56,16 @@ def test_ranges_without_a_format_are_refused():
     with pytest.raises(UserError, match=r"a fixed-point width must be 2\.\.62 bits, not 1"):
         FixedFormat(1, 0)
     assert fitting_frac(0.0, 16) == 15
+    with pytest.raises(UserError, match="not 63"):
+        FixedFormat(63, 0)
+    assert (FixedFormat(62, 0).low, FixedFormat(62, 0).high) == (-(2**61), 2**61 - 1)
+
+
+def test_halves_round_up() -> None:
+    """Numbers and integers; random ones are seldom a half."""
+    halves = np.array([-5, -3, -1, 1, 3, 5])
+    assert quantize(halves / 2, FixedFormat(8, 0)).tolist() == [-2, -1, 0, 1, 2, 3]
+    assert requantize(halves, 1, FixedFormat(8, 0)).tolist() == [-2, -1, 0, 1, 2, 3]
 
 
 def test_the_number_just_below_a_half_rounds_down() -> None:
