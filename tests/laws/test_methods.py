@@ -241,6 +241,7 @@ def test_bits_count_positions_and_scales() -> None:
     assert Dense().bits(shape, 12) == 128 * 12
     assert Pruned(0.25).bits(shape, 12) == 2 * (16 * 12 + 64)  # a bit a place is less than 6 bits a weight
     assert Pruned(2 / 64).bits(shape, 12) == 2 * (2 * 12 + 2 * 6)
+    assert BankBalanced(0.25, 4).bits(shape, 12) == 32 * (12 + 2)  # in each of 32 banks, one place of four
     assert Tiles(0.25, 2, 4).bits(shape, 12) == 2 * (16 * 12 + 2 * 3)
     assert Quantized(BlockCirculant(4), Uniform(8)).bits(shape, 12) == 32 * 8 + 8
     assert Quantized(Pruned(0.25), Ternary()).bits(shape, 12) == 2 * (16 * 2 + 64) + 32

@@ -148,6 +148,7 @@ def test_what_is_no_share_and_no_count_is_refused() -> None:
         with pytest.raises(UserError, match="above 0 and at most 1"):
             Pruned(density)
     assert groups(Pruned(1.0), 2, 3).kept == 6
+    assert [groups(Pruned(density), 3, 3).kept for density in (0.28, 0.3)] == [3, 3]  # of 2.52, of 2.7: the nearest
     for count in (0, -1, 2.0, True):
         with pytest.raises(UserError, match="pes must be a whole number of at least 1"):
             LoadBalanced(0.5, count)  # type: ignore[arg-type]
