@@ -55,11 +55,6 @@ def layer_pictures(network: Network, bits: int) -> tuple[LayerPicture, ...]:
 
 
 def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
-    names = ("weight",) if isinstance(layer, LinearLayer) else ("input", "recurrent", "projection")
-    if isinstance(layer, CellLayer):
-        names = tuple(f"{product.name} of {read}" for product in layer.cell.products for read in product.reads)
-    if isinstance(layer, BidirectionalLayer):
-        names = tuple(f"{way} {matrix}" for way in ("forward", "backward") for matrix in ("input", "recurrent"))
     matrices = tuple(
         MatrixBits(
             matrix_name,
@@ -70,9 +65,23 @@ def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
             matrix.structure.stored(matrix.value.shape),
             bits,
         )
-        for matrix_name, matrix in zip(names, layer.matrices, strict=False)
+        for matrix_name, matrix in zip(_names(layer), layer.matrices, strict=True)
     )
     return LayerPicture(name, _type(layer), layer.input_size, layer.output_size, matrices)
+
+
+def _names(layer: Layer) -> tuple[str, ...]:
+    """Of a layer's matrices, in their order."""
+    match layer:
+        case LinearLayer():
+            return ("weight",)
+        case CellLayer():
+            return tuple(f"{product.name} of {read}" for product in layer.cell.products for read in product.reads)
+        case BidirectionalLayer():
+            ways = ("forward", layer.forward), ("backward", layer.backward)
+            return tuple(f"{way} {matrix}" for way, one in ways for matrix in _names(one))
+        case _:
+            return ("input", "recurrent", "projection")[: len(layer.matrices)]
 
 
 def _type(layer: Layer) -> str:
