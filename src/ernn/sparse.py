@@ -6,7 +6,7 @@ more have to be skipped, a weight of zero is put in between (padding), stored an
 say where each column begins.  NumPy only; `ernn.compress` has the same sets in torch, written differently.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -143,13 +143,6 @@ def storage(packed: Packed, weight_bits: int = 12) -> Storage:
     pointer = int(packed.loads.max(initial=0)).bit_length()
     padding = (all_of_them - kept) * weight_bits
     return Storage(kept * weight_bits, padding, all_of_them * packed.index_bits, packed.pointers.size * pointer)
-
-
-def bank_storage(structure: BankBalanced, shape: Sequence[int], weight_bits: int = 12) -> Storage:
-    """Bits of weights (..., rows, columns) with a position inside its bank beside each: no padding, no pointers."""
-    kept = groups(structure, shape[-2], shape[-1])
-    weights = int(np.prod(shape[:-2], dtype=int)) * kept.count * kept.kept
-    return Storage(weights * weight_bits, 0, weights * (kept.size - 1).bit_length(), 0)
 
 
 @dataclass(frozen=True)

@@ -140,13 +140,17 @@ def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[A
     return expected
 
 
-def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array, rounds: int = 12) -> Cycles:
+ROUNDS = 12
+"""Rounds of every stream that cycles are measured on; the first third of the intervals is left out."""
+
+
+def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
     """Interval between rounds with every stream busy; latency of one frame of the last stream on an idle engine."""
     streams = schedule.layout.design.streams
-    busy = Stimulus(tuple(np.repeat(frame[None], rounds, 0) for _ in range(streams)), streams)
+    busy = Stimulus(tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams)), streams)
     steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
     starts = steady.events["round"].astype(np.int64)
-    gaps = Counter(np.diff(starts)[rounds // 3 :].tolist())
+    gaps = Counter(np.diff(starts)[ROUNDS // 3 :].tolist())
     nothing = (frame[None][:0],) * (streams - 1)
     alone, _ = _simulate(simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=())
     return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn.circulant import decode_blocks, encode_blocks
+from ernn.circulant import decode_blocks, encode_blocks, project
 from ernn.compress import sets
 from ernn.errors import UserError
 from ernn.structure import BlockCirculant, Dense
@@ -111,3 +111,5 @@ def test_gradients_pass() -> None:
 def test_a_size_that_the_block_does_not_divide_is_refused() -> None:
     with pytest.raises(UserError, match="block size 8 does not divide 13 columns"):
         sets.encode(torch.zeros(3, 16, 13), BlockCirculant(8))
+    with pytest.raises(UserError, match="block size 8 does not divide 13 rows"):
+        project(np.zeros((3, 13, 16)), BlockCirculant(8))

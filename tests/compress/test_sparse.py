@@ -83,8 +83,7 @@ def test_load_balance_is_what_equal_density_buys() -> None:
 
 
 def test_banks_need_neither_padding_nor_pointers() -> None:
-    bits = sparse.bank_storage(BankBalanced(0.25, 16), (3, 32, 64))
-    assert (bits.weights, bits.padding, bits.indices, bits.pointers) == (3 * 512 * 12, 0, 3 * 512 * 4, 0)
+    assert BankBalanced(2 / 16, 16).bits((3, 32, 64), 12) == 3 * 256 * (12 + 4)
 
 
 def test_structures_that_do_not_fit_are_refused() -> None:

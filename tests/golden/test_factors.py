@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from ernn.cell import Cell, CellProduct, CellStage, CellStep
 from ernn.circulant import project
 from ernn.compress.grids import Uniform
 from ernn.compress.inside import project_once
@@ -16,7 +17,7 @@ from ernn.fixed import dequantize
 from ernn.golden.fast import Fast
 from ernn.golden.run import run, trace
 from ernn.lower import lowered
-from ernn.network import CellLayer, LinearLayer, Matrix, Network
+from ernn.network import CellLayer, Factored, LinearLayer, Matrix, Network
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.quantize import QuantizeSpec, quantize
@@ -100,6 +101,25 @@ def test_ranks_may_differ() -> None:
     network = low_rank(Network((random_lstm(rng, 6, 9),)), LowRank(2), LowRank(4, stacked=True))
     frames = random_frames(rng, network)
     np.testing.assert_allclose(run_float(lowered(network), frames)[0], run_float(network, frames)[0], atol=1e-9)
+
+
+def test_a_shared_factor_is_multiplied_again_where_its_vector_has_changed() -> None:
+    """The first product reads the frame before's h, the second, with the same right factor, the one just written."""
+    cell = Cell(
+        "twice",
+        (
+            CellStage((CellProduct("first", 1, ("x", "h"), bias=False),), (CellStep("h", "first.0", "tanh"),)),
+            CellStage((CellProduct("second", 1, ("h",), bias=False),), (CellStep("y", "second.0"),)),
+        ),
+        output="y",
+    )
+    rng = np.random.default_rng(3)
+    right, lefts = Matrix(rng.normal(size=(1, 2, 6))), [Matrix(rng.normal(size=(1, 6, 2))) for _ in range(2)]
+    both = [Factored(left.value @ right.value, LowRank(2), factors=(left, right)) for left in lefts]
+    layer = CellLayer(cell, ((Matrix(rng.normal(size=(1, 6, 4))), both[0]), (both[1],)), (None, None))
+    frames = rng.normal(size=(5, 4))
+    expected = run_float(Network((layer,)), frames)[0]
+    np.testing.assert_allclose(run_float(lowered(Network((layer,))), frames)[0], expected, atol=1e-12)
 
 
 def test_only_what_is_factored_changes() -> None:

@@ -190,5 +190,10 @@ def test_what_is_no_repeated_matrix_is_refused() -> None:
         Repeated(2, 2).core(whole)
     with pytest.raises(UserError, match="not 3 times a smaller one"):
         Repeated(3, 1).stored((1, 8, 6))
-    with pytest.raises(UserError, match="int64 in 4 bits"):
-        RepeatedMatrix(np.full((1, 1, 1), 8), FixedFormat(4, 0), 1, 1)
+    for core in (np.full((1, 1, 1), 8), np.full((1, 1, 1), -9), np.ones((1, 1, 1), np.int32)):
+        with pytest.raises(UserError, match="int64 in 4 bits"):
+            RepeatedMatrix(core, FixedFormat(4, 0), 1, 1)
+    assert RepeatedMatrix(np.array([[[-8, 7]]]), FixedFormat(4, 0), 1, 1).columns == 2
+    for sizes in ((0, 2), (2, 0)):
+        with pytest.raises(UserError, match="must be a whole number of at least 1, not 0"):
+            Repeated(*sizes)

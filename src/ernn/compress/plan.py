@@ -112,10 +112,10 @@ def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
     return found
 
 
-def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1, pad: bool = True) -> CompressionPlan:
+def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1) -> CompressionPlan:
     """One block size a recurrent layer of `module`, from the input on; the paper's "8-16" is (8, 16).
 
-    `output` as for `CompressionPlan.blocks`. Raises UserError where there are not as many layers.
+    `output` as for `CompressionPlan.blocks`; both padded. Raises UserError where there are not as many layers.
     """
     names = [m.name for m in matrices(module, CompressionPlan()) if m.role != "output"]
     inner = [
@@ -126,8 +126,8 @@ def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1, pad:
     if len(layers) != len(blocks):
         raise UserError(f"{len(blocks)} block sizes for {len(layers)} recurrent layers: give one for each")
     sizes = dict(zip(layers, blocks, strict=True))
-    overrides = tuple((name, _structure(sizes[layer], pad)) for name, layer in inner)
-    return CompressionPlan(output=_structure(output, pad), overrides=overrides)
+    overrides = tuple((name, _structure(sizes[layer], True)) for name, layer in inner)
+    return CompressionPlan(output=_structure(output, True), overrides=overrides)
 
 
 def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:

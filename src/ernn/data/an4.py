@@ -29,20 +29,20 @@ CEPSTRA = 13
 _TRANSCRIPT = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 
 
-def read_cepstra(path: Path, width: int = CEPSTRA) -> FloatArray:
-    """float32 [frames, width] of a Sphinx feature file; UserError if its count fits its size in neither byte order."""
+def read_cepstra(path: Path) -> FloatArray:
+    """float32 [frames, 13] of a Sphinx feature file; UserError if its count fits its size in neither byte order."""
     size = require_file("an4", path).stat().st_size
     with path.open("rb") as stream:
         head = stream.read(4)
         order = next(
             (o for o in ("<", ">") if len(head) == 4 and 4 * int(np.frombuffer(head, f"{o}i4")[0]) == size - 4), None
         )
-        if order is None or size == 4 or (size - 4) % (4 * width):
-            raise UserError(f"an4: {path} is truncated or no cepstra file: {size} bytes do not hold [frames, {width}]")
+        if order is None or size == 4 or (size - 4) % (4 * CEPSTRA):
+            raise UserError(f"an4: {path} is truncated or no cepstra file: {size} bytes are not [frames, {CEPSTRA}]")
         values = np.frombuffer(stream.read(size - 4), dtype=f"{order}f4").astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"an4: {path} holds values that are not finite")
-    return values.reshape(-1, width)
+    return values.reshape(-1, CEPSTRA)
 
 
 def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:

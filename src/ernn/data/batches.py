@@ -71,20 +71,22 @@ def collate(examples: Sequence[Example]) -> Batch:
     return Batch(features, torch.tensor(lengths), labels, torch.tensor(counts), tuple(e.id for e in examples))
 
 
+GROUP = 8
+"""Batches that are sorted by length together."""
+
+
 class Batches:
     """Batches of `size` examples of similar length.
 
     `shuffle=True` (training): each epoch draws another order from (seed, epoch); examples are sorted by length only
-    within groups of `group` batches, so that batches differ between epochs. `shuffle=False` (evaluation): sorted by
+    within groups of `GROUP` batches, so that batches differ between epochs. `shuffle=False` (evaluation): sorted by
     length. Iterating gives the epoch last set by `set_epoch` (0 at first).
     """
 
-    def __init__(
-        self, examples: Sequence[Example], size: int, seed: int = 0, shuffle: bool = True, group: int = 8
-    ) -> None:
-        if size < 1 or group < 1 or not examples:
-            raise UserError(f"batches need examples, size >= 1 and group >= 1, got {len(examples)}, {size}, {group}")
-        self.examples, self.size, self.seed, self.shuffle, self.group = list(examples), size, seed, shuffle, group
+    def __init__(self, examples: Sequence[Example], size: int, seed: int = 0, shuffle: bool = True) -> None:
+        if size < 1 or not examples:
+            raise UserError(f"batches need examples and size >= 1, got {len(examples)}, {size}")
+        self.examples, self.size, self.seed, self.shuffle = list(examples), size, seed, shuffle
         self._epoch = 0
 
     def __len__(self) -> int:
@@ -107,7 +109,7 @@ class Batches:
             return _chunks(np.argsort(lengths, kind="stable"), self.size)
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(lengths))
-        groups = [np.array(g) for g in _chunks(order, self.size * self.group)]
+        groups = [np.array(g) for g in _chunks(order, self.size * GROUP)]
         chunks = [c for g in groups for c in _chunks(g[np.argsort(lengths[g], kind="stable")], self.size)]
         return [chunks[i] for i in rng.permutation(len(chunks))]
 

@@ -49,8 +49,8 @@ def wire_of(schedule: Schedule) -> Wire:
 def serial_engine(schedule: Schedule, clocks_per_bit: int) -> SerialEngine:
     """The bridge around an engine's module; `with_engine` adds that module."""
     wire = wire_of(schedule)
-    beats = (wire.beats(wire.inputs), wire.beats(wire.outputs))
-    return SerialEngine("ernn_engine", wire.beat_bytes, address_bits(wire.streams), beats, clocks_per_bit)
+    beats, tid_bits = wire.beats(wire.inputs), address_bits(wire.streams)
+    return SerialEngine("ernn_engine", wire.beat_bytes, tid_bits, beats, clocks_per_bit)
 
 
 def with_engine(outer: Verilog, schedule: Schedule) -> Verilog:

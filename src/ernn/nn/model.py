@@ -45,9 +45,9 @@ class AcousticModel(nn.Module):
         return self.output(frames)
 
 
-def require_memory(spec: ModelSpec, memory: int | None = None) -> None:
-    """UserError where training the model takes more than `memory` bytes (default: this machine's)."""
-    memory = memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def require_memory(spec: ModelSpec) -> None:
+    """UserError where training the model takes more memory than this machine has."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with torch.device("meta"):
         weights = sum(parameter.numel() for parameter in AcousticModel(spec).parameters())
     if weights * TRAINED_BYTES > memory:

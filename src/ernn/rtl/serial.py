@@ -10,8 +10,6 @@ two frames of a stream unanswered, which is what the engine can hold.  A break (
 resets the engine and both directions.  `ernn.serial_link` is the other end.
 """
 
-from collections.abc import Sequence
-
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetInserter, ResetSignal, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
@@ -76,16 +74,14 @@ class Transmitter(wiring.Component):
 
 
 class SerialEngine(wiring.Component):
-    """The engine `top` between `received` and `sent` lines; `frame_beats`: beats of a frame in and out.
+    """The engine `top` between `received` and `sent` lines; `beats_in`: beats of a frame.
 
     `lost` stays high after a byte that came while the engine could not take it, and after the engine's own error.
     """
 
-    def __init__(
-        self, top: str, beat_bytes: int, tid_bits: int, frame_beats: Sequence[int], clocks_per_bit: int
-    ) -> None:
+    def __init__(self, top: str, beat_bytes: int, tid_bits: int, beats_in: int, clocks_per_bit: int) -> None:
         self.top, self.bytes, self.tid_bits, self.clocks = top, beat_bytes, tid_bits, clocks_per_bit
-        self.beats_in, self.beats_out = frame_beats
+        self.beats_in = beats_in
         super().__init__({"received": In(1), "sent": Out(1, init=1), "lost": Out(1)})
 
     def elaborate(self, platform: object) -> Module:

@@ -4,14 +4,17 @@ import numpy as np
 
 Array = np.ndarray
 
+TOLERANCE = 1e-10
+"""A gradient below it counts as none."""
 
-def nonnegative(rows: Array, wanted: Array, tolerance: float = 1e-10) -> Array:
+
+def nonnegative(rows: Array, wanted: Array) -> Array:
     """x >= 0 with the least |rows @ x - wanted|: the active set of Lawson and Hanson (1974), chapter 23."""
     columns = rows.shape[1]
     x, free = np.zeros(columns), np.zeros(columns, bool)
     for _ in range(30 * columns):
         gradient = rows.T @ (wanted - rows @ x)
-        if free.all() or gradient[~free].max() <= tolerance:
+        if free.all() or gradient[~free].max() <= TOLERANCE:
             break
         free[np.argmax(np.where(free, -np.inf, gradient))] = True
         x, free = _feasible(rows, wanted, x, free)

@@ -55,9 +55,9 @@ class Rehearsal:
         return hear(model, self.task.validation)
 
 
-def hear(model: nn.Module, examples: Sequence[Example], batch: int = 32) -> Heard:
+def hear(model: nn.Module, examples: Sequence[Example]) -> Heard:
     """A network on examples; dropout off."""
-    return Heard(loss(model, examples, batch), evaluate_model(model, examples, batch=batch).percent)
+    return Heard(loss(model, examples), evaluate_model(model, examples).percent)
 
 
 @torch.no_grad()
