@@ -18,13 +18,14 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.integer_model import Signal
 from ernn.layout import Layout
+from ernn.network import Network
 from ernn.program import Constant
-from ernn.quantize import QuantizeSpec
+from ernn.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
 from ernn.schedule import Schedule, schedule
 from ernn.tape import Row, Tape
 from tests.equivalence.cases import integer_model, random_case
-from tests.models import random_integer_model
+from tests.models import random_frames, random_gru, random_integer_model, random_linear, random_lstm, structure_of
 
 SEEDS = st.integers(0, 1 << 20)
 SOME = settings(max_examples=12, deadline=None, derandomize=True)
@@ -306,6 +307,43 @@ def test_utilisation_is_a_share(seed: int) -> None:
     assert 0 < plan.array_utilisation <= 1
     assert 0 < plan.utilisation <= 1
     assert plan.latency > plan.length > 0
+
+
+@pytest.mark.parametrize("block", [1, 4, 16])
+def test_useful_multiplications_are_the_networks_own(block: int) -> None:
+    """Those of products as the network's structures count them; those of steps by hand."""
+    rng = np.random.default_rng(block)
+    lstm = random_lstm(rng, 7, 20, structure_of(block), projection=9, peepholes=True)
+    network = Network((lstm, random_gru(rng, 9, 12, structure_of(block)), random_linear(rng, 12, 5)))
+    plan = schedule(quantize(network, [random_frames(rng, network)]), Design(2, 3))
+    counts = (m.structure.multiplications(m.value.shape) for layer in network.layers for m in layer.matrices)
+    assert plan.useful_array == sum(counts)
+    lstm_steps = 20 * (3 + 2 + 1 + 5)  # peepholes, c, m; i, f, g, o and the cell's tanh are looked up
+    assert plan.useful_vector == lstm_steps + 12 * (1 + 2 + 3)  # r * u, both products of h; r, z, n
+    cycles = plan.interval / 3
+    assert plan.array_multipliers == 2 * {1: 1, 4: 5, 16: 23}[block]
+    assert plan.array_utilisation == pytest.approx(plan.useful_array / (plan.array_multipliers * cycles))
+    useful = plan.useful_array + plan.useful_vector
+    assert plan.utilisation == pytest.approx(useful / (plan.multipliers * cycles))
+
+
+@SOME
+@given(SEEDS)
+def test_no_sum_is_wider_than_its_register(seed: int) -> None:
+    """The largest that formats allow, every operand at its end: random numbers come nowhere near it."""
+    plan = random_plan(seed)
+    layout, shifts = plan.layout, plan.shifts
+    width = layout.model.input.format.width
+    each = 1 << (width - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2))  # of a complex bin one is a sum
+    columns = max(product.block_columns for product in layout.products)
+    assert columns * each < 1 << (layout.accumulator_bits - 1)
+    for step in layout.steps:
+        largest = 0
+        for term in step.terms:
+            largest += 0 if term.product_frac is None else 1 << (2 * (width - 1) + shifts.product_shift(step, term))
+            largest += 0 if term.addend is None else 1 << (width - 1 + shifts.addend_shift(step, term))
+            largest += 0 if term.bias is None else 1 << (width - 1 + shifts.bias_shift(step, term))
+        assert largest < 1 << (plan.sum_bits - 1)
 
 
 def test_a_whole_network_of_blocks_keeps_the_array_busy() -> None:
