@@ -17,7 +17,7 @@ from ernn.fixed import dequantize
 from ernn.golden.fast import Fast
 from ernn.golden.run import run, trace
 from ernn.lower import lowered
-from ernn.network import CellLayer, Factored, LinearLayer, Matrix, Network
+from ernn.network import BidirectionalLayer, CellLayer, Factored, LinearLayer, Matrix, Network
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.quantize import QuantizeSpec, quantize
@@ -138,6 +138,12 @@ def test_states_that_do_not_start_from_zero_are_refused() -> None:
     network = Network((random_lstm(np.random.default_rng(0), 4, 6, states=True),))
     with pytest.raises(UserError, match="starts from zero states"):
         lowered(low_rank(network, LowRank(2)))
+
+
+def test_factors_in_both_directions_are_refused() -> None:
+    one = low_rank(Network((random_lstm(np.random.default_rng(0), 4, 6),)), LowRank(2)).layers[0]
+    with pytest.raises(UserError, match="both directions cannot have factored matrices"):
+        lowered(Network((BidirectionalLayer(one, one),)))  # type: ignore[arg-type]
 
 
 def test_other_structures_are_refused_by_name() -> None:

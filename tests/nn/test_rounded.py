@@ -151,6 +151,14 @@ def test_random_rounding_is_of_training_alone() -> None:
     assert set(one.state_dict()) == {f"model.{name}" for name in model.state_dict()}
 
 
+def test_tables_are_those_trained_with() -> None:
+    plan, frames = CompressionPlan(), np.ones((3, 4))
+    network = network_of(made(LayerSpec("gru", 6), 0, plan), plan)
+    trained = quantize(network, [frames], QuantizeSpec(segment_bits=5))
+    after = quantize(network, [frames], QuantizeSpec(segment_bits=8), like=trained)
+    assert (after.sigmoid.segment_bits, after.tanh.segment_bits) == (5, 5)
+
+
 def test_what_is_refused() -> None:
     plan, frames = CompressionPlan(), np.ones((3, 4))
     model = made(LayerSpec("gru", 6), 0, plan)
@@ -160,6 +168,8 @@ def test_what_is_refused() -> None:
         stages(narrow)
     with pytest.raises(UserError, match="the formats given are of another network"):
         quantize(Network(network.layers[1:]), [np.ones((3, 6))], like=narrow)
+    with pytest.raises(UserError, match="trained with data of 16 bits: quantize it with these, not 12"):
+        quantize(network, [frames], QuantizeSpec(data_bits=12), like=narrow)
     with pytest.raises(UserError, match="3 layers cannot be rounded as 2 are"):
         Rounded(model, quantize(Network(network.layers[1:]), [np.ones((3, 6))]))
     factored = CompressionPlan(recurrent=LowRank(2))
