@@ -95,8 +95,8 @@ def _constants(layer: LayerSpec) -> int:
     if layer.cell in COMPACT:
         cell = COMPACT[layer.cell]
         return layer.hidden * (sum(p.gates for p in cell.products if p.bias) + len(cell.vectors))
-    biases = GATES[layer.cell] * layer.hidden + (layer.hidden if layer.cell == "gru" else 0)
-    return biases + (3 * layer.hidden if layer.peepholes else 0)
+    apart = layer.cell == "gru" and layer.reset == "after"  # the candidate's two products have a bias each
+    return layer.hidden * (GATES[layer.cell] + apart + 3 * layer.peepholes)
 
 
 def _states(layer: LayerSpec) -> int:

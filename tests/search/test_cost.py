@@ -1,0 +1,71 @@
+"""Costs from shapes, counted by hand and held to the numbers that integers of the same network keep."""
+
+import numpy as np
+import pytest
+
+from ernn.compact import COMPACT
+from ernn.compress.plan import CompressionPlan
+from ernn.integer_model import IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.network import Network
+from ernn.quantize import quantize
+from ernn.search.cost import cost
+from ernn.spec import LayerSpec, ModelSpec
+from tests.cells import random_cell
+from tests.models import random_frames, random_gru, random_linear, random_lstm
+
+
+@pytest.mark.parametrize(
+    ("layer", "blocks", "rotated", "constants", "states"),
+    [
+        # blocks of weights; words of x, h (and m), results of a product that go back; per unit
+        (LayerSpec("lstm", 24, 16, True), 24 + 24 + 6, 2 + (2 + 4 * 3) + (3 + 2), (4 + 3) * 24, 16 + 24),
+        (LayerSpec("gru", 24), 18 + 27, (2 + 3) + (3 + 3 * 3), (3 + 1) * 24, 24),
+        (LayerSpec("ligru", 24), 12 + 18, (2 + 2 * 3) + 3, 2 * 24, 24),
+        (LayerSpec("cifg", 24), 18 + 27, (2 + 3 * 3) + 3, 3 * 24, 2 * 24),
+    ],
+)
+def test_a_layer_in_blocks_of_eight(layer: LayerSpec, blocks: int, rotated: int, constants: int, states: int) -> None:
+    """Of 16 inputs; a block of 8 is 11 multiplications, a transform of a word 4."""
+    found = cost(ModelSpec(16, (layer,), 7), CompressionPlan.blocks(8), weight_bits=10, data_bits=14)
+    output = 7 * layer.output_size
+    assert found.weights == 8 * blocks + output
+    assert found.multiplications == 11 * blocks + 4 * rotated + output
+    assert found.bits == found.weights * 10 + (constants + 7 + states) * 14
+
+
+def kept(model: IntegerModel) -> int:
+    """Biases, peepholes and vectors, and what is carried from frame to frame but for spectra."""
+    found = 0
+    for layer in model.layers:
+        match layer:
+            case IntegerLstm():
+                peephole = 0 if layer.peephole is None else layer.peephole.size
+                found += layer.bias.size + peephole + layer.hidden_size + model.signal(layer.output).length
+            case IntegerGru():
+                candidate = 0 if layer.candidate_bias is None else layer.candidate_bias.size
+                found += layer.bias.size + candidate + model.signal(layer.output).length
+            case IntegerCell():
+                biases = (layer.product(p.name)[1] for p in layer.cell.products)
+                found += sum(b.size for b in (*biases, *layer.vectors) if b is not None)
+                found += sum(layer.lengths[name] for name in {*layer.cell.states, *layer.cell.recurrent})
+            case IntegerLinear():
+                found += layer.bias.size
+    return found
+
+
+@pytest.mark.parametrize("cell", ["lstm", "peepholes", "projection", "gru", "reset before", *COMPACT])
+def test_bits_are_those_of_the_integers(cell: str) -> None:
+    rng = np.random.default_rng(0)
+    layer, spec = {
+        "lstm": lambda: (random_lstm(rng, 6, 8), LayerSpec("lstm", 8)),
+        "peepholes": lambda: (random_lstm(rng, 6, 8, peepholes=True), LayerSpec("lstm", 8, peepholes=True)),
+        "projection": lambda: (random_lstm(rng, 6, 8, projection=4), LayerSpec("lstm", 8, 4)),
+        "gru": lambda: (random_gru(rng, 6, 8), LayerSpec("gru", 8)),
+        "reset before": lambda: (random_gru(rng, 6, 8, reset="before"), LayerSpec("gru", 8, reset="before")),
+    }.get(cell, lambda: (random_cell(rng, COMPACT[cell], 6, 8), LayerSpec(cell, 8)))()  # type: ignore[arg-type]
+    front, output = random_linear(rng, 5, 6), random_linear(rng, layer.output_size, 3)
+    network = Network((front, layer, output))
+    model = quantize(network, [random_frames(rng, network)])
+    found = cost(ModelSpec(5, (spec,), 3, front=6), CompressionPlan())
+    assert found.weights == found.multiplications == network.stored_weights
+    assert found.bits == 12 * found.weights + 16 * kept(model)
