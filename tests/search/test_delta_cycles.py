@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.design import Design
 from ernn.errors import UserError
 from ernn.golden.deltas import run_deltas
@@ -33,6 +34,34 @@ def test_all_columns_cost_what_is_estimated(block: int) -> None:
         assert (delta_cycles(every, design, balanced=False) >= whole.cycles_per_frame).all()
         assert (delta_cycles(none, design) <= whole.cycles_per_frame).all()
         assert (delta_cycles(none, design) >= whole.vector).all()
+
+
+def test_multiplications_are_counted_by_hand() -> None:
+    """In blocks of 4, of five multiplications; a dense row of the output layer meets four numbers a block column."""
+    rng = np.random.default_rng(0)
+    model = random_integer_model(rng, cell="gru", input_size=8, hidden=12, outputs=3, block=4)
+    columns = {
+        "l0.gates": [[True, True, False, False, False], [False, False, True, True, True]],  # of x two, of h three
+        "l0.candidate_input": [[True, False], [False, False]],
+        "l0.candidate": [[False, False, False], [True, True, False]],
+        "l1.product": [[False, True, False], [False, False, False]],
+    }
+    work = Updates(model, {name: np.array(changed) for name, changed in columns.items()}).work
+    assert work.multiplications == 5 * 2 * 3 * 5 + 1 * 3 * 5 + 2 * 3 * 5 + 1 * 3 * 4
+    assert work.dense == 2 * (5 * 2 * 3 * 5 + 2 * 3 * 5 + 3 * 3 * 5 + 3 * 3 * 4)
+
+
+def test_a_cores_column_is_counted_once_a_row() -> None:
+    """Every number that a core's columns meet is multiplied with all of its rows, gate by gate."""
+    rng = np.random.default_rng(0)
+    train = TensorTrain((3, 4), (5, 2), 2)
+    network = compressed(Network((random_linear(rng, 10, 12),)), lambda *_: train)
+    model = quantize(network, [random_frames(rng, network)])
+    products = [product for layer in model.layers for product in layer.products]
+    one = {p.name: np.eye(1, p.block_columns, dtype=bool) for p in products}
+    assert Updates(model, one).work.multiplications == 4 * 2 + 3  # rows by rank of the last core, rows of the first
+    every = {p.name: np.ones((1, p.block_columns), bool) for p in products}
+    assert Updates(model, every).work.multiplications == train.multiplications((12, 10))
 
 
 def test_the_group_with_most_columns_decides() -> None:

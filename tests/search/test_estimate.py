@@ -15,8 +15,10 @@ from ernn.errors import UserError
 from ernn.network import Network
 from ernn.quantize import quantize
 from ernn.schedule import schedule
+from ernn.search.clock import Clock
 from ernn.search.estimate import best_estimate, estimate
-from ernn.search.space import Kernel, kernels
+from ernn.search.space import Kernel, Space, kernels
+from ernn.structure import BlockCirculant
 from tests.golden.test_factors import low_rank
 from tests.golden.test_trains import compressed
 from tests.models import random_frames, random_gru, random_linear, random_lstm
@@ -59,6 +61,37 @@ def test_a_train_is_counted_core_by_core() -> None:
     assert found.vector == 5 * 8 + 12  # a number between the cores, and one of the results, a cycle
 
 
+def test_an_lstm_is_counted_by_hand() -> None:
+    """With the latencies of docs/explanation/engine.md; four steps wait for each other: i, c, t, h."""
+    rng = np.random.default_rng(0)
+    network = Network((random_lstm(rng, 24, 64), random_linear(rng, 64, 30)))
+    model = quantize(network, [random_frames(rng, network)])
+    wide = estimate(model, Design(64))
+    assert (wide.array, wide.vector) == (4 * 88 + 1 * 64, 8 * 64 + 30)
+    product, spectrum = 8 + 5 + 63 + 5 + 4 + 1, 22 + 1 + 4 + 1
+    assert wide.loop == 8 * 64 + product + 3 * 22 + spectrum  # steps take longer than the passes
+    assert wide.cycles_per_frame == wide.loop
+    narrow = estimate(model, Design(8, 2))
+    assert (narrow.array, narrow.loop) == (32 * 88 + 4 * 64, 32 * 88 + (product - 56) + 3 * 22 + spectrum)
+    assert narrow.cycles_per_frame == narrow.array
+    slow = estimate(model, Design(500, 16, splits=8))
+    assert slow.array == 1 * 500 + 1 * 500 and slow.cycles_per_frame == max(slow.vector, slow.array)
+    blocks = Network((random_gru(rng, 16, 24, BlockCirculant(8)),))
+    beats = estimate(quantize(blocks, [random_frames(rng, blocks)]), Design(2, lanes=2))
+    assert beats.vector == (1 + 1 + 1 + 1 + 3) * 3 * 4  # terms of r, z, u, n, h; three words, two numbers a cycle
+
+
+def test_weight_banks_are_within_nine_tenths_of_the_block_ram() -> None:
+    """A core of 4096 numbers of 12 bits takes three blocks of 18 kbit at least, whatever else there is."""
+    rng, device = np.random.default_rng(2), find_device("LFE5U-25F")
+    network = compressed(Network((random_linear(rng, 64, 64),)), lambda *_: TensorTrain((4, 16), (4, 16), 16))
+    model = quantize(network, [random_frames(rng, network)])
+    for kbit in (40, 59):
+        with pytest.raises(UserError, match="no room for an engine"):
+            best_estimate(model, replace(device, block_ram=Figure(kbit, "M", "this test")), 1)
+    assert best_estimate(model, replace(device, block_ram=Figure(60, "M", "this test")), 1).array > 0  # 54 of 60
+
+
 def test_the_best_design_is_within_the_device() -> None:
     rng, device = np.random.default_rng(1), find_device("LFE5U-25F")
     network = compressed(Network((random_gru(rng, 16, 32),)), lambda r, c: TensorTrain((4, r // 4), (c // 4, 4), 3))
@@ -67,5 +100,9 @@ def test_the_best_design_is_within_the_device() -> None:
     assert found.design.streams == 2 and found.design.elements <= device.dsp.value
     alone = estimate(model, Design(1, 2))
     assert found.cycles_per_frame < alone.cycles_per_frame / 4
+    clock = Clock.assumed(device)
+    designs = (next(shape.designs("throughput", 2)) for shape in Space(model, device, clock, "throughput").shapes())
+    times = [estimate(model, design).cycles_per_frame / clock.mhz(design.elements) for design in designs]
+    assert found.cycles_per_frame / clock.mhz(found.design.elements) == min(times) < times[-1]
     with pytest.raises(UserError, match="no room for an engine"):
         best_estimate(model, replace(device, dsp=Figure(1, "M", "this test")), 2)
