@@ -9,6 +9,8 @@ from ernn import reference
 from ernn.errors import UserError
 from ernn.golden import Stream, dequantize_output, quantize_input, run, run_all, saturation, trace
 from ernn.golden.fast import Fast
+from ernn.golden.machine import Implementation, Plain
+from ernn.golden.run import TOGETHER
 from ernn.integer_model import IntegerModel
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.structure import BLOCK_SIZES
@@ -78,6 +80,16 @@ def test_many_utterances_equal_one_by_one(seed, cell, lengths, last_step):
     utterances = [any_frames(rng, model, length) for length in lengths]
     for frames, together in zip(utterances, run_all(model, utterances, Fast), strict=True):
         assert len(together) == (1 if last_step else len(frames))
+        np.testing.assert_array_equal(together, run(model, frames))
+
+
+@pytest.mark.parametrize("cell", [CELLS[1], BOTH_WAYS[1]], ids=["one way", "both ways"])
+@pytest.mark.parametrize("implementation", [Plain, Fast])
+def test_more_utterances_than_run_together_do_not_see_each_other(cell: dict, implementation: Implementation) -> None:
+    rng = np.random.default_rng(8)
+    model = random_integer_model(rng, **cell, block=4)
+    utterances = [any_frames(rng, model, length) for length in 3 - np.arange(TOGETHER + 2) % 3]
+    for frames, together in zip(utterances, run_all(model, utterances, implementation), strict=True):
         np.testing.assert_array_equal(together, run(model, frames))
 
 
