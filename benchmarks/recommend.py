@@ -30,6 +30,7 @@ from ernn.pipeline.run import Run
 from ernn.report.comparison import spread
 from ernn.search.candidates import stored_bytes, uniform
 from ernn.search.choosers.by import By
+from ernn.search.written import shares
 from ernn.spec import ModelSpec
 from ernn.train.task import Prepared
 
@@ -41,7 +42,7 @@ TITLES = {
     By.policy: "policy gradient",
     By.relaxed: "relaxation",
     By.supernet: "super-net",
-    By.alike: "one block size and one width for all, the best of all pairs",
+    By.alike: "one block size and one number of bits for all, the best of all pairs",
 }
 
 
@@ -51,7 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     budget, results = budget_of(options), []
     for seed in range(options.seeds):
         for by in (By(name) for name in options.by.split(",")):
-            asked = Asked(Budget(budget), by, options.trials, options.epochs, seed=seed, recipe=options.recipe)
+            asked = Asked(
+                Budget(budget),
+                by,
+                options.trials,
+                options.epochs,
+                widths=shares(options.widths),
+                seed=seed,
+                recipe=options.recipe,
+            )
             folder = options.work / options.corpus / f"seed{seed}"
             results.append(of_corpus(folder, options.corpus, options.root, asked, progress=False))
             chosen, rival = results[-1]["chosen"], results[-1]["uniform"]
@@ -63,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "budget_bytes": budget,
         "trials": options.trials,
         "trial_epochs": options.epochs,
+        "widths": shares(options.widths),
     }
     kept = [without_paths(one) for one in results]
     place = options.out / (options.name or f"recommend-{options.corpus}")
@@ -87,6 +97,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
     parser.add_argument("--block", type=int, default=8, help="the block size whose storage is the budget")
     parser.add_argument("--by", default=",".join(By), help="ways to choose")
+    parser.add_argument("--widths", default="1", help="shares of a layer's units to choose from")
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=1, help="of a trial")
     parser.add_argument("--seeds", type=int, default=3)
@@ -103,7 +114,7 @@ def budget_of(options: argparse.Namespace) -> float:
     recipe = recipe_for(corpus, options.recipe)
     task = Prepared(corpus, recipe.features).task
     model = ModelSpec(task.inputs, recipe.layers, task.outputs, recipe.dropout, recipe.front)
-    return stored_bytes(model)(uniform(options.block))
+    return stored_bytes(model, uniform(options.block))
 
 
 def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[str, Any]]) -> str:
@@ -115,7 +126,8 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
         f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} seeds, "
         f"kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and padding counted, which is "
         f"one block size of {options.block} with 12 bits, the output matrix dense. {about['trials']} trials, each of "
-        f"{about['trial_epochs']} epoch(s), a way's own training taken from them.",
+        f"{about['trial_epochs']} epoch(s), a way's own training taken from them. Widths of layers to choose from: "
+        f"{options.widths} of their units.",
         "",
         f"    {about['command']}",
         "",

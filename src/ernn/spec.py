@@ -13,7 +13,8 @@ peepholes = true
 
 import json
 import tomllib
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -104,6 +105,11 @@ class ModelSpec:
             _require_size("front", self.front)
         number = type(self.dropout) in (int, float)
         _require(number and 0 <= self.dropout < 1, f"dropout must be at least 0 and below 1, not {self.dropout!r}")
+
+    def with_units(self, counts: Sequence[int]) -> "ModelSpec":
+        """The same network with so many units in each recurrent layer."""
+        _require(len(counts) == len(self.layers), f"{len(counts)} counts for {len(self.layers)} recurrent layers")
+        return replace(self, layers=tuple(replace(one, hidden=n) for one, n in zip(self.layers, counts, strict=True)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, options left at their default omitted: the form that JSON and TOML hold."""

@@ -28,7 +28,7 @@ from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.run import Run
-from ernn.search.candidates import Candidate, Pick, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.candidates import Candidate, Pick, Space, Units, blocks, space_of, stored_bytes, uniform
 from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.greedy import Rises, table
@@ -47,8 +47,13 @@ MODEL = searched.model("gru", 16)
 EASY = replace(toy.SPEC, epochs=1)
 
 
-def space(limit: float, inners: tuple = blocks([1, 2, 4]), bits: tuple[int, ...] = (12, 6, 3)) -> Space:
-    return space_of(MODEL, inners, bits, stored_bytes(MODEL), limit, alike=False)
+def space(
+    limit: float,
+    inners: tuple = blocks([1, 2, 4]),
+    bits: tuple[int, ...] = (12, 6, 3),
+    widths: tuple[float, ...] = (1.0,),
+) -> Space:
+    return space_of(MODEL, inners, bits, stored_bytes, limit, alike=False, widths=widths)
 
 
 def setting(tmp_path: Path, limit: float = 700.0, trials: int = 14, **changes: Any) -> Setting:
@@ -56,9 +61,11 @@ def setting(tmp_path: Path, limit: float = 700.0, trials: int = 14, **changes: A
 
 
 def told(pick: Pick) -> Heard:
-    """Few bits hurt, blocks hurt less; the output matrix is the most sensitive."""
-    sizes = [1 if c.inner == Dense() else c.inner.block for c in pick]  # type: ignore[attr-defined]
-    rises = [weight * (size / 10 + 8 / c.bits) for weight, size, c in zip((1, 2, 5), sizes, pick, strict=True)]
+    """Few bits hurt, blocks and fewer units hurt less; the output matrix is the most sensitive."""
+    candidates = [one for one in pick if isinstance(one, Candidate)]
+    sizes = [1 if c.inner == Dense() else c.inner.block for c in candidates]  # type: ignore[attr-defined]
+    rises = [weight * (size / 10 + 8 / c.bits) for weight, size, c in zip((1, 2, 5), sizes, candidates, strict=True)]
+    rises += [2 - one.count / 8 for one in pick if isinstance(one, Units)]
     return Heard(sum(rises), sum(rises))
 
 
@@ -78,10 +85,10 @@ def test_the_price_is_what_is_stored() -> None:
     pick = (Candidate(BlockCirculant(4, True), 3), Candidate(Dense(), 6), Candidate(Dense(), 12))
     assert some.price(pick) == (192 // 4 * 3 + 768 * 6 + 64 * 12 + 3 * 8) / 8
     assert [m.structure for m in matrices(toy.model(), some.plan(pick))] == [pick[1].structure, *_others(pick)]
-    assert stored_bytes(MODEL)(uniform(4)) == ((192 + 768) // 4 * 12 + 64 * 12 + 3 * 8) / 8
+    assert stored_bytes(MODEL, uniform(4)) == ((192 + 768) // 4 * 12 + 64 * 12 + 3 * 8) / 8
 
 
-def _others(pick: Pick) -> list[Any]:
+def _others(pick: tuple[Candidate, ...]) -> list[Any]:
     return [pick[0].structure, pick[2].structure]
 
 
@@ -107,7 +114,7 @@ def test_what_cannot_be_had_is_refused() -> None:
 def test_greedy_steps_end_within_the_budget_with_nothing_left_to_gain(seed: int, limit: int, whole: bool) -> None:
     some = space(limit, bits=(12, 6, 3) if whole else (12, 6, 4, 3))
     random = np.random.default_rng(seed)
-    structures = [{inner: random.random() for inner in blocks([1, 2, 4])} for _ in some.parts]
+    structures: list[dict[Any, float]] = [{one: random.random() for one in blocks([1, 2, 4])} for _ in some.parts]
     widths = [{bits: random.random() for bits in (12, 6, 4, 3)} for _ in some.parts]
     if whole:
         widths = [{bits: one[bits] for bits in (12, 6, 3)} for one in widths]
@@ -120,16 +127,19 @@ def test_greedy_steps_end_within_the_budget_with_nothing_left_to_gain(seed: int,
     assert rises(found) <= least + (0.0 if some.size <= 500 or limit > 1400 else 1.0)
 
 
+@pytest.mark.parametrize("widths", [(1.0,), (1.0, 0.5)], ids=str)
 @pytest.mark.parametrize("by", list(By))
-def test_a_chooser_proposes_what_is_new_and_the_same_again(by: By, tmp_path: Path) -> None:
-    one, again = (chooser(by, setting(tmp_path / name)) for name in "ab")
-    some = space(700)
+def test_a_chooser_proposes_what_is_new_and_the_same_again(by: By, widths: tuple[float, ...], tmp_path: Path) -> None:
+    one, again = (chooser(by, setting(tmp_path / name, widths=widths)) for name in "ab")
+    some = space(700, widths=widths)
     tried = history(one, some, 14)
     assert [each.pick for each in tried] == [each.pick for each in history(again, some, 14)]
-    assert len({each.pick for each in tried}) == len(tried) == (5 if by == By.alike else 14)
+    assert len({each.pick for each in tried}) == len(tried) == (5 * len(widths) if by == By.alike else 14)
     assert any(each.fits for each in tried)
     if by != By.greedy:  # its table is above the budget
         assert all(each.fits for each in tried)
+    found = {some.units(each.pick) for each in tried}
+    assert found == ({None} if widths == (1.0,) else {(16,)} if by == By.relaxed else {(16,), (8,)})
 
 
 def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
@@ -143,9 +153,10 @@ def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
 
 def test_shared_weights_are_read_as_the_mixture_of_their_projections() -> None:
     some, model = space(1e9), toy.model()
+    mildest = Candidate(Dense(), 12)
     pick = (Candidate(BlockCirculant(4, True), 6), Candidate(BlockCirculant(2, True), 3), Candidate(Dense(), 6))
     mixed = toy.model()
-    share_weights(mixed, some, lambda part: {pick[some.parts.index(part)]: 0.25, some.mildest[0]: 0.75})
+    share_weights(mixed, some, lambda part: {pick[some.matrices.index(part)]: 0.25, mildest: 0.75})
     inside.project_once(model, some.plan(pick))
     mild = toy.model()
     inside.project_once(mild, some.plan(some.mildest))
@@ -159,7 +170,7 @@ def test_shared_weights_are_read_as_the_mixture_of_their_projections() -> None:
 
 def test_shares_are_penalised_by_the_bytes_they_expect() -> None:
     some = space(700)
-    shares = Shares(some.parts, 700)
+    shares = Shares(some.matrices, 700)
     with torch.no_grad():
         for logits in shares.logits:
             logits[0] = 50.0
@@ -172,7 +183,7 @@ def test_shares_are_penalised_by_the_bytes_they_expect() -> None:
 
 
 def test_the_relaxation_needs_bytes(tmp_path: Path) -> None:
-    cycles = Space(space(1e9).parts, lambda plan: 100.0, 100.0)
+    cycles = Space(MODEL, space(1e9).matrices, lambda model, plan: 100.0, 100.0)
     with pytest.raises(UserError, match="the relaxation takes a budget in bytes"):
         chooser(By.relaxed, replace(setting(tmp_path), space=cycles))
 
@@ -188,11 +199,11 @@ def test_a_search_that_was_stopped_goes_on_and_says_why(tmp_path: Path) -> None:
     some, made = space(700), []
     trial = Rehearsal(toy.model, toy.task(), EASY, tmp_path / "trials", "toy")
 
-    def first(plan: CompressionPlan) -> Heard:
+    def first(units: tuple[int, ...] | None, plan: CompressionPlan) -> Heard:
         made.append(plan)
         if len(made) == 5:
             raise KeyboardInterrupt
-        return trial(plan)
+        return trial(units, plan)
 
     with pytest.raises(KeyboardInterrupt):
         recommend(some, chooser(By.greedy, setting(tmp_path)), first, 10, Log(tmp_path))
@@ -242,11 +253,11 @@ def test_on_a_device_the_recurrent_layers_are_alike(tmp_path: Path, monkeypatch:
     run = run_of_toy(tmp_path / "run", monkeypatch)
     monkeypatch.setattr("ernn.pipeline.phase1.SCHEDULES", 2)
     device = find_device("LFE5U-25F")
-    wide = Budget(cycles=1e9, device=device).price(MODEL, pipeline.Asked.engine, 2)
-    cycles = {block: wide(uniform(block)) for block in (1, 2)}
+    wide = Budget(cycles=1e9, device=device).price(pipeline.Asked.engine, 2)
+    cycles = {block: wide(MODEL, uniform(block)) for block in (1, 2)}
     assert cycles[2] < cycles[1]
     asked = pipeline.Asked(Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2))
     found = pipeline.of_run(run, asked)
     assert list(found["choice"]) == ["recurrent layers", "output.weight"]
     assert found["choice"]["recurrent layers"] == "blocks of 2, 12 bits" and found["chosen"]["price"] <= cycles[2]
-    assert wide(CompressionPlan(BlockCirculant(2), BlockCirculant(4))) == float("inf")
+    assert wide(MODEL, CompressionPlan(BlockCirculant(2), BlockCirculant(4))) == float("inf")

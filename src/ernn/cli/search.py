@@ -151,6 +151,9 @@ def recommend(
     trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each.")] = 1,
     blocks: Annotated[str, typer.Option(help="Block sizes to choose from; 1 is dense.")] = "1,2,4,8,16,32",
     bits: Annotated[str, typer.Option(help="Bits of a weight to choose from, without a device.")] = "12,8,6,5,4,3",
+    widths: Annotated[
+        str, typer.Option(help="Shares of each recurrent layer's units to choose from, such as 1,0.75,0.5.")
+    ] = "1",
     to: Annotated[
         list[str] | None, typer.Option(help="Another structure to choose from, as a recipe writes it; may be repeated.")
     ] = None,
@@ -162,7 +165,7 @@ def recommend(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Choose structure and bits of every matrix within a budget, compress, and compare with one block size for all.
+    """Choose structure and bits of every matrix (and widths of layers) within a budget; beside one block size for all.
 
     Decisions are in RUN/recommend/decisions.txt. A search that was stopped goes on where it was.
     """
@@ -171,7 +174,7 @@ def recommend(
     from ernn.pipeline.budget import Budget
     from ernn.pipeline.run import STATE, Run
     from ernn.quantize import QuantizeSpec
-    from ernn.search.written import numbers, parse_bytes
+    from ernn.search.written import numbers, parse_bytes, shares
 
     with console.working():
         chip = find_device(device or "LFE5U-85F") if device or cycles else None
@@ -183,6 +186,7 @@ def recommend(
             numbers(blocks),
             tuple(sensitivity.structure_of(text) for text in to or []),
             numbers(bits),
+            shares(widths),
             QuantizeSpec(weight_bits=weight_bits),
             streams,
             towards,
@@ -198,7 +202,7 @@ def recommend(
     if as_json:
         console.emit_json(found)
         return
-    console.table("Chosen", ("part", "structure and bits"), list(found["choice"].items()))
+    console.table("Chosen", ("part", "choice"), list(found["choice"].items()))
     columns = ("network", "test error %", "validation error %", "bytes", found["unit"])
     console.table(f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found))
     then = f"go on with: ernn quantize {found['run']}" if chip else f"plan and weights are in {found['run']}"

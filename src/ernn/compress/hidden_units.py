@@ -5,7 +5,6 @@ smaller dense one, which every structure, integers and the engine take as they t
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -29,6 +28,19 @@ def group_lasso(model: AcousticModel) -> Tensor:
 
 def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
     """The `counts` largest units of every layer, ascending: what `without_others` is told."""
+    return [units.sort().values for units in _largest_first(model, counts)]
+
+
+def narrowed(model: AcousticModel, counts: Sequence[int] | None) -> AcousticModel:
+    """A new model of the `counts` largest units of every layer, the largest first; None is `model` as it is.
+
+    So a narrower one is the beginning of a wider one (slimmable networks: Yu et al., ICLR 2019; once-for-all: Cai et
+    al., ICLR 2020), and one with all units computes what `model` does.
+    """
+    return model if counts is None else without_others(model, _largest_first(model, counts))
+
+
+def _largest_first(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
     if len(counts) != len(model.spec.layers):
         raise UserError(f"{len(counts)} counts for {len(model.spec.layers)} recurrent layers: give one for each")
     found = []
@@ -36,18 +48,21 @@ def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
         if not 1 <= count <= spec.hidden:
             raise UserError(f"layer {index} has {spec.hidden} units: it can keep 1 to {spec.hidden}, not {count}")
         order = unit_norms(model, index).detach().sort(descending=True, stable=True).indices
-        found.append(order[:count].sort().values)
+        found.append(order[:count])
     return found
 
 
 @torch.no_grad()
 def without_others(model: AcousticModel, kept: Sequence[Tensor]) -> AcousticModel:
-    """A new, smaller model of the units kept, layer by layer; weights are copied, `model` stays as it is.
+    """A new, smaller model of the units kept, layer by layer, in their order; weights are copied, `model` stays.
 
-    Raises UserError where a projection would have as many values as units are left.
+    Raises UserError where a projection would have as many values as units are left, or a matrix must stay orthogonal.
     """
-    layers = tuple(replace(spec, hidden=len(units)) for spec, units in zip(model.spec.layers, kept, strict=True))
-    smaller = AcousticModel(replace(model.spec, layers=layers))
+    if any(layer.orthogonal for layer in model.spec.layers):
+        raise UserError(
+            "what is left of an orthogonal matrix is not orthogonal: an orthogonal layer keeps all its units"
+        )
+    smaller = AcousticModel(model.spec.with_units([len(units) for units in kept]))
     state = model.state_dict()
     for index, units in enumerate(kept):
         hidden, projected = model.spec.layers[index].hidden, model.spec.layers[index].projection is not None

@@ -49,13 +49,13 @@ class Budget:
         assert self.device is not None
         return MEMORY * 1024 / 8 * (self.device.block_ram.value + self.device.ultra_ram.value)
 
-    def price(self, model: ModelSpec, engine: QuantizeSpec, streams: int) -> Price:
-        """Of a plan for `model`."""
+    def price(self, engine: QuantizeSpec, streams: int) -> Price:
+        """What counts against the limit."""
         if self.device is None:
-            return stored_bytes(model)
+            return stored_bytes
         predict = predictor(self.device, streams, engine)
 
-        def price(plan: CompressionPlan) -> float:
+        def price(model: ModelSpec, plan: CompressionPlan) -> float:
             sizes = {block_size(plan.structure(one.name, one.role)) for one in shapes(model)} - {1}
             found = predict(model, plan) if len(sizes) <= 1 else None
             if found is None:

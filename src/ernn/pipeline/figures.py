@@ -1,6 +1,6 @@
 """Figures that several steps record."""
 
-from math import sqrt
+from math import prod, sqrt
 from typing import cast
 
 from ernn.edges import edge_formats as formats_of_edges
@@ -8,6 +8,8 @@ from ernn.integer_model import IntegerModel
 from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
 from ernn.record import Measurement
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
+from ernn.search.cost import shapes
+from ernn.spec import ModelSpec
 from ernn.structure import block_size
 from ernn.train.evaluate import ErrorRate
 
@@ -41,11 +43,10 @@ def size_row(name: str, network: Network, bits: int) -> SizeRow:
     return SizeRow(name, network.stored_weights, network.stored_recurrent_weights, bits, multiplications)
 
 
-def dense_row(network: Network) -> SizeRow:
-    """The size of the same shapes without structure, in float32."""
-    layers = [(layer, matrix) for layer in network.layers for matrix in layer.matrices]
-    weights = sum(matrix.value.size for _, matrix in layers)
-    recurrent = sum(matrix.value.size for layer, matrix in layers if not isinstance(layer, LinearLayer))
+def dense_row(model: ModelSpec) -> SizeRow:
+    """The size of the network before compression, in float32."""
+    weights = sum(prod(one.shape) for one in shapes(model))
+    recurrent = sum(prod(one.shape) for one in shapes(model) if one.role != "output")
     return SizeRow("dense", weights, recurrent, 32, weights)
 
 

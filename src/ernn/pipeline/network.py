@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ernn import codec
+from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan, matrices, structures
 from ernn.data.batches import Example
 from ernn.data.corpus import Corpus
@@ -90,14 +91,19 @@ def compress(
     plan: CompressionPlan,
     solver: Solver,
     *,
+    units: Sequence[int] | None = None,
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Bring the dense network into the sets of `plan` by `solver`; `trained` as for `train`."""
+    """Bring the dense network, cut to so many `units` in each layer, into the sets of `plan` by `solver`.
+
+    `trained` as for `train`. The step's options have the `model` that a cut network is."""
     options = {"plan": plan.to_dict(), **to_dict(solver)}
+    if units is not None:
+        options["model"] = _dense_spec(run).with_units(units).to_dict()
 
     def work() -> None:
-        module = dense_model(run)
+        module = narrowed(dense_model(run), units)
         matrices(module, plan)  # a plan that does not fit says so before the corpus is read
         data = speech.prepared(run)
         if trained is not None:
@@ -204,18 +210,23 @@ def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
 
 def dense_model(run: Run) -> AcousticModel:
     """The dense network of a run, as it was trained."""
-    return _model(run, DENSE)
+    return _model(_dense_spec(run), run.path(DENSE))
 
 
 def compressed_model(run: Run) -> AcousticModel:
     """The network of a run after compression, its matrices decoded."""
-    return _model(run, COMPRESSED)
+    cut = run.options("compress").get("model")
+    return _model(_dense_spec(run) if cut is None else ModelSpec.from_dict(cut), run.path(COMPRESSED))
 
 
-def _model(run: Run, weights: str) -> AcousticModel:
-    module = AcousticModel(ModelSpec.from_dict(run.options("train")["model"]))
-    module.load_state_dict(_load_state(run.path(weights)))
+def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
+    module = AcousticModel(spec)
+    module.load_state_dict(_load_state(weights))
     return module
+
+
+def _dense_spec(run: Run) -> ModelSpec:
+    return ModelSpec.from_dict(run.options("train")["model"])
 
 
 def _save_state(path: Path, module: torch.nn.Module) -> None:
@@ -241,7 +252,7 @@ def _load_state(path: Path) -> dict[str, Tensor]:
 
 
 def _record_size(run: Run, network: Network) -> None:
-    dense, compressed = figures.dense_row(network), figures.size_row("compressed", network, 32)
+    dense, compressed = figures.dense_row(_dense_spec(run)), figures.size_row("compressed", network, 32)
     counted = "counted from the network, padding included"
     ratio = dense.recurrent_weights / compressed.recurrent_weights
     run.record.set("compression.weights", Measurement(compressed.weights, "weights", "measured", counted))
@@ -255,7 +266,7 @@ def _record_model(run: Run, network: Network, model: IntegerModel, spec: Quantiz
     tool = "ernn.tables, over every input integer"
     for name, table in (("sigmoid", model.sigmoid), ("tanh", model.tanh)):
         run.record.set(f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool))
-    dense, compressed = figures.dense_row(network), figures.size_row("compressed", network, 32)
+    dense, compressed = figures.dense_row(_dense_spec(run)), figures.size_row("compressed", network, 32)
     rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
     put(run.record, Sizes("measured", "counted from the network, padding included", rows))
     layers, edges = figures.layer_pictures(network, spec.weight_bits), figures.edge_formats(model)

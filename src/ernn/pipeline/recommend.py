@@ -1,4 +1,4 @@
-"""`ernn recommend`: structure and bits for every matrix of a run within a budget, beside one block size for all."""
+"""`ernn recommend`: widths, structures and bits of a run's network within a budget, beside one block size for all."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,7 +21,7 @@ from ernn.search.choosers.known import chooser
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Rehearsal
-from ernn.search.trial import Bench, CompressedTrial, DenseTrial
+from ernn.search.trial import Bench, CompressedTrial, DenseTrial, NarrowedTrial
 from ernn.spec import ModelSpec
 from ernn.structure import BLOCK_SIZES, Structure, block_size
 from ernn.train.evaluate import evaluate_model
@@ -38,6 +38,7 @@ class Asked:
     """trials: of the search, so many trainings of `epochs`; towards, inside: of the training at the end.
 
     sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone with a device.
+    widths: shares of each recurrent layer's units to choose from.
     """
 
     budget: Budget
@@ -47,6 +48,7 @@ class Asked:
     sizes: tuple[int, ...] = BLOCK_SIZES
     others: tuple[Structure, ...] = ()
     bits: tuple[int, ...] = BITS
+    widths: tuple[float, ...] = (1.0,)
     engine: QuantizeSpec = QuantizeSpec()
     streams: int = 2
     towards: int | None = None
@@ -87,10 +89,10 @@ def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
 
 def space_for(model: ModelSpec, asked: Asked) -> Space:
     """Of a network: on the engine with its number of bits, else with all that were asked for."""
-    price = asked.budget.price(model, asked.engine, asked.streams)
+    price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
     inners = (*blocks(asked.sizes), *(() if asked.budget.on_engine else asked.others))
-    return space_of(model, inners, bits, price, asked.budget.limit, alike=asked.budget.on_engine)
+    return space_of(model, inners, bits, price, asked.budget.limit, asked.budget.on_engine, asked.widths)
 
 
 def search(run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prepared, log: Log) -> list[Tried]:
@@ -112,26 +114,28 @@ def _conclude(
     run: Run, space: Space, chosen: Tried, asked: Asked, recipe: Recipe, data: Prepared, log: Log, progress: bool
 ) -> dict[str, Any]:
     bench, dense = _bench(run, data, progress)
-    plans = {"chosen": space.plan(chosen.pick)}
+    units = space.units(chosen.pick)
+    start = dense if units is None else NarrowedTrial(dense, units)
+    last = CompressedTrial(start, space.plan(chosen.pick), recipe.by_admm)
+    trials = {"chosen": last}
     if (rival := _uniform(space, asked)) is not None:
-        plans["uniform"] = rival
+        trials["uniform"] = CompressedTrial(dense, rival, recipe.by_admm)
     found: dict[str, Any] = {}
-    for name, plan in plans.items():
-        trial = CompressedTrial(dense, plan, recipe.by_admm)
-        result = bench.result(trial)
+    for name, trial in trials.items():
+        plan, result = trial.plan, bench.result(trial)
         test = evaluate_model(bench.network(trial), data.test)
         found[name] = {
             "validation_percent": result.validation,
             "test_percent": test.percent,
             "test_tokens": test.tokens,
-            "price": space.pricing(plan),
-            "bytes": stored_bytes(dense.model)(plan),
+            "price": space.pricing(trial.model, plan),
+            "bytes": stored_bytes(trial.model, plan),
+            "layers": [layer.hidden for layer in trial.model.layers],
             "plan": plan.to_dict(),
             "title": uniform_title(plan) if name == "uniform" else "chosen",
         }
         log.add(name, "compressed by the recipe", **{key: found[name][key] for key in FIGURES})
-    last = CompressedTrial(dense, plans["chosen"], recipe.by_admm)
-    network.compress(run, last.plan, last.solver, trained=bench.state(last))
+    network.compress(run, last.plan, last.solver, units=units, trained=bench.state(last))
     summary = {
         "run": str(run.folder),
         "by": asked.by.value,
@@ -157,7 +161,7 @@ def _bench(run: Run, data: Prepared, progress: bool) -> tuple[Bench, DenseTrial]
     return bench, dense
 
 
-def _width(asked: Asked) -> int:
+def _weight_bits(asked: Asked) -> int:
     return asked.engine.weight_bits if asked.budget.on_engine else UNIFORM_BITS
 
 
@@ -166,9 +170,9 @@ def _uniform(space: Space, asked: Asked) -> CompressionPlan | None:
 
     The output matrix is dense, which suits it, or where the budget does not allow that of the same block size.
     """
-    plans = [uniform(block, _width(asked)) for block in BLOCK_SIZES]
-    plans += [uniform(block, _width(asked), output=block) for block in BLOCK_SIZES]
-    return next((plan for plan in plans if space.pricing(plan) <= space.limit), None)
+    plans = [uniform(block, _weight_bits(asked)) for block in BLOCK_SIZES]
+    plans += [uniform(block, _weight_bits(asked), output=block) for block in BLOCK_SIZES]
+    return next((plan for plan in plans if space.pricing(space.model, plan) <= space.limit), None)
 
 
 def uniform_title(plan: CompressionPlan) -> str:

@@ -40,7 +40,10 @@ def about(run: Run) -> About:
 
 def network(run: Run) -> str:
     """The network in words: "2 GRU layers of 128"."""
-    model = ModelSpec.from_dict(run.options("train")["model"])
+    return _network(ModelSpec.from_dict(run.options("train")["model"]))
+
+
+def _network(model: ModelSpec) -> str:
     kinds = dict.fromkeys(_words(layer) for layer in model.layers)
     counts = [(kind, sum(_words(layer) == kind for layer in model.layers)) for kind in kinds]
     return ", ".join(f"{count} {kind}" for kind, count in counts)
@@ -73,6 +76,8 @@ def _choices(run: Run) -> list[Item]:
     items = []
     if run.done("compress"):
         chosen = run.options("compress")
+        if "model" in chosen:
+            items.append(Item("Cut to", _network(ModelSpec.from_dict(chosen["model"]))))
         items.append(_structure(chosen["plan"]["recurrent"]))
         items.append(Item("Compression", chosen["solver"]))
     if run.done("quantize"):

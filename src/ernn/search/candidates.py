@@ -1,9 +1,10 @@
-"""What automatic compression chooses from: a structure and bits for each part of a network, and what they cost."""
+"""What automatic compression chooses from: widths of layers, structure and bits of matrices, and what they cost."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import prod
+from math import ceil, inf, prod
+from typing import ClassVar
 
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
@@ -17,6 +18,8 @@ BITS = (12, 8, 6, 5, 4, 3)
 """Of a weight, the mildest first."""
 UNIFORM_BITS = 12
 """Of a weight where one block size for all matrices is what a choice is compared with."""
+GRAIN = 8
+"""A layer that is cut keeps a multiple of so many units: blocks up to this size then need no padding."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Candidate:
 
     inner: Structure
     bits: int
+
+    @property
+    def form(self) -> Structure:
+        """What it is but for its bits."""
+        return self.inner
 
     @property
     def structure(self) -> Quantized:
@@ -46,6 +54,32 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Units:
+    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`); the others are cut."""
+
+    count: int
+    bits: ClassVar[int] = 0  # none of its own: matrices are what is rounded
+
+    @property
+    def form(self) -> "Units":
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.count} units"
+
+
+Option = Candidate | Units
+
+
+@dataclass(frozen=True)
+class Width:
+    """Of a recurrent layer, the widest option first."""
+
+    name: str
+    options: tuple[Units, ...]
+
+
+@dataclass(frozen=True)
 class Part:
     """Matrices that take the same candidate: one of them, or all that the engine wants alike. Mildest option first."""
 
@@ -57,24 +91,34 @@ class Part:
         return sum(candidate.stored_bits(one.shape) for one in self.shapes)
 
 
-Pick = tuple[Candidate, ...]
-"""A candidate for every part of a space."""
-Price = Callable[[CompressionPlan], float]
-"""What a plan costs, in the budget's unit; infinite where it cannot be had."""
+Pick = tuple[Option, ...]
+"""An option for every part of a space."""
+Price = Callable[[ModelSpec, CompressionPlan], float]
+"""What a network in a plan's sets costs, in the budget's unit; infinite where it cannot be had."""
 
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Every pick there is, and the budget: those whose price is at most `limit` fit."""
+    """Every pick there is, and the budget: those whose price is at most `limit` fit.
 
-    parts: tuple[Part, ...]
+    widths: of every recurrent layer of `model`, or none: then all layers stay as they are.
+    """
+
+    model: ModelSpec
+    matrices: tuple[Part, ...]
     pricing: Price
     limit: float
+    widths: tuple[Width, ...] = ()
     _prices: dict[Pick, float] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if empty := [part.name for part in self.parts if not part.options]:
             raise UserError(f"no structure that was given fits {empty[0]}")
+
+    @property
+    def parts(self) -> tuple[Width | Part, ...]:
+        """Everything that takes an option."""
+        return (*self.widths, *self.matrices)
 
     @cached_property
     def mildest(self) -> Pick:
@@ -85,21 +129,40 @@ class Space:
         """Number of picks."""
         return prod(len(part.options) for part in self.parts)
 
+    def units(self, pick: Pick) -> tuple[int, ...] | None:
+        """How many each layer keeps; None where widths are no choice."""
+        return tuple(one.count for one in pick if isinstance(one, Units)) or None
+
+    def assigned(self, pick: Pick) -> list[tuple[Part, Candidate]]:
+        """What the matrices take."""
+        return list(zip(self.matrices, (one for one in pick if isinstance(one, Candidate)), strict=True))
+
+    def spec(self, pick: Pick) -> ModelSpec:
+        """The network before compression, cut."""
+        units = self.units(pick)
+        return self.model if units is None else self.model.with_units(units)
+
     def plan(self, pick: Pick) -> CompressionPlan:
-        pairs = zip(self.parts, pick, strict=True)
+        pairs = self.assigned(pick)
         return CompressionPlan(overrides=tuple((one.name, c.structure) for part, c in pairs for one in part.shapes))
+
+    def widest(self) -> "Space":
+        """Every layer as wide as there is: for ways that choose no widths. UserError where nothing of it fits."""
+        found = replace(self, widths=tuple(replace(one, options=one.options[:1]) for one in self.widths))
+        _require_possible(found)
+        return found
 
     def price(self, pick: Pick) -> float:
         if pick not in self._prices:
-            self._prices[pick] = self.pricing(self.plan(pick))
+            self._prices[pick] = self.pricing(self.spec(pick), self.plan(pick))
         return self._prices[pick]
 
     def fits(self, pick: Pick) -> bool:
         return self.price(pick) <= self.limit
 
-    def changed(self, pick: Pick, index: int, candidate: Candidate) -> Pick:
-        """The pick with another candidate for part `index`."""
-        return (*pick[:index], candidate, *pick[index + 1 :])
+    def changed(self, pick: Pick, index: int, option: Option) -> Pick:
+        """The pick with another option for part `index`."""
+        return (*pick[:index], option, *pick[index + 1 :])
 
     def neighbours(self, pick: Pick) -> Iterator[Pick]:
         """Picks that differ in one part."""
@@ -107,18 +170,27 @@ class Space:
             yield from (self.changed(pick, index, other) for other in part.options if other != pick[index])
 
     def describe(self, pick: Pick) -> dict[str, str]:
-        """Candidates by their part's name, in words."""
-        return {part.name: str(candidate) for part, candidate in zip(self.parts, pick, strict=True)}
+        """Options by their part's name, in words."""
+        return {part.name: str(option) for part, option in zip(self.parts, pick, strict=True)}
 
 
 def space_of(
-    model: ModelSpec, inners: Sequence[Structure], bits: Sequence[int], pricing: Price, limit: float, alike: bool
+    model: ModelSpec,
+    inners: Sequence[Structure],
+    bits: Sequence[int],
+    pricing: Price,
+    limit: float,
+    alike: bool,
+    widths: Sequence[float] = (1.0,),
 ) -> Space:
     """The space of a network; `alike`: all matrices of its recurrent layers take the same, as the engine wants it.
 
+    widths: shares of a layer's units to choose from; with 1 alone layers stay as they are.
     UserError where a structure fits no matrix, and where even the harshest pick is above the limit.
     """
-    every, parts = list(shapes(model)), []
+    layers = _widths(model, widths) if set(widths) != {1.0} else ()
+    widest = model.with_units([one.options[0].count for one in layers]) if layers else model
+    every, parts = list(shapes(widest)), []
     groups = [[one] for one in every]
     if alike:
         inner = [one for one in every if one.role != "output"]
@@ -126,9 +198,20 @@ def space_of(
     for group in groups:
         name = group[0].name if len(group) == 1 else "recurrent layers"
         parts.append(Part(name, tuple(group), _options(group, inners, bits)))
-    space = Space(tuple(parts), pricing, limit)
+    space = Space(model, tuple(parts), pricing, limit, layers)
     _require_possible(space)
     return space
+
+
+def _widths(model: ModelSpec, shares: Sequence[float]) -> tuple[Width, ...]:
+    if wrong := [one for one in shares if not 0 < one <= 1]:
+        raise UserError(f"widths are shares of a layer's units, above 0 and at most 1, not {wrong[0]:g}")
+    found = []
+    for index, layer in enumerate(model.layers):
+        wanted = (GRAIN * ceil(round(share * layer.hidden) / GRAIN) for share in sorted(shares, reverse=True))
+        counts = dict.fromkeys(min(layer.hidden, count) for count in wanted)
+        found.append(Width(f"recurrent.{index}", tuple(Units(count) for count in counts)))
+    return tuple(found)
 
 
 def _options(group: Sequence[Shape], inners: Sequence[Structure], bits: Sequence[int]) -> tuple[Candidate, ...]:
@@ -146,16 +229,16 @@ def _require_possible(space: Space) -> None:
     if least > space.limit:
         raise UserError(
             f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise it, "
-            "or allow larger blocks or fewer bits"
+            "or allow larger blocks, fewer bits or narrower layers"
         )
 
 
 def _harshest(space: Space) -> Iterable[Pick]:
-    """Of each part the option that stores least; and what all parts can take alike."""
+    """Of each part the option that stores least; and what all matrices can take alike, with the narrowest layers."""
     yield tuple(part.options[-1] for part in space.parts)
-    for candidate in space.parts[0].options:
-        if all(candidate in part.options for part in space.parts):
-            yield tuple(candidate for _ in space.parts)
+    for candidate in space.matrices[0].options:
+        if all(candidate in part.options for part in space.matrices):
+            yield (*(one.options[-1] for one in space.widths), *(candidate for _ in space.matrices))
 
 
 def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
@@ -171,11 +254,9 @@ def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> Compressio
     return CompressionPlan(inner, inner, inner, outer)
 
 
-def stored_bytes(model: ModelSpec) -> Price:
+def stored_bytes(model: ModelSpec, plan: CompressionPlan) -> float:
     """Bytes of all weight matrices, scales and padding counted; biases and states are apart."""
-    every = list(shapes(model))
-
-    def price(plan: CompressionPlan) -> float:
-        return sum(plan.structure(one.name, one.role).bits(one.shape, UNIFORM_BITS) for one in every) / 8
-
-    return price
+    try:
+        return sum(plan.structure(one.name, one.role).bits(one.shape, UNIFORM_BITS) for one in shapes(model)) / 8
+    except UserError:
+        return inf  # a structure that a narrow layer is too small for

@@ -9,7 +9,8 @@ from ernn.search.choosers.chooser import Chooser, Tried
 from ernn.search.log import Log
 from ernn.search.rehearsal import Heard
 
-Trial = Callable[[CompressionPlan], Heard]
+Trial = Callable[[tuple[int, ...] | None, CompressionPlan], Heard]
+"""Of units (`Space.units`) and a plan."""
 
 
 def recommend(space: Space, chooser: Chooser, trial: Trial, trials: int, log: Log, epochs: int = 1) -> list[Tried]:
@@ -21,8 +22,7 @@ def recommend(space: Space, chooser: Chooser, trial: Trial, trials: int, log: Lo
     history: list[Tried] = []
     trials -= -(-chooser.epochs // epochs)
     while len(history) < trials and (pick := chooser.propose(history)) is not None:
-        plan = space.plan(pick)
-        heard = trial(plan)
+        heard = trial(space.units(pick), space.plan(pick))
         history.append(Tried(pick, heard.loss, heard.error, space.price(pick), space.fits(pick)))
         _tell(space, history, log)
     if not any(one.fits for one in history):

@@ -1,4 +1,4 @@
-"""A trial of automatic compression: the dense network in a plan's sets after a short training, each done once."""
+"""A trial of automatic compression: the dense network, cut, in a plan's sets after a short training, each done once."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.data.batches import Batches, Example
 from ernn.files import write_json
@@ -38,19 +39,20 @@ class Rehearsal:
     folder: Path
     identity: str
 
-    def __call__(self, plan: CompressionPlan) -> Heard:
-        """From its file, or trained now."""
+    def __call__(self, units: tuple[int, ...] | None, plan: CompressionPlan) -> Heard:
+        """From its file, or trained now; `units` as `narrowed` takes them."""
         values = {"identity": self.identity, "plan": plan.to_dict(), "train": self.spec.to_dict()}
+        values |= {} if units is None else {"units": units}
         name = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.json"
         if not path.exists():
-            heard = self._train(plan)
+            heard = self._train(units, plan)
             write_json(path, {"loss": heard.loss, "error": heard.error, **values})
         kept = json.loads(path.read_text(encoding="utf-8"))
         return Heard(kept["loss"], kept["error"])
 
-    def _train(self, plan: CompressionPlan) -> Heard:
-        model = self.dense()
+    def _train(self, units: tuple[int, ...] | None, plan: CompressionPlan) -> Heard:
+        model = narrowed(self.dense(), units)
         stages.one_shot(model, self.task, plan, self.spec, progress=False)
         return hear(model, self.task.validation)
 

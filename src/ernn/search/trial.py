@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
@@ -45,10 +46,25 @@ class DenseTrial:
 
 
 @dataclass(frozen=True)
+class NarrowedTrial:
+    """The network of trial `start` cut to its largest units, as many in each layer; nothing is trained."""
+
+    start: DenseTrial
+    units: tuple[int, ...]
+
+    @property
+    def model(self) -> ModelSpec:
+        return self.start.model.with_units(self.units)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"start": self.start.to_dict(), "units": list(self.units)}
+
+
+@dataclass(frozen=True)
 class CompressedTrial:
     """The network of trial `start` brought into the sets of `plan` by `solver`."""
 
-    start: "DenseTrial | CompressedTrial"
+    start: "DenseTrial | NarrowedTrial | CompressedTrial"
     plan: CompressionPlan
     solver: Solver = field(repr=False)
 
@@ -60,7 +76,7 @@ class CompressedTrial:
         return {"start": self.start.to_dict(), "plan": self.plan.to_dict(), **solvers.to_dict(self.solver)}
 
 
-Trial = DenseTrial | CompressedTrial
+Trial = DenseTrial | NarrowedTrial | CompressedTrial
 
 
 @dataclass(frozen=True)
@@ -101,7 +117,7 @@ class Bench:
 
     def result(self, trial: Trial) -> Result:
         """The trial's result, trained now unless it was before; its start is trained first."""
-        if isinstance(trial, CompressedTrial):
+        if not isinstance(trial, DenseTrial):
             self.result(trial.start)
         with self._alone(trial) as folder:
             return self.known(trial) or self._train(trial, folder)
@@ -155,6 +171,8 @@ class Bench:
                 torch.manual_seed(spec.seed)
                 fresh = AcousticModel(model)
                 return fresh, (stages.train_dense(fresh, self.task, spec, checkpoints / "dense", self.progress),)
+            case NarrowedTrial(start, units):
+                return narrowed(self.network(start), units), ()
             case CompressedTrial(start, plan, solver):
                 network = self.network(start)
                 done = solvers.compress(network, self.task, plan, solver, checkpoints, self.progress)

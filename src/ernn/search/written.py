@@ -22,3 +22,11 @@ def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(one) for one in text.split(","))
     except ValueError:
         raise UserError(f'a list of numbers is written as "64,128", not {text!r}') from None
+
+
+def shares(text: str) -> tuple[float, ...]:
+    """From a list such as "1,0.75"."""
+    try:
+        return tuple(float(one) for one in text.split(","))
+    except ValueError:
+        raise UserError(f'a list of shares is written as "1,0.75,0.5", not {text!r}') from None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from ernn.compress.hidden_units import narrowed
 from ernn.nn.model import AcousticModel
 from ernn.search.candidates import Pick, Space
 from ernn.train.spec import TrainSpec
@@ -52,6 +53,10 @@ class Setting:
     folder: Path
     seed: int = 0
     progress: bool = False
+
+    def widest(self) -> AcousticModel:
+        """The dense network as wide as the mildest pick: all that are narrower are its beginnings."""
+        return narrowed(self.dense(), self.space.units(self.space.mildest))
 
 
 def own_training(setting: Setting, epochs: int) -> TrainSpec:

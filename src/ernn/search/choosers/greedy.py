@@ -1,10 +1,10 @@
 """Greedy by sensitivity: from the mildest pick the steps that cost the least loss per byte (or cycle) saved.
 
-What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What structures cost would be
-far too much without training; the first trials are each part alone in each structure, trained for a moment.  The rises
-of the loss are added up to predict any pick.  Later trials are what this predicts to be best, first with structures and
-bits weighed in several ways - how much training mends of either is not known -, then with the weights that explain what
-was tried within the budget; and at last what lies around the best pick.
+What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What structures and widths
+cost would be far too much without training; the first trials are each part alone in each structure, or of each width,
+trained for a moment.  The rises of the loss are added up to predict any pick.  Later trials are what this predicts to
+be best, first with structures and widths weighed against bits in several ways - how much training mends of either is
+not known -, then with the weights that explain what was tried within the budget; and at last what lies around the best.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ import numpy as np
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.sensitivity import sensitivity
-from ernn.search.candidates import Pick, Space
+from ernn.search.candidates import Option, Pick, Space, Units
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.steps import around, descend
 from ernn.search.fit import nonnegative
@@ -24,14 +24,14 @@ from ernn.search.rehearsal import loss
 from ernn.structure import Dense, Structure
 
 WEIGHTS = ((1.0, 1.0), (1.0, 2.0), (1.0, 0.5), (1.0, 4.0), (1.0, 0.25))
-"""Of what structures cost, and of what bits cost."""
+"""Of what structures and widths cost, and of what bits cost."""
 
 PRIOR, LEAST = 0.1, 0.01
 """How much a weight is drawn to a half; no weight is less."""
 
 
 class Greedy:
-    """The table takes as many trials as there are structures of all parts, but for the mildest of each."""
+    """The table takes as many trials as there are structures and widths of all parts, but for the mildest of each."""
 
     epochs = 0
 
@@ -55,17 +55,17 @@ class Greedy:
 
     def _rises(self, tried: Mapping[Pick, Tried]) -> "Rises":
         space, least = self.space, tried[self.space.mildest].loss
-        structures = [
-            {o.inner: tried[space.changed(space.mildest, index, o)].loss - least for o in _structures(space, index)}
+        forms = [
+            {o.form: tried[space.changed(space.mildest, index, o)].loss - least for o in _forms(space, index)}
             for index in range(len(space.parts))
         ]
-        return Rises(space, structures, self.widths)
+        return Rises(space, forms, [{Units.bits: 0.0} for _ in space.widths] + self.roundings)
 
     @cached_property
-    def widths(self) -> list[dict[int, float]]:
-        """What the loss rises by when a part is rounded to so many bits, all else as it was trained."""
-        model, examples = self.setting.dense(), self.setting.task.validation
-        least, options = loss(model, examples), [part.options for part in self.space.parts]
+    def roundings(self) -> list[dict[int, float]]:
+        """What the loss rises by when matrices are rounded to so many bits, all else as it was trained."""
+        model, examples = self.setting.widest(), self.setting.task.validation
+        least, options = loss(model, examples), [part.options for part in self.space.matrices]
         every = sorted({option.bits for part in options for option in part}, reverse=True)
         if len(every) == 1:
             return [{every[0]: 0.0} for _ in options]
@@ -74,23 +74,23 @@ class Greedy:
         rise = {(line.matrix, line.structure): line.error - least for line in found}
         return [
             {bits: sum(rise[one.name, grid] for one in part.shapes) for bits, grid in zip(every, grids, strict=True)}
-            for part in self.space.parts
+            for part in self.space.matrices
         ]
 
 
 def table(space: Space) -> list[Pick]:
-    """The mildest pick, and those that differ from it in the structure of one part."""
-    alone = (space.changed(space.mildest, i, o) for i in range(len(space.parts)) for o in _structures(space, i))
+    """The mildest pick, and those that differ from it in the structure of one part, or in one width."""
+    alone = (space.changed(space.mildest, i, o) for i in range(len(space.parts)) for o in _forms(space, i))
     return list(dict.fromkeys((space.mildest, *alone)))
 
 
-def _structures(space: Space, index: int) -> list:
+def _forms(space: Space, index: int) -> list[Option]:
     """Options of a part with as many bits as its mildest."""
     return [option for option in space.parts[index].options if option.bits == space.mildest[index].bits]
 
 
 class Rises:
-    """Predicts how much a pick's loss is above the mildest one's: the sum of what its structures and its bits cost.
+    """Predicts how much a pick's loss is above the mildest one's: the sum of what its forms and its bits cost.
 
     Something that stores less never counts for less than something that stores more: differences below that are noise.
     """
@@ -98,24 +98,24 @@ class Rises:
     def __init__(
         self,
         space: Space,
-        structures: Sequence[Mapping[Structure, float]],
-        widths: Sequence[Mapping[int, float]],
+        forms: Sequence[Mapping[Structure | Units, float]],
+        roundings: Sequence[Mapping[int, float]],
         weights: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.space, self.weights = space, weights
-        self.structures, self.widths = [_rising(one) for one in structures], [_rising(one) for one in widths]
+        self.forms, self.roundings = [_rising(one) for one in forms], [_rising(one) for one in roundings]
 
-    def weighed(self, structures: float, bits: float) -> "Rises":
-        return Rises(self.space, self.structures, self.widths, (structures, bits))
+    def weighed(self, forms: float, bits: float) -> "Rises":
+        return Rises(self.space, self.forms, self.roundings, (forms, bits))
 
     def terms(self, pick: Pick) -> tuple[float, float]:
-        """What the structures cost, and what the bits cost."""
-        inner = sum(rise[candidate.inner] for rise, candidate in zip(self.structures, pick, strict=True))
-        return inner, sum(rise[candidate.bits] for rise, candidate in zip(self.widths, pick, strict=True))
+        """What structures and widths cost, and what the bits cost."""
+        form = sum(rise[option.form] for rise, option in zip(self.forms, pick, strict=True))
+        return form, sum(rise[option.bits] for rise, option in zip(self.roundings, pick, strict=True))
 
     def __call__(self, pick: Pick) -> float:
-        inner, width = self.terms(pick)
-        return self.weights[0] * inner + self.weights[1] * width
+        form, rounding = self.terms(pick)
+        return self.weights[0] * form + self.weights[1] * rounding
 
 
 def explained(rises: Rises, tried: Sequence[tuple[Pick, float]]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """A gradient-based relaxation (DARTS: Liu et al. 2019): weights are mixtures of their projections, shares are trained.
 
 The loss has a penalty on the bytes to be expected above the budget.  The mixtures sharpen from epoch to epoch; what has
-the largest shares within the budget is proposed first, then what lies around it.
+the largest shares within the budget is proposed first, then what lies around it.  Widths are not relaxed: what a
+matrix stores would no longer be a sum over its own shares.  Every layer keeps the widest that there is.
 """
 
 from collections.abc import Sequence
@@ -31,9 +32,9 @@ class Relaxed:
     """Half of the trials' epochs are spent on the mixture."""
 
     def __init__(self, setting: Setting) -> None:
-        self.setting, self.space, self.epochs = setting, setting.space, setting.trials * setting.spec.epochs // 2
-        pairs = zip(self.space.parts, self.space.mildest, strict=True)
-        if sum(part.stored_bits(one) for part, one in pairs) != 8 * self.space.price(self.space.mildest):
+        self.setting, self.space = setting, setting.space.widest()
+        self.epochs, mildest = setting.trials * setting.spec.epochs // 2, self.space.mildest
+        if sum(part.stored_bits(one) for part, one in self.space.assigned(mildest)) != 8 * self.space.price(mildest):
             raise UserError("the relaxation takes a budget in bytes, which add up: --budget, or choose another way")
 
     def propose(self, history: Sequence[Tried]) -> Pick | None:
@@ -42,20 +43,20 @@ class Relaxed:
         return next((pick for pick in every if pick not in tried), None)
 
     def _cost(self, pick: Pick) -> float:
-        return -sum(self._shares[part.name][one] for part, one in zip(self.space.parts, pick, strict=True))
+        return -sum(self._shares[part.name][one] for part, one in self.space.assigned(pick))
 
     @cached_property
     def _shares(self) -> dict[str, dict[Candidate, float]]:
         """Logarithms of the shares after the training."""
-        shares = Shares(self.space.parts, self.setting.space.limit)
-        model = self.setting.dense()
+        shares = Shares(self.space.matrices, self.space.limit)
+        model = self.setting.widest()
         model.add_module("shares", shares)
         share_weights(model, self.space, shares.of)
         spec, folder = own_training(self.setting, self.epochs), self.setting.folder
         fit(model, self.setting.task, spec, folder, [Sharpen(shares)], "relaxation", self.setting.progress)
         return {
             part.name: dict(zip(part.options, (shares.logits[i] / COLDEST).log_softmax(0).tolist(), strict=True))
-            for i, part in enumerate(self.space.parts)
+            for i, part in enumerate(self.space.matrices)
         }
 
 

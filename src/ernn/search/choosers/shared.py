@@ -4,27 +4,42 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.utils import parametrize
 
 from ernn.compress.method import Parts
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.nn.model import AcousticModel
 from ernn.search.candidates import Candidate, Part, Space
+from ernn.search.cost import Shape
 
 Mix = Callable[[Part], dict[Candidate, Tensor | float]]
+Size = Callable[[Shape], tuple[int, int, int]]
 
 
 class Options(nn.Module):
     """A weight (gates * rows, columns), decoded as the sum of its projections, each times its share; those without one
-    are left out.  Gradients pass to the weight, rounding straight through, and to the shares."""
+    are left out.  Gradients pass to the weight, rounding straight through, and to the shares.
 
-    def __init__(self, gates: int, shares: Callable[[], dict[Candidate, Tensor | float]]) -> None:
+    Of a narrower network the weight is the first rows and columns, as many as `size` says, and is decoded from them
+    alone; what it lacks is read as 0: nobody hears the units that were cut.
+    """
+
+    def __init__(
+        self,
+        gates: int,
+        shares: Callable[[], dict[Candidate, Tensor | float]],
+        size: Callable[[], tuple[int, int, int]],
+    ) -> None:
         super().__init__()
-        self.gates, self.shares = gates, shares
+        self.gates, self.shares, self.size = gates, shares, size
 
     def forward(self, weight: Tensor) -> Tensor:
-        matrix = weight.unflatten(0, (self.gates, -1))
-        return sum(self._projections(matrix), start=0 * matrix).flatten(0, 1)
+        whole = weight.unflatten(0, (self.gates, -1))
+        _, rows, columns = self.size()
+        matrix = whole[:, :rows, :columns]
+        mixed = sum(self._projections(matrix), start=0 * matrix)
+        return functional.pad(mixed, (0, whole.shape[2] - columns, 0, whole.shape[1] - rows)).flatten(0, 1)
 
     def _projections(self, matrix: Tensor) -> Iterator[Tensor]:
         """One of each structure: roundings to several widths are added up before they are decoded."""
@@ -37,11 +52,12 @@ class Options(nn.Module):
             yield first.decode(replace(numbers, tensors=tuple(mixed)), *matrix.shape[-2:])
 
 
-def share_weights(model: AcousticModel, space: Space, mix: Mix) -> None:
-    """Every matrix of `model` is from now on what `mix` says of its part, whenever it is read."""
+def share_weights(model: AcousticModel, space: Space, mix: Mix, size: Size = lambda one: one.shape) -> None:
+    """Every matrix of `model`, which is as wide as the space allows, is from now on what `mix` says of its part, in the
+    size of a network as wide or narrower, whenever it is read."""
     named = {matrix.name: matrix for matrix in matrices(model, CompressionPlan())}
-    for part in space.parts:
+    for part in space.matrices:
         for one in part.shapes:
             found = named[one.name]
-            options = Options(found.gates, lambda part=part: mix(part))
+            options = Options(found.gates, lambda part=part: mix(part), lambda one=one: size(one))
             parametrize.register_parametrization(found.owner, found.attribute, options)

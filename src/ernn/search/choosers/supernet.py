@@ -1,5 +1,6 @@
 """A one-shot super-net (Guo et al. 2020): every step trains another pick within the budget, all with the same weights.
 
+Narrower layers are the first units of the widest, which has them in the order of their size (slimmable networks).
 Picks are then heard on validation examples with the shared weights, without training, and proposed the best first.
 """
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from ernn.search.candidates import Candidate, Part, Pick, Space
 from ernn.search.choosers.chooser import Setting, Tried, own_training
 from ernn.search.choosers.shared import share_weights
+from ernn.search.cost import Shape, shapes
 from ernn.search.rehearsal import loss
 from ernn.train.fit import fit
 
@@ -38,12 +40,12 @@ class SuperNet:
         setting = self.setting
         picks = fitting(setting.space, max(HEARD, 10 * setting.trials), np.random.default_rng(setting.seed))
         current = Current(setting.space, picks)
-        model = setting.dense()
-        share_weights(model, setting.space, current.of)
+        model = setting.widest()
+        share_weights(model, setting.space, current.of, current.size)
         fit(model, setting.task, own_training(setting, self.epochs), setting.folder, [current], "super-net", False)
         heard: dict[Pick, float] = {}
         for pick in picks[:HEARD]:
-            current.pick = pick
+            current.choose(pick)
             heard[pick] = loss(model, setting.task.validation)
         return sorted(heard, key=lambda pick: heard[pick])
 
@@ -52,15 +54,23 @@ class Current(Callback):
     """The pick whose weights are read; another one before every step of the training."""
 
     def __init__(self, space: Space, picks: Sequence[Pick]) -> None:
-        self.names, self.picks, self.pick = [part.name for part in space.parts], picks, picks[0]
+        self.space, self.picks = space, picks
+        self.choose(picks[0])
+
+    def choose(self, pick: Pick) -> None:
+        self.candidates = {part.name: candidate for part, candidate in self.space.assigned(pick)}
+        self.sizes = {one.name: one.shape for one in shapes(self.space.spec(pick))}
 
     def of(self, part: Part) -> dict[Candidate, Tensor | float]:
-        return {self.pick[self.names.index(part.name)]: 1.0}
+        return {self.candidates[part.name]: 1.0}
+
+    def size(self, one: Shape) -> tuple[int, int, int]:
+        return self.sizes[one.name]
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        self.pick = self.picks[int(np.random.default_rng(trainer.global_step).integers(len(self.picks)))]
+        self.choose(self.picks[int(np.random.default_rng(trainer.global_step).integers(len(self.picks)))])
 
 
 def fitting(space: Space, count: int, random: np.random.Generator) -> list[Pick]:
