@@ -42,7 +42,7 @@ IN_ORDER = [
     "bitstream",
     "report",
 ]
-SEARCHING = ["explore", "search", "recommend", "compare", "sensitivity", "deltas"]
+SEARCHING = ["explore", "search", "recommend", "compare", "sensitivity", "robustness", "deltas"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 
