@@ -193,6 +193,11 @@ def require_density(density: float) -> None:
         raise UserError(f"density is a share of the weights, above 0 and at most 1, not {density!r}")
 
 
+def density_on_the_way(density: float, share: float) -> float:
+    """The density at a `share` of the way from dense: fast at first, while much can go (Zhu & Gupta 2017)."""
+    return 1 - (1 - density) * (1 - (1 - share) ** 3)
+
+
 def require_count(name: str, value: int) -> None:
     if type(value) is not int or value < 1:
         raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")

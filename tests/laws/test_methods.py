@@ -27,7 +27,7 @@ from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
 from ernn.fixed import FixedFormat, dequantize, quantize
 from ernn.network import Matrix
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, block_size
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, block_size
 from ernn.transform import packed_rfft
 from tests.laws.method_laws import obeys, trains
 
@@ -140,12 +140,30 @@ def test_rank_by_energy_and_by_budget() -> None:
         rank_by_budget((1, 8, 8), 10)
 
 
+@pytest.mark.parametrize(
+    "structure", [Tiles(0.25, 1, 4), Quantized(Tiles(0.25, 2, 2), Uniform(8)), Pruned(0.25)], ids=str
+)
+def test_densities_fall_fast_at_first(structure: Structure) -> None:
+    """A quarter, half and all of the way: (3/4)^3, (1/2)^3 and 0 of what goes in the end is still there."""
+    found = [sets.weaker(structure, share) for share in (0.0, 0.25, 0.5, 1.0)]
+    kept = [getattr(one, "inner", one).density for one in found]
+    assert kept == [1.0, 1 - 0.75 * (1 - 27 / 64), 1 - 0.75 * 7 / 8, 0.25] and found[-1] == structure
+
+
+def test_places_of_tiles_are_ascending() -> None:
+    """So `position_bits` tell which they are, in whatever order their norms are."""
+    (places,) = Tiles(0.5, 2, 2).encode(weight(0, 3, 8, 8)).held
+    assert places.shape == (3, 8) and (places.diff(dim=-1) > 0).all()
+
+
 def test_what_does_not_fit_is_refused() -> None:
     for structure, reason in (
         (LowRank(9), "no restriction"),
         (Tucker(9, 2), "above the sizes"),
         (TensorTrain((2, 2), (4, 2), 3), "do not multiply"),
         (Tiles(0.5, 3, 1), "do not divide"),
+        (Tiles(0.5, 1, 3), "do not divide"),
+        (Tucker(2, 9), "above the sizes"),
         (Tiles(0.01, 4, 4), "keeps none"),
     ):
         with pytest.raises(UserError, match=reason):

@@ -20,8 +20,8 @@ def pull(module: nn.Module, plan: CompressionPlan, share: float) -> None:
 def path(plan: CompressionPlan, steps: int) -> tuple[CompressionPlan, ...]:
     """`steps` plans from little structure to `plan` itself.
 
-    Block sizes double up to the last one; densities fall as 1 - (1 - density) * (1 - (1 - t)**3) at t = 1/steps,
-    2/steps, ..., 1 (Zhu & Gupta 2017: fast at first, while much can go).
+    Block sizes double up to the last one; densities fall as `ernn.structure.density_on_the_way` has it, at shares
+    1/steps, 2/steps, ..., 1.
     """
     return tuple(_weaker(plan, step, steps) for step in range(1, steps + 1))
 

@@ -1,5 +1,6 @@
 """project, encode and decode of any structure: all that a solver knows of the set it works with."""
 
+from dataclasses import replace
 from typing import cast
 
 from torch import Tensor
@@ -7,7 +8,16 @@ from torch import Tensor
 from ernn.compress import block_circulant, sparse
 from ernn.compress.method import Method, Parts
 from ernn.compress.sparse import Kept
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Sparse, Structure
+from ernn.structure import (
+    BankBalanced,
+    BlockCirculant,
+    Dense,
+    LoadBalanced,
+    Pruned,
+    Sparse,
+    Structure,
+    density_on_the_way,
+)
 
 Stored = Tensor | Kept | Parts
 """Numbers; with their positions where a structure leaves those open."""
@@ -96,8 +106,7 @@ def weaker(structure: Structure, share: float) -> Structure:
     """The structure at a `share` of the way from dense to itself, for gradual compression."""
     match structure:
         case Pruned() | LoadBalanced() | BankBalanced():
-            gone = 1 - (1 - share) ** 3
-            return type(structure)(**{**vars(structure), "density": 1 - (1 - structure.density) * gone})
+            return replace(structure, density=density_on_the_way(structure.density, share))
         case Method():
             return structure.weaker(share)
         case _:

@@ -43,10 +43,7 @@ class TensorTrain(Method):
     def ranks(self) -> tuple[int, ...]:
         """Between the cores, 1 at both ends: `rank`, or less where the modes on one side allow no more."""
         middle = [min(self.rank, prod(self.modes[:k]), prod(self.modes[k:])) for k in range(1, len(self.modes))]
-        found = [1, *middle]
-        for k in range(1, len(found)):  # a core is a matrix: its rank is at most its rows
-            found[k] = min(found[k], found[k - 1] * self.modes[k - 1])
-        return (*found, 1)
+        return (1, *middle, 1)
 
     def stored(self, shape: tuple[int, ...]) -> int:
         if (prod(self.row_modes), prod(self.column_modes)) != tuple(shape[-2:]):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import position_bits, require_count, require_density
+from ernn.structure import density_on_the_way, position_bits, require_count, require_density
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Tiles(Method):
         return apart.transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
     def weaker(self, share: float) -> "Tiles":
-        return replace(self, density=1 - (1 - self.density) * (1 - (1 - share) ** 3))
+        return replace(self, density=density_on_the_way(self.density, share))
 
     def _split(self, matrix: Tensor) -> Tensor:
         """(..., tiles, rows * columns)."""
