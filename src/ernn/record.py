@@ -207,3 +207,5 @@ class RunRecord:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise UserError(f"no record at {path}: run `ernn demo`, or name the record.json of a run") from None
+        except (UserError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: {error}; remove it, and do the steps again whose figures are wanted") from None

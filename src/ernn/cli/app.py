@@ -1,15 +1,23 @@
 """The program: its commands in the order of the path, and what an error looks like."""
 
+import errno
 import os
-import sys
 from collections.abc import Sequence
 
 import typer
 
-from ernn.cli import hardware, look, network, search, whole
+from ernn.cli import console, hardware, look, network, search, whole
 from ernn.errors import UserError
 
 WRONG_INPUT = 2
+ADVICE = {
+    errno.ENOSPC: "make room on that disk; what was finished is kept, the same command goes on from there",
+    errno.EDQUOT: "make room on that disk; what was finished is kept, the same command goes on from there",
+    errno.EROFS: "that disk cannot be written to: name another folder",
+    errno.EACCES: "change its permissions, or name another folder",
+    errno.EPERM: "change its permissions, or name another folder",
+    errno.EMFILE: "too many files are open: raise the limit (`ulimit -n 4096`)",
+}
 
 HELP = """
 Recurrent networks (LSTM, GRU) to small, fast, proven FPGA accelerators.
@@ -40,9 +48,19 @@ def run(arguments: Sequence[str]) -> int:
         app(args=list(arguments), prog_name="ernn")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0
-    except (UserError, PermissionError) as error:
+    except (UserError, OSError, MemoryError) as error:
         if os.environ.get("ERNN_TRACEBACK"):
             raise
-        print(f"ernn: {error}", file=sys.stderr)
+        console.say(f"ernn: {_said(error)}")
         return WRONG_INPUT
     return 0
+
+
+def _said(error: UserError | OSError | MemoryError) -> str:
+    """The error in a line; what the system refused with the file and what to do."""
+    if isinstance(error, MemoryError):
+        return "this machine has not enough memory for it: choose a smaller network or block, or end other programs"
+    if not isinstance(error, OSError):
+        return str(error)
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    return f"{what}; {ADVICE.get(error.errno or 0, 'check the path')}"

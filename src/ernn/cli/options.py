@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Seed = Annotated[int, typer.Option(min=0, help="Every random choice follows from it.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Every random choice follows from it.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run directory, as `ernn train --out` made it.")]
 RecipeFile = Annotated[
     Path | None, typer.Option("--recipe", help="A TOML file that changes the corpus's recipe.", show_default=False)

@@ -74,7 +74,13 @@ class ConnectedDigits:
 
     @cached_property
     def _file(self) -> Path:
-        return require_file(self.name, self.path) if self.path else embedded_file()
+        if self.path is None:
+            return embedded_file()
+        if self.path.is_dir():
+            raise UserError(
+                f"digits: {self.path} is a folder; leave it out (pip brings this corpus) or name an npz file"
+            )
+        return require_file(self.name, self.path)
 
     @cached_property
     def _recordings(self) -> tuple[list[FloatArray], list[str]]:

@@ -57,5 +57,5 @@ def _fsdd(name: str, root: Path, seed: int) -> Corpus:
 
 def _needed(name: str, root: Path | None) -> Path:
     if root is None:
-        raise UserError(f"corpus {name!r} is read from your disk; give its folder")
+        raise UserError(f"corpus {name!r} is read from your disk; give its folder: --root FOLDER")
     return root

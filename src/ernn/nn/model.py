@@ -48,8 +48,12 @@ class AcousticModel(nn.Module):
 def require_memory(spec: ModelSpec) -> None:
     """UserError where training the model takes more memory than this machine has."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with torch.device("meta"):
-        weights = sum(parameter.numel() for parameter in AcousticModel(spec).parameters())
+    try:
+        with torch.device("meta"):
+            weights = sum(parameter.numel() for parameter in AcousticModel(spec).parameters())
+    except (RuntimeError, ValueError, TypeError, OverflowError):  # torch counts bytes in 64 bits
+        sizes = ", ".join(f"{layer.hidden:,}" for layer in spec.layers)
+        raise UserError(f"layers of {sizes} units are more than torch can count: choose fewer units") from None
     if weights * TRAINED_BYTES > memory:
         raise UserError(
             f"a network of {weights:,} weights takes {weights * TRAINED_BYTES / 2**30:,.0f} GiB to train, this machine "

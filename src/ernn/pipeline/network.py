@@ -27,7 +27,7 @@ from ernn.network import Network
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.pipeline import figures, hearing, speech
-from ernn.pipeline.run import Outcome, Run, digest
+from ernn.pipeline.run import STATE, Outcome, Run, digest
 from ernn.quantize import QuantizeSpec, quantize
 from ernn.record import Measurement
 from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
@@ -221,12 +221,17 @@ def compressed_model(run: Run) -> AcousticModel:
 
 def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
     module = AcousticModel(spec)
-    module.load_state_dict(_load_state(weights))
+    try:
+        module.load_state_dict(_load_state(weights))
+    except RuntimeError:
+        raise UserError(
+            f"{weights} holds the weights of another network than {STATE} describes: do again what made it"
+        ) from None
     return module
 
 
 def _dense_spec(run: Run) -> ModelSpec:
-    return ModelSpec.from_dict(run.options("train")["model"])
+    return ModelSpec.from_dict(run.trained("model"))
 
 
 def _save_state(path: Path, module: torch.nn.Module) -> None:

@@ -10,6 +10,7 @@ import json
 import platform
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,13 @@ from ernn.record import Measurement, RunRecord
 
 STATE = "run.json"
 RECORD = "record.json"
+DONE = {"key": str, "options": dict, "seconds": (int, float), "command": str}  # what is kept of a step
+TABLES = {
+    "task": {"corpus", "root", "corpus_seed", "identity", "features"},
+    "model": {"input_size", "layers", "outputs"},
+    "train": {"seed"},
+}
+ANEW = "it was damaged or changed by hand; put back a copy, or begin again in another folder"
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,13 @@ class Run:
             raise UserError(f"{self.folder} has no result of `{step}` yet: run `{command}` first")
         return self._state["steps"][step]["options"]
 
+    def trained(self, what: str) -> dict[str, Any]:
+        """The `task`, `model` or `train` that `ernn train` was given; UserError where that is not there."""
+        table = self.options("train").get(what)
+        if not isinstance(table, dict) or not TABLES[what] <= table.keys():
+            raise UserError(f"{self.path(STATE)} does not say the {what} that was trained: {ANEW}")
+        return table
+
     def seconds(self) -> list[tuple[str, float]]:
         """Steps done, in the path's order, and the seconds each took."""
         done = self._state["steps"]
@@ -119,9 +134,13 @@ class Run:
         step = step_named(name)
         if step.needs is not None:
             self.options(step.needs)
+        for file in reads:
+            if not self.path(file).is_file():
+                raise UserError(f"{self.path(file)} is missing: do one of {_before(step)} again")
         key = self._key(step, options, reads)
         if self._current(name, key, writes):
             return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
+        self._require_writable()
         self._forget(step)
         began = time.monotonic()
         work()
@@ -135,6 +154,17 @@ class Run:
         }
         write_json(self.path(STATE), self._state)
         return self._outcome(step, seconds, skipped=False)
+
+    def _require_writable(self) -> None:
+        """So that a folder that cannot be written to is found before the work, not after it."""
+        there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
+        try:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} cannot be a run directory ({there}: {error.strerror}): choose another"
+            ) from None
 
     def _key(self, step: Step, options: Mapping[str, Any], reads: Sequence[str]) -> str:
         files = {name: file_digest(self.path(name)) for name in reads}
@@ -166,11 +196,21 @@ class Run:
         return Outcome(step.name, self.folder, seconds, skipped, figures)
 
 
+def _before(step: Step) -> str:
+    """The steps that lead to `step`."""
+    names = [one.name for one in STEPS if step in dependents(one.name)]
+    return ", ".join(f"`ernn {name}`" for name in names)
+
+
 def _read_state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): remove the folder and begin again") from None
+        raise UserError(f"{path} is not JSON ({error}): {ANEW}") from None
     if not isinstance(state, dict) or not isinstance(state.get("steps"), dict):
-        raise UserError(f"{path} does not describe a run: remove the folder and begin again")
+        raise UserError(f"{path} does not describe a run: {ANEW}")
+    for name, done in state["steps"].items():
+        held = done if isinstance(done, dict) else {}
+        if wrong := [key for key, kind in DONE.items() if not isinstance(held.get(key), kind)]:
+            raise UserError(f"{path}: step {name!r} has no {' and no '.join(wrong)}: {ANEW}")
     return state

@@ -25,7 +25,7 @@ def describe(corpus: Corpus, name: str, root: Path | None, seed: int, features: 
 
 def prepared(run: Run) -> Prepared:
     """The corpus of a run through its features; UserError where it has changed since the training."""
-    task = run.options("train")["task"]
+    task = run.trained("task")
     root = None if task["root"] is None else Path(task["root"])
     corpus = open_corpus(task["corpus"], root, task["corpus_seed"])
     if corpus.identity != task["identity"]:

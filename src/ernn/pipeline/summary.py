@@ -27,7 +27,7 @@ def write(run: Run) -> Path:
 
 def about(run: Run) -> About:
     """Title, what was asked, versions and commands."""
-    task = run.options("train")["task"]
+    task = run.trained("task")
     asked = [Item("Corpus", task["corpus"]), Item("Dense network", network(run)), *_choices(run)]
     return About(
         f"{task['corpus']}: {network(run)} on {_device(run)}",
@@ -40,7 +40,7 @@ def about(run: Run) -> About:
 
 def network(run: Run) -> str:
     """The network in words: "2 GRU layers of 128"."""
-    return _network(ModelSpec.from_dict(run.options("train")["model"]))
+    return _network(ModelSpec.from_dict(run.trained("model")))
 
 
 def _network(model: ModelSpec) -> str:
@@ -86,7 +86,7 @@ def _choices(run: Run) -> list[Item]:
     if run.done("design"):
         items.append(Item("Device", _device(run)))
         items.append(Item("Streams", str(json.loads(run.path("design.json").read_text(encoding="utf-8"))["streams"])))
-    items.append(Item("Seed", str(run.options("train")["train"]["seed"])))
+    items.append(Item("Seed", str(run.trained("train")["seed"])))
     return items
 
 

@@ -83,6 +83,7 @@ class TrainSpec(_Spec):
         for name in ("seed", "masks"):
             value = getattr(self, name)
             _require(type(value) is int and value >= 0, f"{name} must be a whole number of at least 0, not {value!r}")
+        _require(self.seed < 2**32, f"seed must be below 2**32 = {2**32}, not {self.seed}")
         _require(self.rate > 0 and self.clip > 0, f"rate and clip must be above 0, not {self.rate} and {self.clip}")
         _require(0 <= self.warmup < 1, f"warmup is a share of all steps, at least 0 and below 1, not {self.warmup}")
         _require(0 <= self.average < 1, f"average is a decay per step, at least 0 and below 1, not {self.average}")

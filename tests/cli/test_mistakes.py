@@ -1,0 +1,124 @@
+"""What careless users do: each mistake is one line that says what to do, its exit status is 2, and nothing is lost."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ernn.cli.app import run
+from ernn.errors import UserError
+from ernn.nn.model import AcousticModel, require_memory
+from ernn.pipeline import corpora, network
+from ernn.pipeline.run import Run
+from ernn.spec import LayerSpec, ModelSpec
+
+MODEL = ModelSpec(3, (LayerSpec("gru", 4),), 2)
+TASK = {"corpus": "digits", "root": None, "corpus_seed": 0, "identity": "", "features": {}}
+
+
+def _begun(folder: Path) -> Run:
+    """A run whose first step is done, without its training."""
+    begun, module = Run(folder), AcousticModel(MODEL)
+    options = {"task": TASK, "model": MODEL.to_dict(), "train": {"seed": 0}}
+    begun.perform("train", options, lambda: network._save_state(begun.path(network.DENSE), module))
+    return begun
+
+
+def _edited(path: Path, change: Callable[[Any], Any]) -> None:
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(change(values) or values))
+
+
+@pytest.mark.parametrize("hidden", ["1000000000", "99999999999999999999"])
+def test_a_network_too_large_to_count_is_refused_in_a_line(hidden: str, capsys: Any, tmp_path: Path) -> None:
+    assert run(["train", "--out", str(tmp_path / "run"), "--hidden", hidden]) == 2
+    assert "choose fewer units" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wide_layer_without_a_matrix_between_its_units_is_not_taken_for_too_large() -> None:
+    require_memory(ModelSpec(8, (LayerSpec("indrnn", 100_000),), 2))
+
+
+@pytest.mark.parametrize("seed", ["4294967296", "99999999999999999999999"])
+def test_a_seed_beyond_32_bits_is_refused(seed: str, capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(network, "train", lambda *_, **__: pytest.fail("begun"))
+    assert run(["train", "--out", str(tmp_path / "run"), "--seed", seed]) == 2
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"[dense]\nseed = {seed}\n")
+    assert run(["train", "--out", str(tmp_path / "run"), "--recipe", str(recipe), "--hidden", "2"]) == 2
+    assert "seed must be below 2**32" in capsys.readouterr().err
+
+
+def test_a_folder_for_a_corpus_that_is_a_file_is_named_as_a_folder(capsys: Any, tmp_path: Path) -> None:
+    assert run(["corpus", "digits", "--root", str(tmp_path)]) == 2
+    assert "is a folder; leave it out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("below", ["", "/run"])
+def test_a_run_directory_that_cannot_be_is_said_before_the_work(below: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    worked = []
+    with pytest.raises(UserError, match=r"cannot be a run directory .*: choose another"):
+        Run(f"{tmp_path}/file{below}").perform("train", {}, lambda: worked.append(1))
+    assert not worked and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: {"steps": {"train": {}}},
+        lambda state: {"steps": {"train": 3}},
+        lambda state: state["steps"]["train"].update(options={}),
+        lambda state: state["steps"]["train"]["options"]["task"].pop("features"),
+    ],
+)
+def test_a_run_file_changed_by_hand_is_named(change: Callable[[Any], Any], capsys: Any, tmp_path: Path) -> None:
+    begun = _begun(tmp_path)
+    _edited(begun.path("run.json"), change)
+    for arguments in (["compress", str(tmp_path)], ["report", str(tmp_path)]):
+        assert run(arguments) == 2
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith(f"ernn: {tmp_path}/run.json") and "put back a copy" in said
+
+
+def test_a_record_that_is_damaged_is_named_with_what_to_do(capsys: Any, tmp_path: Path) -> None:
+    begun = _begun(tmp_path)
+    for content in (b"{", b"\xff\xfe", b"[]"):
+        begun.path("record.json").write_bytes(content)
+        assert run(["report", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"ernn: {tmp_path}/record.json: ") and "remove it, and do the steps again" in said
+
+
+def test_weights_that_are_missing_or_of_another_network_are_named(tmp_path: Path) -> None:
+    begun = _begun(tmp_path)
+    other = AcousticModel(ModelSpec(3, (LayerSpec("gru", 5),), 2))
+    network._save_state(begun.path(network.DENSE), other)
+    with pytest.raises(UserError, match="holds the weights of another network than run"):
+        network.dense_model(begun)
+    begun.path(network.DENSE).unlink()
+    with pytest.raises(UserError, match=r"dense\.safetensors is missing: do one of `ernn train` again"):
+        begun.perform("compress", {}, lambda: None, reads=[network.DENSE])
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (OSError(28, "No space left on device", "out/x"), "out/x: No space left on device; make room"),
+        (OSError(30, "Read-only file system", "out/x"), "name another folder"),
+        (IsADirectoryError(21, "Is a directory", "out/x"), "out/x: Is a directory; check the path"),
+        (MemoryError(), "not enough memory"),
+    ],
+)
+def test_what_the_system_refuses_is_a_line(raised: Exception, said: str, capsys: Any, monkeypatch: Any) -> None:
+    def refuse(*_: Any) -> None:
+        raise raised
+
+    monkeypatch.setattr(corpora, "describe", refuse)
+    monkeypatch.setattr(corpora, "names", refuse)  # outside of what is watched while a step works
+    for arguments in (["corpus", "digits"], ["corpus"]):
+        assert run(arguments) == 2
+        assert said in capsys.readouterr().err
