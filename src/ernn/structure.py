@@ -92,7 +92,9 @@ class BlockCirculant(Structure):
 
     def __post_init__(self) -> None:
         if self.block not in BLOCK_SIZES:
-            raise UserError(f"block size must be one of {BLOCK_SIZES}, not {self.block}")
+            raise UserError(f"block size must be one of {BLOCK_SIZES}, not {self.block!r}")
+        if type(self.pad) is not bool:
+            raise UserError(f"pad must be true or false, not {self.pad!r}")
 
     def stored(self, shape: tuple[int, ...]) -> int:
         grid = block_grid(self, shape[-2], shape[-1])

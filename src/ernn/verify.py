@@ -97,6 +97,10 @@ def prove(
     if not the one it was made from (to see a corrupted engine caught).  `reset_at`: the engine is reset in that cycle,
     and everything begins again.
     """
+    if not 0 <= stall < 1:
+        raise UserError(f"stall is a probability, at least 0 and below 1, not {stall}")
+    if reset_at is not None and reset_at < 0:
+        raise UserError(f"reset_at is a cycle, counted from 0, not {reset_at}")
     model = replace(golden or schedule.layout.model, last_step=False)  # the engine gives every frame's output
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     _require_frames(model, stimulus)
@@ -146,6 +150,9 @@ ROUNDS = 12
 
 def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
     """Interval between rounds with every stream busy; latency of one frame of the last stream on an idle engine."""
+    inputs = schedule.layout.model.input.length
+    if np.shape(frame) != (inputs,):
+        raise UserError(f"one frame of ({inputs},) integers is measured with, not {np.shape(frame)}: give utterance[0]")
     streams = schedule.layout.design.streams
     busy = Stimulus(tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams)), streams)
     steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)

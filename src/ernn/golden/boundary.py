@@ -10,7 +10,12 @@ Array = np.ndarray
 
 
 def quantize_input(model: IntegerModel, frames: Array) -> Array:
-    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises UserError for NaN."""
+    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises UserError for NaN.
+
+    `frames`: (..., inputs), so one frame or many.
+    """
+    if np.ndim(frames) == 0 or np.shape(frames)[-1] != model.input.length:
+        raise UserError(f"features must be (time, {model.input.length}), not {np.shape(frames)}")
     if not np.isfinite(frames).all():
         raise UserError("a feature is not finite: check the recording and its normalisation")
     return quantize(frames, model.input.format)

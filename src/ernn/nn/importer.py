@@ -1,5 +1,6 @@
 """A user's torch module to a `Network`: exactly, or refused with one line that names the module and the rule."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -48,6 +49,11 @@ def import_torch(
 
 def _checked_frames(module: nn.Module, frames: Any) -> Tensor:
     """A copy of the example's frames: the module may write to it."""
+    if not isinstance(module, nn.Module):
+        raise UserError(
+            f"the module must be a torch.nn.Module, not {type(module).__name__}: make one of your class first, give "
+            "it the saved weights (module.load_state_dict)"
+        )
     if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
         raise UserError("a scripted or compiled module hides its layers: import the module it was made from")
     if isinstance(frames, PackedSequence):
@@ -64,7 +70,9 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
     training = [part for part in module.modules() if part.training]
     module.eval()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "LSTM with projections is not supported with oneDNN")  # only slower
+            yield
     finally:
         for part in training:
             part.training = True
