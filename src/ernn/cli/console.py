@@ -72,9 +72,9 @@ def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, .
 
 
 def readable(measurement: Measurement) -> str:
-    """A value to four digits, and the test tokens behind an error rate."""
+    """A value to four digits (thousands to whole ones), and the test tokens behind an error rate."""
     value = measurement.value
-    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+    text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
     return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text
 
 
@@ -93,6 +93,29 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], who
     for row in rows:
         shown.add_row(*row)
     console.print(shown, markup=False)
+
+
+def numbers(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of numbers, none of which wraps: where it is wider than the terminal, each row becomes a column."""
+    from rich.console import Console
+
+    room = Console().width
+    if sum(_width([heading, *cells]) for heading, cells in zip(columns, zip(*rows, strict=True), strict=True)) <= room:
+        table(title, columns, rows, whole=len(columns))
+        return
+    headings = _width(columns)
+    left = list(rows)
+    while left:
+        fitting = max(1, sum(headings + sum(map(_width, left[: n + 1])) <= room for n in range(len(left))))
+        beside, left = left[:fitting], left[fitting:]
+        standing = [(columns[line], *(row[line] for row in beside)) for line in range(len(columns))]
+        table(title, [""] * (fitting + 1), standing, whole=fitting + 1)
+        title = " "
+
+
+def _width(cells: Sequence[str]) -> int:
+    """Of a column of these cells, with the gap after it."""
+    return max(map(len, cells)) + 2
 
 
 def step(work: Callable[[], Outcome], as_json: bool) -> None:

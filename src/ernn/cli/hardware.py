@@ -59,7 +59,7 @@ def design(
         return
     if outcome is not None:
         console.show(outcome, as_json=False)
-    console.table(choosing.title(found), choosing.COLUMNS, choosing.rows(found), whole=3)
+    console.numbers(choosing.title(found), choosing.COLUMNS, choosing.rows(found))
 
 
 def build(run: RunFolder, as_json: Json = False) -> None:

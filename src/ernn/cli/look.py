@@ -55,7 +55,8 @@ def devices(as_json: Json = False) -> None:
         (d.name, *(str(getattr(d, name)) for name in counts), "placed" if d.can_be_placed else "area only")
         for d in found
     ]
-    console.table("Devices", ("device", "LUT", "FF", "DSP", "block RAM kbit", "UltraRAM kbit", "open tools"), rows)
+    heads = ("device", "LUT", "FF", "DSP", "block RAM kbit", "UltraRAM kbit", "open tools")
+    console.table("Devices", heads, rows, whole=1)
     console.table("V: read in a named source; M: recalled; M✓: recalled and consistent with a V figure.", (), ())
 
 
@@ -68,6 +69,6 @@ def doctor(as_json: Json = False) -> None:
         console.emit_json([asdict(tool) for tool in found])
     else:
         rows = [(t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install) for t in found]
-        console.table("Tools", ("tool", "version", "what it does", "where, or what to install"), rows)
+        console.table("Tools", ("tool", "version", "what it does", "where, or what to install"), rows, whole=1)
     if not all(tool.ok for tool in found):
         raise typer.Exit(1)
