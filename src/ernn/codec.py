@@ -83,7 +83,10 @@ def load(path: Path | str, kind: type[T]) -> T:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # whatever a damaged file does to the parsers
-        raise UserError(f"{path} is not a file written by ernn, or is damaged: {error}") from error
+        why = f"no {error}" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"{path} is not a file written by ernn, or is damaged: {why}; put back a copy, or do again what made it"
+        ) from error
     if not isinstance(value, kind):
         raise UserError(f"{path} holds a {type(value).__name__}, not a {kind.__name__}")
     return value

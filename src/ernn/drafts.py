@@ -38,8 +38,10 @@ class QuantizeSpec:
         allowed = {"weight_bits": (4, 18), "data_bits": (4, 18), "segment_bits": (2, 12), "guard": (0, 4)}
         for name, (low, high) in allowed.items():
             value = getattr(self, name)
-            if type(value) is not int or not low <= value <= high:
-                raise UserError(f"{name} must be {low}..{high}, a whole number, not {value!r}")
+            if type(value) is not int:
+                raise UserError(f"{name} must be a whole number, {low}..{high}, not {value!r}")
+            if not low <= value <= high:
+                raise UserError(f"{name} must be {low}..{high}, not {value}")
         if not 1 <= self.headroom <= 16:
             raise UserError(f"headroom must be 1..16, not {self.headroom}")
         for name, bits in self.data.given.items():

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ernn.cli.app import run
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel, require_memory
-from ernn.pipeline import corpora, network
+from ernn.pipeline import corpora, exports, hardware, network
 from ernn.pipeline.run import Run
 from ernn.spec import LayerSpec, ModelSpec
 
@@ -23,6 +24,16 @@ def _begun(folder: Path) -> Run:
     begun, module = Run(folder), AcousticModel(MODEL)
     options = {"task": TASK, "model": MODEL.to_dict(), "train": {"seed": 0}}
     begun.perform("train", options, lambda: network._save_state(begun.path(network.DENSE), module))
+    return begun
+
+
+def _designed(folder: Path) -> Run:
+    """A run that is said to have been designed and built, on files that say nothing yet."""
+    begun = _begun(folder)
+    for step in ("compress", "quantize", "design", "build"):
+        begun.perform(step, {}, lambda: None)
+    begun.path("model.safetensors").write_text("")
+    begun.path("design.json").write_text('{"device": "LFE5U-25F", "pes": 1}')
     return begun
 
 
@@ -122,3 +133,36 @@ def test_what_the_system_refuses_is_a_line(raised: Exception, said: str, capsys:
     for arguments in (["corpus", "digits"], ["corpus"]):
         assert run(arguments) == 2
         assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"device": "XX", "pes": 1}', '{"device": "LFE5U-25F", "no": 1}', "{}}"]
+)
+def test_a_design_that_is_damaged_is_named(content: str, capsys: Any, tmp_path: Path) -> None:
+    begun = _designed(tmp_path)
+    begun.path("design.json").write_text(content)
+    for command in ("build", "export", "place"):
+        assert run([command, str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"ernn: {tmp_path}/design.json is missing or damaged") and "`ernn design" in said
+
+
+def test_what_cannot_be_placed_or_exported_is_said_before_the_verilog_is_made(
+    capsys: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(hardware, "verilog_of", lambda run: pytest.fail("begun"))
+    monkeypatch.setattr(exports, "scheduled", lambda run: pytest.fail("begun"))
+    _designed(tmp_path)
+    asked = {"comes in grades": ["place", "--grade", "3"], "has package and speed grade": ["export", "--part", "xc7"]}
+    for said, arguments in asked.items():
+        assert run([*arguments, str(tmp_path)]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
+    begun, module = _begun(tmp_path), AcousticModel(MODEL)
+    with torch.no_grad():
+        module.output.bias[0] = float("nan")
+    network._save_state(begun.path(network.DENSE), module)
+    with pytest.raises(UserError, match=r"value in output\.bias that is not finite: `ernn train` again"):
+        network.dense_model(begun)

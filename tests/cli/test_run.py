@@ -72,17 +72,35 @@ def test_a_step_done_anew_removes_the_figures_of_the_steps_after_it(tmp_path: Pa
     assert not Run(tmp_path).done("evaluate")
 
 
-def test_a_step_that_fails_leaves_nothing_that_looks_done(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [UserError, KeyboardInterrupt, RuntimeError])
+def test_a_step_that_fails_leaves_nothing_that_looks_done(error: type[BaseException], tmp_path: Path) -> None:
     run = Run(tmp_path)
     _perform(run, "train")
 
     def fail() -> None:
-        raise UserError("no")
+        run.path("train.out").write_text("half")
+        raise error("no")
 
-    with pytest.raises(UserError):
-        run.perform("train", {"other": 1}, fail)
+    with pytest.raises(error):
+        run.perform("train", {"other": 1}, fail, writes=["train.out"])
     assert not Run(tmp_path).done("train")
     assert Run(tmp_path).record.find("error_rate.dense") is None
+
+
+@pytest.mark.parametrize("error", [UserError, OSError, KeyboardInterrupt])
+def test_a_step_that_could_not_be_done_again_takes_nothing_away(error: type[BaseException], tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    for step in ("train", "compress"):
+        _perform(run, step)
+    before = [(tmp_path / name).read_text() for name in ("run.json", "record.json")]
+
+    def fail() -> None:
+        raise error("no")
+
+    with pytest.raises(error):
+        run.perform("train", {"other": 1}, fail, writes=["train.out"])
+    assert [(tmp_path / name).read_text() for name in ("run.json", "record.json")] == before
+    assert run.done("compress") and run.record.find("error_rate.dense") is not None
 
 
 def test_every_folder_of_code_exists_and_has_its_own_digest() -> None:

@@ -40,7 +40,7 @@ def test_an_import_with_a_projection_warns_of_nothing() -> None:
 
 @pytest.mark.parametrize("values", [{"weight_bits": 12.5}, {"data_bits": True}, {"guard": "2"}])
 def test_bits_are_whole_numbers(values: dict) -> None:
-    with pytest.raises(UserError, match="a whole number, not"):
+    with pytest.raises(UserError, match="must be a whole number, "):
         QuantizeSpec(**values)
 
 

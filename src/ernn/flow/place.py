@@ -94,7 +94,7 @@ def place(
     is no error.  UserError for a device that cannot be placed or a grade it does not come in; ToolError with the log
     where Yosys or nextpnr fails (a design that does not fit) or takes longer than `timeout` seconds.
     """
-    grade = _grade(device, grade)
+    grade = grade_of(device, grade)
     if not seeds or len(set(seeds)) != len(seeds):
         raise UserError(f"seeds must be different numbers, at least one, not {tuple(seeds)}")
     cache = cache or Cache.default()
@@ -110,7 +110,8 @@ def place(
     return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, tuple(side_by_side(one, seeds)))
 
 
-def _grade(device: Device, grade: int | None) -> int:
+def grade_of(device: Device, grade: int | None) -> int:
+    """`grade`, or the device's slowest; UserError for a device that cannot be placed or a grade it does not come in."""
     if not device.can_be_placed:
         placeable = ", ".join(d.name for d in devices() if d.can_be_placed)
         raise UserError(f"{device.name} has no open place and route, only area; place one of {placeable}")

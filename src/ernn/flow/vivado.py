@@ -80,13 +80,18 @@ close_project
 """
 
 
+def require_part(part: str) -> None:
+    """UserError for what is no part's name."""
+    if not _PART.fullmatch(part):
+        raise UserError(f"a Vivado part has package and speed grade, such as xc7z020clg400-1, not {part!r}")
+
+
 def vivado_project(verilog: Verilog, folder: Path, *, part: str, clock_mhz: float, description: str) -> list[Path]:
     """Write Verilog and memory files into `folder`/rtl, and beside them a constraint and two Tcl scripts; their paths.
 
     `part` as Vivado names it, with package and speed grade (xc7z020clg400-1).  UserError for what is none.
     """
-    if not _PART.fullmatch(part):
-        raise UserError(f"a Vivado part has package and speed grade, such as xc7z020clg400-1, not {part!r}")
+    require_part(part)
     if not 1 <= clock_mhz <= 1000:
         raise UserError(f"a clock is 1 to 1000 MHz, not {clock_mhz:g}")
     if re.search(r"[\\{}]", description):

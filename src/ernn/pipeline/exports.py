@@ -9,7 +9,7 @@ from ernn.files import write_json
 from ernn.flow.bitstream import BITSTREAM, Bitstream, bitstream
 from ernn.flow.boards import find_board
 from ernn.flow.verilog import to_verilog
-from ernn.flow.vivado import vivado_project
+from ernn.flow.vivado import require_part, vivado_project
 from ernn.pipeline.hardware import scheduled
 from ernn.pipeline.run import Run
 from ernn.rtl.engine import Engine
@@ -19,6 +19,7 @@ VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
     """Write the engine, without probes, and Tcl for Vivado into the run's folder; the files to begin with."""
+    require_part(part)
     plan = scheduled(run)
     design, digest = plan.layout.design, codec.digest(plan.layout.model)
     description = f"integer model {digest}, {design.elements} processing elements, {design.streams} streams"

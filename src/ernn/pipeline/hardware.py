@@ -55,8 +55,8 @@ def model_of(run: Run) -> IntegerModel:
 
 def scheduled(run: Run) -> Schedule:
     """The run's model on the run's design."""
-    values = {name: value for name, value in _design_file(run).items() if name != "device"}
-    return schedule(model_of(run), Design(**values))
+    design = Design(**_choices(_design_file(run)))
+    return schedule(model_of(run), design)
 
 
 def verilog_of(run: Run) -> Verilog:
@@ -69,6 +69,7 @@ def build(run: Run) -> Outcome:
 
     def work() -> None:
         made = verilog_of(run)
+        run.path(TOP).unlink(missing_ok=True)  # so that what is stopped half-way is taken neither for old nor for new
         made.write(run.path(RTL))
         tool = "counted in the Verilog"
         lines, memories = made.text.count("\n"), sum(content.count(b"\n") for content in made.memories.values())
@@ -143,7 +144,19 @@ def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
 
 def _design_file(run: Run) -> dict[str, Any]:
     run.options("design")
-    return json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
+    try:
+        kept = json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
+        find_device(kept["device"])
+        Design(**_choices(kept))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        found = f"{run.path(DESIGN)} is missing or damaged ({error})"
+        raise UserError(f"{found}: `ernn design {run.folder}` again") from None
+    return kept
+
+
+def _choices(kept: dict[str, Any]) -> dict[str, Any]:
+    """The design's own values."""
+    return {name: value for name, value in kept.items() if name != "device"}
 
 
 def _record_design(record: RunRecord, made: Schedule) -> None:

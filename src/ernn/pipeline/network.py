@@ -227,6 +227,9 @@ def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
         raise UserError(
             f"{weights} holds the weights of another network than {STATE} describes: do again what made it"
         ) from None
+    for name, tensor in module.state_dict().items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{run.path(DENSE)} has a value in {name} that is not finite: `ernn train` again")
     return module
 
 

@@ -1,7 +1,7 @@
 """Area of a run's engine by Yosys, and its clock by nextpnr."""
 
 from ernn.device import Device, find_device
-from ernn.flow.place import Placement
+from ernn.flow.place import Placement, grade_of
 from ernn.flow.place import place as place_and_route
 from ernn.flow.synthesise import Area, synthesise
 from ernn.pipeline import hardware
@@ -36,6 +36,7 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
     """Place and route the engine on its device, once per seed; the median clock is the one that counts."""
     device = hardware.chosen_device(run)
+    grade_of(device, grade)  # what cannot be placed is said before the Verilog is made
 
     def work() -> None:
         verilog = hardware.verilog_of(run)

@@ -46,6 +46,15 @@ class Outcome:
     figures: tuple[tuple[str, Measurement], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Standing:
+    """The record, the state as JSON, and digests of the files that a step writes."""
+
+    record: RunRecord
+    state: str
+    files: dict[str, str]
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's content."""
     with path.open("rb") as stream:
@@ -141,9 +150,14 @@ class Run:
         if self._current(name, key, writes):
             return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
         self._require_writable()
+        before = self._standing(writes)
         self._forget(step)
         began = time.monotonic()
-        work()
+        try:
+            work()
+        except (UserError, OSError, KeyboardInterrupt):
+            self._put_back(before, writes)
+            raise
         seconds = round(time.monotonic() - began, 2)
         self.record.save(self.path(RECORD))
         self._state["steps"][name] = {
@@ -154,6 +168,18 @@ class Run:
         }
         write_json(self.path(STATE), self._state)
         return self._outcome(step, seconds, skipped=False)
+
+    def _standing(self, writes: Sequence[str]) -> "_Standing":
+        """What holds before a step is done anew."""
+        files = {name: file_digest(self.path(name)) for name in writes if self.path(name).is_file()}
+        return _Standing(self.record, json.dumps(self._state), files)
+
+    def _put_back(self, before: "_Standing", writes: Sequence[str]) -> None:
+        """A step that could not be done takes nothing away, as long as it has not touched its files."""
+        if self.path(STATE).exists() and self._standing(writes).files == before.files:
+            self.record, self._state = before.record, json.loads(before.state)
+            self.record.save(self.path(RECORD))
+            write_json(self.path(STATE), self._state)
 
     def _require_writable(self) -> None:
         """So that a folder that cannot be written to is found before the work, not after it."""
