@@ -164,5 +164,5 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     with torch.no_grad():
         module.output.bias[0] = float("nan")
     network._save_state(begun.path(network.DENSE), module)
-    with pytest.raises(UserError, match=r"value in output\.bias that is not finite: `ernn train` again"):
+    with pytest.raises(UserError, match=r"value in output\.bias that is not finite: do again what made it"):
         network.dense_model(begun)

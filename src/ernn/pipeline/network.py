@@ -229,7 +229,7 @@ def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
         ) from None
     for name, tensor in module.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise UserError(f"{run.path(DENSE)} has a value in {name} that is not finite: `ernn train` again")
+            raise UserError(f"{weights} has a value in {name} that is not finite: do again what made it")
     return module
 
 
