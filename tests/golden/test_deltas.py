@@ -123,6 +123,28 @@ def test_a_word_of_a_block_is_told_whole() -> None:
     assert x.tolist() == [[False, False], [True, False], [False, True]]
 
 
+def test_a_threshold_between_two_integers() -> None:
+    """One and a half steps: a move by one is not told, by two it is."""
+    rng = np.random.default_rng(6)
+    network = Network((random_linear(rng, 2, 3),))
+    model = quantize(network, [random_frames(rng, network)])
+    frames = np.array([[1, 2], [1, 3], [2, 4], [-3, 5]])
+    _, updates = run_deltas(model, [frames], 1.5 * model.input.format.step)
+    told = [[False, True], [False, False], [True, True], [True, False]]
+    assert updates.columns["l0.product"].tolist() == told
+
+
+def test_every_utterance_begins_from_nothing_told() -> None:
+    rng = np.random.default_rng(8)
+    model = random_integer_model(rng, cell="lstm", input_size=4, hidden=6, block=1)
+    utterances = [moving(rng, model, 5), moving(rng, model, 4)]
+    outputs, updates = run_deltas(model, utterances, 0.3)
+    (alone,), own = run_deltas(model, utterances[1:], 0.3)
+    np.testing.assert_array_equal(outputs[1], alone)
+    for name, columns in updates.columns.items():
+        np.testing.assert_array_equal(columns[5:], own.columns[name])
+
+
 def test_a_higher_threshold_updates_less() -> None:
     rng = np.random.default_rng(7)
     network = Network((random_gru(rng, 6, 10), random_linear(rng, 10, 4)))

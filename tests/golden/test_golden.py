@@ -164,6 +164,8 @@ def test_bad_frames_are_refused():
         run_all(model, [])
     with pytest.raises(UserError, match="a feature is not finite"):
         quantize_input(model, np.full((1, 8), np.nan))
+    with pytest.raises(UserError, match="a feature is not finite"):
+        quantize_input(model, np.full((1, 8), -np.inf))
     both = random_integer_model(rng, cell="gru", bidirectional=True)
     with pytest.raises(UserError, match="l0 is bidirectional and needs the whole utterance: it cannot be streamed"):
         Stream(both)

@@ -24,7 +24,7 @@ def obeys(structure: Method, weight: Tensor, within: float = 1.0, idempotent: bo
         torch.testing.assert_close(sets.project(once, structure), once, **TIGHT)
     stored = structure.encode(weight)
     torch.testing.assert_close(structure.decode(stored, rows, columns).reshape(weight.shape), once, **TIGHT)
-    assert stored.numel() == structure.stored(tuple(weight.shape))
+    assert stored.numel() == structure.stored(tuple(weight.shape)) and len(stored.tensors) == structure.pieces
     assert structure.bits(tuple(weight.shape), 12) > 0 and structure.multiplications(tuple(weight.shape)) > 0
     generator = torch.Generator().manual_seed(1)
     for size in (0.01, 0.1, 1.0):

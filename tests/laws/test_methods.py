@@ -54,6 +54,7 @@ DECOMPOSED = [
     LowRank(2, stacked=True),
     TensorTrain((2, 4), (4, 2), 3),
     TensorTrain((2, 2, 2), (2, 2, 2), 4),
+    TensorTrain((4, 1, 2), (4, 2, 1), 9),
     Tucker(3, 2),
 ]
 ROUNDED = [Quantized(LowRank(2), Uniform(8)), Quantized(Tucker(2, 2), Uniform(10))]
@@ -109,6 +110,7 @@ def test_products_from_the_factors_cost_what_is_counted() -> None:
     rows, core, columns = Tucker(3, 2).encode(matrix).tensors
     torch.testing.assert_close(rows @ (core[0] @ (columns @ x)), (sets.project(matrix, Tucker(3, 2)) @ x)[0])
     assert Tucker(3, 2).multiplications((1, 8, 8)) == rows.numel() + core.numel() + columns.numel()
+    assert Tucker(3, 2).multiplications((3, 8, 8)) == 2 * 8 + 3 * (3 * 2 + 8 * 3)  # V x once for all gates
     train = TensorTrain((2, 2, 2), (2, 2, 2), 3)
     value, used = x.reshape(4, 2, 1, 1), 0  # (column modes left, this one, row modes done, rank)
     for core in reversed(train.encode(matrix[0]).tensors):
@@ -134,6 +136,8 @@ def test_tensor_train_and_tucker_are_as_tensorly_has_them() -> None:
 def test_rank_by_energy_and_by_budget() -> None:
     matrix = torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.0]))[None]
     assert [rank_by_energy(matrix, share) for share in (0.5, 9 / 14, 0.7, 13 / 14, 0.95, 1.0)] == [1, 1, 2, 2, 3, 3]
+    assert rank_by_energy(torch.cat([torch.eye(4)[None], matrix]), 0.7) == 3  # what the one that needs most needs
+    assert rank_by_budget((1, 4, 64), 10**6) == rank_by_budget((1, 64, 4), 10**6) == 4
     assert rank_by_budget((4, 64, 32), 4 * 7 * 96 + 5) == 7
     assert rank_by_budget((4, 64, 32), 7 * (256 + 32), stacked=True) == 7
     with pytest.raises(UserError, match="the budget is 10"):
@@ -168,6 +172,12 @@ def test_what_does_not_fit_is_refused() -> None:
     ):
         with pytest.raises(UserError, match=reason):
             structure.stored((1, 8, 8))
+    for shape in ((1, 8, 16), (1, 16, 8)):
+        with pytest.raises(UserError, match="no restriction"):
+            LowRank(9).stored(shape)
+    for inner in (Quantized(Dense(), Uniform(8)), "dense"):
+        with pytest.raises(UserError, match="the inner structure of Quantized is dense or compressed"):
+            Quantized(inner, Uniform(8))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="only blocks have spectra"):
         Quantized(Dense(), Uniform(8), spectra=True)
     with pytest.raises(UserError, match="no structure is called 'LowRang'"):
@@ -263,6 +273,15 @@ def test_bits_count_positions_and_scales() -> None:
     assert Tiles(0.25, 2, 4).bits(shape, 12) == 2 * (16 * 12 + 2 * 3)
     assert Quantized(BlockCirculant(4), Uniform(8)).bits(shape, 12) == 32 * 8 + 8
     assert Quantized(Pruned(0.25), Ternary()).bits(shape, 12) == 2 * (16 * 2 + 64) + 32
+    assert Quantized(Tiles(0.25, 2, 4), Uniform(6)).bits(shape, 12) == 2 * (16 * 6 + 2 * 3) + 8
+    for structure, numbers, scales in (
+        (LowRank(2), 2 * 2 * 16, 2),
+        (LowRank(2, stacked=True), 2 * (16 + 8), 2),
+        (Tucker(3, 2), 8 * 3 + 2 * 3 * 2 + 2 * 8, 3),
+        (TensorTrain((2, 4), (4, 2), 3), 2 * (8 * 3 + 3 * 8), 2),
+        (TensorTrain((2, 2, 2), (2, 2, 2), 3), 2 * (4 * 3 + 3 * 4 * 3 + 3 * 4), 3),
+    ):
+        assert Quantized(structure, Uniform(6)).bits(shape, 12) == 6 * numbers + 8 * scales
 
 
 @pytest.mark.parametrize("k", [1, 2, 4, 8, 16, 32])

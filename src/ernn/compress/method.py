@@ -33,6 +33,11 @@ class Method(Structure):
 
     factored: ClassVar[bool] = False
 
+    @property
+    def pieces(self) -> int:
+        """Tensors that `encode` gives; on a grid each has a scale of its own."""
+        return 1
+
     @abstractmethod
     def encode(self, matrix: Tensor) -> Parts:
         """The numbers stored for the nearest matrix of the set; as many as `stored` says."""

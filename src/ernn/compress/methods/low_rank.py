@@ -27,6 +27,10 @@ class LowRank(Method):
     def __post_init__(self) -> None:
         require_count("rank", self.rank)
 
+    @property
+    def pieces(self) -> int:
+        return 2
+
     def stored(self, shape: tuple[int, ...]) -> int:
         *outer, rows, columns = shape
         if self.rank > min(rows, columns):

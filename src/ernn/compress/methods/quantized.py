@@ -10,7 +10,7 @@ from ernn.compress.grids import Grid, LearnedStep
 from ernn.compress.method import Method, Parts
 from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Dense, Structure
+from ernn.structure import BlockCirculant, Structure
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Quantized(Method):
         if self.spectra and not isinstance(self.inner, BlockCirculant):
             raise UserError(f"only blocks have spectra, not {self.inner}")
 
+    @property
+    def pieces(self) -> int:
+        return self.inner.pieces if isinstance(self.inner, Method) else 1
+
     def stored(self, shape: tuple[int, ...]) -> int:
         return self.inner.stored(shape)
 
@@ -43,8 +47,7 @@ class Quantized(Method):
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
         """A scale for each weight, or each factor of it, is counted."""
-        scales = 1 if isinstance(self.inner, Dense) or not isinstance(self.inner, Method) else 3
-        return self.inner.bits(shape, self.grid.bits) + scales * self.grid.scale_bits
+        return self.inner.bits(shape, self.grid.bits) + self.pieces * self.grid.scale_bits
 
     def taken(self) -> Structure:
         return self.inner.taken()

@@ -45,6 +45,10 @@ class TensorTrain(Method):
         middle = [min(self.rank, prod(self.modes[:k]), prod(self.modes[k:])) for k in range(1, len(self.modes))]
         return (1, *middle, 1)
 
+    @property
+    def pieces(self) -> int:
+        return len(self.row_modes)
+
     def stored(self, shape: tuple[int, ...]) -> int:
         if (prod(self.row_modes), prod(self.column_modes)) != tuple(shape[-2:]):
             raise UserError(f"modes {self.row_modes} and {self.column_modes} do not multiply to {tuple(shape[-2:])}")

@@ -29,6 +29,10 @@ class Tucker(Method):
         require_count("row_rank", self.row_rank)
         require_count("column_rank", self.column_rank)
 
+    @property
+    def pieces(self) -> int:
+        return 3
+
     def stored(self, shape: tuple[int, ...]) -> int:
         *outer, rows, columns = shape
         if self.row_rank > rows or self.column_rank > columns:
