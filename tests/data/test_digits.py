@@ -1,6 +1,7 @@
 """Connected digits: the embedded corpus, FSDD from sound, and the laws of joining."""
 
 import io
+import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from miniature import corpora_with, riff, tone
 
-from ernn.data.corpus import SPLITS
+from ernn.data.corpus import SPLITS, Split
 from ernn.data.digits import ConnectedDigits, embedded_file, read_recordings
+from ernn.data.features import FeatureSpec
 from ernn.data.fsdd import Fsdd
+from ernn.data.prepare import features_of
 from ernn.data.strings import StringSpec, join, partition
 from ernn.errors import UserError
 
@@ -82,6 +85,26 @@ def test_contradicting_arrays_are_refused(changed: dict, tmp_path) -> None:
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(UserError, match=r"expected X|lengths must be positive"):
         read_recordings(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_feature_that_is_not_finite_is_named_with_its_utterance(split: Split, tmp_path: Path) -> None:
+    with np.load(embedded_file()) as arrays:
+        X, y, lengths = (arrays[name] for name in ("X", "y", "lengths"))
+    spoken = ConnectedDigits().utterances(split)[0]
+    member = int(spoken.id.split("-")[-1].split("+")[0])
+    X[lengths[:member].sum() + 2, 5] = np.nan
+    np.savez(tmp_path / "nan.npz", X=X, y=y, lengths=lengths)
+    corpus, said = ConnectedDigits(path=tmp_path / "nan.npz"), f"digits: frame 2 of utterance {spoken.id} ({split}) has"
+    for _ in range(2):  # computed, and kept
+        with pytest.raises(UserError, match=re.escape(said)):
+            features_of(corpus, split, FeatureSpec("stored"), tmp_path)
+
+
+def test_lengths_that_are_no_whole_numbers_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "some.npz", X=np.zeros((4, 13)), y=np.array([1]), lengths=np.array([4.0]))
+    with pytest.raises(UserError, match="lengths whole numbers, not float64 and float64"):
+        read_recordings(tmp_path / "some.npz")
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path) -> None:

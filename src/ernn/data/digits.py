@@ -123,6 +123,9 @@ def read_recordings(path: Path) -> tuple[list[FloatArray], list[str]]:
         raise UserError(f"digits: {path} is not the expected npz with X, y, lengths ({error})") from error
     if X.ndim != 2 or X.shape[1] != COEFFICIENTS or y.shape != lengths.shape or y.ndim != 1:
         raise UserError(f"digits: expected X [n, 13], y [m], lengths [m], got {X.shape}, {y.shape}, {lengths.shape}")
+    if X.dtype.kind not in "iuf" or lengths.dtype.kind not in "iu":
+        kinds = f"{X.dtype} and {lengths.dtype}"
+        raise UserError(f"digits: {path}: X must be numbers and lengths whole numbers, not {kinds}")
     if lengths.min(initial=1) < 1 or lengths.sum() != len(X) or not np.isin(y, range(10)).all():
         raise UserError(f"digits: {path}: lengths must be positive and sum to {len(X)}, y must be 0..9")
     X = np.ascontiguousarray(X, dtype=np.float32)

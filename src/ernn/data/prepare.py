@@ -25,15 +25,15 @@ def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | N
     """float32 [frames, dim] of every utterance of `corpus.utterances(split)`, in order.
 
     What took longer than two seconds to compute is kept as npz in `cache` (default `cache_folder()`), under a digest
-    of the spec and of the corpus's identity.
+    of the spec and of the corpus's identity.  UserError where a value is not finite.
     """
     utterances = corpus.utterances(split)
     path = (cache or cache_folder()) / "features" / f"{corpus.name}-{split}-{_key(corpus, split, spec, utterances)}.npz"
     if (kept := _load(path, len(utterances))) is not None:
-        return kept
+        return [_finite(corpus, u, f) for u, f in zip(utterances, kept, strict=True)]
     start = time.monotonic()
     shown = progress(utterances, f"features of {corpus.name} {split}", len(utterances))
-    computed = [extract(spec, u) for u in shown]
+    computed = [_finite(corpus, u, extract(spec, u)) for u in shown]
     if time.monotonic() - start > KEEP_AFTER_SECONDS:
         _save(path, computed)
     return computed
@@ -51,6 +51,16 @@ def examples(
 def fit_normalizer(corpus: Corpus, spec: FeatureSpec, cache: Path | None = None) -> Normalizer:
     """Mean and deviation over the training split."""
     return Normalizer.fit(features_of(corpus, "train", spec, cache))
+
+
+def _finite(corpus: Corpus, utterance: Utterance, features: FloatArray) -> FloatArray:
+    if not np.isfinite(features).all():
+        frame = int(np.argmin(np.isfinite(features).all(1)))
+        raise UserError(
+            f"{corpus.name}: frame {frame} of utterance {utterance.id} ({utterance.split}) has a feature that is not "
+            "finite: repair that recording, or leave it out of the corpus"
+        )
+    return features
 
 
 def _key(corpus: Corpus, split: Split, spec: FeatureSpec, utterances: Sequence[Utterance]) -> str:
