@@ -121,15 +121,15 @@ def test_units_in_the_order_of_their_size_compute_the_same(model: ModelSpec) -> 
 
 
 def test_widths_are_multiples_that_blocks_want() -> None:
-    some = space(GRUS)
+    some, least = space(GRUS), space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(0.01,))
+    assert least.units(least.mildest) == (8, 8)
     assert [[one.count for one in width.options] for width in some.widths] == [[32, 24, 16], [20, 16]]
     assert list(some.describe(some.mildest).items())[1] == ("recurrent.1", "20 units")
     assert [width.name for width in some.widest().widths] == ["recurrent.0", "recurrent.1"]
     assert {some.units(pick) for pick in some.widest().neighbours(some.mildest)} == {(32, 20)}
     alone = space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False)
     assert alone.units(alone.mildest) is None and alone.spec(alone.mildest) is GRUS
-    least = some.price(tuple(part.options[-1] for part in some.parts))
-    narrow = space(GRUS, limit=least)
+    narrow = space(GRUS, limit=some.price(tuple(part.options[-1] for part in some.parts)))
     with pytest.raises(UserError, match="even the harshest choice"):
         narrow.widest()
     with pytest.raises(UserError, match=r"above 0 and at most 1, not 1\.5"):

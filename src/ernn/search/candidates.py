@@ -208,7 +208,7 @@ def _widths(model: ModelSpec, shares: Sequence[float]) -> tuple[Width, ...]:
         raise UserError(f"widths are shares of a layer's units, above 0 and at most 1, not {wrong[0]:g}")
     found = []
     for index, layer in enumerate(model.layers):
-        wanted = (GRAIN * ceil(round(share * layer.hidden) / GRAIN) for share in sorted(shares, reverse=True))
+        wanted = (GRAIN * ceil(max(1, round(share * layer.hidden)) / GRAIN) for share in sorted(shares, reverse=True))
         counts = dict.fromkeys(min(layer.hidden, count) for count in wanted)
         found.append(Width(f"recurrent.{index}", tuple(Units(count) for count in counts)))
     return tuple(found)
