@@ -141,6 +141,23 @@ def test_compiled_loops_are_the_steps(layer: LayerSpec, monkeypatch: pytest.Monk
         torch.testing.assert_close(mine, theirs)
 
 
+@pytest.mark.parametrize("scanned", [True, False])
+def test_what_is_no_number_is_seen(scanned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that has diverged: a table gives no number for none, before and after it the frames are as ever."""
+    plan = CompressionPlan.blocks(2)
+    model, frames = made(LayerSpec("lstm", 6), 1, plan), torch.randn(2, 5, 4, dtype=torch.float64)
+    rounded = Rounded(model, quantize(network_of(model, plan), [frames[0].numpy()]))
+    if not scanned:
+        monkeypatch.setattr(rounded, "_scannable", lambda *_: False)
+    broken = frames.clone()
+    broken[1, 3, 2] = float("nan")
+    with torch.no_grad():
+        expected, found = rounded(frames), rounded(broken)
+    assert found[1, 3:].isnan().all()
+    torch.testing.assert_close(found[0], expected[0])
+    torch.testing.assert_close(found[1, :3], expected[1, :3])
+
+
 def test_random_rounding_is_of_training_alone() -> None:
     plan, frames = CompressionPlan(), torch.randn(1, 9, 4)
     model = made(LayerSpec("gru", 6), 0, plan)

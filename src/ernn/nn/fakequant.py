@@ -77,7 +77,8 @@ class _Table(torch.autograd.Function):
         ctx.save_for_backward(values)
         ctx.function = table.function
         _, held = _integers(values, table.input, random)
-        return results[(held - table.input.low).long()]
+        found = results[(held - table.input.low).nan_to_num(0.0).long()]
+        return torch.where(held.isnan(), held, found)  # a diverged training must be seen
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
