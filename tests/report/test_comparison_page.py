@@ -1,6 +1,7 @@
 """The page of a comparison: whole, self-contained, every number with its kind; the front and the spread."""
 
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -53,6 +54,14 @@ def test_a_row_in_words() -> None:
     )
     assert pruned[-3:] == ("software", "", "9") and binary[2:5] == ("20.00", "", "1") and binary[7] == "100.5"
     assert train[7:] == ("≈ 400", "500,000", "9")
+
+
+def test_equal_errors_are_drawn_without_a_warning() -> None:
+    for error in (100.0, 0.0):
+        rows = tuple(replace(row, errors=(error,)) for row in ROWS)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert "binary" in picture(replace(COMPARISON, dense=replace(DENSE, errors=(error,)), rows=rows))
 
 
 def test_the_front_is_what_nothing_beats() -> None:

@@ -302,6 +302,9 @@ def sensitivity(
     ]
     title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
     console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
+    if found.left_out:
+        names = ", ".join(found.left_out)
+        console.say(f"left out, as none fits their size: {names} (--to '{{block = 8, pad = true}}' pads)")
     console.say(f"heat map: {found.picture}")
 
 

@@ -18,7 +18,7 @@ class JobsBar(Callback):
     def __init__(self, jobs: Sequence[Job], shown: bool) -> None:
         self._jobs = jobs
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=True))
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         console = Console(file=sys.stderr, quiet=not shown)
         self._progress = Progress(*columns, *times, console=console)
         self._task = self._progress.add_task("", total=sum(job.weight for job in jobs if not job.done))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernn.compress.plan import parse_structure
+from ernn.compress.plan import CompressionPlan, matrices, parse_structure
 from ernn.compress.sensitivity import Sensitivity, sensitivity
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
@@ -21,11 +21,15 @@ from ernn.train.evaluate import evaluate_model
 
 @dataclass(frozen=True)
 class Found:
-    """dense: validation error of the dense network, in per cent; lines: the error with one part compressed."""
+    """dense: validation error of the dense network, in per cent; lines: the error with one part compressed.
+
+    left_out: matrices that none of the structures fits.
+    """
 
     dense: float
     lines: tuple[Sensitivity, ...]
     picture: Path
+    left_out: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, errors in per cent of the validation split."""
@@ -33,6 +37,7 @@ class Found:
             "kind": "measured",
             "split": "validation",
             "dense": self.dense,
+            "left_out": list(self.left_out),
             "lines": [
                 {"part": line.part, "structure": str(line.structure), "error": line.error}
                 | {"distance": line.distance, "stored": line.stored, "bits": line.bits}
@@ -54,9 +59,10 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> F
     values = {(line.part, str(line.structure)): line.error - dense for line in lines}
     table = [[values.get((row, column)) for column in columns] for row in rows]
     label = f"points of validation error more than {dense:.2f} %, each part compressed alone"
-    found = Found(
-        dense, lines, write_atomic(run.path("sensitivity.svg"), standalone(heat_map(rows, columns, table, label)))
-    )
+    picture = write_atomic(run.path("sensitivity.svg"), standalone(heat_map(rows, columns, table, label)))
+    fitted = {line.matrix for line in lines}
+    left_out = tuple(one.name for one in matrices(module, CompressionPlan()) if one.name not in fitted)
+    found = Found(dense, lines, picture, left_out)
     write_json(run.path("sensitivity.json"), found.to_dict())
     return found
 
