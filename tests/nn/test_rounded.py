@@ -120,10 +120,14 @@ def test_it_is_trained_and_keeps_the_formats() -> None:
     assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
 
 
-@pytest.mark.parametrize("layer", LAYERS[:10], ids=lambda layer: f"{layer.cell} {layer.reset}")
-def test_compiled_loops_are_the_steps(layer: LayerSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outputs and every gradient, with formats narrow enough to saturate now and then."""
-    data, plan, found = DataBits(6, 5, 4, 5, 5), CompressionPlan.blocks(2), []
+@pytest.mark.parametrize(
+    ("layer", "block"),
+    [*((layer, 2) for layer in LAYERS[:10]), *((layer, 1) for layer in LAYERS[:2])],
+    ids=lambda value: f"{value.cell} {value.reset}" if isinstance(value, LayerSpec) else f"block {value}",
+)
+def test_compiled_loops_are_the_steps(layer: LayerSpec, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and every gradient, with formats narrow enough to saturate now and then; dense products round twice."""
+    data, plan, found = DataBits(6, 5, 4, 5, 5), CompressionPlan.blocks(block), []
     model, frames = made(layer, 1, plan), torch.randn(3, 9, 4, dtype=torch.float64)
     integers = quantize(network_of(model, plan), [0.5 * frames[0].numpy()], QuantizeSpec(data=data))
     for scanned in (True, False):
