@@ -103,6 +103,24 @@ def test_a_step_that_could_not_be_done_again_takes_nothing_away(error: type[Base
     assert run.done("compress") and run.record.find("error_rate.dense") is not None
 
 
+def test_two_commands_at_once_do_not_undo_each_other(tmp_path: Path) -> None:
+    _perform(Run(tmp_path), "train")
+    late = Run(tmp_path)
+
+    def meanwhile() -> None:
+        with pytest.raises(UserError, match="another command is at work in"):
+            _perform(late, "train", seed=2)
+
+    both = Run(tmp_path)
+    both.perform("compress", {"sizes": (1, 2)}, meanwhile)
+    both.perform("quantize", {}, lambda: None)  # its own steps are nobody else's
+    with pytest.raises(UserError, match=r"another command has changed .* meanwhile: do this one again"):
+        _perform(late, "train", seed=2)
+    assert Run(tmp_path).done("compress")
+    assert _perform(Run(tmp_path), "train", seed=2) == (False, 1)
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_every_folder_of_code_exists_and_has_its_own_digest() -> None:
     folders = sorted({folder for step in STEPS for folder in step.code})
     assert len({code_digest((folder,)) for folder in folders}) == len(folders)

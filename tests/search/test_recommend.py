@@ -225,7 +225,6 @@ def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     options = {"model": model.spec.to_dict(), "train": toy.SPEC.to_dict()}
 
     def work() -> None:
-        folder.mkdir(parents=True)
         run.path(networks.DENSE).write_bytes(save(dict(model.state_dict())))
 
     run.perform("train", options, work, writes=[networks.DENSE])

@@ -105,7 +105,6 @@ def test_a_run_of_ones_own_is_compared_from_its_own_network(
     options = {"model": model.spec.to_dict(), "train": toy.SPEC.to_dict(), "task": {"corpus": "digits"}}
 
     def work() -> None:
-        own.folder.mkdir(parents=True)
         own.path(network.DENSE).write_bytes(save(dict(model.state_dict())))
 
     own.perform("train", options, work, writes=[network.DENSE])

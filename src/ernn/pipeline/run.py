@@ -21,6 +21,7 @@ from typing import Any
 
 from ernn.errors import UserError
 from ernn.files import write_json
+from ernn.pipeline.side_by_side import alone
 from ernn.pipeline.steps import STEPS, Step, dependents, step_named
 from ernn.record import Measurement, RunRecord
 
@@ -138,7 +139,7 @@ class Run:
     ) -> Outcome:
         """Do step `name` by `work()`, unless it was done so: equal `options` and files `reads`, `writes` there.
 
-        UserError where the step it needs has not been done.
+        UserError where the step it needs has not been done, or another command is at work in the folder.
         """
         step = step_named(name)
         if step.needs is not None:
@@ -150,6 +151,16 @@ class Run:
         if self._current(name, key, writes):
             return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
         self._require_writable()
+        with alone(self.path(STATE)) as mine:
+            if not mine:
+                raise UserError(f"another command is at work in {self.folder}: wait for its end, or use another folder")
+            if self.path(STATE).exists() and json.dumps(_read_state(self.path(STATE))) != json.dumps(self._state):
+                raise UserError(f"another command has changed {self.folder} meanwhile: do this one again")
+            return self._do(step, key, options, work, writes)
+
+    def _do(
+        self, step: Step, key: str, options: Mapping[str, Any], work: Callable[[], None], writes: Sequence[str]
+    ) -> Outcome:
         before = self._standing(writes)
         self._forget(step)
         began = time.monotonic()
@@ -160,7 +171,7 @@ class Run:
             raise
         seconds = round(time.monotonic() - began, 2)
         self.record.save(self.path(RECORD))
-        self._state["steps"][name] = {
+        self._state["steps"][step.name] = {
             "key": key,
             "options": dict(options),
             "seconds": seconds,

@@ -62,7 +62,7 @@ def _attempt(job: Job, begun: Begun) -> bool:
             return False
         write_atomic(job.failure, f"{job.after.stem} failed")
         return True
-    with _alone(job.file) as mine:
+    with alone(job.file) as mine:
         if not mine or job.done or job.failure.exists():
             return False
         begun(job)
@@ -74,7 +74,7 @@ def _attempt(job: Job, begun: Begun) -> bool:
 
 
 @contextmanager
-def _alone(file: Path) -> Iterator[bool]:
+def alone(file: Path) -> Iterator[bool]:
     """Whether this process holds the file's lock; the lock's file goes with it."""
     lock = file.with_name(f".{file.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
