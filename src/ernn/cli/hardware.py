@@ -28,7 +28,8 @@ def design(
     ] = None,
     pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements side by side.")] = None,
     clock: Annotated[
-        float | None, typer.Option(min=1, max=1000, help="MHz to reckon with.", show_default="assumed by width")
+        float | None,
+        typer.Option(min=1, max=1000, help="Clock to predict speed with, in MHz.", show_default="assumed by width"),
     ] = None,
     margin: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates.")
@@ -91,7 +92,10 @@ def verify(
 
 def synth(
     run: RunFolder,
-    also: Annotated[list[str] | None, typer.Option(help="A further device to count for; may be repeated.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="A further device to count for; `ernn devices` lists them; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Count LUTs, flip-flops, multipliers and memories by Yosys, for the engine's device and others."""
@@ -103,9 +107,12 @@ def synth(
 
 def place(
     run: RunFolder,
-    seeds: Annotated[int, typer.Option(min=1, max=32, help="So many placements; the median clock counts.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=32, help="Placements, each of another seed; the median clock counts.")
+    ] = 3,
     grade: Annotated[
-        int | None, typer.Option(help="Speed grade; the slowest if not given.", show_default=False)
+        int | None,
+        typer.Option(help="The device's speed grade (ECP5: 6, 7 or 8); the slowest if not given.", show_default=False),
     ] = None,
     target_mhz: Annotated[float, typer.Option(min=1, help="The clock that nextpnr works towards.")] = 200.0,
     as_json: Json = False,
@@ -142,8 +149,8 @@ def bitstream(
     run: RunFolder,
     board: Annotated[str, typer.Option(help="ulx3s-25f, ulx3s-45f or ulx3s-85f.")] = "ulx3s-85f",
     clock_mhz: Annotated[float, typer.Option(min=10, max=400, help="The engine's clock, made by the PLL.")] = 75.0,
-    baud: Annotated[int, typer.Option(min=9600, help="Of the serial line to the host.")] = 3_000_000,
-    seed: Annotated[int, typer.Option(min=1, help="Of place and route.")] = 1,
+    baud: Annotated[int, typer.Option(min=9600, help="Bits a second on the serial line to the host.")] = 3_000_000,
+    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route; another gives another clock.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Make RUN/board/ernn.bit for an ECP5 board: the engine behind a serial line. No board has been tried."""

@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 def corpus(
     name: Annotated[str | None, typer.Argument(help="A corpus; none lists them all.", show_default=False)] = None,
-    root: Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

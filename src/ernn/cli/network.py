@@ -51,13 +51,17 @@ def register(app: typer.Typer) -> None:
 
 def train(
     out: NewRun,
-    corpus: Annotated[str, typer.Option(help="`ernn corpus` lists them.")] = "digits",
-    root: Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")] = None,
+    corpus: Annotated[str, typer.Option(help="Corpus to train on; `ernn corpus` lists them.")] = "digits",
+    root: Annotated[
+        Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")
+    ] = None,
     cell: Annotated[Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")] = None,
     hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
     layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,
-    projection: Annotated[int | None, typer.Option(min=1, help="An LSTM's projected size.")] = None,
-    peepholes: Annotated[bool, typer.Option("--peepholes", help="An LSTM's peepholes.")] = False,
+    projection: Annotated[
+        int | None, typer.Option(min=1, help="LSTM only: outputs of a layer after a projection.")
+    ] = None,
+    peepholes: Annotated[bool, typer.Option("--peepholes", help="LSTM only: gates see the cell state.")] = False,
     reset: Annotated[Reset, typer.Option(help="A GRU's reset gate: after (torch) or before (E-RNN).")] = Reset.after,
     epochs: Epochs = None,
     recipe_file: RecipeFile = None,
@@ -89,11 +93,23 @@ def train(
 def compress(
     run: RunFolder,
     block: Annotated[int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")] = None,
-    output_block: Annotated[int | None, typer.Option(help="The output layer's; 1, dense, if only --block is.")] = None,
-    density: Annotated[float | None, typer.Option(help="Instead of blocks: the share of weights to keep.")] = None,
-    pes: Annotated[int | None, typer.Option(min=1, help="With --density: of each of so many elements (ESE).")] = None,
-    bank: Annotated[int | None, typer.Option(min=1, help="With --density: of each so many neighbours.")] = None,
-    solver: Annotated[Solver, typer.Option(help="How to get there.")] = Solver.admm,
+    output_block: Annotated[
+        int | None, typer.Option(help="Block size of the output layer; 1, dense, if only --block is given.")
+    ] = None,
+    density: Annotated[float | None, typer.Option(help="Prune instead: share of weights to keep, such as 0.1.")] = None,
+    pes: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --density: for so many processing elements, each the same share (ESE)."),
+    ] = None,
+    bank: Annotated[
+        int | None, typer.Option(min=1, help="With --density: the same share of each so many neighbours in a row.")
+    ] = None,
+    solver: Annotated[
+        Solver,
+        typer.Option(
+            help="Training towards the structure: ADMM, projection at once, from the start, or little by little."
+        ),
+    ] = Solver.admm,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")] = None,
     inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
     recipe_file: RecipeFile = None,

@@ -12,8 +12,8 @@ from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
 
-Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="`ernn corpus` lists them.")]
-Root = Annotated[Path | None, typer.Option(help="The folder that holds it, for corpora on your disk.")]
+Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="Corpus to train on; `ernn corpus` lists them.")]
+Root = Annotated[Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")]
 RECIPE = "the recipe's if not given"
 
 
@@ -95,9 +95,9 @@ def search(
     out: Annotated[Path, typer.Option(help="The folder of the search, the same on every machine.")] = Path(
         "out/search"
     ),
-    trials: Annotated[int, typer.Option(min=1, help="So many, those of an earlier start counted.")] = 20,
-    sampler: Annotated[Sampler, typer.Option(help="Optuna's.")] = Sampler.nsga2,
-    cells: Annotated[str, typer.Option(help="Kinds of recurrent layer.")] = "lstm,gru",
+    trials: Annotated[int, typer.Option(min=1, help="Networks to try, those of an earlier start counted.")] = 20,
+    sampler: Annotated[Sampler, typer.Option(help="How Optuna proposes the next network.")] = Sampler.nsga2,
+    cells: Annotated[str, typer.Option(help="Kinds of recurrent layer to choose from.")] = "lstm,gru",
     hidden: Annotated[str, typer.Option(help="Units of each layer.")] = "64,128,192,256",
     layers: Annotated[str, typer.Option(help="Recurrent layers.")] = "1,2",
     blocks: Annotated[str, typer.Option(help="Block sizes.")] = "2,4,8,16",
@@ -146,9 +146,9 @@ def recommend(
     device: Annotated[
         str | None, typer.Option(help="The FPGA to fit; LFE5U-85F for --cycles.", show_default=False)
     ] = None,
-    by: Annotated[By, typer.Option(help="The way to choose.")] = By.greedy,
+    by: Annotated[By, typer.Option(help="How choices are proposed (docs/how-to/explore.md).")] = By.greedy,
     trials: Annotated[int, typer.Option(min=1, help="Short trainings of the search.")] = 48,
-    trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each.")] = 1,
+    trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each short training.")] = 1,
     blocks: Annotated[str, typer.Option(help="Block sizes to choose from; 1 is dense.")] = "1,2,4,8,16,32",
     bits: Annotated[str, typer.Option(help="Bits of a weight to choose from, without a device.")] = "12,8,6,5,4,3",
     widths: Annotated[
@@ -212,10 +212,13 @@ def recommend(
 def compare(
     target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
     root: Root = None,
-    times: Annotated[str, typer.Option(help="How many times fewer bits: budgets.")] = "4,8,16,32",
-    seeds: Annotated[int, typer.Option(min=1, help="Dense networks to start from.")] = 3,
+    times: Annotated[
+        str, typer.Option(help="Budgets: how many times fewer bits than the dense recurrent layers.")
+    ] = "4,8,16,32",
+    seeds: Annotated[int, typer.Option(min=1, help="Dense networks to start from, one a seed.")] = 3,
     only: Annotated[
-        list[str] | None, typer.Option(help="A method by name; may be repeated.", show_default="all of them")
+        list[str] | None,
+        typer.Option(help="A method by name (a wrong one lists all); may be repeated.", show_default="all of them"),
     ] = None,
     hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
@@ -224,12 +227,18 @@ def compare(
     device: Annotated[str, typer.Option(help="The FPGA of the cycles; `ernn devices` lists them.")] = "LFE5U-85F",
     streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
     clock: Annotated[
-        float | None, typer.Option(min=1, max=1000, help="MHz to reckon with.", show_default="assumed by width")
+        float | None,
+        typer.Option(min=1, max=1000, help="Clock to predict speed with, in MHz.", show_default="assumed by width"),
     ] = None,
     work: Annotated[
-        Path | None, typer.Option(help="Results and checkpoints.", show_default="out/compare, or RUN/compare")
+        Path | None,
+        typer.Option(
+            help="Folder of results and checkpoints, to go on from.", show_default="out/compare, or RUN/compare"
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="The page and the tables.", show_default="as --work")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the page, table and picture.", show_default="as --work")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Trainings side by side, each a process of one thread.")] = 1,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Train nothing: a page of the results that are there.")
@@ -281,9 +290,12 @@ def sensitivity(
     run: RunFolder,
     to: Annotated[
         list[str] | None,
-        typer.Option(help="A structure as a recipe writes it; may be given again.", show_default="4, 8, 16"),
+        typer.Option(
+            help="A structure to try: a block size, or as a recipe writes it; may be given again.",
+            show_default="4, 8, 16",
+        ),
     ] = None,
-    gates: Annotated[bool, typer.Option("--gates", help="Gate by gate.")] = False,
+    gates: Annotated[bool, typer.Option("--gates", help="Compress each gate alone, not whole matrices.")] = False,
     as_json: Json = False,
 ) -> None:
     """Compress each matrix of the dense network alone, without retraining: how much does the validation error rise?"""
@@ -338,7 +350,7 @@ def deltas(
     run: RunFolder,
     threshold: Annotated[
         list[float] | None,
-        typer.Option(min=0.0, help="Of a change that counts, in the values' own unit; may be given again."),
+        typer.Option(min=0.0, help="Smallest change of a value that is passed on; may be given again."),
     ] = None,
     utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to run.")] = 50,
     as_json: Json = False,
