@@ -20,7 +20,7 @@ from ernn.flow.verilog import Verilog
 BINARY = "simulation"
 SECONDS = 600
 _VERILATOR = ("--cc", "--vpi", "--prefix", "Vtop", "-O3", "--no-timing", "-Wno-fatal", "--timescale", "1ns/1ps")
-_CXX = ("-std=c++17", "-O1", "-w", "-DVM_TRACE=0", "-DVM_COVERAGE=0")
+_CXX = ("-std=c++17", "-O0", "-w", "-DVM_TRACE=0", "-DVM_COVERAGE=0")  # a few frames: building is most of it
 _RUNTIME = ("verilated", "verilated_threads", "verilated_vpi", "verilated_dpi")
 _PORTS = """`verilator_config
 public_flat_rw -module "{top}" -var "*"
