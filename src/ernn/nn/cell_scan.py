@@ -8,7 +8,7 @@ or one for the whole sequence where no product reads a step (SRU, QRNN, IndRNN).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,6 +18,11 @@ from ernn.cell import INPUT, Cell
 from ernn.nn.buffers import array
 from ernn.nn.cell_loops import steps_back, steps_forward, table
 from ernn.nn.threads import threads_for
+
+T = TypeVar("T")
+
+WayBack = tuple[tuple[Tensor, ...], tuple[Tensor, ...], int, Tensor]
+"""Gradients of a product's gates by frame, of the step that it reads by turns, 0 for the frame before's, the weight."""
 
 table_of = cache(table)
 
@@ -112,7 +117,8 @@ def states_of(values: Tensor, read: Read) -> Tensor:
     return (values[read.step, :-1] if read.late else values[read.step, 1:]).flatten(0, 1)
 
 
-def by_stage(cell: Cell, products: Sequence[Any]) -> list[list[Any]]:
+def by_stage(cell: Cell, products: Sequence[T]) -> list[list[T]]:
+    """What there is of each product that reads a step, stage by stage."""
     pairs = list(zip(reads(cell), products, strict=True))
     return [[one for read, one in pairs if read.stage == number] for number in range(len(cell.stages))]
 
@@ -122,7 +128,7 @@ def largest(weights: Sequence[Tensor], batch: int) -> int:
     return max((weight.numel() for weight in weights), default=0) * batch
 
 
-def ways_back(cell: Cell, d_gates: Tensor, d_values: Tensor, weights: Sequence[Tensor]) -> list[list[Any]]:
+def ways_back(cell: Cell, d_gates: Tensor, d_values: Tensor, weights: Sequence[Tensor]) -> list[list[WayBack]]:
     """What `products_back` needs of each stage's products.
 
     d_gates (time, batch, gates * hidden). d_values (steps, 2, batch, hidden): of a frame and the one before, by turns.
@@ -134,7 +140,7 @@ def ways_back(cell: Cell, d_gates: Tensor, d_values: Tensor, weights: Sequence[T
     return by_stage(cell, products)
 
 
-def products_back(products: Sequence[Any], t: int) -> None:
+def products_back(products: Sequence[WayBack], t: int) -> None:
     """Adds, to the gradients of the steps that a stage's products read, what comes back from frame t's gates."""
     for d_gates, d_states, when, weight in products:
         to = d_states[(t + when) % 2]
