@@ -1,13 +1,15 @@
 """Jobs by several processes: each once, the others' after a worker's death, failures that stop nothing."""
 
 import json
+import os
+import signal
 from functools import partial
 from pathlib import Path
 
 import toy_compare as toy
 
 from ernn.pipeline.jobs_bar import JobsBar
-from ernn.pipeline.side_by_side import run, work_through
+from ernn.pipeline.side_by_side import Job, run, work_through
 
 
 def test_workers_do_each_job_and_one_that_is_killed_leaves_its_to_the_other(tmp_path: Path) -> None:
@@ -29,3 +31,13 @@ def test_one_process_does_what_is_missing(tmp_path: Path) -> None:
     assert begun == ["first", "b", "killed", "wrong"]
     work_through(toy.jobs(tmp_path))
     assert (tmp_path / "log").read_text().split() == begun
+
+
+def interrupting(folder: Path) -> list[Job]:
+    """A job during which Ctrl-C reaches the worker; made in the worker."""
+    return [Job("stopped", folder / "stopped.json", partial(os.kill, os.getpid(), signal.SIGINT))]
+
+
+def test_a_worker_leaves_an_interrupt_to_the_one_that_waits(tmp_path: Path) -> None:
+    run(partial(interrupting, tmp_path), 1, lambda jobs: None)
+    assert (tmp_path / "stopped.json").read_text() == "null\n"

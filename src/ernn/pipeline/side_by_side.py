@@ -8,6 +8,7 @@ takes the job then.  A result is written last and whole, so a job has been done 
 import fcntl
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
@@ -114,5 +115,6 @@ def _work(make: Make, parent: int) -> None:
     def begun(job: Job) -> None:
         os.kill(parent, 0)  # raises where nobody waits for the result any more
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us: the one that waits for us ends us quietly
     with redirect_stdout(sys.stderr):
         work_through(make(), begun)
