@@ -155,6 +155,8 @@ def test_bad_frames_are_refused():
         (good[:, :7], r"frames must be \(time, 8\), not \(3, 7\)"),
         (good.astype(float), "frames must be int64, not float64"),
         (good + 40_000, r"a frame holds 40000\.\.40000, outside the input's range"),
+        (good + 32_768, r"a frame holds 32768\.\.32768, outside the input's range"),
+        (good - 32_769, r"a frame holds -32769\.\.-32769, outside the input's range"),
         (good[:0], "needs at least one frame"),
     ]
     for frames, message in cases:
