@@ -1,15 +1,19 @@
 """Costs from shapes, counted by hand and held to the numbers that integers of the same network keep."""
 
+from math import ceil
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from ernn.compact import COMPACT
 from ernn.compress.plan import CompressionPlan
 from ernn.integer_model import IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, IntegerModel
-from ernn.network import Network
+from ernn.network import Layer, Network
 from ernn.quantize import quantize
-from ernn.search.cost import cost
-from ernn.spec import LayerSpec, ModelSpec
+from ernn.search.cost import cost, shapes
+from ernn.spec import Cell, LayerSpec, ModelSpec
+from ernn.structure import BlockCirculant
 from tests.cells import random_cell
 from tests.models import random_frames, random_gru, random_linear, random_lstm
 
@@ -69,3 +73,34 @@ def test_bits_are_those_of_the_integers(cell: str) -> None:
     found = cost(ModelSpec(5, (spec,), 3, front=6), CompressionPlan())
     assert found.weights == found.multiplications == network.stored_weights
     assert found.bits == 12 * found.weights + 16 * kept(model)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "projection", "gru", "reset before", *COMPACT])
+def test_transforms_are_those_of_the_integers(cell: str) -> None:
+    """Two layers and an output layer in blocks of 8: a vector that several weights read is transformed once."""
+    rng, blocks = np.random.default_rng(0), BlockCirculant(8, pad=True)
+    spec = {
+        "projection": LayerSpec("lstm", 16, 8),
+        "reset before": LayerSpec("gru", 16, reset="before"),
+        **{name: LayerSpec(name, 16) for name in get_args(Cell)},
+    }[cell]
+
+    def layer(size: int) -> Layer:
+        if cell in COMPACT:
+            return random_cell(rng, COMPACT[cell], size, 16, blocks)
+        if spec.cell == "lstm":
+            return random_lstm(rng, size, 16, blocks, projection=spec.projection or 0)
+        return random_gru(rng, size, 16, blocks, reset=spec.reset)
+
+    first = layer(5)
+    second = layer(first.output_size)
+    network = Network((first, second, random_linear(rng, second.output_size, 9, blocks)))
+    model = quantize(network, [random_frames(rng, network)])
+    words = sum(ceil(signal.length / 8) for signal in model.signals if signal.spectrum is not None)
+    results = sum(
+        operands[0].matrix.weights.shape[0] * operands[0].matrix.weights.shape[1]
+        for operands in (product.operands for layer in model.layers for product in layer.products)
+    )
+    asked, plan = ModelSpec(5, (spec, spec), 9), CompressionPlan.blocks(8, output=8)
+    weights = sum(plan.structure(one.name, one.role).multiplications(one.shape) for one in shapes(asked))
+    assert cost(asked, plan).multiplications - weights == 4 * (words + results)

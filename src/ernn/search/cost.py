@@ -22,43 +22,52 @@ GATES = {"lstm": 4, "gru": 3}
 class Shape:
     """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates, rows, columns).
 
-    returns: gates whose results go back through the inverse transform for this weight. What several weights add up to
-    goes back once, so one of them counts it.
+    reads: the vectors that it multiplies; one that several weights read is transformed once. returns: gates whose
+    results go back through the inverse transform for this weight. What several weights add up to goes back once, so one
+    of them counts it.
     """
 
     name: str
     role: Role
     shape: tuple[int, int, int]
+    reads: tuple[str, ...]
     returns: int
 
 
 def shapes(model: ModelSpec) -> Iterator[Shape]:
     """Every weight matrix of the `AcousticModel` that `model` asks for."""
-    inputs = model.input_size
+    vector, inputs = "input", model.input_size
     if model.front is not None:
-        yield Shape("front.weight", "output", (1, model.front, inputs), 1)
-        inputs = model.front
+        yield Shape("front.weight", "output", (1, model.front, inputs), (vector,), 1)
+        vector, inputs = "front", model.front
     for index, layer in enumerate(model.layers):
         name = f"recurrent.{index}"
-        yield from _compact(name, layer, inputs) if layer.cell in COMPACT else _usual(name, layer, inputs)
-        inputs = layer.output_size
-    yield Shape("output.weight", "output", (1, model.outputs, inputs), 1)
+        yield from (_compact if layer.cell in COMPACT else _usual)(name, layer, vector, inputs)
+        vector, inputs = name, layer.output_size
+    yield Shape("output.weight", "output", (1, model.outputs, inputs), (vector,), 1)
 
 
-def _usual(name: str, layer: LayerSpec, inputs: int) -> Iterator[Shape]:
-    gates = GATES[layer.cell]
-    yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs), int(layer.cell == "gru"))
-    yield Shape(f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size), gates)
+def _usual(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Shape]:
+    """A layer's output is the vector of its name."""
+    gates, before = GATES[layer.cell], layer.cell == "gru" and layer.reset == "before"
+    apart = int(layer.cell == "gru" and not before)  # the candidate's two products go back each by itself
+    own = (name, f"{name}.reset") if before else (name,)
+    yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs), (vector,), apart)
+    yield Shape(f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size), own, gates)
     if layer.projection is not None:
-        yield Shape(f"{name}.weight_hr_l0", "projection", (1, layer.projection, layer.hidden), 1)
+        shape = (1, layer.projection, layer.hidden)
+        yield Shape(f"{name}.weight_hr_l0", "projection", shape, (f"{name}.unprojected",), 1)
 
 
-def _compact(name: str, layer: LayerSpec, inputs: int) -> Iterator[Shape]:
-    for product in COMPACT[layer.cell].products:
+def _compact(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Shape]:
+    cell = COMPACT[layer.cell]
+    vectors = {INPUT: vector, cell.output: name}
+    for product in cell.products:
         for place, read in enumerate(product.reads):
             role, columns = ("input", inputs) if read == INPUT else ("recurrent", layer.hidden)
-            shape = (product.gates, layer.hidden, columns)
-            yield Shape(f"{name}.{weight_name(product, read)}", role, shape, 0 if place else product.gates)
+            shape, returns = (product.gates, layer.hidden, columns), 0 if place else product.gates
+            reads = (vectors.get(read, f"{name}.{read}"),)
+            yield Shape(f"{name}.{weight_name(product, read)}", role, shape, reads, returns)
 
 
 @dataclass(frozen=True)
@@ -82,8 +91,8 @@ def cost(model: ModelSpec, plan: CompressionPlan, weight_bits: int = 12, data_bi
         products += structure.multiplications(one.shape)
     constants = sum(_constants(layer) for layer in model.layers) + model.outputs + (model.front or 0)
     states = sum(_states(layer) for layer in model.layers)
-    turned = sum(_rotations(one, plan) for one in shapes(model))
-    return Cost(weights, weights * weight_bits + (constants + states) * data_bits, products + turned)
+    bits = weights * weight_bits + (constants + states) * data_bits
+    return Cost(weights, bits, products + _turned(model, plan))
 
 
 def savings(model: ModelSpec) -> dict[int, int]:
@@ -106,11 +115,15 @@ def _states(layer: LayerSpec) -> int:
     return layer.output_size + (layer.hidden if layer.cell == "lstm" else 0)
 
 
-def _rotations(one: Shape, plan: CompressionPlan) -> int:
-    """Multiplications of the transforms that go with a weight: of its input, and of its results."""
-    k = block_size(plan.structure(one.name, one.role))
-    _, rows, columns = one.shape
-    return rotations(k) * (ceil(columns / k) + one.returns * ceil(rows / k))
+def _turned(model: ModelSpec, plan: CompressionPlan) -> int:
+    """Multiplications of the transforms: of every vector once for each size of blocks, and of results."""
+    words: dict[tuple[str, int], int] = {}
+    back = 0
+    for one in shapes(model):
+        k, (_, rows, columns) = block_size(plan.structure(one.name, one.role)), one.shape
+        words |= {(vector, k): ceil(columns / k) for vector in one.reads}
+        back += one.returns * ceil(rows / k) * rotations(k)
+    return back + sum(count * rotations(k) for (_, k), count in words.items())
 
 
 @cache
