@@ -15,6 +15,8 @@ from ernn.pipeline import temporal
 from ernn.pipeline.run import STATE
 from tests.models import random_integer_model
 
+STEP = {"options": {}, "key": "", "seconds": 1.0, "command": ""}
+
 
 def test_a_run_gets_a_line_a_threshold(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -22,7 +24,7 @@ def test_a_run_gets_a_line_a_threshold(
     rng = np.random.default_rng(0)
     model = random_integer_model(rng, cell="gru", input_size=4, hidden=8, outputs=4)
     codec.save(tmp_path / "model.safetensors", model)
-    done = {"quantize": {"options": {}}}
+    done = {"quantize": STEP}
     write_json(tmp_path / STATE, {"settings": {}, "steps": done})
     examples = [Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0), (1, 2)) for n in range(3)]
     task = SimpleNamespace(task=SimpleNamespace(validation=examples))
@@ -32,7 +34,7 @@ def test_a_run_gets_a_line_a_threshold(
     shown = capsys.readouterr().out
     assert "0.5" in shown and "`ernn design` first" in " ".join(shown.split())
     write_json(tmp_path / "design.json", {"device": "LFE5U-25F", "pes": 1, "streams": 4})
-    write_json(tmp_path / STATE, {"settings": {}, "steps": done | {"design": {"options": {}}}})
+    write_json(tmp_path / STATE, {"settings": {}, "steps": done | {"design": STEP}})
     assert ernn([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((tmp_path / "deltas.json").read_text())

@@ -36,7 +36,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     prepared = SimpleNamespace(task=SimpleNamespace(train=examples, validation=examples, inputs=4))
     integers = integers_of(module, CompressionPlan(), QuantizeSpec(), prepared)  # type: ignore[arg-type]
     codec.save(tmp_path / "model.safetensors", integers)
-    write_json(tmp_path / STATE, {"settings": {}, "steps": {"quantize": {"options": {}}}})
+    write_json(
+        tmp_path / STATE,
+        {"settings": {}, "steps": {"quantize": {"options": {}, "key": "", "seconds": 1.0, "command": ""}}},
+    )
     monkeypatch.setattr(robustness, "dense_model", lambda run: module)
     monkeypatch.setattr(robustness.speech, "prepared", lambda run: prepared)
     return SimpleNamespace(folder=tmp_path, module=module, integers=integers, examples=examples[:3])
