@@ -1,5 +1,8 @@
 """What the report's first section says of a plan."""
 
+import subprocess
+import sys
+
 import pytest
 
 from ernn.compress.methods.low_rank import LowRank
@@ -19,13 +22,21 @@ from ernn.structure import BlockCirculant, Dense, LoadBalanced, Pruned, Structur
     ],
 )
 def test_one_structure(structure: Structure, name: str, value: str) -> None:
-    plan = CompressionPlan.from_dict(CompressionPlan(recurrent=structure).to_dict())
-    item = structure_item(plan)
+    item = structure_item(CompressionPlan(recurrent=structure).to_dict())
     assert (item.name, item.value) == (name, value)
 
 
 def test_matrices_with_structures_of_their_own_are_all_named() -> None:
     plan = CompressionPlan().override("recurrent.0.weight_ih_l0", BlockCirculant(4)).override("output.weight", Dense())
-    item = structure_item(plan)
+    item = structure_item(plan.to_dict())
     assert item.name == "Structures"
     assert "recurrent.0.weight_ih_l0: BlockCirculant(block=4" in item.value and "output.weight: Dense()" in item.value
+
+
+def test_a_report_of_blocks_loads_no_torch() -> None:
+    plan = CompressionPlan.blocks(8).to_dict()
+    code = (
+        f"import sys; from ernn.pipeline.summary import structure_item; print(structure_item({plan})); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

