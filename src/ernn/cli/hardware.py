@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RunFolder, Seed
+from ernn.cli.options import Json, PredictedClock, RunFolder, Seed
 
 PANEL = "From integers to a proven, placed engine"
 
@@ -27,10 +27,7 @@ def design(
         int | None, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")
     ] = None,
     pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements side by side.")] = None,
-    clock: Annotated[
-        float | None,
-        typer.Option(min=1, max=1000, help="Clock to predict speed with, in MHz.", show_default="assumed by width"),
-    ] = None,
+    clock: PredictedClock = None,
     margin: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates.")
     ] = 0.2,

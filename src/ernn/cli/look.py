@@ -1,13 +1,12 @@
 """Commands that look: which corpora, devices and tools there are."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Seed
+from ernn.cli.options import Json, Root, Seed
 
 PANEL = "Look around"
 
@@ -20,9 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def corpus(
     name: Annotated[str | None, typer.Argument(help="A corpus; none lists them all.", show_default=False)] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")
-    ] = None,
+    root: Root = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RecipeFile, RunFolder, Seed
+from ernn.cli.options import Json, RecipeFile, Root, RunFolder, Seed
 
 PANEL = "From speech to integers"
 
@@ -52,9 +52,7 @@ def register(app: typer.Typer) -> None:
 def train(
     out: NewRun,
     corpus: Annotated[str, typer.Option(help="Corpus to train on; `ernn corpus` lists them.")] = "digits",
-    root: Annotated[
-        Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")
-    ] = None,
+    root: Root = None,
     cell: Annotated[Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")] = None,
     hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
     layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,

@@ -7,13 +7,12 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RecipeFile, RunFolder, Seed
+from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, RunFolder, Seed
 from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
 
 Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="Corpus to train on; `ernn corpus` lists them.")]
-Root = Annotated[Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")]
 RECIPE = "the recipe's if not given"
 
 
@@ -226,10 +225,7 @@ def compare(
     inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
     device: Annotated[str, typer.Option(help="The FPGA of the cycles; `ernn devices` lists them.")] = "LFE5U-85F",
     streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
-    clock: Annotated[
-        float | None,
-        typer.Option(min=1, max=1000, help="Clock to predict speed with, in MHz.", show_default="assumed by width"),
-    ] = None,
+    clock: PredictedClock = None,
     work: Annotated[
         Path | None,
         typer.Option(
