@@ -14,11 +14,10 @@ from markupsafe import Markup
 from ernn.files import write_atomic
 from ernn.front import pareto
 from ernn.report.page import environment, number
-from ernn.report.plots import PALETTE
+from ernn.report.plots import MARKERS, PALETTE
 from ernn.report.series import Item
 from ernn.report.svg import INK, SOFT, standalone, styled, to_svg
 
-MARKERS = "osD^vPX*"
 COLUMNS = (
     *("method", "family", "error", "least to most", "seeds"),
     *("bytes", "multiplications", "cycles", "frames/s", "CPU seconds"),

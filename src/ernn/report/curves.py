@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ernn.report.plots import PALETTE
+from ernn.report.plots import MARKERS, PALETTE
 from ernn.report.svg import styled, to_svg
 
-MARKERS = "osD^vPX*"
 LINES = ("-", "--", ":")
 COLUMNS = 3
 EVEN = 20

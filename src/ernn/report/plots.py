@@ -23,6 +23,7 @@ from ernn.report.svg import INK, PAPER, RULE, SOFT, styled, to_svg
 
 # After Paul Tol's "bright", darkened so that white text on it, and it on light or dark paper, can be read.
 PALETTE = ("#4477aa", "#d94f63", "#228833", "#a67c00", "#2f8fb3", "#aa3377", "#777777", "#c9662a")
+MARKERS = "osD^vPX*"
 WRONG = "#d1495b"
 WIDE, HALF = 10.4, 5.0  # inches
 
