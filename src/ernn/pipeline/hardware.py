@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict, replace
-from typing import Any
 
 import numpy as np
 
@@ -46,7 +45,8 @@ def design(run: Run, request: Request) -> Outcome:
 
 def chosen_device(run: Run) -> Device:
     """The device the engine was designed for."""
-    return find_device(_design_file(run)["device"])
+    device, _ = _chosen(run)
+    return device
 
 
 def model_of(run: Run) -> IntegerModel:
@@ -55,7 +55,7 @@ def model_of(run: Run) -> IntegerModel:
 
 def scheduled(run: Run) -> Schedule:
     """The run's model on the run's design."""
-    design = Design(**_choices(_design_file(run)))
+    _, design = _chosen(run)
     return schedule(model_of(run), design)
 
 
@@ -142,21 +142,14 @@ def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
     return integer_utterances(model, examples[: int(np.searchsorted(lengths, frames)) + 1])
 
 
-def _design_file(run: Run) -> dict[str, Any]:
+def _chosen(run: Run) -> tuple[Device, Design]:
     run.options("design")
     try:
         kept = json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
-        find_device(kept["device"])
-        Design(**_choices(kept))
+        return find_device(kept.pop("device")), Design(**kept)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         found = f"{run.path(DESIGN)} is missing or damaged ({error})"
         raise UserError(f"{found}: `ernn design {run.folder}` again") from None
-    return kept
-
-
-def _choices(kept: dict[str, Any]) -> dict[str, Any]:
-    """The design's own values."""
-    return {name: value for name, value in kept.items() if name != "device"}
 
 
 def _record_design(record: RunRecord, made: Schedule) -> None:
