@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ernn.cli.app import run
+from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.pipeline import corpora, exports, hardware, network
@@ -30,8 +31,10 @@ def _begun(folder: Path) -> Run:
 def _designed(folder: Path) -> Run:
     """A run that is said to have been designed and built, on files that say nothing yet."""
     begun = _begun(folder)
+    spec = {"weight_bits": 12, "data_bits": 16}
+    options = {"compress": {"plan": CompressionPlan().to_dict(), "solver": "ADMM"}, "quantize": {"spec": spec}}
     for step in ("compress", "quantize", "design", "build"):
-        begun.perform(step, {}, lambda: None)
+        begun.perform(step, options.get(step, {"device": "LFE5U-25F"}), lambda: None)
     begun.path("model.safetensors").write_text("")
     begun.path("design.json").write_text('{"device": "LFE5U-25F", "pes": 1}')
     return begun
@@ -141,7 +144,7 @@ def test_what_the_system_refuses_is_a_line(raised: Exception, said: str, capsys:
 def test_a_design_that_is_damaged_is_named(content: str, capsys: Any, tmp_path: Path) -> None:
     begun = _designed(tmp_path)
     begun.path("design.json").write_text(content)
-    for command in ("build", "export", "place"):
+    for command in ("build", "export", "place", "report"):
         assert run([command, str(tmp_path)]) == 2
         said = capsys.readouterr().err
         assert said.startswith(f"ernn: {tmp_path}/design.json is missing or damaged") and "`ernn design" in said

@@ -1,19 +1,17 @@
 """From integers to a proven engine: design, build, verify, each over a run directory."""
 
-import json
 from dataclasses import asdict, replace
 
 import numpy as np
 
 from ernn import codec
-from ernn.design import Design
-from ernn.device import Device, find_device
 from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.integer_model import IntegerModel
 from ernn.pipeline import choosing, speech
+from ernn.pipeline.chosen import DESIGN, chosen
 from ernn.pipeline.network import MODEL, integer_utterances
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
@@ -24,7 +22,7 @@ from ernn.schedule import Schedule, schedule
 from ernn.search.hardware import Request, search
 from ernn.verify import Proof, measure_activity, measure_cycles, prove
 
-DESIGN, RTL, TOP = "design.json", "rtl", "rtl/ernn_engine.v"
+RTL, TOP = "rtl", "rtl/ernn_engine.v"
 BUSY_FRAMES = 40  # whose toggles are counted
 UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
 
@@ -43,19 +41,13 @@ def design(run: Run, request: Request) -> Outcome:
     return run.perform("design", options, work, reads=[MODEL], writes=[DESIGN])
 
 
-def chosen_device(run: Run) -> Device:
-    """The device the engine was designed for."""
-    device, _ = _chosen(run)
-    return device
-
-
 def model_of(run: Run) -> IntegerModel:
     return codec.load(run.path(MODEL), IntegerModel)
 
 
 def scheduled(run: Run) -> Schedule:
     """The run's model on the run's design."""
-    _, design = _chosen(run)
+    design = chosen(run).design
     return schedule(model_of(run), design)
 
 
@@ -100,7 +92,7 @@ def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
         _record_utilisation(run.record, made, cycles.interval, Measurement(0, "%", "simulated", "Verilator"))
         _record_activity(run.record, measure_activity(simulator, made, utterances[0][:BUSY_FRAMES]))
         record_speed(run.record)
-        record_power(run.record, chosen_device(run), made.layout.model)
+        record_power(run.record, chosen(run).device, made.layout.model)
 
     return run.perform("verify", options, work, reads=[MODEL, DESIGN])
 
@@ -140,16 +132,6 @@ def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
     if frames < 1 or frames > lengths[-1]:
         raise UserError(f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}")
     return integer_utterances(model, examples[: int(np.searchsorted(lengths, frames)) + 1])
-
-
-def _chosen(run: Run) -> tuple[Device, Design]:
-    run.options("design")
-    try:
-        kept = json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
-        return find_device(kept.pop("device")), Design(**kept)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        found = f"{run.path(DESIGN)} is missing or damaged ({error})"
-        raise UserError(f"{found}: `ernn design {run.folder}` again") from None
 
 
 def _record_design(record: RunRecord, made: Schedule) -> None:

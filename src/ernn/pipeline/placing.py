@@ -5,6 +5,7 @@ from ernn.flow.place import Placement, grade_of
 from ernn.flow.place import place as place_and_route
 from ernn.flow.synthesise import Area, synthesise
 from ernn.pipeline import hardware
+from ernn.pipeline.chosen import DESIGN, chosen
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
 from ernn.record import Measurement, RunRecord
@@ -16,8 +17,8 @@ PROXY = f"{UNPLACED}; Yosys packs neither registers nor additions into DSP48E2: 
 
 def synth(run: Run, others: tuple[str, ...]) -> Outcome:
     """Count the cells of the engine on its device and on the devices named `others`."""
-    chosen = [hardware.chosen_device(run), *(find_device(name) for name in others)]
-    devices = list({device.name: device for device in chosen}.values())
+    counted = [chosen(run).device, *(find_device(name) for name in others)]
+    devices = list({device.name: device for device in counted}.values())
 
     def work() -> None:
         verilog = hardware.verilog_of(run)
@@ -27,15 +28,15 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
         kbit = Measurement(areas[0][1].bram_kbit, "kbit", "estimated", areas[0][1].tool, note=UNPLACED)
         run.record.set("area.block_ram_kbit", kbit)
         series.put(run.record, series.Areas(tuple(_table(device, area) for device, area in areas)))
-        record_power(run.record, chosen[0], hardware.model_of(run))
+        record_power(run.record, counted[0], hardware.model_of(run))
 
     options = {"devices": [device.name for device in devices]}
-    return run.perform("synth", options, work, reads=[hardware.MODEL, hardware.DESIGN])
+    return run.perform("synth", options, work, reads=[hardware.MODEL, DESIGN])
 
 
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
     """Place and route the engine on its device, once per seed; the median clock is the one that counts."""
-    device = hardware.chosen_device(run)
+    device = chosen(run).device
     grade_of(device, grade)  # what cannot be placed is said before the Verilog is made
 
     def work() -> None:
@@ -46,7 +47,7 @@ def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float
         record_power(run.record, device, hardware.model_of(run))
 
     options = {"seeds": list(seeds), "grade": grade, "target_mhz": target_mhz}
-    return run.perform("place", options, work, reads=[hardware.MODEL, hardware.DESIGN])
+    return run.perform("place", options, work, reads=[hardware.MODEL, DESIGN])
 
 
 def _record_clock(record: RunRecord, placement: Placement) -> None:

@@ -1,12 +1,12 @@
 """What a run was, for its report: what was asked, on which machine, by which commands, where the time went."""
 
-import json
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ernn.pipeline.chosen import chosen
 from ernn.pipeline.run import Run
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
@@ -75,17 +75,17 @@ def _device(run: Run) -> str:
 def _choices(run: Run) -> list[Item]:
     items = []
     if run.done("compress"):
-        chosen = run.options("compress")
-        if "model" in chosen:
-            items.append(Item("Cut to", _network(ModelSpec.from_dict(chosen["model"]))))
-        items.append(structure_item(chosen["plan"]))
-        items.append(Item("Compression", chosen["solver"]))
+        options = run.options("compress")
+        if "model" in options:
+            items.append(Item("Cut to", _network(ModelSpec.from_dict(options["model"]))))
+        items.append(structure_item(options["plan"]))
+        items.append(Item("Compression", options["solver"]))
     if run.done("quantize"):
         spec = run.options("quantize")["spec"]
         items.append(Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data"))
     if run.done("design"):
         items.append(Item("Device", _device(run)))
-        items.append(Item("Streams", str(json.loads(run.path("design.json").read_text(encoding="utf-8"))["streams"])))
+        items.append(Item("Streams", str(chosen(run).design.streams)))
     items.append(Item("Seed", str(run.trained("train")["seed"])))
     return items
 
