@@ -30,17 +30,17 @@ from typing import Any
 
 import torch
 
-from ernn import sparse
 from ernn.compress.plan import CompressionPlan, matrices, stored_weights
 from ernn.data.corpus import Corpus
 from ernn.data.open import NAMES, open_corpus
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
+from ernn.ir import sparse
+from ernn.ir.structure import LoadBalanced
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate, integers_of
-from ernn.quantize import QuantizeSpec
-from ernn.structure import LoadBalanced
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.evaluate import ErrorRate, evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import Direct, Gradual, OneShot, Solver, compress

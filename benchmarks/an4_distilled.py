@@ -29,7 +29,7 @@ from ernn.compress.plan import CompressionPlan, stored_weights
 from ernn.data.an4 import An4
 from ernn.data.vary import Variation, varied
 from ernn.files import write_json
-from ernn.spec import LayerSpec
+from ernn.nn.spec import LayerSpec
 from ernn.train.distil import Distillation, soft_labels
 from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import AN4

@@ -1,7 +1,7 @@
 """The measured engines behind `ernn design`: Yosys's counts of small and middle engines, kept in the package.
 
     python benchmarks/cost_points.py            # what is missing, one synthesis after another; a second call goes on
-    python benchmarks/cost_points.py --features # only count bits again, after a change of ernn.search.logic
+    python benchmarks/cost_points.py --features # only count bits again, after a change of ernn.estimate.logic
     python benchmarks/cost_points.py --errors   # only print the errors
 
 Each engine is a random network on a design.  It is synthesised for ECP5 and 7-series, in half a minute each
@@ -22,22 +22,22 @@ from typing import Any
 
 import numpy as np
 
-from ernn.circulant import project
-from ernn.design import Design
-from ernn.device import Family, find_device
+from ernn.estimate.area import FITTED, POINTS, Points, left_out
+from ernn.estimate.device import Family, find_device
+from ernn.estimate.logic import Logic
+from ernn.estimate.units import Units
 from ernn.files import write_json
 from ernn.flow import pack, tools
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
-from ernn.integer_model import IntegerModel
-from ernn.network import GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.ir.circulant import project
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.ir.structure import BlockCirculant, Dense
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
-from ernn.schedule import Schedule, schedule
-from ernn.search.area import FITTED, POINTS, Points, left_out
-from ernn.search.logic import Logic
-from ernn.search.units import Units
-from ernn.structure import BlockCirculant, Dense
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
 
 DEVICES: dict[Family, str] = {"ecp5": "LFE5U-85F", "xc7": "XC7A100T"}
 SEED = 0

@@ -29,14 +29,14 @@ from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import NAMES, open_corpus
-from ernn.edges import DataBits
 from ernn.files import write_atomic, write_json
+from ernn.ir.edges import DataBits
+from ernn.ir.structure import BlockCirculant, Structure
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate, integers_of
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.report.comparison import spread
-from ernn.structure import BlockCirculant, Structure
 from ernn.train import stages
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import OneShot, compress

@@ -1,4 +1,4 @@
-"""How fast described cells (`ernn.compact`) train: the compiled scan beside the explicit loop, one layer, one thread.
+"""How fast described cells (`ernn.ir.compact`) train: the compiled scan beside the explicit loop, one layer, one thread.
 
     python benchmarks/described.py --hidden 64 --frames 200
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ernn.compact import COMPACT
+from ernn.ir.compact import COMPACT
 from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.recurrent import GRU
 

@@ -21,16 +21,16 @@ from typing import Any
 from cost_points import Net, scheduled
 from hardware import random_model
 
-from ernn import power
-from ernn.design import Design
-from ernn.device import Device, find_device
 from ernn.errors import UserError
+from ernn.estimate import power
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device, find_device
 from ernn.files import write_atomic, write_json
 from ernn.flow.synthesise import Area, synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.report.published import ACCELERATORS
 from ernn.rtl.engine import Engine
-from ernn.search.clock import Clock
+from ernn.scheduling.design import Design
 from ernn.search.hardware import Choice, Request, search
 from ernn.search.space import Goal
 
@@ -174,7 +174,7 @@ tool was run.
 The LSTM of 1024 cells with peepholes and projection to 512, block 16, as in [hardware](hardware.md). A fifth of LUTs
 and flip-flops is left free. LUT and FF by the fit that ships ([how](../how-to/design.md)), for UltraScale as on
 7-series, which a vendor's tool is expected to reach. Clock assumed: by number of multipliers on ECP5, 200 MHz, the
-published designs', on all others. Power: `ernn.power`, static and dynamic, activity assumed from utilisation,
+published designs', on all others. Power: `ernn.estimate.power`, static and dynamic, activity assumed from utilisation,
 uncalibrated ([what it rests on](../how-to/report.md#power)).
 
 {layer}

@@ -44,9 +44,9 @@ from ernn.files import write_json
 from ernn.golden import Fast, Plain, Stream, Streams, quantize_input, run_all
 from ernn.golden.lanes import LANES
 from ernn.golden.pairs import STREAMS, add_pairs
-from ernn.integer_model import IntegerModel
-from ernn.network import GruLayer, LstmLayer, Network
-from ernn.quantize import quantize
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import GruLayer, LstmLayer, Network
+from ernn.quantization.quantize import quantize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' random layers are ours too
 from tests.models import random_gru, random_lstm, structure_of

@@ -31,24 +31,24 @@ from typing import Any
 
 import numpy as np
 
-from ernn.circulant import decode_blocks
-from ernn.design import Design
-from ernn.device import Device, find_device
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device, find_device
 from ernn.files import write_atomic, write_json
 from ernn.flow.harness import with_pins
 from ernn.flow.place import place
 from ernn.flow.simulate import build
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import Verilog, to_verilog
-from ernn.integer_model import IntegerModel
-from ernn.network import GruLayer, LstmLayer, Matrix, Network
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.ir.circulant import decode_blocks
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import GruLayer, LstmLayer, Matrix, Network
+from ernn.ir.structure import BlockCirculant
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.published import ACCELERATORS, Accelerator
 from ernn.rtl.engine import Engine
-from ernn.schedule import Schedule, schedule
-from ernn.search.clock import Clock
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.hardware import Request, search
-from ernn.structure import BlockCirculant
 from ernn.verify import measure_cycles, prove
 
 LAYERS = ("L8", "L16", "G8", "G16")

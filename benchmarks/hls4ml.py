@@ -135,8 +135,8 @@ def golden_frame(cell: str, hidden: int) -> Any:
     import numpy as np
 
     from ernn.golden import Fast, Plain, Stream, quantize_input, run
-    from ernn.network import Network
-    from ernn.quantize import quantize
+    from ernn.ir.network import Network
+    from ernn.quantization.quantize import quantize
 
     sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' random layers are ours too
     from tests.models import random_gru, random_lstm, structure_of

@@ -23,6 +23,7 @@ import torch
 
 from ernn.data.open import open_corpus
 from ernn.files import write_atomic, write_json
+from ernn.nn.spec import ModelSpec
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.recommend import Asked, of_corpus
@@ -31,7 +32,6 @@ from ernn.report.comparison import spread
 from ernn.search.candidates import stored_bytes, uniform
 from ernn.search.choosers.by import By
 from ernn.search.written import shares
-from ernn.spec import ModelSpec
 from ernn.train.task import Prepared
 
 TITLES = {

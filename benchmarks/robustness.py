@@ -25,15 +25,15 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import NAMES
 from ernn.files import write_atomic, write_json
+from ernn.ir.structure import Dense, Sparse, Structure
 from ernn.pipeline import rival
 from ernn.pipeline.compare import Asked, dense_network, setting
 from ernn.pipeline.network import integers_of
 from ernn.pipeline.robustness import AXES, LEVELS, STRAINS, Line, Subject, drawn, lines
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.report.comparison import spread
 from ernn.report.svg import standalone
 from ernn.search.rivals import BITS, RIVALS, Entry, entry
-from ernn.structure import Dense, Sparse, Structure
 
 METHODS = (
     *("block-circulant, one-shot", "block-circulant, ADMM", "block-circulant, 6 bits"),

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ernn.design import Design
 from ernn.files import write_json
-from ernn.schedule import schedule
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.verify import prove, simulator_of
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' random networks are ours too

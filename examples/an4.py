@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ernn.compress.plan import CompressionPlan, stored_weights
 from ernn.data.an4 import An4
-from ernn.spec import LayerSpec
+from ernn.nn.spec import LayerSpec
 from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import AN4, Recipe
 from ernn.train.task import Prepared

@@ -4,12 +4,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from ernn.design import Design
 from ernn.golden import Stream, run
 from ernn.golden.boundary import dequantize_output, quantize_input
 from ernn.nn.importer import import_torch
-from ernn.quantize import quantize
-from ernn.schedule import schedule
+from ernn.quantization.quantize import quantize
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 
 torch.manual_seed(0)

@@ -5,11 +5,11 @@ from torch import Tensor, nn
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.design import Design
 from ernn.golden.boundary import quantize_input
 from ernn.nn.importer import import_torch
-from ernn.quantize import quantize
-from ernn.schedule import schedule
+from ernn.quantization.quantize import quantize
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.verify import prove, simulator_of
 
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from ernn.ir.reference import run
 from ernn.nn.importer import import_torch
-from ernn.reference import run
 
 
 class Classifier(nn.Module):

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ernn.cell import INPUT, Cell
-from ernn.circulant import project
-from ernn.network import CellLayer, Matrix
-from ernn.structure import Structure
+from ernn.ir.cell import INPUT, Cell
+from ernn.ir.circulant import project
+from ernn.ir.network import CellLayer, Matrix
+from ernn.ir.structure import Structure
 from tests.models import DENSE
 
 Array = np.ndarray

@@ -4,11 +4,11 @@ from typing import Literal
 
 import numpy as np
 
-from ernn.circulant import project
-from ernn.integer_model import IntegerModel
-from ernn.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network, ResetGate
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.structure import BlockCirculant, Dense, Structure
+from ernn.ir.circulant import project
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network, ResetGate
+from ernn.ir.structure import BlockCirculant, Dense, Structure
+from ernn.quantization.quantize import QuantizeSpec, quantize
 
 Array = np.ndarray
 DENSE, DEFAULT = Dense(), QuantizeSpec()

@@ -18,8 +18,8 @@ from ernn.flow.synthesise import Area
 from ernn.pipeline import demo, exports, placing
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.steps import STEPS
-from ernn.record import Measurement, RunRecord
-from ernn.schedule import Schedule
+from ernn.report.record import Measurement, RunRecord
+from ernn.scheduling.schedule import Schedule
 
 PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
 RUNS = tuple(Placed(seed, mhz, {}, PATH, 1.0, Path("log")) for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0)))

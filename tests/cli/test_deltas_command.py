@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ernn import codec
 from ernn.cli.app import run as ernn
 from ernn.data.batches import Example
 from ernn.files import write_json
+from ernn.ir import serialization as codec
 from ernn.pipeline import temporal
 from ernn.pipeline.run import STATE
 from tests.models import random_integer_model

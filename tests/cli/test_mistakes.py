@@ -12,9 +12,9 @@ from ernn.cli.app import run
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel, require_memory
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import corpora, exports, hardware, network
 from ernn.pipeline.run import Run
-from ernn.spec import LayerSpec, ModelSpec
 
 MODEL = ModelSpec(3, (LayerSpec("gru", 4),), 2)
 TASK = {"corpus": "digits", "root": None, "corpus_seed": 0, "identity": "", "features": {}}

@@ -6,9 +6,9 @@ import pytest
 
 from ernn.cli import console
 from ernn.cli.app import run
-from ernn.device import devices
+from ernn.estimate.device import devices
 from ernn.pipeline import choosing
-from ernn.record import Measurement
+from ernn.report.record import Measurement
 
 ROW = (
     "best",

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from ernn import codec
 from ernn.cli.app import run as ernn
 from ernn.compress.plan import CompressionPlan
 from ernn.data.batches import Example
 from ernn.files import write_json
+from ernn.golden.faults import memory_bits, with_upsets
+from ernn.ir import serialization as codec
 from ernn.nn.model import AcousticModel
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import robustness
 from ernn.pipeline.network import integer_rate, integers_of
 from ernn.pipeline.run import STATE
-from ernn.quantize import QuantizeSpec
-from ernn.spec import LayerSpec, ModelSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.evaluate import evaluate_model
 from ernn.train.robustness import attacked, noisy
-from ernn.upsets import memory_bits, with_upsets
 
 
 @pytest.fixture

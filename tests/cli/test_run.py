@@ -14,7 +14,7 @@ from ernn.pipeline.figures import wilson
 from ernn.pipeline.hearing import recognised, said
 from ernn.pipeline.run import Run, code_digest
 from ernn.pipeline.steps import STEPS, dependents
-from ernn.record import UNITS, Measurement, RunRecord
+from ernn.report.record import UNITS, Measurement, RunRecord
 from ernn.train.decode import greedy
 
 

@@ -13,12 +13,12 @@ import torch
 from ernn.compress.methods.low_rank import LowRank
 from ernn.data.batches import Example
 from ernn.errors import UserError
+from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.model import AcousticModel
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import sensitivity
 from ernn.pipeline.run import Run
 from ernn.report.heat import heat_map
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant, Dense
 
 
 def test_structures_are_written_as_in_a_recipe() -> None:

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn.circulant import decode_blocks, encode_blocks, project
 from ernn.compress import sets
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Dense
+from ernn.ir.circulant import decode_blocks, encode_blocks, project
+from ernn.ir.structure import BlockCirculant, Dense
 
 torch.set_default_dtype(torch.float32)
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -78,7 +78,7 @@ def test_product_by_fft_equals_product_by_matrix(case: tuple[torch.Tensor, Block
 @law
 @given(weights())
 def test_torch_agrees_with_numpy(case: tuple[torch.Tensor, BlockCirculant]) -> None:
-    """Two implementations, written differently (ernn.circulant gathers indices, torch multiplies by a 0/1 matrix)."""
+    """Two implementations, written differently (ernn.ir.circulant gathers indices, torch multiplies by a 0/1 matrix)."""
     weight, structure = case
     blocks = encode_blocks(weight.numpy(), structure.block)
     np.testing.assert_allclose(sets.encode(weight, structure).numpy(), blocks, atol=1e-12)

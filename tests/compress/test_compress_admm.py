@@ -10,7 +10,7 @@ from ernn.compress import inside, sets
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant
+from ernn.ir.structure import BlockCirculant
 
 B4 = BlockCirculant(4)
 PLAN = CompressionPlan(output=B4)

@@ -7,8 +7,8 @@ from torch import nn
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, compressed, layer_blocks, matrices, stored_weights, structures
 from ernn.errors import UserError
+from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.cells import PeepholeLSTM
-from ernn.structure import BlockCirculant, Dense
 
 B8 = BlockCirculant(8)
 

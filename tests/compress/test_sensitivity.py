@@ -10,9 +10,9 @@ from ernn.compress.plan import CompressionPlan, matrices
 from ernn.compress.sensitivity import sensitivity
 from ernn.compress.sets import project
 from ernn.errors import UserError
+from ernn.ir.structure import BlockCirculant
 from ernn.nn.model import AcousticModel
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant
+from ernn.nn.spec import LayerSpec, ModelSpec
 
 SPECS = [
     (LayerSpec("gru", 8), LayerSpec("lstm", 12)),

@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ernn import codec, sparse
 from ernn.compress import inside, sets
 from ernn.compress.plan import CompressionPlan, compressed, stored_weights, structures
 from ernn.errors import UserError
-from ernn.network import Network
+from ernn.ir import serialization as codec
+from ernn.ir import sparse
+from ernn.ir.network import Network
+from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned
 from ernn.nn.importer import import_torch
-from ernn.quantize import quantize
-from ernn.structure import BankBalanced, LoadBalanced, Pruned
+from ernn.quantization.quantize import quantize
 
 
 def entries_by_hand(matrix: np.ndarray, pes: int, limit: int) -> list[list[tuple[float, int, int]]]:

@@ -5,11 +5,11 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 
-from ernn.codec import digest, load, save
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.ir.serialization import digest, load, save
 from tests.models import random_integer_model, random_network
 
 KINDS = [

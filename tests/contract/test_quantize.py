@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn import reference
-from ernn.calibrate import calibrate
-from ernn.circulant import decode_blocks
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat, dequantize
 from ernn.golden import dequantize_output, quantize_input, run
 from ernn.golden.fast import Fast
-from ernn.integer_model import IntegerModel, SpectralMatrix
-from ernn.network import LinearLayer, Matrix, Network
-from ernn.quantize import QuantizeSpec, common_block, quantize
-from ernn.structure import BlockCirculant
+from ernn.ir import reference
+from ernn.ir.circulant import decode_blocks
+from ernn.ir.fixed_point import FixedFormat, dequantize
+from ernn.ir.integer_model import IntegerModel, SpectralMatrix
+from ernn.ir.network import LinearLayer, Matrix, Network
+from ernn.ir.structure import BlockCirculant
+from ernn.quantization.calibrate import calibrate
+from ernn.quantization.quantize import QuantizeSpec, common_block, quantize
 from tests.models import (
     random_frames,
     random_gru,

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from ernn.fixed import FixedFormat
-from ernn.integer_model import ActivationTable
-from ernn.tables import activation_table
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import ActivationTable
+from ernn.quantization.activation_tables import activation_table
 
 
 def _evaluate(table: ActivationTable, v: int) -> int:

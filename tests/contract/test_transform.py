@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.integer_model import Transform
-from ernn.structure import BLOCK_SIZES
-from ernn.transform import forward_transform, inverse_transform, packed_rfft
+from ernn.ir.integer_model import Transform
+from ernn.ir.structure import BLOCK_SIZES
+from ernn.quantization.integer_fft import forward_transform, inverse_transform, packed_rfft
 
 
 def _as_matrix(transform: Transform, k: int) -> np.ndarray:

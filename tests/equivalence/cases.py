@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ernn.design import Design
-from ernn.integer_model import IntegerModel
-from ernn.network import Layer, Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.schedule import schedule
-from ernn.verify import Proof, measure_cycles, prove, simulator_of
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Layer, Network
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
+from ernn.verify import measure_cycles, prove, simulator_of
+from ernn.verify.prove import Proof
 from tests.models import (
     random_frames,
     random_gru,

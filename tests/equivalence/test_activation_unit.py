@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Value
 
-from ernn.fixed import FixedFormat
 from ernn.golden.elementwise import activate
+from ernn.ir.fixed_point import FixedFormat
+from ernn.quantization.activation_tables import activation_table
 from ernn.rtl.activation import Activation
-from ernn.tables import activation_table
-from ernn.timing import DEEP, SHALLOW, Pipeline
+from ernn.scheduling.timing import DEEP, SHALLOW, Pipeline
 from tests.flow.pipes import Pipe, answers, extended
 
 WIDTHS = [(16, 8), (16, 5), (12, 8), (8, 8), (18, 6)]

@@ -5,14 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.flow.beats import Beats, unpack
 from ernn.flow.simulate import Simulation, Simulator, Stall
 from ernn.golden.run import run
 from ernn.rtl.stream import container_bits
-from ernn.schedule import Schedule, schedule
-from ernn.stimulus import Stimulus
-from ernn.verify import prove, simulator_of, to_beats
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
+from ernn.verify import prove, simulator_of
+from ernn.verify.prove import to_beats
+from ernn.verify.stimulus import Stimulus
 from tests.models import random_integer_model
 
 STREAMS, FRAMES = 3, 12

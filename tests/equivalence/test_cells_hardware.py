@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from ernn.compact import COMPACT
-from ernn.design import Design
 from ernn.flow.lint import lint
 from ernn.flow.verilog import to_verilog
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.ir.compact import COMPACT
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.ir.structure import BlockCirculant
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
-from ernn.schedule import schedule
-from ernn.structure import BlockCirculant
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 from tests.cells import random_cell
 from tests.equivalence.cases import random_utterances

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.design import Design
-from ernn.integer_model import ActivationTable, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import ActivationTable, IntegerLstm, IntegerModel
 from ernn.rtl import array
-from ernn.schedule import Schedule, schedule
-from ernn.tape import Tape
-from ernn.verify import Proof, prove, simulator_of
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
+from ernn.scheduling.tape import Tape
+from ernn.verify import prove, simulator_of
+from ernn.verify.prove import Proof
 from tests.models import random_integer_model
 
 DESIGN = Design(pes=2, streams=2, chunk=2)

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.flow.beats import Beats
 from ernn.flow.simulate import SimulationError, Simulator
-from ernn.schedule import Schedule, schedule
-from ernn.stimulus import Stimulus
-from ernn.verify import prove, simulator_of, to_beats
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
+from ernn.verify import prove, simulator_of
+from ernn.verify.prove import to_beats
+from ernn.verify.stimulus import Stimulus
 from tests.models import random_integer_model
 
 STREAMS = 3

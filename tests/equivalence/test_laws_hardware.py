@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from ernn.banks import Part, Pass, element_words, pack, unpack
-from ernn.design import Design
-from ernn.device import find_device
 from ernn.errors import UserError
+from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
-from ernn.integer_model import Signal
-from ernn.layout import Layout
-from ernn.network import Network
-from ernn.program import Constant
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.ir.integer_model import Signal
+from ernn.ir.network import Network
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
-from ernn.schedule import Schedule, schedule
-from ernn.tape import Row, Tape
+from ernn.scheduling.design import Design
+from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.schedule import Schedule, schedule
+from ernn.scheduling.tape import Row, Tape
+from ernn.scheduling.vector_program import Constant
+from ernn.scheduling.weight_banks import Part, Pass, element_words, pack, unpack
 from tests.equivalence.cases import integer_model, random_case
 from tests.models import random_frames, random_gru, random_integer_model, random_linear, random_lstm, structure_of
 

@@ -5,9 +5,9 @@ import pytest
 
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.methods.tucker import Tucker
-from ernn.design import Design
-from ernn.network import Network
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.ir.network import Network
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.scheduling.design import Design
 from tests.equivalence.test_cells_hardware import check
 from tests.golden.test_factors import low_rank
 from tests.models import random_frames, random_gru, random_linear, random_lstm

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.errors import UserError
 from ernn.flow.beats import Beats, pack, unpack
 from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 from ernn.golden.run import run
 from ernn.rtl.engine import Engine
-from ernn.schedule import Schedule, schedule
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.verify import prove, simulator_of
 from tests.models import random_integer_model
 

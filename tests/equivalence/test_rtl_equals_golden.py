@@ -6,10 +6,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ernn import banks
-from ernn.design import Design
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl import array
+from ernn.scheduling import weight_banks as banks
+from ernn.scheduling.design import Design
 from tests.equivalence.cases import Case, check
 
 CASES = {

@@ -11,10 +11,10 @@ from amaranth.hdl import Const, Module, Signal, Value, signed
 
 from ernn.flow.formal import proved_equal
 from ernn.golden.fft import apply_stages
-from ernn.integer_model import Stage, Transform
+from ernn.ir.integer_model import Stage, Transform
+from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.rtl.transform import transform_pipe
-from ernn.timing import DEEP, SHALLOW, Pipeline, transform_depth
-from ernn.transform import forward_transform, inverse_transform
+from ernn.scheduling.timing import DEEP, SHALLOW, Pipeline, transform_depth
 from tests.flow.pipes import Circuit, Pipe, Unit, answers, extended
 
 WIDTH = 16

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernn import timing
-from ernn.transform import forward_transform, inverse_transform
+from ernn.quantization.integer_fft import forward_transform, inverse_transform
+from ernn.scheduling import timing
 from tests.models import random_integer_model
 
 TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_text(encoding="utf-8")

@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from ernn.design import Design
 from ernn.errors import UserError
 from ernn.golden import quantize_input
+from ernn.ir.structure import BlockCirculant
 from ernn.nn.importer import import_torch
-from ernn.quantize import QuantizeSpec
-from ernn.schedule import Schedule, schedule
-from ernn.structure import BlockCirculant
+from ernn.quantization.quantize import QuantizeSpec
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.verify import measure_cycles, prove
 from tests.models import random_integer_model
 

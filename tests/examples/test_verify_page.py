@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.flow import tools
-from ernn.schedule import schedule
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.verify import simulator_of
 from tests.models import random_integer_model
 

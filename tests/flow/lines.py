@@ -12,7 +12,7 @@ from ernn.flow.cache import Cache
 from ernn.flow.simulate import Simulator, build
 from ernn.flow.verilog import to_verilog
 from ernn.rtl.serial import SerialEngine
-from ernn.schedule import Schedule
+from ernn.scheduling.schedule import Schedule
 from tests.flow.designs import axis_ports
 
 IDLE = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ernn.device import Device, find_device
+from ernn.estimate.device import Device, find_device
 from ernn.flow import floorplan as module
 from ernn.flow import tools
 from ernn.flow.floorplan import SITES, floorplan

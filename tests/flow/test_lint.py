@@ -5,12 +5,12 @@ import re
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.flow.lint import WAIVED, lint
 from ernn.flow.verilog import Verilog, to_verilog
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl.engine import Engine
-from ernn.schedule import schedule
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from tests.equivalence.cases import Case, integer_model
 
 SHAPES = {

@@ -9,7 +9,6 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.design import Design
 from ernn.flow.cache import Cache
 from ernn.flow.netlist import Netlist
 from ernn.flow.pack import FAN_OUT, pack
@@ -17,11 +16,12 @@ from ernn.flow.postsynthesis import as_synthesised
 from ernn.flow.simulate import build
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import to_verilog
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl.engine import Engine
-from ernn.schedule import schedule
-from ernn.stimulus import Stimulus
-from ernn.verify import to_beats
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
+from ernn.verify.prove import to_beats
+from ernn.verify.stimulus import Stimulus
 from tests.equivalence.cases import random_utterances
 from tests.models import random_integer_model
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from designs import Scaler
 
-from ernn.device import devices, find_device
 from ernn.errors import UserError
+from ernn.estimate.device import devices, find_device
 from ernn.flow import place as module
 from ernn.flow.cache import Cache
 from ernn.flow.harness import with_pins

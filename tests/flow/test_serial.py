@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.errors import UserError
 from ernn.flow.bitstream import wire_of
+from ernn.flow.serial_link import Link, Wire
 from ernn.flow.simulate import Simulator
 from ernn.golden.run import run
-from ernn.integer_model import IntegerModel
-from ernn.quantize import QuantizeSpec
-from ernn.schedule import Schedule, schedule
-from ernn.serial_link import Link, Wire
+from ernn.ir.integer_model import IntegerModel
+from ernn.quantization.quantize import QuantizeSpec
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
 from tests.flow.lines import SimulatedBoard, board_simulator, exchange, heard, pause, waveform
 from tests.models import random_integer_model
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from designs import Scaler
 
-from ernn.device import Device, devices, find_device
+from ernn.estimate.device import Device, devices, find_device
 from ernn.flow import synthesise as module
 from ernn.flow.cache import Cache
 from ernn.flow.process import ToolError

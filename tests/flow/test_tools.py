@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 
-from ernn.device import Device, Figure, devices, find_device
 from ernn.errors import UserError
+from ernn.estimate.device import Device, Figure, devices, find_device
 from ernn.flow import tools
 
 

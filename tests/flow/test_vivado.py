@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.errors import UserError
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.flow.vivado import vivado_project
 from ernn.rtl.engine import Engine
-from ernn.schedule import schedule
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from tests.models import random_integer_model
 
 COMMANDS = (

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import floor
 
-from ernn.fixed import FixedFormat
-from ernn.integer_model import (
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import (
     ActivationTable,
     IntegerGru,
     IntegerLinear,

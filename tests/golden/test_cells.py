@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from ernn import codec
-from ernn.cell import Cell, CellProduct, CellStage, CellStep
-from ernn.compact import COMPACT
 from ernn.errors import UserError
-from ernn.fixed import dequantize
-from ernn.fixed import quantize as to_integers
 from ernn.golden.fast import Fast
 from ernn.golden.headroom import saturation
 from ernn.golden.run import run, trace
 from ernn.golden.streaming import Stream
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.reference import run as run_float
-from ernn.reference import run_all
-from ernn.structure import BlockCirculant
+from ernn.ir import serialization as codec
+from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep
+from ernn.ir.compact import COMPACT
+from ernn.ir.fixed_point import dequantize
+from ernn.ir.fixed_point import quantize as to_integers
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.ir.reference import run as run_float
+from ernn.ir.reference import run_all
+from ernn.ir.structure import BlockCirculant
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.cells import LOOPS, random_cell
 from tests.models import DENSE, random_frames, random_gru, random_linear
 

@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn.compact import COMPACT
 from ernn.compress.methods.low_rank import LowRank
+from ernn.deltas.integer import run_deltas
 from ernn.errors import UserError
-from ernn.golden.deltas import run_deltas
 from ernn.golden.run import run_all
-from ernn.integer_model import IntegerLinear, IntegerModel, SpectralMatrix
-from ernn.network import Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.structure import Structure
+from ernn.ir.compact import COMPACT
+from ernn.ir.integer_model import IntegerLinear, IntegerModel, SpectralMatrix
+from ernn.ir.network import Network
+from ernn.ir.structure import Structure
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.cells import random_cell
 from tests.golden import exact
 from tests.golden.test_factors import low_rank

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from ernn.cell import Cell, CellProduct, CellStage, CellStep
-from ernn.circulant import project
 from ernn.compress.grids import Uniform
 from ernn.compress.inside import project_once
 from ernn.compress.methods.low_rank import LowRank
@@ -13,19 +11,21 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.methods.tiles import Tiles
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
-from ernn.fixed import dequantize
 from ernn.golden.fast import Fast
 from ernn.golden.run import run, trace
-from ernn.lower import lowered
-from ernn.network import BidirectionalLayer, CellLayer, Factored, LinearLayer, Matrix, Network
+from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep
+from ernn.ir.circulant import project
+from ernn.ir.fixed_point import dequantize
+from ernn.ir.network import BidirectionalLayer, CellLayer, Factored, LinearLayer, Matrix, Network
+from ernn.ir.reference import run as run_float
+from ernn.ir.structure import BlockCirculant, Structure
+from ernn.ir.usual import as_cell
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.reference import run as run_float
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant, Structure
-from ernn.transform import packed_rfft
-from ernn.usual import as_cell
+from ernn.nn.spec import LayerSpec, ModelSpec
+from ernn.quantization.integer_fft import packed_rfft
+from ernn.quantization.lowering import lowered
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import random_frames, random_gru, random_linear, random_lstm, random_network
 
 KINDS = {

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numba import njit
 
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat, requantize
 from ernn.golden import Fast, Stream, Streams, run, trace
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.butterflies import butterflies, transform_tile
@@ -19,11 +18,12 @@ from ernn.golden.packing import Packed, pack
 from ernn.golden.pairs import ROWS, STREAMS, add_pairs, add_pairs_side_by_side
 from ernn.golden.play import play
 from ernn.golden.straight import SIZES, WORDS, from_spectra, is_usual, to_spectra
-from ernn.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
-from ernn.network import LinearLayer, Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.structure import BLOCK_SIZES, BlockCirculant
-from ernn.transform import forward_transform, inverse_transform
+from ernn.ir.fixed_point import FixedFormat, requantize
+from ernn.ir.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
+from ernn.ir.network import LinearLayer, Network
+from ernn.ir.structure import BLOCK_SIZES, BlockCirculant
+from ernn.quantization.integer_fft import forward_transform, inverse_transform
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.golden.test_golden import CELLS, SEEDS, any_frames
 from tests.models import random_integer_model, random_matrix
 

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn import reference
 from ernn.errors import UserError
 from ernn.golden import Stream, dequantize_output, quantize_input, run, run_all, saturation, trace
 from ernn.golden.fast import Fast
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import TOGETHER
-from ernn.integer_model import IntegerModel
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.structure import BLOCK_SIZES
+from ernn.ir import reference
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.structure import BLOCK_SIZES
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.golden.exact import Exact
 from tests.models import random_frames, random_integer_model, random_network
 

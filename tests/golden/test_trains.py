@@ -8,25 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ernn import codec
-from ernn.circulant import project
 from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
-from ernn.design import Design
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat, dequantize
 from ernn.golden.fast import Fast
+from ernn.golden.faults import memory_bits, with_upsets
 from ernn.golden.matvec import repeated
 from ernn.golden.run import run, trace
-from ernn.integer_model import IntegerCell, IntegerModel, Product
-from ernn.lower import lowered
-from ernn.network import CellLayer, Matrix, Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.reference import run as run_float
-from ernn.repeated import Repeated, RepeatedMatrix
-from ernn.schedule import schedule
-from ernn.structure import BlockCirculant, Structure
-from ernn.upsets import memory_bits, with_upsets
+from ernn.ir import serialization as codec
+from ernn.ir.circulant import project
+from ernn.ir.fixed_point import FixedFormat, dequantize
+from ernn.ir.integer_model import IntegerCell, IntegerModel, Product
+from ernn.ir.kronecker import Repeated, RepeatedMatrix
+from ernn.ir.network import CellLayer, Matrix, Network
+from ernn.ir.reference import run as run_float
+from ernn.ir.structure import BlockCirculant, Structure
+from ernn.quantization.lowering import lowered
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from tests.golden.exact import real, req
 from tests.models import random_frames, random_gru, random_linear, random_lstm
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.integer_model import IntegerModel, SpectralMatrix
-from ernn.network import Network
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.repeated import RepeatedMatrix
-from ernn.upsets import Memory, memory_bits, with_upsets
+from ernn.golden.faults import Memory, memory_bits, with_upsets
+from ernn.ir.integer_model import IntegerModel, SpectralMatrix
+from ernn.ir.kronecker import RepeatedMatrix
+from ernn.ir.network import Network
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.golden.test_trains import compressed, pair
 from tests.models import random_frames, random_gru, random_linear
 

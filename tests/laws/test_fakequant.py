@@ -1,4 +1,4 @@
-"""What is trained is what the integers do: fake quantization against `ernn.fixed`, tables against golden."""
+"""What is trained is what the integers do: fake quantization against `ernn.ir.fixed_point`, tables against golden."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ernn.fixed import FixedFormat, dequantize, quantize
 from ernn.golden.elementwise import activate
+from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
-from ernn.tables import activation_table
+from ernn.quantization.activation_tables import activation_table
 
 FORMATS = st.builds(FixedFormat, st.integers(2, 24), st.integers(-8, 26))
 SINGLE, DOUBLE = st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(-1e300, 1e300)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat, dequantize, fitting_frac, quantize, requantize
+from ernn.ir.fixed_point import FixedFormat, dequantize, fitting_frac, quantize, requantize
 
 FORMATS = st.builds(FixedFormat, st.integers(2, 30), st.integers(-8, 40))
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tensorly.decomposition import partial_tucker, tensor_train_matrix
 from torch import Tensor
 
-from ernn import codec
 from ernn.compress import grids, inside, sets
 from ernn.compress.admm import Admm
 from ernn.compress.gradual import path
@@ -25,10 +24,11 @@ from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat, dequantize, quantize
-from ernn.network import Matrix
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, block_size
-from ernn.transform import packed_rfft
+from ernn.ir import serialization as codec
+from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
+from ernn.ir.network import Matrix
+from ernn.ir.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, block_size
+from ernn.quantization.integer_fft import packed_rfft
 from tests.laws.method_laws import obeys, trains
 
 GRIDS = [Uniform(8), Uniform(2), PowersOfTwo(4), Ternary(), Binary(), LearnedStep(3)]

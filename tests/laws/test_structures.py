@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ernn import sparse
-from ernn.circulant import project as project_by_numpy
 from ernn.compress import sets
 from ernn.compress.sparse import Kept
 from ernn.errors import UserError
-from ernn.structure import (
+from ernn.ir import sparse
+from ernn.ir.circulant import project as project_by_numpy
+from ernn.ir.structure import (
     BankBalanced,
     BlockCirculant,
     Dense,

@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from torch import nn
 
-from ernn.cell import INPUT, CellProduct, CellStage, CellStep
-from ernn.cell import Cell as Description
-from ernn.compact import COMPACT
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
+from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep
+from ernn.ir.cell import Cell as Description
+from ernn.ir.compact import COMPACT
+from ernn.ir.reference import run_all
 from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.reference import run_all
+from ernn.nn.spec import Cell, LayerSpec, ModelSpec
 from ernn.search.cost import cost, shapes
-from ernn.spec import Cell, LayerSpec, ModelSpec
 from tests.cells import LOOPS
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from ernn import codec
 from ernn.compress import inside
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.low_rank import LowRank
@@ -14,16 +13,17 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.fixed import dequantize
-from ernn.integer_model import IntegerCell, IntegerModel
-from ernn.network import Network
+from ernn.ir import serialization as codec
+from ernn.ir.fixed_point import dequantize
+from ernn.ir.integer_model import IntegerCell, IntegerModel
+from ernn.ir.kronecker import RepeatedMatrix
+from ernn.ir.network import Network
+from ernn.ir.reference import run
+from ernn.ir.structure import Structure
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.reference import run
-from ernn.repeated import RepeatedMatrix
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import Structure
+from ernn.nn.spec import LayerSpec, ModelSpec
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import random_frames
 
 BITS = 5

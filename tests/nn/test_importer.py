@@ -10,15 +10,15 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
-from ernn.circulant import project
 from ernn.errors import UserError
-from ernn.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer
+from ernn.ir.circulant import project
+from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer
+from ernn.ir.reference import run, run_all
+from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.importer import TOLERANCE, import_torch
 from ernn.nn.model import AcousticModel
-from ernn.reference import run, run_all
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant, Dense
+from ernn.nn.spec import LayerSpec, ModelSpec
 
 INPUTS, HIDDEN, OUTPUTS = 3, 4, 2
 BATCH_FIRST = torch.zeros(2, 6, INPUTS)

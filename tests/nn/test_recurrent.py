@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan
+from ernn.ir.structure import BlockCirculant
 from ernn.nn import directions, explicit
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.importer import import_torch
 from ernn.nn.loops import lstm_step
 from ernn.nn.recurrent import GRU, LSTM, run
 from ernn.nn.spectra import transforms
-from ernn.structure import BlockCirculant
 
 CELLS = {
     "lstm": (lambda **o: LSTM(21, 32, **o), directions.lstm, explicit.lstm),

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from ernn.errors import UserError
-from ernn.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network
-from ernn.reference import GruState, LstmState, initial_state, observe, run, run_all
+from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.ir.reference import GruState, LstmState, initial_state, observe, run, run_all
 
 TOLERANCE = 1e-5
 SIZES = st.integers(1, 9)

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from ernn.compress import inside
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.edges import DataBits, edge_formats
 from ernn.errors import UserError
-from ernn.fixed import quantize as to_integers
 from ernn.golden import quantize_input, run
 from ernn.golden.fast import Fast
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
+from ernn.ir.edges import DataBits, edge_formats
+from ernn.ir.fixed_point import quantize as to_integers
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
 from ernn.nn.fakequant import fake_quantize
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded, described
-from ernn.program import stages
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.spec import Cell, LayerSpec, ModelSpec
+from ernn.nn.spec import Cell, LayerSpec, ModelSpec
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.scheduling.vector_program import stages
 
 BITS = st.none() | st.integers(2, 16)
 DATA = st.builds(DataBits, BITS, BITS, BITS, BITS, BITS)

@@ -9,7 +9,7 @@ from ernn.errors import UserError
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.model import AcousticModel
 from ernn.nn.recurrent import GRU, LSTM
-from ernn.spec import LayerSpec, ModelSpec, load_model_spec
+from ernn.nn.spec import LayerSpec, ModelSpec, load_model_spec
 
 LSTMS = st.builds(LayerSpec, st.just("lstm"), st.integers(9, 64), st.none() | st.integers(1, 8), st.booleans())
 GRUS = st.builds(LayerSpec, st.just("gru"), st.integers(1, 64), reset=st.sampled_from(["after", "before"]))

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ernn.design import Design
 from ernn.flow.beats import pack, unpack
 from ernn.flow.cache import Cache
 from ernn.flow.verilog import to_verilog
 from ernn.golden.run import run
-from ernn.integer_model import IntegerModel
-from ernn.quantize import QuantizeSpec
+from ernn.ir.integer_model import IntegerModel
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl.engine import Engine
-from ernn.schedule import schedule
-from ernn.stimulus import Stimulus
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
+from ernn.verify.stimulus import Stimulus
 from tests.models import random_integer_model
 from tests.protocol.simulator import binary, drive
 

@@ -1,7 +1,7 @@
 import pytest
 import synthetic_run
 
-from ernn.record import RunRecord
+from ernn.report.record import RunRecord
 
 
 @pytest.fixture(scope="session")

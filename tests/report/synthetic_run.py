@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from ernn.record import Measurement, RunRecord
 from ernn.report import series as s
+from ernn.report.record import Measurement, RunRecord
 
 GATES = "lstm0.gates"
 
@@ -32,8 +32,8 @@ def figures() -> dict[str, Measurement]:
         "clock_mhz": Measurement(131.4, "MHz", "placed", "nextpnr-ecp5 0.11.1", seeds=3, spread=(118.2, 137.9)),
         "fps": Measurement(351_336.9, "frames/s", "placed", "clock × frames ÷ cycles"),
         "latency_us": Measurement(11.39, "µs", "placed", "clock, simulated cycles"),
-        "power.total": Measurement(0.612, "W", "estimated", "ernn.power"),
-        "power.static": Measurement(0.23, "W", "estimated", "ernn.power"),
+        "power.total": Measurement(0.612, "W", "estimated", "ernn.estimate.power"),
+        "power.static": Measurement(0.23, "W", "estimated", "ernn.estimate.power"),
         "multipliers": measured(88, "multipliers"),
         "multiplications.frame": measured(27_712, "multiplications"),
         "activations.sigmoid_error": measured(0.00213, "1"),
@@ -153,7 +153,7 @@ def all_series() -> tuple[s.Series, ...]:
         ),
         schedule(),
         areas(),
-        s.Power("estimated", "ernn.power", "LFE5U-85F", ("static 0.23 W (M)", "uncalibrated")),
+        s.Power("estimated", "ernn.estimate.power", "LFE5U-85F", ("static 0.23 W (M)", "uncalibrated")),
         s.Clocks(
             "placed",
             "nextpnr-ecp5 0.11.1",

@@ -7,8 +7,8 @@ import pytest
 
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan
+from ernn.ir.structure import BlockCirculant, Dense, LoadBalanced, Pruned, Structure
 from ernn.pipeline.summary import structure_item
-from ernn.structure import BlockCirculant, Dense, LoadBalanced, Pruned, Structure
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 from test_report_page import Page, words
 
-from ernn.record import KINDS
 from ernn.report.comparison import Comparison, Row, cells, front, markdown, page, picture, write
+from ernn.report.record import KINDS
 from ernn.report.series import Item
 
 DENSE = Row("dense", "compact", 1.0, (10.0, 12.0), 80000, 6666, 200.0, 162.0)

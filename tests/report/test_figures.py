@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ernn.network import BidirectionalLayer, Network
+from ernn.ir.network import BidirectionalLayer, Network
 from ernn.pipeline.figures import layer_pictures
 from tests.models import random_gru, random_linear, random_lstm
 

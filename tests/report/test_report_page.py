@@ -10,9 +10,9 @@ import pytest
 from synthetic_run import all_series, figures, utterance
 
 from ernn.errors import UserError
-from ernn.record import KINDS, Measurement, RunRecord
 from ernn.report import render, series, write_report
 from ernn.report.page import duration, losses, number, speed_limit
+from ernn.report.record import KINDS, Measurement, RunRecord
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 

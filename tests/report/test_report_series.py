@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from synthetic_run import all_series, schedule
 
 from ernn.errors import UserError
-from ernn.record import RunRecord
 from ernn.report import series as s
 from ernn.report.align import align, aligned
 from ernn.report.page import busy
 from ernn.report.plots import coalesced
+from ernn.report.record import RunRecord
 
 labels = st.lists(st.sampled_from("abcd"), max_size=9)
 bars = st.lists(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
-from ernn.record import KINDS, UNITS, Measurement, RunRecord
+from ernn.report.record import KINDS, UNITS, Measurement, RunRecord
 
 finite = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(10**12), 10**12)
 count = st.none() | st.integers(1, 10**6)

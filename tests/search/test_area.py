@@ -8,17 +8,17 @@ from types import ModuleType
 
 import pytest
 
-from ernn.design import Design
-from ernn.device import Family, find_device
+from ernn.estimate.area import FITTED, Fitted, Point, explained, fit, left_out, predict, shipped
+from ernn.estimate.device import Family, find_device
+from ernn.estimate.logic import Logic
+from ernn.estimate.memories import Memory, mapped
+from ernn.estimate.multipliers import Multiplier
+from ernn.estimate.units import Units, dsp
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.flow.yosys import run_yosys
 from ernn.rtl.engine import Engine
-from ernn.search.area import FITTED, Fitted, Point, explained, fit, left_out, predict, shipped
-from ernn.search.logic import Logic
-from ernn.search.memories import Memory, mapped
-from ernn.search.multipliers import Multiplier
-from ernn.search.units import Units, dsp
+from ernn.scheduling.design import Design
 
 # Errors allowed: of one configuration left out, and of all on average
 WORST: dict[Family, float] = {"ecp5": 0.10, "xc7": 0.20}

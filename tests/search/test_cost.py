@@ -6,14 +6,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from ernn.compact import COMPACT
 from ernn.compress.plan import CompressionPlan
-from ernn.integer_model import IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, IntegerModel
-from ernn.network import Layer, Network
-from ernn.quantize import quantize
+from ernn.ir.compact import COMPACT
+from ernn.ir.integer_model import IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.ir.network import Layer, Network
+from ernn.ir.structure import BlockCirculant
+from ernn.nn.spec import Cell, LayerSpec, ModelSpec
+from ernn.quantization.quantize import quantize
 from ernn.search.cost import cost, shapes
-from ernn.spec import Cell, LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant
 from tests.cells import random_cell
 from tests.models import random_frames, random_gru, random_linear, random_lstm
 

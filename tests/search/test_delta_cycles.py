@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from ernn.compress.methods.tensor_train import TensorTrain
-from ernn.design import Design
+from ernn.deltas.cycles import delta_cycles
+from ernn.deltas.integer import run_deltas
+from ernn.deltas.updates import Updates
 from ernn.errors import UserError
-from ernn.golden.deltas import run_deltas
-from ernn.network import Network
-from ernn.quantize import quantize
-from ernn.search.delta_cycles import delta_cycles
+from ernn.ir.network import Network
+from ernn.quantization.quantize import quantize
+from ernn.scheduling.design import Design
 from ernn.search.estimate import estimate
-from ernn.updates import Updates
 from tests.golden.test_deltas import moving
 from tests.golden.test_trains import compressed, pair
 from tests.models import random_frames, random_gru, random_integer_model, random_linear

@@ -9,16 +9,16 @@ import pytest
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
-from ernn.design import Design
-from ernn.device import Figure, find_device
 from ernn.errors import UserError
-from ernn.network import Network
-from ernn.quantize import quantize
-from ernn.schedule import schedule
-from ernn.search.clock import Clock
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Figure, find_device
+from ernn.ir.network import Network
+from ernn.ir.structure import BlockCirculant
+from ernn.quantization.quantize import quantize
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.search.estimate import best_estimate, estimate
 from ernn.search.space import Kernel, Space, kernels
-from ernn.structure import BlockCirculant
 from tests.golden.test_factors import low_rank
 from tests.golden.test_trains import compressed
 from tests.models import random_frames, random_gru, random_linear, random_lstm

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ernn.design import Design
-from ernn.device import Figure, find_device
 from ernn.errors import UserError
-from ernn.front import dominates, pareto
-from ernn.integer_model import IntegerModel
-from ernn.schedule import schedule
-from ernn.search.clock import Clock
-from ernn.search.fit import nonnegative
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Figure, find_device
+from ernn.estimate.nonnegative_fit import nonnegative
+from ernn.ir.integer_model import IntegerModel
+from ernn.pareto import dominates, pareto
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.search.hardware import NEAR, Request, best, evaluate, search
 from ernn.search.space import Goal, Space
 from tests.models import random_integer_model

@@ -20,16 +20,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy_search as toy
 
 from ernn.compress.plan import CompressionPlan, matrices, stored_weights
-from ernn.device import find_device
 from ernn.errors import UserError
+from ernn.estimate.device import find_device
+from ernn.ir.structure import block_size
 from ernn.nn.model import AcousticModel
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.cost import cost, rotations, savings, shapes
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.model import Explorer, Found
 from ernn.search.trial import STARTED, Bench, CompressedTrial, DenseTrial, Result, Trial
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import block_size
 
 
 @dataclass

@@ -6,10 +6,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ernn.device import devices, find_device
 from ernn.errors import UserError
+from ernn.estimate.device import devices, find_device
+from ernn.estimate.power import (
+    LOGIC,
+    MEMORY,
+    MULTIPLY,
+    STATIC,
+    Engine,
+    Process,
+    assumed_activity,
+    assumptions,
+    estimate,
+)
 from ernn.flow.simulate import ProbeWrites
-from ernn.power import LOGIC, MEMORY, MULTIPLY, STATIC, Engine, Process, assumed_activity, assumptions, estimate
 
 DEVICE = find_device("LFE5U-85F")
 ENGINE = Engine(40_000, 50_000, 146, 2_000, (16, 12), 100.0, 0.95, 0.2, simulated=True)

@@ -22,8 +22,9 @@ from toy_search import toy
 from ernn.compress import inside
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, matrices
-from ernn.device import find_device
 from ernn.errors import UserError
+from ernn.estimate.device import find_device
+from ernn.ir.structure import BlockCirculant, Dense
 from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
@@ -40,7 +41,6 @@ from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Heard, Rehearsal
 from ernn.search.written import parse_bytes
-from ernn.structure import BlockCirculant, Dense
 from ernn.train.recipes import DIGITS
 
 MODEL = searched.model("gru", 16)

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 sys.path.insert(0, str(Path(__file__).parent))
 from test_recommend import run_of_toy, toy
 
-from ernn import codec, reference
 from ernn.cli.app import app
 from ernn.compress import inside
 from ernn.compress.hidden_units import narrowed, unit_norms, without_others
@@ -24,19 +23,21 @@ from ernn.compress.plan import CompressionPlan, compressed, matrices
 from ernn.compress.sets import encode
 from ernn.errors import UserError
 from ernn.golden.run import run as run_integers
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
+from ernn.ir import reference
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.ir.structure import Pruned
 from ernn.nn.model import AcousticModel
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import network as networks
 from ernn.pipeline.run import Run
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.candidates import Pick, Space, blocks, space_of, stored_bytes
 from ernn.search.choosers.chooser import Setting
 from ernn.search.choosers.shared import share_weights
 from ernn.search.choosers.supernet import Current
 from ernn.search.written import shares
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import Pruned
 
 GRUS = ModelSpec(5, (LayerSpec("gru", 32), LayerSpec("gru", 20)), 4)
 SPECS = [

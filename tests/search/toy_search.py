@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from ernn.device import find_device
+from ernn.estimate.device import find_device
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.model import Explorer, Found, Question
 from ernn.search.trial import Bench
-from ernn.spec import LayerSpec, ModelSpec
 from ernn.train.solvers import ByAdmm
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))

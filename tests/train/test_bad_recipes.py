@@ -9,10 +9,10 @@ from ernn.cli.app import run
 from ernn.data.corpus import Split, Utterance, checked
 from ernn.data.open import open_corpus
 from ernn.errors import UserError
+from ernn.ir.structure import BlockCirculant, LoadBalanced
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import network, speech
 from ernn.pipeline.run import Run
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BlockCirculant, LoadBalanced
 from ernn.train import stages
 from ernn.train.recipe_file import changed, load_recipe
 from ernn.train.recipes import AN4, DIGITS

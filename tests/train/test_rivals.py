@@ -8,8 +8,8 @@ import pytest
 
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.nn.model import AcousticModel
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.rivals import BITS, PADDING, RIVALS, SCALES, entry, recurrent_bits
-from ernn.spec import LayerSpec, ModelSpec
 
 ROOT = Path(__file__).parents[2]
 MODELS = [

@@ -7,19 +7,19 @@ import pytest
 import torch
 import train_toy as toy
 
-from ernn.compact import COMPACT
 from ernn.data.batches import collate
-from ernn.delta import run_deltas
+from ernn.deltas.reference import run_deltas
 from ernn.errors import UserError
+from ernn.golden.faults import memory_bits, with_upsets
 from ernn.golden.run import run
-from ernn.network import Matrix, Network
-from ernn.quantize import quantize
-from ernn.reference import run_all
+from ernn.ir.compact import COMPACT
+from ernn.ir.network import Matrix, Network
+from ernn.ir.reference import run_all
+from ernn.quantization.quantize import quantize
 from ernn.train.evaluate import evaluate_model
 from ernn.train.module import ctc
 from ernn.train.robustness import attacked, noisy
 from ernn.train.stages import train_dense
-from ernn.upsets import memory_bits, with_upsets
 from tests.cells import random_cell
 from tests.models import random_frames, random_gru, random_linear, random_lstm
 

@@ -9,18 +9,18 @@ import pytest
 import torch
 import train_toy as toy
 
-from ernn import codec
 from ernn.cli.app import run
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.edges import DataBits, edge_formats
 from ernn.errors import UserError
 from ernn.golden.boundary import quantize_input
 from ernn.golden.fast import Fast
 from ernn.golden.run import run_all
-from ernn.integer_model import IntegerModel
+from ernn.ir import serialization as codec
+from ernn.ir.edges import DataBits, edge_formats
+from ernn.ir.integer_model import IntegerModel
 from ernn.nn.importer import import_torch
-from ernn.quantize import QuantizeSpec, quantize
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare
 from ernn.train.recipe_file import changed

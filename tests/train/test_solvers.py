@@ -12,7 +12,7 @@ from ernn.compress.gradual import path, pull
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.spectral import transform
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Dense, LoadBalanced, Pruned
+from ernn.ir.structure import BlockCirculant, Dense, LoadBalanced, Pruned
 from ernn.train.distil import Distillation, soft_labels
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver, Taught, compress, to_dict
 from ernn.train.spec import AdmmSpec, DistilSpec

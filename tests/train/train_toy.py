@@ -5,7 +5,7 @@ import torch
 
 from ernn.data.batches import Example
 from ernn.nn.model import AcousticModel
-from ernn.spec import LayerSpec, ModelSpec
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ernn.pipeline.run import Outcome, Run
-from ernn.record import UNITS, Measurement
+from ernn.report.record import UNITS, Measurement
 
 INTERRUPTED = 130
 COLUMNS = ("figure", "value", "unit", "kind", "by")

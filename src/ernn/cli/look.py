@@ -43,7 +43,7 @@ def corpus(
 
 def devices(as_json: Json = False) -> None:
     """The FPGAs known: what each holds, how sure that figure is, and whether open tools can place it."""
-    from ernn.device import devices
+    from ernn.estimate.device import devices
 
     found = devices()
     if as_json:

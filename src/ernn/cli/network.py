@@ -68,10 +68,10 @@ def train(
 ) -> None:
     """Train a dense network with CTC, and count its errors on the test split. Begins a run directory."""
     from ernn.data.open import open_corpus
+    from ernn.nn.spec import LayerSpec
     from ernn.pipeline import network, speech
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
-    from ernn.spec import LayerSpec
 
     console.say(f"corpus {corpus}, seed {seed}")
     with console.working():
@@ -143,7 +143,7 @@ def quantize(
     """Turn the network into integers: formats as trained with, else from observed ranges, and tables."""
     from ernn.pipeline import choices, network
     from ernn.pipeline.run import Run
-    from ernn.quantize import QuantizeSpec
+    from ernn.quantization.quantize import QuantizeSpec
 
     spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or []))
     console.step(lambda: network.quantize_network(Run.existing(run), spec, utterances), as_json)

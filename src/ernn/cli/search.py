@@ -47,9 +47,9 @@ def explore(
 
     Every decision is logged with its numbers in OUT/decisions.txt. A search that was stopped goes on where it was.
     """
-    from ernn.device import find_device
+    from ernn.estimate.device import find_device
     from ernn.pipeline import phase1
-    from ernn.quantize import QuantizeSpec
+    from ernn.quantization.quantize import QuantizeSpec
     from ernn.search.limit import Limit
 
     bits = QuantizeSpec(weight_bits=weight_bits)
@@ -168,11 +168,11 @@ def recommend(
 
     Decisions are in RUN/recommend/decisions.txt. A search that was stopped goes on where it was.
     """
-    from ernn.device import find_device
+    from ernn.estimate.device import find_device
     from ernn.pipeline import recommend, sensitivity
     from ernn.pipeline.budget import Budget
     from ernn.pipeline.run import STATE, Run
-    from ernn.quantize import QuantizeSpec
+    from ernn.quantization.quantize import QuantizeSpec
     from ernn.search.written import numbers, parse_bytes, shares
 
     with console.working():

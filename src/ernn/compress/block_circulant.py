@@ -2,7 +2,7 @@
 
 A weight (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C = ceil(columns / k): the first
 columns of its blocks, block[a, b] = w[(a - b) mod k].  The set is a linear subspace, so the projection is exact: each
-wrapped diagonal is replaced by its mean.  `ernn.circulant` is the same in NumPy, written differently; tests compare.
+wrapped diagonal is replaced by its mean.  `ernn.ir.circulant` is the same in NumPy, written differently; tests compare.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot, pad
 
-from ernn.structure import BlockCirculant, block_grid
+from ernn.ir.structure import BlockCirculant, block_grid
 
 
 def encode(matrix: Tensor, structure: BlockCirculant) -> Tensor:

@@ -4,7 +4,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ernn.errors import UserError
-from ernn.structure import Description, Structure, descriptions
+from ernn.ir.structure import Description, Structure, descriptions
 
 
 def described(value: Description) -> dict[str, Any]:

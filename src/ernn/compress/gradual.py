@@ -7,7 +7,7 @@ from torch import nn
 
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import project, weaker
-from ernn.structure import BlockCirculant, Dense, Structure
+from ernn.ir.structure import BlockCirculant, Dense, Structure
 
 
 @torch.no_grad()
@@ -20,7 +20,7 @@ def pull(module: nn.Module, plan: CompressionPlan, share: float) -> None:
 def path(plan: CompressionPlan, steps: int) -> tuple[CompressionPlan, ...]:
     """`steps` plans from little structure to `plan` itself.
 
-    Block sizes double up to the last one; densities fall as `ernn.structure.density_on_the_way` has it, at shares
+    Block sizes double up to the last one; densities fall as `ernn.ir.structure.density_on_the_way` has it, at shares
     1/steps, 2/steps, ..., 1.
     """
     return tuple(_weaker(plan, step, steps) for step in range(1, steps + 1))

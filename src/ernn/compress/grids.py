@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.structure import Description
 from ernn.nn.fakequant import at_random, floor_half_up
-from ernn.scales import fit
-from ernn.structure import Description
+from ernn.quantization.scales import fit
 
 
 class Grid(Description, ABC):
@@ -39,7 +39,7 @@ def require_bits(bits: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True)
 class Uniform(Grid):
-    """Fixed point of `bits` bits, as `ernn.fixed.quantize` makes it: nearest, halves up, saturating.
+    """Fixed point of `bits` bits, as `ernn.ir.fixed_point.quantize` makes it: nearest, halves up, saturating.
 
     `frac`: fraction bits; None for the most with which the largest weight does not saturate, `ernn quantize`'s choice.
     """

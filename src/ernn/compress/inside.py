@@ -17,9 +17,9 @@ from ernn.compress.method import Method, Parts
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import Stored, decode, encode, project
 from ernn.compress.spectral import Spectral
+from ernn.ir.structure import BlockCirculant, Sparse, block_size
 from ernn.nn.kept_factors import keep_factors
 from ernn.nn.recurrent import GRU, LSTM
-from ernn.structure import BlockCirculant, Sparse, block_size
 
 
 class Decode(nn.Module):

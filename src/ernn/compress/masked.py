@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ernn.compress import sparse
-from ernn.structure import Sparse
+from ernn.ir.structure import Sparse
 
 
 class Spread(nn.Module):

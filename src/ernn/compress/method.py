@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ernn.structure import Factors, Structure
+from ernn.ir.structure import Factors, Structure
 
 
 @dataclass(frozen=True, eq=False)

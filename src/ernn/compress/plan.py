@@ -9,7 +9,7 @@ from torch import Tensor, nn
 import ernn.compress.methods  # noqa: F401  (so that their names can be read)
 from ernn.compress.described import described, from_description
 from ernn.errors import UserError
-from ernn.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
+from ernn.ir.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
 
 Role = Literal["input", "recurrent", "projection", "output"]
 ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}

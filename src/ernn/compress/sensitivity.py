@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ernn.compress.plan import CompressionPlan, NamedMatrix, matrices
 from ernn.compress.sets import project
 from ernn.errors import UserError
-from ernn.structure import Structure
+from ernn.ir.structure import Structure
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 from ernn.compress import block_circulant, sparse
 from ernn.compress.method import Method, Parts
 from ernn.compress.sparse import Kept
-from ernn.structure import (
+from ernn.ir.structure import (
     BankBalanced,
     BlockCirculant,
     Dense,

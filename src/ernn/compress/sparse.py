@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ernn.compress import bank_balanced, load_balanced, pruned
-from ernn.structure import BankBalanced, LoadBalanced, Pruned, Sparse, groups
+from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned, Sparse, groups
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ernn.compress import block_circulant
-from ernn.structure import BlockCirculant
+from ernn.ir.structure import BlockCirculant
 
 
 class Spectral(nn.Module):
@@ -45,7 +45,7 @@ def transform(k: int) -> Tensor:
 
 @cache
 def packed_bins(k: int) -> Tensor:
-    """(k, k) in float64: a block's numbers to its packed spectrum as `ernn.transform.packed_rfft` has it."""
+    """(k, k) in float64: a block's numbers to its packed spectrum as `ernn.quantization.integer_fft.packed_rfft` has it."""
     return transform(k) * _bin_sizes(k)
 
 

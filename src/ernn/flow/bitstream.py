@@ -11,14 +11,14 @@ from ernn.flow import tools
 from ernn.flow.boards import Board
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.process import run
+from ernn.flow.serial_link import Wire
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog, to_verilog
-from ernn.layout import address_bits
 from ernn.rtl.board import BoardTop, pll_for
 from ernn.rtl.engine import Engine
 from ernn.rtl.serial import SerialEngine
-from ernn.schedule import Schedule
-from ernn.serial_link import Wire
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.schedule import Schedule
 
 TOP, BITSTREAM = "ernn_board", "ernn.bit"
 SECONDS = 3600

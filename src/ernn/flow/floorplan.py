@@ -12,7 +12,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ernn.device import Device
+from ernn.estimate.device import Device
 from ernn.flow.netlist import Netlist
 
 SHARE = 0.5  # of the device's multipliers, from which on an array is given its place

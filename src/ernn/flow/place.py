@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ernn.device import Device, devices
 from ernn.errors import UserError
+from ernn.estimate.device import Device, devices
 from ernn.flow import floorplan, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.harness import with_pins

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ernn.device import Device, Family
+from ernn.estimate.device import Device, Family
 from ernn.flow import netlist, pack, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.verilog import Verilog

@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ernn.fixed import FixedFormat
 from ernn.golden import elementwise, fft, matvec
-from ernn.integer_model import ActivationTable, IntegerModel, Product
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import ActivationTable, IntegerModel, Product
 
 Array = np.ndarray
 Value = Any

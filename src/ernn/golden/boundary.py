@@ -3,8 +3,8 @@
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.fixed import dequantize, quantize
-from ernn.integer_model import IntegerModel
+from ernn.ir.fixed_point import dequantize, quantize
+from ernn.ir.integer_model import IntegerModel
 
 Array = np.ndarray
 

@@ -7,9 +7,9 @@ as '<signal>.spectrum'.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ernn.cell import CellStep
 from ernn.golden.arithmetic import Arithmetic, Array, Term, Value
-from ernn.integer_model import ActivationTable, IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, Product
+from ernn.ir.cell import CellStep
+from ernn.ir.integer_model import ActivationTable, IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, Product
 
 Note = Callable[..., None]
 """Takes an edge's name and its value, or a product's values gate by gate."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ernn.fixed import FixedFormat, requantize, saturate
-from ernn.integer_model import ActivationTable
+from ernn.ir.fixed_point import FixedFormat, requantize, saturate
+from ernn.ir.integer_model import ActivationTable
 
 Array = np.ndarray
 Term = tuple[Array, int]

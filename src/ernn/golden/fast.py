@@ -21,7 +21,7 @@ from ernn.golden.play import Machine, play
 from ernn.golden.recorder import Recorder, Vector
 from ernn.golden.straight import is_usual
 from ernn.golden.vectors import in_order, laid_out
-from ernn.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ernn.fixed import requantize
-from ernn.integer_model import Signal, Transform
+from ernn.ir.fixed_point import requantize
+from ernn.ir.integer_model import Signal, Transform
 
 Array = np.ndarray
 

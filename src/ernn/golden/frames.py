@@ -3,7 +3,7 @@
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.integer_model import IntegerModel
+from ernn.ir.integer_model import IntegerModel
 
 Array = np.ndarray
 

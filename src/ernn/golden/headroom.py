@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ernn.fixed import FixedFormat
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import trace
-from ernn.integer_model import IntegerBidirectional, IntegerCell, IntegerLayer, IntegerLstm, IntegerModel
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import IntegerBidirectional, IntegerCell, IntegerLayer, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 

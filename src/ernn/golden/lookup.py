@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import overload
 
 from ernn.golden.lanes import LANES, intrinsic, repeated
-from ernn.integer_model import ActivationTable
+from ernn.ir.integer_model import ActivationTable
 
 Array = np.ndarray
 

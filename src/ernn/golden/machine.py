@@ -7,7 +7,7 @@ import numpy as np
 
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.cell import Memory, OneWay, frame_through
-from ernn.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
 
 Array = np.ndarray
 Edges = dict[str, list[Array]]

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ernn.fixed import requantize
 from ernn.golden.fft import apply_stages
-from ernn.integer_model import IntegerModel, Product, SpectralMatrix
-from ernn.repeated import RepeatedMatrix
+from ernn.ir.fixed_point import requantize
+from ernn.ir.integer_model import IntegerModel, Product, SpectralMatrix
+from ernn.ir.kronecker import RepeatedMatrix
 
 Array = np.ndarray
 

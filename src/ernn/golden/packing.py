@@ -16,7 +16,7 @@ from math import ceil
 import numpy as np
 
 from ernn.golden.pairs import LANES
-from ernn.integer_model import IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel, Product
 
 Array = np.ndarray
 

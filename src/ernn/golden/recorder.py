@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ernn.fixed import FixedFormat
 from ernn.golden.arithmetic import Term
 from ernn.golden.butterflies import largest_in
 from ernn.golden.lanes import LANES
 from ernn.golden.packing import CHUNK_LIMIT, LIMIT, Packed
 from ernn.golden.play import NUMBER_BY_NUMBER, STEP, Kind
 from ernn.golden.vectors import laid_out
-from ernn.integer_model import ActivationTable, IntegerModel, Product, Signal, Transform
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import ActivationTable, IntegerModel, Product, Signal, Transform
 
 Array = np.ndarray
 

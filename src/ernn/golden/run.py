@@ -8,7 +8,7 @@ from ernn.errors import UserError
 from ernn.golden.cell import OneWay
 from ernn.golden.frames import check_frames, last_step
 from ernn.golden.machine import Edges, Implementation, Machine, Plain
-from ernn.integer_model import IntegerBidirectional, IntegerModel
+from ernn.ir.integer_model import IntegerBidirectional, IntegerModel
 
 Array = np.ndarray
 

@@ -15,7 +15,7 @@ from numba.core import cgutils
 
 from ernn.golden.butterflies import ADD, ROTATE, Butterflies, butterflies
 from ernn.golden.lanes import intrinsic, repeated, rotated, rounded
-from ernn.transform import forward_transform, inverse_transform
+from ernn.quantization.integer_fft import forward_transform, inverse_transform
 
 Array = np.ndarray
 

@@ -6,7 +6,7 @@ from ernn.errors import UserError
 from ernn.golden.fast import Fast
 from ernn.golden.frames import check_shape, last_step
 from ernn.golden.machine import Implementation
-from ernn.integer_model import IntegerBidirectional, IntegerModel
+from ernn.ir.integer_model import IntegerBidirectional, IntegerModel
 
 Array = np.ndarray
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from ernn.network import Array
+from ernn.ir.network import Array
 
 
 def slots(like: Tensor, steps: int, kept: int, *shape: int) -> list[Tensor]:

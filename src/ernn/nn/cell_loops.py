@@ -1,4 +1,4 @@
-"""The element-wise steps of any described cell (`ernn.cell`), forward and backward, as compiled loops over a table.
+"""The element-wise steps of any described cell (`ernn.ir.cell`), forward and backward, as compiled loops over a table.
 
 One compiled function runs every cell: what a step does is read from a table for each strip of numbers, one sequence's
 units in one frame, so a strip costs a few look-ups and is worked on in vector registers and the first level cache.
@@ -18,8 +18,8 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numba.extending import register_jitable
 
-from ernn.cell import Cell
-from ernn.network import Array
+from ernn.ir.cell import Cell
+from ernn.ir.network import Array
 from ernn.nn.activations import ONE, logistic, tanh
 from ernn.nn.loops import compiled
 

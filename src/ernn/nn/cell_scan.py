@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ernn.cell import INPUT, Cell
+from ernn.ir.cell import INPUT, Cell
 from ernn.nn.buffers import array
 from ernn.nn.cell_loops import steps_back, steps_forward, table
 from ernn.nn.threads import threads_for

@@ -1,4 +1,4 @@
-"""A torch module for any described cell (`ernn.cell`), called as torch.nn.GRU is.
+"""A torch module for any described cell (`ernn.ir.cell`), called as torch.nn.GRU is.
 
 Parameters are named as torch names them, so that plans find them: `weight_ih_{product}_l0` for what a product
 multiplies the input with, `weight_hh_{product}_l0` for what it multiplies a step with (gates stacked, (gates * hidden,
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
-from ernn.cell import INPUT, Cell, CellProduct, CellStep
 from ernn.errors import UserError
+from ernn.ir.cell import INPUT, Cell, CellProduct, CellStep
 from ernn.nn.cell_scan import CellScan
 from ernn.nn.recurrent import runs_here
 

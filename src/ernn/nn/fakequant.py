@@ -1,6 +1,6 @@
 """Rounding to fixed point in the midst of training: forward what the integers do, backward as if nothing were rounded.
 
-`fake_quantize(x, format)` equals `dequantize(quantize(x, format), format)` of `ernn.fixed` for every number of x's type
+`fake_quantize(x, format)` equals `dequantize(quantize(x, format), format)` of `ernn.ir.fixed_point` for every number of x's type
 (in single precision of formats up to 24 bits).  Its gradient is that of the identity (straight-through: Bengio,
 Léonard, Courville 2013; Courbariaux, Bengio, David 2015), and 0 where the value saturates.
 """
@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ernn.fixed import FixedFormat
-from ernn.integer_model import ActivationTable
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import ActivationTable
 
 _FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 

@@ -185,7 +185,7 @@ class _Follower(TorchFunctionMode):
             self._refuse(
                 f"takes its initial state from {_phrase(value)}",
                 "an initial state must be constant (zeros, a parameter or a buffer); to go on from an earlier call, "
-                "give the state to ernn.reference.run",
+                "give the state to ernn.ir.reference.run",
             )
         return tuple(tensor.detach().clone() for tensor in _tensors(state))
 
@@ -199,7 +199,7 @@ class _Follower(TorchFunctionMode):
             self._refuse(
                 "packs sequences of different lengths",
                 "import the module without packing; time runs forward, so frames that pad the end change no output "
-                "before them, and ernn.reference.run_all takes utterances of any lengths",
+                "before them, and ernn.ir.reference.run_all takes utterances of any lengths",
             )
         result = func(*args, **kwargs)
         if values and name not in _FACTS:

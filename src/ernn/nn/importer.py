@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from ernn.errors import UserError
-from ernn.network import Network
+from ernn.ir.network import Network
+from ernn.ir.reference import run_all
 from ernn.nn.follow import Chain, first_line, follow
 from ernn.nn.layers import LayerReader, Structures
-from ernn.reference import run_all
 
 TOLERANCE = 1e-5
 """Largest difference allowed between module and network, relative to the largest output where that exceeds 1."""
@@ -93,7 +93,7 @@ def _check(module: nn.Module, network: Network, chain: Chain, arguments: tuple[A
         raise UserError(
             f"{name} gives another output for the same input when called again: it keeps a state between calls or "
             "draws random numbers; let each call start from a constant state, and to go on from an earlier call, "
-            "give the state to ernn.reference.run"
+            "give the state to ernn.ir.reference.run"
         )
     difference = _difference(_run(network, chain, frames), expected)
     if not difference <= TOLERANCE:

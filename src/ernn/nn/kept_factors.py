@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import nn
 
-from ernn.structure import Factors
+from ernn.ir.structure import Factors
 
 _NAME = "_kept_factors"
 TOLERANCE = 1e-5

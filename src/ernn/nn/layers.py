@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ernn.circulant import project
 from ernn.errors import UserError
-from ernn.network import (
+from ernn.ir.circulant import project
+from ernn.ir.network import (
     Array,
     BidirectionalLayer,
     CellLayer,
@@ -19,11 +19,11 @@ from ernn.network import (
     LstmLayer,
     Matrix,
 )
+from ernn.ir.structure import Dense, Structure
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, weight_name
 from ernn.nn.follow import Call, Recurrent, describe
 from ernn.nn.kept_factors import kept_factors, multiplied
-from ernn.structure import Dense, Structure
 
 Structures = Callable[[str, tuple[int, int, int]], Structure] | Mapping[str, Structure]
 """The structure of each matrix: by its name in `named_parameters()` (missing: dense), or by name and its shape

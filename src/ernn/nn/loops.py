@@ -7,7 +7,7 @@ level cache: only so does the compiler make vector code without being told that 
 
 from numba import njit
 
-from ernn.network import Array
+from ernn.ir.network import Array
 from ernn.nn.activations import ONE, logistic, tanh
 
 STRIP = 1024  # elements

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ernn.network import Array
+from ernn.ir.network import Array
 from ernn.nn.buffers import array
 from ernn.nn.columns import COLUMNS, add_product
 from ernn.nn.loops import compiled, lstm_step, lstm_step_back

@@ -5,12 +5,12 @@ import os
 import torch
 from torch import Tensor, nn
 
-from ernn.compact import COMPACT
 from ernn.errors import UserError
+from ernn.ir.compact import COMPACT
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM
-from ernn.spec import LayerSpec, ModelSpec
+from ernn.nn.spec import LayerSpec, ModelSpec
 
 Recurrent = LSTM | GRU | PeepholeLSTM | ResetBeforeGRU | DescribedCell
 

@@ -11,7 +11,7 @@ reads and its sum: with weights that lie in their formats, in double precision, 
 Not modelled: the rounding of weights, which is the compression plan's (`ernn.compress.methods.quantized`), and, in
 blocks, that of spectra and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
 
-It runs the cells' descriptions (`ernn.usual`, `ernn.compact`), any cell in one way: in compiled loops
+It runs the cells' descriptions (`ernn.ir.usual`, `ernn.ir.compact`), any cell in one way: in compiled loops
 (`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go - other devices, rounding at
 random, an LSTM's projection, and states of a dense network that its products do not see in full.
 """
@@ -23,12 +23,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ernn import usual
-from ernn.cell import INPUT, Cell, CellStep
-from ernn.edges import edge_formats
 from ernn.errors import UserError
-from ernn.fixed import FixedFormat
-from ernn.integer_model import IntegerCell, IntegerLayer, IntegerLstm, IntegerModel, Product
+from ernn.ir import usual
+from ernn.ir.cell import INPUT, Cell, CellStep
+from ernn.ir.edges import edge_formats
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import IntegerCell, IntegerLayer, IntegerLstm, IntegerModel, Product
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, sum_of, weight_name
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated

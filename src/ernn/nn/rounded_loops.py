@@ -8,8 +8,8 @@ raw (time, batch, gates * hidden) the sums of products, before (steps, time, bat
 import numpy as np
 from numba.extending import register_jitable
 
-from ernn.fixed import FixedFormat
-from ernn.network import Array
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.network import Array
 from ernn.nn.activations import ONE, logistic, tanh
 from ernn.nn.cell_loops import RELU, SIGMOID, TANH, sum_terms, terms_back
 from ernn.nn.loops import compiled

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ernn.cell import Cell
+from ernn.ir.cell import Cell
 from ernn.nn.buffers import array
 from ernn.nn.cell_scan import (
     by_stage,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ernn.network import Array
+from ernn.ir.network import Array
 
 
 def spectrum(vectors: Tensor) -> Tensor:

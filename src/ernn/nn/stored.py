@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ernn.structure import BlockCirculant
+from ernn.ir.structure import BlockCirculant
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from math import inf
 
 from ernn.compress.plan import CompressionPlan
-from ernn.device import Device
 from ernn.errors import UserError
+from ernn.estimate.device import Device
+from ernn.ir.structure import block_size
+from ernn.nn.spec import ModelSpec
 from ernn.pipeline.phase1 import predictor
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.candidates import Price, stored_bytes
 from ernn.search.cost import cost, shapes
-from ernn.spec import ModelSpec
-from ernn.structure import block_size
 
 MEMORY = 0.9
 """Share of a device's memory that weights, constants and states may take."""

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from ernn.compress.plan import CompressionPlan
-from ernn.edges import DataBits
 from ernn.errors import UserError
-from ernn.structure import BankBalanced, LoadBalanced, Pruned
+from ernn.ir.edges import DataBits
+from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
 from ernn.train.spec import TrainSpec

@@ -5,16 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from ernn import codec
-from ernn.device import find_device
+from ernn.estimate.area import RESOURCES, shipped
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import find_device
 from ernn.files import write_atomic
-from ernn.integer_model import IntegerModel
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline.run import Run
-from ernn.record import Measurement, RunRecord
 from ernn.report import series
+from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import DesignRow, Designs, Item
-from ernn.search.area import RESOURCES, shipped
-from ernn.search.clock import Clock
 from ernn.search.hardware import MARGIN, Choice, Found, Request, search
 from ernn.search.space import Goal
 
@@ -80,7 +80,7 @@ def designs(found: Found) -> Designs:
 def tool(request: Request) -> str:
     proxy = PROXY if request.device.is_ultrascale else ""
     points = shipped()
-    return f"ernn.schedule; area fitted to {len(points.of(request.device.family))} engines of {points.tool}{proxy}"
+    return f"ernn.scheduling.schedule; area fitted to {len(points.of(request.device.family))} engines of {points.tool}{proxy}"
 
 
 def _row(choice: Choice, found: Found) -> DesignRow:

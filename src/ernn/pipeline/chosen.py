@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from ernn.design import Design
-from ernn.device import Device, find_device
 from ernn.errors import UserError
+from ernn.estimate.device import Device, find_device
 from ernn.pipeline.run import Run
+from ernn.scheduling.design import Design
 
 DESIGN = "design.json"
 

@@ -19,9 +19,11 @@ import torch
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
-from ernn.device import find_device
 from ernn.errors import UserError
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import find_device
 from ernn.files import write_json
+from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network, rival, speech
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.jobs_bar import JobsBar
@@ -29,10 +31,8 @@ from ernn.pipeline.run import STATE, Run, code_digest, digest, file_digest
 from ernn.pipeline.side_by_side import Job, run, work_through
 from ernn.report.comparison import COLUMNS, Comparison, Row, cells, write
 from ernn.report.series import Item
-from ernn.search.clock import Clock
 from ernn.search.cost import cost
 from ernn.search.rivals import BITS, RIVALS, Entry, entry, recurrent_bits
-from ernn.spec import ModelSpec
 from ernn.train import stages
 from ernn.train.callbacks import watched_by
 from ernn.train.recipes import Recipe

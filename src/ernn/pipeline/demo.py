@@ -7,7 +7,7 @@ from pathlib import Path
 from ernn.data.open import open_corpus
 from ernn.pipeline import choosing, hardware, network, placing, speech, summary
 from ernn.pipeline.run import Outcome, Run
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.recipes import DIGITS
 
 CORPUS = "digits"

@@ -4,12 +4,12 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from ernn import codec
 from ernn.files import write_json
 from ernn.flow.bitstream import BITSTREAM, Bitstream, bitstream
 from ernn.flow.boards import find_board
 from ernn.flow.verilog import to_verilog
 from ernn.flow.vivado import require_part, vivado_project
+from ernn.ir import serialization as codec
 from ernn.pipeline.hardware import scheduled
 from ernn.pipeline.run import Run
 from ernn.rtl.engine import Engine

@@ -3,14 +3,14 @@
 from math import prod, sqrt
 from typing import cast
 
-from ernn.edges import edge_formats as formats_of_edges
-from ernn.integer_model import IntegerModel
-from ernn.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
-from ernn.record import Measurement
+from ernn.ir.edges import edge_formats as formats_of_edges
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
+from ernn.ir.structure import block_size
+from ernn.nn.spec import ModelSpec
+from ernn.report.record import Measurement
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
 from ernn.search.cost import shapes
-from ernn.spec import ModelSpec
-from ernn.structure import block_size
 from ernn.train.evaluate import ErrorRate
 
 NORMAL_95 = 1.959964

@@ -4,23 +4,24 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from ernn import codec
 from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
-from ernn.integer_model import IntegerModel
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline import choosing, speech
 from ernn.pipeline.chosen import DESIGN, chosen
 from ernn.pipeline.network import MODEL, integer_utterances
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
-from ernn.record import Measurement, RunRecord
 from ernn.report import series
+from ernn.report.record import Measurement, RunRecord
 from ernn.rtl.engine import Engine
-from ernn.schedule import Schedule, schedule
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.hardware import Request, search
-from ernn.verify import Proof, measure_activity, measure_cycles, prove
+from ernn.verify import measure_cycles, prove
+from ernn.verify.prove import Proof, measure_activity
 
 RTL, TOP = "rtl", "rtl/ernn_engine.v"
 BUSY_FRAMES = 40  # whose toggles are counted
@@ -136,10 +137,12 @@ def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
 
 def _record_design(record: RunRecord, made: Schedule) -> None:
     design, note = made.layout.design, "a round: one frame of every stream"
-    record.set("cycles.predicted", Measurement(made.interval, "cycles", "estimated", "ernn.schedule", note=note))
+    record.set(
+        "cycles.predicted", Measurement(made.interval, "cycles", "estimated", "ernn.scheduling.schedule", note=note)
+    )
     per_frame, tool = (
         made.cycles_per_frame,
-        f"ernn.schedule, {design.elements} processing elements, {design.streams} streams",
+        f"ernn.scheduling.schedule, {design.elements} processing elements, {design.streams} streams",
     )
     record.set("cycles_per_frame", Measurement(per_frame, "cycles", "estimated", tool))
     _record_utilisation(record, made, made.interval, Measurement(0, "%", "estimated", tool))
@@ -147,7 +150,7 @@ def _record_design(record: RunRecord, made: Schedule) -> None:
     useful = made.useful_array + made.useful_vector
     record.set("multiplications.frame", Measurement(useful, "multiplications", "measured", "counted from the model"))
     bars = tuple(series.ScheduleBar(b.unit, b.start, b.end, b.label, b.stream) for b in made.bars)
-    picture = series.Schedule("estimated", "ernn.schedule", UNITS, bars, 0, made.interval, design.streams)
+    picture = series.Schedule("estimated", "ernn.scheduling.schedule", UNITS, bars, 0, made.interval, design.streams)
     series.put(record, picture)
 
 

@@ -9,7 +9,7 @@ from ernn.data.batches import BLANK
 from ernn.data.corpus import Corpus
 from ernn.data.corpus import Utterance as Spoken
 from ernn.data.features import FeatureSpec, extract
-from ernn.record import RunRecord
+from ernn.report.record import RunRecord
 from ernn.report.series import Token, Utterance, Utterances, put
 from ernn.train.decode import greedy
 from ernn.train.task import Prepared

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ernn import codec
 from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan, matrices, structures
 from ernn.data.batches import Example
@@ -22,16 +21,17 @@ from ernn.files import write_atomic
 from ernn.golden.boundary import quantize_input
 from ernn.golden.fast import Fast
 from ernn.golden.run import run_all
-from ernn.integer_model import IntegerModel
-from ernn.network import Network
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel, require_memory
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import figures, hearing, speech
 from ernn.pipeline.run import STATE, Outcome, Run, digest
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.record import Measurement
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.report.record import Measurement
 from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
-from ernn.spec import LayerSpec, ModelSpec
 from ernn.train import solvers, stages
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare, evaluate_model
@@ -271,11 +271,11 @@ def _record_size(run: Run, network: Network) -> None:
 
 
 def _record_model(run: Run, network: Network, model: IntegerModel, spec: QuantizeSpec) -> None:
-    tool = "ernn.tables, over every input integer"
+    tool = "ernn.quantization.activation_tables, over every input integer"
     for name, table in (("sigmoid", model.sigmoid), ("tanh", model.tanh)):
         run.record.set(f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool))
     dense, compressed = figures.dense_row(_dense_spec(run)), figures.size_row("compressed", network, 32)
     rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
     put(run.record, Sizes("measured", "counted from the network, padding included", rows))
     layers, edges = figures.layer_pictures(network, spec.weight_bits), figures.edge_formats(model)
-    put(run.record, NetworkPicture("measured", "ernn.quantize", layers, edges, codec.digest(model)))
+    put(run.record, NetworkPicture("measured", "ernn.quantization.quantize", layers, edges, codec.digest(model)))

@@ -8,21 +8,21 @@ from typing import Any
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
-from ernn.device import Device
 from ernn.errors import UserError
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device
 from ernn.files import write_json
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import network, speech
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.run import Run
-from ernn.quantize import QuantizeSpec
-from ernn.search.clock import Clock
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.hardware import Request, search
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.model import Explorer, Found, Predict, Prediction, Question
 from ernn.search.shape import shape_model
 from ernn.search.trial import Bench, DenseTrial, Trial
-from ernn.spec import LayerSpec, ModelSpec
 from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.task import Prepared

@@ -1,6 +1,6 @@
 """Area of a run's engine by Yosys, and its clock by nextpnr."""
 
-from ernn.device import Device, find_device
+from ernn.estimate.device import Device, find_device
 from ernn.flow.place import Placement, grade_of
 from ernn.flow.place import place as place_and_route
 from ernn.flow.synthesise import Area, synthesise
@@ -8,8 +8,8 @@ from ernn.pipeline import hardware
 from ernn.pipeline.chosen import DESIGN, chosen
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
-from ernn.record import Measurement, RunRecord
 from ernn.report import series
+from ernn.report.record import Measurement, RunRecord
 
 UNPLACED = "after synthesis, before placement"
 PROXY = f"{UNPLACED}; Yosys packs neither registers nor additions into DSP48E2: read LUT and FF with care"

@@ -8,12 +8,14 @@ from typing import Any
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
 from ernn.files import write_json
+from ernn.ir.structure import BLOCK_SIZES, Structure, block_size
+from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network, speech
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.phase1 import task_identity
 from ernn.pipeline.run import Run, digest, file_digest
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.candidates import BITS, UNIFORM_BITS, Space, blocks, space_of, stored_bytes, uniform
 from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
@@ -22,8 +24,6 @@ from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Rehearsal
 from ernn.search.trial import Bench, CompressedTrial, DenseTrial, NarrowedTrial
-from ernn.spec import ModelSpec
-from ernn.structure import BLOCK_SIZES, Structure, block_size
 from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.spec import TrainSpec

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from ernn.compress.hidden_units import largest_units, without_others
-from ernn.design import multipliers_per_pe
-from ernn.device import find_device
 from ernn.errors import UserError
+from ernn.estimate.device import find_device
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.phase1 import predictor
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
+from ernn.scheduling.design import multipliers_per_pe
 from ernn.search.cost import cost
 from ernn.search.estimate import best_estimate
 from ernn.search.rivals import BITS, Entry

@@ -7,11 +7,12 @@ from statistics import mean
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from ernn import codec
 from ernn.data.batches import Example
 from ernn.data.cache import progress
 from ernn.files import write_atomic, write_json
-from ernn.integer_model import IntegerModel
+from ernn.golden.faults import memory_bits, with_upsets
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
 from ernn.nn.model import AcousticModel
 from ernn.pipeline import speech
 from ernn.pipeline.network import MODEL, compressed_model, dense_model, integer_rate
@@ -20,7 +21,6 @@ from ernn.report.curves import Curve, curves
 from ernn.report.svg import standalone
 from ernn.train.evaluate import evaluate_model
 from ernn.train.robustness import attacked, noisy
-from ernn.upsets import memory_bits, with_upsets
 
 Strain = Literal["noise", "FGSM", "PGD", "weights", "tables"]
 """weights, tables: flipped bits of that memory."""

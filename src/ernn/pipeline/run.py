@@ -23,7 +23,7 @@ from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.pipeline.side_by_side import alone
 from ernn.pipeline.steps import STEPS, Step, dependents, step_named
-from ernn.record import Measurement, RunRecord
+from ernn.report.record import Measurement, RunRecord
 
 STATE = "run.json"
 RECORD = "record.json"

@@ -10,12 +10,12 @@ from ernn.compress.plan import CompressionPlan, matrices, parse_structure
 from ernn.compress.sensitivity import Sensitivity, sensitivity
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
+from ernn.ir.structure import Structure
 from ernn.pipeline import speech
 from ernn.pipeline.network import dense_model
 from ernn.pipeline.run import Run
 from ernn.report.heat import heat_map
 from ernn.report.svg import standalone
-from ernn.structure import Structure
 from ernn.train.evaluate import evaluate_model
 
 

@@ -7,7 +7,7 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Step:
-    """`needs`: the step before it. `code`: folders of this package whose files decide what it does ("." the top one).
+    """`needs`: the step before it. `code`: folders of this package whose files decide what it does.
 
     `figures`: dotted paths (or their prefixes) that it sets; `series`: names.
     """
@@ -19,10 +19,10 @@ class Step:
     series: tuple[str, ...] = ()
 
 
-TRAINING = ("data", "nn", "compress", "train")
-INTEGERS = (".", "data", "golden")
-DESIGNING = (".", "data", "golden", "search")
-HARDWARE = (".", "data", "golden", "rtl", "flow")
+TRAINING = ("ir", "data", "nn", "compress", "train")
+INTEGERS = ("ir", "quantization", "data", "golden")
+DESIGNING = (*INTEGERS, "scheduling", "estimate", "search")
+HARDWARE = (*INTEGERS, "scheduling", "estimate", "rtl", "flow", "verify")
 
 
 DESIGN_FIGURES = (

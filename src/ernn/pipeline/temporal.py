@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 
-from ernn import codec
-from ernn.design import Design
+from ernn.deltas.cycles import delta_cycles
+from ernn.deltas.integer import run_deltas
+from ernn.deltas.updates import Updates
 from ernn.files import write_json
-from ernn.golden.deltas import run_deltas
-from ernn.integer_model import IntegerModel
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline import speech
 from ernn.pipeline.hardware import scheduled
 from ernn.pipeline.network import MODEL, integer_utterances
 from ernn.pipeline.run import Run
-from ernn.search.delta_cycles import delta_cycles
+from ernn.scheduling.design import Design
 from ernn.search.estimate import estimate
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare
-from ernn.updates import Updates
 
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NOTE = (

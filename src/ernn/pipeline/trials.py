@@ -6,17 +6,17 @@ from pathlib import Path
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
-from ernn.device import find_device
+from ernn.estimate.device import find_device
 from ernn.files import write_once
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate, integers_of
 from ernn.pipeline.phase1 import predictor, task_identity
-from ernn.quantize import QuantizeSpec
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.cost import cost
 from ernn.search.study import Choice, Outcome
 from ernn.search.trial import Bench, CompressedTrial, DenseTrial
 from ernn.search.watch import Course, PrunedError, Watch, finished
-from ernn.spec import LayerSpec, ModelSpec
 from ernn.train.callbacks import watched_by
 from ernn.train.recipes import Recipe
 from ernn.train.task import Prepared

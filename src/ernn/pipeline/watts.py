@@ -1,12 +1,12 @@
 """What power a run's engine is estimated to take, once its cells, its clock and how busy it is are known."""
 
-from ernn import power
-from ernn.device import Device
-from ernn.integer_model import IntegerModel
-from ernn.record import Measurement, RunRecord
+from ernn.estimate import power
+from ernn.estimate.device import Device
+from ernn.ir.integer_model import IntegerModel
 from ernn.report import series
+from ernn.report.record import Measurement, RunRecord
 
-TOOL = "ernn.power: published energies, uncalibrated"
+TOOL = "ernn.estimate.power: published energies, uncalibrated"
 
 
 def record_power(record: RunRecord, device: Device, model: IntegerModel) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ernn.files import write_atomic
-from ernn.front import pareto
+from ernn.pareto import pareto
 from ernn.report.page import environment, number
 from ernn.report.plots import MARKERS, PALETTE
 from ernn.report.series import Item

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ernn.files import write_atomic
-from ernn.record import Measurement, RunRecord
 from ernn.report import published, series
 from ernn.report.align import aligned
+from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import AreaRow, Schedule, Utterance
 
 ERROR_NAMES = {

@@ -2,7 +2,7 @@
 
 `put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page says "not run" for None.
 On disk a value is the same thing in JSON: a dataclass is an object, a tuple an array.  Every series that holds figures
-carries the kind and the tool they come from (see `ernn.record.Measurement`).
+carries the kind and the tool they come from (see `ernn.report.record.Measurement`).
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
 
 from ernn.errors import UserError
-from ernn.record import KINDS, Kind, RunRecord
+from ernn.report.record import KINDS, Kind, RunRecord
 
 
 def _require(ok: bool, message: str) -> None:

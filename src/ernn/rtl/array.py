@@ -12,10 +12,10 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
-from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
-from ernn.timing import Pipeline
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.timing import Pipeline
+from ernn.scheduling.weight_banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
 
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level

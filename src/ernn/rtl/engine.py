@@ -11,10 +11,6 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import Out
 
-from ernn.banks import element_words, pack
-from ernn.design import multipliers_per_pe
-from ernn.layout import address_bits
-from ernn.probes import probe_names
 from ernn.rtl.arith import (
     added_in_pairs,
     delayed,
@@ -30,8 +26,12 @@ from ernn.rtl.player import BEHIND, Player
 from ernn.rtl.stream import FrameInput, FrameOutput, stream_signature
 from ernn.rtl.transform import transform_pipe
 from ernn.rtl.vector import VectorUnit, turn_of
-from ernn.schedule import Schedule
-from ernn.timing import COMBINE
+from ernn.scheduling.design import multipliers_per_pe
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.probes import probe_names
+from ernn.scheduling.schedule import Schedule
+from ernn.scheduling.timing import COMBINE
+from ernn.scheduling.weight_banks import element_words, pack
 
 Context = tuple[Value, Value, Value]  # streams that take part, the copy each uses, those that begin a sequence
 Contexts = list[Context]  # of this round, of the round before, ...

@@ -10,9 +10,9 @@ from amaranth import Const, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.layout import address_bits
 from ernn.rtl.arith import delayed, delayed_flag
-from ernn.tape import Tape
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.tape import Tape
 
 BEHIND = 3
 

@@ -7,7 +7,7 @@ Either way a frame is one header byte and then its beats, the lowest byte of a b
 
 How many bytes a frame has is fixed by the network.  There is no flow control on the line: whoever sends keeps at most
 two frames of a stream unanswered, which is what the engine can hold.  A break (the line low for twelve bits or more)
-resets the engine and both directions.  `ernn.serial_link` is the other end.
+resets the engine and both directions.  `ernn.flow.serial_link` is the other end.
 """
 
 from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetInserter, ResetSignal, Signal, Value

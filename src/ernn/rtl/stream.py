@@ -11,11 +11,11 @@ from amaranth import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.design import Design
-from ernn.integer_model import IntegerModel
-from ernn.layout import address_bits
+from ernn.ir.integer_model import IntegerModel
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of
-from ernn.timing import pipeline_of
+from ernn.scheduling.design import Design
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.timing import pipeline_of
 
 _FLAGS = ("tlast", "tuser", "tid")
 

@@ -1,11 +1,11 @@
-"""The real FFT and its inverse as pipelines: a register after every adder, or every few (depths: `ernn.timing`)."""
+"""The real FFT and its inverse as pipelines: a register after every adder, or every few (depths: `ernn.scheduling.timing`)."""
 
 from amaranth import Const, Module, Value, signed
 
-from ernn.constants import signed_digits
-from ernn.integer_model import Stage, Transform
+from ernn.ir.integer_model import Stage, Transform
 from ernn.rtl.arith import Term, added, register, signed_sum
-from ernn.timing import Pipeline, tree_levels
+from ernn.scheduling.signed_digits import signed_digits
+from ernn.scheduling.timing import Pipeline, tree_levels
 
 Lane = tuple[Value, int]  # a signed value and a bound on its magnitude
 

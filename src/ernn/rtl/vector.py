@@ -1,6 +1,6 @@
-"""The vector unit: steps of `ernn.program`, one term of a beat of `lanes` numbers a cycle.
+"""The vector unit: steps of `ernn.scheduling.vector_program`, one term of a beat of `lanes` numbers a cycle.
 
-What happens after issue, and when, is in `ernn.timing.Pipeline`: addresses, memories, their registers, operands,
+What happens after issue, and when, is in `ernn.scheduling.timing.Pipeline`: addresses, memories, their registers, operands,
 product, scaled, term, sum, rounded, saturated, activation or bypass; then the result is written.
 """
 
@@ -11,12 +11,12 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.banks import pack
-from ernn.layout import address_bits
 from ernn.rtl.activation import Activation
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
 from ernn.rtl.player import Player
-from ernn.schedule import Schedule
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.schedule import Schedule
+from ernn.scheduling.weight_banks import pack
 
 
 class VectorUnit(wiring.Component):

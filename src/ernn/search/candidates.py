@@ -10,9 +10,9 @@ from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
+from ernn.ir.structure import BLOCK_SIZES, BlockCirculant, Dense, Structure
+from ernn.nn.spec import ModelSpec
 from ernn.search.cost import Shape, shapes
-from ernn.spec import ModelSpec
-from ernn.structure import BLOCK_SIZES, BlockCirculant, Dense, Structure
 
 BITS = (12, 8, 6, 5, 4, 3)
 """Of a weight, the mildest first."""

@@ -7,13 +7,13 @@ from math import ceil
 
 import numpy as np
 
-from ernn.cell import INPUT
-from ernn.compact import COMPACT
 from ernn.compress.plan import CompressionPlan, Role
+from ernn.ir.cell import INPUT
+from ernn.ir.compact import COMPACT
+from ernn.ir.structure import BLOCK_SIZES, block_size
 from ernn.nn.described import weight_name
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import BLOCK_SIZES, block_size
-from ernn.transform import forward_transform
+from ernn.nn.spec import LayerSpec, ModelSpec
+from ernn.quantization.integer_fft import forward_transform
 
 GATES = {"lstm": 4, "gru": 3}
 

@@ -1,4 +1,4 @@
-"""Cycles of networks with repeated matrices (`ernn.repeated`), which no engine multiplies: an estimate, never a claim.
+"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine multiplies: an estimate, never a claim.
 
 Assumed is the engine there is, but that it takes the small matrices of a core one after the other, each with the words
 that it meets, and keeps their weights once.  Only rows of one small matrix read the same words, so only they share a
@@ -20,16 +20,16 @@ from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, inf
 
-from ernn.design import Design
-from ernn.device import Device
 from ernn.errors import UserError
-from ernn.integer_model import IntegerModel
-from ernn.layout import Layout
-from ernn.program import LayerStage, heights
-from ernn.search.clock import Clock
-from ernn.search.memories import Memory, mapped
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device
+from ernn.estimate.memories import Memory, mapped
+from ernn.ir.integer_model import IntegerModel
+from ernn.scheduling.design import Design
+from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.timing import Timing
+from ernn.scheduling.vector_program import LayerStage, heights
 from ernn.search.space import Space, kernels
-from ernn.timing import Timing
 
 MEMORY = 0.9
 """Share of a device's block RAM that weight banks may take."""

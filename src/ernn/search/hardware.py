@@ -1,6 +1,6 @@
 """Phase II: the engine for a model and a device, for throughput or for latency.
 
-Cycles are the schedule's, and exact; area is predicted (`ernn.search.area`), the clock assumed (`ernn.search.clock`).
+Cycles are the schedule's, and exact; area is predicted (`ernn.estimate.area`), the clock assumed (`ernn.estimate.clock`).
 Shapes are taken by what they promise: no schedule is shorter than the array's passes or the vector unit's terms.  A
 shape is scheduled only if it promises more than a design that fits and takes no more of the device.
 """
@@ -9,15 +9,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import get_args
 
-from ernn.design import Design
-from ernn.device import Device, devices
 from ernn.errors import UserError
-from ernn.front import pareto
-from ernn.integer_model import IntegerModel
-from ernn.layout import Layout
-from ernn.schedule import Schedule, schedule
-from ernn.search.area import RESOURCES, Use, least, predict
-from ernn.search.clock import Clock
+from ernn.estimate.area import RESOURCES, Use, least, predict
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device, devices
+from ernn.ir.integer_model import IntegerModel
+from ernn.pareto import pareto
+from ernn.scheduling.design import Design
+from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.space import Goal, Shape, Space
 
 MARGIN = 0.2

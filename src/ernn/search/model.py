@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ernn.compress.plan import CompressionPlan
-from ernn.device import Device
 from ernn.errors import UserError
+from ernn.estimate.device import Device
+from ernn.ir.structure import BLOCK_SIZES, block_size
+from ernn.nn.spec import ModelSpec
 from ernn.search.cost import Cost, cost, savings
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.trial import Bench, CompressedTrial, DenseTrial, Result
-from ernn.spec import ModelSpec
-from ernn.structure import BLOCK_SIZES, block_size
 from ernn.train.solvers import Solver
 from ernn.train.spec import TrainSpec
 

@@ -18,9 +18,9 @@ from ernn.compress.methods.tiles import Tiles
 from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
+from ernn.ir.structure import BLOCK_SIZES, BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
+from ernn.nn.spec import Cell, ModelSpec
 from ernn.search.cost import Shape, shapes
-from ernn.spec import Cell, ModelSpec
-from ernn.structure import BLOCK_SIZES, BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
 
 BITS = 12
 """Of a number whose structure does not say."""

@@ -5,11 +5,11 @@ import torch
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.integer_model import IntegerModel
+from ernn.ir.integer_model import IntegerModel
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.quantize import QuantizeSpec, quantize
-from ernn.spec import ModelSpec
+from ernn.nn.spec import ModelSpec
+from ernn.quantization.quantize import QuantizeSpec, quantize
 
 
 def shape_model(model: ModelSpec, plan: CompressionPlan, spec: QuantizeSpec) -> IntegerModel:

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
-from ernn.banks import Rows
-from ernn.design import Design, multipliers_per_pe
-from ernn.device import Device
-from ernn.integer_model import IntegerModel, Product
-from ernn.layout import Layout
-from ernn.repeated import RepeatedMatrix
-from ernn.search.clock import Clock
-from ernn.search.units import dsp
-from ernn.timing import Timing
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device
+from ernn.estimate.units import dsp
+from ernn.ir.integer_model import IntegerModel, Product
+from ernn.ir.kronecker import RepeatedMatrix
+from ernn.scheduling.design import Design, multipliers_per_pe
+from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.timing import Timing
+from ernn.scheduling.weight_banks import Rows
 
 Goal = Literal["throughput", "latency"]
 WORDS = (1, 2, 3, 4, 5, 6, 8)

@@ -24,10 +24,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from ernn.ir.structure import BLOCK_SIZES
+from ernn.nn.spec import Cell
 from ernn.search.pool import Failure, Pool
 from ernn.search.written import numbers
-from ernn.spec import Cell
-from ernn.structure import BLOCK_SIZES
 
 Sampler = Literal["nsga2", "tpe"]
 OBJECTIVES = ("error", "kbit", "cycles")

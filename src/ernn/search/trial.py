@@ -24,7 +24,7 @@ from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
 from ernn.nn.model import AcousticModel
-from ernn.spec import ModelSpec
+from ernn.nn.spec import ModelSpec
 from ernn.train import solvers, stages
 from ernn.train.evaluate import evaluate_model
 from ernn.train.solvers import Solver

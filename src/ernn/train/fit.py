@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from ernn.compress.admm import Residual
-from ernn.integer_model import IntegerModel
+from ernn.ir.integer_model import IntegerModel
 from ernn.train.callbacks import ProgressCallback, watching
 from ernn.train.distil import Distillation
 from ernn.train.module import CtcModule, Epoch

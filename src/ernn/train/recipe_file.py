@@ -32,7 +32,7 @@ from typing import Any
 
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
-from ernn.spec import LayerSpec
+from ernn.nn.spec import LayerSpec
 from ernn.train.recipes import Recipe
 from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 

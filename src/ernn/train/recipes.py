@@ -12,9 +12,9 @@ from torch import nn
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.data.features import FeatureSpec
 from ernn.errors import UserError
+from ernn.ir.structure import Structure
 from ernn.nn.model import AcousticModel
-from ernn.spec import LayerSpec, ModelSpec
-from ernn.structure import Structure
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.train import stages
 from ernn.train.fit import Trained
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Rounding, Solver, Taught, compress

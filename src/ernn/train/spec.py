@@ -6,10 +6,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Self
 
-from ernn.drafts import QuantizeSpec
-from ernn.edges import DataBits
 from ernn.errors import UserError
 from ernn.files import write_json
+from ernn.ir.edges import DataBits
+from ernn.quantization.drafts import QuantizeSpec
 
 
 def _require(ok: bool, message: str) -> None:

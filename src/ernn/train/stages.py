@@ -17,7 +17,7 @@ from ernn.compress.plan import CompressionPlan, structures
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded
-from ernn.quantize import quantize
+from ernn.quantization.quantize import quantize
 from ernn.train.callbacks import AdmmCallback, PullCallback
 from ernn.train.distil import Distillation
 from ernn.train.evaluate import evaluate_model
@@ -97,7 +97,7 @@ def retrain_rounded(
 ) -> Trained:
     """Train a model that lies in the plan's sets on inside them, its data rounded to the formats of its integers.
 
-    Formats are those that `ernn.quantize` chooses before this training, from the first `CALIBRATION` utterances of the
+    Formats are those that `ernn.quantization.quantize` chooses before this training, from the first `CALIBRATION` utterances of the
     training split; they are in what is returned.  Ends as `train_dense` does, validated with rounded data.
     """
     network = import_torch(model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan))

@@ -10,7 +10,7 @@ from ernn.compress.grids import Grid, LearnedStep
 from ernn.compress.method import Method, Parts
 from ernn.compress.spectral import packed_bins, unpacked_bins
 from ernn.errors import UserError
-from ernn.structure import BlockCirculant, Structure
+from ernn.ir.structure import BlockCirculant, Structure
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.repeated import Repeated
-from ernn.structure import Factors, require_count
+from ernn.ir.kronecker import Repeated
+from ernn.ir.structure import Factors, require_count
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import density_on_the_way, position_bits, require_count, require_density
+from ernn.ir.structure import density_on_the_way, position_bits, require_count, require_density
 
 
 @dataclass(frozen=True)

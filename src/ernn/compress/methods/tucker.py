@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ernn.compress.method import Method, Parts
 from ernn.errors import UserError
-from ernn.structure import Dense, Factors, require_count
+from ernn.ir.structure import Dense, Factors, require_count
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ where widths are a choice with layers of each share of their units.
 from collections.abc import Iterator, Sequence
 from itertools import product
 
+from ernn.ir.structure import Dense, Structure
 from ernn.search.candidates import Candidate, Pick, Units
 from ernn.search.choosers.chooser import Setting, Tried
-from ernn.structure import Dense, Structure
 
 
 class Alike:

@@ -16,12 +16,12 @@ import numpy as np
 from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.sensitivity import sensitivity
+from ernn.estimate.nonnegative_fit import nonnegative
+from ernn.ir.structure import Dense, Structure
 from ernn.search.candidates import Option, Pick, Space, Units
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.steps import around, descend
-from ernn.search.fit import nonnegative
 from ernn.search.rehearsal import loss
-from ernn.structure import Dense, Structure
 
 WEIGHTS = ((1.0, 1.0), (1.0, 2.0), (1.0, 0.5), (1.0, 4.0), (1.0, 0.25))
 """Of what structures and widths cost, and of what bits cost."""

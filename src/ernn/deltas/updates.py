@@ -1,0 +1,46 @@
+"""What a delta network in integers updates: block columns of products, frame by frame, and what that costs.
+
+`ernn.deltas.integer` counts them, `ernn.deltas.cycles` makes cycles of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernn.deltas.reference import DeltaWork
+from ernn.ir.integer_model import IntegerModel, Operand
+from ernn.ir.kronecker import RepeatedMatrix
+from ernn.scheduling.design import multipliers_per_pe
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Updates:
+    """By product's name, which of its block columns were updated (frames, block columns), operands in a row."""
+
+    model: IntegerModel
+    columns: dict[str, Array]
+
+    @property
+    def work(self) -> DeltaWork:
+        """Multiplications of the updated columns, and of all; of a complex product three, transforms excluded."""
+        total = DeltaWork(0, 0)
+        for product in (product for layer in self.model.layers for product in layer.products):
+            changed, at = self.columns[product.name], 0
+            for operand in product.operands:
+                count = operand.matrix.weights.shape[2]
+                each, part = _each(operand, self.model.block), changed[:, at : at + count]
+                total += DeltaWork(each * int(part.sum()), each * part.size)
+                at += count
+        return total
+
+
+def _each(operand: Operand, block: int) -> int:
+    """Multiplications of one block column."""
+    matrix = operand.matrix
+    if isinstance(matrix, RepeatedMatrix):
+        return matrix.core.shape[0] * matrix.core.shape[1]
+    if matrix.kept == block:
+        return matrix.gates * matrix.block_rows * multipliers_per_pe(block)
+    return matrix.gates * matrix.rows * block

@@ -1,0 +1,143 @@
+"""What an engine is made of, counted from its model and its design.
+
+Multipliers and memories are what the RTL asks for, exactly; what lies between them is counted in `ernn.estimate.logic`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+import numpy as np
+
+from ernn.estimate.device import Family
+from ernn.estimate.memories import Mapped, Memory, mapped
+from ernn.estimate.multipliers import Multiplier
+from ernn.scheduling.memory_map import Layout, address_bits
+from ernn.scheduling.schedule import Schedule
+from ernn.scheduling.tape import Tape
+from ernn.scheduling.weight_banks import DEPTH, in_memories
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """An engine by its parts."""
+
+    plan: Schedule
+
+    # --- sizes
+
+    @property
+    def layout(self) -> Layout:
+        return self.plan.layout
+
+    @property
+    def block(self) -> int:
+        return self.layout.model.block
+
+    @property
+    def words(self) -> int:
+        """Words side by side."""
+        return self.layout.design.words
+
+    @property
+    def pairs(self) -> int:
+        """Complex bins of a word."""
+        return max(0, self.block // 2 - 1)
+
+    @cached_property
+    def data(self) -> int:
+        """Bits of a number."""
+        return self.layout.model.input.format.width
+
+    @cached_property
+    def weight(self) -> int:
+        """Bits of a weight."""
+        return self.layout.model.weight_bits
+
+    @property
+    def word(self) -> int:
+        """Bits of a word of weights."""
+        return self.block * self.weight + self.layout.design.parity
+
+    @property
+    def memories_of_bank(self) -> int:
+        """Memories that an element's bank is cut into."""
+        return ceil(self.bank / DEPTH)
+
+    @cached_property
+    def bank(self) -> int:
+        """Words of a weight bank."""
+        return sum(one.length for stage in self.layout.passes for one in stage)
+
+    # --- memories
+
+    @cached_property
+    def memories(self) -> tuple[Memory, ...]:
+        layout, design = self.layout, self.layout.design
+        model, word, line, beat = layout.model, self.block * self.data, layout.line * self.data, layout.beat * self.data
+        dense = self.block > 1 and any(row["dense"] for row in self.plan.array.rows)
+        tag = 2 + address_bits(design.streams)
+        frames = self.plan.rounds_under_way * design.streams
+        return (
+            *self._banks(),
+            Memory("spectra", word, 2 << address_bits(layout.spectrum_words), True, count=design.splits),
+            Memory("gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words),
+            Memory("values", beat, layout.value_beats, True, count=2),
+            Memory("constants", *self._constants(), False),
+            Memory(
+                "activations", self.data + model.slope_bits, 2 << model.sigmoid.segment_bits, False, count=layout.beat
+            ),
+            Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
+            Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
+            Memory("output queue", line + tag, frames * layout.lines(model.output.length), True),
+        )
+
+    def _banks(self) -> Iterator[Memory]:
+        width, elements = self.word, self.layout.design.elements
+        whole, rest = divmod(self.bank, DEPTH)
+        if whole:
+            yield Memory("weights", width, DEPTH, False, count=whole * elements)
+        if rest:
+            low = width if in_memories(self.bank) == self.bank else min(width, self.layout.design.tail)
+            yield Memory("weights' rest", low, rest, False, count=elements)
+            yield Memory("weights' rest in logic", width - low, rest, False, count=elements, logic=True)
+
+    def _constants(self) -> tuple[int, int]:
+        """Bits that are not the same in every word, and words."""
+        pairs = self.layout.constants[1]
+        if not pairs:
+            return 0, 1
+        words = np.array([np.concatenate(pair) for pair in pairs])
+        bits = words[:, :, None] >> np.arange(self.data) & 1
+        return int((bits != bits[:1]).any(0).sum()), len(pairs)
+
+    def mapped(self, family: Family) -> Iterator[tuple[Memory, Mapped]]:
+        """Each memory with what one of it takes."""
+        return ((memory, mapped(memory, family)) for memory in self.memories if memory.width)
+
+
+def _changing(tape: Tape) -> int:
+    """Bits of a tape's rows that are not the same in all of them."""
+    ever, always = 0, -1
+    for word in tape.words:
+        ever, always = ever | word, always & word
+    return (ever & ~always).bit_count()
+
+
+def multipliers(layout: Layout) -> Iterator[tuple[int, Multiplier]]:
+    """How many of each kind an engine has."""
+    model, elements = layout.model, layout.design.elements
+    data, weight, pairs = model.input.format.width, model.weight_bits, max(0, model.block // 2 - 1)
+    yield elements * min(2, model.block), Multiplier(data, weight)
+    yield elements * pairs, Multiplier(data + 1, weight)
+    yield elements * pairs * 2, Multiplier(data, weight + 1)
+    yield layout.beat, Multiplier(data, data)
+    low = data - model.sigmoid.segment_bits
+    if low:
+        yield layout.beat, Multiplier(model.slope_bits, low + 1)
+
+
+def dsp(layout: Layout, family: Family) -> int:
+    """Hard multipliers of an engine."""
+    return sum(count * one.blocks(family) for count, one in multipliers(layout))

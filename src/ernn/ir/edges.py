@@ -1,0 +1,77 @@
+"""What kinds of data a network has, how many bits each may take, and the format of every edge of an integer model.
+
+| kind | which numbers |
+|---|---|
+| `input` | the network's input |
+| `hidden` | what products read of a layer: its output, an LSTM's before its projection, a GRU's r * h, ... |
+| `cell` | other numbers that are kept from frame to frame: an LSTM's cell |
+| `gates` | results of a recurrent layer's products, and what sigmoid and tanh are taken of |
+| `activations` | what sigmoid, tanh and ReLU give, unless products read it |
+
+The network's output, spectra, and what a product rounds on its way have `QuantizeSpec.data_bits`.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from ernn.errors import UserError
+from ernn.ir.cell import Cell, CellStep
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import IntegerCell, IntegerGru, IntegerLayer, IntegerLstm, IntegerModel
+
+Kind = Literal["input", "hidden", "cell", "gates", "activations"]
+
+
+@dataclass(frozen=True)
+class DataBits:
+    """Bits of each kind of data; None: as many as everything else has. Raises UserError outside 2..18."""
+
+    input: int | None = None
+    hidden: int | None = None
+    cell: int | None = None
+    gates: int | None = None
+    activations: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, bits in self.given.items():
+            if type(bits) is not int or not 2 <= bits <= 18:
+                raise UserError(f"bits of {name} must be a whole number, 2..18, not {bits!r}")
+
+    @property
+    def given(self) -> dict[str, int]:
+        """Those that are not None."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+
+
+def kind_of(cell: Cell, step: CellStep) -> Kind:
+    """The kind of a step's values."""
+    if step.name in cell.signals:
+        return "hidden"
+    if step.activation is not None:
+        return "activations"
+    return "cell" if step.name in cell.states else "gates"
+
+
+def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
+    """The format of every named edge but spectra, which are `<signal>.spectrum` and no edge of the cells.
+
+    What goes into the tables is `activation input`; what comes out of them has the names of the tables.
+    """
+    found = {signal.name: signal.format for signal in model.signals}
+    for layer in model.layers:
+        found |= {product.name: product.output for product in layer.products} | _inside(layer)
+    found["activation input"] = model.activation_input
+    found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
+    return found
+
+
+def _inside(layer: IntegerLayer) -> dict[str, FixedFormat]:
+    match layer:
+        case IntegerLstm():
+            return {f"{layer.name}.c": layer.cell}
+        case IntegerGru(reset="after"):
+            return {f"{layer.name}.u": layer.candidate.output}
+        case IntegerCell():
+            return {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps}
+        case _:
+            return {}

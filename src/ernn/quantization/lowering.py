@@ -1,0 +1,170 @@
+"""A network in terms of what the engine multiplies: factored matrices become a product of a product.
+
+A matrix W = A B is two products with a signal between them, of as many values as the rank.  B is a product of its own,
+a stage before; its results are rounded and transformed as any signal's, and the product that had W has A.  W = A B C is
+three products with two signals, and so on.  Gates that share B share its product, as far as they multiply the same
+vector: of a GRU that resets before, h and r*h do not.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from ernn.errors import UserError
+from ernn.ir.cell import INPUT, Cell, CellProduct, CellStage, CellStep
+from ernn.ir.network import (
+    Array,
+    BidirectionalLayer,
+    CellLayer,
+    Factored,
+    GruLayer,
+    Layer,
+    LinearLayer,
+    LstmLayer,
+    Matrix,
+    Network,
+)
+from ernn.ir.usual import as_cell
+
+
+def lowered(network: Network) -> Network:
+    """The network that is quantized: structures as the engine takes them, factors as products.
+
+    Raises UserError for what has no such form (a factored layer in both directions, or with initial states).
+    """
+    return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
+
+
+def _lowered(layer: Layer) -> Layer:
+    layer = _as_taken(layer)
+    if not any(isinstance(matrix, Factored) for matrix in layer.matrices):
+        return layer
+    if isinstance(layer, BidirectionalLayer):
+        raise UserError("a layer in both directions cannot have factored matrices: decode them, or train one way")
+    return _Rewritten(as_cell(layer)).layer()
+
+
+def _as_taken(part: Any) -> Any:
+    """Every matrix in a layer with the structure that the engine takes it for, or with its factors."""
+    match part:
+        case Factored():
+            return replace(part, structure=part.structure.taken())
+        case Matrix():
+            taken = part.structure.taken()
+            found = taken.factors(part.value)
+            if found is None:
+                return Matrix(part.value, taken)
+            return Factored(part.value, taken, factors=tuple(Matrix(*factor) for factor in found))
+        case tuple():
+            return tuple(_as_taken(item) for item in part)
+        case LstmLayer() | GruLayer() | LinearLayer() | CellLayer() | BidirectionalLayer():
+            return replace(part, **{field.name: _as_taken(getattr(part, field.name)) for field in fields(part)})
+        case _:
+            return part
+
+
+_Downs = dict[tuple[int, int], list[tuple[CellProduct, Matrix]]]
+"""Factors to be multiplied before, by how many come before them and by their rows."""
+
+
+@dataclass(eq=False)
+class _Rewritten:
+    """One layer, rewritten stage by stage."""
+
+    source: CellLayer
+    stages: list[CellStage] = field(default_factory=list)
+    weights: list[tuple[Matrix, ...]] = field(default_factory=list)
+    biases: list[Array | None] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)  # gates that are products of their own now
+    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)  # by vector and its factors
+
+    def layer(self) -> CellLayer:
+        at = 0
+        for stage in self.source.cell.stages:
+            until = at + len(stage.products)
+            self._stage(stage, self.source.weights[at:until], self.source.biases[at:until])
+            at = until
+        cell = self.source.cell
+        made = Cell(f"{cell.title} with factors", tuple(self.stages), cell.vectors, cell.output)
+        return CellLayer(made, tuple(self.weights), tuple(self.biases), self.source.vectors)
+
+    def _stage(
+        self, stage: CellStage, weights: tuple[tuple[Matrix, ...], ...], biases: tuple[Array | None, ...]
+    ) -> None:
+        self.taken = {key: names for key, names in self.taken.items() if key[0] == INPUT}  # others may have changed
+        first: _Downs = {}
+        then: list[tuple[CellProduct, tuple[Matrix, ...], Array | None]] = []
+        for product, matrices, bias in zip(stage.products, weights, biases, strict=True):
+            ups = self._split(product, matrices, first)
+            then += self._joined(product, ups, bias)
+        for place in sorted(first):
+            self._factors(first[place])
+        self.stages.append(CellStage(tuple(p for p, _, _ in then), tuple(self._step(step) for step in stage.steps)))
+        self.weights += [matrices for _, matrices, _ in then]
+        self.biases += [bias for _, _, bias in then]
+
+    def _factors(self, downs: list[tuple[CellProduct, Matrix]]) -> None:
+        """A stage of factors, each of its results a signal."""
+        steps = tuple(
+            CellStep(f"{product.name}_{gate}", f"{product.name}.{gate}")
+            for product, _ in downs
+            for gate in range(product.gates)
+        )
+        self.stages.append(CellStage(tuple(product for product, _ in downs), steps))
+        self.weights += [(matrix,) for _, matrix in downs]
+        self.biases += [None] * len(downs)
+
+    def _split(
+        self, product: CellProduct, matrices: tuple[Matrix, ...], downs: "_Downs"
+    ) -> list[tuple[tuple[str, ...], Matrix]]:
+        """For each operand what is read now, one name or one a gate, and the left factor; the others go to `downs`."""
+        ups = []
+        for read, matrix in zip(product.reads, matrices, strict=True):
+            names: tuple[str, ...] = (read,)
+            key: tuple[str | int, ...] = (read,)
+            left, *others = matrix.factors if isinstance(matrix, Factored) else (matrix,)
+            for level, factor in enumerate(reversed(others)):
+                key = (*key, id(factor.value))
+                if key not in self.taken:
+                    stage = downs.setdefault((level, factor.rows), [])  # the steps of a stage have one length
+                    name = f"{product.name}_{read}" + (f"_then{level}" if level else "")
+                    self.taken[key] = self._down(name, names, factor, stage)
+                names = self.taken[key]
+            ups.append((names, Matrix(left.value, left.structure)))
+        return ups
+
+    def _down(
+        self, name: str, reads: tuple[str, ...], factor: Matrix, stage: list[tuple[CellProduct, Matrix]]
+    ) -> tuple[str, ...]:
+        """Adds a factor's products to a stage, one for each vector that it reads; the names of their results."""
+        gates = len(factor.value)
+        if len(reads) == 1:
+            stage.append((CellProduct(name, gates, reads, bias=False), Matrix(factor.value, factor.structure)))
+            return tuple(f"{name}_{gate}" for gate in range(gates))
+        for gate, read in enumerate(reads):
+            one = gate % gates
+            stage.append((CellProduct(f"{name}_{gate}", 1, (read,), bias=False), factor.part(one, one + 1)))
+        return tuple(f"{name}_{gate}_0" for gate in range(len(reads)))
+
+    def _joined(
+        self, product: CellProduct, ups: list[tuple[tuple[str, ...], Matrix]], bias: Array | None
+    ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
+        """The product with left factors; a product a gate where gates read vectors of their own."""
+        if all(len(names) == 1 for names, _ in ups):
+            reads = tuple(names[0] for names, _ in ups)
+            return [(replace(product, reads=reads), tuple(matrix for _, matrix in ups), bias)]
+        made = []
+        for gate in range(product.gates):
+            name = f"{product.name}{gate}"
+            self.renamed[f"{product.name}.{gate}"] = f"{name}.0"
+            reads = tuple(names[gate % len(names)] for names, _ in ups)
+            parts = tuple(matrix.part(gate, gate + 1) for _, matrix in ups)
+            part = None if bias is None else bias[gate : gate + 1]
+            made.append((CellProduct(name, 1, reads, product.bias), parts, part))
+        return made
+
+    def _step(self, step: CellStep) -> CellStep:
+        terms = []
+        for term in step.terms:
+            factors = "*".join(self.renamed.get(name, name) for name in term.factors)
+            terms.append(f"{'-' if term.negative else '+'} {factors}")
+        return replace(step, sum=" ".join(terms).removeprefix("+ "))

@@ -1,0 +1,78 @@
+"""From an engine's probe writes back to named edges: which lanes of which edge, on which stream.
+
+The n-th write at a place is the stream's n-th frame: a stream without a frame in a round writes nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Place:
+    """Lanes `first` to `first + count - 1` of an edge, on one stream."""
+
+    edge: str
+    stream: int
+    first: int
+    count: int
+
+
+def _owner(bases: dict[tuple[str, int], int], address: int) -> tuple[str, int, int]:
+    """(name, stream, offset) of the region that holds an address."""
+    (name, stream), base = max(((key, b) for key, b in bases.items() if b <= address), key=lambda pair: pair[1])
+    return name, stream, address - base
+
+
+def probe_names(kind: str, words: int) -> tuple[str, ...]:
+    """Names of a kind's probes, one for each word of a line."""
+    return (kind,) if words == 1 else tuple(f"{kind}{column}" for column in range(words))
+
+
+def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: slot, then the phase as its highest bit; None for a word that only fills a line."""
+    layout, k, words = schedule.layout, schedule.layout.model.block, schedule.layout.design.words
+    bits = address_bits(layout.spectrum_words * layout.turns)
+    streams = range(layout.design.streams)
+    bases = {(s.name, st): layout.spectrum(s.name, st) * layout.turns for s in layout.signals for st in streams}
+    name, stream, slot = _owner(bases, address & ((1 << bits) - 1))
+    word = slot * words + column - layout.shift(name)
+    inside = 0 <= word < layout.words(layout.model.signal(name).length)
+    return Place(f"{name}.spectrum", stream, word * k, k) if inside else None
+
+
+def product_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: number of the row's first result, then a dense row's flag; None for a row that only fills a line."""
+    layout, k = schedule.layout, schedule.layout.model.block
+    bits = address_bits(layout.gates_total * k)
+    dense, number = address >> bits, address & ((1 << bits) - 1)
+    streams = range(layout.design.streams)
+    bases = {(p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams}
+    name, stream, offset = _owner(bases, number)
+    product = next(p for p in layout.products if p.name == name)
+    place, lane = divmod(offset, k)
+    rows = layout.rows(product)
+    gate, row = rows.locate((place * rows.lanes + (lane if rows.dense else 0)) * rows.side + column)
+    inside = row if rows.dense else row * k
+    count = min(1 if dense else k, product.length - inside)
+    return Place(name, stream, gate * product.length + inside, count) if count > 0 else None
+
+
+def vector_place(schedule: Schedule, column: int, address: int) -> Place | None:
+    """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a line."""
+    layout = schedule.layout
+    bits = schedule.vector.index_bits
+    edge, stream, line = schedule.edges[address >> bits]
+    length = next(step.length for step in layout.steps if step.name == edge)
+    further, beat = divmod(address & ((1 << bits) - 1), layout.beats)
+    first = (line + further) * layout.line + column * layout.model.block + beat * layout.lanes
+    return Place(edge, stream, first, min(layout.lanes, length - first)) if first < length else None
+
+
+LOCATORS: dict[str, Callable[[Schedule, int, int], Place | None]] = {
+    "spectrum": spectrum_place,
+    "product": product_place,
+    "vector": vector_place,
+}

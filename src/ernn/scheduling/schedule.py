@@ -1,0 +1,170 @@
+"""The static schedule: which row of which product on the processing elements at which cycle, and what follows.
+
+A *round* is one frame of every stream.  Each unit plays its tape once a round.  Rounds start `interval` cycles apart in
+the steady state; every hazard between a round and the next is a lower bound on that interval, so a round that starts
+later is safe too.  Cycle 0 is the first in which the processing elements' tape can issue.  The tapes are written by
+`ernn.scheduling.list_scheduler`.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
+
+from ernn.errors import UserError
+from ernn.ir.integer_model import IntegerModel, Product
+from ernn.scheduling.design import Design, multipliers_per_pe
+from ernn.scheduling.list_scheduler import Bar, Walk
+from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.shift_tables import Shifts
+from ernn.scheduling.tape import Tape
+from ernn.scheduling.timing import Timing
+
+REPEATS = 3  # walks that know when the one before finished
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """Tapes and what they take.
+
+    `interval`: cycles between rounds; `length`: from cycle 0 until the round's last word is handed to the output;
+    `rounds_late`: rounds after its own in which a frame may still be at work; `bounds`: lower bounds on the interval by
+    cause; `edges`: for each row of the vector tape that ends a step, (edge, stream, first line).
+    """
+
+    layout: Layout
+    timing: Timing
+    shifts: Shifts
+    array: Tape
+    vector: Tape
+    vector_start: int
+    interval: int
+    length: int
+    rounds_late: int
+    bounds: dict[str, int]
+    bars: tuple[Bar, ...]
+    edges: dict[int, tuple[str, int, int]]
+
+    @property
+    def cycles_per_frame(self) -> float:
+        """Steady state, all streams busy."""
+        return self.interval / self.layout.design.streams
+
+    @property
+    def latency(self) -> int:
+        """Cycles from a frame's last word in to its last word out, idle engine, the stream that is served last."""
+        return self.length + self.timing.input
+
+    @property
+    def rounds_under_way(self) -> int:
+        """Rounds that may have begun and have not handed out their last word."""
+        return ceil(self.length / self.interval) + 2
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Bits of the vector unit's exact sums: a product and an addend, shifted up, term by term."""
+        terms = max(len(step.terms) for step in self.layout.steps)
+        up = max(*self.shifts.product, *self.shifts.addend, *self.shifts.bias, 0)
+        return 2 * self.layout.model.input.format.width + up + 2 + terms.bit_length()
+
+    @cached_property
+    def array_multipliers(self) -> int:
+        return self.layout.design.elements * multipliers_per_pe(self.layout.model.block)
+
+    @cached_property
+    def multipliers(self) -> int:
+        """All multipliers: the array's, and in every vector lane one for products and one for interpolation."""
+        return self.array_multipliers + 2 * self.layout.beat
+
+    @cached_property
+    def useful_array(self) -> int:
+        """Multiplications a frame needs in its products; a dense row counts one a weight."""
+        return sum(_useful(product, self.layout.model.block) for product in self.layout.products)
+
+    @cached_property
+    def useful_vector(self) -> int:
+        """Multiplications a frame needs in its element-wise steps, interpolation included."""
+        products = (
+            step.length * sum(term.product_frac is not None for term in step.terms) for step in self.layout.steps
+        )
+        return sum(products) + sum(step.length for step in self.layout.steps if step.activation)
+
+    @property
+    def array_utilisation(self) -> float:
+        """Useful multiplier-cycles over all multiplier-cycles of the processing elements, steady state."""
+        return self.useful_array / (self.array_multipliers * self.cycles_per_frame)
+
+    @property
+    def utilisation(self) -> float:
+        """Useful multiplier-cycles over all multiplier-cycles of the whole engine, steady state."""
+        return (self.useful_array + self.useful_vector) / (self.multipliers * self.cycles_per_frame)
+
+
+def _useful(product: Product, block: int) -> int:
+    total = 0
+    for operand in product.operands:
+        gates, block_rows, columns, _ = operand.matrix.weights.shape
+        if product.kept == block:
+            total += gates * block_rows * columns * multipliers_per_pe(block)
+        else:
+            total += gates * operand.matrix.rows * operand.matrix.columns
+    return total
+
+
+def schedule(model: IntegerModel, design: Design) -> Schedule:
+    """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
+    require_engine(model)
+    layout, timing = Layout(model, design), Timing.of(model, design)
+    walk = last = _walked(layout, timing)
+    for _ in range(REPEATS if design.streams > 1 else 0):
+        if _interval(walk) == _hoped(walk):
+            break
+        last = _walked(layout, timing, last)
+        walk = min(walk, last, key=_interval)
+    bounds = walk.bounds()
+    start, interval = walk.vector_start, _interval(walk)
+    for row in walk.vector[: len(layout.steps[0].terms)]:
+        row["gap"] = 0
+    return Schedule(
+        layout=layout,
+        timing=timing,
+        shifts=walk.shifts,
+        array=Tape(tuple(walk.array)),
+        vector=Tape(tuple(walk.vector)),
+        vector_start=start,
+        interval=interval,
+        length=walk.length(interval),
+        rounds_late=walk.turns.rounds,
+        bounds=bounds,
+        bars=tuple(walk.bars),
+        edges=walk.edges,
+    )
+
+
+def require_engine(model: IntegerModel) -> None:
+    """UserError where products have a form that no engine multiplies."""
+    if found := model.repeated:
+        raise UserError(
+            f"{found[0].name} multiplies a core of a tensor train: no hardware is generated for that, golden runs it "
+            "and ernn.search.estimate counts its cycles; for hardware compress to BlockCirculant, LowRank or Tucker"
+        )
+
+
+def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:
+    """A walk; after another one, it knows when that finished, and lets the vector unit begin as late as that allows."""
+    if before is None:
+        walk = Walk(layout, timing, Shifts.of(layout))
+    else:
+        hoped = _hoped(before)
+        expected, begin = before.written_before(hoped), max(0, before.vector_free - hoped)
+        walk = Walk(layout, timing, before.shifts, expected, begin)
+    walk.run()
+    return walk
+
+
+def _interval(walk: Walk) -> int:
+    return max(walk.bounds().values())
+
+
+def _hoped(walk: Walk) -> int:
+    """The interval if neither the recurrence nor the vector unit were in the way."""
+    return max(bound for cause, bound in walk.bounds().items() if cause not in ("recurrence", "vector unit"))

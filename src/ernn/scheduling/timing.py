@@ -1,0 +1,176 @@
+"""Latencies of the engine's pipelines in cycles. The RTL is built to these figures; the schedule relies on them.
+
+"Issue" is the cycle in which a unit's tape player is active; a memory written at the end of cycle c can be read by
+an item issued in cycle c or later, because a read address is registered once on its way.
+"""
+
+from dataclasses import dataclass, replace
+
+from ernn.ir.integer_model import IntegerModel, Stage, Transform
+from ernn.scheduling.design import Design
+from ernn.scheduling.signed_digits import signed_digits
+
+COMBINE = 1  # three-multiplication products to real and imaginary parts
+QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
+FAR_QUEUES = 3  # more of them: a round starts later, two registers before what is shown
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """How many registers paths have, in cycles.
+
+    `apart`: behind memories and multipliers, apart from the hard block's own; `array`: the same in the array; `far`: on
+    ways across a full device: addresses of weights, results on their way to memories and transforms, the start of a
+    round, both ends of the streams; `shift`, `fit`: a rounding's shift, and finding out whether the result fits, each
+    before the cycle that rounds or saturates; `term`: between a scaled product and the vector unit's sum; `levels`:
+    after each level of an adder tree in a transform; `store`: before the memories of spectra and gates.
+    """
+
+    apart: int
+    array: int
+    far: int
+    shift: int
+    fit: int
+    term: int
+    levels: bool
+    store: int
+
+    @property
+    def rounding(self) -> int:
+        """Shift, round, find out what does not fit, saturate."""
+        return self.shift + 1 + self.fit + 1
+
+    @property
+    def operand(self) -> int:
+        """Issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand."""
+        return 6 + 2 * self.array + self.far
+
+    @property
+    def product(self) -> int:
+        """Operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus."""
+        return 4 + self.array
+
+    @property
+    def exit(self) -> int:
+        """Result bus -> rows of the inverse transform."""
+        return COMBINE + self.rounding
+
+    # The vector unit: cycles after issue.
+
+    @property
+    def memories(self) -> int:
+        """Words read: address, memory, its output register, a register apart from it."""
+        return 3 + self.apart
+
+    @property
+    def operands(self) -> int:
+        return self.memories + 1
+
+    @property
+    def products(self) -> int:
+        return self.operands + 1 + self.apart
+
+    @property
+    def terms(self) -> int:
+        """Scaled, and added to the addend and bias."""
+        return self.products + 1 + self.term
+
+    @property
+    def sums(self) -> int:
+        return self.terms + 1
+
+    @property
+    def values(self) -> int:
+        """Rounded and saturated."""
+        return self.sums + self.rounding
+
+    @property
+    def activation(self) -> int:
+        """A value -> its activation: memory, operands, product, base plus product, saturated."""
+        return 5 + 2 * self.apart + self.fit
+
+    @property
+    def vector(self) -> int:
+        """Issue of a step's last term -> its result is there."""
+        return self.values + self.activation
+
+    @property
+    def value(self) -> int:
+        """The same -> it is written among the values."""
+        return self.vector + self.far
+
+    @property
+    def entry(self) -> int:
+        """Registers before the forward transform."""
+        return 1 + self.far
+
+
+DEEP = Pipeline(apart=1, array=1, far=0, shift=1, fit=1, term=1, levels=True, store=1)
+"""One adder or one choice a cycle: for the clock on ECP5."""
+DIRECT = replace(DEEP, array=0, far=1)
+"""For an engine that fills its device: no register of its own between a hard block of the array and logic, which then
+lie side by side, but one more on every way across."""
+SHALLOW = Pipeline(apart=0, array=0, far=0, shift=0, fit=0, term=0, levels=False, store=0)
+"""A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
+
+
+def pipeline_of(design: Design) -> Pipeline:
+    return SHALLOW if design.shallow else DIRECT if design.direct else DEEP
+
+
+def stage_depth(stage: Stage, pipeline: Pipeline) -> int:
+    """Registers of a transform stage: one; where constants are multiplied, one for terms with the same constant, one a
+    level of the adder tree, one for rounding."""
+    return 2 + (tree_levels(stage) if pipeline.levels else 0) if stage.shift.any() else 1
+
+
+def tree_levels(stage: Stage) -> int:
+    """Levels of the tree that adds a row's shifted terms, two at a time, as deep as its deepest row needs."""
+    digits = max(sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix)
+    return (digits - 1).bit_length()
+
+
+def sum_depth(design: Design) -> int:
+    """Registers of the tree that adds the groups' sums, two at a time."""
+    return (design.splits - 1).bit_length()
+
+
+def transform_depth(transform: Transform, pipeline: Pipeline) -> int:
+    return sum(stage_depth(stage, pipeline) for stage in transform.stages)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Latencies for one model and design.
+
+    `pipeline`: what they are made of.
+    `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
+    `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
+    `spectrum`: issue of a step's last term -> its spectrum is written.
+    `forward`, `inverse`: the transforms, the registers around the forward one and the rounding after it included.
+    `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
+    """
+
+    pipeline: Pipeline
+    exit: int
+    product: int
+    spectrum: int
+    forward: int
+    inverse: int
+    input: int
+
+    @classmethod
+    def of(cls, model: IntegerModel, design: Design) -> "Timing":
+        pipeline = pipeline_of(design)
+        inverse, stored = transform_depth(model.inverse, pipeline), pipeline.rounding + pipeline.store
+        leave = pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
+        forward = pipeline.entry + transform_depth(model.forward, pipeline) + stored
+        return cls(
+            pipeline=pipeline,
+            exit=leave,
+            product=leave + pipeline.exit + inverse + stored,
+            spectrum=pipeline.vector + forward,
+            forward=forward,
+            inverse=inverse,
+            input=QUEUES + pipeline.far * FAR_QUEUES + forward,
+        )

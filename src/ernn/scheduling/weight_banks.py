@@ -1,0 +1,224 @@
+"""Weights to memory words and back: what each processing element's bank holds.
+
+A product's rows are taken line by line (a *line* is `Design.words` words side by side), gate by gate, so that all gates
+of a line finish together: row (line, gate, word) of a block-circulant product, row (line, gate, lane, word) of a dense
+one.  A pass gives the next rows to the elements of every group, one row each; row i leaves on bus i mod `words`.  The
+groups share a pass's block columns: group g takes those whose words lie in bank g of the spectra, in order, and zeros
+where it has fewer than the others.  A bank holds, pass after pass, one word of k weights a column.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import ceil
+
+import numpy as np
+
+from ernn.ir.integer_model import Product
+
+Column = tuple[int, int]  # operand, block column
+
+DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
+DEPTH = 1 << DEPTH_BITS
+TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
+CHECKED = 16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
+
+
+def in_memories(words: int) -> int:
+    """How many words of a bank are in memories whole; those left over are the tail."""
+    rest = words % DEPTH
+    return words - rest if words > DEPTH and rest <= TAIL else words
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The order in which a product's rows are computed; `side`: words side by side; `late`: gates that come after all
+    lines of the others."""
+
+    product: Product
+    block: int
+    side: int = 1
+    late: tuple[int, ...] = ()
+
+    @property
+    def dense(self) -> bool:
+        return self.product.kept != self.block
+
+    @property
+    def lines(self) -> int:
+        return ceil(self.product.length / (self.block * self.side))
+
+    @property
+    def lanes(self) -> int:
+        """Rows a word of one gate takes."""
+        return self.block if self.dense else 1
+
+    @property
+    def count(self) -> int:
+        """Rows computed; rows past the last real one are left out where they are the last."""
+        missing = 0
+        if self.dense and self.product.gates == 1:
+            last = self.product.length - (self.lines - 1) * self.block * self.side
+            missing = self.block - min(self.block, last)
+        return (self.lines * self.product.gates * self.lanes - missing) * self.side
+
+    def locate(self, index: int) -> tuple[int, int]:
+        """(gate, block row of the matrix) of the row computed `index`-th; the block row may not exist (padding)."""
+        rest, word = divmod(index, self.side)
+        place, lane = divmod(rest, self.lanes)
+        gates = self.early
+        if place >= self.lines * len(gates):
+            place, gates = place - self.lines * len(gates), self.late
+        line, number = divmod(place, len(gates))
+        return gates[number], (line * self.side + word) * self.lanes + lane
+
+    @property
+    def early(self) -> tuple[int, ...]:
+        """Gates that are not late."""
+        return tuple(gate for gate in range(self.product.gates) if gate not in self.late)
+
+    def place(self, gate: int) -> tuple[int, int]:
+        """(place of a gate's first line among the product's lines in the order they are computed, distance of its
+        lines)."""
+        if gate in self.late:
+            return self.lines * len(self.early) + self.late.index(gate), len(self.late)
+        return self.early.index(gate), len(self.early)
+
+    def weights(self, index: int) -> dict[str, np.ndarray]:
+        """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does not exist."""
+        gate, row = self.locate(index)
+        return {
+            operand.signal: operand.matrix.weights[gate, row]
+            if row < operand.matrix.block_rows
+            else np.zeros(operand.matrix.weights.shape[2:], np.int64)
+            for operand in self.product.operands
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """`count` rows of a product from row `first` on."""
+
+    rows: Rows
+    first: int
+    count: int
+
+    @property
+    def product(self) -> Product:
+        return self.rows.product
+
+    @property
+    def progress(self) -> float:
+        """Share of the product's early or late rows done after these, late ones beyond 1."""
+        early = self.rows.lines * len(self.rows.early) * self.rows.lanes * self.rows.side
+        done = self.first + self.count
+        if done <= early:
+            return done / early
+        return 1 + (done - early) / max(1, self.rows.count - early)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """Rows side by side on the elements: those of the first part, then of the second, which reads no other signals.
+
+    `columns`: what each group multiplies; `weights`: address of the first column's weights, the same in every bank.
+    """
+
+    parts: tuple[Part, ...]
+    columns: tuple[tuple[Column, ...], ...]
+    weights: int = 0
+
+    @property
+    def product(self) -> Product:
+        return self.parts[0].product
+
+    @property
+    def count(self) -> int:
+        return sum(part.count for part in self.parts)
+
+    @property
+    def length(self) -> int:
+        """Cycles: the columns of the group that has most."""
+        return max(len(columns) for columns in self.columns)
+
+    @property
+    def progress(self) -> float:
+        return min(part.progress for part in self.parts)
+
+
+def columns_of_groups(product: Product, banks: Mapping[str, int], groups: int) -> tuple[tuple[Column, ...], ...]:
+    """The columns of each group; `banks`: where a signal's first word lies."""
+    columns: list[list[Column]] = [[] for _ in range(groups)]
+    for index, operand in enumerate(product.operands):
+        for column in range(operand.matrix.weights.shape[2]):
+            columns[(column + banks[operand.signal]) % groups].append((index, column))
+    return tuple(tuple(one) for one in columns)
+
+
+def passes(products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elements: int) -> list[Pass]:
+    """Passes of products that can start together, product by product, `elements` rows each.
+
+    Where the last rows of a product leave elements free, the last rows of another go there, if it reads no signal
+    that the first does not: their weights for the signals they do not read are zero.
+    """
+    made, left = [], []
+    for rows, columns in products:
+        whole = rows.count // elements * elements
+        made += [Pass((Part(rows, first, elements),), columns) for first in range(0, whole, elements)]
+        if whole < rows.count:
+            left.append(Pass((Part(rows, whole, rows.count - whole),), columns))
+    left.sort(key=lambda one: -one.length)  # the widest are the hosts
+    while left:
+        host = left.pop(0)
+        for guest in tuple(left):
+            if _fits(host, guest, elements):
+                host = replace(host, parts=host.parts + guest.parts)
+                left.remove(guest)
+        made.append(host)
+    return made
+
+
+def _fits(host: Pass, guest: Pass, elements: int) -> bool:
+    """Whether the guest's rows can ride along; each part takes a column of the pass for its tags."""
+    read, also = ({operand.signal for operand in one.product.operands} for one in (host, guest))
+    return also <= read and host.count + guest.count <= elements and len(host.parts) < host.length
+
+
+def element_words(passes: Sequence[Pass], group: int, element: int) -> np.ndarray:
+    """Words (n, k) of one processing element's bank."""
+    return np.array([word for one in passes for word in _pass_words(one, group, element)])
+
+
+def _pass_words(one: Pass, group: int, element: int) -> Iterator[np.ndarray]:
+    block = one.parts[0].rows.block
+    weights = _row_weights(one, element)
+    for operand, column in one.columns[group]:
+        signal = one.product.operands[operand].signal
+        yield weights[signal][column] if signal in weights else np.zeros(block, np.int64)
+    for _ in range(one.length - len(one.columns[group])):
+        yield np.zeros(block, np.int64)
+
+
+def _row_weights(one: Pass, element: int) -> dict[str, np.ndarray]:
+    for part in one.parts:
+        if element < part.count:
+            return part.rows.weights(part.first + element)
+        element -= part.count
+    return {}
+
+
+def with_parity(words: Sequence[int], bits: int) -> list[int]:
+    """Words of `bits` bits with one more on top, so that an even number of each word's bits is 1."""
+    return [word | (word.bit_count() & 1) << bits for word in words]
+
+
+def pack(words: np.ndarray, width: int) -> list[int]:
+    """Rows of signed numbers to unsigned memory words, element 0 in the lowest bits."""
+    mask = (1 << width) - 1
+    return [sum((int(value) & mask) << (width * lane) for lane, value in enumerate(word)) for word in words]
+
+
+def unpack(words: list[int], width: int, lanes: int) -> np.ndarray:
+    """The inverse of `pack`."""
+    mask, sign = (1 << width) - 1, 1 << (width - 1)
+    raw = [[(word >> (width * lane)) & mask for lane in range(lanes)] for word in words]
+    return (np.array(raw, np.int64).reshape(len(words), lanes) ^ sign) - sign

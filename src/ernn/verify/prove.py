@@ -1,0 +1,327 @@
+"""Golden against simulation: every output integer equal, or the first edge, time step and lane that is not.
+
+The simulated engine gets the frames of whole utterances on all its streams, with random stalls on both handshakes.
+Where an output differs, the same run is repeated with the engine's probes recorded, and every intermediate integer is
+compared in the order of the dataflow.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.flow.beats import Beats, pack, unpack
+from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
+from ernn.flow.verilog import to_verilog
+from ernn.golden.fast import Fast
+from ernn.golden.run import run_all, trace
+from ernn.ir.integer_model import IntegerModel
+from ernn.rtl.engine import Engine
+from ernn.rtl.stream import container_bits
+from ernn.scheduling.probes import LOCATORS, Place, probe_names
+from ernn.scheduling.schedule import Schedule
+from ernn.verify.stimulus import Stimulus
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first integer that differs: edge, where it is, and both values. `lane` counts from 0 within the edge."""
+
+    edge: str
+    stream: int
+    utterance: int
+    time: int
+    lane: int
+    golden: int
+    simulated: int
+
+    def __str__(self) -> str:
+        return (
+            f"first difference at edge {self.edge}, lane {self.lane}, time step {self.time} of utterance "
+            f"{self.utterance} (stream {self.stream}): golden {self.golden}, simulated {self.simulated}"
+        )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a run showed.
+
+    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the first;
+    `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised error port; `missing` output beats.
+    """
+
+    frames: int
+    integers: int
+    mismatches: int
+    divergence: Divergence | None
+    violations: tuple[str, ...]
+    missing: int
+    stall: float
+    seed: int
+
+    @property
+    def passed(self) -> bool:
+        return not (self.mismatches or self.violations or self.missing or self.divergence)
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Simulated without stalls; `Schedule.interval` and `Schedule.latency` predict both."""
+
+    interval: int
+    latency: int
+
+
+def simulator_of(schedule: Schedule) -> Simulator:
+    """The engine with its probes, compiled."""
+    return build(to_verilog(Engine(schedule, probes=True)))
+
+
+def prove(
+    simulator: Simulator,
+    schedule: Schedule,
+    utterances: Sequence[Array],
+    *,
+    stall: float = 0.2,
+    seed: int = 0,
+    golden: IntegerModel | None = None,
+    reset_at: int | None = None,
+) -> Proof:
+    """Run utterances, int64 (time, inputs) each, through golden and simulation and compare.
+
+    `stall`: probability that either handshake pauses in a cycle.  `golden`: the model that the engine should implement,
+    if not the one it was made from (to see a corrupted engine caught).  `reset_at`: the engine is reset in that cycle,
+    and everything begins again.
+    """
+    if not 0 <= stall < 1:
+        raise UserError(f"stall is a probability, at least 0 and below 1, not {stall}")
+    if reset_at is not None and reset_at < 0:
+        raise UserError(f"reset_at is a cycle, counted from 0, not {reset_at}")
+    model = replace(golden or schedule.layout.model, last_step=False)  # the engine gives every frame's output
+    stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
+    _require_frames(model, stimulus)
+    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, _flags(simulator), reset_at)
+    expected = expected_outputs(model, utterances)
+    mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
+    divergence = None
+    if (mismatches or missing) and simulator.probes:
+        probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at)
+        divergence = first_divergence(model, schedule, stimulus, probed)
+    return Proof(
+        frames=stimulus.frames,
+        integers=stimulus.frames * model.output.length,
+        mismatches=mismatches,
+        divergence=divergence,
+        violations=tuple(_violations(simulation, schedule, stimulus)),
+        missing=missing,
+        stall=stall,
+        seed=seed,
+    )
+
+
+def _flags(simulator: Simulator) -> tuple[str, ...]:
+    """Ports that tell of errors."""
+    return tuple(name for name in ("error", "weight_fault") if name in simulator.events)
+
+
+CHECKED = 16
+"""Frames of every utterance on which the compiled golden model is held to the plain one, in every proof."""
+
+
+def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[Array]:
+    """What golden gives: the compiled form on all frames, the plain one on the first of every utterance.
+
+    Tests hold the two equal on every edge; so that a proof need not take that on trust, it looks at them again.
+    """
+    expected = run_all(model, utterances, Fast)
+    for plain, fast in zip(run_all(model, [frames[:CHECKED] for frames in utterances]), expected, strict=True):
+        if not np.array_equal(plain, fast[:CHECKED]):
+            raise AssertionError("the compiled golden model differs from the plain one: report this model as a bug")
+    return expected
+
+
+ROUNDS = 12
+"""Rounds of every stream that cycles are measured on; the first third of the intervals is left out."""
+
+
+def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
+    """Interval between rounds with every stream busy; latency of one frame of the last stream on an idle engine."""
+    inputs = schedule.layout.model.input.length
+    if np.shape(frame) != (inputs,):
+        raise UserError(f"one frame of ({inputs},) integers is measured with, not {np.shape(frame)}: give utterance[0]")
+    streams = schedule.layout.design.streams
+    busy = Stimulus(tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams)), streams)
+    steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
+    starts = steady.events["round"].astype(np.int64)
+    gaps = Counter(np.diff(starts)[ROUNDS // 3 :].tolist())
+    nothing = (frame[None][:0],) * (streams - 1)
+    alone, _ = _simulate(simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=())
+    return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))
+
+
+def measure_activity(simulator: Simulator, schedule: Schedule, frames: Array) -> float:
+    """Share of data bits that toggle in a cycle, 0..1, every stream busy with `frames`, int64 (time, inputs).
+
+    Counted where the engine's probes are: words of spectra, of products, of the vector unit's results.
+    """
+    streams = schedule.layout.design.streams
+    busy = Stimulus(tuple(frames for _ in range(streams)), streams)
+    run, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.probes)
+    toggles = bits = 0
+    for name, writes in run.probes.items():
+        port = simulator.verilog.port(f"probe_{name}_data")
+        assert port is not None
+        toggles, bits = toggles + writes.toggles, bits + port.width
+    return toggles / (bits * run.cycles)
+
+
+def _require_frames(model: IntegerModel, stimulus: Stimulus) -> None:
+    if not stimulus.frames:
+        raise UserError("there are no frames to verify with: give at least one utterance")
+    source = model.input
+    for index, utterance in enumerate(stimulus.utterances):
+        if utterance.ndim != 2 or utterance.shape[1] != source.length:
+            raise UserError(f"utterance {index} must be (time, {source.length} inputs), not {utterance.shape}")
+        if not np.issubdtype(utterance.dtype, np.integer):
+            raise UserError(
+                f"utterance {index} is {utterance.dtype}: the engine takes integers, which "
+                "ernn.golden.boundary.quantize_input(model, frames) makes of features"
+            )
+        if utterance.size and not source.format.low <= utterance.min() <= utterance.max() <= source.format.high:
+            raise UserError(
+                f"utterance {index} holds {utterance.min()}..{utterance.max()}, outside {source.format.width} bits"
+            )
+
+
+def _simulate(
+    simulator: Simulator,
+    schedule: Schedule,
+    stimulus: Stimulus,
+    stall: float,
+    seed: int,
+    record: Sequence[str],
+    reset_at: int | None = None,
+) -> tuple[Simulation, int]:
+    """The run, and how many output beats did not come."""
+    model = schedule.layout.model
+    expected = stimulus.frames * schedule.layout.lines(model.output.length)
+    slowest = schedule.interval * (1 + schedule.rounds_late) + schedule.length + 64
+    lines = schedule.layout.lines(model.input.length) + schedule.layout.lines(model.output.length)
+    limit = stimulus.frames * (slowest + 8 * lines) * 2 + 1000
+    try:
+        simulation = simulator.run(
+            to_beats(schedule, stimulus),
+            expected_beats=expected,
+            max_cycles=int(limit / (1 - stall) ** 2),
+            stall_in=stall,
+            stall_out=stall,
+            seed=seed,
+            record=record,
+            reset_at=reset_at,
+        )
+    except SimulationError as error:
+        return error.simulation, abs(expected - len(error.simulation.outputs))
+    return simulation, 0
+
+
+def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
+    """The frames as the engine takes them on its input stream."""
+    model, layout = schedule.layout.model, schedule.layout
+    lines = layout.lines(model.input.length)
+    tid = np.repeat([stream for stream, _, _ in stimulus.order], lines)
+    number = np.tile(np.arange(lines), len(stimulus.order))
+    first = np.repeat([time == 0 for _, _, time in stimulus.order], lines) & (number == 0)
+    data = pack(stimulus.words(layout.line), container_bits(model.input.format.width))
+    return Beats.of(data, tid=tid, first=first, last=number == lines - 1)
+
+
+def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
+    """Output frames (frames, outputs) of each stream."""
+    model, line = schedule.layout.model, schedule.layout.line
+    words = schedule.layout.lines(model.output.length)
+    lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), line)
+    frames = []
+    for stream in range(schedule.layout.design.streams):
+        mine = lanes[simulation.outputs.tid == stream]
+        whole = mine[: len(mine) // words * words].reshape(-1, words * line)
+        frames.append(whole[:, : model.output.length])
+    return frames
+
+
+def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus) -> int:
+    """Integers that differ, missing ones included."""
+    total = 0
+    for stream, given in enumerate(outputs):
+        position = 0
+        for index in stimulus.of_stream(stream):
+            length = len(stimulus.utterances[index])
+            mine = given[position : position + length]
+            total += expected[index].size - int((mine == expected[index][: len(mine)]).sum())
+            position += length
+    return total
+
+
+def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) -> Iterator[str]:
+    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each stream; and ports that tell of
+    errors."""
+    yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
+    for name, cycles in simulation.events.items():
+        if len(cycles):
+            yield f"cycle {cycles[0]}: the {name} port is high"
+    words = schedule.layout.lines(schedule.layout.model.output.length)
+    for stream in range(schedule.layout.design.streams):
+        mine = simulation.outputs.tid == stream
+        times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
+        begins = np.repeat(np.concatenate([np.zeros(0, int), *times]) == 0, words)
+        ends = np.arange(len(begins)) % words == words - 1
+        for name, flags, right in (
+            ("TLAST", simulation.outputs.last, ends),
+            ("TUSER", simulation.outputs.first, begins),
+        ):
+            given = flags[mine][: len(right)]
+            for beat in np.flatnonzero(given != right[: len(given)])[:1]:
+                yield f"beat {beat} of stream {stream}: {name} is {int(given[beat])}"
+
+
+# --- where it begins
+
+
+def first_divergence(
+    model: IntegerModel, schedule: Schedule, stimulus: Stimulus, simulation: Simulation
+) -> Divergence | None:
+    """The earliest difference: by time step, then by the order of edges in the dataflow."""
+    golden = [trace(model, utterance) for utterance in stimulus.utterances]
+    ranks = {edge: rank for rank, edge in enumerate(golden[0])}
+    found: list[tuple[tuple[int, int, int], Divergence]] = []
+    for place, number, word in _probed(schedule, simulation):
+        where = stimulus.position(place.stream, number)
+        if where is None:
+            continue
+        row = golden[where[0]][place.edge][where[1]]
+        expected = row[place.first : place.first + place.count]
+        wrong = np.flatnonzero(expected != word[: len(expected)])
+        if wrong.size:
+            lane = place.first + int(wrong[0])
+            one = Divergence(place.edge, place.stream, *where, lane, int(row[lane]), int(word[wrong[0]]))
+            found.append(((number, ranks[place.edge], lane), one))
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place, int, Array]]:
+    """Every recorded write: its place, the number of the frame, and the values."""
+    model = schedule.layout.model
+    for kind, locate in LOCATORS.items():
+        lanes = schedule.layout.lanes if kind == "vector" else model.block
+        for column, name in enumerate(probe_names(kind, schedule.layout.design.words)):
+            writes = simulation.probes[name]
+            values = unpack(writes.data, model.input.format.width, lanes)
+            seen: Counter[Place] = Counter()
+            for address, word in zip(writes.address.tolist(), values, strict=True):
+                place = locate(schedule, column, address)
+                if place is not None:
+                    yield place, seen[place], word
+                    seen[place] += 1
