@@ -1,14 +1,17 @@
-"""Error rates of dense networks and of what they are compressed to, way by way, on a test split, over several seeds.
+"""Error rates of dense networks and of what they are compressed to, way by way, on a test split,
+over several seeds.
 
     python benchmarks/accuracy.py --corpus digits --seeds 3 --json
-    python benchmarks/accuracy.py --corpus an4 --root ../shared/data/an4_cepstra --recipe benchmarks/recipes/an4.toml \\
+    python benchmarks/accuracy.py --corpus an4 --root ../shared/data/an4_cepstra --recipe
+    benchmarks/recipes/an4.toml \\
         --cells gru,lstm --blocks 4,8,16,32 --ways admm,direct,one-shot,pruned --bits 16,12,8
 
-Every way but direct training starts from the same dense network of its cell and seed, and all have the same number of
-epochs after it; direct training has the dense network's as well.  With [distil] in the recipe all of them learn from
-that dense network too.  The test split is looked at once, at the end of each way.  What is finished is not done again
-and a stopped training goes on (--work), so that two of these commands, or one with more ways, add to the same table.
-It writes a page, a plot and the figures as JSON into --out; with --json the latter are printed too.
+Every way but direct training starts from the same dense network of its cell and seed, and all have
+the same number of epochs after it; direct training has the dense network's as well.  With [distil]
+in the recipe all of them learn from that dense network too.  The test split is looked at once, at
+the end of each way.  What is finished is not done again and a stopped training goes on (--work), so
+that two of these commands, or one with more ways, add to the same table. It writes a page, a plot
+and the figures as JSON into --out; with --json the latter are printed too.
 """
 
 import argparse
@@ -61,7 +64,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table. block: whose storage it has; 1 is dense. bits: of a weight, of an integer network."""
+    """A row of the table. block: whose storage it has; 1 is dense. bits: of a weight, of an integer
+    network.
+    """
 
     cell: str
     way: str
@@ -75,13 +80,17 @@ class Row:
 
     @property
     def plan(self) -> CompressionPlan:
-        if self.way == "pruned":  # a block of 8 stores a weight of 12 bits for 8; ESE stores 16 bits for each it keeps
+        if (
+            self.way == "pruned"
+        ):  # a block of 8 stores a weight of 12 bits for 8; ESE stores 16 bits for each it keeps
             return CompressionPlan.pruned(LoadBalanced(WEIGHT_BITS / 16 / self.block, PES))
         return CompressionPlan.blocks(self.block)
 
 
 def solver(way: str, recipe: Recipe) -> Solver:
-    """Every way with as many epochs as ADMM and its retraining have together, and with the recipe's teacher."""
+    """Every way with as many epochs as ADMM and its retraining have together, and with the recipe's
+    teacher.
+    """
     longer = replace(recipe.retrain, epochs=recipe.retrain.epochs + recipe.admm.epochs)
     match way:
         case "admm" | "pruned":
@@ -91,7 +100,9 @@ def solver(way: str, recipe: Recipe) -> Solver:
         case "gradual":
             return recipe.taught(Gradual(recipe.admm, recipe.retrain))
         case "direct":
-            return recipe.taught(Direct(replace(recipe.dense, epochs=recipe.dense.epochs + longer.epochs)))
+            return recipe.taught(
+                Direct(replace(recipe.dense, epochs=recipe.dense.epochs + longer.epochs))
+            )
         case _:
             raise UserError(f"no way is called {way!r}; they are {', '.join(TITLES)}")
 
@@ -116,17 +127,29 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", choices=NAMES, default="digits")
     parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
-    parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
-    parser.add_argument("--cells", default="gru", help="each in every layer of the recipe's network")
+    parser.add_argument(
+        "--recipe", type=Path, help="a recipe in TOML that changes the corpus's own"
+    )
+    parser.add_argument(
+        "--cells", default="gru", help="each in every layer of the recipe's network"
+    )
     parser.add_argument("--blocks", default="8")
-    parser.add_argument("--ways", default="admm,one-shot", help=f"of {', '.join(TITLES)}; dense is always there")
+    parser.add_argument(
+        "--ways", default="admm,one-shot", help=f"of {', '.join(TITLES)}; dense is always there"
+    )
     parser.add_argument("--bits", default="", help="of the weights of ADMM's networks in integers")
-    parser.add_argument("--integer-blocks", default="8", help="which of ADMM's networks in integers")
+    parser.add_argument(
+        "--integer-blocks", default="8", help="which of ADMM's networks in integers"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time, each on one thread")
-    parser.add_argument("--work", type=Path, default=Path("out/accuracy"), help="checkpoints and finished rows")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/accuracy"), help="checkpoints and finished rows"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
-    parser.add_argument("--finished", action="store_true", help="train nothing: rows that every seed has already")
+    parser.add_argument(
+        "--finished", action="store_true", help="train nothing: rows that every seed has already"
+    )
     parser.add_argument("--name", help="of the page, accuracy-<corpus> if not given")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     return parser.parse_args()
@@ -157,7 +180,9 @@ def run_seed(seed: int, arguments: argparse.Namespace) -> Result:
 
 @dataclass(frozen=True, eq=False)
 class SeedBench:
-    """Trains rows for one seed; each has a folder of its own, named after all that decides its outcome."""
+    """Trains rows for one seed; each has a folder of its own, named after all that decides its
+    outcome.
+    """
 
     data: Prepared
     recipe: Recipe
@@ -172,7 +197,11 @@ class SeedBench:
         found = self._measure(row)
         found["cpu_seconds"] = None if resumed else time.process_time() - cpu
         write_json(kept, found)
-        print(f"seed {self.recipe.dense.seed} {row.key}: {found['percent']:.2f} %", file=sys.stderr, flush=True)
+        print(
+            f"seed {self.recipe.dense.seed} {row.key}: {found['percent']:.2f} %",
+            file=sys.stderr,
+            flush=True,
+        )
         return found
 
     def kept(self, row: Row) -> Path:
@@ -194,7 +223,9 @@ class SeedBench:
             self.recipe.train_dense(model, self.data.task, self.folder(row))
         else:
             model.load_state_dict(self.network(Row(row.cell, "dense")).state_dict())
-            compress(model, self.data.task, row.plan, solver(row.way, self.recipe), self.folder(row))
+            compress(
+                model, self.data.task, row.plan, solver(row.way, self.recipe), self.folder(row)
+            )
         kept.parent.mkdir(parents=True, exist_ok=True)
         torch.save(model.state_dict(), kept)
         return model
@@ -206,7 +237,10 @@ class SeedBench:
     def _measure(self, row: Row) -> Result:
         if row.bits is None:
             model = self.network(row)
-            test, validation = (evaluate_model(model, split) for split in (self.data.test, self.data.task.validation))
+            test, validation = (
+                evaluate_model(model, split)
+                for split in (self.data.test, self.data.task.validation)
+            )
             return figures(test, validation, model, row.plan)
         model = self.network(Row(row.cell, "admm", row.block))
         spec = QuantizeSpec(weight_bits=row.bits)
@@ -218,19 +252,33 @@ class SeedBench:
 
 
 def figures(
-    test: ErrorRate, validation: ErrorRate, model: AcousticModel, plan: CompressionPlan, bits: int = WEIGHT_BITS
+    test: ErrorRate,
+    validation: ErrorRate,
+    model: AcousticModel,
+    plan: CompressionPlan,
+    bits: int = WEIGHT_BITS,
 ) -> Result:
     """Error rates and what the weights take; biases are not counted."""
     weights = stored_weights(model, plan)
-    counted = {"weights": weights, "recurrent_weights": stored_weights(model, plan, recurrent_only=True)}
+    counted = {
+        "weights": weights,
+        "recurrent_weights": stored_weights(model, plan, recurrent_only=True),
+    }
     rates = {"percent": test.percent, **asdict(test), "validation_percent": validation.percent}
     return {**rates, **counted, "kbit": bits * weights / 1024} | ese(model, plan)
 
 
 def ese(model: AcousticModel, plan: CompressionPlan) -> Result:
-    """Bits that ESE stores, each kind stated, and its cycles; nothing for a plan that is not pruned."""
+    """Bits that ESE stores, each kind stated, and its cycles; nothing for a plan that is not
+    pruned.
+    """
     found = matrices(model, plan)
-    gates = [g.detach().double().numpy() for m in found if isinstance(m.structure, LoadBalanced) for g in m.weight]
+    gates = [
+        g.detach().double().numpy()
+        for m in found
+        if isinstance(m.structure, LoadBalanced)
+        for g in m.weight
+    ]
     if not gates:
         return {}
     packed = [sparse.pack(gate, PES) for gate in gates]
@@ -238,13 +286,19 @@ def ese(model: AcousticModel, plan: CompressionPlan) -> Result:
     rest = WEIGHT_BITS * sum(m.stored for m in found if not isinstance(m.structure, LoadBalanced))
     done = sparse.work(packed)
     cycles = {**asdict(done), "imbalance": done.imbalance, "utilisation": done.utilisation}
-    return {"kbit": (bits.entries + rest) / 1024, "bits": {**asdict(bits), "unpruned": rest}, "cycles": cycles}
+    return {
+        "kbit": (bits.entries + rest) / 1024,
+        "bits": {**asdict(bits), "unpruned": rest},
+        "cycles": cycles,
+    }
 
 
 def about(arguments: argparse.Namespace, recipe: Recipe, corpus: Corpus) -> Result:
     return {
         "kind": "measured",
-        "command": shlex.join(["python", "benchmarks/accuracy.py", *(a for a in sys.argv[1:] if a != "--finished")]),
+        "command": shlex.join(
+            ["python", "benchmarks/accuracy.py", *(a for a in sys.argv[1:] if a != "--finished")]
+        ),
         "corpus": {"name": corpus.name, "unit": corpus.unit, "description": corpus.description},
         "decoding": "greedy",
         "recipe": recipe_values(recipe),
@@ -293,7 +347,8 @@ def page(result: Result, name: str) -> str:
     lines = [
         f"# Error rates on {corpus['name']}",
         "",
-        f"{corpus['unit'].capitalize()} error rate on {dense['tokens']:,} test tokens, {result['decoding']} decoding, "
+        f"{corpus['unit'].capitalize()} error rate on {dense['tokens']:,} test tokens, "
+        f"{result['decoding']} decoding, "
         f"{len(heads)} seed(s). Kind: {result['kind']}. [JSON]({name}.json)",
         "",
         f"    {result['command']}",
@@ -304,7 +359,8 @@ def page(result: Result, name: str) -> str:
         "",
         f"![error rate against stored kbit]({name}.svg)",
         "",
-        "| cell | block | network | error rate %, mean ± deviation | weights | times fewer | kbit | CPU s |",
+        "| cell | block | network | error rate %, mean ± deviation | weights | times fewer | kbit "
+        "| CPU s |",
         "|---|---|---|---|---|---|---|---|",
         *[line(row, result) for row in all_rows],
         "",
@@ -315,9 +371,12 @@ def page(result: Result, name: str) -> str:
         f"|---|{'---|' * len(heads)}",
         *[f"| {row.key} | {' | '.join(seed_cells(row, result))} |" for row in all_rows],
         "",
-        f"Machine: {result['machine']}, torch {result['versions']['torch']}. CPU seconds are of one process, the "
-        "mean of the seeds whose training was not resumed. kbit: weights of 12 bits but for integer networks, ESE's "
-        "indices and padding zeros counted. The deviation is over seeds; the test examples are the same.",
+        f"Machine: {result['machine']}, torch {result['versions']['torch']}. CPU seconds are of "
+        "one process, the "
+        "mean of the seeds whose training was not resumed. kbit: weights of 12 bits but for "
+        "integer networks, ESE's "
+        "indices and padding zeros counted. The deviation is over seeds; the test examples are the "
+        "same.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -328,9 +387,12 @@ def network(result: Result) -> str:
     layers = " and ".join(str(layer["hidden"]) for layer in recipe["layers"])
     dense, towards, inside = (recipe[stage]["epochs"] for stage in ("dense", "admm", "retrain"))
     return (
-        f"Recurrent layers of {layers} units, all their matrices in blocks, the output matrix dense. Epochs: the dense "
-        f"network {dense}; from it {towards} of ADMM and {inside} inside the set, or {towards + inside} inside the set "
-        f"after one projection; direct training {dense + towards + inside}, from fresh weights.{taught(recipe)}"
+        f"Recurrent layers of {layers} units, all their matrices in blocks, the output matrix "
+        "dense. Epochs: the dense "
+        f"network {dense}; from it {towards} of ADMM and {inside} inside the set, or "
+        f"{towards + inside} inside the set "
+        f"after one projection; direct training {dense + towards + inside}, from fresh "
+        f"weights.{taught(recipe)}"
     )
 
 
@@ -343,30 +405,53 @@ def taught(recipe: Result) -> str:
 
 def line(row: Row, result: Result) -> str:
     mine, dense = result["seeds"][0][row.key], result["seeds"][0][Row(row.cell, "dense").key]
-    spent = [seed[row.key]["cpu_seconds"] for seed in result["seeds"] if seed[row.key]["cpu_seconds"] is not None]
+    spent = [
+        seed[row.key]["cpu_seconds"]
+        for seed in result["seeds"]
+        if seed[row.key]["cpu_seconds"] is not None
+    ]
     title = TITLES[row.way] + (f", weights of {row.bits} bits" if row.bits else "")
     kbit = mean(seed[row.key]["kbit"] for seed in result["seeds"])
-    shown = [row.cell.upper(), "none" if row.block == 1 else str(row.block), title, str(percents(result, row))]
+    shown = [
+        row.cell.upper(),
+        "none" if row.block == 1 else str(row.block),
+        title,
+        str(percents(result, row)),
+    ]
     shown += [f"{mine['weights']:,}", f"{dense['weights'] / mine['weights']:.2f}", f"{kbit:,.0f}"]
     return f"| {' | '.join([*shown, f'{mean(spent):.0f}' if spent else 'not measured'])} |"
 
 
 def seed_cells(row: Row, result: Result) -> list[str]:
-    return [f"{seed[row.key]['percent']:.2f} ({seed[row.key]['validation_percent']:.2f})" for seed in result["seeds"]]
+    return [
+        f"{seed[row.key]['percent']:.2f} ({seed[row.key]['validation_percent']:.2f})"
+        for seed in result["seeds"]
+    ]
 
 
 def duels(result: Result) -> list[str]:
-    """ADMM against each rival at the same block, seed by seed, and over all blocks; empty where it has no rival."""
+    """ADMM against each rival at the same block, seed by seed, and over all blocks; empty where it
+    has no rival.
+    """
     all_rows = table_rows(result)
-    rivals = dict.fromkeys(row.way for row in all_rows if row.way not in ("dense", "admm", "integer"))
+    rivals = dict.fromkeys(
+        row.way for row in all_rows if row.way not in ("dense", "admm", "integer")
+    )
     lines = []
     for cell, rival in product(dict.fromkeys(row.cell for row in all_rows), rivals):
         blocks = [row.block for row in all_rows if row.cell == cell and row.way == rival]
         blocks = [block for block in blocks if Row(cell, "admm", block) in all_rows]
-        less = [difference(result, Row(cell, "admm", block), Row(cell, rival, block)) for block in blocks]
-        lines += [duel(cell, rival, str(block), one) for block, one in zip(blocks, less, strict=True)]
+        less = [
+            difference(result, Row(cell, "admm", block), Row(cell, rival, block))
+            for block in blocks
+        ]
+        lines += [
+            duel(cell, rival, str(block), one) for block, one in zip(blocks, less, strict=True)
+        ]
         if len(blocks) > 1:
-            together = Spread(tuple(mean(values) for values in zip(*(one.values for one in less), strict=True)))
+            together = Spread(
+                tuple(mean(values) for values in zip(*(one.values for one in less), strict=True))
+            )
             lines.append(duel(cell, rival, "mean of these", together))
     if not lines:
         return []
@@ -391,7 +476,9 @@ def duel(cell: str, rival: str, block: str, less: Spread) -> str:
 
 
 def picture(result: Result) -> str:
-    """SVG: error rate over stored kbit, a line a way, bars of one deviation to either side; a panel a cell."""
+    """SVG: error rate over stored kbit, a line a way, bars of one deviation to either side; a panel
+    a cell.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -420,8 +507,19 @@ def draw(axes: Any, result: Result, mine: Sequence[Row]) -> None:
         stored = [mean(seed[row.key]["kbit"] for seed in result["seeds"]) for row in points]
         style = "o" if way in ("dense", "integer") else "o-"
         bars = [one.deviation for one in found]
-        shifted = [kbit * 1.02 ** (index - 2) for kbit in stored]  # so that bars of the same storage can be told apart
-        axes.errorbar(shifted, [one.mean for one in found], bars, fmt=style, ms=4, lw=1.2, capsize=3, label=way)
+        shifted = [
+            kbit * 1.02 ** (index - 2) for kbit in stored
+        ]  # so that bars of the same storage can be told apart
+        axes.errorbar(
+            shifted,
+            [one.mean for one in found],
+            bars,
+            fmt=style,
+            ms=4,
+            lw=1.2,
+            capsize=3,
+            label=way,
+        )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(ScalarFormatter())

@@ -1,14 +1,17 @@
-"""AN4: a block-8 network with a quarter of the weights that learns from the dense one, against that dense one.
+"""AN4: a block-8 network with a quarter of the weights that learns from the dense one, against that
+dense one.
 
     python benchmarks/an4_distilled.py ../shared/data/an4_cepstra --seeds 3
 
-The dense recipe (2 x GRU 256, seed 0) is the yardstick and a teacher.  Another network of its shape is the second
-teacher; it and the students hear other takes of the training utterances too (beginning, pace, vocal tract), and their
-weights are averaged.  The students are trained inside the set from the start, on CTC and on what the teachers say on
-average (distillation); a dense linear layer stands before their block-circulant ones.
+The dense recipe (2 x GRU 256, seed 0) is the yardstick and a teacher.  Another network of its shape
+is the second teacher; it and the students hear other takes of the training utterances too
+(beginning, pace, vocal tract), and their weights are averaged.  The students are trained inside the
+set from the start, on CTC and on what the teachers say on average (distillation); a dense linear
+layer stands before their block-circulant ones.
 
-Everything is chosen on held-out training speakers; the test speakers are heard once, at the end.  Trainings that are
-done are not done again (--work).  Writes an4-distilled.json into --out and prints it.
+Everything is chosen on held-out training speakers; the test speakers are heard once, at the end.
+Trainings that are done are not done again (--work).  Writes an4-distilled.json into --out and
+prints it.
 """
 
 import argparse
@@ -53,7 +56,9 @@ STUDENT = replace(
     front=128,
     dropout=0.15,
     plan=CompressionPlan.blocks(8),
-    retrain=TrainSpec(epochs=7, rate=2e-3, warmup=0.1, noise=0.15, masks=2, mask_frames=4, average=0.998),
+    retrain=TrainSpec(
+        epochs=7, rate=2e-3, warmup=0.1, noise=0.15, masks=2, mask_frames=4, average=0.998
+    ),
 )
 """An epoch is of all seven takes."""
 
@@ -78,13 +83,17 @@ def main() -> None:
         **about(chosen),
         "dense": figures(teacher, data, CompressionPlan()),
         "second teacher": figures(second, data, CompressionPlan()),
-        "block 8": [{**trained, **figures(model, data, STUDENT.plan)} for model, trained in students],
+        "block 8": [
+            {**trained, **figures(model, data, STUDENT.plan)} for model, trained in students
+        ],
     }
     write_json(chosen.out / "an4-distilled.json", result)
     print(json.dumps(result, indent=2))
 
 
-def student(seed: int, task: Task, learning: Distillation, work: Path) -> tuple[nn.Module, dict[str, Any]]:
+def student(
+    seed: int, task: Task, learning: Distillation, work: Path
+) -> tuple[nn.Module, dict[str, Any]]:
     recipe, cpu, folder = STUDENT.with_seed(seed), time.process_time(), work / f"student{seed}"
     resumed = folder.exists()
     model = recipe.model(task)

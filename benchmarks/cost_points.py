@@ -1,13 +1,16 @@
-"""The measured engines behind `ernn design`: Yosys's counts of small and middle engines, kept in the package.
+"""The measured engines behind `ernn design`: Yosys's counts of small and middle engines, kept in
+the package.
 
-    python benchmarks/cost_points.py            # what is missing, one synthesis after another; a second call goes on
-    python benchmarks/cost_points.py --features # only count bits again, after a change of ernn.estimate.logic
-    python benchmarks/cost_points.py --errors   # only print the errors
+    python benchmarks/cost_points.py            # what is missing, one synthesis after another; a
+    second call goes on python benchmarks/cost_points.py --features # only count bits again, after a
+    change of ernn.estimate.logic python benchmarks/cost_points.py --errors   # only print the
+    errors
 
-Each engine is a random network on a design.  It is synthesised for ECP5 and 7-series, in half a minute each
-on a quiet core.  points.json is written after each; it names Yosys's version and a digest of the
-circuits measured (the first engine's Verilog, and the pass that packs registers).  Where the digest is another, all
-are measured again.  At the end: the errors of leaving one configuration out, which a test asserts.
+Each engine is a random network on a design.  It is synthesised for ECP5 and 7-series, in half a
+minute each on a quiet core.  points.json is written after each; it names Yosys's version and a
+digest of the circuits measured (the first engine's Verilog, and the pass that packs registers).
+Where the digest is another, all are measured again.  At the end: the errors of leaving one
+configuration out, which a test asserts.
 """
 
 import argparse
@@ -41,7 +44,13 @@ from ernn.scheduling.schedule import Schedule, schedule
 
 DEVICES: dict[Family, str] = {"ecp5": "LFE5U-85F", "xc7": "XC7A100T"}
 SEED = 0
-MEMORY_LUTS = {"TRELLIS_DPR16X4": 6, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8}  # and not shift registers
+MEMORY_LUTS = {
+    "TRELLIS_DPR16X4": 6,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+}  # and not shift registers
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,8 @@ class Net:
     outputs: int = 0
 
 
-# Small and middle ones, so that each takes Yosys a minute or two; together they have every unit in several widths.
+# Small and middle ones, so that each takes Yosys a minute or two; together they have every unit in
+# several widths.
 ENGINES: tuple[tuple[Net, Design], ...] = (
     (Net("gru", 8, 16, 4), Design(2, 2, 16, 2)),
     (Net("lstm", 8, 16, 1, weight_bits=8, data_bits=10), Design(6, 1, 16, 1)),
@@ -95,8 +105,12 @@ def wanted() -> Iterator[tuple[Family, Net, Design]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--features", action="store_true", help="count the bits of the points there again")
-    parser.add_argument("--errors", action="store_true", help="print the errors of the points there")
+    parser.add_argument(
+        "--features", action="store_true", help="count the bits of the points there again"
+    )
+    parser.add_argument(
+        "--errors", action="store_true", help="print the errors of the points there"
+    )
     arguments = parser.parse_args()
     if arguments.features:
         content = json.loads(POINTS.read_text(encoding="utf-8"))
@@ -117,13 +131,17 @@ def measure() -> None:
     points = content["points"] if {name: content[name] for name in now} == now else []
     for family, net, design in wanted():
         if any(
-            (one["family"], one["network"], one["design"]) == (family, asdict(net), asdict(design)) for one in points
+            (one["family"], one["network"], one["design"]) == (family, asdict(net), asdict(design))
+            for one in points
         ):
             continue
         began = time.monotonic()
         points.append(point(family, net, design))
         write_json(POINTS, now | {"points": points})
-        print(f"{len(points):3} {family:5} {time.monotonic() - began:4.0f} s {net} {design}", file=sys.stderr)
+        print(
+            f"{len(points):3} {family:5} {time.monotonic() - began:4.0f} s {net} {design}",
+            file=sys.stderr,
+        )
 
 
 def circuits() -> str:
@@ -166,7 +184,9 @@ def model(net: Net) -> IntegerModel:
     layers: list[Layer] = [_layer(rng, net)]
     if net.outputs:
         width = net.projection or net.hidden
-        layers.append(LinearLayer(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs)))
+        layers.append(
+            LinearLayer(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs))
+        )
     return quantize(Network(tuple(layers)), [rng.normal(size=(30, net.inputs))], spec)
 
 
@@ -198,7 +218,9 @@ def print_errors() -> None:
         for what in FITTED:
             errors = left_out(points, what)
             worst, mean = max(errors, key=abs), float(np.mean(np.abs(errors)))
-            print(f"{family:5} {what:3} {len(points):3} points: mean {mean:.1%}, largest {worst:+.1%}")
+            print(
+                f"{family:5} {what:3} {len(points):3} points: mean {mean:.1%}, largest {worst:+.1%}"
+            )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
-"""How many bits each kind of data needs: errors of the integers with one kind at a time in few bits.
+"""How many bits each kind of data needs: errors of the integers with one kind at a time in few
+bits.
 
     python benchmarks/data_bits.py --recipe benchmarks/recipes/digits.toml
 
-One network a seed, compressed in one shot and trained inside the recipe's sets.  From it, for each kind and number of
-bits: quantized as it is ("after training"), and trained on with that rounding first ("trained with"), as long as a
-control that is trained on with nothing rounded.  All errors are of the integer model, run by golden.  The test split is
-looked at once, at the end of each; no setting was chosen on it.  What is finished is not done again (--work).
-It writes a page, a plot and the figures as JSON into --out.
+One network a seed, compressed in one shot and trained inside the recipe's sets.  From it, for each
+kind and number of bits: quantized as it is ("after training"), and trained on with that rounding
+first ("trained with"), as long as a control that is trained on with nothing rounded.  All errors
+are of the integer model, run by golden.  The test split is looked at once, at the end of each; no
+setting was chosen on it.  What is finished is not done again (--work). It writes a page, a plot and
+the figures as JSON into --out.
 """
 
 import argparse
@@ -76,7 +78,9 @@ class Row:
         return DataBits(**dict.fromkeys(kinds, self.bits))
 
     def plan(self, plan: CompressionPlan) -> CompressionPlan:
-        """The plan with its matrices' numbers on a grid, where it is the weights that have few bits."""
+        """The plan with its matrices' numbers on a grid, where it is the weights that have few
+        bits.
+        """
         if self.kind != "weights":
             return plan
         roles = ("input", "recurrent", "projection", "output")
@@ -93,13 +97,17 @@ def main() -> None:
     torch.set_num_threads(1)
     corpus = open_corpus(options.corpus, options.root)
     recipe = recipe_for(corpus, options.recipe).without_data("this table")
-    recipe = replace(recipe, layers=tuple(replace(layer, cell=options.cell) for layer in recipe.layers))
+    recipe = replace(
+        recipe, layers=tuple(replace(layer, cell=options.cell) for layer in recipe.layers)
+    )
     prepared = Prepared(corpus, recipe.features)
     seeds = [run_seed(recipe.with_seed(seed), prepared, options) for seed in range(options.seeds)]
     seeds = [seed for seed in seeds if len(seed) > 1]
     result = {
         "kind": "measured",
-        "command": shlex.join(["python", "benchmarks/data_bits.py", *(a for a in sys.argv[1:] if a != "--finished")]),
+        "command": shlex.join(
+            ["python", "benchmarks/data_bits.py", *(a for a in sys.argv[1:] if a != "--finished")]
+        ),
         "recipe": {**asdict(recipe), "plan": recipe.plan.to_dict()},
         "epochs": options.epochs,
         "rate": options.rate,
@@ -116,17 +124,25 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", choices=NAMES, default="digits")
     parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
-    parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
+    parser.add_argument(
+        "--recipe", type=Path, help="a recipe in TOML that changes the corpus's own"
+    )
     parser.add_argument("--cell", default="lstm")
     parser.add_argument("--bits", default="8,6,4,3", help="of each kind, after training")
     parser.add_argument("--train", default="6,4,3", help="of each kind, trained with")
-    parser.add_argument("--epochs", type=int, default=2, help="of training with rounding, and of its control")
+    parser.add_argument(
+        "--epochs", type=int, default=2, help="of training with rounding, and of its control"
+    )
     parser.add_argument("--rate", type=float, default=4e-3, help="learning rate of these")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("out/data-bits"), help="finished rows, checkpoints")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/data-bits"), help="finished rows, checkpoints"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--name", default="data-bits", help="of the page")
-    parser.add_argument("--finished", action="store_true", help="train nothing: the page of the rows there are")
+    parser.add_argument(
+        "--finished", action="store_true", help="train nothing: the page of the rows there are"
+    )
     return parser.parse_args()
 
 
@@ -143,7 +159,12 @@ def rows(options: argparse.Namespace) -> list[Row]:
 
 
 def run_seed(recipe: Recipe, prepared: Prepared, options: argparse.Namespace) -> Result:
-    values = {**asdict(recipe), "plan": recipe.plan.to_dict(), "epochs": options.epochs, "rate": options.rate}
+    values = {
+        **asdict(recipe),
+        "plan": recipe.plan.to_dict(),
+        "epochs": options.epochs,
+        "rate": options.rate,
+    }
     digest = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
     folder, seed, found = options.work / f"{prepared.corpus.name}-{digest}", recipe.dense.seed, {}
     start = {} if options.finished else compressed(recipe, prepared, folder)
@@ -154,7 +175,9 @@ def run_seed(recipe: Recipe, prepared: Prepared, options: argparse.Namespace) ->
                 continue
             write_json(file, measured(row, start, recipe, prepared, options))
             print(
-                f"seed {seed}, {row.key}: {json.loads(file.read_text())['percent']:.2f} %", file=sys.stderr, flush=True
+                f"seed {seed}, {row.key}: {json.loads(file.read_text())['percent']:.2f} %",
+                file=sys.stderr,
+                flush=True,
             )
         found[row.key] = json.loads(file.read_text())
     return {"seed": seed} | found
@@ -171,26 +194,51 @@ def compressed(recipe: Recipe, prepared: Prepared, folder: Path) -> dict[str, to
 
 
 def measured(
-    row: Row, start: dict[str, torch.Tensor], recipe: Recipe, prepared: Prepared, options: argparse.Namespace
+    row: Row,
+    start: dict[str, torch.Tensor],
+    recipe: Recipe,
+    prepared: Prepared,
+    options: argparse.Namespace,
 ) -> Result:
-    model, task, plan, formats = recipe.model(prepared.task), prepared.task, row.plan(recipe.plan), None
+    model, task, plan, formats = (
+        recipe.model(prepared.task),
+        prepared.task,
+        row.plan(recipe.plan),
+        None,
+    )
     model.load_state_dict(start)
     began = time.process_time()
     spec = DataSpec(row.data, epochs=options.epochs, rate=options.rate)
     if row.trained and row.data.given:
-        last = stages.retrain_rounded(model, task, plan, spec.training(recipe.retrain), spec, progress=False)
+        last = stages.retrain_rounded(
+            model, task, plan, spec.training(recipe.retrain), spec, progress=False
+        )
         formats = last.formats
     elif row.trained:
         stages.retrain_inside(model, task, plan, spec.training(recipe.retrain), progress=False)
     else:
         inside.project_once(model, plan)
     seconds = time.process_time() - began
-    rates = [rate(model, plan, row, prepared, split, formats) for split in (prepared.test, task.validation)]
-    figures = {"percent": rates[0].percent, **asdict(rates[0]), "validation_percent": rates[1].percent}
+    rates = [
+        rate(model, plan, row, prepared, split, formats)
+        for split in (prepared.test, task.validation)
+    ]
+    figures = {
+        "percent": rates[0].percent,
+        **asdict(rates[0]),
+        "validation_percent": rates[1].percent,
+    }
     return figures | {"cpu_seconds": seconds}
 
 
-def rate(model: AcousticModel, plan: CompressionPlan, row: Row, prepared: Prepared, split: Any, formats: Any) -> Any:
+def rate(
+    model: AcousticModel,
+    plan: CompressionPlan,
+    row: Row,
+    prepared: Prepared,
+    split: Any,
+    formats: Any,
+) -> Any:
     data = DataBits() if formats is not None else row.data
     return integer_rate(integers_of(model, plan, QuantizeSpec(data=data), prepared, formats), split)
 
@@ -205,20 +253,27 @@ def percents(result: Result, row: Row) -> list[float]:
 
 def page(result: Result, options: argparse.Namespace) -> str:
     first, after, trained = result["seeds"][0], numbers(options.bits), numbers(options.train)
-    plain, control = (percents(result, Row("nothing", FULL, training)) for training in (False, True))
+    plain, control = (
+        percents(result, Row("nothing", FULL, training)) for training in (False, True)
+    )
     heads = [f"{bits} bits" for bits in after]
     lines = [
         f"# Bits of each kind of data on {options.corpus}",
         "",
-        f"Error rate % of the integers (golden) on {first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, "
-        f"seeds {', '.join(str(seed['seed']) for seed in result['seeds'])}, mean ± deviation where there are several. "
+        "Error rate % of the integers (golden) on "
+        f"{first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, "
+        f"seeds {', '.join(str(seed['seed']) for seed in result['seeds'])}, mean ± deviation where "
+        "there are several. "
         f"Kind: measured. [JSON]({options.name}.json)",
         "",
         f"    {result['command']}",
         "",
-        f"Network: {' and '.join(str(layer['hidden']) for layer in result['recipe']['layers'])} units, "
-        f"{options.cell.upper()}, plan {json.dumps(result['recipe']['plan'])}. One kind at a time has few bits, all "
-        f"else {FULL} bits (weights 12). With nothing in few bits: {spread(plain)} %; the same trained on for "
+        f"Network: {' and '.join(str(layer['hidden']) for layer in result['recipe']['layers'])} "
+        "units, "
+        f"{options.cell.upper()}, plan {json.dumps(result['recipe']['plan'])}. One kind at a time "
+        "has few bits, all "
+        f"else {FULL} bits (weights 12). With nothing in few bits: {spread(plain)} %; the same "
+        "trained on for "
         f'{options.epochs} epochs, as those of "trained with" are: {spread(control)} %.',
         "",
         f"![error rate against bits]({options.name}.svg)",
@@ -227,24 +282,38 @@ def page(result: Result, options: argparse.Namespace) -> str:
         f"|---|---|{'---|' * len(heads)}",
     ]
     for kind in KINDS:
-        for title, training, widths in (("after training", False, after), ("trained with", True, trained)):
-            cells = [spread(percents(result, Row(kind, b, training))) if b in widths else "" for b in after]
+        for title, training, widths in (
+            ("after training", False, after),
+            ("trained with", True, trained),
+        ):
+            cells = [
+                spread(percents(result, Row(kind, b, training))) if b in widths else ""
+                for b in after
+            ]
             lines.append(f"| {'' if training else TITLES[kind]} | {title} | {' | '.join(cells)} |")
     lines += [
         "",
-        f"Training with rounding: {options.epochs} epochs at a learning rate of at most {options.rate:g}; CPU "
-        f"seconds: {seconds(result, [Row('cell', b, True) for b in trained])} with the cell state's rounding, "
-        f"{seconds(result, [Row('nothing', FULL, True)])} without any. Epochs, rate and the rule for formats were "
-        "fixed beforehand; the epoch kept is the best on validation strings. Weights: the spectra of blocks, and dense "
-        "matrices, on uniform grids, a scale a matrix, trained straight through. Of activations in b bits the range is "
-        "-2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 to 4; all other ranges are observed "
+        f"Training with rounding: {options.epochs} epochs at a learning rate of at most "
+        f"{options.rate:g}; CPU "
+        f"seconds: {seconds(result, [Row('cell', b, True) for b in trained])} with the cell "
+        "state's rounding, "
+        f"{seconds(result, [Row('nothing', FULL, True)])} without any. Epochs, rate and the rule "
+        "for formats were "
+        "fixed beforehand; the epoch kept is the best on validation strings. Weights: the spectra "
+        "of blocks, and dense "
+        "matrices, on uniform grids, a scale a matrix, trained straight through. Of activations in "
+        "b bits the range is "
+        "-2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 to 4; all other "
+        "ranges are observed "
         "ones. A cell left empty was not run.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def seconds(result: Result, some: Sequence[Row]) -> str:
-    spent = [seed[row.key]["cpu_seconds"] for seed in result["seeds"] for row in some if row.key in seed]
+    spent = [
+        seed[row.key]["cpu_seconds"] for seed in result["seeds"] for row in some if row.key in seed
+    ]
     return f"{mean(spent):.1f}" if spent else "not measured"
 
 
@@ -265,7 +334,11 @@ def picture(result: Result, bits: Sequence[int]) -> str:
         base = percents(result, Row("nothing", FULL, training))
         if base:
             axes.axhline(mean(base), ls=":", lw=1, color="black", label="none")
-        axes.set(title="trained with" if training else "after training", xlabel="bits of the kind", yscale="log")
+        axes.set(
+            title="trained with" if training else "after training",
+            xlabel="bits of the kind",
+            yscale="log",
+        )
         axes.set_xticks(sorted(bits))
         axes.grid(alpha=0.3, which="both")
     panels[0].set_ylabel("error rate on the test split (%)")

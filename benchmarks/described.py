@@ -1,9 +1,11 @@
-"""How fast described cells (`ernn.ir.compact`) train: the compiled scan beside the explicit loop, one layer, one thread.
+"""How fast described cells (`ernn.ir.compact`) train: the compiled scan beside the explicit loop,
+one layer, one thread.
 
     python benchmarks/described.py --hidden 64 --frames 200
 
-Forward and backward on 16 sequences of random frames, the two in turn; the figure is each one's fastest run, since
-whatever else the machine does only ever takes time. GRU, of `ernn.nn.recurrent`, stands beside them.
+Forward and backward on 16 sequences of random frames, the two in turn; the figure is each one's
+fastest run, since whatever else the machine does only ever takes time. GRU, of `ernn.nn.recurrent`,
+stands beside them.
 """
 
 import argparse
@@ -35,7 +37,9 @@ def main() -> None:
         layer = DescribedCell(cell, INPUTS, options.hidden)
         weights = dict(layer.named_parameters())
         ways[name] = lambda x, layer=layer: layer(x)[0]
-        ways[f"{name}, explicit"] = lambda x, layer=layer, weights=weights: explicit(layer, x, weights)
+        ways[f"{name}, explicit"] = lambda x, layer=layer, weights=weights: explicit(
+            layer, x, weights
+        )
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(options.runs):
         for name, way in ways.items():
@@ -43,7 +47,11 @@ def main() -> None:
     print("| cell | compiled, us a frame | explicit, us a frame | factor |\n|---|---|---|---|")
     for name in ("GRU", *COMPACT):
         ours, theirs = best[name], best.get(f"{name}, explicit")
-        shown = "| |" if theirs is None else f"| {theirs / options.frames * 1e6:.0f} | {theirs / ours:.1f} |"
+        shown = (
+            "| |"
+            if theirs is None
+            else f"| {theirs / options.frames * 1e6:.0f} | {theirs / ours:.1f} |"
+        )
         print(f"| {name} | {ours / options.frames * 1e6:.0f} {shown}")
 
 

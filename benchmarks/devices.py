@@ -1,14 +1,16 @@
-"""Devices that no open tool places: a small engine synthesised for each, and what Phase II chooses at full size.
+"""Devices that no open tool places: a small engine synthesised for each, and what Phase II chooses
+at full size.
 
     python benchmarks/devices.py            # docs/results/devices.md, and devices.json beside it
 
-The small engine: a GRU of 16 units in blocks of 4, reading 8 numbers, 14 multipliers, two streams.  One synthesis a
-family; the flow's cache keeps them.  Yosys packs registers and additions into the multipliers of 7-series (DSP48E1)
-and not into those of UltraScale (DSP48E2), which has the same look-up tables and wider multipliers: for such a device
-the table gives beside Yosys's count what 7-series takes, as what a vendor's tool is expected to reach.  Both are
-estimates.
+The small engine: a GRU of 16 units in blocks of 4, reading 8 numbers, 14 multipliers, two streams.
+One synthesis a family; the flow's cache keeps them.  Yosys packs registers and additions into the
+multipliers of 7-series (DSP48E1) and not into those of UltraScale (DSP48E2), which has the same
+look-up tables and wider multipliers: for such a device the table gives beside Yosys's count what
+7-series takes, as what a vendor's tool is expected to reach.  Both are estimates.
 
-The layer: L16 of benchmarks/hardware.py.  Cycles are the schedule's; area and power are predicted, the clock assumed.
+The layer: L16 of benchmarks/hardware.py.  Cycles are the schedule's; area and power are predicted,
+the clock assumed.
 """
 
 import argparse
@@ -59,7 +61,12 @@ def small() -> list[dict[str, Any]]:
         device = find_device(name)
         expected = areas[name] if device.family == "xc7" else areas[PROXY]
         rows.append(
-            {"device": name, "yosys": counts(areas[name]), "expected": counts(expected), "tool": areas[name].tool}
+            {
+                "device": name,
+                "yosys": counts(areas[name]),
+                "expected": counts(expected),
+                "tool": areas[name].tool,
+            }
         )
     return rows
 
@@ -111,9 +118,15 @@ def described(device: Device, best: Choice) -> dict[str, Any]:
 
 
 def page(result: dict[str, Any]) -> str:
-    small_rows = [[row["device"], *_pairs(row["yosys"], row["expected"])] for row in result["small"]]
+    small_rows = [
+        [row["device"], *_pairs(row["yosys"], row["expected"])] for row in result["small"]
+    ]
     layer_rows = [_layer_row(row) for row in result["layer"]]
-    watts = [[one.design, one.frames_per_second, one.watts, one.mark] for one in ACCELERATORS if one.watts]
+    watts = [
+        [one.design, one.frames_per_second, one.watts, one.mark]
+        for one in ACCELERATORS
+        if one.watts
+    ]
     return _PAGE.format(
         tool=result["small"][0]["tool"],
         small=_table(("device", "LUT", "FF", "DSP", "block RAM, kbit"), small_rows),
@@ -123,7 +136,17 @@ def page(result: dict[str, Any]) -> str:
 
 
 _LAYER_COLUMNS = (
-    *("device", "for", "PEs × groups", "lines", "lanes", "streams", "multipliers", "cycles a frame", "latency, cycles"),
+    *(
+        "device",
+        "for",
+        "PEs × groups",
+        "lines",
+        "lanes",
+        "streams",
+        "multipliers",
+        "cycles a frame",
+        "latency, cycles",
+    ),
     *("frames/s", "latency, µs", "LUT", "FF", "DSP", "block RAM, kbit", "W"),
 )
 
@@ -142,9 +165,25 @@ def _layer_row(row: dict[str, Any]) -> list[str]:
     design, use, share = row["design"], row["use"], row["shares"]
     cells = [f"{use[name]:,} ({share[name]:.0%})" for name in ("lut", "ff", "dsp", "block_ram")]
     return [
-        *(row["device"], row["goal"], f"{design['pes']} × {design['splits']}", str(design["words"])),
-        *(str(design["lanes"]), str(design["streams"]), f"{row['multipliers']:,}", f"{row['cycles_per_frame']:,.4g}"),
-        *(f"{row['latency_cycles']:,}", f"{row['fps']:,}", f"{row['latency_us']:g}", *cells, f"{row['watts']:g}"),
+        *(
+            row["device"],
+            row["goal"],
+            f"{design['pes']} × {design['splits']}",
+            str(design["words"]),
+        ),
+        *(
+            str(design["lanes"]),
+            str(design["streams"]),
+            f"{row['multipliers']:,}",
+            f"{row['cycles_per_frame']:,.4g}",
+        ),
+        *(
+            f"{row['latency_cycles']:,}",
+            f"{row['fps']:,}",
+            f"{row['latency_us']:g}",
+            *cells,
+            f"{row['watts']:g}",
+        ),
     ]
 
 

@@ -1,12 +1,14 @@
-"""Golden against simulated RTL on random networks and designs, for as long as asked: is every integer equal, always?
+"""Golden against simulated RTL on random networks and designs, for as long as asked: is every
+integer equal, always?
 
     python benchmarks/equivalence.py --minutes 10 --seed 1 --json
     python benchmarks/equivalence.py --seed 1 --only 17
 
-Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3 layers deep, 4 to 18 bits,
-up to 4 streams, random stalls on both handshakes, sizes that the block size does not divide.  Predicted cycles must be
-simulated cycles.  --only runs one case, --first begins later.  It writes equivalence.json into --out, prints one line a
-failure with its case, and exits with 1 where there was one.
+Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3 layers
+deep, 4 to 18 bits, up to 4 streams, random stalls on both handshakes, sizes that the block size
+does not divide.  Predicted cycles must be simulated cycles.  --only runs one case, --first begins
+later.  It writes equivalence.json into --out, prints one line a failure with its case, and exits
+with 1 where there was one.
 """
 
 import argparse
@@ -74,17 +76,30 @@ def run_case(seed: int, number: int) -> dict[str, Any]:
     rng = np.random.default_rng((seed, number))
     case = random_case(rng)
     stall = float(rng.choice(STALLS))
-    result = {"number": number, "case": repr(case), "stall": stall, "frames": 0, "integers": 0, "failure": ""}
+    result = {
+        "number": number,
+        "case": repr(case),
+        "stall": stall,
+        "frames": 0,
+        "integers": 0,
+        "failure": "",
+    }
     try:
         found = outcome(case, number, stall)
     except Exception as error:  # whatever goes wrong in a case is what this looks for
-        too_wide = isinstance(error, UserError) and "a sum may need" in str(error)  # the contract refuses such a model
+        too_wide = isinstance(error, UserError) and "a sum may need" in str(
+            error
+        )  # the contract refuses such a model
         result |= {"refused" if too_wide else "failure": f"{type(error).__name__}: {error}"}
     else:
         result |= {"frames": found.proof.frames, "integers": found.proof.integers}
         cycles = f"predicted (interval, latency) {found.predicted}, simulated {found.simulated}"
         proof = {name: value for name, value in asdict(found.proof).items() if name != "divergence"}
-        wrong = cycles if found.proof.passed else f"{found.proof.divergence or 'no divergence found'}; {proof}"
+        wrong = (
+            cycles
+            if found.proof.passed
+            else f"{found.proof.divergence or 'no divergence found'}; {proof}"
+        )
         result["failure"] = "" if found.passed else wrong
     mark = "FAILED" if result["failure"] else "refused" if "refused" in result else "equal"
     print(f"{number} {mark} {result['case']} {result['failure']}", file=sys.stderr, flush=True)
@@ -115,7 +130,11 @@ def sentence(result: dict[str, Any]) -> str:
     counted = ("cases", "refused", "frames", "integers")
     equal = ", ".join(f"{result[name]} {name}" for name in counted) + ": "
     bad = [f"case {run['number']}: {run['case']}: {run['failure']}" for run in result["failures"]]
-    return equal + ("all equal, all cycles as predicted" if not bad else "\n".join([f"{len(bad)} failures", *bad]))
+    return equal + (
+        "all equal, all cycles as predicted"
+        if not bad
+        else "\n".join([f"{len(bad)} failures", *bad])
+    )
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
-"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32: microseconds a frame, one core.
+"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32: microseconds a frame,
+one core.
 
     python benchmarks/golden.py --layer L16 --json
 
-Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8, G16 (GRU 1024, input
-160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime gets one frame at a time from Python on one
-thread and keeps its state.  They take turns, in bursts of two milliseconds.  A frame's time is the thread's CPU time,
-median over the bursts: with one thread that never waits it is the wall clock's on an idle machine, and unlike that it
-leaves out what other programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is checked against
-its plain form first.
+Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8, G16
+(GRU 1024, input 160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime gets one
+frame at a time from Python on one thread and keeps its state.  They take turns, in bursts of two
+milliseconds.  A frame's time is the thread's CPU time, median over the bursts: with one thread that
+never waits it is the wall clock's on an idle machine, and unlike that it leaves out what other
+programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is checked against its
+plain form first.
 
-ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from matrix products and
-quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what counts.  torch's LSTM has no peepholes.
+ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from matrix
+products and quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what counts.
+torch's LSTM has no peepholes.
 
-The limit is what the multiplications alone would take: multiplications over the loop's own rate on data in the first
-cache, or bytes of weights over the rate at which the same loop reads them, whichever is longer.
+The limit is what the multiplications alone would take: multiplications over the loop's own rate on
+data in the first cache, or bytes of weights over the rate at which the same loop reads them,
+whichever is longer.
 """
 
 import argparse
@@ -90,7 +94,10 @@ def about() -> dict[str, Any]:
 
 def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.split(":")[1].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def measured(name: str, turns: int) -> dict[str, Any]:
@@ -122,7 +129,9 @@ def measured(name: str, turns: int) -> dict[str, Any]:
         **{f"{who}_us": round(median(times), 2) for who, times in cpu.items()},
         "min_us": {who: round(min(times), 2) for who, times in cpu.items()},
         "wall_us": {who: round(median(times), 2) for who, times in wall.items()},
-        "times_faster_than": {who: ratio(cpu[who], cpu["golden"]) for who in ("ort_int8", "torch_fp32")},
+        "times_faster_than": {
+            who: ratio(cpu[who], cpu["golden"]) for who in ("ort_int8", "torch_fp32")
+        },
         f"throughput_of_{SIDE_BY_SIDE}_streams": ratio(cpu["golden"], cpu[streams]),
         "ort_form": ", ".join(fastest),
         "limit": limit,
@@ -146,15 +155,21 @@ def made(rng: np.random.Generator, name: str) -> LstmLayer | GruLayer:
 
 
 def check(model: IntegerModel, frames: Array) -> None:
-    for plain, fast in zip(run_all(model, [frames], Plain), run_all(model, [frames], Fast), strict=True):
+    for plain, fast in zip(
+        run_all(model, [frames], Plain), run_all(model, [frames], Fast), strict=True
+    ):
         assert np.array_equal(plain, fast), "golden's two forms differ"
 
 
 # --- taking turns
 
 
-def take_turns(who: dict[str, Frame], turns: int) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Wall and CPU microseconds a frame of every burst; two frames before each bring its weights back to the cache."""
+def take_turns(
+    who: dict[str, Frame], turns: int
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Wall and CPU microseconds a frame of every burst; two frames before each bring its weights
+    back to the cache.
+    """
     counts = {name: max(1, int(BURST * 1e6 / quickest(frame))) for name, frame in who.items()}
     wall: dict[str, list[float]] = {name: [] for name in who}
     cpu: dict[str, list[float]] = {name: [] for name in who}
@@ -188,7 +203,9 @@ def timed(frame: Frame, count: int) -> tuple[float, float]:
 def torch_fp32(layer: LstmLayer | GruLayer, x: Array) -> Frame:
     torch.manual_seed(0)
     lstm = isinstance(layer, LstmLayer)
-    module = torch.nn.LSTM(INPUT, HIDDEN, proj_size=PROJECTION) if lstm else torch.nn.GRU(INPUT, HIDDEN)
+    module = (
+        torch.nn.LSTM(INPUT, HIDDEN, proj_size=PROJECTION) if lstm else torch.nn.GRU(INPUT, HIDDEN)
+    )
     frame, state = torch.tensor(x, dtype=torch.float32)[None], None
 
     def step() -> None:
@@ -209,7 +226,9 @@ def ort_int8(layer: LstmLayer | GruLayer, x: Array, weights: str, call: str) -> 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(quantized), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            str(quantized), options, providers=["CPUExecutionProvider"]
+        )
     sizes = {"h": PROJECTION, "c": HIDDEN} if isinstance(layer, LstmLayer) else {"h": HIDDEN}
     state = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
     return (bound if call == "bound" else called)(session, x.astype(np.float32), state)
@@ -271,7 +290,9 @@ def lstm_graph(layer: LstmLayer) -> onnx.ModelProto:
         ("Mul", ["o", "t"], ["m"], {}),
         ("MatMul", ["m", "r"], ["h_next"], {}),
     ]
-    return graph(nodes, constants, {"x": INPUT, "h": PROJECTION, "c": n}, {"h_next": PROJECTION, "c_next": n})
+    return graph(
+        nodes, constants, {"x": INPUT, "h": PROJECTION, "c": n}, {"h_next": PROJECTION, "c_next": n}
+    )
 
 
 def peeped(gate: str, cell: str) -> Iterator[tuple[str, list[str], list[str], dict[str, int]]]:
@@ -316,14 +337,23 @@ def graph(
     outputs: dict[str, int],
 ) -> onnx.ModelProto:
     def values(sizes: dict[str, int]) -> list[onnx.ValueInfoProto]:
-        return [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in sizes.items()]
+        return [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+            for name, size in sizes.items()
+        ]
 
     made = helper.make_graph(
-        [helper.make_node(kind, given, results, **options) for kind, given, results, options in nodes],
+        [
+            helper.make_node(kind, given, results, **options)
+            for kind, given, results, options in nodes
+        ],
         "cell",
         values(inputs),
         values(outputs),
-        [numpy_helper.from_array(array.astype(np.float32), name) for name, array in constants.items()],
+        [
+            numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in constants.items()
+        ],
     )
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
@@ -332,7 +362,9 @@ def graph(
 
 
 def limits(model: IntegerModel) -> dict[str, Any]:
-    """Multiplications and bytes of weights a frame, the rates this processor reaches, the time they would take."""
+    """Multiplications and bytes of weights a frame, the rates this processor reaches, the time they
+    would take.
+    """
     weights = np.concatenate(
         [
             operand.matrix.weights.reshape(-1, model.block)
@@ -363,7 +395,9 @@ def best(rate: Callable[[Array, int], float], weights: Array, operands: int) -> 
 
 
 def multiply_rate(weights: Array, operands: int) -> float:
-    """Multiplications a microsecond of the inner loop alone; with one operand, bytes of weights a microsecond."""
+    """Multiplications a microsecond of the inner loop alone; with one operand, bytes of weights a
+    microsecond.
+    """
     pairs, times = 32, max(1, 400_000 // weights.size)
     data, sums = np.zeros(operands * pairs * 2, np.int16), np.zeros(operands * LANES, np.int32)
     begun = time.thread_time()
@@ -384,7 +418,9 @@ def sentence(result: dict[str, Any]) -> str:
     others = f"ONNX Runtime int8 {result['ort_int8_us']}, torch fp32 {result['torch_fp32_us']}"
     streams = f"{SIDE_BY_SIDE} streams {result[f'golden_{SIDE_BY_SIDE}_streams_us']}"
     limit = f"limit {result['limit']['us']} ({result['limit']['by']})"
-    return f"{result['layer']}: golden {result['golden_us']} us a frame, {streams}, {others}, {limit}"
+    return (
+        f"{result['layer']}: golden {result['golden_us']} us a frame, {streams}, {others}, {limit}"
+    )
 
 
 if __name__ == "__main__":

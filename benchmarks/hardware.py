@@ -1,18 +1,22 @@
-"""The engine at the size of the published accelerators: cycles, utilisation, area and clock of one layer on one device.
+"""The engine at the size of the published accelerators: cycles, utilisation, area and clock of one
+layer on one device.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --json
-    python benchmarks/hardware.py --layer G8 --device LFE5U-85F --streams 1 --pes 13 --lanes 2 --area --place
-    python benchmarks/hardware.py --page
+    python benchmarks/hardware.py --layer G8 --device LFE5U-85F --streams 1 --pes 13 --lanes 2
+    --area --place python benchmarks/hardware.py --page
 
-L: an LSTM of 1024 cells with peepholes and a projection to 512.  G: a GRU of 1024 units.  Both read 160 numbers; the
-figure is the block size.  12-bit weights, 16-bit data, random weights from --seed: cycles, area and clock do not depend
-on them.  --frames frames of random integers go through golden and the simulated engine, all streams busy, no stalls,
-and every output integer is compared.
+L: an LSTM of 1024 cells with peepholes and a projection to 512.  G: a GRU of 1024 units.  Both read
+160 numbers; the figure is the block size.  12-bit weights, 16-bit data, random weights from --seed:
+cycles, area and clock do not depend on them.  --frames frames of random integers go through golden
+and the simulated engine, all streams busy, no stalls, and every output integer is compared.
 
-The design is the one that `ernn design` would choose for the device; --pes and the options beside it fix one instead.
---area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a quiet core at full size. The flow's cache
-keeps the netlist and every seed's result: started again, it goes on from there, and --place-seeds adds more. Without
---place the clock is the published designs' 200 MHz, and marked as assumed. Each run is saved as one JSON file in --out;
+The design is the one that `ernn design` would choose for the device; --pes and the options beside
+it fix one instead.
+--area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a quiet core at full
+size. The flow's cache keeps the netlist and every seed's result: started again, it goes on from
+there, and --place-seeds adds more. Without
+--place the clock is the published designs' 200 MHz, and marked as assumed. Each run is saved as one
+JSON file in --out;
 --page makes the tables and the plot of all that are there.
 """
 
@@ -83,7 +87,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--target-mhz", type=float, default=200.0)
     parser.add_argument("--out", type=Path, default=Path("docs/results/hardware"))
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
-    parser.add_argument("--page", action="store_true", help="only make the table and the plot again")
+    parser.add_argument(
+        "--page", action="store_true", help="only make the table and the plot again"
+    )
     return parser.parse_args()
 
 
@@ -95,7 +101,9 @@ def random_model(layer: str, seed: int) -> IntegerModel:
     rng = np.random.default_rng(seed)
     make = _lstm if layer[0] == "L" else _gru
     network = Network((make(rng, BlockCirculant(int(layer[1:]))),))
-    return quantize(network, [rng.normal(size=(40, INPUTS))], QuantizeSpec(weight_bits=12, data_bits=16))
+    return quantize(
+        network, [rng.normal(size=(40, INPUTS))], QuantizeSpec(weight_bits=12, data_bits=16)
+    )
 
 
 def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> LstmLayer:
@@ -118,7 +126,9 @@ def _gru(rng: np.random.Generator, structure: BlockCirculant) -> GruLayer:
     )
 
 
-def _matrix(rng: np.random.Generator, gates: int, rows: int, columns: int, structure: BlockCirculant) -> Matrix:
+def _matrix(
+    rng: np.random.Generator, gates: int, rows: int, columns: int, structure: BlockCirculant
+) -> Matrix:
     k = structure.block
     blocks = rng.normal(size=(gates, rows // k, columns // k, k)) / np.sqrt(columns)
     return Matrix(decode_blocks(blocks, rows, columns), structure)
@@ -145,10 +155,15 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "cycles_predicted": plan.cycles_per_frame,
         **simulated,
         "utilisation": plan.utilisation * plan.cycles_per_frame / simulated["cycles_simulated"],
-        "area": area_of(verilog, device, arguments.place) if arguments.area or arguments.place else None,
+        "area": area_of(verilog, device, arguments.place)
+        if arguments.area or arguments.place
+        else None,
         "clock_mhz": clock,
         "fps": {"value": round(fps), "kind": clock["kind"]},
-        "latency_us": {"value": simulated["latency_cycles"] / clock["value"], "kind": clock["kind"]},
+        "latency_us": {
+            "value": simulated["latency_cycles"] / clock["value"],
+            "kind": clock["kind"],
+        },
         "published": [asdict(row) for row in published(arguments.layer)],
         "command": command(),
         "commit": commit(),
@@ -174,8 +189,12 @@ def commit() -> str:
 
 def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:
     """The design asked for, or the one that suits the device."""
-    given = {name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None}
-    given |= {field.name: bool(given.get(field.name)) for field in fields(Design) if field.type is bool}
+    given = {
+        name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None
+    }
+    given |= {
+        field.name: bool(given.get(field.name)) for field in fields(Design) if field.type is bool
+    }
     if "pes" not in given:
         request = Request(device, Clock.assumed(device), streams=arguments.streams)
         return schedule(model, search(model, request).best.design)
@@ -183,7 +202,9 @@ def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -
 
 
 def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[str, Any]:
-    """Cycles a frame in the steady state, latency of a single frame, and integers that differ from golden's."""
+    """Cycles a frame in the steady state, latency of a single frame, and integers that differ from
+    golden's.
+    """
     began = time.monotonic()
     simulator = build(verilog)
     built = time.monotonic()
@@ -191,7 +212,10 @@ def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[s
     rng = np.random.default_rng(seed)
     low, high = model.input.format.low, model.input.format.high
     lengths = [len(part) for part in np.array_split(np.arange(max(frames, streams)), streams)]
-    utterances = [rng.integers(low, high, size=(length, model.input.length), endpoint=True) for length in lengths]
+    utterances = [
+        rng.integers(low, high, size=(length, model.input.length), endpoint=True)
+        for length in lengths
+    ]
     proof = prove(simulator, plan, utterances, stall=0.0, seed=seed)
     cycles = measure_cycles(simulator, plan, utterances[0][0])
     return {
@@ -209,8 +233,13 @@ def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[s
 
 def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
     """Cells after synthesis; of a placed engine, those of the netlist that was placed."""
-    area = synthesise(with_pins(verilog) if placed else verilog, device, timeout=PLACE_SECONDS, placed=placed)
-    counts = {name: getattr(area, name) for name in ("lut", "ff", "dsp", "bram_blocks", "bram_kbit", "uram_kbit")}
+    area = synthesise(
+        with_pins(verilog) if placed else verilog, device, timeout=PLACE_SECONDS, placed=placed
+    )
+    counts = {
+        name: getattr(area, name)
+        for name in ("lut", "ff", "dsp", "bram_blocks", "bram_kbit", "uram_kbit")
+    }
     note = "after synthesis, before placement"
     if placed:
         note += "; with the pins around it: a flip-flop an input bit, two and a LUT an output bit"
@@ -221,9 +250,15 @@ def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
 
 def clock_of(verilog: Verilog, device: Device, arguments: argparse.Namespace) -> dict[str, Any]:
     if not arguments.place:
-        return {"value": PUBLISHED_MHZ, "kind": "estimated", "note": "assumed: the clock of the published designs"}
+        return {
+            "value": PUBLISHED_MHZ,
+            "kind": "estimated",
+            "note": "assumed: the clock of the published designs",
+        }
     grade, seeds, target = arguments.grade, arguments.place_seeds, arguments.target_mhz
-    placed = place(verilog, device, grade=grade, seeds=seeds, target_mhz=target, timeout=PLACE_SECONDS)
+    placed = place(
+        verilog, device, grade=grade, seeds=seeds, target_mhz=target, timeout=PLACE_SECONDS
+    )
     return {
         "value": placed.median_mhz,
         "kind": "placed",
@@ -251,14 +286,18 @@ def published(layer: str) -> list[Accelerator]:
 
 def name_of(result: dict[str, Any]) -> str:
     """File name: layer, device and streams, and the clock's kind where it was placed."""
-    grade = f"-placed{result['clock_mhz']['grade']}" if result["clock_mhz"]["kind"] == "placed" else ""
+    grade = (
+        f"-placed{result['clock_mhz']['grade']}" if result["clock_mhz"]["kind"] == "placed" else ""
+    )
     return f"{result['layer']}-{result['device']}-s{result['streams']}{grade}"
 
 
 def sentence(result: dict[str, Any]) -> str:
     return (
-        f"{result['layer']} on {result['device']}: {result['multipliers']} multipliers, {result['cycles_simulated']:g} "
-        f"cycles a frame ({result['cycles_predicted']:g} predicted), utilisation {result['utilisation']:.1%}, "
+        f"{result['layer']} on {result['device']}: {result['multipliers']} multipliers, "
+        f"{result['cycles_simulated']:g} "
+        f"cycles a frame ({result['cycles_predicted']:g} predicted), utilisation "
+        f"{result['utilisation']:.1%}, "
         f"{result['mismatches']} of {result['integers']} integers differ"
     )
 
@@ -272,15 +311,37 @@ def write_page(out: Path) -> None:
 
 def page(results: list[dict[str, Any]]) -> str:
     heads = (
-        *("layer", "device", "streams", "PEs × groups", "lanes", "multipliers", "cycles a frame, predicted"),
-        *("simulated", "utilisation", "latency, cycles", "integers compared", "differ", "MHz", "frames/s", "commit"),
+        *(
+            "layer",
+            "device",
+            "streams",
+            "PEs × groups",
+            "lanes",
+            "multipliers",
+            "cycles a frame, predicted",
+        ),
+        *(
+            "simulated",
+            "utilisation",
+            "latency, cycles",
+            "integers compared",
+            "differ",
+            "MHz",
+            "frames/s",
+            "commit",
+        ),
     )
     ours = [_row(heads), _row(["---"] * len(heads))]
     results = sorted(results, key=lambda r: (r["layer"], r["multipliers"], r["streams"]))
     placed = [r for r in results if r["clock_mhz"]["kind"] == "placed"]
     ours += [_row(_cells(r)) for r in results if r not in placed]
     if placed:
-        ours += [_PLACED, _row(_PLACED_HEADS), _row(["---"] * len(_PLACED_HEADS)), *(_row(_placed(r)) for r in placed)]
+        ours += [
+            _PLACED,
+            _row(_PLACED_HEADS),
+            _row(["---"] * len(_PLACED_HEADS)),
+            *(_row(_placed(r)) for r in placed),
+        ]
     theirs = ["| design | bits | latency, µs | frames/s | mark |", "|---|---|---|---|---|"]
     theirs += [
         f"| {row.design} | {row.bits} | {row.latency_us} | {row.frames_per_second} | {row.mark} |"
@@ -297,7 +358,12 @@ def _row(cells: Iterable[str]) -> str:
 def _cells(r: dict[str, Any]) -> list[str]:
     design, clock = r["design"], r["clock_mhz"]
     return [
-        *(r["layer"], r["device"], str(r["streams"]), f"{design['pes']} × {design.get('splits', 1)}"),
+        *(
+            r["layer"],
+            r["device"],
+            str(r["streams"]),
+            f"{design['pes']} × {design.get('splits', 1)}",
+        ),
         *(str(design["lanes"] or "all"), f"{r['multipliers']:,}", f"{r['cycles_predicted']:,g}"),
         *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", f"{r['latency_cycles']:,}"),
         *(f"{r['integers']:,}", str(r["mismatches"])),
@@ -308,10 +374,15 @@ def _cells(r: dict[str, Any]) -> list[str]:
 
 def _placed(r: dict[str, Any]) -> list[str]:
     design, clock, area = r["design"], r["clock_mhz"], r["area"]
-    seeds = ", ".join(f"{mhz:.1f}" for _, mhz in sorted(clock["seeds"].items(), key=lambda pair: int(pair[0])))
+    seeds = ", ".join(
+        f"{mhz:.1f}" for _, mhz in sorted(clock["seeds"].items(), key=lambda pair: int(pair[0]))
+    )
     return [
         *(r["layer"], f"{r['device']}, {clock['grade']}", str(r["streams"])),
-        *(f"{design['pes']} × {design['splits']}, {design['lanes']} lanes", f"{r['cycles_simulated']:,g}"),
+        *(
+            f"{design['pes']} × {design['splits']}, {design['lanes']} lanes",
+            f"{r['cycles_simulated']:,g}",
+        ),
         *(f"{r['latency_cycles']:,}", f"{clock['value']:.1f}", seeds, f"{r['fps']['value']:,}"),
         *(f"{r['latency_us']['value']:.1f}", f"{area['lut']:,}", f"{area['ff']:,}"),
         *(str(area["bram_blocks"]), str(area["dsp"]), str(r["mismatches"]), r["commit"]),
@@ -319,8 +390,26 @@ def _placed(r: dict[str, Any]) -> list[str]:
 
 
 _PLACED_HEADS = (
-    *("layer", "device, grade", "streams", "PEs × groups", "cycles a frame", "latency, cycles", "MHz, median"),
-    *("by seed 1, 2, ...", "frames/s", "latency, µs", "LUT", "FF", "block RAM", "DSP", "differ", "commit"),
+    *(
+        "layer",
+        "device, grade",
+        "streams",
+        "PEs × groups",
+        "cycles a frame",
+        "latency, cycles",
+        "MHz, median",
+    ),
+    *(
+        "by seed 1, 2, ...",
+        "frames/s",
+        "latency, µs",
+        "LUT",
+        "FF",
+        "block RAM",
+        "DSP",
+        "differ",
+        "commit",
+    ),
 )
 _PLACED = """
 Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing model at the slow
@@ -364,7 +453,9 @@ def plot(results: list[dict[str, Any]]) -> str:
     for row in ACCELERATORS:
         device = row.design.split(", ")[-1]
         if row.frames_per_second and device in dsp:
-            points.append((dsp[device], int(row.frames_per_second.replace(",", "")), row.design, False))
+            points.append(
+                (dsp[device], int(row.frames_per_second.replace(",", "")), row.design, False)
+            )
     return _scatter(points)
 
 
@@ -385,7 +476,9 @@ def _scatter(points: list[tuple[int, int, str, bool]]) -> str:
     for value in (100, 200, 500, 1000, 2000, 5000):
         x, _ = place_of(value, 10**y0)
         parts.append(f'<path d="M{x:.1f} 20V{height - bottom}" stroke="#ddd"/>')
-        parts.append(f'<text x="{x:.1f}" y="{height - bottom + 16}" text-anchor="middle">{value:,}</text>')
+        parts.append(
+            f'<text x="{x:.1f}" y="{height - bottom + 16}" text-anchor="middle">{value:,}</text>'
+        )
     for value in (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000):
         _, y = place_of(100, value)
         if y >= 20:
@@ -396,9 +489,13 @@ def _scatter(points: list[tuple[int, int, str, bool]]) -> str:
         anchor, dx = ("end", -8) if x > width / 2 else ("start", 8)
         fill = "#1a66b3" if filled else "white"
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="#1a66b3"/>')
-        parts.append(f'<text x="{x + dx:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{label}</text>')
+        parts.append(
+            f'<text x="{x + dx:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{label}</text>'
+        )
     parts.append(f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">multipliers</text>')
-    parts.append(f'<text x="16" y="{height / 2}" transform="rotate(-90 16 {height / 2})">frames/s</text>')
+    parts.append(
+        f'<text x="16" y="{height / 2}" transform="rotate(-90 16 {height / 2})">frames/s</text>'
+    )
     return "\n".join([*parts, "</svg>", ""])
 
 

@@ -1,16 +1,18 @@
-"""The golden model against hls4ml's C simulation of the same GRU or LSTM: microseconds a frame, one core, one run.
+"""The golden model against hls4ml's C simulation of the same GRU or LSTM: microseconds a frame, one
+core, one run.
 
     python3.11 -m venv /tmp/hls4ml && /tmp/hls4ml/bin/pip install hls4ml==1.3.0 torch
     python benchmarks/hls4ml.py --python /tmp/hls4ml/bin/python --hidden 64 --json
 
-Both say what an accelerator will compute, bit by bit, on a CPU.  hls4ml's is the C++ that it gives to the synthesis
-tool, compiled by g++ (backend Vitis, io_parallel, ap_fixed<16,6>, dense weights); golden runs the same cell in blocks
-of 8, 12-bit weights, 16-bit data.  Input: 64 features for 64 cells, 160 for more.  Weights are random, seed 0.
+Both say what an accelerator will compute, bit by bit, on a CPU.  hls4ml's is the C++ that it gives
+to the synthesis tool, compiled by g++ (backend Vitis, io_parallel, ap_fixed<16,6>, dense weights);
+golden runs the same cell in blocks of 8, 12-bit weights, 16-bit data.  Input: 64 features for 64
+cells, 160 for more.  Weights are random, seed 0.
 
-The Python given with --python needs hls4ml and torch and is a process of its own.  The two take turns; times are the
-CPU time of the one that is asked, median over the turns.  A call of hls4ml costs something whatever its frames: `call`
-is a long sequence's time by its frames, all included, `frame` the difference of a long and a short one, divided by that
-of their lengths.
+The Python given with --python needs hls4ml and torch and is a process of its own.  The two take
+turns; times are the CPU time of the one that is asked, median over the turns.  A call of hls4ml
+costs something whatever its frames: `call` is a long sequence's time by its frames, all included,
+`frame` the difference of a long and a short one, divided by that of their lengths.
 """
 
 import argparse
@@ -40,10 +42,12 @@ def main() -> None:
         return
     if not arguments.python:
         print(
-            "not run: --python must be given, a Python that has hls4ml 1.3.0 and torch (this file says how to make one)"
+            "not run: --python must be given, a Python that has hls4ml 1.3.0 and torch (this file "
+            "says how to make one)"
         )
         return
-    # hls4ml's functions keep whole layers on the stack: of an LSTM of 1024 cells, more than the usual 8 MB
+    # hls4ml's functions keep whole layers on the stack: of an LSTM of 1024 cells, more than the
+    # usual 8 MB
     resource.setrlimit(resource.RLIMIT_STACK, (STACK, resource.getrlimit(resource.RLIMIT_STACK)[1]))
     result = about(arguments)
     for cell in arguments.cells:
@@ -51,7 +55,9 @@ def main() -> None:
         print(f"{cell}: {result[cell]}", file=sys.stderr, flush=True)
     print(json.dumps(result, indent=2) if arguments.json else sentence(result, arguments.cells))
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / f"hls4ml-{arguments.hidden}.json").write_text(json.dumps(result, indent=2) + "\n")
+    (arguments.out / f"hls4ml-{arguments.hidden}.json").write_text(
+        json.dumps(result, indent=2) + "\n"
+    )
 
 
 def parse() -> argparse.Namespace:
@@ -59,7 +65,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--python", type=Path, help="a Python that has hls4ml and torch")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--cells", nargs="+", choices=["gru", "lstm"], default=["gru", "lstm"])
-    parser.add_argument("--strategy", choices=["Latency", "Resource"], default="Latency", help="hls4ml's")
+    parser.add_argument(
+        "--strategy", choices=["Latency", "Resource"], default="Latency", help="hls4ml's"
+    )
     parser.add_argument("--turns", type=int, default=20)
     parser.add_argument("--work", type=Path, default=Path("build/hls4ml"), help="hls4ml's projects")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
@@ -86,7 +94,15 @@ def inputs(hidden: int) -> int:
 
 def compared(arguments: argparse.Namespace, cell: str) -> dict[str, Any]:
     golden = golden_frame(cell, arguments.hidden)
-    command = [str(arguments.python), "-P", __file__, "--simulate", cell, "--hidden", str(arguments.hidden)]
+    command = [
+        str(arguments.python),
+        "-P",
+        __file__,
+        "--simulate",
+        cell,
+        "--hidden",
+        str(arguments.hidden),
+    ]
     with subprocess.Popen(
         [*command, "--strategy", arguments.strategy, "--work", str(arguments.work)],
         stdin=subprocess.PIPE,
@@ -142,7 +158,9 @@ def golden_frame(cell: str, hidden: int) -> Any:
     from tests.models import random_gru, random_lstm, structure_of
 
     rng = np.random.default_rng(0)
-    layer = (random_gru if cell == "gru" else random_lstm)(rng, inputs(hidden), hidden, structure_of(8))
+    layer = (random_gru if cell == "gru" else random_lstm)(
+        rng, inputs(hidden), hidden, structure_of(8)
+    )
     frames = rng.normal(size=(40, inputs(hidden)))
     model = quantize(Network((layer,)), [frames])
     integers = quantize_input(model, frames)
@@ -152,7 +170,9 @@ def golden_frame(cell: str, hidden: int) -> Any:
 
 
 def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
-    """In the other Python, with -P since this file has the name of the package: time a sequence a line of input."""
+    """In the other Python, with -P since this file has the name of the package: time a sequence a
+    line of input.
+    """
     import hls4ml
     import numpy as np
     import torch
@@ -160,7 +180,9 @@ def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
     class Layer(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.rnn = (torch.nn.GRU if cell == "gru" else torch.nn.LSTM)(inputs(hidden), hidden, batch_first=True)
+            self.rnn = (torch.nn.GRU if cell == "gru" else torch.nn.LSTM)(
+                inputs(hidden), hidden, batch_first=True
+            )
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             output, _ = self.rnn(x)
@@ -174,7 +196,9 @@ def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
     def converted(frames: int) -> tuple[Any, Any]:
         torch.manual_seed(0)
         module, shape = Layer().eval(), (frames, inputs(hidden))
-        config = hls4ml.utils.config_from_pytorch_model(module, shape, default_precision="ap_fixed<16,6>")
+        config = hls4ml.utils.config_from_pytorch_model(
+            module, shape, default_precision="ap_fixed<16,6>"
+        )
         config["Model"]["Strategy"] = strategy
         project = hls4ml.converters.convert_from_pytorch_model(
             module,
@@ -195,7 +219,9 @@ def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
 
 def sentence(result: dict[str, Any], cells: list[str]) -> str:
     def line(r: dict[str, Any]) -> str:
-        ratios = f"{r['times_slower']} times slower, {r['times_slower_by_call']} with what a call costs"
+        ratios = (
+            f"{r['times_slower']} times slower, {r['times_slower_by_call']} with what a call costs"
+        )
         return f"golden {r['golden_us']} us a frame, hls4ml {r['hls4ml_frame_us']} us, {ratios}"
 
     return "\n".join(f"{cell} {result['hidden']}: {line(result[cell])}" for cell in cells)

@@ -1,13 +1,15 @@
-"""Ways to choose structure and bits for every matrix, at the same budget of storage and of trials, over several seeds.
+"""Ways to choose structure and bits for every matrix, at the same budget of storage and of trials,
+over several seeds.
 
-    python benchmarks/recommend.py --recipe benchmarks/recipes/recommend-digits.toml --trials 24 --seeds 2
-    python benchmarks/recommend.py --corpus an4 --root ../shared/data/an4_cepstra \\
+    python benchmarks/recommend.py --recipe benchmarks/recipes/recommend-digits.toml --trials 24
+    --seeds 2 python benchmarks/recommend.py --corpus an4 --root ../shared/data/an4_cepstra \\
         --recipe benchmarks/recipes/recommend-an4.toml --by greedy,alike
 
-The budget is what one block size takes: weights of 12 bits, the output matrix dense.  Every way has the same number of
-epochs for its trials and its own training together, is judged by validation examples alone, and what it chooses is
-compressed by the recipe as one block size is; the test split is heard once, at the end of each.  It is `ernn recommend`
-for each way and seed in a run directory of --work: stopped, it goes on with what is missing.
+The budget is what one block size takes: weights of 12 bits, the output matrix dense.  Every way has
+the same number of epochs for its trials and its own training together, is judged by validation
+examples alone, and what it chooses is compressed by the recipe as one block size is; the test split
+is heard once, at the end of each.  It is `ernn recommend` for each way and seed in a run directory
+of --work: stopped, it goes on with what is missing.
 """
 
 import argparse
@@ -64,8 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             folder = options.work / options.corpus / f"seed{seed}"
             results.append(of_corpus(folder, options.corpus, options.root, asked, progress=False))
             chosen, rival = results[-1]["chosen"], results[-1]["uniform"]
-            line = f"{chosen['validation_percent']:.2f} % against {rival['validation_percent']:.2f} %"
-            print(f"seed {seed}, {by.value}: {line} of validation labels", file=sys.stderr, flush=True)
+            line = (
+                f"{chosen['validation_percent']:.2f} % against {rival['validation_percent']:.2f} %"
+            )
+            print(
+                f"seed {seed}, {by.value}: {line} of validation labels", file=sys.stderr, flush=True
+            )
     about = {
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/recommend.py", *sys.argv[1:]]),
@@ -94,14 +100,20 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--corpus", default="digits")
     parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
-    parser.add_argument("--recipe", type=Path, help="a recipe in TOML that changes the corpus's own")
-    parser.add_argument("--block", type=int, default=8, help="the block size whose storage is the budget")
+    parser.add_argument(
+        "--recipe", type=Path, help="a recipe in TOML that changes the corpus's own"
+    )
+    parser.add_argument(
+        "--block", type=int, default=8, help="the block size whose storage is the budget"
+    )
     parser.add_argument("--by", default=",".join(By), help="ways to choose")
     parser.add_argument("--widths", default="1", help="shares of a layer's units to choose from")
     parser.add_argument("--trials", type=int, default=48)
     parser.add_argument("--epochs", type=int, default=1, help="of a trial")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--work", type=Path, default=Path("out/benchmark-recommend"), help="runs, with their trials")
+    parser.add_argument(
+        "--work", type=Path, default=Path("out/benchmark-recommend"), help="runs, with their trials"
+    )
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--name", help="of the page, recommend-<corpus> if not given")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -123,15 +135,20 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
     lines = [
         f"# Structure and bits for every matrix, on {options.corpus}",
         "",
-        f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} seeds, "
-        f"kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and padding counted, which is "
-        f"one block size of {options.block} with 12 bits, the output matrix dense. {about['trials']} trials, each of "
-        f"{about['trial_epochs']} epoch(s), a way's own training taken from them. Widths of layers to choose from: "
+        f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} "
+        "seeds, "
+        f"kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and "
+        "padding counted, which is "
+        f"one block size of {options.block} with 12 bits, the output matrix dense. "
+        f"{about['trials']} trials, each of "
+        f"{about['trial_epochs']} epoch(s), a way's own training taken from them. Widths of layers "
+        "to choose from: "
         f"{options.widths} of their units.",
         "",
         f"    {about['command']}",
         "",
-        "| way | test error %, mean ± deviation | validation error % | points below one block size, test | bytes |",
+        "| way | test error %, mean ± deviation | validation error % | points below one block "
+        "size, test | bytes |",
         "|---|---|---|---|---|",
         f"| dense, not compressed | {spread([one['dense_percent'] for one in firsts])} | | | |",
         row(f"one block size: {rivals[0]['title']}, 12 bits", rivals, rivals),
@@ -151,7 +168,9 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
 def row(title: str, found: list[dict[str, Any]], rivals: list[dict[str, Any]]) -> str:
     pairs = zip(found, rivals, strict=True)
     less = ", ".join(f"{rival['test_percent'] - one['test_percent']:.2f}" for one, rival in pairs)
-    test, validation = (spread([one[f"{split}_percent"] for one in found]) for split in ("test", "validation"))
+    test, validation = (
+        spread([one[f"{split}_percent"] for one in found]) for split in ("test", "validation")
+    )
     stored = f"{mean(one['bytes'] for one in found):,.0f}"
     return f"| {title} | {test} | {validation} | {'' if found is rivals else less} | {stored} |"
 

@@ -2,9 +2,10 @@
 
     python benchmarks/soak.py --frames 100000 --seed 1 --json
 
-A GRU of 16 units in blocks of 8 and a linear layer, 16-bit data, full-range random input, utterances of 1 to 400 frames
-on three streams, random pauses on both handshakes.  It writes soak.json into --out and exits with 1 where an integer,
-a flag or a beat is wrong.  Golden takes most of the time.
+A GRU of 16 units in blocks of 8 and a linear layer, 16-bit data, full-range random input,
+utterances of 1 to 400 frames on three streams, random pauses on both handshakes.  It writes
+soak.json into --out and exits with 1 where an integer, a flag or a beat is wrong.  Golden takes
+most of the time.
 """
 
 import argparse
@@ -41,10 +42,14 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=20_000, help="at least so many")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--stall", type=float, default=0.2, help="probability that a handshake pauses in a cycle")
+    parser.add_argument(
+        "--stall", type=float, default=0.2, help="probability that a handshake pauses in a cycle"
+    )
     parser.add_argument("--out", type=Path, default=Path("out/benchmarks"))
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
@@ -83,7 +88,9 @@ def about() -> dict[str, Any]:
 def sentence(result: dict[str, Any]) -> str:
     counted = f"{result['frames']:,} frames, {result['integers']:,} integers, {result['utterances']} utterances"
     wrong = f"{result['mismatches']} differ, {result['missing']} beats missing, {list(result['violations'])[:3]}"
-    return f"{counted}: " + ("all equal" if result["passed"] else f"{wrong}; {result['divergence']}")
+    return f"{counted}: " + (
+        "all equal" if result["passed"] else f"{wrong}; {result['divergence']}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Frames a second of one recurrent layer's training (forward, backward, optimizer step), beside torch's own layer.
+"""Frames a second of one recurrent layer's training (forward, backward, optimizer step), beside
+torch's own layer.
 
     python benchmarks/training.py --json
     python benchmarks/training.py --cell lstm --hidden 1024 --runs 10
 
-Ours and torch's run in turn on the same frames, one step each; the figure is that of each one's fastest step, since
-whatever else the machine does only ever takes time.  A row of block 8 trains inside the block-circulant set;
-torch_fps is always torch's dense layer.  The cells that torch lacks (peepholes, reset before) are beside torch's
-without.
+Ours and torch's run in turn on the same frames, one step each; the figure is that of each one's
+fastest step, since whatever else the machine does only ever takes time.  A row of block 8 trains
+inside the block-circulant set; torch_fps is always torch's dense layer.  The cells that torch lacks
+(peepholes, reset before) are beside torch's without.
 """
 
 import argparse
@@ -62,7 +63,9 @@ How it is done, and why: [the decision](../decisions/0008-training-scans.md).
 
 @dataclass(frozen=True)
 class Row:
-    """Frames a second of the fastest steps; torch's median time over ours. Block 1 is dense, projection 0 is none."""
+    """Frames a second of the fastest steps; torch's median time over ours. Block 1 is dense,
+    projection 0 is none.
+    """
 
     cell: str
     hidden: int
@@ -89,7 +92,11 @@ ROWS = [
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(arguments.threads)
-    wanted = [row for row in ROWS if arguments.cell in (None, row.cell) and arguments.hidden in (None, row.hidden)]
+    wanted = [
+        row
+        for row in ROWS
+        if arguments.cell in (None, row.cell) and arguments.hidden in (None, row.hidden)
+    ]
     rows = [measure(row, arguments.runs) for row in wanted]
     if arguments.out:
         write_atomic(arguments.out, page(rows, arguments))
@@ -101,7 +108,9 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--cell", choices=sorted(OURS))
     parser.add_argument("--hidden", type=int)
-    parser.add_argument("--runs", type=int, default=8, help="steps timed of each, in turn, at least")
+    parser.add_argument(
+        "--runs", type=int, default=8, help="steps timed of each, in turn, at least"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="write a page with the table")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
@@ -145,9 +154,7 @@ def step(layer: nn.Module, frames: torch.Tensor) -> Callable[[], float]:
 
 
 def describe(row: Row) -> str:
-    return (
-        f"{row.cell} {row.hidden}/{row.projection or '-'} block {row.block}: {row.ernn_fps:.0f} and {row.torch_fps:.0f}"
-    )
+    return f"{row.cell} {row.hidden}/{row.projection or '-'} block {row.block}: {row.ernn_fps:.0f} and {row.torch_fps:.0f}"
 
 
 def page(rows: list[Row], arguments: argparse.Namespace) -> str:
@@ -178,7 +185,10 @@ def line(row: Row) -> str:
 def processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.processor())
+    return next(
+        (line.split(": ")[1] for line in lines if line.startswith("model name")),
+        platform.processor(),
+    )
 
 
 if __name__ == "__main__":

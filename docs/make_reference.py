@@ -1,4 +1,6 @@
-"""Write docs/reference/cli.md from the program's own help; with --check, fail where the page is stale."""
+"""Write docs/reference/cli.md from the program's own help; with --check, fail where the page is
+stale.
+"""
 
 import os
 import sys

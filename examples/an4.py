@@ -1,10 +1,11 @@
 """AN4: a dense network for phones and its block-circulant form, from cepstra to error rates.
 
-    python examples/an4.py /path/to/an4_cepstra            # the recipe: see docs/results/accuracy-an4.md
-    python examples/an4.py /path/to/an4_cepstra --quick    # a few steps, to see that everything works
+    python examples/an4.py /path/to/an4_cepstra            # the recipe: see
+    docs/results/accuracy-an4.md python examples/an4.py /path/to/an4_cepstra --quick    # a few
+    steps, to see that everything works
 
-The network is chosen on held-out training speakers; the test speakers are heard once, at the end.  A run that is
-stopped goes on where it was when started again.
+The network is chosen on held-out training speakers; the test speakers are heard once, at the end.
+A run that is stopped goes on where it was when started again.
 """
 
 import argparse
@@ -25,10 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("root", type=Path, help="the corpus's folder, with etc/ and feat/")
     parser.add_argument("--out", type=Path, default=Path("out/an4"), help="checkpoints")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="a tiny network and two epochs a stage")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tiny network and two epochs a stage"
+    )
     chosen = parser.parse_args(arguments)
     recipe = quick(AN4) if chosen.quick else AN4
-    train(recipe.with_seed(chosen.seed), An4(chosen.root, held_out=1 if chosen.quick else 8), chosen.out)
+    train(
+        recipe.with_seed(chosen.seed),
+        An4(chosen.root, held_out=1 if chosen.quick else 8),
+        chosen.out,
+    )
 
 
 def quick(recipe: Recipe) -> Recipe:
@@ -40,7 +47,10 @@ def train(recipe: Recipe, corpus: An4, out: Path) -> None:
     model = recipe.model(data.task)
     dense = recipe.train_dense(model, data.task, out)
     dense_weights = stored_weights(model, CompressionPlan())
-    print(f"dense: {evaluate_model(model, data.test)}, {dense_weights:,} weights, {dense.seconds:.0f} s")
+    print(
+        f"dense: {evaluate_model(model, data.test)}, {dense_weights:,} weights, "
+        f"{dense.seconds:.0f} s"
+    )
     towards, inside = recipe.compress(model, data.task, out)
     weights, seconds = stored_weights(model, recipe.plan), towards.seconds + inside.seconds
     print(f"compressed: {evaluate_model(model, data.test)}, {weights:,} weights, {seconds:.0f} s")

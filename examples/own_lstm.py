@@ -1,4 +1,6 @@
-"""Your own torch module to verified Verilog: integers, an engine, and its simulation equal to the integers."""
+"""Your own torch module to verified Verilog: integers, an engine, and its simulation equal to the
+integers.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,10 @@ class Words(nn.Module):
 
 
 torch.manual_seed(0)
-module, plan = Words(), CompressionPlan.blocks(8)  # your trained module; recurrent layers in blocks of 8
+module, plan = (
+    Words(),
+    CompressionPlan.blocks(8),
+)  # your trained module; recurrent layers in blocks of 8
 inside.project_once(module, plan)  # with training it keeps its accuracy: docs/how-to/compress.md
 speech = [torch.randn(40, 13).numpy() for _ in range(6)]  # your utterances, (time, features)
 network = import_torch(module, torch.zeros(1, 40, 13), structures=structures(module, plan))
@@ -33,5 +38,8 @@ simulator = simulator_of(engine)
 proof = prove(simulator, engine, [quantize_input(model, frames) for frames in speech])
 assert proof.passed, proof.divergence
 print(f"{proof.frames} frames, {proof.mismatches} of {proof.integers} integers differ")
-print(f"{engine.cycles_per_frame} cycles a frame with both streams busy, {engine.latency} for one alone")
+print(
+    f"{engine.cycles_per_frame} cycles a frame with both streams busy, {engine.latency} for one "
+    "alone"
+)
 print("Verilog:", simulator.verilog.write("out/own_lstm"))

@@ -1,4 +1,6 @@
-"""Your own torch module to a network: every layer a plain value, checked against the module on random frames."""
+"""Your own torch module to a network: every layer a plain value, checked against the module on
+random frames.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -30,4 +32,7 @@ print(f"{network.stored_weights} weights, output of the last step only: {network
 
 frames = torch.randn(70, 13)
 outputs, _ = run(network, frames.double().numpy())
-print(f"largest difference from the module: {abs(outputs[0] - module(frames[None])[0].detach().numpy()).max():.1e}")
+print(
+    "largest difference from the module: "
+    f"{abs(outputs[0] - module(frames[None])[0].detach().numpy()).max():.1e}"
+)

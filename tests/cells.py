@@ -1,4 +1,6 @@
-"""Random layers of compact cells, and the same cells as explicit loops, written from their papers' equations."""
+"""Random layers of compact cells, and the same cells as explicit loops, written from their papers'
+equations.
+"""
 
 from collections.abc import Callable
 
@@ -14,7 +16,12 @@ Array = np.ndarray
 
 
 def random_cell(
-    rng: np.random.Generator, cell: Cell, inputs: int, hidden: int, structure: Structure = DENSE, scale: float = 1.0
+    rng: np.random.Generator,
+    cell: Cell,
+    inputs: int,
+    hidden: int,
+    structure: Structure = DENSE,
+    scale: float = 1.0,
 ) -> CellLayer:
     """`cell` with random weights of `structure`; every step is `hidden` long."""
 
@@ -26,8 +33,12 @@ def random_cell(
         tuple(matrix(product.gates, inputs if read == INPUT else hidden) for read in product.reads)
         for product in cell.products
     )
-    biases = tuple(rng.normal(size=(p.gates, hidden)) * 0.5 if p.bias else None for p in cell.products)
-    return CellLayer(cell, weights, biases, tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors))
+    biases = tuple(
+        rng.normal(size=(p.gates, hidden)) * 0.5 if p.bias else None for p in cell.products
+    )
+    return CellLayer(
+        cell, weights, biases, tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors)
+    )
 
 
 def sigma(v: Array) -> Array:

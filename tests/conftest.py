@@ -1,1 +1,3 @@
-"""Makes pytest put the repository root on the path, for `from tests.models import ...` in any folder."""
+"""Makes pytest put the repository root on the path, for `from tests.models import ...` in any
+folder.
+"""

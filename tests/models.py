@@ -6,7 +6,15 @@ import numpy as np
 
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network, ResetGate
+from ernn.ir.network import (
+    BidirectionalLayer,
+    GruLayer,
+    LinearLayer,
+    LstmLayer,
+    Matrix,
+    Network,
+    ResetGate,
+)
 from ernn.ir.structure import BlockCirculant, Dense, Structure
 from ernn.quantization.quantize import QuantizeSpec, quantize
 
@@ -18,7 +26,9 @@ def structure_of(block: int, pad: bool = True) -> Structure:
     return Dense() if block == 1 else BlockCirculant(block, pad)
 
 
-def random_matrix(rng: np.random.Generator, gates: int, rows: int, columns: int, structure: Structure) -> Matrix:
+def random_matrix(
+    rng: np.random.Generator, gates: int, rows: int, columns: int, structure: Structure
+) -> Matrix:
     value = rng.normal(size=(gates, rows, columns))
     projected = project(value, structure)
     return Matrix(projected / max(1e-9, projected.std()) / np.sqrt(columns + 1), structure)
@@ -63,7 +73,9 @@ def random_gru(
     )
 
 
-def random_linear(rng: np.random.Generator, inputs: int, outputs: int, structure: Structure = DENSE) -> LinearLayer:
+def random_linear(
+    rng: np.random.Generator, inputs: int, outputs: int, structure: Structure = DENSE
+) -> LinearLayer:
     return LinearLayer(random_matrix(rng, 1, outputs, inputs, structure), rng.normal(size=outputs))
 
 
@@ -83,7 +95,9 @@ def random_network(
     bidirectional: bool = False,
     last_step: bool = False,
 ) -> Network:
-    """`layers` recurrent layers in blocks of `block` (1: dense), and a dense linear layer where `outputs` > 0."""
+    """`layers` recurrent layers in blocks of `block` (1: dense), and a dense linear layer where
+    `outputs` > 0.
+    """
     structure = structure_of(block, pad)
 
     def recurrent(width: int) -> LstmLayer | GruLayer:
@@ -93,9 +107,15 @@ def random_network(
 
     stack, width = [], input_size
     for _ in range(layers):
-        stack.append(BidirectionalLayer(recurrent(width), recurrent(width)) if bidirectional else recurrent(width))
+        stack.append(
+            BidirectionalLayer(recurrent(width), recurrent(width))
+            if bidirectional
+            else recurrent(width)
+        )
         width = stack[-1].output_size
-    return Network((*stack, random_linear(rng, width, outputs)) if outputs else tuple(stack), last_step)
+    return Network(
+        (*stack, random_linear(rng, width, outputs)) if outputs else tuple(stack), last_step
+    )
 
 
 def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) -> Array:
@@ -104,7 +124,9 @@ def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) 
     return np.cumsum(steps, axis=0) / np.sqrt(np.arange(1, frames + 1))[:, None]
 
 
-def random_integer_model(rng: np.random.Generator, spec: QuantizeSpec = DEFAULT, **network: object) -> IntegerModel:
+def random_integer_model(
+    rng: np.random.Generator, spec: QuantizeSpec = DEFAULT, **network: object
+) -> IntegerModel:
     """A quantized `random_network(rng, **network)`, calibrated on three random utterances."""
     made = random_network(rng, **network)  # pyright: ignore[reportArgumentType]
     return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)

@@ -1,4 +1,6 @@
-"""The one error a user's mistake raises: the command line prints it as a single line, never a traceback."""
+"""The one error a user's mistake raises: the command line prints it as a single line, never a
+traceback.
+"""
 
 
 class UserError(ValueError):

@@ -32,7 +32,9 @@ def write_json(path: Path | str, value: Any) -> Path:
 
 
 def write_once(path: Path | str, content: str) -> bool:
-    """Write `content` unless `path` is there already, of several processes exactly one; whether this one did."""
+    """Write `content` unless `path` is there already, of several processes exactly one; whether
+    this one did.
+    """
     path = Path(path)
     whole = write_atomic(path.with_name(f".{path.name}.{os.getpid()}"), content)
     try:

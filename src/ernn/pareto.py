@@ -13,7 +13,9 @@ def dominates(a: Costs, b: Costs) -> bool:
 
 
 def pareto(choices: Iterable[T], costs: Callable[[T], Costs]) -> list[T]:
-    """Choices that none other dominates, by rising costs; of several with the same costs the first."""
+    """Choices that none other dominates, by rising costs; of several with the same costs the
+    first.
+    """
     front: list[T] = []
     for choice in sorted(choices, key=costs):
         own = costs(choice)

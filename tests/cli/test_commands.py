@@ -1,4 +1,6 @@
-"""The program as a user meets it: fast help, one-line errors, --json everywhere, and the path command after command."""
+"""The program as a user meets it: fast help, one-line errors, --json everywhere, and the path
+command after command.
+"""
 
 import json
 import subprocess
@@ -22,7 +24,10 @@ from ernn.report.record import Measurement, RunRecord
 from ernn.scheduling.schedule import Schedule
 
 PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
-RUNS = tuple(Placed(seed, mhz, {}, PATH, 1.0, Path("log")) for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0)))
+RUNS = tuple(
+    Placed(seed, mhz, {}, PATH, 1.0, Path("log"))
+    for seed, mhz in ((1, 90.0), (2, 110.0), (3, 100.0))
+)
 PLACEMENT = Placement("LFE5U-25F", 6, 150.0, "nextpnr-ecp5 0", RUNS)
 AREA = Area(1234, 567, 8, 9, 162, 0, 0, {}, "pyosys 0", 1.0, Path("log"))
 
@@ -61,9 +66,12 @@ def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixtur
 def test_help_loads_no_heavy_library() -> None:
     code = (
         "import sys; from ernn.cli.app import run; run(['--help']); "
-        "print([m for m in ('torch', 'lightning', 'numba', 'amaranth', 'matplotlib', 'pyosys') if m in sys.modules])"
+        "print([m for m in ('torch', 'lightning', 'numba', 'amaranth', 'matplotlib', 'pyosys') if "
+        "m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -72,15 +80,28 @@ def test_help_loads_no_heavy_library() -> None:
     [
         (["compress", "nowhere"], "ernn: nowhere is not a run directory (no run.json): begin with"),
         (["design", "nowhere"], "ernn: nowhere is not a run directory (no run.json): begin with"),
-        (["design", "nowhere", "--device", "XC9"], "ernn: no device called 'XC9'; known are LFE5U-25F,"),
-        (["design", "nowhere", "--for", "speed"], "ernn: a search is for throughput or latency, not 'speed'"),
+        (
+            ["design", "nowhere", "--device", "XC9"],
+            "ernn: no device called 'XC9'; known are LFE5U-25F,",
+        ),
+        (
+            ["design", "nowhere", "--for", "speed"],
+            "ernn: a search is for throughput or latency, not 'speed'",
+        ),
         (["corpus", "timit"], "ernn: corpus 'timit' is read from your disk; give its folder"),
         (["corpus", "nonsense"], "ernn: no corpus is called 'nonsense'; the corpora are digits,"),
-        (["train", "--out", "x", "--cell", "gru", "--hidden", "8", "--peepholes"], "ernn: a GRU has no peepholes"),
+        (
+            ["train", "--out", "x", "--cell", "gru", "--hidden", "8", "--peepholes"],
+            "ernn: a GRU has no peepholes",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: Any,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(arguments) == 2
@@ -107,14 +128,18 @@ def _interrupted_in_lightning() -> Any:
 
 
 @pytest.mark.parametrize("work", [_interrupted, _interrupted_in_lightning])
-def test_an_interrupt_is_status_130_and_says_what_is_kept(work: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupt_is_status_130_and_says_what_is_kept(
+    work: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         console.step(work, as_json=False)
     assert ended.value.code == 130
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_what_libraries_print_does_not_reach_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_libraries_print_does_not_reach_standard_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with console.working():
         print("noise")
     shown = capsys.readouterr()
@@ -123,7 +148,11 @@ def test_what_libraries_print_does_not_reach_standard_output(capsys: pytest.Capt
 
 def test_doctor_finds_every_tool(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json"]) == 0
-    assert {tool["name"] for tool in json.loads(capsys.readouterr().out)} >= {"pyosys", "verilator", "nextpnr-ecp5"}
+    assert {tool["name"] for tool in json.loads(capsys.readouterr().out)} >= {
+        "pyosys",
+        "verilator",
+        "nextpnr-ecp5",
+    }
 
 
 def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,14 +165,25 @@ def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_path_from_speech_to_a_placed_engine(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every command after the other on a network of 8 units: what each leaves is what the next one needs.
+    """Every command after the other on a network of 8 units: what each leaves is what the next one
+    needs.
 
     Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
     """
 
-    def packed(plan: Schedule, board: Board, *, clock_mhz: float, baud: int, seed: int) -> Bitstream:
+    def packed(
+        plan: Schedule, board: Board, *, clock_mhz: float, baud: int, seed: int
+    ) -> Bitstream:
         (tmp_path / "ernn.bit").write_bytes(b"bits")
-        return Bitstream(board.name, tmp_path / "ernn.bit", clock_mhz, 60.0, baud, wire_of(plan), tmp_path / "log")
+        return Bitstream(
+            board.name,
+            tmp_path / "ernn.bit",
+            clock_mhz,
+            60.0,
+            baud,
+            wire_of(plan),
+            tmp_path / "log",
+        )
 
     folder = str(tmp_path / "run")
     monkeypatch.setattr(exports, "bitstream", packed)
@@ -156,7 +196,10 @@ def test_the_path_from_speech_to_a_placed_engine(
 
     small = ("--hidden", "8", "--layers", "1", "--epochs", "1")
     assert done("train", "--out", folder, *small)["figures"]["error_rate.dense"]["tokens"] > 500
-    assert done("compress", folder, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
+    assert (
+        done("compress", folder, "--block", "2", "--towards", "1", "--inside", "1")["skipped"]
+        is False
+    )
     assert done("quantize", folder)["figures"]["activations.tanh_error"]["value"] < 0.01
     assert done("evaluate", folder)["figures"]["error_rate.integer"]["kind"] == "measured"
     designed = done("design", folder, "--device", "lfe5u-25f", "--streams", "2")
@@ -168,16 +211,22 @@ def test_the_path_from_speech_to_a_placed_engine(
     model = str(tmp_path / "run" / "model.safetensors")
     alone = done("design", model, "--device", "lfe5u-25f", "--streams", "2", "--plot", str(picture))
     assert alone["designs"]["best"] == best
-    assert picture.read_text(encoding="utf-8").startswith("<svg") and "var(" not in picture.read_text(encoding="utf-8")
+    assert picture.read_text(encoding="utf-8").startswith(
+        "<svg"
+    ) and "var(" not in picture.read_text(encoding="utf-8")
     assert done("build", folder)["skipped"] is False
     assert "module ernn_engine" in (tmp_path / "run" / "rtl" / "ernn_engine.v").read_text()
     assert done("synth", folder, "--also", "XC7A100T")["figures"]["area.lut"]["value"] == AREA.lut
     assert done("place", folder, "--seeds", "3")["figures"]["clock_mhz"]["value"] == 100
     assert done("verify", folder, "--frames", "200")["figures"]["verify.mismatches"]["value"] == 0
     assert done("verify", folder, "--frames", "200")["skipped"] is True
-    exported = [Path(file).name for file in done("export", folder, "--part", "xc7a100tcsg324-1")["files"]]
+    exported = [
+        Path(file).name for file in done("export", folder, "--part", "xc7a100tcsg324-1")["files"]
+    ]
     assert exported == ["ernn_engine.v", "ernn_engine.xdc", "build.tcl", "package_ip.tcl"]
-    assert done("bitstream", folder, "--clock-mhz", "50", "--baud", "1000000")["board"] == "ulx3s-85f"
+    assert (
+        done("bitstream", folder, "--clock-mhz", "50", "--baud", "1000000")["board"] == "ulx3s-85f"
+    )
     assert json.loads((tmp_path / "run" / "board" / "wire.json").read_text())["streams"] == 2
     page = Path(done("report", folder)["report"]).read_text(encoding="utf-8")
     assert "GRU of 8" in page and "LFE5U-25F" in page
@@ -186,27 +235,45 @@ def test_the_path_from_speech_to_a_placed_engine(
     cycles = record.get("cycles.simulated").value
     assert record.get("cycles.predicted").value == cycles
     assert record.get("fps").value == pytest.approx(2 * 100e6 / cycles, abs=0.1)
-    assert record.get("latency_us").value == pytest.approx(record.get("verify.latency_cycles").value / 100, abs=1e-3)
+    assert record.get("latency_us").value == pytest.approx(
+        record.get("verify.latency_cycles").value / 100, abs=1e-3
+    )
 
 
 def test_demo_walks_every_step_then_writes_the_page(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The steps are replaced by ones that say their name: tested are the walk, its output and its status."""
+    """The steps are replaced by ones that say their name: tested are the walk, its output and its
+    status.
+    """
 
     def fake(name: str) -> Any:
         def work(found: Run, seed: int) -> Outcome:
-            found.record.set("verify.mismatches", Measurement(seed, "integers", "simulated", "test"))
-            return Outcome(name, found.folder, 0.5, False, (("fps", Measurement(7, "frames/s", "placed", "test")),))
+            found.record.set(
+                "verify.mismatches", Measurement(seed, "integers", "simulated", "test")
+            )
+            return Outcome(
+                name,
+                found.folder,
+                0.5,
+                False,
+                (("fps", Measurement(7, "frames/s", "placed", "test")),),
+            )
 
         return work
 
     assert len(demo.STEPS) == len(STEPS)
-    monkeypatch.setattr(demo, "STEPS", tuple(demo.DemoStep(step.name, fake(step.name)) for step in STEPS))
+    monkeypatch.setattr(
+        demo, "STEPS", tuple(demo.DemoStep(step.name, fake(step.name)) for step in STEPS)
+    )
     monkeypatch.setattr(demo, "finish", lambda found: found.path("report.html"))
-    monkeypatch.setattr("ernn.pipeline.hardware.disagreement", lambda found: "3 output integers differ")
+    monkeypatch.setattr(
+        "ernn.pipeline.hardware.disagreement", lambda found: "3 output integers differ"
+    )
     assert run(["demo", "--out", str(tmp_path), "--seed", "3", "--json"]) == 1
     shown = capsys.readouterr()
-    assert [step["step"] for step in json.loads(shown.out)["steps"]] == [step.name for step in STEPS]
+    assert [step["step"] for step in json.loads(shown.out)["steps"]] == [
+        step.name for step in STEPS
+    ]
     assert f"[{len(STEPS)}/{len(STEPS)}] place" in shown.err and "seed 3" in shown.err
     assert shown.err.endswith("ernn: 3 output integers differ\n")

@@ -26,10 +26,21 @@ def test_a_run_gets_a_line_a_threshold(
     codec.save(tmp_path / "model.safetensors", model)
     done = {"quantize": STEP}
     write_json(tmp_path / STATE, {"settings": {}, "steps": done})
-    examples = [Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0), (1, 2)) for n in range(3)]
+    examples = [
+        Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0), (1, 2)) for n in range(3)
+    ]
     task = SimpleNamespace(task=SimpleNamespace(validation=examples))
     monkeypatch.setattr(temporal.speech, "prepared", lambda run: task)
-    command = ["deltas", str(tmp_path), "--threshold", "0", "--threshold", "0.5", "--utterances", "2"]
+    command = [
+        "deltas",
+        str(tmp_path),
+        "--threshold",
+        "0",
+        "--threshold",
+        "0.5",
+        "--utterances",
+        "2",
+    ]
     assert ernn(command) == 0
     shown = capsys.readouterr().out
     assert "0.5" in shown and "`ernn design` first" in " ".join(shown.split())
@@ -40,5 +51,8 @@ def test_a_run_gets_a_line_a_threshold(
     assert found == json.loads((tmp_path / "deltas.json").read_text())
     first, second = found["lines"]
     assert (found["frames"], found["utterances"], found["split"]) == (18, 2, "validation")
-    assert second["columns"] < first["columns"] and second["cycles"] < first["cycles"] <= found["without_deltas"]
+    assert (
+        second["columns"] < first["columns"]
+        and second["cycles"] < first["cycles"] <= found["without_deltas"]
+    )
     assert second["cycles"] <= second["cycles_as_they_lie"]

@@ -1,4 +1,6 @@
-"""What careless users do: each mistake is one line that says what to do, its exit status is 2, and nothing is lost."""
+"""What careless users do: each mistake is one line that says what to do, its exit status is 2, and
+nothing is lost.
+"""
 
 import json
 from collections.abc import Callable
@@ -32,7 +34,10 @@ def _designed(folder: Path) -> Run:
     """A run that is said to have been designed and built, on files that say nothing yet."""
     begun = _begun(folder)
     spec = {"weight_bits": 12, "data_bits": 16}
-    options = {"compress": {"plan": CompressionPlan().to_dict(), "solver": "ADMM"}, "quantize": {"spec": spec}}
+    options = {
+        "compress": {"plan": CompressionPlan().to_dict(), "solver": "ADMM"},
+        "quantize": {"spec": spec},
+    }
     for step in ("compress", "quantize", "design", "build"):
         begun.perform(step, options.get(step, {"device": "LFE5U-25F"}), lambda: None)
     begun.path("model.safetensors").write_text("")
@@ -46,7 +51,9 @@ def _edited(path: Path, change: Callable[[Any], Any]) -> None:
 
 
 @pytest.mark.parametrize("hidden", ["1000000000", "99999999999999999999"])
-def test_a_network_too_large_to_count_is_refused_in_a_line(hidden: str, capsys: Any, tmp_path: Path) -> None:
+def test_a_network_too_large_to_count_is_refused_in_a_line(
+    hidden: str, capsys: Any, tmp_path: Path
+) -> None:
     assert run(["train", "--out", str(tmp_path / "run"), "--hidden", hidden]) == 2
     assert "choose fewer units" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
@@ -57,16 +64,23 @@ def test_a_wide_layer_without_a_matrix_between_its_units_is_not_taken_for_too_la
 
 
 @pytest.mark.parametrize("seed", ["4294967296", "99999999999999999999999"])
-def test_a_seed_beyond_32_bits_is_refused(seed: str, capsys: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_a_seed_beyond_32_bits_is_refused(
+    seed: str, capsys: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(network, "train", lambda *_, **__: pytest.fail("begun"))
     assert run(["train", "--out", str(tmp_path / "run"), "--seed", seed]) == 2
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f"[dense]\nseed = {seed}\n")
-    assert run(["train", "--out", str(tmp_path / "run"), "--recipe", str(recipe), "--hidden", "2"]) == 2
+    assert (
+        run(["train", "--out", str(tmp_path / "run"), "--recipe", str(recipe), "--hidden", "2"])
+        == 2
+    )
     assert "seed must be below 2**32" in capsys.readouterr().err
 
 
-def test_a_folder_for_a_corpus_that_is_a_file_is_named_as_a_folder(capsys: Any, tmp_path: Path) -> None:
+def test_a_folder_for_a_corpus_that_is_a_file_is_named_as_a_folder(
+    capsys: Any, tmp_path: Path
+) -> None:
     assert run(["corpus", "digits", "--root", str(tmp_path)]) == 2
     assert "is a folder; leave it out" in capsys.readouterr().err
 
@@ -89,7 +103,9 @@ def test_a_run_directory_that_cannot_be_is_said_before_the_work(below: str, tmp_
         lambda state: state["steps"]["train"]["options"]["task"].pop("features"),
     ],
 )
-def test_a_run_file_changed_by_hand_is_named(change: Callable[[Any], Any], capsys: Any, tmp_path: Path) -> None:
+def test_a_run_file_changed_by_hand_is_named(
+    change: Callable[[Any], Any], capsys: Any, tmp_path: Path
+) -> None:
     begun = _begun(tmp_path)
     _edited(begun.path("run.json"), change)
     for arguments in (["compress", str(tmp_path)], ["report", str(tmp_path)]):
@@ -104,7 +120,10 @@ def test_a_record_that_is_damaged_is_named_with_what_to_do(capsys: Any, tmp_path
         begun.path("record.json").write_bytes(content)
         assert run(["report", str(tmp_path)]) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"ernn: {tmp_path}/record.json: ") and "remove it, and do the steps again" in said
+        assert (
+            said.startswith(f"ernn: {tmp_path}/record.json: ")
+            and "remove it, and do the steps again" in said
+        )
 
 
 def test_weights_that_are_missing_or_of_another_network_are_named(tmp_path: Path) -> None:
@@ -114,20 +133,27 @@ def test_weights_that_are_missing_or_of_another_network_are_named(tmp_path: Path
     with pytest.raises(UserError, match="holds the weights of another network than run"):
         network.dense_model(begun)
     begun.path(network.DENSE).unlink()
-    with pytest.raises(UserError, match=r"dense\.safetensors is missing: do one of `ernn train` again"):
+    with pytest.raises(
+        UserError, match=r"dense\.safetensors is missing: do one of `ernn train` again"
+    ):
         begun.perform("compress", {}, lambda: None, reads=[network.DENSE])
 
 
 @pytest.mark.parametrize(
     ("raised", "said"),
     [
-        (OSError(28, "No space left on device", "out/x"), "out/x: No space left on device; make room"),
+        (
+            OSError(28, "No space left on device", "out/x"),
+            "out/x: No space left on device; make room",
+        ),
         (OSError(30, "Read-only file system", "out/x"), "name another folder"),
         (IsADirectoryError(21, "Is a directory", "out/x"), "out/x: Is a directory; check the path"),
         (MemoryError(), "not enough memory"),
     ],
 )
-def test_what_the_system_refuses_is_a_line(raised: Exception, said: str, capsys: Any, monkeypatch: Any) -> None:
+def test_what_the_system_refuses_is_a_line(
+    raised: Exception, said: str, capsys: Any, monkeypatch: Any
+) -> None:
     def refuse(*_: Any) -> None:
         raise raised
 
@@ -139,7 +165,8 @@ def test_what_the_system_refuses_is_a_line(raised: Exception, said: str, capsys:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"device": "XX", "pes": 1}', '{"device": "LFE5U-25F", "no": 1}', "{}}"]
+    "content",
+    ["", "[]", "{}", '{"device": "XX", "pes": 1}', '{"device": "LFE5U-25F", "no": 1}', "{}}"],
 )
 def test_a_design_that_is_damaged_is_named(content: str, capsys: Any, tmp_path: Path) -> None:
     begun = _designed(tmp_path)
@@ -147,7 +174,10 @@ def test_a_design_that_is_damaged_is_named(content: str, capsys: Any, tmp_path: 
     for command in ("build", "export", "place", "report"):
         assert run([command, str(tmp_path)]) == 2
         said = capsys.readouterr().err
-        assert said.startswith(f"ernn: {tmp_path}/design.json is missing or damaged") and "`ernn design" in said
+        assert (
+            said.startswith(f"ernn: {tmp_path}/design.json is missing or damaged")
+            and "`ernn design" in said
+        )
 
 
 def test_what_cannot_be_placed_or_exported_is_said_before_the_verilog_is_made(
@@ -156,7 +186,10 @@ def test_what_cannot_be_placed_or_exported_is_said_before_the_verilog_is_made(
     monkeypatch.setattr(hardware, "verilog_of", lambda run: pytest.fail("begun"))
     monkeypatch.setattr(exports, "scheduled", lambda run: pytest.fail("begun"))
     _designed(tmp_path)
-    asked = {"comes in grades": ["place", "--grade", "3"], "has package and speed grade": ["export", "--part", "xc7"]}
+    asked = {
+        "comes in grades": ["place", "--grade", "3"],
+        "has package and speed grade": ["export", "--part", "xc7"],
+    }
     for said, arguments in asked.items():
         assert run([*arguments, str(tmp_path)]) == 2
         assert said in capsys.readouterr().err
@@ -167,5 +200,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     with torch.no_grad():
         module.output.bias[0] = float("nan")
     network._save_state(begun.path(network.DENSE), module)
-    with pytest.raises(UserError, match=r"value in output\.bias that is not finite: do again what made it"):
+    with pytest.raises(
+        UserError, match=r"value in output\.bias that is not finite: do again what made it"
+    ):
         network.dense_model(begun)

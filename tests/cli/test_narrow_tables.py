@@ -61,6 +61,8 @@ def test_names_of_devices_can_be_copied(capsys: Any) -> None:
     assert {device.name for device in devices()} <= first
 
 
-@pytest.mark.parametrize(("value", "shown"), [(676_963.2, "676,963"), (1296.0, "1,296"), (4.63312, "4.633"), (0, "0")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(676_963.2, "676,963"), (1296.0, "1,296"), (4.63312, "4.633"), (0, "0")]
+)
 def test_a_figure_is_written_without_powers_of_ten(value: float, shown: str) -> None:
     assert console.readable(Measurement(value, "", "estimated", "test")) == shown

@@ -1,4 +1,6 @@
-"""Robustness over a run directory: a line for each network, strain and level, a table, a picture."""
+"""Robustness over a run directory: a line for each network, strain and level, a table, a
+picture.
+"""
 
 import json
 from pathlib import Path
@@ -31,14 +33,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     rng = np.random.default_rng(0)
     module = AcousticModel(ModelSpec(4, (LayerSpec("gru", 8),), 4))
     examples = [
-        Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0).astype(np.float32), (1, 2)) for n in range(5)
+        Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0).astype(np.float32), (1, 2))
+        for n in range(5)
     ]
     prepared = SimpleNamespace(task=SimpleNamespace(train=examples, validation=examples, inputs=4))
     integers = integers_of(module, CompressionPlan(), QuantizeSpec(), prepared)  # type: ignore[arg-type]
     codec.save(tmp_path / "model.safetensors", integers)
     write_json(
         tmp_path / STATE,
-        {"settings": {}, "steps": {"quantize": {"options": {}, "key": "", "seconds": 1.0, "command": ""}}},
+        {
+            "settings": {},
+            "steps": {"quantize": {"options": {}, "key": "", "seconds": 1.0, "command": ""}},
+        },
     )
     monkeypatch.setattr(robustness, "dense_model", lambda run: module)
     monkeypatch.setattr(robustness.speech, "prepared", lambda run: prepared)
@@ -50,18 +56,37 @@ def test_a_run_gets_its_lines(run: SimpleNamespace, capsys: pytest.CaptureFixtur
     assert ernn([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found == json.loads((run.folder / "robustness.json").read_text())
-    assert (found["kind"], found["split"], found["utterances"], found["seed"]) == ("measured", "validation", 3, 7)
-    errors = {(line["network"], line["strain"], line["level"]): line["error"] for line in found["lines"]}
+    assert (found["kind"], found["split"], found["utterances"], found["seed"]) == (
+        "measured",
+        "validation",
+        3,
+        7,
+    )
+    errors = {
+        (line["network"], line["strain"], line["level"]): line["error"] for line in found["lines"]
+    }
     assert len(errors) == len(found["lines"]) == (5 + 4 + 4) + (5 + 4 + 4 + 5 + 4)
-    assert errors["dense", "FGSM", 0.2] == evaluate_model(run.module, attacked(run.module, run.examples, 0.2)).percent
-    noise = [evaluate_model(run.module, noisy(run.examples, 0.8, seed)).percent for seed in (7, 8, 9)]
+    assert (
+        errors["dense", "FGSM", 0.2]
+        == evaluate_model(run.module, attacked(run.module, run.examples, 0.2)).percent
+    )
+    noise = [
+        evaluate_model(run.module, noisy(run.examples, 0.8, seed)).percent for seed in (7, 8, 9)
+    ]
     assert errors["dense", "noise", 0.8] == pytest.approx(np.mean(noise))
     count = round(0.01 * memory_bits(run.integers))
-    flips = [integer_rate(with_upsets(run.integers, count, seed), run.examples).percent for seed in (7, 8, 9)]
+    flips = [
+        integer_rate(with_upsets(run.integers, count, seed), run.examples).percent
+        for seed in (7, 8, 9)
+    ]
     assert errors["integers", "weights", 0.01] == pytest.approx(np.mean(flips))
     assert errors["integers", "noise", 0.0] == errors["integers", "tables", 0.0]
     picture = (run.folder / "robustness.svg").read_text()
-    assert picture.startswith("<svg") and "Flipped share of the weights" in picture and "integers" in picture
+    assert (
+        picture.startswith("<svg")
+        and "Flipped share of the weights" in picture
+        and "integers" in picture
+    )
     assert ernn(command) == 0
     shown = capsys.readouterr().out
     assert "integers" in shown and "0.0001" in shown

@@ -1,4 +1,6 @@
-"""A run directory: steps are skipped where nothing changed, and a step done anew takes stale figures away."""
+"""A run directory: steps are skipped where nothing changed, and a step done anew takes stale
+figures away.
+"""
 
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from ernn.train.decode import greedy
 
 
 def _perform(run: Run, step: str, value: float = 1.0, **options: object) -> tuple[bool, int]:
-    """Do a step that sets its first figure and writes one file; whether it was skipped, and how often it worked."""
+    """Do a step that sets its first figure and writes one file; whether it was skipped, and how
+    often it worked.
+    """
     calls = []
     figure = next(s for s in STEPS if s.name == step).figures[0]
     path = figure if figure in UNITS else f"{figure}.figure"
@@ -53,7 +57,9 @@ def test_a_changed_input_file_is_noticed(tmp_path: Path) -> None:
     assert done == [False, True, False]
 
 
-def test_a_change_of_the_code_that_decides_a_step_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_the_code_that_decides_a_step_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert _perform(Run(tmp_path), "train") == (False, 1)
     monkeypatch.setattr("ernn.pipeline.run.code_digest", lambda folders: "other code")
     assert _perform(Run(tmp_path), "train") == (False, 1)
@@ -73,7 +79,9 @@ def test_a_step_done_anew_removes_the_figures_of_the_steps_after_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize("error", [UserError, KeyboardInterrupt, RuntimeError])
-def test_a_step_that_fails_leaves_nothing_that_looks_done(error: type[BaseException], tmp_path: Path) -> None:
+def test_a_step_that_fails_leaves_nothing_that_looks_done(
+    error: type[BaseException], tmp_path: Path
+) -> None:
     run = Run(tmp_path)
     _perform(run, "train")
 
@@ -88,7 +96,9 @@ def test_a_step_that_fails_leaves_nothing_that_looks_done(error: type[BaseExcept
 
 
 @pytest.mark.parametrize("error", [UserError, OSError, KeyboardInterrupt])
-def test_a_step_that_could_not_be_done_again_takes_nothing_away(error: type[BaseException], tmp_path: Path) -> None:
+def test_a_step_that_could_not_be_done_again_takes_nothing_away(
+    error: type[BaseException], tmp_path: Path
+) -> None:
     run = Run(tmp_path)
     for step in ("train", "compress"):
         _perform(run, step)
@@ -114,7 +124,9 @@ def test_two_commands_at_once_do_not_undo_each_other(tmp_path: Path) -> None:
     both = Run(tmp_path)
     both.perform("compress", {"sizes": (1, 2)}, meanwhile)
     both.perform("quantize", {}, lambda: None)  # its own steps are nobody else's
-    with pytest.raises(UserError, match=r"another command has changed .* meanwhile: do this one again"):
+    with pytest.raises(
+        UserError, match=r"another command has changed .* meanwhile: do this one again"
+    ):
         _perform(late, "train", seed=2)
     assert Run(tmp_path).done("compress")
     assert _perform(Run(tmp_path), "train", seed=2) == (False, 1)
@@ -133,10 +145,16 @@ def test_the_step_before_must_be_done(tmp_path: Path) -> None:
 
 
 def test_every_named_figure_belongs_to_a_step() -> None:
-    """One step, or those that a derived figure is made from: latency is cycles (verify) over clock (place)."""
+    """One step, or those that a derived figure is made from: latency is cycles (verify) over clock
+    (place).
+    """
     derived = {"latency_us": ["verify", "place"], "power.total": ["verify", "synth", "place"]}
     for path in UNITS:
-        owners = [s.name for s in STEPS if any(path == own or path.startswith(f"{own}.") for own in s.figures)]
+        owners = [
+            s.name
+            for s in STEPS
+            if any(path == own or path.startswith(f"{own}.") for own in s.figures)
+        ]
         assert owners == derived.get(path, owners[:1]) != [], path
 
 
@@ -147,7 +165,10 @@ def test_dependents_follow_needs() -> None:
 
 def test_recognised_labels_carry_the_frames_in_which_they_were_best() -> None:
     scores = np.eye(3, dtype=np.int64)[[0, 1, 1, 0, 2, 1]]
-    found = [(token.label, token.start, token.end) for token in recognised(scores, ("a", "b"), subsample=2)]
+    found = [
+        (token.label, token.start, token.end)
+        for token in recognised(scores, ("a", "b"), subsample=2)
+    ]
     assert found == [("a", 2, 6), ("b", 8, 10), ("a", 10, 12)]
     assert [label for label, _, _ in found] == [("a", "b")[i - 1] for i in greedy(scores)]
 
@@ -162,9 +183,15 @@ def test_the_truth_has_frames_where_the_corpus_aligns_it() -> None:
     samples = (np.zeros(480, np.float32), 16000)
     segments = (Segment(0, 160, "sil"), Segment(160, 320, "a"), Segment(320, 480, "b"))
     spoken = Spoken("u", "s", "test", ("a", "b"), lambda: samples, alignment=segments)
-    assert [(t.label, t.start, t.end) for t in said(spoken, FeatureSpec())] == [("a", 1, 2), ("b", 2, 3)]
+    assert [(t.label, t.start, t.end) for t in said(spoken, FeatureSpec())] == [
+        ("a", 1, 2),
+        ("b", 2, 3),
+    ]
     unaligned = Spoken("u", "s", "test", ("a", "b"), lambda: samples)
-    assert [(t.label, t.start) for t in said(unaligned, FeatureSpec())] == [("a", None), ("b", None)]
+    assert [(t.label, t.start) for t in said(unaligned, FeatureSpec())] == [
+        ("a", None),
+        ("b", None),
+    ]
 
 
 def test_code_in_folders_below_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,9 @@ main()
 
 
 def test_kill_ends_the_tools_too(tmp_path: Path) -> None:
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM], cwd=tmp_path, stderr=subprocess.PIPE)
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], cwd=tmp_path, stderr=subprocess.PIPE
+    )
     tool = tmp_path / "tool"
     for _ in range(600):
         if tool.exists() and tool.read_text().strip():

@@ -44,9 +44,13 @@ def test_projection_is_nearest(case: tuple[torch.Tensor, BlockCirculant]) -> Non
     """The residual is orthogonal to the set, and no other member of it is nearer."""
     weight, structure = case
     nearest = sets.project(weight, structure)
-    other = sets.decode(torch.randn_like(sets.encode(weight, structure)), structure, *weight.shape[-2:])
+    other = sets.decode(
+        torch.randn_like(sets.encode(weight, structure)), structure, *weight.shape[-2:]
+    )
     residual = weight - nearest
-    assert abs(float((residual * other).sum())) <= 1e-9 * float(residual.norm() * other.norm()) + 1e-12
+    assert (
+        abs(float((residual * other).sum())) <= 1e-9 * float(residual.norm() * other.norm()) + 1e-12
+    )
     assert float(residual.norm()) <= float((weight - other).norm()) + 1e-12
 
 
@@ -55,7 +59,9 @@ def test_projection_is_nearest(case: tuple[torch.Tensor, BlockCirculant]) -> Non
 def test_decode_of_encode_is_projection(case: tuple[torch.Tensor, BlockCirculant]) -> None:
     weight, structure = case
     stored = sets.encode(weight, structure)
-    assert torch.equal(sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure))
+    assert torch.equal(
+        sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure)
+    )
     assert stored.numel() == structure.stored(tuple(weight.shape))
 
 
@@ -78,7 +84,9 @@ def test_product_by_fft_equals_product_by_matrix(case: tuple[torch.Tensor, Block
 @law
 @given(weights())
 def test_torch_agrees_with_numpy(case: tuple[torch.Tensor, BlockCirculant]) -> None:
-    """Two implementations, written differently (ernn.ir.circulant gathers indices, torch multiplies by a 0/1 matrix)."""
+    """Two implementations, written differently (ernn.ir.circulant gathers indices, torch multiplies
+    by a 0/1 matrix).
+    """
     weight, structure = case
     blocks = encode_blocks(weight.numpy(), structure.block)
     np.testing.assert_allclose(sets.encode(weight, structure).numpy(), blocks, atol=1e-12)
@@ -105,7 +113,9 @@ def test_gradients_pass() -> None:
     weight = torch.randn(2, 8, 16, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda w: sets.project(w, BlockCirculant(4)), weight)
     stored = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda s: sets.decode(s, BlockCirculant(4, pad=True), 7, 10), stored)
+    assert torch.autograd.gradcheck(
+        lambda s: sets.decode(s, BlockCirculant(4, pad=True), 7, 10), stored
+    )
 
 
 def test_a_size_that_the_block_does_not_divide_is_refused() -> None:

@@ -18,7 +18,9 @@ PLAN = CompressionPlan(output=B4)
 
 def quadratic() -> tuple[nn.Linear, torch.Tensor, torch.Tensor]:
     torch.manual_seed(3)
-    x = torch.randn(200, 12) @ torch.randn(12, 12)  # correlated: the projection of the free optimum is not the answer
+    x = torch.randn(200, 12) @ torch.randn(
+        12, 12
+    )  # correlated: the projection of the free optimum is not the answer
     return nn.Linear(12, 8, bias=False), x, x @ torch.randn(12, 8) + torch.randn(200, 8)
 
 
@@ -80,7 +82,9 @@ def test_raising_rho_keeps_the_multiplier() -> None:
     u = admm.state_dict()["u"]["weight"]
     residual = (layer.weight - sets.project(layer.weight, B4)).detach()
     torch.testing.assert_close(u[0], residual / 2)  # U = W - Z, then halved as rho doubles
-    assert before == pytest.approx(5.0 * (residual.square().sum() / layer.weight.square().sum()).item())
+    assert before == pytest.approx(
+        5.0 * (residual.square().sum() / layer.weight.square().sum()).item()
+    )
     admm.update()
     assert admm.rho == 35.0
 
@@ -130,7 +134,9 @@ def test_balancing_finds_its_way_from_a_bad_rho(rho: float) -> None:
         admm = Admm(layer, PLAN, rho=rho, growth=1.0, most=1e9, balance=balance)
         run_admm(layer, x, y, admm, 60)
         admm.finish()
-        reached[balance] = loss(layer.weight, x, y).item() / loss(constrained_optimum(x, y), x, y).item()
+        reached[balance] = (
+            loss(layer.weight, x, y).item() / loss(constrained_optimum(x, y), x, y).item()
+        )
     assert reached[10.0] < 1.01 < reached[0.0]
 
 
@@ -140,7 +146,9 @@ def test_converged_is_both_residuals() -> None:
     assert not admm.converged(1e9)
     run_admm(layer, x, y, admm, 2)
     last = admm.residuals[-1]
-    assert admm.converged(max(last.primal, last.dual)) and not admm.converged(0.999 * max(last.primal, last.dual))
+    assert admm.converged(max(last.primal, last.dual)) and not admm.converged(
+        0.999 * max(last.primal, last.dual)
+    )
 
 
 def test_state_goes_on_exactly() -> None:
@@ -168,13 +176,17 @@ def test_bad_input_is_refused() -> None:
     with pytest.raises(UserError, match="by a factor above 1"):
         Admm(nn.GRU(8, 8), CompressionPlan.blocks(8), balance=0.5)
     admm = Admm(nn.GRU(8, 8), CompressionPlan.blocks(8))
-    with pytest.raises(UserError, match="this ADMM state is of weight, the plan compresses weight_hh_l0"):
+    with pytest.raises(
+        UserError, match="this ADMM state is of weight, the plan compresses weight_hh_l0"
+    ):
         admm.load_state_dict(Admm(nn.Linear(8, 8), PLAN).state_dict())
 
 
 def test_one_shot_is_projection() -> None:
     layer = nn.GRU(8, 16)
-    before = {m.name: m.weight.detach().clone() for m in compressed(layer, CompressionPlan.blocks(8))}
+    before = {
+        m.name: m.weight.detach().clone() for m in compressed(layer, CompressionPlan.blocks(8))
+    }
     inside.project_once(layer, CompressionPlan.blocks(8))
     for matrix in compressed(layer, CompressionPlan.blocks(8)):
         assert torch.equal(matrix.weight, sets.project(before[matrix.name], matrix.structure))

@@ -5,7 +5,14 @@ import torch
 from torch import nn
 
 from ernn.compress import inside
-from ernn.compress.plan import CompressionPlan, compressed, layer_blocks, matrices, stored_weights, structures
+from ernn.compress.plan import (
+    CompressionPlan,
+    compressed,
+    layer_blocks,
+    matrices,
+    stored_weights,
+    structures,
+)
 from ernn.errors import UserError
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.cells import PeepholeLSTM
@@ -14,11 +21,16 @@ B8 = BlockCirculant(8)
 
 
 def model() -> nn.Sequential:
-    return nn.Sequential(nn.LSTM(8, 32, 2, proj_size=16), nn.GRU(16, 24, bidirectional=True), nn.Linear(48, 10))
+    return nn.Sequential(
+        nn.LSTM(8, 32, 2, proj_size=16), nn.GRU(16, 24, bidirectional=True), nn.Linear(48, 10)
+    )
 
 
 def test_every_matrix_is_found_with_its_gates() -> None:
-    found = {m.name: (m.gates, tuple(m.weight.shape), m.role) for m in matrices(model(), CompressionPlan())}
+    found = {
+        m.name: (m.gates, tuple(m.weight.shape), m.role)
+        for m in matrices(model(), CompressionPlan())
+    }
     assert found == {
         "0.weight_ih_l0": (4, (4, 32, 8), "input"),
         "0.weight_hh_l0": (4, (4, 32, 16), "recurrent"),
@@ -35,7 +47,10 @@ def test_every_matrix_is_found_with_its_gates() -> None:
 
 
 def test_a_bare_layer_and_our_own_cells() -> None:
-    assert [m.name for m in matrices(nn.GRU(8, 16), CompressionPlan())] == ["weight_hh_l0", "weight_ih_l0"]
+    assert [m.name for m in matrices(nn.GRU(8, 16), CompressionPlan())] == [
+        "weight_hh_l0",
+        "weight_ih_l0",
+    ]
     cell = PeepholeLSTM(8, 16, proj_size=8)
     assert {m.name: m.gates for m in matrices(cell, CompressionPlan())} == {
         "weight_hh_l0": 4,
@@ -45,7 +60,9 @@ def test_a_bare_layer_and_our_own_cells() -> None:
 
 
 def test_roles_and_overrides() -> None:
-    plan = CompressionPlan(recurrent=B8, projection=B8).override("1.weight_hh_l0", BlockCirculant(4))
+    plan = CompressionPlan(recurrent=B8, projection=B8).override(
+        "1.weight_hh_l0", BlockCirculant(4)
+    )
     found = structures(model(), plan)
     assert found["0.weight_hh_l1"] == B8 and found["1.weight_hh_l0"] == BlockCirculant(4)
     assert found["0.weight_ih_l0"] == Dense() and found["2.weight"] == Dense()
@@ -57,14 +74,21 @@ def test_roles_and_overrides() -> None:
 
 def test_one_block_size_a_layer() -> None:
     found = structures(model(), layer_blocks(model(), (8, 16, 4), output=2))
-    sizes = {name: structure.block for name, structure in found.items() if isinstance(structure, BlockCirculant)}
+    sizes = {
+        name: structure.block
+        for name, structure in found.items()
+        if isinstance(structure, BlockCirculant)
+    }
     first = {f"0.weight_{kind}_l0": 8 for kind in ("ih", "hh", "hr")}
     second = {f"0.weight_{kind}_l1": 16 for kind in ("ih", "hh", "hr")}
     third = {f"1.weight_{kind}_l0{side}": 4 for kind in ("ih", "hh") for side in ("", "_reverse")}
     assert sizes == {**first, **second, **third, "2.weight": 2}
     named = nn.ModuleDict({"last_layer": nn.Linear(8, 8), "deep": nn.GRU(8, 8, num_layers=11)})
     deep = structures(named, layer_blocks(named, (8,) * 10 + (4,)))
-    assert deep["deep.weight_hh_l10"] == BlockCirculant(4, pad=True) and deep["last_layer.weight"] == Dense()
+    assert (
+        deep["deep.weight_hh_l10"] == BlockCirculant(4, pad=True)
+        and deep["last_layer.weight"] == Dense()
+    )
     with pytest.raises(UserError, match="2 block sizes for 3 recurrent layers"):
         layer_blocks(model(), (8, 16))
 
@@ -84,7 +108,9 @@ def test_a_matrix_that_does_not_fit_is_named() -> None:
 
 
 def test_an_override_that_names_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match=r"overrides 'gru\.weight'; the matrices are weight_hh_l0, weight_ih_l0"):
+    with pytest.raises(
+        UserError, match=r"overrides 'gru\.weight'; the matrices are weight_hh_l0, weight_ih_l0"
+    ):
         matrices(nn.GRU(8, 8), CompressionPlan().override("gru.weight", B8))
 
 

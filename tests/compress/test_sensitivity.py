@@ -35,7 +35,11 @@ def test_each_alone_and_everything_put_back() -> None:
         return sum(float((state[name] - before[name]).norm()) for name in changed)
 
     lines = sensitivity(model, [BlockCirculant(4), LowRank(2)], error)
-    assert [line.part for line in lines] == [*["0.weight_hh_l0"] * 2, *["0.weight_ih_l0"] * 2, "1.weight"]  # 5 % 4
+    assert [line.part for line in lines] == [
+        *["0.weight_hh_l0"] * 2,
+        *["0.weight_ih_l0"] * 2,
+        "1.weight",
+    ]  # 5 % 4
     assert [changed for changed in seen] == [[line.matrix] for line in lines]
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
     named = {m.name: m.weight for m in matrices(model, CompressionPlan())}
@@ -43,9 +47,14 @@ def test_each_alone_and_everything_put_back() -> None:
         weight = named[line.matrix]
         off = torch.dist(weight, project(weight, line.structure)).item()
         assert line.error == pytest.approx(off, rel=1e-4)
-        assert line.stored == line.structure.stored(tuple(weight.shape)) and line.bits == 12 * line.stored
+        assert (
+            line.stored == line.structure.stored(tuple(weight.shape))
+            and line.bits == 12 * line.stored
+        )
     by_gate = sensitivity(model, [LowRank(2)], error, gates=True)
-    assert [line.part for line in by_gate][:4] == [f"0.weight_hh_l0[{g}]" for g in range(3)] + ["0.weight_ih_l0[0]"]
+    assert [line.part for line in by_gate][:4] == [f"0.weight_hh_l0[{g}]" for g in range(3)] + [
+        "0.weight_ih_l0[0]"
+    ]
     with pytest.raises(UserError, match=r"none of .* fits"):
         sensitivity(model, [BlockCirculant(32)], error)
 
@@ -61,7 +70,9 @@ def test_removing_units_that_nobody_reads_changes_nothing(layers: tuple[LayerSpe
             gone = [u for u in range(spec.hidden) if u not in units]
             readers = [n for n in state if n.startswith(f"recurrent.{index}.") and "weight_hh" in n]
             if spec.projection:
-                readers = [n for n in state if n.startswith(f"recurrent.{index}.") and "weight_hr" in n]
+                readers = [
+                    n for n in state if n.startswith(f"recurrent.{index}.") and "weight_hr" in n
+                ]
             else:
                 last = index + 1 == len(layers)
                 start = "output.weight" if last else f"recurrent.{index + 1}.weight_ih"

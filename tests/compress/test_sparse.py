@@ -1,4 +1,6 @@
-"""What ESE stores and how long its elements take, against counts made by hand and by plain loops."""
+"""What ESE stores and how long its elements take, against counts made by hand and by plain
+loops.
+"""
 
 import numpy as np
 import pytest
@@ -38,12 +40,16 @@ def entries_by_hand(matrix: np.ndarray, pes: int, limit: int) -> list[list[tuple
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(1, 4), st.integers(1, 60), st.integers(1, 5), st.floats(0, 1), st.integers(0, 99))
+@given(
+    st.integers(1, 4), st.integers(1, 60), st.integers(1, 5), st.floats(0, 1), st.integers(0, 99)
+)
 def test_memories_are_what_a_walk_down_the_columns_gives(
     pes: int, rows: int, columns: int, density: float, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    matrix = rng.standard_normal((rows * pes, columns)) * (rng.random((rows * pes, columns)) < density)
+    matrix = rng.standard_normal((rows * pes, columns)) * (
+        rng.random((rows * pes, columns)) < density
+    )
     packed, memories = sparse.pack(matrix, pes), entries_by_hand(matrix, pes, 15)
     assert packed.values.tolist() == [weight for memory in memories for weight, _, _ in memory]
     assert packed.gaps.tolist() == [gap for memory in memories for _, gap, _ in memory]
@@ -51,7 +57,10 @@ def test_memories_are_what_a_walk_down_the_columns_gives(
     np.testing.assert_array_equal(packed.unpack(), matrix)
     x = rng.standard_normal(columns)
     np.testing.assert_allclose(packed.product(x), matrix @ x, atol=1e-12)
-    lockstep = sum(max(sum(c == column for *_, c in memory) for memory in memories) for column in range(columns))
+    lockstep = sum(
+        max(sum(c == column for *_, c in memory) for memory in memories)
+        for column in range(columns)
+    )
     if packed.values.size:
         found = sparse.work([packed])
         assert (found.cycles, found.lockstep) == (max(map(len, memories)), lockstep)
@@ -59,7 +68,9 @@ def test_memories_are_what_a_walk_down_the_columns_gives(
 
 
 def test_every_stored_bit_is_counted() -> None:
-    """40 rows on one element: weights in rows 0 and 39 of one column, 38 zeros between, so two zeros are stored."""
+    """40 rows on one element: weights in rows 0 and 39 of one column, 38 zeros between, so two
+    zeros are stored.
+    """
     matrix = np.zeros((40, 2))
     matrix[0, 0] = matrix[39, 0] = matrix[5, 1] = 1.0
     packed = sparse.pack(matrix, 1)
@@ -89,9 +100,15 @@ def test_banks_need_neither_padding_nor_pointers() -> None:
 
 def test_structures_that_do_not_fit_are_refused() -> None:
     cases = {
-        "32 processing elements do not divide 48 rows": lambda: sets.project(torch.zeros(48, 8), LoadBalanced(0.1, 32)),
-        "banks of 16 do not divide 24 columns": lambda: sets.project(torch.zeros(8, 24), BankBalanced(0.5, 16)),
-        "keeps none of the 8 weights": lambda: sets.project(torch.zeros(8, 8), BankBalanced(0.05, 8)),
+        "32 processing elements do not divide 48 rows": lambda: sets.project(
+            torch.zeros(48, 8), LoadBalanced(0.1, 32)
+        ),
+        "banks of 16 do not divide 24 columns": lambda: sets.project(
+            torch.zeros(8, 24), BankBalanced(0.5, 16)
+        ),
+        "keeps none of the 8 weights": lambda: sets.project(
+            torch.zeros(8, 8), BankBalanced(0.05, 8)
+        ),
         "density is a share": lambda: Pruned(0.0),
         "pes must be a whole number": lambda: LoadBalanced(0.1, 0),
         "do not divide 10 rows evenly": lambda: sparse.pack(np.zeros((10, 4)), 3),
@@ -111,7 +128,9 @@ def test_training_inside_keeps_the_mask_of_the_projection() -> None:
     matrices = compressed(model, SPARSE_PLAN)
     masks = [sets.project(m.weight, m.structure) != 0 for m in matrices]
     inside.enter(model, SPARSE_PLAN)
-    assert stored_weights(model, SPARSE_PLAN) == sum(p.numel() for p in model.parameters() if p.dim() > 1)
+    assert stored_weights(model, SPARSE_PLAN) == sum(
+        p.numel() for p in model.parameters() if p.dim() > 1
+    )
     optimizer = torch.optim.AdamW(model.parameters(), 0.1)
     before = model[0].weight_hh_l0.detach().clone()
     for _ in range(3):
@@ -137,9 +156,13 @@ def test_a_pruned_network_is_kept_in_a_file_but_not_for_hardware(tmp_path) -> No
     inside.project_once(model, SPARSE_PLAN)
     network = import_torch(model, torch.zeros(1, 4, 8), structures=structures(model, SPARSE_PLAN))
     again = codec.load(codec.save(tmp_path / "network.safetensors", network), Network)
-    assert [m.structure for layer in again.layers for m in layer.matrices] == [LoadBalanced(0.25, 4)] * 2
+    assert [m.structure for layer in again.layers for m in layer.matrices] == [
+        LoadBalanced(0.25, 4)
+    ] * 2
     assert again.stored_weights == 3 * 16 * (8 + 16) // 4
-    with pytest.raises(UserError, match=r"runs dense and block-circulant matrices, .* LoadBalanced\(density=0.25"):
+    with pytest.raises(
+        UserError, match=r"runs dense and block-circulant matrices, .* LoadBalanced\(density=0.25"
+    ):
         quantize(network, [np.zeros((4, 8))])
 
 

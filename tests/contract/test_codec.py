@@ -25,7 +25,9 @@ def same(a, b) -> bool:
     if isinstance(a, tuple):
         return isinstance(b, tuple) and len(a) == len(b) and all(map(same, a, b))
     if is_dataclass(a):
-        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+        return type(a) is type(b) and all(
+            same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a)
+        )
     return type(a) is type(b) and a == b
 
 
@@ -48,12 +50,16 @@ def test_the_digest_sees_every_part():
     matrix.weights[0, 0, 0, 0] ^= 1
     assert digest(model) == before
     assert digest(replace(model, last_step=True)) != before
-    assert digest(replace(model, sigmoid=replace(model.sigmoid, output=FixedFormat(16, 13)))) != before
+    assert (
+        digest(replace(model, sigmoid=replace(model.sigmoid, output=FixedFormat(16, 13)))) != before
+    )
 
 
 def test_arrays_are_stored_narrow(tmp_path):
     model = random_integer_model(np.random.default_rng(2), hidden=64, block=8)
-    weights = sum(o.matrix.weights.size for layer in model.layers for p in layer.products for o in p.operands)
+    weights = sum(
+        o.matrix.weights.size for layer in model.layers for p in layer.products for o in p.operands
+    )
     assert save(tmp_path / "m", model).stat().st_size < 2 * weights + 30_000
 
 

@@ -1,4 +1,6 @@
-"""Quantization: formats fit what was seen, products balance, and what cannot be done is refused by name."""
+"""Quantization: formats fit what was seen, products balance, and what cannot be done is refused by
+name.
+"""
 
 from dataclasses import replace
 
@@ -58,7 +60,14 @@ def _as_matrix(matrix: SpectralMatrix) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(SEEDS, WIDTHS, st.sampled_from([1, 2, 8, 32]), st.integers(1, 20), st.integers(1, 20), st.booleans())
+@given(
+    SEEDS,
+    WIDTHS,
+    st.sampled_from([1, 2, 8, 32]),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.booleans(),
+)
 def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns, circulant):
     rng = np.random.default_rng(seed)
     first = random_linear(rng, columns, rows, structure_of(block))
@@ -68,13 +77,24 @@ def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns
     for layer, product in zip(network.layers, _products(model), strict=True):
         bank = product.operands[0].matrix
         worst = np.abs(_as_matrix(bank) - layer.weight.value).max()
-        assert worst <= bank.format.step  # each element is a mean of k weights off by at most half a step
+        assert (
+            worst <= bank.format.step
+        )  # each element is a mean of k weights off by at most half a step
 
 
 @settings(max_examples=40, deadline=None)
-@given(SEEDS, WIDTHS, st.sampled_from([1, 4, 16]), st.floats(-12, 12), st.floats(-12, 12), st.sampled_from(["l", "b"]))
+@given(
+    SEEDS,
+    WIDTHS,
+    st.sampled_from([1, 4, 16]),
+    st.floats(-12, 12),
+    st.floats(-12, 12),
+    st.sampled_from(["l", "b"]),
+)
 def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, weight_scale, cell):
-    """Features and one matrix far larger or smaller than the others: no weight saturates, all operands agree."""
+    """Features and one matrix far larger or smaller than the others: no weight saturates, all
+    operands agree.
+    """
     rng = np.random.default_rng(seed)
     structure = structure_of(block)
     layer = (
@@ -83,12 +103,19 @@ def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, we
         else random_gru(rng, 6, 8, structure, "before")
     )
     scaled = replace(
-        layer, input_weight=Matrix(layer.input_weight.value * 2.0 ** (weight_scale - input_scale), structure)
+        layer,
+        input_weight=Matrix(
+            layer.input_weight.value * 2.0 ** (weight_scale - input_scale), structure
+        ),
     )
-    network = Network((scaled, random_gru(rng, layer.output_size, 8, structure), random_linear(rng, 8, 3)))
+    network = Network(
+        (scaled, random_gru(rng, layer.output_size, 8, structure), random_linear(rng, 8, 3))
+    )
     model = quantize(network, [random_frames(rng, network) * 2.0**input_scale], spec)
     for product in _products(model):
-        fracs = {model.signal(o.signal).spectrum.frac + o.matrix.format.frac for o in product.operands}
+        fracs = {
+            model.signal(o.signal).spectrum.frac + o.matrix.format.frac for o in product.operands
+        }
         assert len(fracs) == 1
         for operand in product.operands:
             assert np.abs(operand.matrix.weights).max() <= operand.matrix.format.high
@@ -96,7 +123,9 @@ def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, we
 
 
 def test_spectra_give_way_before_weights_do():
-    """16-bit data against 12-bit weights: up to 4 bits come from the spectra, and every weight keeps its 12."""
+    """16-bit data against 12-bit weights: up to 4 bits come from the spectra, and every weight
+    keeps its 12.
+    """
     rng = np.random.default_rng(1)
     for cell in ("lstm", "gru"):
         network = random_network(rng, cell=cell, layers=3, hidden=32, block=8)
@@ -108,7 +137,9 @@ def test_spectra_give_way_before_weights_do():
 
 def test_a_matrix_of_zeros_and_silent_frames_are_fine():
     rng = np.random.default_rng(2)
-    network = Network((LinearLayer(Matrix(np.zeros((1, 3, 4))), np.zeros(3)), random_gru(rng, 3, 4)))
+    network = Network(
+        (LinearLayer(Matrix(np.zeros((1, 3, 4))), np.zeros(3)), random_gru(rng, 3, 4))
+    )
     model = quantize(network, [np.zeros((5, 4))])
     got = dequantize_output(model, run(model, quantize_input(model, np.zeros((5, 4)))))
     np.testing.assert_allclose(got, reference.run(network, np.zeros((5, 4)))[0], atol=2e-3)
@@ -123,7 +154,9 @@ def test_a_dense_layer_among_block_circulant_ones_is_kept_dense():
 
 
 def test_dense_rows_do_not_saturate_on_unrelated_elements():
-    """A row to which the input is nearly orthogonal, but not to its rotations: element 0 must come out right."""
+    """A row to which the input is nearly orthogonal, but not to its rotations: element 0 must come
+    out right.
+    """
     rng = np.random.default_rng(4)
     word, other = rng.normal(size=(2, 8))
     orthogonal = other - word * (word @ other) / (word @ word)
@@ -153,28 +186,44 @@ def test_calibration_sees_every_edge_and_its_spectrum():
     assert ranges[0, "input"].value == np.abs(frames).max()
     words = frames.reshape(len(frames), -1, 4)
     spectra = np.fft.rfft(words)
-    assert ranges[0, "input"].spectrum == pytest.approx(max(np.abs(spectra.real).max(), np.abs(spectra.imag).max()))
+    assert ranges[0, "input"].spectrum == pytest.approx(
+        max(np.abs(spectra.real).max(), np.abs(spectra.imag).max())
+    )
     assert {"gates", "c", "m", "h"} <= {edge for _, edge in ranges}
 
 
 def test_several_block_sizes_are_refused():
     rng = np.random.default_rng(7)
-    network = Network((random_gru(rng, 8, 8, BlockCirculant(4)), random_gru(rng, 8, 8, BlockCirculant(8))))
-    with pytest.raises(UserError, match=r"one accelerator has one block size, but this network has blocks of \[4, 8\]"):
+    network = Network(
+        (random_gru(rng, 8, 8, BlockCirculant(4)), random_gru(rng, 8, 8, BlockCirculant(8)))
+    )
+    with pytest.raises(
+        UserError,
+        match=r"one accelerator has one block size, but this network has blocks of \[4, 8\]",
+    ):
         common_block(network)
 
 
 def test_a_product_half_dense_is_refused():
     rng = np.random.default_rng(8)
-    layer = replace(random_gru(rng, 8, 8, BlockCirculant(4)), input_weight=Matrix(rng.normal(size=(3, 8, 8))))
-    with pytest.raises(UserError, match="a dense and a block-circulant matrix cannot be summed in one product"):
+    layer = replace(
+        random_gru(rng, 8, 8, BlockCirculant(4)), input_weight=Matrix(rng.normal(size=(3, 8, 8)))
+    )
+    with pytest.raises(
+        UserError, match="a dense and a block-circulant matrix cannot be summed in one product"
+    ):
         quantize(Network((layer,)), [np.ones((2, 8))])
 
 
 def test_a_matrix_that_is_not_what_it_says_is_refused():
     rng = np.random.default_rng(9)
-    network = Network((LinearLayer(Matrix(rng.normal(size=(1, 8, 8)), BlockCirculant(4)), np.zeros(8)),))
-    with pytest.raises(UserError, match=r"a matrix .* said to be in circulant blocks of 4 is not .*project it first"):
+    network = Network(
+        (LinearLayer(Matrix(rng.normal(size=(1, 8, 8)), BlockCirculant(4)), np.zeros(8)),)
+    )
+    with pytest.raises(
+        UserError,
+        match=r"a matrix .* said to be in circulant blocks of 4 is not .*project it first",
+    ):
         quantize(network, [np.ones((2, 8))])
 
 
@@ -209,9 +258,16 @@ def test_the_contract_refuses_what_could_overflow_or_disagree():
     model = random_integer_model(np.random.default_rng(11), cell="lstm")
     layer = model.layers[0]
     with pytest.raises(UserError, match=r"l0\.gates: a sum may need \d+ bits, more than 62"):
-        replace(model, layers=(replace(layer, gates=replace(layer.gates, rows=FixedFormat(40, 60))),))
+        replace(
+            model, layers=(replace(layer, gates=replace(layer.gates, rows=FixedFormat(40, 60))),)
+        )
     with pytest.raises(UserError, match=r"l0\.i: a sum may need"):
-        replace(model, activation_input=FixedFormat(16, 60), sigmoid=_reading(model.sigmoid), tanh=_reading(model.tanh))
+        replace(
+            model,
+            activation_input=FixedFormat(16, 60),
+            sigmoid=_reading(model.sigmoid),
+            tanh=_reading(model.tanh),
+        )
     with pytest.raises(UserError, match=r"l0\.bias must be \(4, 16\), not \(3, 16\)"):
         replace(model, layers=(replace(layer, bias=layer.bias[:3]),))
     with pytest.raises(UserError, match="the inverse transform has no guard bits, not 1"):

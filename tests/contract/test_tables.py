@@ -1,4 +1,6 @@
-"""Activation tables: their stated error is the true one, over every input integer, in plain Python."""
+"""Activation tables: their stated error is the true one, over every input integer, in plain
+Python.
+"""
 
 import math
 
@@ -15,7 +17,9 @@ def _evaluate(table: ActivationTable, v: int) -> int:
     u = v - table.input.low
     s, rest = u >> low_bits, u & ((1 << low_bits) - 1)
     half = 1 << (table.slope_shift - 1) if table.slope_shift else 0
-    value = (int(table.base[s]) * 2**table.slope_shift + int(table.slope[s]) * rest + half) >> table.slope_shift
+    value = (
+        int(table.base[s]) * 2**table.slope_shift + int(table.slope[s]) * rest + half
+    ) >> table.slope_shift
     return min(max(value, table.output.low), table.output.high)
 
 
@@ -27,8 +31,12 @@ def _true(function: str, x: float) -> float:
 @pytest.mark.parametrize("width", [4, 7, 8, 12, 16])
 @pytest.mark.parametrize("whole", [1, 2])
 def test_stated_error_is_the_largest_over_every_input(function, width, whole):
-    """`whole`: of the output's bits, the sign among them; with one, the function's ends saturate."""
-    table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - whole))
+    """`whole`: of the output's bits, the sign among them; with one, the function's ends
+    saturate.
+    """
+    table = activation_table(
+        function, FixedFormat(width, width - 4), FixedFormat(width, width - whole)
+    )
     errors = (
         abs(_evaluate(table, v) * table.output.step - _true(function, v * table.input.step))
         for v in range(table.input.low, table.input.high + 1)
@@ -39,14 +47,18 @@ def test_stated_error_is_the_largest_over_every_input(function, width, whole):
 @pytest.mark.parametrize("width", range(4, 19))
 def test_error_is_below_one_percent_or_half_a_step(width):
     for function in ("sigmoid", "tanh"):
-        table = activation_table(function, FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+        table = activation_table(
+            function, FixedFormat(width, width - 4), FixedFormat(width, width - 2)
+        )
         assert table.max_error <= max(0.01, 0.51 * table.output.step)
         assert table.max_error <= max(4e-4, 1.5 * table.output.step)
 
 
 def test_slopes_are_as_narrow_as_stated():
     for width in range(4, 19):
-        table = activation_table("tanh", FixedFormat(width, width - 4), FixedFormat(width, width - 2))
+        table = activation_table(
+            "tanh", FixedFormat(width, width - 4), FixedFormat(width, width - 2)
+        )
         low_bits = width - table.segment_bits
         assert table.slope_shift == (low_bits + 3 if low_bits else 0)
         assert abs(table.slope).max() < 1 << (low_bits + 5)
@@ -55,7 +67,9 @@ def test_slopes_are_as_narrow_as_stated():
 @pytest.mark.parametrize("function", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("segment_bits", [2, 3, 5])
 def test_no_lines_are_nearer_by_more_than_a_step(function, segment_bits):
-    """Where a function bends one way, as here in every segment, the best line errs half as much as the chord does."""
+    """Where a function bends one way, as here in every segment, the best line errs half as much as
+    the chord does.
+    """
     table = activation_table(function, FixedFormat(12, 8), FixedFormat(12, 10), segment_bits)
     inputs = np.arange(-(1 << 11), 1 << 11).reshape(1 << segment_bits, -1) * table.input.step
     true = np.vectorize(lambda x: _true(function, x))(inputs)

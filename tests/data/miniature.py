@@ -7,7 +7,9 @@ import numpy as np
 
 
 def shared_data() -> Path:
-    """$ERNN_SHARED (the folder of corpora, or the one that holds `data`), else ../shared/data beside the repository."""
+    """$ERNN_SHARED (the folder of corpora, or the one that holds `data`), else ../shared/data
+    beside the repository.
+    """
     repository = Path(__file__).resolve().parents[2]
     chosen = Path(os.environ.get("ERNN_SHARED") or repository.parent / "shared")
     return chosen / "data" if (chosen / "data").is_dir() else chosen
@@ -22,7 +24,9 @@ def corpora_with(folder: str) -> list[Path]:
 def tone(seconds: float = 0.3, rate: int = 16000, seed: int = 0) -> np.ndarray:
     """int16 noise over a tone."""
     t = np.arange(int(seconds * rate)) / rate
-    wave = 0.3 * np.sin(2 * np.pi * (300 + 40 * seed) * t) + 0.05 * np.random.default_rng(seed).standard_normal(len(t))
+    wave = 0.3 * np.sin(2 * np.pi * (300 + 40 * seed) * t) + 0.05 * np.random.default_rng(
+        seed
+    ).standard_normal(len(t))
     return (32767 * wave).astype(np.int16)
 
 

@@ -71,7 +71,14 @@ def test_real(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0\0", mfc(frames_of(0), "<")[:-4], mfc(np.zeros((0, 13)), "<"), mfc(np.zeros(12), "<"), b"\xff" * 56],
+    [
+        b"",
+        b"\0\0",
+        mfc(frames_of(0), "<")[:-4],
+        mfc(np.zeros((0, 13)), "<"),
+        mfc(np.zeros(12), "<"),
+        b"\xff" * 56,
+    ],
 )
 def test_damaged_cepstra_are_refused(content: bytes, tmp_path) -> None:
     (tmp_path / "x.mfc").write_bytes(content)

@@ -61,7 +61,10 @@ def stereo() -> bytes:
         (b"\0" * 3000, "truncated or no sound file"),
         (riff(np.zeros(0, np.int16)), "0 samples"),
         (stereo(), "2 channels; mono"),
-        (sphere(tone(), sample_coding="-s26 pcm,embedded-shorten-v2.00"), "not plain 16-bit PCM; convert it"),
+        (
+            sphere(tone(), sample_coding="-s26 pcm,embedded-shorten-v2.00"),
+            "not plain 16-bit PCM; convert it",
+        ),
         (sphere(tone(), sample_count="-i 999999999999"), "at most an hour"),
         (sphere(tone(), sample_rate="-i abc"), "lacks a number for sample_rate"),
     ],

@@ -1,4 +1,6 @@
-"""Batches: every example once, padded with zeros, the same for the same seed and epoch. The cache of features."""
+"""Batches: every example once, padded with zeros, the same for the same seed and epoch. The cache
+of features.
+"""
 
 import dataclasses
 
@@ -18,7 +20,10 @@ from ernn.errors import UserError
 def some(count: int = 50) -> list[Example]:
     rng = np.random.default_rng(0)
     lengths = rng.integers(5, 60, count)
-    return [Example(f"u{i}", rng.normal(size=(n, 3)).astype(np.float32), (1,) * (i % 4)) for i, n in enumerate(lengths)]
+    return [
+        Example(f"u{i}", rng.normal(size=(n, 3)).astype(np.float32), (1,) * (i % 4))
+        for i, n in enumerate(lengths)
+    ]
 
 
 def test_every_example_once_per_epoch_and_again_the_same() -> None:
@@ -37,17 +42,25 @@ def test_every_example_once_per_epoch_and_again_the_same() -> None:
 def test_batches_hold_what_the_examples_hold() -> None:
     examples = {e.id: e for e in some()}
     for batch in Batches(list(examples.values()), 8, shuffle=False):
-        assert batch.features.dtype == torch.float32 and batch.lengths.dtype == batch.labels.dtype == torch.int64
+        assert (
+            batch.features.dtype == torch.float32
+            and batch.lengths.dtype == batch.labels.dtype == torch.int64
+        )
         for row, key in enumerate(batch.ids):
             n, m = int(batch.lengths[row]), int(batch.label_lengths[row])
             np.testing.assert_array_equal(batch.features[row, :n].numpy(), examples[key].features)
             assert tuple(batch.labels[row, :m].tolist()) == examples[key].labels
-            assert batch.features[row, n:].abs().sum() == 0 and (batch.labels[row, m:] == BLANK).all()
+            assert (
+                batch.features[row, n:].abs().sum() == 0 and (batch.labels[row, m:] == BLANK).all()
+            )
 
 
 def test_buckets_waste_little() -> None:
     rng = np.random.default_rng(1)
-    examples = [Example(str(i), np.zeros((n, 1), np.float32), (1,)) for i, n in enumerate(rng.integers(50, 500, 1000))]
+    examples = [
+        Example(str(i), np.zeros((n, 1), np.float32), (1,))
+        for i, n in enumerate(rng.integers(50, 500, 1000))
+    ]
     batches = list(Batches(examples, 16, seed=0).epoch(0))
     used = sum(int(b.lengths.sum()) for b in batches) / sum(b.features.numel() for b in batches)
     assert used > 0.9
@@ -60,7 +73,9 @@ def test_labels_become_indices_after_the_blank() -> None:
 
 
 def test_an_utterance_too_short_for_ctc_is_refused() -> None:
-    u = Utterance("u9", "s", "train", ("a", "a", "b"), read_features=lambda: np.zeros((3, 2), np.float32))
+    u = Utterance(
+        "u9", "s", "train", ("a", "a", "b"), read_features=lambda: np.zeros((3, 2), np.float32)
+    )
     with pytest.raises(UserError, match="u9 has 3 frames, CTC needs 4 for 3 labels"):
         example(u, u.features(), ("a", "b"))
 
@@ -69,7 +84,12 @@ def test_bad_batches_are_refused() -> None:
     with pytest.raises(UserError, match="need examples"):
         Batches([], 4)
     with pytest.raises(UserError, match="one feature dimension"):
-        collate([Example("a", np.zeros((2, 3), np.float32), ()), Example("b", np.zeros((2, 4), np.float32), ())])
+        collate(
+            [
+                Example("a", np.zeros((2, 3), np.float32), ()),
+                Example("b", np.zeros((2, 4), np.float32), ()),
+            ]
+        )
 
 
 def test_examples_of_a_corpus_are_normalised_by_its_training_split() -> None:
@@ -92,7 +112,10 @@ def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -
     for other in (dataclasses.replace(spec, deltas=1), None):
         with pytest.raises(pytest.fail.Exception):
             prepare.features_of(
-                corpus if other else ConnectedDigits(StringSpec(seed=1)), "test", other or spec, tmp_path
+                corpus if other else ConnectedDigits(StringSpec(seed=1)),
+                "test",
+                other or spec,
+                tmp_path,
             )
 
 

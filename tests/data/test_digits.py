@@ -22,7 +22,9 @@ from ernn.errors import UserError
 
 
 @given(count=st.integers(3, 60), passes=st.integers(1, 3), seed=st.integers(0, 99))
-def test_each_recording_is_used_once_per_pass_in_strings_of_3_to_7(count: int, passes: int, seed: int) -> None:
+def test_each_recording_is_used_once_per_pass_in_strings_of_3_to_7(
+    count: int, passes: int, seed: int
+) -> None:
     spec = StringSpec(passes=(passes, 1, 1), seed=seed)
     strings = join(range(count), "train", spec)
     assert Counter(i for s in strings for i in s) == dict.fromkeys(range(count), passes)
@@ -51,13 +53,17 @@ def test_embedded_corpus() -> None:
         for u in utterances[:20]:
             members = [int(m) for m in u.id.split("-")[2].split("+")]
             assert u.labels == tuple(classes[m] for m in members)
-            np.testing.assert_array_equal(u.features(), np.concatenate([recordings[m] for m in members]))
+            np.testing.assert_array_equal(
+                u.features(), np.concatenate([recordings[m] for m in members])
+            )
     assert [len(used[s]) for s in SPLITS] == [1800, 450, 750]
     assert len(set.union(*used.values())) == 3000
 
 
 def test_the_seed_decides() -> None:
-    ids = [[u.id for u in ConnectedDigits(StringSpec(seed=s)).utterances("test")] for s in (0, 0, 1)]
+    ids = [
+        [u.id for u in ConnectedDigits(StringSpec(seed=s)).utterances("test")] for s in (0, 0, 1)
+    ]
     assert ids[0] == ids[1] != ids[2]
 
 
@@ -81,21 +87,30 @@ def test_the_package_around_the_file_is_not_imported() -> None:
     ],
 )
 def test_contradicting_arrays_are_refused(changed: dict, tmp_path) -> None:
-    arrays = {"X": np.zeros((10, 13), np.float32), "y": np.array([3, 1]), "lengths": np.array([6, 4])} | changed
+    arrays = {
+        "X": np.zeros((10, 13), np.float32),
+        "y": np.array([3, 1]),
+        "lengths": np.array([6, 4]),
+    } | changed
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(UserError, match=r"expected X|lengths must be positive"):
         read_recordings(tmp_path / "d.npz")
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_feature_that_is_not_finite_is_named_with_its_utterance(split: Split, tmp_path: Path) -> None:
+def test_a_feature_that_is_not_finite_is_named_with_its_utterance(
+    split: Split, tmp_path: Path
+) -> None:
     with np.load(embedded_file()) as arrays:
         X, y, lengths = (arrays[name] for name in ("X", "y", "lengths"))
     spoken = ConnectedDigits().utterances(split)[0]
     member = int(spoken.id.split("-")[-1].split("+")[0])
     X[lengths[:member].sum() + 2, 5] = np.nan
     np.savez(tmp_path / "nan.npz", X=X, y=y, lengths=lengths)
-    corpus, said = ConnectedDigits(path=tmp_path / "nan.npz"), f"digits: frame 2 of utterance {spoken.id} ({split}) has"
+    corpus, said = (
+        ConnectedDigits(path=tmp_path / "nan.npz"),
+        f"digits: frame 2 of utterance {spoken.id} ({split}) has",
+    )
     for _ in range(2):  # computed, and kept
         with pytest.raises(UserError, match=re.escape(said)):
             features_of(corpus, split, FeatureSpec("stored"), tmp_path)
@@ -162,7 +177,9 @@ def test_fsdd_official_division_and_strings(tmp_path) -> None:
     words = Fsdd(root, "official", None)
     assert [len(words.utterances(s)) for s in SPLITS] == [80, 40, 80]
     strings = Fsdd(root, "official", StringSpec(passes=(1, 1, 1))).utterances("test")
-    assert sum(len(u.labels) for u in strings) == 80 and all(3 <= len(u.labels) <= 7 for u in strings)
+    assert sum(len(u.labels) for u in strings) == 80 and all(
+        3 <= len(u.labels) <= 7 for u in strings
+    )
     assert len(strings[0].samples()[0]) == 800 * len(strings[0].labels)
 
 
@@ -178,7 +195,10 @@ def test_real_fsdd(root: Path) -> None:
 
 def test_archives_are_read_safely(tmp_path) -> None:
     with tarfile.open(tmp_path / "evil.tar.gz", "w:gz") as tar:
-        for name, kind in (("../../0_ann_0.wav", tarfile.REGTYPE), ("1_ann_0.wav", tarfile.SYMTYPE)):
+        for name, kind in (
+            ("../../0_ann_0.wav", tarfile.REGTYPE),
+            ("1_ann_0.wav", tarfile.SYMTYPE),
+        ):
             member = tarfile.TarInfo(name)
             member.type, member.linkname = kind, "/etc/passwd"
             content = riff(tone(0.1, 8000), 8000) if kind == tarfile.REGTYPE else b""

@@ -1,4 +1,6 @@
-"""The synthetic corpus: deterministic in any order, voices held out, alignments that cover the sound and fit it."""
+"""The synthetic corpus: deterministic in any order, voices held out, alignments that cover the
+sound and fit it.
+"""
 
 from pathlib import Path
 
@@ -46,7 +48,9 @@ def test_alignments_fit_the_sound(corpus: EspeakPhones) -> None:
     assert all(len(parts) >= 5 for parts in found.values())
     loudness = {label: np.median([x.std() for x in parts]) for label, parts in found.items()}
     assert loudness["AE"] > 10 * loudness["sil"]
-    assert np.median([crossings(x) for x in found["S"]]) > 3 * np.median([crossings(x) for x in found["AE"]])
+    assert np.median([crossings(x) for x in found["S"]]) > 3 * np.median(
+        [crossings(x) for x in found["AE"]]
+    )
 
 
 def test_the_same_again_elsewhere_and_for_other_sizes(corpus: EspeakPhones, tmp_path: Path) -> None:
@@ -55,12 +59,15 @@ def test_the_same_again_elsewhere_and_for_other_sizes(corpus: EspeakPhones, tmp_
         assert (a.id, a.speaker, a.alignment) == (b.id, b.speaker, b.alignment)
         np.testing.assert_array_equal(a.samples()[0], b.samples()[0])
     different = EspeakPhones((5, 1, 1), snr_db=(60.0, 60.0), seed=1, cache=tmp_path)
-    assert [u.labels for u in different.utterances("train")] != [u.labels for u in other.utterances("train")]
+    assert [u.labels for u in different.utterances("train")] != [
+        u.labels for u in other.utterances("train")
+    ]
 
 
 def test_output_does_not_depend_on_the_order() -> None:
     jobs = [
-        {"text": t, "voice": f"en-us+{v}", "rate": 170, "pitch": 50} for t, v in (("rural", "f2"), ("yes", "klatt"))
+        {"text": t, "voice": f"en-us+{v}", "rate": 170, "pitch": 50}
+        for t, v in (("rural", "f2"), ("yes", "klatt"))
     ]
     forward, backward = list(synthesise(jobs)), list(synthesise(jobs[::-1]))[::-1]
     for (sound, rate, events), (sound2, rate2, events2) in zip(forward, backward, strict=True):
@@ -69,15 +76,23 @@ def test_output_does_not_depend_on_the_order() -> None:
 
 
 def test_noise_has_the_asked_level(tmp_path: Path) -> None:
-    quiet, loud = (EspeakPhones((2, 1, 1), snr_db=(d, d), cache=tmp_path / str(d)) for d in (300.0, 10.0))
+    quiet, loud = (
+        EspeakPhones((2, 1, 1), snr_db=(d, d), cache=tmp_path / str(d)) for d in (300.0, 10.0)
+    )
     for a, b in zip(quiet.utterances("train"), loud.utterances("train"), strict=True):
         clean, noisy = a.samples()[0].astype(float), b.samples()[0].astype(float)
-        assert 10 * np.log10(np.mean(clean**2) / np.mean((noisy - clean) ** 2)) == pytest.approx(10, abs=0.2)
+        assert 10 * np.log10(np.mean(clean**2) / np.mean((noisy - clean) ** 2)) == pytest.approx(
+            10, abs=0.2
+        )
 
 
 def test_eight_kilohertz(tmp_path: Path) -> None:
     half = EspeakPhones((1, 1, 1), rate=8000, cache=tmp_path).utterances("test")[0]
-    assert half.samples()[1] == 8000 and half.alignment and half.alignment[-1].end == len(half.samples()[0])
+    assert (
+        half.samples()[1] == 8000
+        and half.alignment
+        and half.alignment[-1].end == len(half.samples()[0])
+    )
 
 
 def test_no_voice_is_in_two_splits(corpus: EspeakPhones) -> None:
@@ -88,8 +103,20 @@ def test_no_voice_is_in_two_splits(corpus: EspeakPhones) -> None:
 
 
 def test_folding_of_events() -> None:
-    found = segments([(100, "k"), (200, "'A@"), (400, "r"), (500, ",i:"), (550, ";"), (600, "@L"), (800, "_:")], 1000)
-    expected = [(0, "sil"), (100, "K"), (200, "AA"), (400, "R"), (500, "IY"), (600, "AH"), (700, "L"), (800, "sil")]
+    found = segments(
+        [(100, "k"), (200, "'A@"), (400, "r"), (500, ",i:"), (550, ";"), (600, "@L"), (800, "_:")],
+        1000,
+    )
+    expected = [
+        (0, "sil"),
+        (100, "K"),
+        (200, "AA"),
+        (400, "R"),
+        (500, "IY"),
+        (600, "AH"),
+        (700, "L"),
+        (800, "sil"),
+    ]
     assert [(s.start, s.label) for s in found] == expected and found[-1].end == 1000
     assert labels(segments([(0, "k"), (200, "'A@"), (400, "_")], 500)) == ("K", "AA", "R")
     with pytest.raises(UserError, match="'y' has no class"):

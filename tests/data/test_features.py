@@ -1,4 +1,6 @@
-"""Features against the published definition, written here in NumPy; streaming against batch; batches."""
+"""Features against the published definition, written here in NumPy; streaming against batch;
+batches.
+"""
 
 from itertools import pairwise
 
@@ -27,7 +29,10 @@ def power_spectra(x: np.ndarray, rate: int) -> np.ndarray:
     """Kaldi's windows: mean removed, pre-emphasis 0.97, Povey window, next power of two."""
     size, shift = rate // 40, rate // 100
     fft = 1 << (size - 1).bit_length()
-    frames = np.stack([x[t : t + size] for t in range(0, len(x) - size + 1, shift)]).astype(np.float64) * 32768
+    frames = (
+        np.stack([x[t : t + size] for t in range(0, len(x) - size + 1, shift)]).astype(np.float64)
+        * 32768
+    )
     frames -= frames.mean(1, keepdims=True)
     frames = np.concatenate([frames[:, :1] * 0.03, frames[:, 1:] - 0.97 * frames[:, :-1]], 1)
     window = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / (size - 1))) ** 0.85
@@ -35,7 +40,9 @@ def power_spectra(x: np.ndarray, rate: int) -> np.ndarray:
 
 
 def log_mel(x: np.ndarray, rate: int, bins: int) -> np.ndarray:
-    """Triangles evenly spaced in mel from 20 Hz to half the rate, straight in mel; natural logarithm."""
+    """Triangles evenly spaced in mel from 20 Hz to half the rate, straight in mel; natural
+    logarithm.
+    """
     spectra = power_spectra(x, rate)
     edges = np.linspace(mel(20), mel(rate / 2), bins + 2)
     at = mel(np.arange(spectra.shape[1]) * rate / (2 * (spectra.shape[1] - 1)))
@@ -49,7 +56,9 @@ def log_mel(x: np.ndarray, rate: int, bins: int) -> np.ndarray:
 @pytest.mark.parametrize("rate", [8000, 16000])
 def test_log_mel_is_kaldis_definition(rate: int) -> None:
     x = noise(rate)
-    np.testing.assert_allclose(compute(FeatureSpec("logmel", rate, bins=40), x), log_mel(x, rate, 40), atol=2e-3)
+    np.testing.assert_allclose(
+        compute(FeatureSpec("logmel", rate, bins=40), x), log_mel(x, rate, 40), atol=2e-3
+    )
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])
@@ -60,7 +69,9 @@ def test_mfcc_is_the_liftered_cosine_transform_of_log_mel(rate: int) -> None:
     transform[0] = np.sqrt(1 / bins)
     lifter = 1 + 11 * np.sin(np.pi * np.arange(13) / 22)
     expected = log_mel(x, rate, bins) @ transform.T * lifter
-    np.testing.assert_allclose(compute(FeatureSpec("mfcc", rate, bins=bins), x), expected, atol=2e-2)
+    np.testing.assert_allclose(
+        compute(FeatureSpec("mfcc", rate, bins=bins), x), expected, atol=2e-2
+    )
 
 
 def test_first_delta_is_the_regression_formula() -> None:
@@ -91,7 +102,9 @@ specs = st.builds(
 
 @settings(max_examples=40, deadline=None)
 @given(spec=specs, samples=st.integers(400, 5000), cuts=st.lists(st.integers(0, 700), max_size=12))
-def test_streaming_equals_batch_bit_for_bit(spec: FeatureSpec, samples: int, cuts: list[int]) -> None:
+def test_streaming_equals_batch_bit_for_bit(
+    spec: FeatureSpec, samples: int, cuts: list[int]
+) -> None:
     x, stream = noise(samples), FeatureStream(spec)
     bounds = [*np.minimum(np.cumsum([0, *cuts]), samples), samples]
     for _ in range(2):  # after finish, the stream is as new

@@ -26,7 +26,12 @@ def write_speechocean(root: Path, **changed: str) -> Path:
             path = f"flac/{split}/{s:04d}/{s}1.flac"
             (root / path).parent.mkdir(parents=True)
             soundfile.write(root / path, tone(seed=s), 16000)
-            lines.append(json.dumps({"id": f"{s}1", "speaker": f"{s:04d}", "path": path, "phones": "IH T S"} | changed))
+            lines.append(
+                json.dumps(
+                    {"id": f"{s}1", "speaker": f"{s:04d}", "path": path, "phones": "IH T S"}
+                    | changed
+                )
+            )
         (root / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
     return root
 
@@ -102,7 +107,9 @@ def test_librispeech_with_the_cmu_dictionary(tmp_path) -> None:
 
 def test_librispeech_with_a_dictionary_of_ones_own(tmp_path) -> None:
     root = write_librispeech(tmp_path / "LibriSpeech", "THE XYZZY")
-    (tmp_path / "lexicon.txt").write_text(";;; mine\nTHE DH IY0\nTHE(2) DH AH0\nCAT\tK AE1 T\nXYZZY Z IH1 Z IY0\n")
+    (tmp_path / "lexicon.txt").write_text(
+        ";;; mine\nTHE DH IY0\nTHE(2) DH AH0\nCAT\tK AE1 T\nXYZZY Z IH1 Z IY0\n"
+    )
     corpus = LibriSpeech(root, tmp_path / "lexicon.txt")
     assert corpus.utterances("test")[1].labels == ("DH", "IY", "Z", "IH", "Z", "IY")
 
@@ -137,7 +144,9 @@ def test_open_by_name(tmp_path) -> None:
     for name in NAMES:
         assert open_corpus(name, tmp_path, seed=3).name == expected.get(name, name)
     assert open_corpus("digits").utterances("test")
-    with pytest.raises(UserError, match=r"no corpus is called 'timid'; the corpora are digits, espeak, an4, timit"):
+    with pytest.raises(
+        UserError, match=r"no corpus is called 'timid'; the corpora are digits, espeak, an4, timit"
+    ):
         open_corpus("timid")
     with pytest.raises(UserError, match="'timit' is read from your disk; give its folder"):
         open_corpus("timit")

@@ -13,13 +13,17 @@ from ernn.data.timit_phones import PHONES_61, fold, phone_set
 from ernn.errors import UserError
 from ernn.pipeline.defaults import recipe_for
 
-# Kaldi's egs/timit/s5/conf/phones.60-48-39.map, of the same table by Lee and Hon, where a phone changes.
+# Kaldi's egs/timit/s5/conf/phones.60-48-39.map, of the same table by Lee and Hon, where a phone
+# changes.
 KALDI_48 = "ax-h:ax axr:er bcl:vcl dcl:vcl em:m eng:ng gcl:vcl h#:sil hv:hh kcl:cl nx:n pau:sil pcl:cl tcl:cl ux:uw"
 KALDI_39 = (
-    "ao:aa ax:ah ax-h:ah axr:er bcl:sil dcl:sil el:l em:m en:n eng:ng epi:sil gcl:sil h#:sil hv:hh ix:ih kcl:sil nx:n "
+    "ao:aa ax:ah ax-h:ah axr:er bcl:sil dcl:sil el:l em:m en:n eng:ng epi:sil gcl:sil h#:sil hv:hh "
+    "ix:ih kcl:sil nx:n "
     "pau:sil pcl:sil tcl:sil ux:uw zh:sh"
 )
-PHN = "0 800 h#\n800 1600 sh\n1600 2400 ix\n2400 3000 dcl\n3000 3500 q\n3500 4000 zh\n4000 4800 h#\n"
+PHN = (
+    "0 800 h#\n800 1600 sh\n1600 2400 ix\n2400 3000 dcl\n3000 3500 q\n3500 4000 zh\n4000 4800 h#\n"
+)
 
 
 @pytest.mark.parametrize(("size", "table"), [(48, KALDI_48), (39, KALDI_39)])
@@ -56,7 +60,9 @@ def ldc(root: Path, upper: bool, content: bytes, speakers=SPEAKERS, doubled: boo
     case = str.upper if upper else str.lower
     for part, region, speaker in speakers:
         for sentence in ("sa1", "sx127", "si648"):
-            write(root / case(part) / case(region) / case(speaker), sentence, content, upper, doubled)
+            write(
+                root / case(part) / case(region) / case(speaker), sentence, content, upper, doubled
+            )
     return root
 
 
@@ -69,11 +75,21 @@ def test_ldc_layout(upper: bool, content: bytes, inside: str, tmp_path) -> None:
     corpus = Timit(tmp_path)
     found = {split: corpus.utterances(split) for split in SPLITS}
     assert {u.speaker for u in found["train"]} == {"fcjf0", "marc0"}
-    assert {u.speaker for u in found["test"]} == {"mdab0", "felc0"}  # core speakers only: neither faks0 nor mxyz0
+    assert {u.speaker for u in found["test"]} == {
+        "mdab0",
+        "felc0",
+    }  # core speakers only: neither faks0 nor mxyz0
     assert {u.speaker for u in found["validation"]} == {"faks0"}
     assert not any("-sa" in u.id for s in SPLITS for u in found[s])
     first = found["train"][0]
-    assert first.id == "fcjf0-si648" and first.labels == ("sil", "sh", "ih", "sil", "sh", "sil")  # q dropped
+    assert first.id == "fcjf0-si648" and first.labels == (
+        "sil",
+        "sh",
+        "ih",
+        "sil",
+        "sh",
+        "sil",
+    )  # q dropped
     assert [s.label for s in first.alignment or ()] == ["sil", "sh", "ih", "sil", "q", "sh", "sil"]
     samples, rate = first.samples()
     assert rate == 16000
@@ -87,8 +103,23 @@ def test_copies_called_wav_wav(tmp_path) -> None:
 
 def test_other_phone_sets(tmp_path) -> None:
     ldc(tmp_path, True, riff(tone()))
-    assert Timit(tmp_path, 48).utterances("test")[0].labels == ("sil", "sh", "ix", "vcl", "zh", "sil")
-    assert Timit(tmp_path, 61).utterances("test")[0].labels == ("h#", "sh", "ix", "dcl", "q", "zh", "h#")
+    assert Timit(tmp_path, 48).utterances("test")[0].labels == (
+        "sil",
+        "sh",
+        "ix",
+        "vcl",
+        "zh",
+        "sil",
+    )
+    assert Timit(tmp_path, 61).utterances("test")[0].labels == (
+        "h#",
+        "sh",
+        "ix",
+        "dcl",
+        "q",
+        "zh",
+        "h#",
+    )
     with pytest.raises(UserError, match="61, 48 or 39"):
         Timit(tmp_path, 40)  # pyright: ignore[reportArgumentType]
 
@@ -153,12 +184,30 @@ epochs = 1
 
 
 def test_the_recipe_on_a_miniature(tmp_path) -> None:
-    """From TIMIT's folder to a block-circulant network by the recipe that its owner would use, but for its size."""
+    """From TIMIT's folder to a block-circulant network by the recipe that its owner would use, but
+    for its size.
+    """
     root = ldc(tmp_path / "timit", True, sphere(tone()))
     recipe = recipe_for(Timit(root))
-    assert [(one.hidden, one.projection, one.peepholes) for one in recipe.layers] == [(1024, 512, True)] * 2
+    assert [(one.hidden, one.projection, one.peepholes) for one in recipe.layers] == [
+        (1024, 512, True)
+    ] * 2
     (tmp_path / "small.toml").write_text(MINIATURE)
     small = ["--recipe", str(tmp_path / "small.toml")]
-    assert run(["train", "--corpus", "timit", "--root", str(root), "--out", str(tmp_path / "run"), *small]) == 0
+    assert (
+        run(
+            [
+                "train",
+                "--corpus",
+                "timit",
+                "--root",
+                str(root),
+                "--out",
+                str(tmp_path / "run"),
+                *small,
+            ]
+        )
+        == 0
+    )
     assert run(["compress", str(tmp_path / "run"), *small]) == 0
     assert (tmp_path / "run" / "compressed.safetensors").is_file()

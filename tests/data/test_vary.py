@@ -30,7 +30,9 @@ def test_without_a_stretch_nothing_changes() -> None:
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_a_stretch_moves_a_formant(factor: float) -> None:
-    """All 40 coefficients of a spectrum with one peak, by SciPy; the peak at f comes to f / factor."""
+    """All 40 coefficients of a spectrum with one peak, by SciPy; the peak at f comes to f /
+    factor.
+    """
     spectrum = np.exp(-(((centres() - 1500) / 400) ** 2))
     stretched = np.asarray(idct(FILTERS.stretch(factor, 40) @ np.asarray(dct(spectrum))))
     np.testing.assert_allclose(
@@ -64,8 +66,17 @@ class Corpus:
 def test_every_utterance_in_every_variation() -> None:
     spec = FeatureSpec(kind="stored", stack=3, subsample=3)
     normalizer = Normalizer(np.zeros(39, np.float32), np.ones(39, np.float32))
-    takes = varied(Corpus(), "train", spec, normalizer, [Variation(), Variation(1), Variation(0, 0.9, 1.05)])  # type: ignore[arg-type]
-    assert [t.id for t in takes] == ["u0@0,1,1", "u1@0,1,1", "u0@1,1,1", "u1@1,1,1", "u0@0,0.9,1.05", "u1@0,0.9,1.05"]
+    takes = varied(
+        Corpus(), "train", spec, normalizer, [Variation(), Variation(1), Variation(0, 0.9, 1.05)]
+    )  # type: ignore[arg-type]
+    assert [t.id for t in takes] == [
+        "u0@0,1,1",
+        "u1@0,1,1",
+        "u0@1,1,1",
+        "u1@1,1,1",
+        "u0@0,0.9,1.05",
+        "u1@0,0.9,1.05",
+    ]
     assert [len(t.features) for t in takes] == [10, 10, 9, 10, 11, 11]
     own = Corpus().utterances("train")[0].features()
     np.testing.assert_array_equal(takes[2].features[0], own[1:4].reshape(-1))

@@ -1,4 +1,6 @@
-"""The page "add a structure" does what it says: its file, its test and its use run as they stand."""
+"""The page "add a structure" does what it says: its file, its test and its use run as they
+stand.
+"""
 
 import re
 import sys
@@ -12,7 +14,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "add-a-structure.md"
 
 
 def test_the_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    structure, test, use = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    structure, test, use = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S
+    )
     module = ModuleType("page_toeplitz")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
     exec(compile(structure, str(PAGE), "exec"), module.__dict__)

@@ -1,4 +1,6 @@
-"""Cases of golden against simulation: a network, its integers, a design; random ones; and what a run of one shows."""
+"""Cases of golden against simulation: a network, its integers, a design; random ones; and what a
+run of one shows.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,12 +46,19 @@ class Outcome:
         return self.proof.passed and self.predicted == self.simulated
 
 
-def random_utterances(rng: np.random.Generator, model: IntegerModel, count: int) -> list[np.ndarray]:
+def random_utterances(
+    rng: np.random.Generator, model: IntegerModel, count: int
+) -> list[np.ndarray]:
     high = 1 << (model.input.format.width - 1)
-    return [rng.integers(-high, high, size=(int(rng.integers(1, 7)), model.input.length)) for _ in range(count)]
+    return [
+        rng.integers(-high, high, size=(int(rng.integers(1, 7)), model.input.length))
+        for _ in range(count)
+    ]
 
 
-def mixed_network(rng: np.random.Generator, input_size: int, stack: list[tuple[str, int, int]]) -> Network:
+def mixed_network(
+    rng: np.random.Generator, input_size: int, stack: list[tuple[str, int, int]]
+) -> Network:
     """Layers in any order, each (lstm, gru or linear; width; block size, 1 for dense)."""
     layers: list[Layer] = []
     width = input_size
@@ -68,7 +77,9 @@ def integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
 
 
 def outcome(case: Case, seed: int, stall: float) -> Outcome:
-    """Random weights and frames from `seed` through golden and simulation, and the cycles both ways."""
+    """Random weights and frames from `seed` through golden and simulation, and the cycles both
+    ways.
+    """
     rng = np.random.default_rng(seed)
     model = integer_model(rng, case)
     plan = schedule(model, case.design)
@@ -86,13 +97,19 @@ def check(case: Case, seed: int, stall: float = 0.3) -> None:
 
 
 def random_case(rng: np.random.Generator) -> Case:
-    """Any kind of network that the engine runs, up to 64 wide and 3 layers deep, sizes that k does not divide."""
+    """Any kind of network that the engine runs, up to 64 wide and 3 layers deep, sizes that k does
+    not divide.
+    """
     block = int(rng.choice([1, 2, 4, 8, 16, 32]))
     network = random_uniform(rng, block) if rng.random() < 0.7 else random_mixed(rng, block)
     lanes = 1 << between(rng, 0, block.bit_length() - 1)
     design = random_design(rng, block, lanes)
     widths = (between(rng, 4, 18), between(rng, 4, 18))
-    return Case(network, design, QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4)))
+    return Case(
+        network,
+        design,
+        QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4)),
+    )
 
 
 def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
@@ -132,7 +149,11 @@ def random_uniform(rng: np.random.Generator, block: int) -> dict[str, Any]:
     }
     if between(rng, 0, 1):
         projection = between(rng, 0, 1) * between(rng, 1, network["hidden"])
-        return network | {"cell": "lstm", "peepholes": bool(between(rng, 0, 1)), "projection": projection}
+        return network | {
+            "cell": "lstm",
+            "peepholes": bool(between(rng, 0, 1)),
+            "projection": projection,
+        }
     return network | {"cell": "gru", "reset": ("after", "before")[between(rng, 0, 1)]}
 
 

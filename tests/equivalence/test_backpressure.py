@@ -53,10 +53,17 @@ PATTERNS: dict[str, tuple[Stall, Stall]] = {
 }
 
 
-def simulated(engine: Simulator, plan: Schedule, beats: Beats, stalls: tuple[Stall, Stall]) -> Simulation:
+def simulated(
+    engine: Simulator, plan: Schedule, beats: Beats, stalls: tuple[Stall, Stall]
+) -> Simulation:
     expected = STREAMS * FRAMES * plan.layout.lines(plan.layout.model.output.length)
     return engine.run(
-        beats, expected_beats=expected, max_cycles=200_000, stall_in=stalls[0], stall_out=stalls[1], record=["error"]
+        beats,
+        expected_beats=expected,
+        max_cycles=200_000,
+        stall_in=stalls[0],
+        stall_out=stalls[1],
+        record=["error"],
     )
 
 
@@ -71,7 +78,9 @@ def check(plan: Schedule, found: Simulation, speech: list[np.ndarray]) -> None:
         frames = words[mine].reshape(FRAMES, lines * line)
         assert np.array_equal(frames[:, : model.output.length], run(model, utterance))
         assert np.array_equal(found.outputs.first[mine], np.arange(FRAMES * lines) < lines)
-        assert np.array_equal(found.outputs.last[mine], np.arange(FRAMES * lines) % lines == lines - 1)
+        assert np.array_equal(
+            found.outputs.last[mine], np.arange(FRAMES * lines) % lines == lines - 1
+        )
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -84,7 +93,9 @@ def test_patterns(name: str, plan: Schedule, engine: Simulator, speech: list[np.
 def test_a_starved_stream_holds_nobody_up(
     starved: int, plan: Schedule, engine: Simulator, speech: list[np.ndarray]
 ) -> None:
-    """One stream gets the first word of its first frame, and no more before all others have had everything."""
+    """One stream gets the first word of its first frame, and no more before all others have had
+    everything.
+    """
     beats = to_beats(plan, Stimulus(tuple(speech), STREAMS))
     late = beats.tid == starved
     late[np.flatnonzero(late)[0]] = False
@@ -100,6 +111,8 @@ def test_a_starved_stream_holds_nobody_up(
 def test_a_short_soak(plan: Schedule, engine: Simulator) -> None:
     """1,500 frames without a reset between; `benchmarks/soak.py` does 100,000."""
     rng = np.random.default_rng(12)
-    utterances = [rng.integers(-(1 << 15), 1 << 15, size=(int(n), 10)) for n in rng.integers(1, 60, 50)]
+    utterances = [
+        rng.integers(-(1 << 15), 1 << 15, size=(int(n), 10)) for n in rng.integers(1, 60, 50)
+    ]
     proof = prove(engine, plan, utterances, stall=0.3, seed=5)
     assert proof.passed and proof.frames > 1400

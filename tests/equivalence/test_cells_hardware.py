@@ -70,12 +70,16 @@ def test_random_cells(seed: int) -> None:
         random_cell(rng, second, int(sizes[1]), int(sizes[2]), structure),
     )
     network, streams = Network(layers), int(rng.integers(1, 4))
-    design = Design(2, streams, int(rng.integers(1, 4)), overlap=int(rng.integers(1, 3)), staggered=streams > 1)
+    design = Design(
+        2, streams, int(rng.integers(1, 4)), overlap=int(rng.integers(1, 3)), staggered=streams > 1
+    )
     check(quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 12)), design, seed)
 
 
 def test_an_engine_with_relu_is_clean() -> None:
     rng = np.random.default_rng(0)
     network = Network((random_cell(rng, COMPACT["ligru"], 7, 10, BlockCirculant(4, pad=True)),))
-    plan = schedule(quantize(network, [random_frames(rng, network)]), Design(2, 2, 2, staggered=True))
+    plan = schedule(
+        quantize(network, [random_frames(rng, network)]), Design(2, 2, 2, staggered=True)
+    )
     assert lint(to_verilog(Engine(plan))) == ()

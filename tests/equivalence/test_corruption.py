@@ -66,7 +66,9 @@ def test_the_sound_engine_passes(model: IntegerModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "edge", "time"), [(with_weight, "l0.gates", 1), (with_table, "l0.i", 0)], ids=["weight", "table"]
+    ("spoil", "edge", "time"),
+    [(with_weight, "l0.gates", 1), (with_table, "l0.i", 0)],
+    ids=["weight", "table"],
 )
 def test_a_wrong_word_is_named(
     model: IntegerModel, spoil: Callable[[IntegerModel], IntegerModel], edge: str, time: int
@@ -105,7 +107,9 @@ def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
     assert proof.divergence.edge == plan.edges[broken][0]
 
 
-@pytest.mark.parametrize(("bit", "wrong"), [(11, True), (-1, False)], ids=["a sign", "the parity bit"])
+@pytest.mark.parametrize(
+    ("bit", "wrong"), [(11, True), (-1, False)], ids=["a sign", "the parity bit"]
+)
 def test_a_weight_that_an_upset_has_changed_is_told(
     model: IntegerModel, monkeypatch: pytest.MonkeyPatch, bit: int, wrong: bool
 ) -> None:

@@ -1,4 +1,6 @@
-"""What the engine does at its edges: reset in mid-frame, streams that pause, frames of the wrong length."""
+"""What the engine does at its edges: reset in mid-frame, streams that pause, frames of the wrong
+length.
+"""
 
 from dataclasses import replace
 
@@ -35,12 +37,16 @@ def utterances(lengths: list[int]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("cycle", [3, 150, 500])
-def test_reset_in_mid_frame_leaves_nothing_behind(plan: Schedule, engine: Simulator, cycle: int) -> None:
+def test_reset_in_mid_frame_leaves_nothing_behind(
+    plan: Schedule, engine: Simulator, cycle: int
+) -> None:
     assert prove(engine, plan, utterances([4, 5, 3]), stall=0.1, reset_at=cycle).passed
 
 
 @pytest.mark.parametrize("lengths", [[7], [1, 9, 1], [0, 4, 0], [0, 0, 5], [1, 1, 1, 1, 1, 1, 1]])
-def test_streams_of_different_lengths(plan: Schedule, engine: Simulator, lengths: list[int]) -> None:
+def test_streams_of_different_lengths(
+    plan: Schedule, engine: Simulator, lengths: list[int]
+) -> None:
     given = [u for u in utterances(lengths)]
     given += [given[0][:0]] * (-len(given) % STREAMS)
     assert prove(engine, plan, given, stall=0.5, seed=4).passed

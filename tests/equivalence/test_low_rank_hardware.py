@@ -1,4 +1,6 @@
-"""Low rank and Tucker on the simulated engine: products of products, golden's integers, the predicted cycles."""
+"""Low rank and Tucker on the simulated engine: products of products, golden's integers, the
+predicted cycles.
+"""
 
 import numpy as np
 import pytest
@@ -24,7 +26,9 @@ def test_random_shapes(seed: int) -> None:
     else:
         layer = random_gru(rng, inputs, hidden, reset="after")
     recurrent = LowRank(structure.rank + 1) if seed == 2 else None
-    factored = low_rank(Network((layer, random_linear(rng, layer.output_size, outputs))), structure, recurrent)
+    factored = low_rank(
+        Network((layer, random_linear(rng, layer.output_size, outputs))), structure, recurrent
+    )
     network = Network((*factored.layers, random_gru(rng, outputs, 5)))
     words = int(rng.integers(1, 3))
     design = Design(2 * words, 2, 2, splits=words, words=words, overlap=2, staggered=True)
@@ -34,6 +38,8 @@ def test_random_shapes(seed: int) -> None:
 
 def test_tucker_is_three_products() -> None:
     rng = np.random.default_rng(3)
-    network = low_rank(Network((random_gru(rng, 7, 6, reset="before"),)), Tucker(3, 4), Tucker(4, 2))
+    network = low_rank(
+        Network((random_gru(rng, 7, 6, reset="before"),)), Tucker(3, 4), Tucker(4, 2)
+    )
     model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
     check(model, Design(3, 2, 2, overlap=2), 3)

@@ -1,4 +1,6 @@
-"""Frames, sequences and the error port of one engine; what a proof refuses to run and what it counts."""
+"""Frames, sequences and the error port of one engine; what a proof refuses to run and what it
+counts.
+"""
 
 from dataclasses import replace
 
@@ -24,7 +26,9 @@ SPEECH = [RNG.integers(-(1 << 11), 1 << 11, size=(5, 6)) for _ in range(7)]
 @pytest.fixture(scope="module")
 def plan() -> Schedule:
     network = dict(cell="gru", input_size=6, hidden=6, block=4, last_step=True)
-    return schedule(random_integer_model(np.random.default_rng(3), **network), Design(1, STREAMS, lanes=1))
+    return schedule(
+        random_integer_model(np.random.default_rng(3), **network), Design(1, STREAMS, lanes=1)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,9 @@ def frame(last: tuple[bool, bool] = (False, True), tid: int = 0) -> Beats:
 
 def joined(*parts: Beats) -> Beats:
     columns = ("data", "tid", "first", "last")
-    return Beats(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns})
+    return Beats(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in columns}
+    )
 
 
 def errors(simulator: Simulator, beats: Beats) -> Simulation:
@@ -54,7 +60,9 @@ def test_a_sound_frame_raises_no_error(simulator: Simulator) -> None:
 
 
 @pytest.mark.parametrize("last", [(True, True), (False, False)], ids=["too early", "missing"])
-def test_a_wrong_end_of_a_frame_raises_the_error_port(simulator: Simulator, last: tuple[bool, bool]) -> None:
+def test_a_wrong_end_of_a_frame_raises_the_error_port(
+    simulator: Simulator, last: tuple[bool, bool]
+) -> None:
     assert len(errors(simulator, frame(last)).events["error"])
 
 
@@ -75,7 +83,9 @@ def test_an_engine_without_probes_is_proved_too(plan: Schedule) -> None:
     """It cannot be told where a difference begins, only that there is one."""
     bare = build(to_verilog(Engine(plan)))
     assert prove(bare, plan, SPEECH[:3]).passed
-    other = random_integer_model(np.random.default_rng(9), cell="gru", input_size=6, hidden=6, block=4)
+    other = random_integer_model(
+        np.random.default_rng(9), cell="gru", input_size=6, hidden=6, block=4
+    )
     proof = prove(bare, plan, SPEECH[:3], golden=other)
     assert proof.mismatches
     assert not proof.passed
@@ -86,12 +96,19 @@ def test_an_engine_without_probes_is_proved_too(plan: Schedule) -> None:
     ("frames", "message"),
     [
         ([], "there are no frames to verify with: give at least one utterance"),
-        ([np.zeros((0, 6), int)], "there are no frames to verify with: give at least one utterance"),
+        (
+            [np.zeros((0, 6), int)],
+            "there are no frames to verify with: give at least one utterance",
+        ),
         ([np.zeros((3, 5), int)], "utterance 0 must be (time, 6 inputs), not (3, 5)"),
-        ([np.zeros((3, 6), int), np.zeros(6, int)], "utterance 1 must be (time, 6 inputs), not (6,)"),
+        (
+            [np.zeros((3, 6), int), np.zeros(6, int)],
+            "utterance 1 must be (time, 6 inputs), not (6,)",
+        ),
         (
             [np.zeros((3, 6))],
-            "utterance 0 is float64: the engine takes integers, which ernn.golden.boundary.quantize_input(model, "
+            "utterance 0 is float64: the engine takes integers, which "
+            "ernn.golden.boundary.quantize_input(model, "
             "frames) makes of features",
         ),
         ([np.full((3, 6), 1 << 15)], "utterance 0 holds 32768..32768, outside 16 bits"),
@@ -107,7 +124,9 @@ def test_what_cannot_be_verified_is_refused(
 
 def sent(order: list[tuple[int, int, int]]) -> Beats:
     """Words (stream, time, word) of one utterance a stream, in any order."""
-    padded = [np.pad(SPEECH[stream], ((0, 0), (0, 2))).reshape(5, 2, 4) for stream in range(STREAMS)]
+    padded = [
+        np.pad(SPEECH[stream], ((0, 0), (0, 2))).reshape(5, 2, 4) for stream in range(STREAMS)
+    ]
     stream, time, word = np.array(order).T
     data = pack(np.array([padded[s][t, w] for s, t, w in order]), 16)
     return Beats.of(data, tid=stream, first=(time == 0) & (word == 0), last=word == 1)
@@ -116,9 +135,24 @@ def sent(order: list[tuple[int, int, int]]) -> Beats:
 @pytest.mark.parametrize(
     "order",
     [
-        [(stream, time, word) for stream in range(STREAMS) for time in range(5) for word in range(2)],
-        [(stream, time, word) for time in range(5) for word in range(2) for stream in range(STREAMS)],
-        [(stream, time, word) for time in range(5) for stream in reversed(range(STREAMS)) for word in range(2)],
+        [
+            (stream, time, word)
+            for stream in range(STREAMS)
+            for time in range(5)
+            for word in range(2)
+        ],
+        [
+            (stream, time, word)
+            for time in range(5)
+            for word in range(2)
+            for stream in range(STREAMS)
+        ],
+        [
+            (stream, time, word)
+            for time in range(5)
+            for stream in reversed(range(STREAMS))
+            for word in range(2)
+        ],
     ],
     ids=["one stream after the other", "word by word in turns", "last stream first"],
 )
@@ -127,7 +161,9 @@ def test_streams_may_be_sent_in_any_order(
     plan: Schedule, simulator: Simulator, order: list[tuple[int, int, int]], stall: float
 ) -> None:
     model = replace(plan.layout.model, last_step=False)
-    result = simulator.run(sent(order), expected_beats=30, max_cycles=20_000, stall_in=stall, stall_out=stall, seed=1)
+    result = simulator.run(
+        sent(order), expected_beats=30, max_cycles=20_000, stall_in=stall, stall_out=stall, seed=1
+    )
     assert not len(result.events["error"])
     for stream in range(STREAMS):
         lanes = unpack(result.outputs.data[result.outputs.tid == stream], 16, 4).reshape(5, 8)

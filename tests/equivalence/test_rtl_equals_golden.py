@@ -1,4 +1,6 @@
-"""The simulated engine gives golden's integers, with stalls on both sides, in exactly the predicted cycles."""
+"""The simulated engine gives golden's integers, with stalls on both sides, in exactly the predicted
+cycles.
+"""
 
 from typing import Any
 
@@ -19,7 +21,8 @@ CASES = {
         QuantizeSpec(weight_bits=9, data_bits=7),
     ),
     "dense LSTM with peepholes": Case(
-        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1), Design(4, 1, 4)
+        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
+        Design(4, 1, 4),
     ),
     "GRU in blocks of 2, four streams": Case(
         dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)
@@ -30,15 +33,25 @@ CASES = {
     "GRU whose array waits at a round's start": Case(
         dict(cell="gru", input_size=6, hidden=8, block=4), Design(1, 2, 4)
     ),
-    "two LSTM layers": Case(dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)),
+    "two LSTM layers": Case(
+        dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)
+    ),
     "LSTM with peepholes, projection, padding, three streams": Case(
-        dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8), Design(4, 3, 1)
+        dict(
+            cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8
+        ),
+        Design(4, 3, 1),
     ),
     "GRU, reset before": Case(
-        dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8), Design(3, 1, 4)
+        dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
+        Design(3, 1, 4),
     ),
-    "GRU in blocks of 16": Case(dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4)),
-    "GRU in blocks of 32": Case(dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4)),
+    "GRU in blocks of 16": Case(
+        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4)
+    ),
+    "GRU in blocks of 32": Case(
+        dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4)
+    ),
     "narrow integers": Case(
         dict(cell="lstm", input_size=8, hidden=8, outputs=4, block=4),
         Design(2, 2, 4),
@@ -53,7 +66,9 @@ CASES = {
         dict(cell="gru", input_size=17, hidden=20, block=4), Design(4, 2, 2, 2, splits=3)
     ),
     "lines of two words, four groups, staggered": Case(
-        dict(cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4),
+        dict(
+            cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
+        ),
         Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
     ),
     "lines of three words, staggered stages over several rounds": Case(
@@ -65,10 +80,13 @@ CASES = {
         Design(4, 2, 1, splits=2, words=2, overlap=4, staggered=True, deferred=True),
     ),
     "deferred gates, two products": Case(
-        dict(cell="gru", input_size=5, hidden=18, block=2), Design(4, 1, 2, 1, overlap=3, deferred=True)
+        dict(cell="gru", input_size=5, hidden=18, block=2),
+        Design(4, 1, 2, 1, overlap=3, deferred=True),
     ),
     "shallow pipelines, LSTM with peepholes and projection": Case(
-        dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8),
+        dict(
+            cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8
+        ),
         Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, shallow=True),
     ),
     "shallow pipelines, GRU in blocks of 16, staggered": Case(
@@ -92,8 +110,12 @@ def test_every_kind_of_layer(name: str) -> None:
 
 
 @pytest.mark.parametrize("direct", [False, True])
-def test_a_bank_of_a_few_words_more_than_its_memories_hold(direct: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """198 words where memories hold 128: of the others some bits are in memory and some in logic, in two parts."""
+def test_a_bank_of_a_few_words_more_than_its_memories_hold(
+    direct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """198 words where memories hold 128: of the others some bits are in memory and some in logic,
+    in two parts.
+    """
     for module in (banks, array):
         monkeypatch.setattr(module, "DEPTH", 128)
     monkeypatch.setattr(array, "DEPTH_BITS", 7)
@@ -114,7 +136,11 @@ def cases(draw: st.DrawFn) -> Case:
         "block": block,
     }
     if lstm:
-        network |= {"cell": "lstm", "peepholes": draw(st.booleans()), "projection": draw(st.integers(0, block + 1))}
+        network |= {
+            "cell": "lstm",
+            "peepholes": draw(st.booleans()),
+            "projection": draw(st.integers(0, block + 1)),
+        }
     else:
         network |= {"cell": "gru", "reset": draw(st.sampled_from(["after", "before"]))}
     words, streams = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 3))

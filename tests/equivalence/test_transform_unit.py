@@ -1,8 +1,10 @@
-"""The transforms by themselves against the contract's words: proved where ABC can, else over whole ranges.
+"""The transforms by themselves against the contract's words: proved where ABC can, else over whole
+ranges.
 
-What is proved, for every input: both transforms of 2 and 4 numbers at full width, those of 8 at narrow width, and of
-those of 8 every stage that only adds, at full width.  The rotations multiply by constants, which ABC cannot decide at
-full width: in a transform of 8 a row is a function of one sum, and every value of that sum is simulated.
+What is proved, for every input: both transforms of 2 and 4 numbers at full width, those of 8 at
+narrow width, and of those of 8 every stage that only adds, at full width.  The rotations multiply
+by constants, which ABC cannot decide at full width: in a transform of 8 a row is a function of one
+sum, and every value of that sum is simulated.
 """
 
 import numpy as np
@@ -19,7 +21,10 @@ from tests.flow.pipes import Circuit, Pipe, Unit, answers, extended
 
 WIDTH = 16
 SIZES = (2, 4, 8, 16)
-BOTH = {"forward": lambda k: forward_transform(k, 14, 2), "inverse": lambda k: inverse_transform(k, 14)}
+BOTH = {
+    "forward": lambda k: forward_transform(k, 14, 2),
+    "inverse": lambda k: inverse_transform(k, 14),
+}
 
 
 def widest(transform: Transform, k: int, width: int) -> int:
@@ -41,10 +46,13 @@ def contract(transform: Transform, k: int, width: int) -> Unit:
 
     def unit(m: Module, word: Value) -> Value:
         wide = widest(transform, k, width)
-        lanes: list[Value] = [word.word_select(i, width).as_signed() << transform.guard for i in range(k)]
+        lanes: list[Value] = [
+            word.word_select(i, width).as_signed() << transform.guard for i in range(k)
+        ]
         for stage in transform.stages:
             lanes = [
-                as_written(m, row, int(by), lanes, wide) for row, by in zip(stage.matrix, stage.shift, strict=True)
+                as_written(m, row, int(by), lanes, wide)
+                for row, by in zip(stage.matrix, stage.shift, strict=True)
             ]
         return extended(lanes, wide)
 
@@ -53,7 +61,11 @@ def contract(transform: Transform, k: int, width: int) -> Unit:
 
 def as_written(m: Module, row: np.ndarray, shift: int, lanes: list[Value], wide: int) -> Value:
     total = Signal(signed(wide + shift + 1), name="total")
-    terms = [lane * Const(int(c), signed(int(c).bit_length() + 1)) for c, lane in zip(row, lanes, strict=True) if c]
+    terms = [
+        lane * Const(int(c), signed(int(c).bit_length() + 1))
+        for c, lane in zip(row, lanes, strict=True)
+        if c
+    ]
     m.d.comb += total.eq(sum(terms, Const((1 << shift) >> 1)))
     return (total >> shift)[:wide].as_signed()
 
@@ -61,7 +73,8 @@ def as_written(m: Module, row: np.ndarray, shift: int, lanes: list[Value], wide:
 def proved(transform: Transform, k: int, width: int, pipeline: Pipeline = DEEP) -> bool:
     ports = (k * width, k * widest(transform, k, width))
     return proved_equal(
-        Circuit(hardware(transform, k, width, pipeline), *ports), Circuit(contract(transform, k, width), *ports)
+        Circuit(hardware(transform, k, width, pipeline), *ports),
+        Circuit(contract(transform, k, width), *ports),
     )
 
 
@@ -86,7 +99,9 @@ def test_a_wrong_sign_is_seen() -> None:
     matrix[2, 1] *= -1
     wrong = Transform((right.stages[0], Stage(matrix, right.stages[1].shift)), right.guard)
     ports = (4 * WIDTH, 4 * widest(right, 4, WIDTH))
-    assert not proved_equal(Circuit(hardware(right, 4, WIDTH), *ports), Circuit(contract(wrong, 4, WIDTH), *ports))
+    assert not proved_equal(
+        Circuit(hardware(right, 4, WIDTH), *ports), Circuit(contract(wrong, 4, WIDTH), *ports)
+    )
 
 
 def simulated(transform: Transform, k: int, width: int, words: np.ndarray) -> np.ndarray:
@@ -99,15 +114,21 @@ def simulated(transform: Transform, k: int, width: int, words: np.ndarray) -> np
 
 @pytest.mark.parametrize(("which", "width"), [("forward", WIDTH + 4), ("inverse", WIDTH)])
 def test_rotations_of_eight_over_every_sum(which: str, width: int) -> None:
-    """Forward with operands as wide as 16-bit data make them there: 20 bits, so sums and differences of 21."""
+    """Forward with operands as wide as 16-bit data make them there: 20 bits, so sums and
+    differences of 21.
+    """
     stage = next(stage for stage in BOTH[which](8).stages if stage.shift.any())
     alone = Stage(stage.matrix[6:, 6:], stage.shift[6:])
     assert np.array_equal(stage.matrix[:6], np.eye(6, 8)) and not stage.matrix[6:, :6].any()
-    assert len(set(np.abs(alone.matrix).ravel().tolist())) == 1, "one constant: each row is a function of one sum"
+    assert len(set(np.abs(alone.matrix).ravel().tolist())) == 1, (
+        "one constant: each row is a function of one sum"
+    )
     high = 1 << (width - 1)
     sums = np.arange(-2 * high, 2 * high - 1)
     first = sums // 2
-    words = np.concatenate([np.stack([first, sums - first], 1), np.stack([first, -1 - (sums - first)], 1)])
+    words = np.concatenate(
+        [np.stack([first, sums - first], 1), np.stack([first, -1 - (sums - first)], 1)]
+    )
     assert words.min() == -high and words.max() == high - 1
     assert np.array_equal(words[: len(sums)].sum(1), sums), "every sum, then every difference"
     assert np.array_equal(-np.diff(words[len(sums) :])[:, 0], sums + 1)
@@ -118,7 +139,9 @@ def test_rotations_of_eight_over_every_sum(which: str, width: int) -> None:
 @pytest.mark.parametrize("which", BOTH)
 @pytest.mark.parametrize("k", SIZES)
 def test_every_value_of_a_lane(which: str, k: int) -> None:
-    """Lanes (of 16: two) through their whole range, the others random or at their ends; golden is the contract."""
+    """Lanes (of 16: two) through their whole range, the others random or at their ends; golden is
+    the contract.
+    """
     transform, high = BOTH[which](k), 1 << (WIDTH - 1)
     rng = np.random.default_rng(k)
     parts = []
@@ -128,4 +151,6 @@ def test_every_value_of_a_lane(which: str, k: int) -> None:
         words[:, lane] = np.arange(-high, high)
         parts.append(words)
     given = np.concatenate(parts)
-    assert np.array_equal(simulated(transform, k, WIDTH, given), apply_stages(transform, given << transform.guard))
+    assert np.array_equal(
+        simulated(transform, k, WIDTH, given), apply_stages(transform, given << transform.guard)
+    )

@@ -10,22 +10,32 @@ from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.scheduling import timing
 from tests.models import random_integer_model
 
-TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_text(
+    encoding="utf-8"
+)
 
 
 def test_latencies() -> None:
     stated = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXT, re.MULTILINE)
     assert len(stated) == 8
     for name, *both in stated:
-        found = [getattr(timing if name.isupper() else depths, name) for depths in (timing.DEEP, timing.SHALLOW)]
+        found = [
+            getattr(timing if name.isupper() else depths, name)
+            for depths in (timing.DEEP, timing.SHALLOW)
+        ]
         assert found == [int(cycles) for cycles in both], name
 
 
 def test_transforms() -> None:
     lines = re.findall(r"^\| (?:k|deep|shallow) \|.*\d \|$", TEXT, re.M)
-    for block, *stated in zip(*([int(cell) for cell in line.split("|")[2:-1]] for line in lines), strict=True):
+    for block, *stated in zip(
+        *([int(cell) for cell in line.split("|")[2:-1]] for line in lines), strict=True
+    ):
         for transform in (forward_transform(block, 14, 2), inverse_transform(block, 14)):
-            found = [timing.transform_depth(transform, depths) for depths in (timing.DEEP, timing.SHALLOW)]
+            found = [
+                timing.transform_depth(transform, depths)
+                for depths in (timing.DEEP, timing.SHALLOW)
+            ]
             assert found == stated, block
 
 

@@ -22,13 +22,17 @@ FRAMES = torch.zeros(1, 8, 3)
 
 @pytest.fixture(scope="module")
 def engine() -> Schedule:
-    made = random_integer_model(np.random.default_rng(0), cell="gru", input_size=3, hidden=4, outputs=2, block=4)
+    made = random_integer_model(
+        np.random.default_rng(0), cell="gru", input_size=3, hidden=4, outputs=2, block=4
+    )
     return schedule(made, Design(pes=1, streams=1))
 
 
 def test_weights_are_not_a_module() -> None:
     for mistaken in (nn.GRU(3, 4).state_dict(), nn.GRU, "classifier.pt"):
-        with pytest.raises(UserError, match=r"the module must be a torch\.nn\.Module, not .*load_state_dict"):
+        with pytest.raises(
+            UserError, match=r"the module must be a torch\.nn\.Module, not .*load_state_dict"
+        ):
             import_torch(mistaken, FRAMES)  # type: ignore[arg-type]
 
 
@@ -64,5 +68,7 @@ def test_a_proof_asked_for_with_wrong_values_is_not_begun(engine: Schedule) -> N
             prove(None, engine, [frames], stall=stall)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="reset_at is a cycle"):
         prove(None, engine, [frames], reset_at=-5)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"one frame of \(3,\) integers is measured with, not \(5, 3\)"):
+    with pytest.raises(
+        UserError, match=r"one frame of \(3,\) integers is measured with, not \(5, 3\)"
+    ):
         measure_cycles(None, engine, frames)  # type: ignore[arg-type]

@@ -37,7 +37,9 @@ def test_module_to_network(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     lstm, word = nn.LSTM(13, 32, num_layers=2, batch_first=True), nn.Linear(32, 10)
     torch.save(nn.ModuleDict({"lstm": lstm, "word": word}).state_dict(), "classifier.pt")
     names: dict[str, object] = {"__name__": "own_network_page"}

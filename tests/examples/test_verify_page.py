@@ -17,17 +17,26 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "verify.md"
 
 
 def code(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
-def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     network = dict(cell="lstm", input_size=13, hidden=16, outputs=10, block=8)
     model = random_integer_model(rng, **network)
     engine = schedule(model, Design(pes=2, streams=2))
     utterances = [rng.integers(-3000, 3000, size=(40, 13)) for _ in range(3)]
-    names = {"model": model, "engine": engine, "simulator": simulator_of(engine), "integers": utterances}
+    names = {
+        "model": model,
+        "engine": engine,
+        "simulator": simulator_of(engine),
+        "integers": utterances,
+    }
     for block in code("python"):
         exec(compile(block, str(PAGE), "exec"), names)
     said = capsys.readouterr().out
@@ -41,15 +50,39 @@ def built_testbench(folder: Path) -> str:
     """What the page's testbench says, built with Verilator's own main program."""
     (folder / "testbench.sv").write_text(code("systemverilog")[0])
     root = tools.verilator_root()
-    options = ["--cc", "--main", "--timing", "--top-module", "testbench", "-Wno-fatal", "--prefix", "Vtop", "-O3"]
+    options = [
+        "--cc",
+        "--main",
+        "--timing",
+        "--top-module",
+        "testbench",
+        "-Wno-fatal",
+        "--prefix",
+        "Vtop",
+        "-O3",
+    ]
     command = [*tools.verilator().command, *options, "--Mdir", ".", "testbench.sv", "ernn_engine.v"]
     environment = {"VERILATOR_ROOT": str(root), "PATH": "/usr/bin:/bin"}
-    subprocess.run(command, cwd=folder, check=True, env=environment, capture_output=True, timeout=60)
+    subprocess.run(
+        command, cwd=folder, check=True, env=environment, capture_output=True, timeout=60
+    )
     parts = [*sorted(folder.glob("Vtop*.cpp"))]
-    parts += [root / "include" / f"{name}.cpp" for name in ("verilated", "verilated_threads", "verilated_timing")]
+    parts += [
+        root / "include" / f"{name}.cpp"
+        for name in ("verilated", "verilated_threads", "verilated_timing")
+    ]
     (folder / "all.cpp").write_text("".join(f'#include "{part}"\n' for part in parts))
-    flags = ["-std=c++20", "-fcoroutines", "-DVL_TIME_CONTEXT", "-w", f"-I{root}/include", f"-I{root}/include/vltstd"]
+    flags = [
+        "-std=c++20",
+        "-fcoroutines",
+        "-DVL_TIME_CONTEXT",
+        "-w",
+        f"-I{root}/include",
+        f"-I{root}/include/vltstd",
+    ]
     compiler = [*tools.compiler().command, *flags, "-I.", "all.cpp", "-o", "bench", "-pthread"]
     subprocess.run(compiler, cwd=folder, check=True, timeout=300)
-    said = subprocess.run(["./bench"], cwd=folder, check=True, capture_output=True, text=True, timeout=60).stdout
+    said = subprocess.run(
+        ["./bench"], cwd=folder, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
     return said.splitlines()[0]

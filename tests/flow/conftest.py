@@ -1,4 +1,6 @@
-"""A cache that lives as long as the test session, so that tests share nothing with the user's own."""
+"""A cache that lives as long as the test session, so that tests share nothing with the user's
+own.
+"""
 
 import os
 
@@ -10,5 +12,7 @@ from ernn.flow.cache import Cache
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     base = tmp_path_factory.getbasetemp()
-    parallel = "PYTEST_XDIST_WORKER" in os.environ  # then all workers share one cache: it is made for that
+    parallel = (
+        "PYTEST_XDIST_WORKER" in os.environ
+    )  # then all workers share one cache: it is made for that
     return Cache((base.parent if parallel else base) / "ernn-cache")

@@ -1,4 +1,6 @@
-"""Small designs with the ports of an engine, to try the tools on, and what they compute, in NumPy."""
+"""Small designs with the ports of an engine, to try the tools on, and what they compute, in
+NumPy.
+"""
 
 from collections.abc import Sequence
 
@@ -14,22 +16,36 @@ def axis_ports(width: int, tid_bits: int) -> dict[str, wiring.Member]:
     """Ports of an engine with `width` data bits on both sides."""
     ports: dict[str, wiring.Member] = {}
     for side, towards, back in (("s_axis", In, Out), ("m_axis", Out, In)):
-        for name, bits in (("tdata", width), ("tvalid", 1), ("tlast", 1), ("tuser", 1), ("tid", tid_bits)):
+        for name, bits in (
+            ("tdata", width),
+            ("tvalid", 1),
+            ("tlast", 1),
+            ("tuser", 1),
+            ("tid", tid_bits),
+        ):
             ports[f"{side}_{name}"] = towards(bits)
         ports[f"{side}_tready"] = back(1)
     return ports
 
 
 class Scaler(wiring.Component):
-    """Each beat of a frame is `lanes` numbers; lane i of beat number n leaves as lane i times table[n].
+    """Each beat of a frame is `lanes` numbers; lane i of beat number n leaves as lane i times
+    table[n].
 
-    Sums of the lanes of a frame appear on the probe `sum`, one write per beat, addressed by the beat's number;
-    `event_frame` is high when a frame's last beat goes in.  `fault` breaks the output handshake in a chosen way.
+    Sums of the lanes of a frame appear on the probe `sum`, one write per beat, addressed by the
+    beat's number; `event_frame` is high when a frame's last beat goes in.  `fault` breaks the
+    output handshake in a chosen way.
     """
 
-    def __init__(self, lanes: int, bits: int, table: Sequence[int], *, tid_bits: int = 2, fault: str = "") -> None:
+    def __init__(
+        self, lanes: int, bits: int, table: Sequence[int], *, tid_bits: int = 2, fault: str = ""
+    ) -> None:
         self.lanes, self.bits, self.table, self.fault = lanes, bits, tuple(table), fault
-        probes = {"probe_sum_en": Out(1), "probe_sum_addr": Out(8), "probe_sum_data": Out(2 * bits + 8)}
+        probes = {
+            "probe_sum_en": Out(1),
+            "probe_sum_addr": Out(8),
+            "probe_sum_data": Out(2 * bits + 8),
+        }
         super().__init__({**axis_ports(lanes * bits, tid_bits), **probes, "event_frame": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
@@ -63,7 +79,10 @@ class Scaler(wiring.Component):
         with m.If(accepted):
             m.d.comb += following.eq(0 if len(self.table) == 1 else number + 1)
             m.d.sync += [valid.eq(1), total.eq(self.probe_sum_data)]
-            m.d.sync += [self.m_axis_tdata.word_select(i, self.bits).eq(p * read.data) for i, p in enumerate(parts)]
+            m.d.sync += [
+                self.m_axis_tdata.word_select(i, self.bits).eq(p * read.data)
+                for i, p in enumerate(parts)
+            ]
             for name in ("tid", "tuser", "tlast"):
                 m.d.sync += getattr(self, f"m_axis_{name}").eq(getattr(self, f"s_axis_{name}"))
             with m.If(self.s_axis_tlast):

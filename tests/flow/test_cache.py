@@ -26,7 +26,9 @@ def test_an_entry_is_made_once(tmp_path: Path) -> None:
     first = cache.entry("kind", "key", make)
     assert cache.entry("kind", "key", make) == first == tmp_path / "kind" / "key"
     assert (first / "result").read_text() == "42" and len(made) == 1
-    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"], "no work directory is left"
+    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"], (
+        "no work directory is left"
+    )
 
 
 def test_a_failure_leaves_no_entry_but_its_log(tmp_path: Path) -> None:
@@ -75,15 +77,21 @@ def test_processes_at_the_same_time_make_it_once(tmp_path: Path) -> None:
 
 def test_a_tool_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
-    with pytest.raises(ToolError, match=r"^Sleep did not end within 0 s; the end of .*\n(\d+)$") as caught:
-        run(["sh", "-c", "echo $$; sleep 60"], tmp_path, tmp_path / "log", what="Sleep", timeout=0.4)
+    with pytest.raises(
+        ToolError, match=r"^Sleep did not end within 0 s; the end of .*\n(\d+)$"
+    ) as caught:
+        run(
+            ["sh", "-c", "echo $$; sleep 60"], tmp_path, tmp_path / "log", what="Sleep", timeout=0.4
+        )
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
         os.kill(int(str(caught.value).rsplit("\n", 1)[1]), 0)
 
 
 def test_a_tool_ended_by_the_system_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ToolError, match=r"^Step failed \(ended by signal SIGKILL; out of memory\?\)"):
+    with pytest.raises(
+        ToolError, match=r"^Step failed \(ended by signal SIGKILL; out of memory\?\)"
+    ):
         run(["sh", "-c", "kill -9 $$"], tmp_path, tmp_path / "log", what="Step", timeout=9)
 
 
@@ -98,7 +106,8 @@ def test_the_place_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(
-        UserError, match=r"the cache .*/file/cache cannot be written \(Not a directory\): set ERNN_CACHE"
+        UserError,
+        match=r"the cache .*/file/cache cannot be written \(Not a directory\): set ERNN_CACHE",
     ):
         Cache(tmp_path / "file" / "cache").entry("kind", "key", lambda directory: None)
 
@@ -121,5 +130,7 @@ def test_an_interrupt_ends_tools_that_run_side_by_side(tmp_path: Path) -> None:
         except KeyboardInterrupt: print("interrupted")
     """
     began = time.monotonic()
-    answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     assert answer.stdout == "interrupted\n" and time.monotonic() - began < 30

@@ -1,4 +1,6 @@
-"""Engines of every kind of shape are clean by Verilator's judgement, and no warning is waived that never comes."""
+"""Engines of every kind of shape are clean by Verilator's judgement, and no warning is waived that
+never comes.
+"""
 
 import re
 
@@ -15,11 +17,15 @@ from tests.equivalence.cases import Case, integer_model
 
 SHAPES = {
     "dense LSTM with peepholes": Case(
-        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1), Design(4, 1, 4)
+        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
+        Design(4, 1, 4),
     ),
-    "blocks of 2, four streams": Case(dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)),
+    "blocks of 2, four streams": Case(
+        dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)
+    ),
     "parts of a word at a time, projection": Case(
-        dict(cell="lstm", projection=5, input_size=4, hidden=6, layers=2, block=4), Design(1, 3, 1, lanes=2)
+        dict(cell="lstm", projection=5, input_size=4, hidden=6, layers=2, block=4),
+        Design(1, 3, 1, lanes=2),
     ),
     "reset before, narrow": Case(
         dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
@@ -46,5 +52,9 @@ def test_no_wire_is_empty(engine: Verilog) -> None:
 
 def test_every_waiver_is_needed(engine: Verilog) -> None:
     """CMPCONST apart: one shape of a network makes a comparison constant, most do not."""
-    kinds = {found[1] for line in lint(engine, waived=()) if (found := re.match(r"%Warning-(\w+):", line))}
+    kinds = {
+        found[1]
+        for line in lint(engine, waived=())
+        if (found := re.match(r"%Warning-(\w+):", line))
+    }
     assert set(WAIVED) - {"CMPCONST"} <= kinds

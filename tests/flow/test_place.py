@@ -1,4 +1,6 @@
-"""Place and route of a small design: the clock is the report's, the devices are nextpnr's, nothing runs twice."""
+"""Place and route of a small design: the clock is the report's, the devices are nextpnr's, nothing
+runs twice.
+"""
 
 import dataclasses
 
@@ -30,10 +32,17 @@ def placement(design: Verilog, cache: Cache) -> Placement:
 
 def test_clock_and_critical_path(placement: Placement) -> None:
     assert (placement.device, placement.grade) == ("LFE5U-25F", 6) and len(placement.clock_mhz) == 3
-    assert min(placement.clock_mhz) <= placement.median_mhz <= placement.best_mhz == max(placement.clock_mhz)
+    assert (
+        min(placement.clock_mhz)
+        <= placement.median_mhz
+        <= placement.best_mhz
+        == max(placement.clock_mhz)
+    )
     for run in placement.runs:
         path = run.critical_path
-        assert run.clock_mhz == pytest.approx(1000 / path.delay_ns, rel=0.01), "the path named is the one that limits"
+        assert run.clock_mhz == pytest.approx(1000 / path.delay_ns, rel=0.01), (
+            "the path named is the one that limits"
+        )
         assert path.delay_ns == pytest.approx(path.logic_ns + path.routing_ns)
         assert "engine" in path.start + path.end, "the engine limits, not the pins around it"
         assert run.utilisation["MULT18X18D"] == (LANES, SMALL.dsp.value)
@@ -42,7 +51,9 @@ def test_clock_and_critical_path(placement: Placement) -> None:
 
 def test_devices_are_what_nextpnr_says(placement: Placement) -> None:
     available = {kind: count for kind, (_, count) in placement.runs[0].utilisation.items()}
-    assert available["TRELLIS_COMB"] == SMALL.lut.value and available["TRELLIS_FF"] == SMALL.ff.value
+    assert (
+        available["TRELLIS_COMB"] == SMALL.lut.value and available["TRELLIS_FF"] == SMALL.ff.value
+    )
     assert 18 * available["DP16KD"] == SMALL.block_ram.value
 
 
@@ -62,11 +73,15 @@ def test_a_design_that_does_not_fit_says_so(cache: Cache) -> None:
 
 
 def test_refused_before_any_tool_runs(design: Verilog) -> None:
-    with pytest.raises(UserError, match=r"XC7Z020 has no open place and route, only area; place one of LFE5U-25F"):
+    with pytest.raises(
+        UserError, match=r"XC7Z020 has no open place and route, only area; place one of LFE5U-25F"
+    ):
         place(design, find_device("XC7Z020"))
     with pytest.raises(UserError, match=r"LFE5UM5G-85F comes in grades 8, not 6"):
         place(design, find_device("LFE5UM5G-85F"), grade=6)
-    with pytest.raises(UserError, match=r"seeds must be different numbers, at least one, not \(1, 1\)"):
+    with pytest.raises(
+        UserError, match=r"seeds must be different numbers, at least one, not \(1, 1\)"
+    ):
         place(design, SMALL, seeds=(1, 1))
     with pytest.raises(UserError, match="cannot be placed: it needs a port clk"):
         place(dataclasses.replace(design, ports=()), SMALL)
@@ -84,4 +99,7 @@ def test_pins_keep_every_bit_of_the_engine(design: Verilog, placement: Placement
         for side in ("input", "output")
     }
     assert placement.runs[0].utilisation["TRELLIS_FF"][0] >= bits["input"] + 2 * bits["output"]
-    assert pins.memories == design.memories and "probe_sum_en" not in pins.text.split("module ernn_engine")[0]
+    assert (
+        pins.memories == design.memories
+        and "probe_sum_en" not in pins.text.split("module ernn_engine")[0]
+    )

@@ -1,4 +1,6 @@
-"""Bytes on a line to bytes on a line: golden's integers, by the host's own link and by waveforms written by hand."""
+"""Bytes on a line to bytes on a line: golden's integers, by the host's own link and by waveforms
+written by hand.
+"""
 
 from dataclasses import replace
 
@@ -36,7 +38,10 @@ def simulator(plan: Schedule) -> Simulator:
 def speech(plan: Schedule, lengths: list[int], seed: int = 1) -> list[np.ndarray]:
     source = plan.layout.model.input
     rng = np.random.default_rng(seed)
-    return [rng.integers(source.format.low, source.format.high + 1, size=(n, source.length)) for n in lengths]
+    return [
+        rng.integers(source.format.low, source.format.high + 1, size=(n, source.length))
+        for n in lengths
+    ]
 
 
 def every_frame(plan: Schedule) -> IntegerModel:
@@ -46,7 +51,10 @@ def every_frame(plan: Schedule) -> IntegerModel:
 def test_waveforms_are_read_back() -> None:
     data = bytes(range(256))
     for clocks in (8, 8.2, 7.85):
-        assert heard(np.concatenate([pause(3, 8), waveform(data, clocks, gap=1), pause(2, 8)]), 8) == data
+        assert (
+            heard(np.concatenate([pause(3, 8), waveform(data, clocks, gap=1), pause(2, 8)]), 8)
+            == data
+        )
 
 
 def test_utterances_through_the_link(plan: Schedule) -> None:
@@ -58,18 +66,27 @@ def test_utterances_through_the_link(plan: Schedule) -> None:
         assert np.array_equal(found, run(every_frame(plan), utterance))
     again = speech(plan, [2, 1], seed=2)
     for utterance, found in zip(again, link.run(again), strict=True):
-        assert np.array_equal(found, run(every_frame(plan), utterance)), "a new sequence begins from zero state"
+        assert np.array_equal(found, run(every_frame(plan), utterance)), (
+            "a new sequence begins from zero state"
+        )
 
 
 @pytest.mark.parametrize("drift", [0.98, 1.0, 1.02])
 def test_a_sender_that_is_slow_or_fast(plan: Schedule, simulator: Simulator, drift: float) -> None:
     [utterance], wire = speech(plan, [2]), wire_of(plan)
     data = [wire.encode(frame, 1, time == 0) for time, frame in enumerate(utterance)]
-    levels = [pause(3, CLOCKS), *(waveform(one, CLOCKS * drift) for one in data), pause(900, CLOCKS)]
+    levels = [
+        pause(3, CLOCKS),
+        *(waveform(one, CLOCKS * drift) for one in data),
+        pause(900, CLOCKS),
+    ]
     sent, lost = exchange(simulator, levels, CLOCKS)
     size = wire.answer_bytes
     answers = [wire.decode(sent[at : at + size]) for at in range(0, len(sent), size)]
-    assert not lost and [(a.stream, a.begins, a.lost) for a in answers] == [(1, True, False), (1, False, False)]
+    assert not lost and [(a.stream, a.begins, a.lost) for a in answers] == [
+        (1, True, False),
+        (1, False, False),
+    ]
     assert np.array_equal(np.stack([a.values for a in answers]), run(every_frame(plan), utterance))
 
 
@@ -77,10 +94,19 @@ def test_a_break_in_mid_frame_leaves_nothing_behind(plan: Schedule, simulator: S
     [utterance], wire = speech(plan, [1]), wire_of(plan)
     data = wire.encode(utterance[0], 0, True)
     half, broken = waveform(data[: len(data) // 2], CLOCKS), pause(13.4, CLOCKS, level=0)
-    levels = [pause(3, CLOCKS), waveform(data, CLOCKS), half, broken, pause(2, CLOCKS), waveform(data, CLOCKS)]
+    levels = [
+        pause(3, CLOCKS),
+        waveform(data, CLOCKS),
+        half,
+        broken,
+        pause(2, CLOCKS),
+        waveform(data, CLOCKS),
+    ]
     sent, lost = exchange(simulator, [*levels, pause(900, CLOCKS)], CLOCKS)
     assert not lost
-    assert np.array_equal(wire.decode(sent[-wire.answer_bytes :]).values, run(every_frame(plan), utterance)[0])
+    assert np.array_equal(
+        wire.decode(sent[-wire.answer_bytes :]).values, run(every_frame(plan), utterance)[0]
+    )
 
 
 def test_a_header_that_names_no_stream_is_reported(plan: Schedule, simulator: Simulator) -> None:
@@ -114,5 +140,7 @@ def test_a_board_that_is_silent_is_named(plan: Schedule) -> None:
 
         def send_break(self, duration: float = 0.0) -> None: ...
 
-    with pytest.raises(UserError, match="the board answered 0 of 17 bytes: reset the link, check baud and wiring"):
+    with pytest.raises(
+        UserError, match="the board answered 0 of 17 bytes: reset the link, check baud and wiring"
+    ):
         Link(Silent(), wire_of(plan)).run(speech(plan, [1]))

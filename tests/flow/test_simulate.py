@@ -14,7 +14,11 @@ from ernn.flow.cache import Cache
 from ernn.flow.simulate import SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 
-LANES, BITS, TABLE = 7, 12, tuple(range(3, 11))  # 84 bits: more than a machine word, no multiple of 8
+LANES, BITS, TABLE = (
+    7,
+    12,
+    tuple(range(3, 11)),
+)  # 84 bits: more than a machine word, no multiple of 8
 FRAME = len(TABLE)
 COUNT = 40 * FRAME
 
@@ -29,7 +33,10 @@ def stimulus(count: int = COUNT, seed: int = 5) -> tuple[np.ndarray, Beats]:
     values = rng.integers(0, 1 << BITS, (count, LANES))
     number = np.arange(count)
     return values, Beats.of(
-        pack(values, BITS), tid=rng.integers(0, 4, count), first=number < FRAME, last=number % FRAME == FRAME - 1
+        pack(values, BITS),
+        tid=rng.integers(0, 4, count),
+        first=number < FRAME,
+        last=number % FRAME == FRAME - 1,
     )
 
 
@@ -37,8 +44,12 @@ def run(simulator: Simulator, beats: Beats, **options):
     return simulator.run(beats, expected_beats=len(beats), max_cycles=100_000, **options)
 
 
-@pytest.mark.parametrize(("stall_in", "stall_out"), [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.4, 0.4)])
-def test_stalls_change_cycles_and_nothing_else(simulator: Simulator, stall_in: float, stall_out: float) -> None:
+@pytest.mark.parametrize(
+    ("stall_in", "stall_out"), [(0.0, 0.0), (0.6, 0.0), (0.0, 0.6), (0.4, 0.4)]
+)
+def test_stalls_change_cycles_and_nothing_else(
+    simulator: Simulator, stall_in: float, stall_out: float
+) -> None:
     values, beats = stimulus()
     result = run(simulator, beats, stall_in=stall_in, stall_out=stall_out, seed=11)
     expected = scaled(values, beats.last, BITS, TABLE)
@@ -108,7 +119,11 @@ def test_memory_contents_are_read_when_the_run_begins(simulator: Simulator, cach
 
 
 @pytest.mark.parametrize(
-    ("fault", "rule"), [("drops valid", "tvalid fell before tready"), ("changes data", "changed while tready was low")]
+    ("fault", "rule"),
+    [
+        ("drops valid", "tvalid fell before tready"),
+        ("changes data", "changed while tready was low"),
+    ],
 )
 def test_a_design_that_breaks_axi_is_caught(cache: Cache, fault: str, rule: str) -> None:
     broken = build(to_verilog(Scaler(LANES, BITS, TABLE, fault=fault)), cache)
@@ -128,7 +143,10 @@ def test_a_beat_too_many_is_caught(cache: Cache) -> None:
 
 def test_missing_beats_are_counted(simulator: Simulator) -> None:
     _, beats = stimulus(FRAME)
-    with pytest.raises(SimulationError, match=r"only 8 of 9 output beats came within 500 cycles.*8 of 8 input beats"):
+    with pytest.raises(
+        SimulationError,
+        match=r"only 8 of 9 output beats came within 500 cycles.*8 of 8 input beats",
+    ):
         simulator.run(beats, expected_beats=9, max_cycles=500)
 
 
@@ -150,11 +168,15 @@ def test_arguments_that_do_not_fit_are_refused(simulator: Simulator) -> None:
 
 def test_a_design_without_the_ports_is_refused(simulator: Simulator, cache: Cache) -> None:
     ports = tuple(port for port in simulator.verilog.ports if port.name != "s_axis_tlast")
-    with pytest.raises(UserError, match="ernn_engine lacks the ports s_axis_tlast that simulation drives"):
+    with pytest.raises(
+        UserError, match="ernn_engine lacks the ports s_axis_tlast that simulation drives"
+    ):
         build(dataclasses.replace(simulator.verilog, ports=ports), cache)
 
 
-@given(bits=st.integers(1, 62), lanes=st.integers(1, 9), seed=st.integers(0, 9), signed=st.booleans())
+@given(
+    bits=st.integers(1, 62), lanes=st.integers(1, 9), seed=st.integers(0, 9), signed=st.booleans()
+)
 @settings(max_examples=40, deadline=None)
 def test_packing_is_invertible(bits: int, lanes: int, seed: int, signed: bool) -> None:
     low, high = (-(1 << (bits - 1)), 1 << (bits - 1)) if signed else (0, 1 << bits)

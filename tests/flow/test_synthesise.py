@@ -13,7 +13,8 @@ from ernn.flow.synthesise import Area, synthesise
 from ernn.flow.verilog import Verilog, to_verilog
 
 LANES, BITS, TABLE = 3, 14, tuple(range(900, 916))
-# Registers of Scaler that nothing makes superfluous: data out, tid, tuser, tlast, valid, the beat's number.
+# Registers of Scaler that nothing makes superfluous: data out, tid, tuser, tlast, valid, the beat's
+# number.
 REGISTERS = LANES * BITS + 2 + 1 + 1 + 1 + 4
 # One part per family of Yosys: the others of a family give the same cells.
 FAMILIES = tuple({device.family: device for device in devices()}.values())
@@ -28,10 +29,14 @@ def design() -> Verilog:
 def test_area_on_every_family(design: Verilog, cache: Cache, device: Device) -> None:
     area = synthesise(design, device, cache)
     assert area.dsp == LANES, "one multiplier per lane"
-    # 7-series packs the data register into the multiplier; the table's read register may be replicated.
+    # 7-series packs the data register into the multiplier; the table's read register may be
+    # replicated.
     packed = LANES * BITS if device.family == "xc7" else 0
     assert REGISTERS - packed <= area.ff <= REGISTERS + BITS + 4
-    assert 0 < area.lut < 150 and area.lut == sum(_luts(kind) * n for kind, n in area.cells.items()) + area.lutram
+    assert (
+        0 < area.lut < 150
+        and area.lut == sum(_luts(kind) * n for kind, n in area.cells.items()) + area.lutram
+    )
     assert area.bram_kbit == area.uram_kbit == 0, "16 words are no block RAM"
     assert area.tool.startswith("pyosys 0.") and "Executing SYNTH_" in area.log.read_text()
     share = area.share(device)
@@ -46,7 +51,9 @@ def test_debug_outputs_cost_nothing(design: Verilog, cache: Cache) -> None:
     ecp5 = FAMILIES[0]
     assert "output [35:0] probe_sum_data" in design.text
     area = synthesise(design, ecp5, cache)
-    assert not any(kind.startswith("CCU2C") for kind in area.cells), "the adder is there for the probe alone"
+    assert not any(kind.startswith("CCU2C") for kind in area.cells), (
+        "the adder is there for the probe alone"
+    )
 
 
 def test_block_ram_is_counted(cache: Cache) -> None:
@@ -54,7 +61,9 @@ def test_block_ram_is_counted(cache: Cache) -> None:
     assert (area.bram_blocks, area.bram_kbit) == (2, 36), "32 kbit of table in blocks of 18 kbit"
 
 
-def test_the_second_time_no_tool_runs(design: Verilog, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_time_no_tool_runs(
+    design: Verilog, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = synthesise(design, FAMILIES[0], cache)
     monkeypatch.setattr(module, "run_yosys", lambda *_, **__: pytest.fail("Yosys ran again"))
     assert synthesise(design, FAMILIES[0], cache) == first
@@ -65,9 +74,14 @@ def test_the_second_time_no_tool_runs(design: Verilog, cache: Cache, monkeypatch
 
 def test_a_design_yosys_refuses_shows_the_end_of_the_log(cache: Cache) -> None:
     wrong = Verilog(
-        "broken", "module broken(input clk);\n  assign nothing = missing_function(clk);\nendmodule\n", {}, ()
+        "broken",
+        "module broken(input clk);\n  assign nothing = missing_function(clk);\nendmodule\n",
+        {},
+        (),
     )
-    with pytest.raises(ToolError, match=r"Yosys: broken for ecp5 failed \(exit status 1\)") as caught:
+    with pytest.raises(
+        ToolError, match=r"Yosys: broken for ecp5 failed \(exit status 1\)"
+    ) as caught:
         synthesise(wrong, FAMILIES[0], cache)
     assert "missing_function" in str(caught.value)
     assert caught.value.log.exists() and str(caught.value.log) in str(caught.value)

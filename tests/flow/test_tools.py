@@ -11,7 +11,13 @@ from ernn.flow import tools
 
 def test_doctor_finds_everything_here() -> None:
     statuses = tools.doctor()
-    assert [s.name for s in statuses] == ["amaranth", "pyosys", "verilator", "c++ compiler", "nextpnr-ecp5"]
+    assert [s.name for s in statuses] == [
+        "amaranth",
+        "pyosys",
+        "verilator",
+        "c++ compiler",
+        "nextpnr-ecp5",
+    ]
     assert all(status.ok and status.version and status.purpose for status in statuses), statuses
 
 
@@ -35,7 +41,8 @@ def test_what_is_missing_is_named_with_its_remedy() -> None:
         with pytest.raises(UserError, match=r"is missing: pip install 'ernn\[hardware\]'"):
             find()
     with pytest.raises(
-        UserError, match=r"a C\+\+ compiler is missing \(g\+\+, c\+\+, clang\+\+ not found\): install a"
+        UserError,
+        match=r"a C\+\+ compiler is missing \(g\+\+, c\+\+, clang\+\+ not found\): install a",
     ):
         tools.compiler()
     statuses = tools.doctor()
@@ -54,7 +61,9 @@ def test_cxx_chooses_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_devices_are_found_by_name_in_any_case() -> None:
     for device in devices():
         assert find_device(device.name.lower()) is device
-    with pytest.raises(UserError, match=r"no device called 'ICE40'; known are LFE5U-25F, LFE5U-45F, .*ZU7EV"):
+    with pytest.raises(
+        UserError, match=r"no device called 'ICE40'; known are LFE5U-25F, LFE5U-45F, .*ZU7EV"
+    ):
         find_device("ICE40")
 
 

@@ -1,4 +1,6 @@
-"""Verilog out of Amaranth: the same bytes every time, clean by another tool's judgement, sensitive to every bit."""
+"""Verilog out of Amaranth: the same bytes every time, clean by another tool's judgement, sensitive
+to every bit.
+"""
 
 import re
 import subprocess
@@ -36,7 +38,9 @@ def test_the_same_design_gives_the_same_digest_in_another_process() -> None:
         "from designs import Scaler\nfrom ernn.flow.verilog import to_verilog\n"
         f"print(to_verilog(Scaler(7, 12, {TABLE})).digest)"
     )
-    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == to_verilog(Scaler(7, 12, TABLE)).digest
 
 
@@ -62,7 +66,9 @@ class Halves(wiring.Component):
 
 
 def test_no_wire_has_the_name_of_another_ones_bit() -> None:
-    """With `held[1]` beside `held` Yosys's ABC9 stopped on a GRU of 32 in blocks of 8, on two elements."""
+    """With `held[1]` beside `held` Yosys's ABC9 stopped on a GRU of 32 in blocks of 8, on two
+    elements.
+    """
     text = to_verilog(Halves(), "halves").text
     assert "held^1^" in text and not re.search(r"\\\S*\[", text)
 

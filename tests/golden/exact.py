@@ -1,6 +1,8 @@
-"""The contract's docstring evaluated value by value in Python integers and fractions: slow, and nothing shared.
+"""The contract's docstring evaluated value by value in Python integers and fractions: slow, and
+nothing shared.
 
-Real values are `Fraction`; `req` is the only rounding.  No NumPy arithmetic and nothing of `ernn.golden` is used.
+Real values are `Fraction`; `req` is the only rounding.  No NumPy arithmetic and nothing of
+`ernn.golden` is used.
 """
 
 from collections.abc import Callable
@@ -23,7 +25,9 @@ Vector = list[int]
 
 
 def req(value: Fraction, target: FixedFormat) -> int:
-    return min(max(floor(value * Fraction(2) ** target.frac + Fraction(1, 2)), target.low), target.high)
+    return min(
+        max(floor(value * Fraction(2) ** target.frac + Fraction(1, 2)), target.low), target.high
+    )
 
 
 def real(value: int, format: FixedFormat) -> Fraction:
@@ -46,7 +50,10 @@ def spectrum(model: IntegerModel, signal: Signal, values: Vector) -> list[Vector
     words = [padded[at : at + k] for at in range(0, len(padded), k)]
     scale = Fraction(2) ** (signal.format.frac + guard)
     return [
-        [req(v / scale, signal.spectrum) for v in map(Fraction, stages(model.forward, [w * 2**guard for w in word]))]
+        [
+            req(v / scale, signal.spectrum)
+            for v in map(Fraction, stages(model.forward, [w * 2**guard for w in word]))
+        ]
         for word in words
     ]
 
@@ -65,7 +72,9 @@ def as_packed(bins: list[tuple[int, int]], k: int) -> Vector:
     return [bins[0][0], bins[-1][0], *[part for pair in bins[1:-1] for part in pair]]
 
 
-def product(model: IntegerModel, made: Product, spectra: dict[str, list[Vector]]) -> list[list[Fraction]]:
+def product(
+    model: IntegerModel, made: Product, spectra: dict[str, list[Vector]]
+) -> list[list[Fraction]]:
     """Real values of every gate's outputs."""
     k, gates = model.block, []
     for gate in range(made.gates):
@@ -78,11 +87,15 @@ def product(model: IntegerModel, made: Product, spectra: dict[str, list[Vector]]
                 frac = spectral.frac + operand.matrix.format.frac
                 for column, word in enumerate(spectra[operand.signal]):
                     weights = as_complex(operand.matrix.weights[gate, row, column].tolist())
-                    for f, ((a, b), (c, d)) in enumerate(zip(weights, as_complex(word), strict=True)):
+                    for f, ((a, b), (c, d)) in enumerate(
+                        zip(weights, as_complex(word), strict=True)
+                    ):
                         bins[f] = bins[f][0] + a * c - b * d, bins[f][1] + a * d + b * c
             total = as_packed(bins, k)
             rows = [req(Fraction(v) / Fraction(2) ** frac, made.rows) for v in total]
-            after = [Fraction(v) / Fraction(2) ** made.rows.frac / k for v in stages(model.inverse, rows)]
+            after = [
+                Fraction(v) / Fraction(2) ** made.rows.frac / k for v in stages(model.inverse, rows)
+            ]
             out += [real(req(v, made.output), made.output) for v in after[: made.kept]]
         gates.append(out[: made.length])
     return gates
@@ -91,12 +104,16 @@ def product(model: IntegerModel, made: Product, spectra: dict[str, list[Vector]]
 def activation(table: ActivationTable, v: int) -> Fraction:
     low_bits = table.input.width - table.segment_bits
     segment, rest = divmod(v - table.input.low, 2**low_bits)
-    line = int(table.base[segment]) + Fraction(int(table.slope[segment]) * rest, 2**table.slope_shift)
+    line = int(table.base[segment]) + Fraction(
+        int(table.slope[segment]) * rest, 2**table.slope_shift
+    )
     return real(req(line / Fraction(2) ** table.output.frac, table.output), table.output)
 
 
 class Exact:
-    """A model without bidirectional layers, frame by frame; values are integers in their signals' formats."""
+    """A model without bidirectional layers, frame by frame; values are integers in their signals'
+    formats.
+    """
 
     def __init__(self, model: IntegerModel) -> None:
         self.model = model
@@ -140,7 +157,9 @@ class Exact:
         p = product(model, layer.gates, spectra)
         b = [[real(v, layer.gates.output) for v in gate] for gate in layer.bias.tolist()]
         peep: Callable[[int, int], Fraction] = lambda gate, j: (  # noqa: E731
-            Fraction(0) if layer.peephole is None else real(layer.peephole[gate, j], layer.peephole_format)
+            Fraction(0)
+            if layer.peephole is None
+            else real(layer.peephole[gate, j], layer.peephole_format)
         )
         c = [real(v, layer.cell) for v in self.state[f"{layer.name}.c"]]
         i = self._gate(model.sigmoid, [p[0][j] + b[0][j] + peep(0, j) * c[j] for j in n])
@@ -161,7 +180,10 @@ class Exact:
         model, n = self.model, range(layer.hidden_size)
         before = self.state[layer.output]
         h = self._reals(layer.output, before)
-        spectra = {layer.input: self._spectrum(layer.input, x), layer.output: self._spectrum(layer.output, before)}
+        spectra = {
+            layer.input: self._spectrum(layer.input, x),
+            layer.output: self._spectrum(layer.output, before),
+        }
         p = product(model, layer.gates, spectra)
         b = [[real(v, layer.gates.output) for v in gate] for gate in layer.bias[:2].tolist()]
         r, z = (self._gate(model.sigmoid, [p[q][j] + b[q][j] for j in n]) for q in (0, 1))
@@ -170,7 +192,10 @@ class Exact:
             format = layer.candidate.output
             u = [real(req(q[j] + real(layer.candidate_bias[j], format), format), format) for j in n]
             base = product(model, layer.candidate_input, spectra)[0]
-            sums = [base[j] + real(layer.bias[2, j], layer.candidate_input.output) + r[j] * u[j] for j in n]
+            sums = [
+                base[j] + real(layer.bias[2, j], layer.candidate_input.output) + r[j] * u[j]
+                for j in n
+            ]
         else:
             s = self._req(layer.reset_state, [r[j] * h[j] for j in n])
             spectra[layer.reset_state] = self._spectrum(layer.reset_state, s)

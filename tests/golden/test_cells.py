@@ -1,4 +1,6 @@
-"""Described cells: float against explicit loops, integers near the float, the compiled machine equal to the plain."""
+"""Described cells: float against explicit loops, integers near the float, the compiled machine
+equal to the plain.
+"""
 
 import numpy as np
 import pytest
@@ -25,7 +27,10 @@ from tests.models import DENSE, random_frames, random_gru, random_linear
 
 def network(name: str, seed: int = 0, block: int = 1) -> Network:
     """A compact cell, a GRU, the cell again, a linear layer: blocks do not divide the sizes."""
-    rng, structure = np.random.default_rng(seed), DENSE if block == 1 else BlockCirculant(block, pad=True)
+    rng, structure = (
+        np.random.default_rng(seed),
+        DENSE if block == 1 else BlockCirculant(block, pad=True),
+    )
     first = random_cell(rng, COMPACT[name], 7, 10, structure, 0.7)
     second = random_cell(rng, COMPACT[name], 9, 11, structure, 0.7)
     return Network((first, random_gru(rng, 10, 9, structure), second, random_linear(rng, 11, 5)))
@@ -76,7 +81,9 @@ def test_compiled_is_plain_on_every_edge(name: str, block: int, tmp_path) -> Non
 
 
 def test_relu_is_zero_below_zero() -> None:
-    model = quantize(network("indrnn"), [random_frames(np.random.default_rng(0), network("indrnn"))])
+    model = quantize(
+        network("indrnn"), [random_frames(np.random.default_rng(0), network("indrnn"))]
+    )
     frames = np.random.default_rng(1).integers(-(1 << 15), 1 << 15, size=(9, 7))
     found = trace(model, frames)["l0.h"]
     assert found.min() == 0 and found.max() > 0

@@ -1,4 +1,6 @@
-"""Delta networks in integers: the model itself without a threshold, an explicit loop with one, and what is counted."""
+"""Delta networks in integers: the model itself without a threshold, an explicit loop with one, and
+what is counted.
+"""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -21,20 +23,35 @@ from tests.cells import random_cell
 from tests.golden import exact
 from tests.golden.test_factors import low_rank
 from tests.golden.test_trains import compressed, pair
-from tests.models import random_frames, random_gru, random_integer_model, random_linear, random_lstm, structure_of
+from tests.models import (
+    random_frames,
+    random_gru,
+    random_integer_model,
+    random_linear,
+    random_lstm,
+    structure_of,
+)
 
 Rng = np.random.Generator
 LAYERS: dict[str, Callable[[Rng, Structure], tuple]] = {
-    "lstm": lambda rng, s: (random_lstm(rng, 6, 8, s, projection=4, peepholes=True), random_linear(rng, 4, 3)),
+    "lstm": lambda rng, s: (
+        random_lstm(rng, 6, 8, s, projection=4, peepholes=True),
+        random_linear(rng, 4, 3),
+    ),
     "gru": lambda rng, s: (random_gru(rng, 6, 8, s), random_gru(rng, 8, 8, s)),
-    "before": lambda rng, s: (random_gru(rng, 6, 8, s, reset="before"), random_linear(rng, 8, 3, s)),
+    "before": lambda rng, s: (
+        random_gru(rng, 6, 8, s, reset="before"),
+        random_linear(rng, 8, 3, s),
+    ),
     "sru": lambda rng, s: (random_cell(rng, COMPACT["sru"], 6, 8), random_linear(rng, 8, 3, s)),
 }
 
 
 def moving(rng: Rng, model: IntegerModel, time: int) -> np.ndarray:
     """Frames that change little by little, up to full scale, some numbers not at all."""
-    steps = rng.integers(-900, 900, size=(time, model.input.length)) * (rng.random((time, model.input.length)) < 0.6)
+    steps = rng.integers(-900, 900, size=(time, model.input.length)) * (
+        rng.random((time, model.input.length)) < 0.6
+    )
     steps[0] = rng.integers(-(1 << 15), 1 << 15, size=model.input.length)
     return np.clip(steps.cumsum(axis=0), -(1 << 15), (1 << 15) - 1)
 
@@ -52,14 +69,18 @@ def test_without_a_threshold_it_is_the_model(kind: str, block: int, seed: int) -
     assert 0 < updates.work.share <= 1
     frames = sum(len(frames) for frames in utterances)
     products = [product for layer in model.layers for product in layer.products]
-    assert {n: c.shape for n, c in updates.columns.items()} == {p.name: (frames, p.block_columns) for p in products}
+    assert {n: c.shape for n, c in updates.columns.items()} == {
+        p.name: (frames, p.block_columns) for p in products
+    }
 
 
 @pytest.mark.parametrize("structure", ["low rank", "tensor train"])
 def test_factors_too(structure: str) -> None:
     rng = np.random.default_rng(2)
     network = Network((random_gru(rng, 6, 10),))
-    network = low_rank(network, LowRank(3)) if structure == "low rank" else compressed(network, pair)
+    network = (
+        low_rank(network, LowRank(3)) if structure == "low rank" else compressed(network, pair)
+    )
     model = quantize(network, [random_frames(rng, network)])
     frames = moving(rng, model, 7)
     (found,), updates = run_deltas(model, [frames], 0.0)
@@ -72,7 +93,9 @@ def test_factors_too(structure: str) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.sampled_from([0.0, 0.02, 0.3, 2.0]), st.integers(0, 2**32 - 1))
 def test_sums_updated_column_by_column(threshold: float, seed: int) -> None:
-    """A linear layer in Python's integers: sums that only ever get what a column's change adds to them."""
+    """A linear layer in Python's integers: sums that only ever get what a column's change adds to
+    them.
+    """
     rng = np.random.default_rng(seed)
     network = Network((random_linear(rng, 5, 3),))
     model = quantize(network, [random_frames(rng, network)])
@@ -88,11 +111,16 @@ def test_sums_updated_column_by_column(threshold: float, seed: int) -> None:
         return exact.spectrum(model, model.input, [value])[0][0]
 
     for frame in frames.tolist():
-        changed = [abs(exact.real(v - t, model.input.format)) > threshold for v, t in zip(frame, told, strict=True)]
+        changed = [
+            abs(exact.real(v - t, model.input.format)) > threshold
+            for v, t in zip(frame, told, strict=True)
+        ]
         for column in range(5):
             if changed[column]:
                 step = seen(frame[column]) - seen(told[column])
-                sums = [total + row[column] * step for total, row in zip(sums, weights, strict=True)]
+                sums = [
+                    total + row[column] * step for total, row in zip(sums, weights, strict=True)
+                ]
                 told[column] = frame[column]
         columns.append(changed)
         expected.append([_output(model, layer, total, row) for row, total in enumerate(sums)])
@@ -102,7 +130,11 @@ def test_sums_updated_column_by_column(threshold: float, seed: int) -> None:
 
 
 def _output(model: IntegerModel, layer: IntegerLinear, total: int, row: int) -> int:
-    product, matrix, spectrum = layer.product, layer.product.operands[0].matrix, model.input.spectrum
+    product, matrix, spectrum = (
+        layer.product,
+        layer.product.operands[0].matrix,
+        model.input.spectrum,
+    )
     assert spectrum is not None
     rows = exact.req(exact.real(total, spectrum) * exact.real(1, matrix.format), product.rows)
     out = exact.req(exact.real(rows, product.rows), product.output)
@@ -150,7 +182,9 @@ def test_a_higher_threshold_updates_less() -> None:
     network = Network((random_gru(rng, 6, 10), random_linear(rng, 10, 4)))
     model = quantize(network, [random_frames(rng, network)])
     frames = moving(rng, model, 40)
-    shares = [run_deltas(model, [frames], threshold)[1].work.share for threshold in (0.0, 0.05, 0.3, 1e9)]
+    shares = [
+        run_deltas(model, [frames], threshold)[1].work.share for threshold in (0.0, 0.05, 0.3, 1e9)
+    ]
     assert shares == sorted(shares, reverse=True) and shares[2] < 0.8 * shares[0] and shares[3] == 0
     each = run_deltas(model, [frames], {"x": 1e9})[1]
     gates = each.columns["l0.gates"]

@@ -1,4 +1,6 @@
-"""What trained networks seldom meet: sums that are a half, table lines that saturate; against Python's integers."""
+"""What trained networks seldom meet: sums that are a half, table lines that saturate; against
+Python's integers.
+"""
 
 import numpy as np
 import pytest
@@ -30,8 +32,13 @@ def test_stages_round_halves_up(seed: int, k: int, count: int) -> None:
 def steep(rng: np.random.Generator, width: int, segment_bits: int, shift: int) -> ActivationTable:
     """Bases and slopes of any size: many lines leave the output's range."""
     output = FixedFormat(8, 6)
-    base, slope = rng.integers(output.low, output.high + 1, 1 << segment_bits), rng.integers(-60, 60, 1 << segment_bits)
-    return ActivationTable("tanh", FixedFormat(width, 4), output, segment_bits, shift, base, slope, 0.0)
+    base, slope = (
+        rng.integers(output.low, output.high + 1, 1 << segment_bits),
+        rng.integers(-60, 60, 1 << segment_bits),
+    )
+    return ActivationTable(
+        "tanh", FixedFormat(width, 4), output, segment_bits, shift, base, slope, 0.0
+    )
 
 
 @njit
@@ -41,7 +48,9 @@ def activated(values, table, input_low, low_bits, shift, low, high):
     return results[: len(values)]
 
 
-@pytest.mark.parametrize(("width", "segment_bits", "shift"), [(4, 4, 0), (7, 3, 1), (10, 8, 1), (10, 6, 2)])
+@pytest.mark.parametrize(
+    ("width", "segment_bits", "shift"), [(4, 4, 0), (7, 3, 1), (10, 8, 1), (10, 6, 2)]
+)
 def test_lines_saturate_at_both_ends(width: int, segment_bits: int, shift: int) -> None:
     """In golden, and in what compiled golden has for 16-bit tables and for wider ones."""
     table = steep(np.random.default_rng(width), width, segment_bits, shift)
@@ -52,7 +61,10 @@ def test_lines_saturate_at_both_ends(width: int, segment_bits: int, shift: int) 
     assert elementwise.activate(table, inputs).tolist() == expected
     numbers = table.input.low, width - segment_bits, shift, low, high
     rows = tabulated((table, table), narrow=True)[1]
-    assert rows.dtype == np.int16 and activated(inputs.astype(np.int32), rows, *numbers).tolist() == expected
+    assert (
+        rows.dtype == np.int16
+        and activated(inputs.astype(np.int32), rows, *numbers).tolist() == expected
+    )
     found, rows = np.zeros_like(inputs), tabulated((table, table), narrow=False)[1]
     _looked_up(found, inputs, rows, len(inputs), *numbers)
     assert rows.dtype == np.int64 and found.tolist() == expected

@@ -1,4 +1,6 @@
-"""Usual layers as descriptions give the same integers; factored matrices become products of products."""
+"""Usual layers as descriptions give the same integers; factored matrices become products of
+products.
+"""
 
 import numpy as np
 import pytest
@@ -72,7 +74,10 @@ def low_rank(network: Network, structure: Structure, recurrent: Structure | None
 def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
     rng, structure = np.random.default_rng(6), LowRank(3, stacked)
     layers = {
-        "lstm": lambda: (random_lstm(rng, 6, 10, projection=7, peepholes=True), random_linear(rng, 7, 5)),
+        "lstm": lambda: (
+            random_lstm(rng, 6, 10, projection=7, peepholes=True),
+            random_linear(rng, 7, 5),
+        ),
         "gru": lambda: (random_gru(rng, 6, 10), random_linear(rng, 10, 5)),
         "before": lambda: (random_gru(rng, 6, 10, reset="before"),),
         "mixed": lambda: (random_gru(rng, 6, 10), random_lstm(rng, 10, 8)),
@@ -80,13 +85,17 @@ def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
     network = low_rank(Network(layers), structure)
     factored = lowered(network)
     assert all(isinstance(layer, CellLayer) for layer in factored.layers)
-    again = 3 * 10 if kind == "before" and stacked else 0  # h and r*h are both multiplied with the shared factor
+    again = (
+        3 * 10 if kind == "before" and stacked else 0
+    )  # h and r*h are both multiplied with the shared factor
     assert factored.stored_weights == network.stored_weights + again
     frames = random_frames(rng, network)
     expected = run_float(network, frames)[0]
     np.testing.assert_allclose(run_float(factored, frames)[0], expected, atol=1e-9)
     model = quantize(network, [frames], QuantizeSpec(weight_bits=16, data_bits=18, segment_bits=10))
-    stored = sum(o.matrix.weights.size for layer in model.layers for p in layer.products for o in p.operands)
+    stored = sum(
+        o.matrix.weights.size for layer in model.layers for p in layer.products for o in p.operands
+    )
     assert stored == factored.stored_weights
     given = np.round(frames * 2.0**model.input.format.frac).astype(np.int64)
     found = dequantize(run(model, given), model.output.format)
@@ -100,26 +109,42 @@ def test_ranks_may_differ() -> None:
     rng = np.random.default_rng(8)
     network = low_rank(Network((random_lstm(rng, 6, 9),)), LowRank(2), LowRank(4, stacked=True))
     frames = random_frames(rng, network)
-    np.testing.assert_allclose(run_float(lowered(network), frames)[0], run_float(network, frames)[0], atol=1e-9)
+    np.testing.assert_allclose(
+        run_float(lowered(network), frames)[0], run_float(network, frames)[0], atol=1e-9
+    )
 
 
 def test_a_shared_factor_is_multiplied_again_where_its_vector_has_changed() -> None:
-    """The first product reads the frame before's h, the second, with the same right factor, the one just written."""
+    """The first product reads the frame before's h, the second, with the same right factor, the one
+    just written.
+    """
     cell = Cell(
         "twice",
         (
-            CellStage((CellProduct("first", 1, ("x", "h"), bias=False),), (CellStep("h", "first.0", "tanh"),)),
-            CellStage((CellProduct("second", 1, ("h",), bias=False),), (CellStep("y", "second.0"),)),
+            CellStage(
+                (CellProduct("first", 1, ("x", "h"), bias=False),),
+                (CellStep("h", "first.0", "tanh"),),
+            ),
+            CellStage(
+                (CellProduct("second", 1, ("h",), bias=False),), (CellStep("y", "second.0"),)
+            ),
         ),
         output="y",
     )
     rng = np.random.default_rng(3)
-    right, lefts = Matrix(rng.normal(size=(1, 2, 6))), [Matrix(rng.normal(size=(1, 6, 2))) for _ in range(2)]
+    right, lefts = (
+        Matrix(rng.normal(size=(1, 2, 6))),
+        [Matrix(rng.normal(size=(1, 6, 2))) for _ in range(2)],
+    )
     both = [Factored(left.value @ right.value, LowRank(2), factors=(left, right)) for left in lefts]
-    layer = CellLayer(cell, ((Matrix(rng.normal(size=(1, 6, 4))), both[0]), (both[1],)), (None, None))
+    layer = CellLayer(
+        cell, ((Matrix(rng.normal(size=(1, 6, 4))), both[0]), (both[1],)), (None, None)
+    )
     frames = rng.normal(size=(5, 4))
     expected = run_float(Network((layer,)), frames)[0]
-    np.testing.assert_allclose(run_float(lowered(Network((layer,))), frames)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(
+        run_float(lowered(Network((layer,))), frames)[0], expected, atol=1e-12
+    )
 
 
 def test_only_what_is_factored_changes() -> None:
@@ -131,7 +156,9 @@ def test_only_what_is_factored_changes() -> None:
     made = lowered(Network((mixed, linear)))
     assert isinstance(made.layers[0], CellLayer) and isinstance(made.layers[1], LinearLayer)
     frames = random_frames(rng, made)
-    np.testing.assert_allclose(run_float(made, frames)[0], run_float(Network((mixed, linear)), frames)[0], atol=1e-9)
+    np.testing.assert_allclose(
+        run_float(made, frames)[0], run_float(Network((mixed, linear)), frames)[0], atol=1e-9
+    )
 
 
 def test_states_that_do_not_start_from_zero_are_refused() -> None:
@@ -150,20 +177,26 @@ def test_other_structures_are_refused_by_name() -> None:
     linear = random_linear(np.random.default_rng(0), 8, 8)
     structure = Tiles(0.5, 2, 2)
     weight = Matrix(structure.nearest(linear.weight.value), structure)
-    network = Network((random_gru(np.random.default_rng(0), 4, 8), LinearLayer(weight, linear.bias)))
+    network = Network(
+        (random_gru(np.random.default_rng(0), 4, 8), LinearLayer(weight, linear.bias))
+    )
     with pytest.raises(UserError, match="this network has Tiles"):
         quantize(network, [np.zeros((2, 4))])
 
 
 @pytest.mark.parametrize("bits", [6, 8, 12])
 def test_the_engine_stores_what_was_trained_on_the_grid(bits: int) -> None:
-    """Spectra on a grid of as many bits as the engine's weights: rounding them once more changes nothing."""
+    """Spectra on a grid of as many bits as the engine's weights: rounding them once more changes
+    nothing.
+    """
     torch.manual_seed(0)
     model = AcousticModel(ModelSpec(8, (LayerSpec("lstm", 16),), 5)).double().eval()
     structure = Quantized(BlockCirculant(4, pad=True), Uniform(bits), spectra=True)
     plan = CompressionPlan(input=structure, recurrent=structure)
     project_once(model, plan)
-    network = import_torch(model, torch.zeros(1, 8, 8, dtype=torch.float64), structures=structures(model, plan))
+    network = import_torch(
+        model, torch.zeros(1, 8, 8, dtype=torch.float64), structures=structures(model, plan)
+    )
     frames = [random_frames(np.random.default_rng(1), network) for _ in range(2)]
     integers = quantize(network, frames, QuantizeSpec(weight_bits=bits, data_bits=18))
     lstm = lowered(network).layers[0]
@@ -176,7 +209,9 @@ def test_the_engine_stores_what_was_trained_on_the_grid(bits: int) -> None:
 def test_factors_on_a_grid_are_imported_as_what_they_are_known_to_be() -> None:
     torch.manual_seed(0)
     model = AcousticModel(ModelSpec(8, (LayerSpec("gru", 12),), 5)).eval()
-    plan = CompressionPlan(input=Quantized(LowRank(3), Uniform(6)), recurrent=Quantized(LowRank(2), Uniform(5)))
+    plan = CompressionPlan(
+        input=Quantized(LowRank(3), Uniform(6)), recurrent=Quantized(LowRank(2), Uniform(5))
+    )
     with pytest.raises(UserError, match="compress the module before"):
         import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
     project_once(model, plan)

@@ -1,4 +1,6 @@
-"""The compiled machine where it could go wrong: sums at the very end of 32 bits, both widths, streams side by side."""
+"""The compiled machine where it could go wrong: sums at the very end of 32 bits, both widths,
+streams side by side.
+"""
 
 from dataclasses import replace
 
@@ -47,7 +49,13 @@ def test_pairs_are_summed_exactly(kinds, operands):
         weights = rng.integers(-(1 << 11), 1 << 11, (pairs, LANES, 2))
         data = rng.integers(-(1 << 15), 1 << 15, (operands, pairs, 2))
         sums = np.full(operands * LANES, 7, wide)
-        multiply(weights.astype(narrow).reshape(-1), data.astype(narrow).reshape(-1), sums, pairs, operands)
+        multiply(
+            weights.astype(narrow).reshape(-1),
+            data.astype(narrow).reshape(-1),
+            sums,
+            pairs,
+            operands,
+        )
         exact = np.einsum("plh,oph->ol", weights, data)
         assert abs(exact).max() <= pairs * WORST_PAIR < 1 << 31
         np.testing.assert_array_equal(sums.reshape(operands, LANES), exact)
@@ -66,7 +74,9 @@ def test_pairs_of_streams_side_by_side_are_summed_exactly(kinds, results):
     weights = rng.integers(-(1 << 11), 1 << 11, (14, LANES, 2))
     data = rng.integers(-(1 << 15), 1 << 15, (results, 14, SIDE, 2))
     sums = np.full(results * ROWS * SIDE, 7, wide)
-    multiply_side_by_side(weights.astype(narrow).reshape(-1), data.astype(narrow).reshape(-1), sums, 14, results)
+    multiply_side_by_side(
+        weights.astype(narrow).reshape(-1), data.astype(narrow).reshape(-1), sums, 14, results
+    )
     exact = np.einsum("prh,opsh->ors", weights[:, :ROWS], data)
     np.testing.assert_array_equal(sums.reshape(results, ROWS, SIDE), exact)
 
@@ -85,24 +95,45 @@ def transform_straight(forward, k, to, x, words, rows, before, after):
 def test_straight_transforms_are_the_stages(forward, k, bits):
     """Of 17-bit words, whatever the constants' bits; both roundings saturate some."""
     transform = forward_transform(k, bits, 0) if forward else inverse_transform(k, bits)
-    rng, words, before, after = np.random.default_rng(k), 3 * WORDS, FixedFormat(17, 2), FixedFormat(18, 1)
+    rng, words, before, after = (
+        np.random.default_rng(k),
+        3 * WORDS,
+        FixedFormat(17, 2),
+        FixedFormat(18, 1),
+    )
     x = rng.integers(-(1 << 18), 1 << 18, (k, words)).astype(np.int32)
     to = np.zeros_like(x)
     roundings = [(0, 1, 1, one.low, one.high) for one in (before, after)]
-    transform_straight(forward, k, to.reshape(-1), x.reshape(-1), words, butterflies(transform, k)[0].rows, *roundings)
+    transform_straight(
+        forward,
+        k,
+        to.reshape(-1),
+        x.reshape(-1),
+        words,
+        butterflies(transform, k)[0].rows,
+        *roundings,
+    )
     rows = requantize(x.T.astype(np.int64), before.frac + 1, before)
-    np.testing.assert_array_equal(to.T, requantize(apply_stages(transform, rows), after.frac + 1, after))
+    np.testing.assert_array_equal(
+        to.T, requantize(apply_stages(transform, rows), after.frac + 1, after)
+    )
 
 
 def test_other_transforms_take_the_general_way():
-    forward, inverse = (butterflies(one, 8)[0] for one in (forward_transform(8, 14, 2), inverse_transform(8, 14)))
+    forward, inverse = (
+        butterflies(one, 8)[0] for one in (forward_transform(8, 14, 2), inverse_transform(8, 14))
+    )
     assert is_usual(forward, inverse)
     assert not is_usual(inverse, forward)
-    assert not is_usual(*(butterflies(one, 4)[0] for one in (forward_transform(4, 14, 2), inverse_transform(4, 14))))
+    assert not is_usual(
+        *(butterflies(one, 4)[0] for one in (forward_transform(4, 14, 2), inverse_transform(4, 14)))
+    )
 
 
 def linear(columns: int, weight: int) -> IntegerModel:
-    """A linear layer of `columns` complex columns, every weight the same; its input's spectra reach both ends."""
+    """A linear layer of `columns` complex columns, every weight the same; its input's spectra reach
+    both ends.
+    """
     rows = random_matrix(np.random.default_rng(1), 1, 8, 8 * columns, BlockCirculant(8))
     network = Network((LinearLayer(rows, np.zeros(8)),))
     frames = np.random.default_rng(2).normal(size=(4, 8 * columns))
@@ -125,7 +156,12 @@ def loudest(model: IntegerModel, re: int, im: int) -> np.ndarray:
 
 
 LOW, HIGH = -(1 << 15), (1 << 15) - 1
-WORST = [(-(1 << 11), LOW, HIGH), (-(1 << 11), HIGH, LOW), (-(1 << 11), LOW, LOW), ((1 << 11) - 1, LOW, LOW)]
+WORST = [
+    (-(1 << 11), LOW, HIGH),
+    (-(1 << 11), HIGH, LOW),
+    (-(1 << 11), LOW, LOW),
+    ((1 << 11) - 1, LOW, LOW),
+]
 
 
 @pytest.mark.parametrize(("weight", "re", "im"), WORST)
@@ -164,7 +200,8 @@ def test_any_stages_can_be_butterflies(seed, k, count):
     """Not only those of a Fourier transform: rows of any number of entries."""
     rng = np.random.default_rng(seed)
     stages = [
-        Stage(rng.integers(-2, 3, (k, k)) * (rng.random((k, k)) < 3 / k), rng.integers(0, 3, k)) for _ in range(count)
+        Stage(rng.integers(-2, 3, (k, k)) * (rng.random((k, k)) < 3 / k), rng.integers(0, 3, k))
+        for _ in range(count)
     ]
     program, slots = butterflies(Transform(tuple(stages), 0), k)
     tile = np.zeros(slots * LANES, np.int64)
@@ -172,7 +209,8 @@ def test_any_stages_can_be_butterflies(seed, k, count):
     tile[: k * LANES] = words.T.reshape(-1)
     transform_tile(tile, 1, program)
     np.testing.assert_array_equal(
-        tile.reshape(slots, LANES)[program.results].T, apply_stages(Transform(tuple(stages), 0), words)
+        tile.reshape(slots, LANES)[program.results].T,
+        apply_stages(Transform(tuple(stages), 0), words),
     )
 
 
@@ -196,7 +234,13 @@ def test_streams_side_by_side_equal_each_alone(seed, cell, block, count):
 
 
 @settings(max_examples=10, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS), st.sampled_from(BLOCK_SIZES), st.integers(30, 70), st.integers(30, 150))
+@given(
+    SEEDS,
+    st.sampled_from(CELLS),
+    st.sampled_from(BLOCK_SIZES),
+    st.integers(30, 70),
+    st.integers(30, 150),
+)
 def test_tiles_and_rows_that_are_not_full(seed, cell, block, inputs, hidden):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, **cell, block=block, input_size=inputs, hidden=hidden)
@@ -204,7 +248,9 @@ def test_tiles_and_rows_that_are_not_full(seed, cell, block, inputs, hidden):
     np.testing.assert_array_equal(run(model, frames), run(model, frames, Fast))
 
 
-@pytest.mark.parametrize(("spec", "kind"), [(QuantizeSpec(12, 16), np.int32), (QuantizeSpec(12, 18), np.int64)])
+@pytest.mark.parametrize(
+    ("spec", "kind"), [(QuantizeSpec(12, 16), np.int32), (QuantizeSpec(12, 18), np.int64)]
+)
 def test_wider_data_takes_the_wide_way(spec, kind):
     model = random_integer_model(np.random.default_rng(5), spec, cell="lstm", block=8)
     assert Fast(model)._memory.dtype == kind
@@ -224,9 +270,13 @@ def test_a_stream_refuses_what_a_run_refuses_and_stays_as_it_was():
     frames = any_frames(np.random.default_rng(5), model, 4)
     stream, streams = Stream(model), Streams(model, 2)
     first = stream.push(frames[:2])
-    with pytest.raises(UserError, match=r"a frame holds .*40000, outside the input's range -32768\.\.32767"):
+    with pytest.raises(
+        UserError, match=r"a frame holds .*40000, outside the input's range -32768\.\.32767"
+    ):
         stream.push(np.concatenate([frames, np.full_like(frames[:1], 40000)]))
-    np.testing.assert_array_equal(np.concatenate([first, stream.push(frames[2:])]), run(model, frames))
+    np.testing.assert_array_equal(
+        np.concatenate([first, stream.push(frames[2:])]), run(model, frames)
+    )
     with pytest.raises(UserError, match=r"frames must be \(time, 2, 8\), not \(4, 8\)"):
         streams.push(frames)
     with pytest.raises(UserError, match="the number of streams must be at least 1, not 0"):

@@ -1,4 +1,6 @@
-"""Golden against exact evaluation of the contract, against its fast form, and against the float network."""
+"""Golden against exact evaluation of the contract, against its fast form, and against the float
+network.
+"""
 
 import numpy as np
 import pytest
@@ -24,9 +26,14 @@ CELLS = [
     {"cell": "gru", "reset": "after", "states": True, "outputs": 5},
     {"cell": "gru", "reset": "before", "layers": 2},
 ]
-BOTH_WAYS = [{"cell": c, "bidirectional": True, "layers": 2, "outputs": 3, "states": True} for c in ("lstm", "gru")]
+BOTH_WAYS = [
+    {"cell": c, "bidirectional": True, "layers": 2, "outputs": 3, "states": True}
+    for c in ("lstm", "gru")
+]
 SEEDS = st.integers(0, 2**32 - 1)
-SPECS = st.builds(QuantizeSpec, st.integers(4, 18), st.integers(4, 18), st.integers(2, 9), st.integers(0, 3))
+SPECS = st.builds(
+    QuantizeSpec, st.integers(4, 18), st.integers(4, 18), st.integers(2, 9), st.integers(0, 3)
+)
 
 
 def any_frames(rng: np.random.Generator, model: IntegerModel, count: int) -> np.ndarray:
@@ -38,7 +45,14 @@ def any_frames(rng: np.random.Generator, model: IntegerModel, count: int) -> np.
 
 
 @settings(max_examples=60, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS), st.sampled_from([1, 2, 4, 8, 16]), SPECS, st.integers(1, 9), st.integers(1, 9))
+@given(
+    SEEDS,
+    st.sampled_from(CELLS),
+    st.sampled_from([1, 2, 4, 8, 16]),
+    SPECS,
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
 def test_every_integer_is_what_the_contract_says(seed, cell, block, spec, inputs, hidden):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, spec, **cell, block=block, input_size=inputs, hidden=hidden)
@@ -48,7 +62,13 @@ def test_every_integer_is_what_the_contract_says(seed, cell, block, spec, inputs
 
 
 @settings(max_examples=40, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS + BOTH_WAYS), st.sampled_from(BLOCK_SIZES), SPECS, st.integers(0, 5))
+@given(
+    SEEDS,
+    st.sampled_from(CELLS + BOTH_WAYS),
+    st.sampled_from(BLOCK_SIZES),
+    SPECS,
+    st.integers(0, 5),
+)
 def test_the_fast_form_is_equal_on_every_edge(seed, cell, block, spec, time):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, spec, **cell, block=block, input_size=7, hidden=9)
@@ -60,7 +80,12 @@ def test_the_fast_form_is_equal_on_every_edge(seed, cell, block, spec, time):
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS), st.lists(st.integers(0, 4), min_size=1, max_size=5), st.booleans())
+@given(
+    SEEDS,
+    st.sampled_from(CELLS),
+    st.lists(st.integers(0, 4), min_size=1, max_size=5),
+    st.booleans(),
+)
 def test_chunks_equal_the_whole(seed, cell, chunks, fast):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, **cell, block=4)
@@ -73,7 +98,12 @@ def test_chunks_equal_the_whole(seed, cell, chunks, fast):
 
 
 @settings(max_examples=20, deadline=None)
-@given(SEEDS, st.sampled_from(CELLS + BOTH_WAYS), st.lists(st.integers(1, 6), min_size=1, max_size=6), st.booleans())
+@given(
+    SEEDS,
+    st.sampled_from(CELLS + BOTH_WAYS),
+    st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    st.booleans(),
+)
 def test_many_utterances_equal_one_by_one(seed, cell, lengths, last_step):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, **cell, block=4, last_step=last_step)
@@ -85,11 +115,15 @@ def test_many_utterances_equal_one_by_one(seed, cell, lengths, last_step):
 
 @pytest.mark.parametrize("cell", [CELLS[1], BOTH_WAYS[1]], ids=["one way", "both ways"])
 @pytest.mark.parametrize("implementation", [Plain, Fast])
-def test_more_utterances_than_run_together_do_not_see_each_other(cell: dict, implementation: Implementation) -> None:
+def test_more_utterances_than_run_together_do_not_see_each_other(
+    cell: dict, implementation: Implementation
+) -> None:
     rng = np.random.default_rng(8)
     model = random_integer_model(rng, **cell, block=4)
     utterances = [any_frames(rng, model, length) for length in 3 - np.arange(TOGETHER + 2) % 3]
-    for frames, together in zip(utterances, run_all(model, utterances, implementation), strict=True):
+    for frames, together in zip(
+        utterances, run_all(model, utterances, implementation), strict=True
+    ):
         np.testing.assert_array_equal(together, run(model, frames))
 
 
@@ -99,7 +133,11 @@ def test_close_to_the_float_network(block, cell):
     rng = np.random.default_rng(block)
     network = random_network(rng, **cell, block=block, input_size=11, hidden=20)
     utterances = [random_frames(rng, network, 30) for _ in range(4)]
-    for spec, bound in ((QuantizeSpec(12, 16), 6e-3), (QuantizeSpec(18, 18), 8e-4), (QuantizeSpec(8, 10), 0.15)):
+    for spec, bound in (
+        (QuantizeSpec(12, 16), 6e-3),
+        (QuantizeSpec(18, 18), 8e-4),
+        (QuantizeSpec(8, 10), 0.15),
+    ):
         model = quantize(network, utterances, spec)
         got = dequantize_output(model, run(model, quantize_input(model, utterances[0]), Fast))
         assert np.abs(got - reference.run(network, utterances[0])[0]).max() <= bound
@@ -130,8 +168,27 @@ def test_edges_are_named():
     gru = random_integer_model(rng, cell="gru", reset="before")
     after = random_integer_model(rng, cell="gru", reset="after")
     frames = np.zeros((2, 8), np.int64)
-    cell = ["gates", "i", "f", "g", "c", "o", "t", "m", "m.spectrum", "projection", "h", "h.spectrum"]
-    assert list(trace(lstm, frames)) == ["x", "x.spectrum", *[f"l0.{e}" for e in cell], "l1.product", "l1.h"]
+    cell = [
+        "gates",
+        "i",
+        "f",
+        "g",
+        "c",
+        "o",
+        "t",
+        "m",
+        "m.spectrum",
+        "projection",
+        "h",
+        "h.spectrum",
+    ]
+    assert list(trace(lstm, frames)) == [
+        "x",
+        "x.spectrum",
+        *[f"l0.{e}" for e in cell],
+        "l1.product",
+        "l1.h",
+    ]
     names = ["gates", "r", "z", "s", "s.spectrum", "candidate", "n", "h", "h.spectrum"]
     assert list(trace(gru, frames)) == ["x", "x.spectrum", *[f"l0.{e}" for e in names]]
     assert {"l0.u", "l0.candidate_input"} < trace(after, frames).keys()
@@ -169,5 +226,7 @@ def test_bad_frames_are_refused():
     with pytest.raises(UserError, match="a feature is not finite"):
         quantize_input(model, np.full((1, 8), -np.inf))
     both = random_integer_model(rng, cell="gru", bidirectional=True)
-    with pytest.raises(UserError, match="l0 is bidirectional and needs the whole utterance: it cannot be streamed"):
+    with pytest.raises(
+        UserError, match="l0 is bidirectional and needs the whole utterance: it cannot be streamed"
+    ):
         Stream(both)

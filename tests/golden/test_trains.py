@@ -1,4 +1,6 @@
-"""Tensor trains and Tucker decompositions in integers: a product a core, and what a core multiplies."""
+"""Tensor trains and Tucker decompositions in integers: a product a core, and what a core
+multiplies.
+"""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -41,14 +43,18 @@ def compressed(network: Network, choose: Choose) -> Network:
         return Matrix(project(matrix.value, structure), structure)
 
     def layer(one):
-        return type(one)(**{n: projected(v) if isinstance(v, Matrix) else v for n, v in vars(one).items()})
+        return type(one)(
+            **{n: projected(v) if isinstance(v, Matrix) else v for n, v in vars(one).items()}
+        )
 
     return Network(tuple(layer(one) for one in network.layers))
 
 
 def pair(rows: int, columns: int) -> Structure:
     """A tensor train of two cores."""
-    return TensorTrain((rows // 2, 2), (3, columns // 3) if columns % 3 == 0 else (2, columns // 2), 2)
+    return TensorTrain(
+        (rows // 2, 2), (3, columns // 3) if columns % 3 == 0 else (2, columns // 2), 2
+    )
 
 
 def triple(rows: int, columns: int) -> Structure:
@@ -56,11 +62,18 @@ def triple(rows: int, columns: int) -> Structure:
 
 
 NETWORKS = {
-    "lstm": lambda rng: (random_lstm(rng, 6, 10, projection=8, peepholes=True), random_linear(rng, 8, 4)),
+    "lstm": lambda rng: (
+        random_lstm(rng, 6, 10, projection=8, peepholes=True),
+        random_linear(rng, 8, 4),
+    ),
     "gru": lambda rng: (random_gru(rng, 6, 10), random_linear(rng, 10, 4)),
     "before": lambda rng: (random_gru(rng, 6, 8, reset="before"), random_gru(rng, 8, 6)),
 }
-CHOICES: dict[str, Choose] = {"pair": pair, "triple": triple, "tucker": lambda rows, columns: Tucker(3, 2)}
+CHOICES: dict[str, Choose] = {
+    "pair": pair,
+    "triple": triple,
+    "tucker": lambda rows, columns: Tucker(3, 2),
+}
 WIDE = QuantizeSpec(weight_bits=16, data_bits=18, segment_bits=10)
 
 
@@ -70,8 +83,12 @@ WIDE = QuantizeSpec(weight_bits=16, data_bits=18, segment_bits=10)
     st.integers(0, 2**32 - 1),
     st.booleans(),
 )
-def test_a_repeated_matrix_is_a_kronecker_product(sizes: tuple[int, ...], seed: int, full: bool) -> None:
-    """Against np.kron, and what golden does with it against Python integers, full-scale values among them."""
+def test_a_repeated_matrix_is_a_kronecker_product(
+    sizes: tuple[int, ...], seed: int, full: bool
+) -> None:
+    """Against np.kron, and what golden does with it against Python integers, full-scale values
+    among them.
+    """
     rng, (before, p, q, after, gates) = np.random.default_rng(seed), sizes
     ends = np.array([-(1 << 17), (1 << 17) - 1])
     core, x = (
@@ -81,7 +98,9 @@ def test_a_repeated_matrix_is_a_kronecker_product(sizes: tuple[int, ...], seed: 
     structure = Repeated(before, after)
     whole = structure.whole(core)
     for gate in range(gates):
-        np.testing.assert_array_equal(whole[gate], np.kron(np.kron(np.eye(before), core[gate]), np.eye(after)))
+        np.testing.assert_array_equal(
+            whole[gate], np.kron(np.kron(np.eye(before), core[gate]), np.eye(after))
+        )
     np.testing.assert_array_equal(structure.core(whole), core)
     assert structure.stored(whole.shape) == core.size
     assert structure.multiplications(whole.shape) == core.size * before * after
@@ -118,23 +137,39 @@ def test_a_product_a_core(kind: str, choice: str) -> None:
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.sampled_from(sorted(NETWORKS)), st.sampled_from([pair, triple]), st.integers(0, 2**32 - 1))
+@given(
+    st.sampled_from(sorted(NETWORKS)), st.sampled_from([pair, triple]), st.integers(0, 2**32 - 1)
+)
 def test_every_core_rounds_as_any_product(kind: str, choose: Choose, seed: int) -> None:
-    """Every product of every frame again in Python's integers, core by core, on values up to full scale."""
+    """Every product of every frame again in Python's integers, core by core, on values up to full
+    scale.
+    """
     rng = np.random.default_rng(seed)
     network = compressed(Network(NETWORKS[kind](rng)), choose)
-    model = quantize(network, [random_frames(rng, network)], QuantizeSpec(weight_bits=5, data_bits=7))
+    model = quantize(
+        network, [random_frames(rng, network)], QuantizeSpec(weight_bits=5, data_bits=7)
+    )
     edges = trace(model, rng.choice(np.array([-64, -63, 0, 31, 63]), (3, 6)))
     for layer in model.layers:
         assert isinstance(layer, IntegerCell)
         for product in layer.products:
             for frame in range(1, 3):
-                expected = _exact(model, product, edges, frame, {layer.signal(name) for name in layer.cell.recurrent})
+                expected = _exact(
+                    model,
+                    product,
+                    edges,
+                    frame,
+                    {layer.signal(name) for name in layer.cell.recurrent},
+                )
                 assert edges[product.name][frame].tolist() == expected
 
 
 def _exact(
-    model: IntegerModel, product: Product, edges: dict[str, np.ndarray], frame: int, recurrent: set[str]
+    model: IntegerModel,
+    product: Product,
+    edges: dict[str, np.ndarray],
+    frame: int,
+    recurrent: set[str],
 ) -> list[int]:
     """`recurrent`: signals that are the frame before's."""
     out = []
@@ -145,7 +180,10 @@ def _exact(
                 at = frame - (operand.signal in recurrent)
                 spectrum, matrix = model.signal(operand.signal).spectrum, operand.matrix
                 assert spectrum is not None and isinstance(matrix, RepeatedMatrix)
-                x, core = edges[f"{operand.signal}.spectrum"][at].tolist(), matrix.core[gate].tolist()
+                x, core = (
+                    edges[f"{operand.signal}.spectrum"][at].tolist(),
+                    matrix.core[gate].tolist(),
+                )
                 block, inside = divmod(row, len(core) * matrix.after)
                 p, a = divmod(inside, matrix.after)
                 q = len(core[0])
@@ -171,7 +209,9 @@ def test_no_hardware_is_generated() -> None:
     rng = np.random.default_rng(3)
     network = compressed(Network(NETWORKS["gru"](rng)), pair)
     model = quantize(network, [random_frames(rng, network)])
-    with pytest.raises(UserError, match=r"no hardware is generated for that.*compress to BlockCirculant"):
+    with pytest.raises(
+        UserError, match=r"no hardware is generated for that.*compress to BlockCirculant"
+    ):
         schedule(model, Design(2))
 
 

@@ -21,7 +21,9 @@ def stored(model: IntegerModel, memory: Memory) -> Numbers:
         return [(table.base, table.output.width) for table in (model.sigmoid, model.tanh)]
     matrices = [o.matrix for layer in model.layers for p in layer.products for o in p.operands]
     assert {type(matrix) for matrix in matrices} == {SpectralMatrix, RepeatedMatrix}
-    return [(m.core if isinstance(m, RepeatedMatrix) else m.weights, m.format.width) for m in matrices]
+    return [
+        (m.core if isinstance(m, RepeatedMatrix) else m.weights, m.format.width) for m in matrices
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +39,24 @@ def model() -> IntegerModel:
 def test_all_bits_flipped_are_the_complement(model: IntegerModel, memory: Memory) -> None:
     before, total = stored(model, memory), memory_bits(model, memory)
     assert total == sum(numbers.size * width for numbers, width in before)
-    for (old, _), (new, _) in zip(before, stored(with_upsets(model, total, 1, memory), memory), strict=True):
+    for (old, _), (new, _) in zip(
+        before, stored(with_upsets(model, total, 1, memory), memory), strict=True
+    ):
         np.testing.assert_array_equal(new, ~old)
 
 
 @pytest.mark.parametrize("memory", ["weights", "tables"])
-def test_as_many_different_bits_as_asked_for_and_others_with_another_seed(model: IntegerModel, memory: Memory) -> None:
+def test_as_many_different_bits_as_asked_for_and_others_with_another_seed(
+    model: IntegerModel, memory: Memory
+) -> None:
     half, found = memory_bits(model, memory) // 2, []
     for seed in (1, 2):
         after = stored(with_upsets(model, half, seed, memory), memory)
         found.append(
-            [(old ^ new) & ((1 << w) - 1) for (old, w), (new, _) in zip(stored(model, memory), after, strict=True)]
+            [
+                (old ^ new) & ((1 << w) - 1)
+                for (old, w), (new, _) in zip(stored(model, memory), after, strict=True)
+            ]
         )
         assert sum(int(word).bit_count() for words in found[-1] for word in words.flat) == half
     assert any((a != b).any() for a, b in zip(*found, strict=True))
@@ -59,6 +68,12 @@ def test_as_many_different_bits_as_asked_for_and_others_with_another_seed(model:
 def test_zeros_that_are_not_stored_are_not_struck(model: IntegerModel) -> None:
     before = stored(model, "weights")
     total = memory_bits(model, zeros=False)
-    assert total == sum(np.count_nonzero(numbers) * width for numbers, width in before) < memory_bits(model)
-    for (old, _), (new, _) in zip(before, stored(with_upsets(model, total, 1, zeros=False), "weights"), strict=True):
+    assert (
+        total
+        == sum(np.count_nonzero(numbers) * width for numbers, width in before)
+        < memory_bits(model)
+    )
+    for (old, _), (new, _) in zip(
+        before, stored(with_upsets(model, total, 1, zeros=False), "weights"), strict=True
+    ):
         np.testing.assert_array_equal(new, np.where(old == 0, 0, ~old))

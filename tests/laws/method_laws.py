@@ -1,4 +1,6 @@
-"""The laws of a structure in a file of its own, for its test to call (docs/how-to/add-a-structure.md)."""
+"""The laws of a structure in a file of its own, for its test to call
+(docs/how-to/add-a-structure.md).
+"""
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +16,9 @@ TIGHT = {"rtol": 1e-9, "atol": 1e-9}
 def obeys(structure: Method, weight: Tensor, within: float = 1.0, idempotent: bool = True) -> None:
     """Everything that holds for every structure, on a weight (gates, rows, columns) in float64.
 
-    `within`: how many times as far as the nearest matrix a projection may be; what is nearest is not known, so it is
-    held to members of the set near the weight.  `idempotent` as projection must be but for factors that are rounded.
+    `within`: how many times as far as the nearest matrix a projection may be; what is nearest is
+    not known, so it is held to members of the set near the weight.  `idempotent` as projection must
+    be but for factors that are rounded.
     """
     rows, columns = weight.shape[-2:]
     once = sets.project(weight, structure)
@@ -23,9 +26,17 @@ def obeys(structure: Method, weight: Tensor, within: float = 1.0, idempotent: bo
     if idempotent:
         torch.testing.assert_close(sets.project(once, structure), once, **TIGHT)
     stored = structure.encode(weight)
-    torch.testing.assert_close(structure.decode(stored, rows, columns).reshape(weight.shape), once, **TIGHT)
-    assert stored.numel() == structure.stored(tuple(weight.shape)) and len(stored.tensors) == structure.pieces
-    assert structure.bits(tuple(weight.shape), 12) > 0 and structure.multiplications(tuple(weight.shape)) > 0
+    torch.testing.assert_close(
+        structure.decode(stored, rows, columns).reshape(weight.shape), once, **TIGHT
+    )
+    assert (
+        stored.numel() == structure.stored(tuple(weight.shape))
+        and len(stored.tensors) == structure.pieces
+    )
+    assert (
+        structure.bits(tuple(weight.shape), 12) > 0
+        and structure.multiplications(tuple(weight.shape)) > 0
+    )
     generator = torch.Generator().manual_seed(1)
     for size in (0.01, 0.1, 1.0):
         noise = torch.randn(weight.shape, generator=generator, dtype=weight.dtype)
@@ -36,7 +47,9 @@ def obeys(structure: Method, weight: Tensor, within: float = 1.0, idempotent: bo
 
 
 def trains(structure: Method, hidden: int) -> None:
-    """Projected and trained a few steps inside: the loss falls, every number gets a gradient, the weights stay in."""
+    """Projected and trained a few steps inside: the loss falls, every number gets a gradient, the
+    weights stay in.
+    """
     torch.manual_seed(0)
     layer, frames = nn.GRU(hidden, hidden), torch.randn(4, 3, hidden)
     target = torch.randn(4, 3, hidden).tanh()
@@ -47,7 +60,10 @@ def trains(structure: Method, hidden: int) -> None:
         optimizer.zero_grad()
         loss = (layer(frames)[0] - target).square().mean()
         loss.backward()
-        assert all(p.grad is not None and p.grad.isfinite().all() and p.grad.any() for p in layer.parameters())
+        assert all(
+            p.grad is not None and p.grad.isfinite().all() and p.grad.any()
+            for p in layer.parameters()
+        )
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < losses[0]

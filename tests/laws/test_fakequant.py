@@ -1,4 +1,6 @@
-"""What is trained is what the integers do: fake quantization against `ernn.ir.fixed_point`, tables against golden."""
+"""What is trained is what the integers do: fake quantization against `ernn.ir.fixed_point`, tables
+against golden.
+"""
 
 import numpy as np
 import pytest
@@ -13,19 +15,30 @@ from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.quantization.activation_tables import activation_table
 
 FORMATS = st.builds(FixedFormat, st.integers(2, 24), st.integers(-8, 26))
-SINGLE, DOUBLE = st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(-1e300, 1e300)
+SINGLE, DOUBLE = (
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.floats(-1e300, 1e300),
+)
 
 
 @given(arrays(np.float32, 20, elements=SINGLE) | arrays(np.float64, 20, elements=DOUBLE), FORMATS)
-@example(np.nextafter(np.array([0.5, -0.5, 2.5, 1.5], np.float32), np.float32(-9)), FixedFormat(8, 0))
+@example(
+    np.nextafter(np.array([0.5, -0.5, 2.5, 1.5], np.float32), np.float32(-9)), FixedFormat(8, 0)
+)
 @example(np.array([0.5, -0.5, 1.5, -1.5, 3e38, 0.0, 1e-45], np.float32), FixedFormat(2, 0))
-def test_fake_quantization_is_quantize_for_every_number(values: np.ndarray, format: FixedFormat) -> None:
+def test_fake_quantization_is_quantize_for_every_number(
+    values: np.ndarray, format: FixedFormat
+) -> None:
     expected = dequantize(quantize(values, format), format)
-    assert np.array_equal(fake_quantize(torch.from_numpy(values), format).double().numpy(), expected)
+    assert np.array_equal(
+        fake_quantize(torch.from_numpy(values), format).double().numpy(), expected
+    )
 
 
 @given(FORMATS, st.data(), st.sampled_from([torch.float32, torch.float64]))
-def test_every_representable_value_stays(format: FixedFormat, data: st.DataObject, kind: torch.dtype) -> None:
+def test_every_representable_value_stays(
+    format: FixedFormat, data: st.DataObject, kind: torch.dtype
+) -> None:
     integer = data.draw(st.integers(format.low, format.high))
     value = torch.tensor([integer * format.step], dtype=kind)
     for random in (False, True):
@@ -33,7 +46,9 @@ def test_every_representable_value_stays(format: FixedFormat, data: st.DataObjec
 
 
 @given(arrays(np.float64, 5, elements=st.floats(-9, 9)), st.integers(2, 6))
-def test_the_gradient_is_the_identitys_but_where_it_saturates(values: np.ndarray, width: int) -> None:
+def test_the_gradient_is_the_identitys_but_where_it_saturates(
+    values: np.ndarray, width: int
+) -> None:
     format, x = FixedFormat(width, width - 3), torch.tensor(values, requires_grad=True)  # +-4
     fake_quantize(x, format).sum().backward()
     rounded = np.floor(values * 2.0**format.frac + 0.5)

@@ -16,7 +16,9 @@ FORMATS = st.builds(FixedFormat, st.integers(2, 30), st.integers(-8, 40))
 
 def _rounded(value: Fraction, target: FixedFormat) -> int:
     """Nearest integer, half up, clamped."""
-    return min(max(floor(value * Fraction(2) ** target.frac + Fraction(1, 2)), target.low), target.high)
+    return min(
+        max(floor(value * Fraction(2) ** target.frac + Fraction(1, 2)), target.low), target.high
+    )
 
 
 @given(st.integers(-(1 << 40), 1 << 40), st.integers(-8, 40), FORMATS)
@@ -37,7 +39,10 @@ def test_quantize_is_the_nearest_half_up_and_saturates(value, target):
 def test_dequantize_then_quantize_is_the_identity(target, data):
     value = data.draw(st.integers(target.low, target.high))
     assert quantize(dequantize(np.array([value]), target), target)[0] == value
-    assert Fraction(float(dequantize(np.array([value]), target)[0])) == Fraction(value) / Fraction(2) ** target.frac
+    assert (
+        Fraction(float(dequantize(np.array([value]), target)[0]))
+        == Fraction(value) / Fraction(2) ** target.frac
+    )
 
 
 @given(st.floats(1e-6, 1e6), st.integers(4, 30))

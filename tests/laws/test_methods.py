@@ -27,7 +27,15 @@ from ernn.errors import UserError
 from ernn.ir import serialization as codec
 from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.network import Matrix
-from ernn.ir.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure, block_size
+from ernn.ir.structure import (
+    BankBalanced,
+    BlockCirculant,
+    Dense,
+    LoadBalanced,
+    Pruned,
+    Structure,
+    block_size,
+)
 from ernn.quantization.integer_fft import packed_rfft
 from tests.laws.method_laws import obeys, trains
 
@@ -73,7 +81,9 @@ def test_laws_of_nearest_projections(structure: Method) -> None:
 
 @pytest.mark.parametrize("structure", [*NEAR, *DECOMPOSED], ids=str)
 def test_laws_of_near_projections(structure: Method) -> None:
-    """Grids choose a scale, decompositions more than two factors: near the nearest, which has no closed form."""
+    """Grids choose a scale, decompositions more than two factors: near the nearest, which has no
+    closed form.
+    """
     for seed in range(3):
         obeys(structure, weight(seed, 3, 8, 8), within=1.5)
 
@@ -108,14 +118,20 @@ def test_products_from_the_factors_cost_what_is_counted() -> None:
     torch.testing.assert_close(left @ (right @ x), sets.project(matrix[0], LowRank(3)) @ x)
     assert LowRank(3).multiplications((1, 8, 8)) == left.numel() + right.numel()
     rows, core, columns = Tucker(3, 2).encode(matrix).tensors
-    torch.testing.assert_close(rows @ (core[0] @ (columns @ x)), (sets.project(matrix, Tucker(3, 2)) @ x)[0])
+    torch.testing.assert_close(
+        rows @ (core[0] @ (columns @ x)), (sets.project(matrix, Tucker(3, 2)) @ x)[0]
+    )
     assert Tucker(3, 2).multiplications((1, 8, 8)) == rows.numel() + core.numel() + columns.numel()
-    assert Tucker(3, 2).multiplications((3, 8, 8)) == 2 * 8 + 3 * (3 * 2 + 8 * 3)  # V x once for all gates
+    assert Tucker(3, 2).multiplications((3, 8, 8)) == 2 * 8 + 3 * (
+        3 * 2 + 8 * 3
+    )  # V x once for all gates
     train = TensorTrain((2, 2, 2), (2, 2, 2), 3)
     value, used = x.reshape(4, 2, 1, 1), 0  # (column modes left, this one, row modes done, rank)
     for core in reversed(train.encode(matrix[0]).tensors):
         used += value.shape[0] * value.shape[2] * core.numel()
-        value = torch.einsum("cndr,lmnr->cmdl", value, core).flatten(1, 2)  # row modes: this one, then those done
+        value = torch.einsum("cndr,lmnr->cmdl", value, core).flatten(
+            1, 2
+        )  # row modes: this one, then those done
         value = value.unflatten(0, (-1, 2)) if len(value) > 1 else value
     torch.testing.assert_close(value.reshape(8), sets.project(matrix[0], train) @ x)
     assert train.multiplications((8, 8)) == used
@@ -127,7 +143,9 @@ def test_tensor_train_and_tucker_are_as_tensorly_has_them() -> None:
     theirs = tensor_train_matrix(tensorly.tensor(matrix.reshape(2, 4, 4, 2)), rank=[1, 3, 1])
     np.testing.assert_allclose(theirs.to_matrix(), structure.nearest(matrix), atol=1e-9)
     gates = weight(8, 3, 8, 8).numpy()
-    (core, factors), _ = partial_tucker(tensorly.tensor(gates), rank=[3, 2], modes=[1, 2], init="svd", n_iter_max=1)
+    (core, factors), _ = partial_tucker(
+        tensorly.tensor(gates), rank=[3, 2], modes=[1, 2], init="svd", n_iter_max=1
+    )
     there = tensorly.tenalg.multi_mode_dot(core, factors, modes=[1, 2])
     ours, best = np.linalg.norm(gates - Tucker(3, 2).nearest(gates)), np.linalg.norm(gates - there)
     assert best <= ours * (1 + 1e-9) and ours <= 1.1 * best
@@ -135,8 +153,17 @@ def test_tensor_train_and_tucker_are_as_tensorly_has_them() -> None:
 
 def test_rank_by_energy_and_by_budget() -> None:
     matrix = torch.diag(torch.tensor([3.0, 2.0, 1.0, 0.0]))[None]
-    assert [rank_by_energy(matrix, share) for share in (0.5, 9 / 14, 0.7, 13 / 14, 0.95, 1.0)] == [1, 1, 2, 2, 3, 3]
-    assert rank_by_energy(torch.cat([torch.eye(4)[None], matrix]), 0.7) == 3  # what the one that needs most needs
+    assert [rank_by_energy(matrix, share) for share in (0.5, 9 / 14, 0.7, 13 / 14, 0.95, 1.0)] == [
+        1,
+        1,
+        2,
+        2,
+        3,
+        3,
+    ]
+    assert (
+        rank_by_energy(torch.cat([torch.eye(4)[None], matrix]), 0.7) == 3
+    )  # what the one that needs most needs
     assert rank_by_budget((1, 4, 64), 10**6) == rank_by_budget((1, 64, 4), 10**6) == 4
     assert rank_by_budget((4, 64, 32), 4 * 7 * 96 + 5) == 7
     assert rank_by_budget((4, 64, 32), 7 * (256 + 32), stacked=True) == 7
@@ -145,13 +172,19 @@ def test_rank_by_energy_and_by_budget() -> None:
 
 
 @pytest.mark.parametrize(
-    "structure", [Tiles(0.25, 1, 4), Quantized(Tiles(0.25, 2, 2), Uniform(8)), Pruned(0.25)], ids=str
+    "structure",
+    [Tiles(0.25, 1, 4), Quantized(Tiles(0.25, 2, 2), Uniform(8)), Pruned(0.25)],
+    ids=str,
 )
 def test_densities_fall_fast_at_first(structure: Structure) -> None:
-    """A quarter, half and all of the way: (3/4)^3, (1/2)^3 and 0 of what goes in the end is still there."""
+    """A quarter, half and all of the way: (3/4)^3, (1/2)^3 and 0 of what goes in the end is still
+    there.
+    """
     found = [sets.weaker(structure, share) for share in (0.0, 0.25, 0.5, 1.0)]
     kept = [getattr(one, "inner", one).density for one in found]
-    assert kept == [1.0, 1 - 0.75 * (1 - 27 / 64), 1 - 0.75 * 7 / 8, 0.25] and found[-1] == structure
+    assert (
+        kept == [1.0, 1 - 0.75 * (1 - 27 / 64), 1 - 0.75 * 7 / 8, 0.25] and found[-1] == structure
+    )
 
 
 def test_places_of_tiles_are_ascending() -> None:
@@ -176,7 +209,9 @@ def test_what_does_not_fit_is_refused() -> None:
         with pytest.raises(UserError, match="no restriction"):
             LowRank(9).stored(shape)
     for inner in (Quantized(Dense(), Uniform(8)), "dense"):
-        with pytest.raises(UserError, match="the inner structure of Quantized is dense or compressed"):
+        with pytest.raises(
+            UserError, match="the inner structure of Quantized is dense or compressed"
+        ):
             Quantized(inner, Uniform(8))  # type: ignore[arg-type]
     with pytest.raises(UserError, match="only blocks have spectra"):
         Quantized(Dense(), Uniform(8), spectra=True)
@@ -198,17 +233,26 @@ def test_a_network_keeps_its_structures_on_disk(tmp_path) -> None:
 
 @pytest.mark.parametrize("bits", range(2, 17))
 def test_fake_quantization_is_what_the_integers_do(bits: int) -> None:
-    """Every integer of the format, every half between two and its neighbours in single precision, and beyond."""
+    """Every integer of the format, every half between two and its neighbours in single precision,
+    and beyond.
+    """
     for frac in (-3, 0, bits - 1, 20):
         format = FixedFormat(bits, frac)
         integers = np.arange(format.low - 2, format.high + 3, dtype=np.float64)
         halves = np.float32(integers + 0.5) if bits < 16 else np.float64(integers + 0.5)
-        near = [halves, np.nextafter(halves, np.float32(np.inf)), np.nextafter(halves, np.float32(-np.inf)), integers]
+        near = [
+            halves,
+            np.nextafter(halves, np.float32(np.inf)),
+            np.nextafter(halves, np.float32(-np.inf)),
+            integers,
+        ]
         values = np.ldexp(np.concatenate([np.float64(n) for n in near]), -frac)
         for kind in (np.float64, np.float32):
             cast = values.astype(kind)
             found = Uniform(bits, frac).nearest(torch.from_numpy(cast)).numpy()
-            assert np.array_equal(found, dequantize(quantize(cast.astype(np.float64), format), format).astype(kind))
+            assert np.array_equal(
+                found, dequantize(quantize(cast.astype(np.float64), format), format).astype(kind)
+            )
 
 
 @settings(max_examples=200, deadline=None)
@@ -238,9 +282,13 @@ def points(grid: grids.Grid, values: Tensor) -> list[Tensor]:
             top = grid.nearest(values.abs().max()[None]).item()
             levels = [0.0] + [sign * top / 2**j for j in range(3) for sign in (1, -1)]
         case _:
-            patterns = every([1.0, -1.0] if isinstance(grid, Binary) else [0.0, 1.0, -1.0], repeat=len(values))
+            patterns = every(
+                [1.0, -1.0] if isinstance(grid, Binary) else [0.0, 1.0, -1.0], repeat=len(values)
+            )
             found = [torch.tensor(pattern, dtype=values.dtype) for pattern in patterns]
-            return [p * ((p * values).sum() / p.square().sum().clamp(min=1)).clamp(min=0) for p in found]
+            return [
+                p * ((p * values).sum() / p.square().sum().clamp(min=1)).clamp(min=0) for p in found
+            ]
     return [torch.tensor(p, dtype=values.dtype) for p in every(levels, repeat=len(values))]
 
 
@@ -255,7 +303,10 @@ def test_stochastic_rounding_is_right_on_average() -> None:
 
 def test_learned_step_gets_the_gradient_of_its_paper() -> None:
     """Esser et al. 2020, equation 3, by its cases."""
-    grid, values = LearnedStep(3), torch.tensor([-9.0, -0.3, 0.2, 0.6, 9.0], dtype=torch.float64, requires_grad=True)
+    grid, values = (
+        LearnedStep(3),
+        torch.tensor([-9.0, -0.3, 0.2, 0.6, 9.0], dtype=torch.float64, requires_grad=True),
+    )
     step = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
     grid.trained(values, step).sum().backward()
     inner = [-0.3 / 0.5, 0.2 / 0.5, 0.6 / 0.5]
@@ -267,9 +318,13 @@ def test_learned_step_gets_the_gradient_of_its_paper() -> None:
 def test_bits_count_positions_and_scales() -> None:
     shape = (2, 8, 8)
     assert Dense().bits(shape, 12) == 128 * 12
-    assert Pruned(0.25).bits(shape, 12) == 2 * (16 * 12 + 64)  # a bit a place is less than 6 bits a weight
+    assert Pruned(0.25).bits(shape, 12) == 2 * (
+        16 * 12 + 64
+    )  # a bit a place is less than 6 bits a weight
     assert Pruned(2 / 64).bits(shape, 12) == 2 * (2 * 12 + 2 * 6)
-    assert BankBalanced(0.25, 4).bits(shape, 12) == 32 * (12 + 2)  # in each of 32 banks, one place of four
+    assert BankBalanced(0.25, 4).bits(shape, 12) == 32 * (
+        12 + 2
+    )  # in each of 32 banks, one place of four
     assert Tiles(0.25, 2, 4).bits(shape, 12) == 2 * (16 * 12 + 2 * 3)
     assert Quantized(BlockCirculant(4), Uniform(8)).bits(shape, 12) == 32 * 8 + 8
     assert Quantized(Pruned(0.25), Ternary()).bits(shape, 12) == 2 * (16 * 2 + 64) + 32
@@ -294,5 +349,8 @@ def test_packed_bins_are_the_engines_and_reversible(k: int) -> None:
 
 def test_what_the_engine_takes_it_for() -> None:
     inner = BlockCirculant(8, pad=True)
-    assert Quantized(inner, Uniform(8)).taken() == inner and block_size(Quantized(inner, Uniform(8))) == 8
+    assert (
+        Quantized(inner, Uniform(8)).taken() == inner
+        and block_size(Quantized(inner, Uniform(8))) == 8
+    )
     assert LowRank(2).taken() == LowRank(2) and block_size(LowRank(2)) == 1

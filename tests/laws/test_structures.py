@@ -34,8 +34,14 @@ law = settings(max_examples=150, deadline=None)
 def cases(draw: st.DrawFn) -> tuple[Tensor, Structure]:
     """A (gates, rows, columns) weight in float64 and a structure that fits it."""
     kind, unit = draw(KINDS), draw(st.sampled_from([1, 2, 4, 8]))
-    gates, rows, columns = draw(st.integers(1, 3)), unit * draw(st.integers(1, 5)), unit * draw(st.integers(1, 5))
-    size = {Pruned: rows * columns, LoadBalanced: rows // unit * columns, BankBalanced: unit}.get(kind, 1)
+    gates, rows, columns = (
+        draw(st.integers(1, 3)),
+        unit * draw(st.integers(1, 5)),
+        unit * draw(st.integers(1, 5)),
+    )
+    size = {Pruned: rows * columns, LoadBalanced: rows // unit * columns, BankBalanced: unit}.get(
+        kind, 1
+    )
     density = draw(st.integers(1, size)) / size
     structure = {
         Dense: lambda: Dense(),
@@ -49,11 +55,15 @@ def cases(draw: st.DrawFn) -> tuple[Tensor, Structure]:
 
 
 def another_member(weight: Tensor, structure: Structure) -> Tensor:
-    """Some matrix of the set: noise projected; of a sparse set, the weight's own values where noise is largest."""
+    """Some matrix of the set: noise projected; of a sparse set, the weight's own values where noise
+    is largest.
+    """
     rows, columns = weight.shape[-2:]
     stored = sets.encode(torch.randn_like(weight), structure)
     if isinstance(stored, Kept):
-        mask = sets.decode(Kept(torch.ones_like(stored.values), stored.positions), structure, rows, columns)
+        mask = sets.decode(
+            Kept(torch.ones_like(stored.values), stored.positions), structure, rows, columns
+        )
         return mask * weight
     return sets.decode(stored, structure, rows, columns)
 
@@ -76,10 +86,14 @@ def test_projection_is_nearest(case: tuple[Tensor, Structure]) -> None:
 
 @law
 @given(cases())
-def test_decode_of_encode_is_projection_and_storage_is_counted(case: tuple[Tensor, Structure]) -> None:
+def test_decode_of_encode_is_projection_and_storage_is_counted(
+    case: tuple[Tensor, Structure],
+) -> None:
     weight, structure = case
     stored = sets.encode(weight, structure)
-    assert torch.equal(sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure))
+    assert torch.equal(
+        sets.decode(stored, structure, *weight.shape[-2:]), sets.project(weight, structure)
+    )
     assert stored.numel() == structure.stored(tuple(weight.shape))
 
 
@@ -103,12 +117,16 @@ def test_gradients_reach_exactly_what_is_stored(case: tuple[Tensor, Structure]) 
 @law
 @given(cases())
 def test_products_are_with_what_is_stored(case: tuple[Tensor, Structure]) -> None:
-    """By FFT for blocks, entry by entry on the processing elements for sparse sets; multiplications as counted."""
+    """By FFT for blocks, entry by entry on the processing elements for sparse sets; multiplications
+    as counted.
+    """
     weight, structure = case
     x = np.random.default_rng(0).standard_normal(weight.shape[-1])
     matrix = sets.project(weight, structure).numpy()
     if isinstance(structure, BlockCirculant):
-        spectra = np.fft.rfft(sets.encode(weight, structure).numpy()) * np.fft.rfft(x.reshape(-1, structure.block))
+        spectra = np.fft.rfft(sets.encode(weight, structure).numpy()) * np.fft.rfft(
+            x.reshape(-1, structure.block)
+        )
         product = np.fft.irfft(spectra.sum(-2), n=structure.block).reshape(len(weight), -1)
         np.testing.assert_allclose(product, matrix @ x, atol=1e-10)
     if isinstance(structure, Sparse):
@@ -126,21 +144,35 @@ def test_no_choice_of_weights_is_nearer(structure: Sparse) -> None:
     best = 0.0
     for group in range(rule.count):
         members = weight.ravel()[torch.from_numpy(owner == group)]
-        best += max(sum(float(members[i]) ** 2 for i in chosen) for chosen in combinations(range(rule.size), rule.kept))
+        best += max(
+            sum(float(members[i]) ** 2 for i in chosen)
+            for chosen in combinations(range(rule.size), rule.kept)
+        )
     assert float(sets.project(weight, structure).square().sum()) == pytest.approx(best, rel=1e-6)
 
 
-@pytest.mark.parametrize(("block", "lstm", "gru"), [(8, 563_200, 625_152), (16, 294_400, 326_784), (32, 150_400, None)])
+@pytest.mark.parametrize(
+    ("block", "lstm", "gru"), [(8, 563_200, 625_152), (16, 294_400, 326_784), (32, 150_400, None)]
+)
 def test_multiplications_of_the_published_layers(block: int, lstm: int, gru: int | None) -> None:
-    """REFERENCE.md section 4: the LSTM with projection and the GRU of 1024 cells, products of three multiplications."""
+    """REFERENCE.md section 4: the LSTM with projection and the GRU of 1024 cells, products of three
+    multiplications.
+    """
     structure = BlockCirculant(block)
-    assert sum(map(structure.multiplications, [(4, 1024, 160), (4, 1024, 512), (1, 512, 1024)])) == lstm
+    assert (
+        sum(map(structure.multiplications, [(4, 1024, 160), (4, 1024, 512), (1, 512, 1024)]))
+        == lstm
+    )
     if gru is not None:
         assert sum(map(structure.multiplications, [(3, 1024, 160), (3, 1024, 1024)])) == gru
 
 
 def test_small_blocks_have_no_complex_bins() -> None:
-    assert [BlockCirculant(k).multiplications((1, 8, 8)) for k in (1, 2, 4)] == [64, 16 * 2, 4 * (2 + 3)]
+    assert [BlockCirculant(k).multiplications((1, 8, 8)) for k in (1, 2, 4)] == [
+        64,
+        16 * 2,
+        4 * (2 + 3),
+    ]
 
 
 def test_what_is_no_share_and_no_count_is_refused() -> None:
@@ -148,7 +180,10 @@ def test_what_is_no_share_and_no_count_is_refused() -> None:
         with pytest.raises(UserError, match="above 0 and at most 1"):
             Pruned(density)
     assert groups(Pruned(1.0), 2, 3).kept == 6
-    assert [groups(Pruned(density), 3, 3).kept for density in (0.28, 0.3)] == [3, 3]  # of 2.52, of 2.7: the nearest
+    assert [groups(Pruned(density), 3, 3).kept for density in (0.28, 0.3)] == [
+        3,
+        3,
+    ]  # of 2.52, of 2.7: the nearest
     for count in (0, -1, 2.0, True):
         with pytest.raises(UserError, match="pes must be a whole number of at least 1"):
             LoadBalanced(0.5, count)  # type: ignore[arg-type]

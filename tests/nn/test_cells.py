@@ -12,8 +12,18 @@ SIZES = st.integers(1, 6)
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**31), SIZES, st.integers(2, 6), st.integers(1, 3), st.booleans(), st.booleans(), st.booleans())
-def test_without_peepholes_it_is_torchs_lstm(seed, inputs, hidden, layers, batch_first, projected, with_state):
+@given(
+    st.integers(0, 2**31),
+    SIZES,
+    st.integers(2, 6),
+    st.integers(1, 3),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_without_peepholes_it_is_torchs_lstm(
+    seed, inputs, hidden, layers, batch_first, projected, with_state
+):
     torch.manual_seed(seed)
     size = hidden - 1 if projected else 0
     options = {"num_layers": layers, "batch_first": batch_first, "proj_size": size}
@@ -23,8 +33,14 @@ def test_without_peepholes_it_is_torchs_lstm(seed, inputs, hidden, layers, batch
     ours.load_state_dict({**shared, **peepholes})
     frames = torch.randn(3, 5, inputs)
     batch = 3 if batch_first else 5
-    state = (torch.randn(layers, batch, size or hidden), torch.randn(layers, batch, hidden)) if with_state else None
-    for mine, reference in zip(_flat(ours(frames, state)), _flat(theirs(frames, state)), strict=True):
+    state = (
+        (torch.randn(layers, batch, size or hidden), torch.randn(layers, batch, hidden))
+        if with_state
+        else None
+    )
+    for mine, reference in zip(
+        _flat(ours(frames, state)), _flat(theirs(frames, state)), strict=True
+    ):
         torch.testing.assert_close(mine, reference, atol=1e-5, rtol=0)
 
 
@@ -48,7 +64,9 @@ def test_gradients(cell):
     names = [name for name, _ in cell.named_parameters()]
 
     def outputs(frames, *parameters):
-        return torch.func.functional_call(cell, dict(zip(names, parameters, strict=True)), (frames,))[0]
+        return torch.func.functional_call(
+            cell, dict(zip(names, parameters, strict=True)), (frames,)
+        )[0]
 
     assert torch.autograd.gradcheck(
         outputs, (frames, *[p.detach().clone().requires_grad_() for p in cell.parameters()])
@@ -76,7 +94,11 @@ def test_dropout_acts_between_layers_in_training_only():
 
 
 def test_wrong_sizes_are_refused():
-    with pytest.raises(UserError, match=r"proj_size must be at least 0 and below hidden_size = 4, not 4"):
+    with pytest.raises(
+        UserError, match=r"proj_size must be at least 0 and below hidden_size = 4, not 4"
+    ):
         PeepholeLSTM(3, 4, proj_size=4)
-    with pytest.raises(UserError, match=r"frames must be \(time, \[batch,\] 3\), or batch first, not \(5, 2\)"):
+    with pytest.raises(
+        UserError, match=r"frames must be \(time, \[batch,\] 3\), or batch first, not \(5, 2\)"
+    ):
         ResetBeforeGRU(3, 4)(torch.zeros(5, 2))

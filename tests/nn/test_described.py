@@ -1,4 +1,6 @@
-"""The torch module of described cells: against torch, against the reference, trained, compressed, imported."""
+"""The torch module of described cells: against torch, against the reference, trained, compressed,
+imported.
+"""
 
 from typing import get_args
 
@@ -30,7 +32,10 @@ def test_specifications_name_every_cell() -> None:
 
 
 def test_elman_is_torchs() -> None:
-    theirs, ours = nn.RNN(5, 8, batch_first=True), DescribedCell(COMPACT["rnn"], 5, 8, batch_first=True)
+    theirs, ours = (
+        nn.RNN(5, 8, batch_first=True),
+        DescribedCell(COMPACT["rnn"], 5, 8, batch_first=True),
+    )
     with torch.no_grad():
         ours.weight_ih_gates_l0.copy_(theirs.weight_ih_l0)
         ours.weight_hh_gates_l0.copy_(theirs.weight_hh_l0)
@@ -87,7 +92,11 @@ ODD = Description(
         ),
         CellStage(
             (CellProduct("d", 1, ("c", "x")), CellProduct("e", 2, ("k",), bias=False)),
-            (CellStep("g", "d.0 + h*v"), CellStep("p", "f*g + k*v", "tanh"), CellStep("h", "e.0 + e.1 + p*f", "tanh")),
+            (
+                CellStep("g", "d.0 + h*v"),
+                CellStep("p", "f*g + k*v", "tanh"),
+                CellStep("h", "e.0 + e.1 + p*f", "tanh"),
+            ),
         ),
     ),
     ("v", "w"),
@@ -104,8 +113,14 @@ def test_compiled_steps_are_the_explicit_loop(
 ) -> None:
     torch.manual_seed(seed)
     layer = DescribedCell(cell, 6, hidden).to(kind)
-    weights, frames = dict(layer.named_parameters()), torch.randn(time, batch, 6, dtype=kind, requires_grad=True)
-    gradient, bound = torch.randn(time, batch, hidden, dtype=kind), 1e-12 if kind == torch.float64 else 1e-5
+    weights, frames = (
+        dict(layer.named_parameters()),
+        torch.randn(time, batch, 6, dtype=kind, requires_grad=True),
+    )
+    gradient, bound = (
+        torch.randn(time, batch, hidden, dtype=kind),
+        1e-12 if kind == torch.float64 else 1e-5,
+    )
     found, expected = layer(frames)[0], explicit(layer, frames, weights)
     inputs = (frames, *weights.values())
     pairs = zip(
@@ -144,7 +159,9 @@ def test_recurrent_matrices_stay_orthogonal() -> None:
 def test_products_cost_what_the_page_says() -> None:
     """In H = D: multiplications a frame, in units of H * H."""
     expected = {"cifg": 6, "mgu": 4, "ligru": 4, "sru": 4, "qrnn": 6, "indrnn": 1, "rnn": 2}
-    assert {name: sum(p.gates * len(p.reads) for p in cell.products) for name, cell in COMPACT.items()} == expected
+    assert {
+        name: sum(p.gates * len(p.reads) for p in cell.products) for name, cell in COMPACT.items()
+    } == expected
     assert all(INPUT in p.reads for cell in COMPACT.values() for p in cell.products)
 
 

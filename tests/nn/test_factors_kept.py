@@ -1,4 +1,6 @@
-"""Factors that were trained on a grid are what is lowered and stored, not others of the same product."""
+"""Factors that were trained on a grid are what is lowered and stored, not others of the same
+product.
+"""
 
 from pathlib import Path
 
@@ -36,7 +38,9 @@ INNER: dict[str, tuple[Structure, Structure]] = {
 
 
 def trained_inside(kind: str) -> tuple[AcousticModel, CompressionPlan, dict[str, list[np.ndarray]]]:
-    """A model whose factors were moved as training moves them, and what of each weight lies on the grid."""
+    """A model whose factors were moved as training moves them, and what of each weight lies on the
+    grid.
+    """
     torch.manual_seed(0)
     model = AcousticModel(ModelSpec(8, (LayerSpec("gru", 12),), 5)).eval()
     into, back = (Quantized(inner, Uniform(BITS)) for inner in INNER[kind])
@@ -47,7 +51,9 @@ def trained_inside(kind: str) -> tuple[AcousticModel, CompressionPlan, dict[str,
         for name, parameter in model.named_parameters():
             if "parametrizations" in name:
                 parameter += 0.3 * parameter.abs().mean() * torch.randn_like(parameter)
-                on_grid.setdefault(name.split(".")[-2], []).append(Uniform(BITS).nearest(parameter).numpy())
+                on_grid.setdefault(name.split(".")[-2], []).append(
+                    Uniform(BITS).nearest(parameter).numpy()
+                )
     inside.leave(model)
     return model, plan, on_grid
 
@@ -72,10 +78,15 @@ def stored(model: IntegerModel) -> list[np.ndarray]:
 def test_what_was_trained_is_what_is_stored(kind: str, tmp_path: Path) -> None:
     model, plan, on_grid = trained_inside(kind)
     network = codec.load(codec.save(tmp_path / "network", imported(model, plan)), Network)
-    integers = quantize(network, [random_frames(np.random.default_rng(1), network)], QuantizeSpec(BITS, 18))
+    integers = quantize(
+        network, [random_frames(np.random.default_rng(1), network)], QuantizeSpec(BITS, 18)
+    )
     found = {tuple(np.sort(numbers.ravel())) for numbers in stored(integers)}
     trained = [
-        gate for arrays in on_grid.values() for array in arrays for gate in (array if array.ndim > 2 else [array])
+        gate
+        for arrays in on_grid.values()
+        for array in arrays
+        for gate in (array if array.ndim > 2 else [array])
     ]
     assert {tuple(np.sort(gate.ravel()).astype(float)) for gate in trained} == found
 
@@ -87,7 +98,9 @@ def test_a_projection_keeps_its_factors() -> None:
     plan = CompressionPlan(input=structure, recurrent=structure)
     inside.project_once(model, plan)
     network = imported(model, plan)
-    integers = quantize(network, [random_frames(np.random.default_rng(1), network)], QuantizeSpec(BITS, 18))
+    integers = quantize(
+        network, [random_frames(np.random.default_rng(1), network)], QuantizeSpec(BITS, 18)
+    )
     for numbers in stored(integers):
         assert len(np.unique(numbers)) <= 1 << BITS
 

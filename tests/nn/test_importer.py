@@ -1,4 +1,6 @@
-"""Importing a user's module: exactly right, or refused with one line that names the module and the rule."""
+"""Importing a user's module: exactly right, or refused with one line that names the module and the
+rule.
+"""
 
 import numpy as np
 import pytest
@@ -73,9 +75,15 @@ def _equal(module: nn.Module, network, frames: torch.Tensor, expected: torch.Ten
     st.booleans(),
     st.booleans(),
 )
-def test_every_option_of_a_recurrent_module(seed, kind, inputs, hidden, layers, batch_first, bias, both, projected):
+def test_every_option_of_a_recurrent_module(
+    seed, kind, inputs, hidden, layers, batch_first, bias, both, projected
+):
     torch.manual_seed(seed)
-    options = {"num_layers": layers, "batch_first": batch_first, "dropout": 0.5 if layers > 1 else 0.0}
+    options = {
+        "num_layers": layers,
+        "batch_first": batch_first,
+        "dropout": 0.5 if layers > 1 else 0.0,
+    }
     if kind in (nn.LSTM, nn.GRU):
         options |= {"bias": bias, "bidirectional": both}
     if kind in (nn.LSTM, PeepholeLSTM) and projected:
@@ -148,7 +156,9 @@ def _norm(module, name="weight_hh_l0"):
 ACCEPTED = {
     "every step": lambda: Net(_every_step, rnn=_lstm(), fc=_fc()),
     "last step": lambda: Net(_last_step, rnn=_gru(num_layers=2), fc=_fc()),
-    "bidirectional last step": lambda: Net(_last_step, rnn=_gru(bidirectional=True), fc=_fc(2 * HIDDEN)),
+    "bidirectional last step": lambda: Net(
+        _last_step, rnn=_gru(bidirectional=True), fc=_fc(2 * HIDDEN)
+    ),
     "linear without bias": lambda: Net(_every_step, rnn=_gru(bias=False), fc=_fc(bias=False)),
     "two recurrent layers, linears between and after": lambda: Net(
         _two_and_linears,
@@ -172,7 +182,9 @@ ACCEPTED = {
         h0=nn.Parameter(torch.randn(2, 1, HIDDEN)),
     ),
     "parametrized weights": lambda: Net(_every_step, rnn=_norm(_lstm()), fc=_norm(_fc(), "weight")),
-    "half of the layers frozen in evaluation": lambda: Net(_every_step, rnn=_gru().eval(), fc=_fc()),
+    "half of the layers frozen in evaluation": lambda: Net(
+        _every_step, rnn=_gru().eval(), fc=_fc()
+    ),
     "double precision": lambda: Net(_every_step, rnn=_gru(), fc=_fc()).double(),
 }
 
@@ -196,7 +208,9 @@ def test_unbatched_frames():
     network = import_torch(module, torch.zeros(6, INPUTS))
     assert network.last_step
     frames = torch.randn(9, INPUTS)
-    torch.testing.assert_close(torch.from_numpy(run(network, frames.numpy())[0])[0].float(), module(frames))
+    torch.testing.assert_close(
+        torch.from_numpy(run(network, frames.numpy())[0])[0].float(), module(frames)
+    )
 
 
 def test_state_comes_in_as_the_layers_own():
@@ -250,10 +264,17 @@ def test_variable_lengths_equal_torchs_packing():
 def test_acoustic_model():
     torch.manual_seed(12)
     lstm = LayerSpec("lstm", 8, 4, peepholes=True)
-    spec = ModelSpec(INPUTS, (lstm, LayerSpec("lstm", 8, 4), LayerSpec("gru", 6, reset="before")), OUTPUTS, dropout=0.4)
+    spec = ModelSpec(
+        INPUTS,
+        (lstm, LayerSpec("lstm", 8, 4), LayerSpec("gru", 6, reset="before")),
+        OUTPUTS,
+        dropout=0.4,
+    )
     network = import_torch(AcousticModel(spec), BATCH_FIRST)
     first, second, third, last = network.layers
-    assert isinstance(first, LstmLayer) and first.peephole is not None and first.projection is not None
+    assert (
+        isinstance(first, LstmLayer) and first.peephole is not None and first.projection is not None
+    )
     assert isinstance(second, LstmLayer) and second.peephole is None
     assert isinstance(third, GruLayer) and third.reset == "before"
     assert isinstance(last, LinearLayer)
@@ -286,7 +307,9 @@ def test_structures_by_name_and_by_rule():
     assert [m.structure for m in by_name.layers[0].matrices] == [Dense(), BlockCirculant(4)]
     shapes = []
     by_rule = import_torch(
-        module, frames, structures=lambda name, shape: shapes.append((name, shape)) or BlockCirculant(4)
+        module,
+        frames,
+        structures=lambda name, shape: shapes.append((name, shape)) or BlockCirculant(4),
     )
     assert shapes == [("weight_ih_l0", (3, 16, 8)), ("weight_hh_l0", (3, 16, 16))]
     assert by_rule.stored_weights == 3 * 16 * (8 + 16) // 4
@@ -299,10 +322,14 @@ def test_structures_by_name_and_by_rule():
     [
         (
             {"weight_hh_l0": BlockCirculant(8)},
-            r"^weight_hh_l0 is not BlockCirculant\(block=8, pad=False\): the nearest such matrix is 0\.\d+ of its norm "
+            r"^weight_hh_l0 is not BlockCirculant\(block=8, pad=False\): the nearest such matrix "
+            r"is 0\.\d+ of its norm "
             r"away \(allowed: 1e-05\); compress the module before importing it$",
         ),
-        ({"weight_ih_l0": BlockCirculant(32)}, r"^weight_ih_l0: block size 32 does not divide 16 rows"),
+        (
+            {"weight_ih_l0": BlockCirculant(32)},
+            r"^weight_ih_l0: block size 32 does not divide 16 rows",
+        ),
         (
             {"gru.weight_hh_l0": BlockCirculant(4)},
             r"^structures names gru\.weight_hh_l0; the matrices are weight_ih_l0, weight_hh_l0$",
@@ -346,7 +373,9 @@ def _nan() -> nn.Module:
 
 
 def _with(change, **parts):
-    return lambda: Net(change, **{"rnn": _gru(), "fc": _fc(), **{name: part() for name, part in parts.items()}})
+    return lambda: Net(
+        change, **{"rnn": _gru(), "fc": _fc(), **{name: part() for name, part in parts.items()}}
+    )
 
 
 CHAIN = "only LSTM, GRU, Linear and Dropout, one after another, become a network"
@@ -367,7 +396,9 @@ REFUSED = {
         "Net applies log_softmax to a sequence",
     ),
     "layer norm": (
-        _with(lambda self, x: self.fc(self.norm(self.rnn(x)[0])), norm=lambda: nn.LayerNorm(HIDDEN)),
+        _with(
+            lambda self, x: self.fc(self.norm(self.rnn(x)[0])), norm=lambda: nn.LayerNorm(HIDDEN)
+        ),
         "module 'norm' (LayerNorm) applies layer_norm to a sequence",
     ),
     "convolution": (
@@ -382,8 +413,14 @@ REFUSED = {
         _with(lambda self, x: self.fc(torch.cat([self.rnn(x)[0], x], -1))),
         "Net combines values by cat",
     ),
-    "scaling in place": (_with(lambda self, x: self.rnn(x)[0].mul_(2)), "Net applies mul_ to a sequence"),
-    "numpy": (_with(lambda self, x: torch.tensor(self.rnn(x)[0].numpy())), "Net applies numpy to a sequence"),
+    "scaling in place": (
+        _with(lambda self, x: self.rnn(x)[0].mul_(2)),
+        "Net applies mul_ to a sequence",
+    ),
+    "numpy": (
+        _with(lambda self, x: torch.tensor(self.rnn(x)[0].numpy())),
+        "Net applies numpy to a sequence",
+    ),
     "branch on values": (
         _with(lambda self, x: self.rnn(x)[0] if x.mean() > 0 else x),
         "Net applies mean to the frames",
@@ -409,10 +446,14 @@ REFUSED = {
         _with(lambda self, x: self.fc(self.rnn(x)[0][-1])),
         "Net takes [-1] of a sequence: that is not a step in time; the last step is [:, -1]",
     ),
-    "mean over time": (_with(lambda self, x: self.fc(self.rnn(x)[0].mean(1))), "Net applies mean to a sequence"),
+    "mean over time": (
+        _with(lambda self, x: self.fc(self.rnn(x)[0].mean(1))),
+        "Net applies mean to a sequence",
+    ),
     "cells' state": (
         _with(lambda self, x: self.fc(self.lstm(x)[1][1][-1]), lstm=_lstm),
-        "Net uses c_n, the cells' end state: a network gives outputs; take h_n or the last step instead",
+        "Net uses c_n, the cells' end state: a network gives outputs; take h_n or the last step "
+        "instead",
     ),
     "lower layer's state": (
         _with(lambda self, x: self.fc(self.deep(x)[1][0]), deep=lambda: _gru(num_layers=2)),
@@ -420,7 +461,8 @@ REFUSED = {
     ),
     "both halves' state": (
         _with(lambda self, x: self.fc(self.both(x)[1][-1]), both=lambda: _gru(bidirectional=True)),
-        "Net uses h_n of a bidirectional layer: its backward half ends at the first frame, not the last",
+        "Net uses h_n of a bidirectional layer: its backward half ends at the first frame, not the "
+        "last",
     ),
     "encoder and decoder": (
         _with(lambda self, x: self.second(x, self.rnn(x)[1])[0], second=_gru),
@@ -431,8 +473,11 @@ REFUSED = {
         "module 'second' (GRU) reads the last step: a recurrent layer reads a whole sequence",
     ),
     "mixed axes": (
-        _with(lambda self, x: self.second(self.rnn(x)[0])[0], second=lambda: nn.GRU(HIDDEN, HIDDEN)),
-        "module 'second' (GRU) has batch_first=False, but its input has the batch axis first: it would run over the "
+        _with(
+            lambda self, x: self.second(self.rnn(x)[0])[0], second=lambda: nn.GRU(HIDDEN, HIDDEN)
+        ),
+        "module 'second' (GRU) has batch_first=False, but its input has the batch axis first: it "
+        "would run over the "
         "batch instead of time; set batch_first alike, or transpose between",
     ),
     "packing": (
@@ -440,7 +485,9 @@ REFUSED = {
         "Net packs sequences of different lengths: import the module without packing",
     ),
     "packing unsorted": (
-        _with(lambda self, x: self.rnn(pack_padded_sequence(x, [2, 6], True, enforce_sorted=False))[1]),
+        _with(
+            lambda self, x: self.rnn(pack_padded_sequence(x, [2, 6], True, enforce_sorted=False))[1]
+        ),
         "Net packs sequences of different lengths: import the module without packing",
     ),
     "two outputs": (
@@ -449,7 +496,8 @@ REFUSED = {
     ),
     "dictionary": (
         _with(lambda self, x: {"out": self.rnn(x)[0]}),
-        "Net does not return its outputs first: it returned something that does not come from the frames",
+        "Net does not return its outputs first: it returned something that does not come from the "
+        "frames",
     ),
     "end state only": (
         _with(lambda self, x: self.rnn(x)[1]),
@@ -461,23 +509,32 @@ REFUSED = {
     ),
     "dropout that stays on": (
         _with(lambda self, x: functional.dropout(self.rnn(x)[0])),
-        "Net applies dropout with training=True: its output would be random; pass training=self.training",
+        "Net applies dropout with training=True: its output would be random; pass "
+        "training=self.training",
     ),
     "random state": (
-        _with(lambda self, x: self.rnn(x, torch.randn(1, 1, HIDDEN).expand(1, len(x), -1).contiguous())[0]),
+        _with(
+            lambda self, x: self.rnn(
+                x, torch.randn(1, 1, HIDDEN).expand(1, len(x), -1).contiguous()
+            )[0]
+        ),
         "Net gives another output for the same input when called again",
     ),
     "state kept between calls": (
         _KeepsState,
-        "_KeepsState gives another output for the same input when called again: it keeps a state between calls",
+        "_KeepsState gives another output for the same input when called again: it keeps a state "
+        "between calls",
     ),
     "state by row": (
         _with(lambda self, x: self.rnn(x, torch.arange(8.0).reshape(1, 2, HIDDEN))[0]),
-        "module 'rnn' (GRU) starts each sequence of the batch from another state: a network has one initial state",
+        "module 'rnn' (GRU) starts each sequence of the batch from another state: a network has "
+        "one initial state",
     ),
     "hook": (_hooked, "Net and the network imported from it differ by"),
     "branch on the length": (
-        _with(lambda self, x: self.rnn(x)[0] if x.shape[1] == 6 else self.second(x)[0], second=_gru),
+        _with(
+            lambda self, x: self.rnn(x)[0] if x.shape[1] == 6 else self.second(x)[0], second=_gru
+        ),
         "Net and the network imported from it differ by",
     ),
     "step counted from the front": (
@@ -486,19 +543,25 @@ REFUSED = {
     ),
     "fixed length": (
         _with(lambda self, x: self.rnn(x)[0][:, {6: -1}[x.shape[1]]]),
-        "Net runs on the example, but not on frames of shape (2, 9, 3): KeyError: 9; a network must run at any length",
+        "Net runs on the example, but not on frames of shape (2, 9, 3): KeyError: 9; a network "
+        "must run at any length",
     ),
     "half precision": (
         lambda: _gru().half(),
         "GRU has weight_ih_l0 in torch.float16: convert it first with .float()",
     ),
-    "not finite": (_nan, "GRU has a value in weight_hh_l0 that is not finite: the training diverged"),
+    "not finite": (
+        _nan,
+        "GRU has a value in weight_hh_l0 that is not finite: the training diverged",
+    ),
     "wrong size": (
         lambda: _gru(INPUTS + 1),
         "GRU does not run on the example: RuntimeError: input.size(-1) must be equal to",
     ),
     "compiled": (
-        lambda: Net(_every_step, _orig_mod=_gru()),  # what torch.compile makes, without its long start
+        lambda: Net(
+            _every_step, _orig_mod=_gru()
+        ),  # what torch.compile makes, without its long start
         "a scripted or compiled module hides its layers: import the module it was made from",
     ),
     "scripted": (
@@ -522,22 +585,32 @@ def test_refused(name):
 
 
 def test_embedding_is_refused_by_name():
-    module = Net(lambda self, x: self.rnn(self.embed(x))[0], embed=nn.Embedding(9, INPUTS), rnn=_gru())
-    with pytest.raises(UserError, match=r"^module 'embed' \(Embedding\) applies embedding to the frames: only LSTM"):
+    module = Net(
+        lambda self, x: self.rnn(self.embed(x))[0], embed=nn.Embedding(9, INPUTS), rnn=_gru()
+    )
+    with pytest.raises(
+        UserError, match=r"^module 'embed' \(Embedding\) applies embedding to the frames: only LSTM"
+    ):
         import_torch(module, torch.zeros(2, 6, dtype=torch.long))
 
 
 @pytest.mark.parametrize("module", [_gru(), Net(lambda self, x, h: self.rnn(x, h), rnn=_gru())])
 def test_a_state_given_as_second_input_is_refused(module):
     with pytest.raises(
-        UserError, match=r"takes its initial state from input 1 of the module: an initial state must be"
+        UserError,
+        match=r"takes its initial state from input 1 of the module: an initial state must be",
     ):
         import_torch(module, (BATCH_FIRST, torch.zeros(1, 2, HIDDEN)))
 
 
 def test_a_structure_of_an_unused_layer_is_let_be():
     module = Net(lambda self, x: self.rnn(x)[0], rnn=_gru(), unused=_fc())
-    assert import_torch(module, BATCH_FIRST, structures={"unused.weight": BlockCirculant(2)}).output_size == HIDDEN
+    assert (
+        import_torch(
+            module, BATCH_FIRST, structures={"unused.weight": BlockCirculant(2)}
+        ).output_size
+        == HIDDEN
+    )
 
 
 def test_a_second_input_that_is_not_used_is_let_be():
@@ -548,7 +621,10 @@ def test_a_second_input_that_is_not_used_is_let_be():
 @pytest.mark.parametrize(
     ("example", "message"),
     [
-        (pack_sequence([torch.zeros(4, INPUTS)]), "the example is a packed sequence: give frames of one length"),
+        (
+            pack_sequence([torch.zeros(4, INPUTS)]),
+            "the example is a packed sequence: give frames of one length",
+        ),
         (torch.zeros(3), r"the example must be a tensor of frames, .* not \(3,\)"),
         (torch.zeros(2, 0, 3), r"the example must be a tensor of frames, .* not \(2, 0, 3\)"),
         ((), "the example must be a tensor of frames, .* not NoneType"),
@@ -585,4 +661,6 @@ def test_parametrized_weights_are_those_that_run():
     original = module.weight_hh_l0.detach().double().numpy().copy()
     parametrize.register_parametrization(module, "weight_hh_l0", Double())
     network = import_torch(module, BATCH_FIRST)
-    np.testing.assert_allclose(network.layers[0].recurrent_weight.value.reshape(original.shape), 2 * original)
+    np.testing.assert_allclose(
+        network.layers[0].recurrent_weight.value.reshape(original.shape), 2 * original
+    )

@@ -1,4 +1,6 @@
-"""The compiled loops give the same bits in the process that compiles them and in those that load them."""
+"""The compiled loops give the same bits in the process that compiles them and in those that load
+them.
+"""
 
 import os
 import subprocess
@@ -29,7 +31,9 @@ def test_compiled_and_loaded_loops_agree_to_the_bit(tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-c", STEPS]
     runs = [
-        subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=300).stdout
+        subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
         for _ in range(2)
     ]
     assert runs[0] == runs[1]

@@ -1,4 +1,6 @@
-"""The scans with written-out gradients: equal to the explicit loop's by autograd, and to torch's."""
+"""The scans with written-out gradients: equal to the explicit loop's by autograd, and to
+torch's.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,9 +23,17 @@ from ernn.nn.spectra import transforms
 CELLS = {
     "lstm": (lambda **o: LSTM(21, 32, **o), directions.lstm, explicit.lstm),
     "lstm projected": (lambda **o: LSTM(21, 32, proj_size=16, **o), directions.lstm, explicit.lstm),
-    "peepholes": (lambda **o: PeepholeLSTM(21, 32, proj_size=16, **o), directions.lstm, explicit.lstm),
+    "peepholes": (
+        lambda **o: PeepholeLSTM(21, 32, proj_size=16, **o),
+        directions.lstm,
+        explicit.lstm,
+    ),
     "gru": (lambda **o: GRU(21, 32, **o), directions.gru_after, explicit.gru_after),
-    "reset before": (lambda **o: ResetBeforeGRU(21, 32, **o), directions.gru_before, explicit.gru_before),
+    "reset before": (
+        lambda **o: ResetBeforeGRU(21, 32, **o),
+        directions.gru_before,
+        explicit.gru_before,
+    ),
 }
 B4, B8, B16 = (BlockCirculant(k, pad=True) for k in (4, 8, 16))
 PLANS = {
@@ -43,7 +53,10 @@ def inputs(layer: Any, batch: int, time: int = 6) -> list[Tensor]:
     """Frames and initial states."""
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     sizes = [layer.proj_size or layer.hidden_size, layer.hidden_size][: layer.states]
-    tensors = [torch.randn(time, batch, layer.input_size), *(torch.randn(rows, batch, size) for size in sizes)]
+    tensors = [
+        torch.randn(time, batch, layer.input_size),
+        *(torch.randn(rows, batch, size) for size in sizes),
+    ]
     return [tensor.requires_grad_() for tensor in tensors]
 
 
@@ -79,7 +92,9 @@ def test_training_in_the_frequency_domain() -> None:
     layer = GRU(16, 32)
     inside.enter(layer, CompressionPlan.blocks(8), domain="frequency")
     given = inputs(layer, batch=16)
-    assert_equal(everything(layer, directions.gru_after, given), everything(layer, explicit.gru_after, given))
+    assert_equal(
+        everything(layer, directions.gru_after, given), everything(layer, explicit.gru_after, given)
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 3, 40])
@@ -112,7 +127,10 @@ def test_results_and_states_are_torchs(ours: Any, theirs: Any, options: dict[str
             torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
     packed = nn.utils.rnn.pack_sequence([torch.randn(4, 7), torch.randn(2, 7)])
     torch.testing.assert_close(mine(packed)[0].data, reference(packed)[0].data)
-    for wrong in ((torch.zeros(3, 5, 8),), (torch.zeros(3, 5, 7), reference(torch.zeros(2, 6, 7))[1])):
+    for wrong in (
+        (torch.zeros(3, 5, 8),),
+        (torch.zeros(3, 5, 7), reference(torch.zeros(2, 6, 7))[1]),
+    ):
         assert _error(mine, wrong) == _error(reference, wrong)
 
 
@@ -135,10 +153,16 @@ def test_double_precision_passes_gradcheck_inside_the_set() -> None:
         frames = torch.randn(3, 2, 4, dtype=torch.float64, requires_grad=True)
         names = [name for name, _ in layer.named_parameters()]
 
-        def outputs(frames: Tensor, *values: Tensor, layer: nn.Module = layer, names: list[str] = names) -> Tensor:
-            return torch.func.functional_call(layer, dict(zip(names, values, strict=True)), (frames,))[0]
+        def outputs(
+            frames: Tensor, *values: Tensor, layer: nn.Module = layer, names: list[str] = names
+        ) -> Tensor:
+            return torch.func.functional_call(
+                layer, dict(zip(names, values, strict=True)), (frames,)
+            )[0]
 
-        assert torch.autograd.gradcheck(outputs, (frames, *[p.detach().requires_grad_() for p in layer.parameters()]))
+        assert torch.autograd.gradcheck(
+            outputs, (frames, *[p.detach().requires_grad_() for p in layer.parameters()])
+        )
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -190,7 +214,9 @@ def test_torchs_layers_change_class_inside_the_set_only() -> None:
     model = nn.Sequential(nn.LSTM(8, 16, proj_size=8), nn.Linear(8, 2), nn.GRU(8, 8))
     inside.enter(model, CompressionPlan.blocks(8))
     assert isinstance(model[0], LSTM) and isinstance(model[2], GRU)
-    imported = import_torch(model[0], torch.randn(2, 5, 8), structures={"weight_hh_l0": BlockCirculant(8)})
+    imported = import_torch(
+        model[0], torch.randn(2, 5, 8), structures={"weight_hh_l0": BlockCirculant(8)}
+    )
     assert len(imported.layers) == 1
     inside.leave(model)
     assert [type(part) for part in model] == [nn.LSTM, nn.Linear, nn.GRU]

@@ -1,4 +1,6 @@
-"""The float reference against cells we did not write: torch.nn.LSTM, torch.nn.GRU and ONNX Runtime's operators."""
+"""The float reference against cells we did not write: torch.nn.LSTM, torch.nn.GRU and ONNX
+Runtime's operators.
+"""
 
 import numpy as np
 import onnx
@@ -68,20 +70,35 @@ def _set(module: torch.nn.Module, suffix: str, layer: LstmLayer | GruLayer) -> N
 
 
 @settings(max_examples=40, deadline=None)
-@given(SEEDS, SIZES, SIZES, TIMES, st.integers(1, 3), st.sampled_from(["lstm", "gru"]), st.booleans(), st.data())
+@given(
+    SEEDS,
+    SIZES,
+    SIZES,
+    TIMES,
+    st.integers(1, 3),
+    st.sampled_from(["lstm", "gru"]),
+    st.booleans(),
+    st.data(),
+)
 def test_equals_torch(seed, inputs, hidden, time, layers, cell, bidirectional, data):
     rng = np.random.default_rng(seed)
     projected = (
-        data.draw(st.integers(1, hidden - 1)) if cell == "lstm" and hidden > 1 and data.draw(st.booleans()) else 0
+        data.draw(st.integers(1, hidden - 1))
+        if cell == "lstm" and hidden > 1 and data.draw(st.booleans())
+        else 0
     )
     kind = torch.nn.LSTM if cell == "lstm" else torch.nn.GRU
     options = {"proj_size": projected} if projected else {}
-    module = kind(inputs, hidden, layers, bidirectional=bidirectional, dtype=torch.float64, **options)
+    module = kind(
+        inputs, hidden, layers, bidirectional=bidirectional, dtype=torch.float64, **options
+    )
     stack, width = [], inputs
     for index in range(layers):
         parts = []
         for suffix in ("", "_reverse") if bidirectional else ("",):
-            part = _lstm(rng, width, hidden, projected) if cell == "lstm" else _gru(rng, width, hidden)
+            part = (
+                _lstm(rng, width, hidden, projected) if cell == "lstm" else _gru(rng, width, hidden)
+            )
             _set(module, f"_l{index}{suffix}", part)
             parts.append(part)
         stack.append(BidirectionalLayer(*parts) if bidirectional else parts[0])
@@ -97,10 +114,16 @@ def _onnx(operator: str, shapes: dict, outputs: int, **attributes) -> onnxruntim
     state = ["initial_h", "initial_c", "P"] if operator == "LSTM" else ["initial_h"]
     order = ["X", "W", "R", "B", "", *state]
     names = [name if name in shapes else "" for name in order]
-    node = helper.make_node(operator, names, ["Y", *[f"last_{n}" for n in range(outputs)]], **attributes)
-    given_inputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()]
+    node = helper.make_node(
+        operator, names, ["Y", *[f"last_{n}" for n in range(outputs)]], **attributes
+    )
+    given_inputs = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()
+    ]
     ranks = {name: 4 if name == "Y" else 3 for name in node.output}
-    results = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * r) for n, r in ranks.items()]
+    results = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, [None] * r) for n, r in ranks.items()
+    ]
     graph = helper.make_graph([node], "cell", given_inputs, results)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8)
     onnx.checker.check_model(model)
@@ -109,14 +132,20 @@ def _onnx(operator: str, shapes: dict, outputs: int, **attributes) -> onnxruntim
     return onnxruntime.InferenceSession(model.SerializeToString(), options)
 
 
-def _run_onnx(operator: str, tensors: dict[str, np.ndarray], outputs: int, **attributes) -> list[np.ndarray]:
+def _run_onnx(
+    operator: str, tensors: dict[str, np.ndarray], outputs: int, **attributes
+) -> list[np.ndarray]:
     tensors = {name: value.astype(np.float32) for name, value in tensors.items()}
-    session = _onnx(operator, {name: value.shape for name, value in tensors.items()}, outputs, **attributes)
+    session = _onnx(
+        operator, {name: value.shape for name, value in tensors.items()}, outputs, **attributes
+    )
     return [np.asarray(value) for value in session.run(None, tensors)]
 
 
 def _gates(values: np.ndarray, order: list[int]) -> np.ndarray:
-    """(gates, hidden, ...) in ONNX's order of gates, rows joined, behind an axis of one direction."""
+    """(gates, hidden, ...) in ONNX's order of gates, rows joined, behind an axis of one
+    direction.
+    """
     return values[order].reshape(1, -1, *values.shape[2:])
 
 
@@ -155,10 +184,14 @@ def test_gru_of_either_reset_equals_onnx_runtime(seed, inputs, hidden, time, res
         "X": frames[:, None],
         "W": _gates(layer.input_weight.value, z_r_n),
         "R": _gates(layer.recurrent_weight.value, z_r_n),
-        "B": np.concatenate([_gates(layer.input_bias, z_r_n), _gates(layer.recurrent_bias, z_r_n)], axis=1),
+        "B": np.concatenate(
+            [_gates(layer.input_bias, z_r_n), _gates(layer.recurrent_bias, z_r_n)], axis=1
+        ),
         "initial_h": layer.initial_output[None, None],
     }
-    every, last = _run_onnx("GRU", tensors, 1, hidden_size=hidden, linear_before_reset=int(reset == "after"))
+    every, last = _run_onnx(
+        "GRU", tensors, 1, hidden_size=hidden, linear_before_reset=int(reset == "after")
+    )
     outputs, (state,) = run(Network((layer,)), frames)
     np.testing.assert_allclose(outputs, every[:, 0, 0], atol=TOLERANCE)
     np.testing.assert_allclose(state.output, last[0, 0], atol=TOLERANCE)
@@ -196,7 +229,10 @@ def test_chunks_equal_the_whole(seed, chunks):
 @given(SEEDS, st.lists(TIMES, min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_many_utterances_equal_one_by_one(seed, lengths, last_step, bidirectional):
     rng = np.random.default_rng(seed)
-    both = (BidirectionalLayer(_gru(rng, 5, 3, states=True), _lstm(rng, 5, 2, states=True)), _linear(rng, 5, 2))
+    both = (
+        BidirectionalLayer(_gru(rng, 5, 3, states=True), _lstm(rng, 5, 2, states=True)),
+        _linear(rng, 5, 2),
+    )
     network = Network(both, last_step) if bidirectional else _stack(rng, last_step)
     utterances = [rng.normal(size=(length, 5)) for length in lengths]
     for outputs, frames in zip(run_all(network, utterances), utterances, strict=True):
@@ -215,7 +251,11 @@ def test_last_step_is_the_last_row():
 
 def _observed(network, utterances) -> dict[tuple[int, str], np.ndarray]:
     seen: dict[tuple[int, str], list[np.ndarray]] = {}
-    observe(network, utterances, lambda layer, edge, values: seen.setdefault((layer, edge), []).append(values))
+    observe(
+        network,
+        utterances,
+        lambda layer, edge, values: seen.setdefault((layer, edge), []).append(values),
+    )
     return {key: np.concatenate(values) for key, values in seen.items()}
 
 
@@ -238,7 +278,9 @@ def test_observed_edges_satisfy_the_equations():
     lstm, output = network.layers[0], network.layers[4]
     np.testing.assert_allclose(rows[0, "m"] @ lstm.projection.value[0].T, rows[0, "h"], atol=1e-12)
     np.testing.assert_allclose(rows[4, "y"] + output.bias, rows[4, "output"], atol=1e-12)
-    np.testing.assert_allclose(rows[3, "nx"], rows[3, "input"] @ network.layers[3].input_weight.value[2].T, atol=1e-12)
+    np.testing.assert_allclose(
+        rows[3, "nx"], rows[3, "input"] @ network.layers[3].input_weight.value[2].T, atol=1e-12
+    )
 
 
 def test_observed_bidirectional_edges_carry_their_direction():
@@ -246,9 +288,12 @@ def test_observed_bidirectional_edges_carry_their_direction():
     network = Network((BidirectionalLayer(_gru(rng, 2, 3), _gru(rng, 2, 3, "before")),))
     seen = set()
     observe(network, rng.normal(size=(4, 2)), lambda layer, edge, values: seen.add(edge))
-    assert seen == {"input", "h", *[f"forward.{e}" for e in ("rz", "nx", "nh", "h")], "backward.rz"} | {
-        f"backward.{e}" for e in ("n", "rh", "h")
-    }
+    assert seen == {
+        "input",
+        "h",
+        *[f"forward.{e}" for e in ("rz", "nx", "nh", "h")],
+        "backward.rz",
+    } | {f"backward.{e}" for e in ("n", "rh", "h")}
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,16 @@ from ernn.scheduling.vector_program import stages
 BITS = st.none() | st.integers(2, 16)
 DATA = st.builds(DataBits, BITS, BITS, BITS, BITS, BITS)
 LAYERS = [LayerSpec(cell, 6) for cell in get_args(Cell)]
-LAYERS += [LayerSpec("gru", 6, reset="before"), LayerSpec("lstm", 6, 4, peepholes=True), LayerSpec("lstm", 6, 5)]
+LAYERS += [
+    LayerSpec("gru", 6, reset="before"),
+    LayerSpec("lstm", 6, 4, peepholes=True),
+    LayerSpec("lstm", 6, 5),
+]
 
 
-def made(layer: LayerSpec, seed: int, plan: CompressionPlan, front: int | None = None) -> AcousticModel:
+def made(
+    layer: LayerSpec, seed: int, plan: CompressionPlan, front: int | None = None
+) -> AcousticModel:
     torch.manual_seed(seed)
     model = AcousticModel(ModelSpec(4, (layer, layer), 3, front=front)).double().eval()
     with torch.no_grad():
@@ -43,7 +49,9 @@ def made(layer: LayerSpec, seed: int, plan: CompressionPlan, front: int | None =
 
 
 def network_of(model: AcousticModel, plan: CompressionPlan) -> Network:
-    return import_torch(model, torch.zeros(1, 8, 4, dtype=torch.float64), structures=structures(model, plan))
+    return import_torch(
+        model, torch.zeros(1, 8, 4, dtype=torch.float64), structures=structures(model, plan)
+    )
 
 
 @torch.no_grad()
@@ -66,7 +74,9 @@ def outputs(rounded: Rounded, frames: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(LAYERS), st.integers(0, 999), DATA, st.sampled_from([8, 12]))
-def test_a_dense_network_gives_goldens_integers(layer: LayerSpec, seed: int, data: DataBits, weight_bits: int) -> None:
+def test_a_dense_network_gives_goldens_integers(
+    layer: LayerSpec, seed: int, data: DataBits, weight_bits: int
+) -> None:
     """Equal, not close: whatever the bits of each kind of data."""
     plan, rng = CompressionPlan(), np.random.default_rng(seed)
     model, frames = made(layer, seed, plan), rng.normal(size=(12, 4))
@@ -81,21 +91,31 @@ def test_a_dense_network_gives_goldens_integers(layer: LayerSpec, seed: int, dat
     assert np.array_equal(run(integers, quantize_input(integers, louder), Fast), expected)
 
 
-@pytest.mark.parametrize("data", [DataBits(), DataBits(hidden=4), DataBits(cell=4), DataBits(8, 6, 6, 8, 6)], ids=str)
+@pytest.mark.parametrize(
+    "data", [DataBits(), DataBits(hidden=4), DataBits(cell=4), DataBits(8, 6, 6, 8, 6)], ids=str
+)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> None:
-    """Spectra and transforms round at full width: one output in two is off by at most a thousandth of the largest."""
+    """Spectra and transforms round at full width: one output in two is off by at most a thousandth
+    of the largest.
+    """
     plan, rng, found = CompressionPlan.blocks(4), np.random.default_rng(1), []
     for seed in range(3):
         model, frames = made(LayerSpec(cell, 8), seed, plan), rng.normal(size=(20, 4))
-        integers = quantize(network_of(model, plan), [frames], QuantizeSpec(weight_bits=16, data=data))
+        integers = quantize(
+            network_of(model, plan), [frames], QuantizeSpec(weight_bits=16, data=data)
+        )
         expected = run(integers, quantize_input(integers, frames), Fast)
-        found.append(np.abs(outputs(Rounded(model, integers), frames) - expected) / np.abs(expected).max())
+        found.append(
+            np.abs(outputs(Rounded(model, integers), frames) - expected) / np.abs(expected).max()
+        )
     assert np.median(found) < 1e-3
 
 
 def test_it_is_trained_and_keeps_the_formats() -> None:
-    """Every parameter is reached by a gradient; the formats trained with are those of the integers afterwards."""
+    """Every parameter is reached by a gradient; the formats trained with are those of the integers
+    afterwards.
+    """
     plan, rng = CompressionPlan.blocks(2), np.random.default_rng(0)
     model, frames = made(LayerSpec("lstm", 8), 0, plan, front=4).float(), rng.normal(size=(20, 4))
     spec = QuantizeSpec(data=DataBits(input=6, hidden=4, cell=5, activations=6))
@@ -116,17 +136,25 @@ def test_it_is_trained_and_keeps_the_formats() -> None:
     after = quantize(network_of(model.double(), plan), [frames], spec, like=before)
     assert edge_formats(after) == edge_formats(before)
     assert (after.signal("x").format.width, after.layers[1].cell.width) == (6, 5)  # type: ignore[union-attr]
-    assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {4} and after.output.format.width == 16
+    assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {
+        4
+    } and after.output.format.width == 16
     assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
 
 
 @pytest.mark.parametrize(
     ("layer", "block"),
     [*((layer, 2) for layer in LAYERS[:10]), *((layer, 1) for layer in LAYERS[:2])],
-    ids=lambda value: f"{value.cell} {value.reset}" if isinstance(value, LayerSpec) else f"block {value}",
+    ids=lambda value: (
+        f"{value.cell} {value.reset}" if isinstance(value, LayerSpec) else f"block {value}"
+    ),
 )
-def test_compiled_loops_are_the_steps(layer: LayerSpec, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Outputs and every gradient, with formats narrow enough to saturate now and then; dense products round twice."""
+def test_compiled_loops_are_the_steps(
+    layer: LayerSpec, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs and every gradient, with formats narrow enough to saturate now and then; dense
+    products round twice.
+    """
     data, plan, found = DataBits(6, 5, 4, 5, 5), CompressionPlan.blocks(block), []
     model, frames = made(layer, 1, plan), torch.randn(3, 9, 4, dtype=torch.float64)
     integers = quantize(network_of(model, plan), [0.5 * frames[0].numpy()], QuantizeSpec(data=data))
@@ -139,7 +167,13 @@ def test_compiled_loops_are_the_steps(layer: LayerSpec, block: int, monkeypatch:
         y = rounded(x)
         y.sin().sum().backward()
         assert x.grad is not None
-        found.append([y.detach(), x.grad, *[p.grad.clone() for p in model.parameters() if p.grad is not None]])
+        found.append(
+            [
+                y.detach(),
+                x.grad,
+                *[p.grad.clone() for p in model.parameters() if p.grad is not None],
+            ]
+        )
     assert len(found[0]) == len(found[1]) == 2 + len(list(model.parameters()))
     for mine, theirs in zip(*found, strict=True):
         torch.testing.assert_close(mine, theirs)
@@ -147,7 +181,9 @@ def test_compiled_loops_are_the_steps(layer: LayerSpec, block: int, monkeypatch:
 
 @pytest.mark.parametrize("scanned", [True, False])
 def test_what_is_no_number_is_seen(scanned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A training that has diverged: a table gives no number for none, before and after it the frames are as ever."""
+    """A training that has diverged: a table gives no number for none, before and after it the
+    frames are as ever.
+    """
     plan = CompressionPlan.blocks(2)
     model, frames = made(LayerSpec("lstm", 6), 1, plan), torch.randn(2, 5, 4, dtype=torch.float64)
     rounded = Rounded(model, quantize(network_of(model, plan), [frames[0].numpy()]))
@@ -165,7 +201,9 @@ def test_what_is_no_number_is_seen(scanned: bool, monkeypatch: pytest.MonkeyPatc
 def test_random_rounding_is_of_training_alone() -> None:
     plan, frames = CompressionPlan(), torch.randn(1, 9, 4)
     model = made(LayerSpec("gru", 6), 0, plan)
-    integers = quantize(network_of(model, plan), [frames[0].double().numpy()], QuantizeSpec(data=DataBits(hidden=3)))
+    integers = quantize(
+        network_of(model, plan), [frames[0].double().numpy()], QuantizeSpec(data=DataBits(hidden=3))
+    )
     one, other = Rounded(model.float(), integers, random=True), Rounded(model, integers)
     assert torch.equal(one.eval()(frames), other.eval()(frames))
     assert not torch.equal(one.train()(frames), other.train()(frames))
@@ -185,17 +223,23 @@ def test_what_is_refused() -> None:
     model = made(LayerSpec("gru", 6), 0, plan)
     network = network_of(model, plan)
     narrow = quantize(network, [frames], QuantizeSpec(data=DataBits(hidden=5)))
-    with pytest.raises(UserError, match=r"l0\.h has 5 bits and the input 16: the engine's data have one width"):
+    with pytest.raises(
+        UserError, match=r"l0\.h has 5 bits and the input 16: the engine's data have one width"
+    ):
         stages(narrow)
     with pytest.raises(UserError, match="the formats given are of another network"):
         quantize(Network(network.layers[1:]), [np.ones((3, 6))], like=narrow)
-    with pytest.raises(UserError, match="trained with data of 16 bits: quantize it with these, not 12"):
+    with pytest.raises(
+        UserError, match="trained with data of 16 bits: quantize it with these, not 12"
+    ):
         quantize(network, [frames], QuantizeSpec(data_bits=12), like=narrow)
     with pytest.raises(UserError, match="3 layers cannot be rounded as 2 are"):
         Rounded(model, quantize(Network(network.layers[1:]), [np.ones((3, 6))]))
     factored = CompressionPlan(recurrent=LowRank(2))
     inside.project_once(model, factored)
-    with pytest.raises(UserError, match="l0 has other products as integers: data are not rounded in training where"):
+    with pytest.raises(
+        UserError, match="l0 has other products as integers: data are not rounded in training where"
+    ):
         Rounded(model, quantize(network_of(model, factored), [frames]))
     for bits, message in (
         (1, r"bits of cell must be a whole number, 2\.\.18, not 1"),

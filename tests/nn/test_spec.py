@@ -11,8 +11,12 @@ from ernn.nn.model import AcousticModel
 from ernn.nn.recurrent import GRU, LSTM
 from ernn.nn.spec import LayerSpec, ModelSpec, load_model_spec
 
-LSTMS = st.builds(LayerSpec, st.just("lstm"), st.integers(9, 64), st.none() | st.integers(1, 8), st.booleans())
-GRUS = st.builds(LayerSpec, st.just("gru"), st.integers(1, 64), reset=st.sampled_from(["after", "before"]))
+LSTMS = st.builds(
+    LayerSpec, st.just("lstm"), st.integers(9, 64), st.none() | st.integers(1, 8), st.booleans()
+)
+GRUS = st.builds(
+    LayerSpec, st.just("gru"), st.integers(1, 64), reset=st.sampled_from(["after", "before"])
+)
 SPECS = st.builds(
     ModelSpec,
     st.integers(1, 64),
@@ -31,7 +35,12 @@ def test_to_disk_and_back(tmp_path_factory, spec, suffix):
 
 
 def test_toml_as_a_person_reads_it():
-    spec = ModelSpec(40, (LayerSpec("lstm", 512, 256, peepholes=True), LayerSpec("gru", 128, reset="before")), 34, 0.1)
+    spec = ModelSpec(
+        40,
+        (LayerSpec("lstm", 512, 256, peepholes=True), LayerSpec("gru", 128, reset="before")),
+        34,
+        0.1,
+    )
     assert spec.to_toml() == (
         "input_size = 40\noutputs = 34\ndropout = 0.1\n\n"
         '[[layers]]\ncell = "lstm"\nhidden = 512\nprojection = 256\npeepholes = true\n\n'
@@ -44,17 +53,35 @@ def test_toml_as_a_person_reads_it():
     [
         (lambda: LayerSpec("rnnn", 4), r"cell must be one of \('lstm', 'gru', .*\), not 'rnnn'"),
         (lambda: LayerSpec("mgu", 4, peepholes=True), "the cell 'mgu' has no peepholes"),
-        (lambda: LayerSpec("lstm", 4, orthogonal=True), "an LSTM has no recurrent matrix to keep orthogonal"),
+        (
+            lambda: LayerSpec("lstm", 4, orthogonal=True),
+            "an LSTM has no recurrent matrix to keep orthogonal",
+        ),
         (lambda: LayerSpec("gru", 0), "hidden must be a whole number of at least 1, not 0"),
         (lambda: LayerSpec("gru", 4.0), r"hidden must be a whole number of at least 1, not 4\.0"),
-        (lambda: LayerSpec("gru", 4, projection=2), "a GRU has no projection: leave out projection = 2"),
+        (
+            lambda: LayerSpec("gru", 4, projection=2),
+            "a GRU has no projection: leave out projection = 2",
+        ),
         (lambda: LayerSpec("gru", 4, peepholes=True), "a GRU has no peepholes"),
         (lambda: LayerSpec("lstm", 4, reset="before"), "an LSTM has no reset gate"),
-        (lambda: LayerSpec("gru", 4, reset="never"), r"reset must be one of \('after', 'before'\), not 'never'"),
-        (lambda: LayerSpec("lstm", 4, projection=4), "projection must be smaller than hidden = 4, not 4"),
+        (
+            lambda: LayerSpec("gru", 4, reset="never"),
+            r"reset must be one of \('after', 'before'\), not 'never'",
+        ),
+        (
+            lambda: LayerSpec("lstm", 4, projection=4),
+            "projection must be smaller than hidden = 4, not 4",
+        ),
         (lambda: ModelSpec(4, (), 2), "a model needs at least one recurrent layer"),
-        (lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, 1.0), r"dropout must be at least 0 and below 1, not 1\.0"),
-        (lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, front=0), "front must be a whole number of at least 1, not 0"),
+        (
+            lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, 1.0),
+            r"dropout must be at least 0 and below 1, not 1\.0",
+        ),
+        (
+            lambda: ModelSpec(4, (LayerSpec("gru", 4),), 2, front=0),
+            "front must be a whole number of at least 1, not 0",
+        ),
         (lambda: ModelSpec(4, [LayerSpec("gru", 4)], 2), "layers must be a tuple of LayerSpec"),
         (lambda: ModelSpec.from_dict({"input_size": 4, "layers": []}), "a model needs outputs"),
         (
@@ -65,7 +92,10 @@ def test_toml_as_a_person_reads_it():
             lambda: ModelSpec.from_dict({"input_size": 4, "outputs": 2, "layers": {"cell": "gru"}}),
             r"layers must be a list of tables \(\[\[layers\]\] in TOML\)",
         ),
-        (lambda: load_model_spec("model.yaml"), r"a specification is a \.toml or \.json file, not 'model\.yaml'"),
+        (
+            lambda: load_model_spec("model.yaml"),
+            r"a specification is a \.toml or \.json file, not 'model\.yaml'",
+        ),
         (lambda: load_model_spec("nowhere.toml"), r"cannot read nowhere\.toml: No such file"),
     ],
 )
@@ -99,7 +129,9 @@ def test_the_model_uses_torchs_cells_where_they_suffice():
 
 def test_padding_after_the_end_never_reaches_an_earlier_output():
     torch.manual_seed(0)
-    model = AcousticModel(ModelSpec(5, (LayerSpec("lstm", 8, 4, peepholes=True), LayerSpec("gru", 6)), 3)).eval()
+    model = AcousticModel(
+        ModelSpec(5, (LayerSpec("lstm", 8, 4, peepholes=True), LayerSpec("gru", 6)), 3)
+    ).eval()
     frames = torch.randn(1, 9, 5)
     padded = torch.cat([frames, torch.randn(1, 4, 5)], dim=1)
     torch.testing.assert_close(model(padded)[:, :9], model(frames))

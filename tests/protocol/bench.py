@@ -1,7 +1,8 @@
-"""Coroutines that run inside the simulation: cocotbext-axi's master and slave, which we did not write, drive an engine.
+"""Coroutines that run inside the simulation: cocotbext-axi's master and slave, which we did not
+write, drive an engine.
 
-`frames.json` says what to send; what came is left in `<test>.json`.  Each test begins with a hard reset of the engine
-in whatever state the test before it left.
+`frames.json` says what to send; what came is left in `<test>.json`.  Each test begins with a hard
+reset of the engine in whatever state the test before it left.
 """
 
 import json
@@ -25,8 +26,12 @@ class Link:
 
     def __init__(self, engine: Any) -> None:
         self.engine = engine
-        self.source = AxiStreamSource(AxiStreamBus.from_prefix(engine, "s_axis"), engine.clk, engine.rst)
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(engine, "m_axis"), engine.clk, engine.rst)
+        self.source = AxiStreamSource(
+            AxiStreamBus.from_prefix(engine, "s_axis"), engine.clk, engine.rst
+        )
+        self.sink = AxiStreamSink(
+            AxiStreamBus.from_prefix(engine, "m_axis"), engine.clk, engine.rst
+        )
 
     async def reset(self) -> None:
         self.engine.rst.value = 1
@@ -78,7 +83,9 @@ async def _started(engine: Any) -> Link:
     return link
 
 
-async def _exchange(engine: Any, name: str, pauses: tuple[Iterator[bool] | None, Iterator[bool] | None]) -> None:
+async def _exchange(
+    engine: Any, name: str, pauses: tuple[Iterator[bool] | None, Iterator[bool] | None]
+) -> None:
     link = await _started(engine)
     for end, pause in zip((link.source, link.sink), pauses, strict=True):
         if pause is not None:
@@ -117,7 +124,9 @@ async def long_pauses(engine: Any) -> None:
 
 @cocotb.test()
 async def reset_in_mid_frame(engine: Any) -> None:
-    """Half a packet is in and results are under way when reset comes; then everything again from its beginning."""
+    """Half a packet is in and results are under way when reset comes; then everything again from
+    its beginning.
+    """
     link = await _started(engine)
     link.send()
     await link.sink.recv()

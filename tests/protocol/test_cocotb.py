@@ -1,4 +1,6 @@
-"""The engine between cocotbext-axi's master and slave: golden's integers in sound packets, however either pauses."""
+"""The engine between cocotbext-axi's master and slave: golden's integers in sound packets, however
+either pauses.
+"""
 
 import json
 from dataclasses import replace
@@ -48,7 +50,9 @@ def packets(
     (folder / "frames.json").write_text(json.dumps({"frames": frames_to_send(speech)}))
     said = drive(binary(verilog, Cache.default()), verilog, folder, "bench")
     found = {
-        name: json.loads((folder / f"{name}.json").read_text()) for name in TESTS if (folder / f"{name}.json").exists()
+        name: json.loads((folder / f"{name}.json").read_text())
+        for name in TESTS
+        if (folder / f"{name}.json").exists()
     }
     assert set(found) == set(TESTS), said
     return found
@@ -57,8 +61,14 @@ def packets(
 def frames_to_send(speech: list[np.ndarray]) -> list[dict[str, Any]]:
     """Packets of both streams in turns."""
     order = Stimulus(tuple(speech), STREAMS).order
-    frames = [(stream, time == 0, np.pad(speech[index][time], (0, 3)).reshape(1, -1)) for stream, index, time in order]
-    return [{"stream": s, "first": bool(f), "data": pack(values, 16).tobytes().hex()} for s, f, values in frames]
+    frames = [
+        (stream, time == 0, np.pad(speech[index][time], (0, 3)).reshape(1, -1))
+        for stream, index, time in order
+    ]
+    return [
+        {"stream": s, "first": bool(f), "data": pack(values, 16).tobytes().hex()}
+        for s, f, values in frames
+    ]
 
 
 @pytest.mark.parametrize("name", TESTS)
@@ -68,7 +78,9 @@ def test_packets_are_goldens(
     for stream in range(STREAMS):
         mine = [packet for packet in packets[name] if set(packet["streams"]) == {stream}]
         utterances = [speech[index] for index in range(stream, len(speech), STREAMS)]
-        expected = np.concatenate([run(replace(model, last_step=False), utterance) for utterance in utterances])
+        expected = np.concatenate(
+            [run(replace(model, last_step=False), utterance) for utterance in utterances]
+        )
         assert len(mine) == len(expected), "a packet a frame: TLAST is where a frame ends"
         data = np.frombuffer(bytes.fromhex("".join(packet["data"] for packet in mine)), np.uint8)
         words = unpack(data.reshape(-1, 2 * BLOCK), 16, BLOCK).reshape(len(mine), -1)

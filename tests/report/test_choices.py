@@ -27,16 +27,24 @@ def test_one_structure(structure: Structure, name: str, value: str) -> None:
 
 
 def test_matrices_with_structures_of_their_own_are_all_named() -> None:
-    plan = CompressionPlan().override("recurrent.0.weight_ih_l0", BlockCirculant(4)).override("output.weight", Dense())
+    plan = (
+        CompressionPlan()
+        .override("recurrent.0.weight_ih_l0", BlockCirculant(4))
+        .override("output.weight", Dense())
+    )
     item = structure_item(plan.to_dict())
     assert item.name == "Structures"
-    assert "recurrent.0.weight_ih_l0: BlockCirculant(block=4" in item.value and "output.weight: Dense()" in item.value
+    assert (
+        "recurrent.0.weight_ih_l0: BlockCirculant(block=4" in item.value
+        and "output.weight: Dense()" in item.value
+    )
 
 
 def test_a_report_of_blocks_loads_no_torch() -> None:
     plan = CompressionPlan.blocks(8).to_dict()
     code = (
-        f"import sys; from ernn.pipeline.summary import structure_item; print(structure_item({plan})); "
+        "import sys; from ernn.pipeline.summary import structure_item; "
+        f"print(structure_item({plan})); "
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,4 +1,6 @@
-"""The page of a comparison: whole, self-contained, every number with its kind; the front and the spread."""
+"""The page of a comparison: whole, self-contained, every number with its kind; the front and the
+spread.
+"""
 
 import re
 import warnings
@@ -30,12 +32,21 @@ def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
     found = Page(text)
     ids = [e["attrs"]["id"] for e in found.elements if "id" in e["attrs"]]
     assert len(ids) == len(set(ids))
-    targets = [e["attrs"][key] for e in found.elements for key in ("src", "href", "xlink:href") if key in e["attrs"]]
+    targets = [
+        e["attrs"][key]
+        for e in found.elements
+        for key in ("src", "href", "xlink:href")
+        if key in e["attrs"]
+    ]
     assert all(target[1:] in ids for target in targets)
     assert not re.search(r"https?:|//cdn|@import", text)
     assert not {"script", "link", "iframe", "object", "b"} & {e["tag"] for e in found.elements}
     shown = words(text)
-    assert "QRNN diverged" in shown and "Not there yet: 3 results" in shown and "As many epochs" in shown
+    assert (
+        "QRNN diverged" in shown
+        and "Not there yet: 3 results" in shown
+        and "As many epochs" in shown
+    )
     assert "162 to 200 MHz" in shown
 
 
@@ -44,15 +55,32 @@ def test_every_number_has_its_kind_or_was_given() -> None:
         if not re.search(r"\d", text) or {"style", "title"} & {e["tag"] for e in inside}:
             continue
         kind = any(e["attrs"].get("data-kind") in KINDS for e in inside)
-        assert kind or any(e["given"] for e in inside), f"{text.strip()!r} does not say where it comes from"
+        assert kind or any(e["given"] for e in inside), (
+            f"{text.strip()!r} does not say where it comes from"
+        )
 
 
 def test_a_row_in_words() -> None:
     sru, pruned, binary, train = (cells(row) for row in ROWS)
     assert sru == (
-        *("SRU", "compact", "12.50 ± 2.12", "11.00 to 14.00", "2", "2,500", "1,700", "50", "3,620,000", "12"),
+        *(
+            "SRU",
+            "compact",
+            "12.50 ± 2.12",
+            "11.00 to 14.00",
+            "2",
+            "2,500",
+            "1,700",
+            "50",
+            "3,620,000",
+            "12",
+        ),
     )
-    assert pruned[-3:] == ("software", "", "9") and binary[2:5] == ("20.00", "", "1") and binary[7] == "100.5"
+    assert (
+        pruned[-3:] == ("software", "", "9")
+        and binary[2:5] == ("20.00", "", "1")
+        and binary[7] == "100.5"
+    )
     assert train[7:] == ("≈ 400", "500,000", "9")
 
 
@@ -61,7 +89,9 @@ def test_equal_errors_are_drawn_without_a_warning() -> None:
         rows = tuple(replace(row, errors=(error,)) for row in ROWS)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert "binary" in picture(replace(COMPARISON, dense=replace(DENSE, errors=(error,)), rows=rows))
+            assert "binary" in picture(
+                replace(COMPARISON, dense=replace(DENSE, errors=(error,)), rows=rows)
+            )
 
 
 def test_the_front_is_what_nothing_beats() -> None:
@@ -73,10 +103,18 @@ def test_the_front_is_what_nothing_beats() -> None:
 def test_the_table_and_the_picture() -> None:
     text = markdown(COMPARISON, "here.svg")
     assert "](here.svg)" in text
-    assert text.index("## 4 times") < text.index("**pruned <b>**") < text.index("SRU") < text.index("## 8 times")
+    assert (
+        text.index("## 4 times")
+        < text.index("**pruned <b>**")
+        < text.index("SRU")
+        < text.index("## 8 times")
+    )
     assert "- Failed: QRNN (diverged)" in text and "3 results are not there yet" in text
     drawn = picture(COMPARISON)
-    assert all(f">{family}<" in drawn for family in COMPARISON.families) and "dense, 10,000 bytes" in drawn
+    assert (
+        all(f">{family}<" in drawn for family in COMPARISON.families)
+        and "dense, 10,000 bytes" in drawn
+    )
     zero = replace(ROWS[0], errors=(0.0, 0.0))
     assert picture(replace(COMPARISON, rows=(zero,))).startswith("<svg")
 

@@ -12,7 +12,9 @@ def test_every_matrix_of_a_layer_in_both_directions_is_drawn_by_its_name() -> No
     both = BidirectionalLayer(random_lstm(rng, 3, 8, projection=5), random_gru(rng, 3, 6))
     network = Network((both, random_lstm(rng, 11, 7, projection=4), random_linear(rng, 4, 2)))
     pictures = layer_pictures(network, 12)
-    assert [[(m.name, m.gates, m.rows, m.columns) for m in picture.matrices] for picture in pictures] == [
+    assert [
+        [(m.name, m.gates, m.rows, m.columns) for m in picture.matrices] for picture in pictures
+    ] == [
         [
             ("forward input", 4, 8, 3),
             ("forward recurrent", 4, 8, 5),

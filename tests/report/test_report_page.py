@@ -18,7 +18,9 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Page(HTMLParser):
-    """Checks nesting while parsing; keeps every element with its ancestors and every text with its element."""
+    """Checks nesting while parsing; keeps every element with its ancestors and every text with its
+    element.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -47,7 +49,9 @@ class Page(HTMLParser):
             self.open.pop()
 
     def handle_endtag(self, tag):
-        assert self.open and self.open[-1]["tag"] == tag, f"</{tag}> closes {self.open[-1:] and self.open[-1]['tag']}"
+        assert self.open and self.open[-1]["tag"] == tag, (
+            f"</{tag}> closes {self.open[-1:] and self.open[-1]['tag']}"
+        )
         self.open.pop()
 
     def handle_data(self, data):
@@ -55,7 +59,9 @@ class Page(HTMLParser):
 
 
 def words(text: str) -> str:
-    shown = [t for t, inside in Page(text).texts if not {"style", "svg"} & {e["tag"] for e in inside}]
+    shown = [
+        t for t, inside in Page(text).texts if not {"style", "svg"} & {e["tag"] for e in inside}
+    ]
     return " ".join(" ".join(shown).split())
 
 
@@ -75,7 +81,12 @@ def test_the_page_is_well_formed_and_needs_nothing_else(which, request):
     page = Page(text)
     ids = [e["attrs"]["id"] for e in page.elements if "id" in e["attrs"]]
     assert len(ids) == len(set(ids))
-    targets = [e["attrs"][key] for e in page.elements for key in ("src", "href", "xlink:href") if key in e["attrs"]]
+    targets = [
+        e["attrs"][key]
+        for e in page.elements
+        for key in ("src", "href", "xlink:href")
+        if key in e["attrs"]
+    ]
     targets += re.findall(r"url\(\s*[\"']?([^)\"']+)", text)
     assert all(target.startswith("data:") or target[1:] in ids for target in targets)
     assert not re.search(r"https?:|//cdn|@import", text)
@@ -89,7 +100,9 @@ def test_every_number_shows_its_kind_or_was_given(which, request):
         if not re.search(r"\d", text) or {"style", "title"} & {e["tag"] for e in inside}:
             continue
         sourced = any(e["attrs"].get("data-kind") in KINDS and e["badge"] for e in inside)
-        assert sourced or any(e["given"] for e in inside), f"{text.strip()!r} does not say where it comes from"
+        assert sourced or any(e["given"] for e in inside), (
+            f"{text.strip()!r} does not say where it comes from"
+        )
 
 
 def test_every_figure_of_the_record_is_on_the_page_with_its_tool(full):
@@ -155,13 +168,15 @@ def test_a_mismatch_and_an_overfull_device_are_not_hidden(full_record):
 def test_power_is_an_estimate_beside_published_figures(full, empty):
     shown = words(full)
     power = shown[shown.index("Power An estimate, and not a measurement") :]
-    assert "0.612 W" in power and "ESE, XCKU060 41 (V)" in power and "static 0.23 W (M) uncalibrated" in power
+    assert (
+        "0.612 W" in power
+        and "ESE, XCKU060 41 (V)" in power
+        and "static 0.23 W (M) uncalibrated" in power
+    )
     assert "power is estimated from area, clock and simulation" in words(empty)
 
 
-HOSTILE = (
-    """<script>alert(1)</script>"'><img src=x onerror=alert(1)> $\\frac{ http://e.example/ & \t\x01 </svg></style>"""
-)
+HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(1)> $\\frac{ http://e.example/ & \t\x01 </svg></style>"""
 
 
 def test_hostile_names_are_text(full_record):
@@ -180,7 +195,9 @@ def test_hostile_names_are_text(full_record):
 
 
 def poisoned(plain):
-    """Every text of a series, kinds apart, made hostile; units of bars must still name rows, so all alike."""
+    """Every text of a series, kinds apart, made hostile; units of bars must still name rows, so all
+    alike.
+    """
     if isinstance(plain, dict):
         return {key: value if key == "kind" else poisoned(value) for key, value in plain.items()}
     if isinstance(plain, list):
@@ -192,13 +209,17 @@ def test_labels_without_times_are_listed_though_not_drawn(full_record):
     record = RunRecord()
     bare = tuple(series.Token(token.label) for token in utterance().truth)
     shown = dataclasses.replace(utterance(), truth=bare, recognised=bare)
-    series.put(record, series.Utterances("measured", "golden", "corpus", "40 log-mel", 10.0, (shown,)))
+    series.put(
+        record, series.Utterances("measured", "golden", "corpus", "40 log-mel", 10.0, (shown,))
+    )
     assert "oh oh" in words(render(record))
 
 
 def test_write_report_reads_the_record_and_writes_the_page(tmp_path, full_record, full):
     record = full_record.save(tmp_path / "record.json")
-    assert write_report(record, tmp_path / "out" / "report.html").read_text(encoding="utf-8") == full
+    assert (
+        write_report(record, tmp_path / "out" / "report.html").read_text(encoding="utf-8") == full
+    )
     with pytest.raises(UserError, match="no record at"):
         write_report(tmp_path / "nothing.json", tmp_path / "report.html")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["report.html"]

@@ -1,4 +1,6 @@
-"""Series keep their types through the record, and the figures computed from them agree with plainer computations."""
+"""Series keep their types through the record, and the figures computed from them agree with plainer
+computations.
+"""
 
 import kaldialign
 import pytest
@@ -44,7 +46,10 @@ def test_a_series_survives_the_record(series):
             {"kind": "placed", "tool": "t", "device": "d", "runs": [{"seed": "1", "mhz": 2}]},
             r"runs\[0\].seed has the wrong",
         ),
-        ({"kind": "placed", "tool": "t", "device": "d", "runs": [], "extra": 1}, "has no field extra"),
+        (
+            {"kind": "placed", "tool": "t", "device": "d", "runs": [], "extra": 1},
+            "has no field extra",
+        ),
         ({"kind": "hoped", "tool": "t", "device": "d", "runs": []}, "kind must be one of"),
     ],
 )
@@ -70,7 +75,10 @@ def test_alignment_has_the_edit_distance_of_a_library(truth, found):
     pairs = align(truth, found)
     assert [p.truth for p in pairs if p.truth is not None] == list(range(len(truth)))
     assert [p.recognised for p in pairs if p.recognised is not None] == list(range(len(found)))
-    edits = sum(p.truth is None or p.recognised is None or truth[p.truth] != found[p.recognised] for p in pairs)
+    edits = sum(
+        p.truth is None or p.recognised is None or truth[p.truth] != found[p.recognised]
+        for p in pairs
+    )
     assert edits == kaldialign.edit_distance(truth, found)["total"]
 
 

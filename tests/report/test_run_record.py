@@ -15,7 +15,16 @@ count = st.none() | st.integers(1, 10**6)
 pair = st.none() | st.tuples(finite, finite).map(lambda p: (min(p), max(p)))
 text = st.text(min_size=1, max_size=12)
 measurements = st.builds(
-    Measurement, finite, st.text(max_size=5), st.sampled_from(KINDS), text, count, pair, count, pair, st.none() | text
+    Measurement,
+    finite,
+    st.text(max_size=5),
+    st.sampled_from(KINDS),
+    text,
+    count,
+    pair,
+    count,
+    pair,
+    st.none() | text,
 )
 paths = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(".".join)
 
@@ -29,19 +38,28 @@ def example(value: float = 1.5, unit: str = "s") -> Measurement:
 def test_a_record_survives_json_and_equal_content_is_equal_text(figures):
     record, reversed_record = RunRecord(), RunRecord()
     kept = {
-        p: m for p, m in figures.items() if not any(q.startswith(f"{p}.") or p.startswith(f"{q}.") for q in figures)
+        p: m
+        for p, m in figures.items()
+        if not any(q.startswith(f"{p}.") or p.startswith(f"{q}.") for q in figures)
     }
     for path, measurement in kept.items():
         record.set(path, measurement)
     for path, measurement in reversed(kept.items()):
         reversed_record.set(path, measurement)
     assert dict(RunRecord.from_json(record.to_json()).measurements()) == kept
-    assert record.to_json() == reversed_record.to_json() == RunRecord.from_json(record.to_json()).to_json()
+    assert (
+        record.to_json()
+        == reversed_record.to_json()
+        == RunRecord.from_json(record.to_json()).to_json()
+    )
 
 
 def test_the_file_has_leaves_that_other_programs_can_read(tmp_path):
     record = RunRecord()
-    record.set("error_rate.dense", Measurement(np.float64(3.5), "%", "measured", "ernn evaluate", tokens=np.int64(900)))
+    record.set(
+        "error_rate.dense",
+        Measurement(np.float64(3.5), "%", "measured", "ernn evaluate", tokens=np.int64(900)),
+    )
     record.set_series("curve", {"values": [1, 2.5]})
     plain = json.loads(record.save(tmp_path / "record.json").read_text(encoding="utf-8"))
     leaf = {"value": 3.5, "unit": "%", "kind": "measured", "tool": "ernn evaluate", "tokens": 900}
@@ -55,7 +73,10 @@ def test_the_file_has_leaves_that_other_programs_can_read(tmp_path):
         ({"value": float("nan")}, "finite"),
         ({"value": "3"}, "finite"),
         ({"value": True}, "finite"),
-        ({"kind": "guessed"}, "kind must be one of measured, simulated, placed, estimated, published, not 'guessed'"),
+        (
+            {"kind": "guessed"},
+            "kind must be one of measured, simulated, placed, estimated, published, not 'guessed'",
+        ),
         ({"tool": ""}, "names the tool"),
         ({"tokens": 0}, "tokens must be positive, not 0"),
         ({"interval": (2.0, 1.0)}, r"interval must be \(low, high\)"),
@@ -102,7 +123,8 @@ def test_an_absent_figure_is_named_with_what_there_is():
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense", "[]", '{"a": 3}', '{"a": {"value": 1}}', '{"series": {}, "a": {"b": null}}']
+    "text",
+    ["nonsense", "[]", '{"a": 3}', '{"a": {"value": 1}}', '{"series": {}, "a": {"b": null}}'],
 )
 def test_a_file_that_is_no_record_is_refused(text):
     with pytest.raises(UserError, match="record"):

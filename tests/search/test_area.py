@@ -43,9 +43,18 @@ KBIT = {"DP16KD": 18, "RAMB18E1": 18, "RAMB36E1": 36, "RAMB18E2": 18, "RAMB36E2"
 LUTS = {"TRELLIS_DPR16X4": 6, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8}
 
 MEMORIES = [
-    *(Memory("rom", width, depth, False) for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (192, 2048))),
-    *(Memory("ram", width, depth, True) for width, depth in ((16, 32), (20, 129), (128, 16), (256, 640), (140, 33))),
-    *(Memory("parts", 16 * lanes, depth, True, 16) for lanes, depth in ((4, 16), (8, 33), (8, 640), (16, 300))),
+    *(
+        Memory("rom", width, depth, False)
+        for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (192, 2048))
+    ),
+    *(
+        Memory("ram", width, depth, True)
+        for width, depth in ((16, 32), (20, 129), (128, 16), (256, 640), (140, 33))
+    ),
+    *(
+        Memory("parts", 16 * lanes, depth, True, 16)
+        for lanes, depth in ((4, 16), (8, 33), (8, 640), (16, 300))
+    ),
 ]
 
 
@@ -53,12 +62,18 @@ def _verilog(number: int, memory: Memory) -> str:
     bits = max(1, (memory.depth - 1).bit_length())
     part = memory.part or memory.width
     ports = f"input clk, input [{bits - 1}:0] ra, output reg [{memory.width - 1}:0] q"
-    body = [f"reg [{memory.width - 1}:0] mem [0:{memory.depth - 1}];", "always @(posedge clk) q <= mem[ra];"]
+    body = [
+        f"reg [{memory.width - 1}:0] mem [0:{memory.depth - 1}];",
+        "always @(posedge clk) q <= mem[ra];",
+    ]
     if memory.written:
         lanes = memory.width // part
-        ports += f", input [{lanes - 1}:0] we, input [{bits - 1}:0] wa, input [{memory.width - 1}:0] d"
+        ports += (
+            f", input [{lanes - 1}:0] we, input [{bits - 1}:0] wa, input [{memory.width - 1}:0] d"
+        )
         body += [
-            f"always @(posedge clk) if (we[{i}]) mem[wa][{i * part} +: {part}] <= d[{i * part} +: {part}];"
+            f"always @(posedge clk) if (we[{i}]) mem[wa][{i * part} +: {part}] <= d[{i * part} +: "
+            f"{part}];"
             for i in range(lanes)
         ]
     else:
@@ -68,35 +83,87 @@ def _verilog(number: int, memory: Memory) -> str:
 
 @pytest.mark.parametrize("family", ["ecp5", "xc7", "xcup"])
 def test_memories_are_mapped_as_yosys_maps_them(family: Family, tmp_path: Path) -> None:
-    """Small and large, read only, written whole and in parts: the same blocks, the same LUT RAM, the same in logic."""
+    """Small and large, read only, written whole and in parts: the same blocks, the same LUT RAM,
+    the same in logic.
+    """
     random = Random(0)
     for number, memory in enumerate(MEMORIES):
         if not memory.written:
-            rows = [f"{random.getrandbits(memory.width):0{memory.width}b}" for _ in range(memory.depth)]
+            rows = [
+                f"{random.getrandbits(memory.width):0{memory.width}b}" for _ in range(memory.depth)
+            ]
             (tmp_path / f"rom{number}.mem").write_text("\n".join(rows) + "\n")
-    (tmp_path / "m.v").write_text("".join(_verilog(number, memory) for number, memory in enumerate(MEMORIES)))
-    collect = "memory -nomap -no-rw-check" if family == "ecp5" else "memory -nomap"  # as the flow does
+    (tmp_path / "m.v").write_text(
+        "".join(_verilog(number, memory) for number, memory in enumerate(MEMORIES))
+    )
+    collect = (
+        "memory -nomap -no-rw-check" if family == "ecp5" else "memory -nomap"
+    )  # as the flow does
     commands = ["read_verilog m.v", "proc", "opt", collect, "opt_clean"]
-    commands += [f"memory_libmap {LIBRARIES[family]}", MAPS[family], "tee -q -o stat.json stat -json"]
+    commands += [
+        f"memory_libmap {LIBRARIES[family]}",
+        MAPS[family],
+        "tee -q -o stat.json stat -json",
+    ]
     run_yosys(commands, tmp_path, what="Yosys: memories", timeout=900)
     modules = json.loads((tmp_path / "stat.json").read_text())["modules"]
     for number, memory in enumerate(MEMORIES):
         cells = modules[f"\\m{number}"]["num_cells_by_type"]
         found = mapped(memory, family)
         assert sum(KBIT.get(kind, 0) * count for kind, count in cells.items()) == found.kbit, memory
-        assert sum(LUTS.get(kind, 0) * count for kind, count in cells.items()) == found.lutram, memory
+        assert sum(LUTS.get(kind, 0) * count for kind, count in cells.items()) == found.lutram, (
+            memory
+        )
 
 
 # --- multipliers: bits of both operands, and the blocks that Yosys 0.70 took
 
 MULTIPLIERS: dict[Family, list[tuple[int, int, int]]] = {
     "ecp5": [
-        *[(16, 12, 1), (17, 12, 1), (18, 18, 1), (19, 12, 1), (25, 18, 2), (26, 13, 2), (20, 20, 4), (16, 9, 1)],
-        *[(9, 2, 1), (4, 4, 1), (5, 3, 1), (2, 8, 1), (1, 8, 0), (24, 24, 4), (27, 18, 2), (19, 19, 1), (36, 13, 2)],
+        *[
+            (16, 12, 1),
+            (17, 12, 1),
+            (18, 18, 1),
+            (19, 12, 1),
+            (25, 18, 2),
+            (26, 13, 2),
+            (20, 20, 4),
+            (16, 9, 1),
+        ],
+        *[
+            (9, 2, 1),
+            (4, 4, 1),
+            (5, 3, 1),
+            (2, 8, 1),
+            (1, 8, 0),
+            (24, 24, 4),
+            (27, 18, 2),
+            (19, 19, 1),
+            (36, 13, 2),
+        ],
     ],
     "xc7": [
-        *[(16, 12, 1), (19, 12, 1), (18, 18, 1), (25, 18, 1), (26, 13, 2), (20, 20, 2), (16, 9, 1), (9, 2, 1)],
-        *[(4, 4, 0), (5, 3, 0), (3, 8, 1), (2, 8, 1), (1, 8, 0), (24, 24, 2), (27, 18, 2), (19, 19, 2), (36, 13, 2)],
+        *[
+            (16, 12, 1),
+            (19, 12, 1),
+            (18, 18, 1),
+            (25, 18, 1),
+            (26, 13, 2),
+            (20, 20, 2),
+            (16, 9, 1),
+            (9, 2, 1),
+        ],
+        *[
+            (4, 4, 0),
+            (5, 3, 0),
+            (3, 8, 1),
+            (2, 8, 1),
+            (1, 8, 0),
+            (24, 24, 2),
+            (27, 18, 2),
+            (19, 19, 2),
+            (36, 13, 2),
+        ],
     ],
 }
 
@@ -128,7 +195,10 @@ def test_multipliers_and_block_ram_of_every_measured_engine_are_exact(script: Mo
         assert (use.dsp, use.block_ram) == (point.dsp, point.block_ram), point
         memories = Units(plan).mapped(point.family)
         assert sum(memory.count * used.lutram for memory, used in memories) == point.lutram, point
-        assert script.counted(plan, point.family) == {"adders": point.adders, "registers": point.registers}
+        assert script.counted(plan, point.family) == {
+            "adders": point.adders,
+            "registers": point.registers,
+        }
 
 
 @pytest.mark.parametrize("family", ["ecp5", "xc7"])
@@ -141,21 +211,28 @@ def test_logic_of_an_engine_left_out_is_predicted(family: Family, what: Fitted) 
 
 
 def test_an_engine_synthesised_now_is_predicted(script: ModuleType) -> None:
-    """Whether the points are still of today's RTL: an engine that is not among them, by the tool itself."""
+    """Whether the points are still of today's RTL: an engine that is not among them, by the tool
+    itself.
+    """
     plan = script.scheduled(script.Net("gru", 8, 16, 2), Design(3, 1, 8, 1))
     area = synthesise(to_verilog(Engine(plan, probes=True)), find_device("LFE5U-25F"))
     use = predict(plan, "ecp5")
     assert (use.dsp, use.block_ram) == (area.dsp, area.bram_kbit)
-    assert use.lut == pytest.approx(area.lut, rel=WORST["ecp5"]) and use.ff == pytest.approx(area.ff, rel=WORST["ecp5"])
+    assert use.lut == pytest.approx(area.lut, rel=WORST["ecp5"]) and use.ff == pytest.approx(
+        area.ff, rel=WORST["ecp5"]
+    )
 
 
 def test_a_fit_recovers_what_bits_take(script: ModuleType) -> None:
-    """Points made from known figures give these figures' predictions back; without points a bit takes one."""
+    """Points made from known figures give these figures' predictions back; without points a bit
+    takes one.
+    """
     plans = [script.scheduled(net, design) for net, design in script.ENGINES[:6]]
     features = [Logic(Units(plan), "ecp5").adders() for plan in plans]
     truth = {name: 0.5 + 0.1 * number for number, name in enumerate(sorted(features[0]))}
     points = [
-        Point("ecp5", {"n": n}, {}, one, {}, 0, round(explained(truth, one)), 0, 0, 0) for n, one in enumerate(features)
+        Point("ecp5", {"n": n}, {}, one, {}, 0, round(explained(truth, one)), 0, 0, 0)
+        for n, one in enumerate(features)
     ]
     for point in points:
         assert explained(fit(points, "lut"), point.adders) == pytest.approx(point.lut, rel=0.05)

@@ -1,4 +1,6 @@
-"""Costs from shapes, counted by hand and held to the numbers that integers of the same network keep."""
+"""Costs from shapes, counted by hand and held to the numbers that integers of the same network
+keep.
+"""
 
 from math import ceil
 from typing import get_args
@@ -22,15 +24,25 @@ from tests.models import random_frames, random_gru, random_linear, random_lstm
     ("layer", "blocks", "rotated", "constants", "states"),
     [
         # blocks of weights; words of x, h (and m), results of a product that go back; per unit
-        (LayerSpec("lstm", 24, 16, True), 24 + 24 + 6, 2 + (2 + 4 * 3) + (3 + 2), (4 + 3) * 24, 16 + 24),
+        (
+            LayerSpec("lstm", 24, 16, True),
+            24 + 24 + 6,
+            2 + (2 + 4 * 3) + (3 + 2),
+            (4 + 3) * 24,
+            16 + 24,
+        ),
         (LayerSpec("gru", 24), 18 + 27, (2 + 3) + (3 + 3 * 3), (3 + 1) * 24, 24),
         (LayerSpec("ligru", 24), 12 + 18, (2 + 2 * 3) + 3, 2 * 24, 24),
         (LayerSpec("cifg", 24), 18 + 27, (2 + 3 * 3) + 3, 3 * 24, 2 * 24),
     ],
 )
-def test_a_layer_in_blocks_of_eight(layer: LayerSpec, blocks: int, rotated: int, constants: int, states: int) -> None:
+def test_a_layer_in_blocks_of_eight(
+    layer: LayerSpec, blocks: int, rotated: int, constants: int, states: int
+) -> None:
     """Of 16 inputs; a block of 8 is 11 multiplications, a transform of a word 4."""
-    found = cost(ModelSpec(16, (layer,), 7), CompressionPlan.blocks(8), weight_bits=10, data_bits=14)
+    found = cost(
+        ModelSpec(16, (layer,), 7), CompressionPlan.blocks(8), weight_bits=10, data_bits=14
+    )
     output = 7 * layer.output_size
     assert found.weights == 8 * blocks + output
     assert found.multiplications == 11 * blocks + 4 * rotated + output
@@ -44,28 +56,43 @@ def kept(model: IntegerModel) -> int:
         match layer:
             case IntegerLstm():
                 peephole = 0 if layer.peephole is None else layer.peephole.size
-                found += layer.bias.size + peephole + layer.hidden_size + model.signal(layer.output).length
+                found += (
+                    layer.bias.size
+                    + peephole
+                    + layer.hidden_size
+                    + model.signal(layer.output).length
+                )
             case IntegerGru():
                 candidate = 0 if layer.candidate_bias is None else layer.candidate_bias.size
                 found += layer.bias.size + candidate + model.signal(layer.output).length
             case IntegerCell():
                 biases = (layer.product(p.name)[1] for p in layer.cell.products)
                 found += sum(b.size for b in (*biases, *layer.vectors) if b is not None)
-                found += sum(layer.lengths[name] for name in {*layer.cell.states, *layer.cell.recurrent})
+                found += sum(
+                    layer.lengths[name] for name in {*layer.cell.states, *layer.cell.recurrent}
+                )
             case IntegerLinear():
                 found += layer.bias.size
     return found
 
 
-@pytest.mark.parametrize("cell", ["lstm", "peepholes", "projection", "gru", "reset before", *COMPACT])
+@pytest.mark.parametrize(
+    "cell", ["lstm", "peepholes", "projection", "gru", "reset before", *COMPACT]
+)
 def test_bits_are_those_of_the_integers(cell: str) -> None:
     rng = np.random.default_rng(0)
     layer, spec = {
         "lstm": lambda: (random_lstm(rng, 6, 8), LayerSpec("lstm", 8)),
-        "peepholes": lambda: (random_lstm(rng, 6, 8, peepholes=True), LayerSpec("lstm", 8, peepholes=True)),
+        "peepholes": lambda: (
+            random_lstm(rng, 6, 8, peepholes=True),
+            LayerSpec("lstm", 8, peepholes=True),
+        ),
         "projection": lambda: (random_lstm(rng, 6, 8, projection=4), LayerSpec("lstm", 8, 4)),
         "gru": lambda: (random_gru(rng, 6, 8), LayerSpec("gru", 8)),
-        "reset before": lambda: (random_gru(rng, 6, 8, reset="before"), LayerSpec("gru", 8, reset="before")),
+        "reset before": lambda: (
+            random_gru(rng, 6, 8, reset="before"),
+            LayerSpec("gru", 8, reset="before"),
+        ),
     }.get(cell, lambda: (random_cell(rng, COMPACT[cell], 6, 8), LayerSpec(cell, 8)))()  # type: ignore[arg-type]
     front, output = random_linear(rng, 5, 6), random_linear(rng, layer.output_size, 3)
     network = Network((front, layer, output))
@@ -77,7 +104,9 @@ def test_bits_are_those_of_the_integers(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "projection", "gru", "reset before", *COMPACT])
 def test_transforms_are_those_of_the_integers(cell: str) -> None:
-    """Two layers and an output layer in blocks of 8: a vector that several weights read is transformed once."""
+    """Two layers and an output layer in blocks of 8: a vector that several weights read is
+    transformed once.
+    """
     rng, blocks = np.random.default_rng(0), BlockCirculant(8, pad=True)
     spec = {
         "projection": LayerSpec("lstm", 16, 8),
@@ -102,5 +131,7 @@ def test_transforms_are_those_of_the_integers(cell: str) -> None:
         for operands in (product.operands for layer in model.layers for product in layer.products)
     )
     asked, plan = ModelSpec(5, (spec, spec), 9), CompressionPlan.blocks(8, output=8)
-    weights = sum(plan.structure(one.name, one.role).multiplications(one.shape) for one in shapes(asked))
+    weights = sum(
+        plan.structure(one.name, one.role).multiplications(one.shape) for one in shapes(asked)
+    )
     assert cost(asked, plan).multiplications - weights == 4 * (words + results)

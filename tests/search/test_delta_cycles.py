@@ -1,4 +1,6 @@
-"""Cycles of delta networks: an engine that updates all is the estimated one, and what is counted is counted by hand."""
+"""Cycles of delta networks: an engine that updates all is the estimated one, and what is counted is
+counted by hand.
+"""
 
 import numpy as np
 import pytest
@@ -16,7 +18,11 @@ from tests.golden.test_deltas import moving
 from tests.golden.test_trains import compressed, pair
 from tests.models import random_frames, random_gru, random_integer_model, random_linear
 
-DESIGNS = [Design(4), Design(6, 3, splits=3, staggered=True), Design(4, 2, splits=4, words=2, overlap=4)]
+DESIGNS = [
+    Design(4),
+    Design(6, 3, splits=3, staggered=True),
+    Design(4, 2, splits=4, words=2, overlap=4),
+]
 
 
 @pytest.mark.parametrize("block", [1, 4])
@@ -37,11 +43,16 @@ def test_all_columns_cost_what_is_estimated(block: int) -> None:
 
 
 def test_multiplications_are_counted_by_hand() -> None:
-    """In blocks of 4, of five multiplications; a dense row of the output layer meets four numbers a block column."""
+    """In blocks of 4, of five multiplications; a dense row of the output layer meets four numbers a
+    block column.
+    """
     rng = np.random.default_rng(0)
     model = random_integer_model(rng, cell="gru", input_size=8, hidden=12, outputs=3, block=4)
     columns = {
-        "l0.gates": [[True, False, False, False, False], [False, False, True, True, True]],  # of x two, of h three
+        "l0.gates": [
+            [True, False, False, False, False],
+            [False, False, True, True, True],
+        ],  # of x two, of h three
         "l0.candidate_input": [[True, False], [False, False]],
         "l0.candidate": [[False, False, False], [True, True, False]],
         "l1.product": [[False, True, False], [False, False, False]],
@@ -59,7 +70,9 @@ def test_a_cores_column_is_counted_once_a_row() -> None:
     model = quantize(network, [random_frames(rng, network)])
     products = [product for layer in model.layers for product in layer.products]
     one = {p.name: np.eye(1, p.block_columns, dtype=bool) for p in products}
-    assert Updates(model, one).work.multiplications == 4 * 2 + 3  # rows by rank of the last core, rows of the first
+    assert (
+        Updates(model, one).work.multiplications == 4 * 2 + 3
+    )  # rows by rank of the last core, rows of the first
     every = {p.name: np.ones((1, p.block_columns), bool) for p in products}
     assert Updates(model, every).work.multiplications == train.multiplications((12, 10))
 
@@ -83,7 +96,9 @@ def test_a_threshold_saves_cycles() -> None:
     network = Network((random_gru(rng, 16, 48),))
     model = quantize(network, [random_frames(rng, network)])
     frames, design = moving(rng, model, 30), Design(4, 4, 8)
-    cycles = [delta_cycles(run_deltas(model, [frames], th)[1], design).mean() for th in (0.0, 0.1, 0.5)]
+    cycles = [
+        delta_cycles(run_deltas(model, [frames], th)[1], design).mean() for th in (0.0, 0.1, 0.5)
+    ]
     assert cycles == sorted(cycles, reverse=True) and cycles[2] < 0.7 * cycles[0]
     train = compressed(Network((random_gru(rng, 6, 8),)), pair)
     made = quantize(train, [random_frames(rng, train)])

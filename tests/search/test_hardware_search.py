@@ -25,7 +25,9 @@ CLOCK = Clock.given(100.0)
 
 @pytest.fixture(scope="module")
 def model() -> IntegerModel:
-    return random_integer_model(np.random.default_rng(3), cell="lstm", input_size=8, hidden=16, block=4)
+    return random_integer_model(
+        np.random.default_rng(3), cell="lstm", input_size=8, hidden=16, block=4
+    )
 
 
 def tiny(multipliers: int) -> Request:
@@ -47,7 +49,9 @@ def test_the_search_finds_the_best_of_every_design(model: IntegerModel, goal: Go
     assert found.best.time(goal) <= NEAR * fastest
     assert found.best.share == best(fitting, goal).share
     front = pareto(fitting, lambda one: (one.time(goal), one.share))
-    assert [(one.time(goal), one.share) for one in found.front] == [(one.time(goal), one.share) for one in front]
+    assert [(one.time(goal), one.share) for one in found.front] == [
+        (one.time(goal), one.share) for one in front
+    ]
 
 
 @pytest.mark.parametrize("goal", ["throughput", "latency"])
@@ -75,11 +79,15 @@ def test_a_smaller_budget_says_that_it_ended_the_search(model: IntegerModel) -> 
 
 
 def test_an_impossible_device_is_refused_with_what_is_short() -> None:
-    large = random_integer_model(np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1)
+    large = random_integer_model(
+        np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1
+    )
     with pytest.raises(UserError) as refused:
         search(large, Request(SMALL, CLOCK))
     message = str(refused.value)
-    assert message.startswith("LFE5U-25F cannot hold this network in blocks of 1: an engine of 1 processing element, 1")
+    assert message.startswith(
+        "LFE5U-25F cannot hold this network in blocks of 1: an engine of 1 processing element, 1"
+    )
     assert "kbit of block RAM" in message and "more than the 1,008 there are" in message
     assert "choose a device of a larger family; a larger block size or fewer weight bits" in message
 
@@ -91,7 +99,11 @@ def test_too_few_multipliers_name_the_number(model: IntegerModel) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "rule"),
-    [({"goal": "speed"}, "throughput or latency"), ({"margin": 1.0}, "from 0 to less than 1"), ({"margin": -0.1}, "0")],
+    [
+        ({"goal": "speed"}, "throughput or latency"),
+        ({"margin": 1.0}, "from 0 to less than 1"),
+        ({"margin": -0.1}, "0"),
+    ],
 )
 def test_a_wrong_request_is_refused(wrong: dict, rule: str) -> None:
     with pytest.raises(UserError, match=rule):
@@ -131,7 +143,9 @@ def test_the_front_is_its_own_front_in_any_order(costs: list[tuple[int, int]], r
 
 @SLOW
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 12))
-def test_least_squares_without_negatives_meets_its_conditions(seed: int, columns: int, count: int) -> None:
+def test_least_squares_without_negatives_meets_its_conditions(
+    seed: int, columns: int, count: int
+) -> None:
     rng = np.random.default_rng(seed)
     rows, wanted = rng.normal(size=(count, columns)), rng.normal(size=count)
     x = nonnegative(rows, wanted)

@@ -1,4 +1,6 @@
-"""Phase I decides as the paper does, in at most six trainings, and survives being killed at any moment."""
+"""Phase I decides as the paper does, in at most six trainings, and survives being killed at any
+moment.
+"""
 
 import json
 import multiprocessing
@@ -34,7 +36,9 @@ from ernn.search.trial import STARTED, Bench, CompressedTrial, DenseTrial, Resul
 
 @dataclass
 class Told:
-    """A bench that is told what a training gives: percent by (cell, block, input block, output block)."""
+    """A bench that is told what a training gives: percent by (cell, block, input block, output
+    block).
+    """
 
     percent: Callable[[str, int, int, int], float]
     asked: list[tuple[str, int, int, int]] = field(default_factory=list)
@@ -50,16 +54,22 @@ def big(cell: str) -> ModelSpec:
     return ModelSpec(120, (LayerSpec(cell, 256), LayerSpec(cell, 256)), 40)  # type: ignore[arg-type]
 
 
-def told(tmp_path: Path, percent: Callable[[str, int, int, int], float], **changes: Any) -> tuple[Found | None, Told]:
+def told(
+    tmp_path: Path, percent: Callable[[str, int, int, int], float], **changes: Any
+) -> tuple[Found | None, Told]:
     device = find_device("LFE5U-85F")
-    asked = toy.question(device=device, lstm=big("lstm"), gru=big("gru"), limit=Limit(0.5), worth=0.03, **changes)
+    asked = toy.question(
+        device=device, lstm=big("lstm"), gru=big("gru"), limit=Limit(0.5), worth=0.03, **changes
+    )
     bench = Told(percent)
     return Explorer(asked, bench, Log(tmp_path), lambda model, plan: None).explore(), bench  # type: ignore[arg-type]
 
 
 def test_the_papers_procedure(tmp_path: Path) -> None:
     """Block 8 keeps the accuracy, 16 does not; the GRU does as well with fewer weights."""
-    found, bench = told(tmp_path, lambda cell, k, i, o: 10.0 + (0.3 if k == 8 else 0 if k < 8 else 0.9))
+    found, bench = told(
+        tmp_path, lambda cell, k, i, o: 10.0 + (0.3 if k == 8 else 0 if k < 8 else 0.9)
+    )
     assert bench.asked == [
         ("lstm", 1, 1, 1),
         ("lstm", 8, 8, 1),
@@ -86,7 +96,10 @@ def test_the_papers_procedure(tmp_path: Path) -> None:
     ]
     assert log[3]["decision"] == "beyond the limit" and log[3]["numbers"]["limit"] == 10.5
     assert all(entry["numbers"] for entry in log)
-    assert "LSTM block 16: beyond the limit (validation 10.9" in (tmp_path / "decisions.txt").read_text()
+    assert (
+        "LSTM block 16: beyond the limit (validation 10.9"
+        in (tmp_path / "decisions.txt").read_text()
+    )
 
 
 def test_the_lstm_stays_where_the_gru_does_not_keep_the_accuracy(tmp_path: Path) -> None:
@@ -118,12 +131,16 @@ def test_a_device_that_is_too_small_is_named_before_any_training(tmp_path: Path)
     huge = ModelSpec(120, (LayerSpec("lstm", 8192),), 40)
     bench = Told(lambda *_: 0.0)
     asked = toy.question(lstm=huge)
-    with pytest.raises(UserError, match=r"LSTM: even in blocks of 32 it takes .* LFE5U-25F's block RAM"):
+    with pytest.raises(
+        UserError, match=r"LSTM: even in blocks of 32 it takes .* LFE5U-25F's block RAM"
+    ):
         Explorer(asked, bench, Log(tmp_path), lambda model, plan: None).explore()  # type: ignore[arg-type]
     assert bench.asked == []
 
 
-@pytest.mark.parametrize("cell", [LayerSpec("lstm", 24, 16, True), LayerSpec("lstm", 24), LayerSpec("gru", 24)])
+@pytest.mark.parametrize(
+    "cell", [LayerSpec("lstm", 24, 16, True), LayerSpec("lstm", 24), LayerSpec("gru", 24)]
+)
 def test_costs_are_those_of_the_model_itself(cell: LayerSpec) -> None:
     spec, plan = ModelSpec(13, (cell, cell), 7, front=11), CompressionPlan.blocks(8)
     model = AcousticModel(spec)
@@ -141,7 +158,8 @@ def test_rotations_and_savings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "percent"), [("dense + 0.5", 10.5), ("dense+2", 12.0), ("12.5", 12.5), (" dense + 0 ", 10.0)]
+    ("text", "percent"),
+    [("dense + 0.5", 10.5), ("dense+2", 12.0), ("12.5", 12.5), (" dense + 0 ", 10.0)],
 )
 def test_limits(text: str, percent: float) -> None:
     assert Limit.parse(text).percent(10.0) == percent
@@ -158,12 +176,16 @@ def outcome(folder: Path) -> tuple[str, dict[str, torch.Tensor]]:
     bench = Bench(folder / "trials", toy.toy.task(), "toy", progress=False)
     states = {}
     for path in sorted(bench.folder.glob("*/state.safetensors")):
-        states |= {f"{path.parent.name}.{name}": tensor for name, tensor in load(path.read_bytes()).items()}
+        states |= {
+            f"{path.parent.name}.{name}": tensor for name, tensor in load(path.read_bytes()).items()
+        }
     return (folder / "decisions.jsonl").read_text(), states
 
 
 def test_killed_at_any_moment_it_ends_the_same(tmp_path: Path) -> None:
-    """Real SIGKILLs at random moments, then a run that ends: same log, same weights, nothing trained again."""
+    """Real SIGKILLs at random moments, then a run that ends: same log, same weights, nothing
+    trained again.
+    """
     seed = int.from_bytes(os.urandom(4))
     rng, started = random.Random(seed), time.monotonic()
     assert _search(tmp_path / "whole") == 0

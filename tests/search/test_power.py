@@ -1,4 +1,6 @@
-"""Power: an estimate whose parts scale as they should, whose figures name their source, and which says what it is."""
+"""Power: an estimate whose parts scale as they should, whose figures name their source, and which
+says what it is.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -26,17 +28,25 @@ ENGINE = Engine(40_000, 50_000, 146, 2_000, (16, 12), 100.0, 0.95, 0.2, simulate
 
 
 def test_energies_of_the_reference_process_come_out_as_published() -> None:
-    """Horowitz's table, at 45 nm and 0.9 V: 3.1 pJ for 32 by 32 bits, 10 pJ for 64 bits out of 8 KB."""
+    """Horowitz's table, at 45 nm and 0.9 V: 3.1 pJ for 32 by 32 bits, 10 pJ for 64 bits out of 8
+    KB.
+    """
     own = Process(45, 0.9)
-    assert MULTIPLY.joules(own) == pytest.approx(3.1e-12) and MEMORY.joules(own) == pytest.approx(10e-12)
+    assert MULTIPLY.joules(own) == pytest.approx(3.1e-12) and MEMORY.joules(own) == pytest.approx(
+        10e-12
+    )
     assert LOGIC.joules(Process(75, 1.5)) == pytest.approx(LOGIC.picojoules / 2 * 1e-12)
     assert LOGIC.joules(Process(150, 0.75)) == pytest.approx(LOGIC.picojoules / 4 * 1e-12)
 
 
 def test_each_part_by_hand() -> None:
-    """On 40 nm, 1.1 V: 6,250 CLBs, 146 products of 16 by 12 bits, 2,000 bits read, 100 million times a second."""
+    """On 40 nm, 1.1 V: 6,250 CLBs, 146 products of 16 by 12 bits, 2,000 bits read, 100 million
+    times a second.
+    """
     power = estimate(DEVICE, ENGINE)
-    assert power.logic == pytest.approx(1e8 * 6250 * 5.9e-12 * (40 / 150) * (1.1 / 1.5) ** 2 * 0.2 * 8)
+    assert power.logic == pytest.approx(
+        1e8 * 6250 * 5.9e-12 * (40 / 150) * (1.1 / 1.5) ** 2 * 0.2 * 8
+    )
     small = (40 / 45) * (1.1 / 0.9) ** 2
     assert power.multipliers == pytest.approx(1e8 * 146 * 0.95 * 3.1e-12 * 16 * 12 / 1024 * small)
     assert power.block_ram == pytest.approx(1e8 * 2000 * 0.95 * 10e-12 / 64 * small)
@@ -52,7 +62,12 @@ def test_every_device_has_an_estimate_and_says_what_it_assumes() -> None:
     for device in devices():
         assert estimate(device, ENGINE).total > STATIC[device.name] > 0
         said = "\n".join(assumptions(device, ENGINE))
-        assert "uncalibrated" in said and "Horowitz" in said and device.name in said and "counted in simulation" in said
+        assert (
+            "uncalibrated" in said
+            and "Horowitz" in said
+            and device.name in said
+            and "counted in simulation" in said
+        )
     assert "assumed" in assumptions(DEVICE, replace(ENGINE, simulated=False))[0]
 
 

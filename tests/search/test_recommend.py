@@ -1,4 +1,6 @@
-"""Choosers keep to the budget, propose nothing twice and the same again, and find what is known to be best."""
+"""Choosers keep to the budget, propose nothing twice and the same again, and find what is known to
+be best.
+"""
 
 import json
 import sys
@@ -29,7 +31,16 @@ from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.run import Run
-from ernn.search.candidates import Candidate, Pick, Space, Units, blocks, space_of, stored_bytes, uniform
+from ernn.search.candidates import (
+    Candidate,
+    Pick,
+    Space,
+    Units,
+    blocks,
+    space_of,
+    stored_bytes,
+    uniform,
+)
 from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.greedy import Rises, table
@@ -64,7 +75,10 @@ def told(pick: Pick) -> Heard:
     """Few bits hurt, blocks and fewer units hurt less; the output matrix is the most sensitive."""
     candidates = [one for one in pick if isinstance(one, Candidate)]
     sizes = [1 if c.inner == Dense() else c.inner.block for c in candidates]  # type: ignore[attr-defined]
-    rises = [weight * (size / 10 + 8 / c.bits) for weight, size, c in zip((1, 2, 5), sizes, candidates, strict=True)]
+    rises = [
+        weight * (size / 10 + 8 / c.bits)
+        for weight, size, c in zip((1, 2, 5), sizes, candidates, strict=True)
+    ]
     rises += [2 - one.count / 8 for one in pick if isinstance(one, Units)]
     return Heard(sum(rises), sum(rises))
 
@@ -79,12 +93,17 @@ def history(one: Any, some: Space, trials: int) -> list[Tried]:
 
 
 def test_the_price_is_what_is_stored() -> None:
-    """16 units, 4 inputs, 4 outputs: 3·16·4 + 3·16·16 + 4·16 numbers, and a scale of 8 bits for each matrix."""
+    """16 units, 4 inputs, 4 outputs: 3·16·4 + 3·16·16 + 4·16 numbers, and a scale of 8 bits for
+    each matrix.
+    """
     some = space(1e9)
     assert some.price(some.mildest) == ((192 + 768 + 64) * 12 + 3 * 8) / 8
     pick = (Candidate(BlockCirculant(4, True), 3), Candidate(Dense(), 6), Candidate(Dense(), 12))
     assert some.price(pick) == (192 // 4 * 3 + 768 * 6 + 64 * 12 + 3 * 8) / 8
-    assert [m.structure for m in matrices(toy.model(), some.plan(pick))] == [pick[1].structure, *_others(pick)]
+    assert [m.structure for m in matrices(toy.model(), some.plan(pick))] == [
+        pick[1].structure,
+        *_others(pick),
+    ]
     assert stored_bytes(MODEL, uniform(4)) == ((192 + 768) // 4 * 12 + 64 * 12 + 3 * 8) / 8
 
 
@@ -97,7 +116,9 @@ def test_what_cannot_be_had_is_refused() -> None:
         space(50)
     with pytest.raises(UserError, match=r"block sizes are of .* not 3"):
         blocks([1, 3])
-    with pytest.raises(UserError, match=r"no structure that was given fits recurrent.0.weight_ih_l0"):
+    with pytest.raises(
+        UserError, match=r"no structure that was given fits recurrent.0.weight_ih_l0"
+    ):
         space(1e9, inners=(LowRank(10),))
     assert [parse_bytes(text) for text in ("40kB", "1.5 MiB", "7")] == [40_000, 1.5 * 2**20, 7]
     for wrong in ("40 kb", "much", "0kB", "-3kB"):
@@ -111,17 +132,23 @@ def test_what_cannot_be_had_is_refused() -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 10_000), st.integers(120, 1500), st.booleans())
-def test_greedy_steps_end_within_the_budget_with_nothing_left_to_gain(seed: int, limit: int, whole: bool) -> None:
+def test_greedy_steps_end_within_the_budget_with_nothing_left_to_gain(
+    seed: int, limit: int, whole: bool
+) -> None:
     some = space(limit, bits=(12, 6, 3) if whole else (12, 6, 4, 3))
     random = np.random.default_rng(seed)
-    structures: list[dict[Any, float]] = [{one: random.random() for one in blocks([1, 2, 4])} for _ in some.parts]
+    structures: list[dict[Any, float]] = [
+        {one: random.random() for one in blocks([1, 2, 4])} for _ in some.parts
+    ]
     widths = [{bits: random.random() for bits in (12, 6, 4, 3)} for _ in some.parts]
     if whole:
         widths = [{bits: one[bits] for bits in (12, 6, 3)} for one in widths]
     rises = Rises(some, structures, widths)
     found = descend(some, rises)
     assert some.fits(found)
-    assert not [near for near in some.neighbours(found) if some.fits(near) and rises(near) < rises(found)]
+    assert not [
+        near for near in some.neighbours(found) if some.fits(near) and rises(near) < rises(found)
+    ]
     every = (pick for pick in product(*(part.options for part in some.parts)) if some.fits(pick))
     least = min(rises(pick) for pick in every)
     assert rises(found) <= least + (0.0 if some.size <= 500 or limit > 1400 else 1.0)
@@ -137,7 +164,11 @@ def test_a_chooser_proposes_what_is_new_and_the_same_again(
     some = space(700, widths=widths)
     tried = history(one, some, 14)
     assert [each.pick for each in tried] == [each.pick for each in history(again, some, 14)]
-    assert len({each.pick for each in tried}) == len(tried) == (5 * len(widths) if by == By.alike else 14)
+    assert (
+        len({each.pick for each in tried})
+        == len(tried)
+        == (5 * len(widths) if by == By.alike else 14)
+    )
     assert any(each.fits for each in tried)
     if by != By.greedy:  # its table is above the budget
         assert all(each.fits for each in tried)
@@ -157,17 +188,26 @@ def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
 def test_shared_weights_are_read_as_the_mixture_of_their_projections() -> None:
     some, model = space(1e9), toy.model()
     mildest = Candidate(Dense(), 12)
-    pick = (Candidate(BlockCirculant(4, True), 6), Candidate(BlockCirculant(2, True), 3), Candidate(Dense(), 6))
+    pick = (
+        Candidate(BlockCirculant(4, True), 6),
+        Candidate(BlockCirculant(2, True), 3),
+        Candidate(Dense(), 6),
+    )
     mixed = toy.model()
     share_weights(mixed, some, lambda part: {pick[some.matrices.index(part)]: 0.25, mildest: 0.75})
     inside.project_once(model, some.plan(pick))
     mild = toy.model()
     inside.project_once(mild, some.plan(some.mildest))
-    plain = [{m.name: m.parameter.detach() for m in matrices(one, CompressionPlan())} for one in (model, mild)]
+    plain = [
+        {m.name: m.parameter.detach() for m in matrices(one, CompressionPlan())}
+        for one in (model, mild)
+    ]
     for name, found in ((m.name, m.parameter) for m in matrices(mixed, CompressionPlan())):
         torch.testing.assert_close(found.detach(), 0.25 * plain[0][name] + 0.75 * plain[1][name])
         found.square().sum().backward()
-    trained = {name: one.grad for name, one in mixed.named_parameters() if name.endswith("original")}
+    trained = {
+        name: one.grad for name, one in mixed.named_parameters() if name.endswith("original")
+    }
     assert len(trained) == 3 and all(gradient is not None for gradient in trained.values())
 
 
@@ -177,7 +217,9 @@ def test_shares_are_penalised_by_the_bytes_they_expect() -> None:
     with torch.no_grad():
         for logits in shares.logits:
             logits[0] = 50.0
-    torch.testing.assert_close(shares.penalty().exp() ** (1 / PENALTY), torch.tensor(some.price(some.mildest) / 700))
+    torch.testing.assert_close(
+        shares.penalty().exp() ** (1 / PENALTY), torch.tensor(some.price(some.mildest) / 700)
+    )
     shares.penalty().backward()
     with torch.no_grad():
         for logits in shares.logits:
@@ -236,7 +278,9 @@ def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
-def test_a_run_is_compressed_by_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_compressed_by_what_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
     run = run_of_toy(tmp_path / "run", monkeypatch)
     asked = pipeline.Asked(Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6))
@@ -244,13 +288,17 @@ def test_a_run_is_compressed_by_what_was_chosen(tmp_path: Path, monkeypatch: pyt
     assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
     assert found["uniform"]["title"] == "blocks of 4, output dense"
     assert Run(run.folder).options("compress")["plan"] == found["chosen"]["plan"]
-    assert run.record.find("error_rate.compressed").value == pytest.approx(found["chosen"]["test_percent"])  # type: ignore[union-attr]
+    assert run.record.find("error_rate.compressed").value == pytest.approx(
+        found["chosen"]["test_percent"]
+    )  # type: ignore[union-attr]
     kept = json.loads((run.folder / "recommend" / "recommend.json").read_text())
     assert kept["choice"] == found["choice"] and len(pipeline.rows(kept)) == 2
     assert pipeline.of_run(run, asked) == found
 
 
-def test_on_a_device_the_recurrent_layers_are_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_device_the_recurrent_layers_are_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.set_num_threads(1)
     run = run_of_toy(tmp_path / "run", monkeypatch)
     monkeypatch.setattr("ernn.pipeline.phase1.SCHEDULES", 2)
@@ -258,8 +306,13 @@ def test_on_a_device_the_recurrent_layers_are_alike(tmp_path: Path, monkeypatch:
     wide = Budget(cycles=1e9, device=device).price(pipeline.Asked.engine, 2)
     cycles = {block: wide(MODEL, uniform(block)) for block in (1, 2)}
     assert cycles[2] < cycles[1] and wide(MODEL.with_units([8]), uniform(1)) < cycles[1]
-    asked = pipeline.Asked(Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2))
+    asked = pipeline.Asked(
+        Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2)
+    )
     found = pipeline.of_run(run, asked)
     assert list(found["choice"]) == ["recurrent layers", "output.weight"]
-    assert found["choice"]["recurrent layers"] == "blocks of 2, 12 bits" and found["chosen"]["price"] <= cycles[2]
+    assert (
+        found["choice"]["recurrent layers"] == "blocks of 2, 12 bits"
+        and found["chosen"]["price"] <= cycles[2]
+    )
     assert wide(MODEL, CompressionPlan(BlockCirculant(2), BlockCirculant(4))) == float("inf")

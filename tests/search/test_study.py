@@ -1,4 +1,6 @@
-"""Studies end with all their trials, whatever happens to a trial, to a worker, or to the search itself."""
+"""Studies end with all their trials, whatever happens to a trial, to a worker, or to the search
+itself.
+"""
 
 import os
 import signal
@@ -30,7 +32,9 @@ def test_a_study_finds_what_no_other_beats(tmp_path: Path, sampler: Sampler) -> 
     assert len(finished) == 25
     best = pareto(study)
     for trial in finished:
-        beaten = [b for b in best if all(x <= y for x, y in zip(b.values, trial.values, strict=True))]
+        beaten = [
+            b for b in best if all(x <= y for x, y in zip(b.values, trial.values, strict=True))
+        ]
         assert beaten, "neither on the front nor beaten by it"
     assert [trial.values[0] for trial in best] == sorted(trial.values[0] for trial in best)
     assert len({tuple(sorted(trial.params.items())) for trial in best}) == len(best)
@@ -39,17 +43,28 @@ def test_a_study_finds_what_no_other_beats(tmp_path: Path, sampler: Sampler) -> 
 def test_a_folder_holds_one_space(tmp_path: Path) -> None:
     search(tmp_path, Space(hidden=(8,)), jobs.arithmetic, 2, Here())
     assert len(search(tmp_path, Space(hidden=(8,)), jobs.arithmetic, 3, Here()).trials) == 3
-    with pytest.raises(UserError, match=r"holds a search whose hidden are \[8\], not \[8, 16\]: give the same values"):
+    with pytest.raises(
+        UserError,
+        match=r"holds a search whose hidden are \[8\], not \[8, 16\]: give the same values",
+    ):
         search(tmp_path, Space(hidden=(8, 16)), jobs.arithmetic, 3, Here())
 
 
 def test_a_failed_trial_ends_nothing_and_says_why(tmp_path: Path) -> None:
     study = search(tmp_path, SPACE, jobs.Fussy(), 20, Here())
     states = [trial.state for trial in study.trials]
-    assert len(states) == 20 and set(states) == {TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL}
+    assert len(states) == 20 and set(states) == {
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+    }
     rows = summary(study)["trials"]
-    assert {row["said"]["error"] for row in rows if row["state"] == "fail"} == {"ValueError: no LSTM today"}
-    assert {row["said"]["stopped"] for row in rows if row["state"] == "pruned"} == {"blocks too large"}
+    assert {row["said"]["error"] for row in rows if row["state"] == "fail"} == {
+        "ValueError: no LSTM today"
+    }
+    assert {row["said"]["stopped"] for row in rows if row["state"] == "pruned"} == {
+        "blocks too large"
+    }
 
 
 def test_a_search_that_died_goes_on_with_what_was_running(tmp_path: Path) -> None:
@@ -61,14 +76,18 @@ def test_a_search_that_died_goes_on_with_what_was_running(tmp_path: Path) -> Non
     finished = study.get_trials(states=(TrialState.COMPLETE,))
     assert len(finished) == 8
     assert running[0].params in [trial.params for trial in finished]
-    again = search(tmp_path, SPACE, jobs.Killer(calls=2), 8, Here())  # nothing left to do: it would raise
+    again = search(
+        tmp_path, SPACE, jobs.Killer(calls=2), 8, Here()
+    )  # nothing left to do: it would raise
     assert len(again.get_trials(states=(TrialState.COMPLETE,))) == 8
 
 
 def test_two_ray_workers_lose_no_trial_when_one_is_killed(tmp_path: Path) -> None:
     from ray import cloudpickle
 
-    cloudpickle.register_pickle_by_value(jobs)  # workers do not have the tests' folder on their path
+    cloudpickle.register_pickle_by_value(
+        jobs
+    )  # workers do not have the tests' folder on their path
     pool, marks = RayPool(2), tmp_path / "marks"
     marks.mkdir()
     killed: list[int] = []
@@ -91,7 +110,9 @@ def test_two_ray_workers_lose_no_trial_when_one_is_killed(tmp_path: Path) -> Non
         pool.close()
     finished = study.get_trials(states=(TrialState.COMPLETE,))
     assert len(finished) == len(study.trials) == 6, [trial.user_attrs for trial in study.trials]
-    begun, done = ([path.name.split(".") for path in marks.glob(f"*.{what}")] for what in ("begun", "done"))
+    begun, done = (
+        [path.name.split(".") for path in marks.glob(f"*.{what}")] for what in ("begun", "done")
+    )
     assert len(begun) == 7 and len(done) == 6, "exactly the killed trial was begun twice"
     lost = next(name for name, pid, *_ in begun if int(pid) == killed[0])
     assert [name for name, *_ in begun].count(lost) >= 2 and lost in [name for name, *_ in done]
@@ -135,8 +156,12 @@ def test_hopeless_is_beaten_by_something_cheaper() -> None:
     assert hopeless(mine, [good], after=1, margin=2.0) == good
     assert hopeless(mine, [good], after=2, margin=2.0) is None  # too early to say
     assert hopeless(mine, [good], after=1, margin=6.0) is None  # not so much better
-    assert hopeless(Course(80.0, 50.0, (35.0, 25.0)), [good], after=1, margin=2.0) is None  # it is smaller
-    assert hopeless(Course(120.0, 50.0, (35.0, 25.0, 24.0, 23.0)), [good], 1, 2.0) is None  # nobody got that far
+    assert (
+        hopeless(Course(80.0, 50.0, (35.0, 25.0)), [good], after=1, margin=2.0) is None
+    )  # it is smaller
+    assert (
+        hopeless(Course(120.0, 50.0, (35.0, 25.0, 24.0, 23.0)), [good], 1, 2.0) is None
+    )  # nobody got that far
 
 
 def test_a_file_is_written_once(tmp_path: Path) -> None:

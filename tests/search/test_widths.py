@@ -1,4 +1,6 @@
-"""Widths as a choice: a pick costs what its network stores, and reads of shared weights what its network has."""
+"""Widths as a choice: a pick costs what its network stores, and reads of shared weights what its
+network has.
+"""
 
 import json
 import sys
@@ -42,7 +44,9 @@ from ernn.search.written import shares
 GRUS = ModelSpec(5, (LayerSpec("gru", 32), LayerSpec("gru", 20)), 4)
 SPECS = [
     replace(GRUS, front=6),
-    ModelSpec(5, (LayerSpec("lstm", 32, 5, peepholes=True), LayerSpec("gru", 16, reset="before")), 4),
+    ModelSpec(
+        5, (LayerSpec("lstm", 32, 5, peepholes=True), LayerSpec("gru", 16, reset="before")), 4
+    ),
     ModelSpec(5, (LayerSpec("sru", 16), LayerSpec("mgu", 24), LayerSpec("indrnn", 24)), 4),
 ]
 
@@ -63,7 +67,9 @@ def made(model: ModelSpec) -> AcousticModel:
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(SPECS), st.booleans(), st.data())
-def test_the_price_of_a_pick_is_what_its_network_stores(model: ModelSpec, alike: bool, data: st.DataObject) -> None:
+def test_the_price_of_a_pick_is_what_its_network_stores(
+    model: ModelSpec, alike: bool, data: st.DataObject
+) -> None:
     some = space(model, alike)
     pick = drawn(some, data)
     built = narrowed(made(model), some.units(pick))
@@ -83,7 +89,9 @@ def test_the_price_of_a_pick_is_what_its_network_stores(model: ModelSpec, alike:
 def test_a_narrower_network_of_shared_weights_is_the_cut_network(
     model: ModelSpec, alike: bool, data: st.DataObject
 ) -> None:
-    """Both the one cut from the dense network, and, once weights have moved, the one cut from those."""
+    """Both the one cut from the dense network, and, once weights have moved, the one cut from
+    those.
+    """
     some, dense, frames = space(model, alike), made(model), torch.randn(3, 7, 5)
     pick = drawn(some, data)
     setting = Setting(some, lambda: dense, toy.task(), toy.SPEC, 1, Path())
@@ -99,7 +107,10 @@ def test_a_narrower_network_of_shared_weights_is_the_cut_network(
     shared(frames).square().sum().backward()
     with torch.no_grad():
         pairs = list(zip(shared.named_parameters(), plain.named_parameters(), strict=True))
-        by_name = {name.replace("parametrizations.", "").replace(".original", ""): one for (name, one), _ in pairs}
+        by_name = {
+            name.replace("parametrizations.", "").replace(".original", ""): one
+            for (name, one), _ in pairs
+        }
         for name, one in plain.named_parameters():
             moved = by_name[name]
             moved -= 0.1 * (torch.zeros_like(moved) if moved.grad is None else moved.grad)
@@ -122,9 +133,15 @@ def test_units_in_the_order_of_their_size_compute_the_same(model: ModelSpec) -> 
 
 
 def test_widths_are_multiples_that_blocks_want() -> None:
-    some, least = space(GRUS), space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(0.01,))
+    some, least = (
+        space(GRUS),
+        space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(0.01,)),
+    )
     assert least.units(least.mildest) == (8, 8)
-    assert [[one.count for one in width.options] for width in some.widths] == [[32, 24, 16], [20, 16]]
+    assert [[one.count for one in width.options] for width in some.widths] == [
+        [32, 24, 16],
+        [20, 16],
+    ]
     assert list(some.describe(some.mildest).items())[1] == ("recurrent.1", "20 units")
     assert [width.name for width in some.widest().widths] == ["recurrent.0", "recurrent.1"]
     assert {some.units(pick) for pick in some.widest().neighbours(some.mildest)} == {(32, 20)}
@@ -138,14 +155,27 @@ def test_widths_are_multiples_that_blocks_want() -> None:
     with pytest.raises(UserError, match="projection must be smaller than hidden = 8, not 10"):
         tight = replace(GRUS, layers=(LayerSpec("lstm", 16, 10),))
         space_of(tight, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(1, 0.5))
-    assert stored_bytes(GRUS.with_units([8, 8]), CompressionPlan(recurrent=LowRank(9))) == float("inf")
+    assert stored_bytes(GRUS.with_units([8, 8]), CompressionPlan(recurrent=LowRank(9))) == float(
+        "inf"
+    )
     assert shares("1, 0.5") == (1.0, 0.5)
     with pytest.raises(UserError, match="a list of shares is written as"):
         shares("half")
 
 
 def recommended(run: Run, *more: str) -> dict[str, Any]:
-    command = ["recommend", str(run.folder), "--trials", "7", "--blocks", "1,2", "--bits", "12,6", "--json", *more]
+    command = [
+        "recommend",
+        str(run.folder),
+        "--trials",
+        "7",
+        "--blocks",
+        "1,2",
+        "--bits",
+        "12,6",
+        "--json",
+        *more,
+    ]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -164,7 +194,9 @@ def test_the_command_cuts_trains_and_keeps_a_network_that_goes_on(
     assert [layer["hidden"] for layer in run.options("compress")["model"]["layers"]] == [8]
     assert [layer["hidden"] for layer in run.options("train")["model"]["layers"]] == [16]
     assert run.record.find("compression.dense_weights").value == 3 * 16 * (4 + 16) + 4 * 16  # type: ignore[union-attr]
-    assert run.record.find("error_rate.compressed").value == pytest.approx(found["chosen"]["test_percent"])  # type: ignore[union-attr]
+    assert run.record.find("error_rate.compressed").value == pytest.approx(
+        found["chosen"]["test_percent"]
+    )  # type: ignore[union-attr]
     networks.quantize_network(run, QuantizeSpec(), 10)
     integers = codec.load(run.path(networks.MODEL), IntegerModel)
     network = codec.load(run.path(networks.NETWORK), Network)

@@ -1,4 +1,6 @@
-"""Jobs for studies: one that only counts, one that really trains. Ray's workers import this module."""
+"""Jobs for studies: one that only counts, one that really trains. Ray's workers import this
+module.
+"""
 
 import os
 import sys
@@ -14,7 +16,9 @@ from ernn.search.study import Choice, Outcome
 def arithmetic(choice: Choice) -> Outcome:
     """Larger networks make fewer errors; blocks cost some."""
     size = choice.hidden * choice.layers
-    return Outcome(1000 / size + choice.block, size * choice.weight_bits / choice.block, size / choice.block)
+    return Outcome(
+        1000 / size + choice.block, size * choice.weight_bits / choice.block, size / choice.block
+    )
 
 
 @dataclass(frozen=True)

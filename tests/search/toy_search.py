@@ -26,7 +26,13 @@ def model(cell: str, hidden: int = 16) -> ModelSpec:
 
 def question(**changes: object) -> Question:
     asked = Question(
-        find_device("LFE5U-25F"), Limit(40.0), model("lstm"), model("gru"), DENSE, ByAdmm(AFTER, AFTER), worth=0.01
+        find_device("LFE5U-25F"),
+        Limit(40.0),
+        model("lstm"),
+        model("gru"),
+        DENSE,
+        ByAdmm(AFTER, AFTER),
+        worth=0.01,
     )
     return replace(asked, **changes)  # type: ignore[arg-type]
 

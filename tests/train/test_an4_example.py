@@ -1,4 +1,6 @@
-"""examples/an4.py from beginning to end, on a miniature and, where it is, on the real corpus's files."""
+"""examples/an4.py from beginning to end, on a miniature and, where it is, on the real corpus's
+files.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -36,9 +38,18 @@ def write_miniature(root: Path, speakers: str = "abcd") -> Path:
     return root
 
 
-def test_quick_run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("ERNN_CACHE", str(tmp_path / "cache"))
-    arguments = [str(write_miniature(tmp_path / "an4")), "--quick", "--out", str(tmp_path / "out"), "--seed", "1"]
+    arguments = [
+        str(write_miniature(tmp_path / "an4")),
+        "--quick",
+        "--out",
+        str(tmp_path / "out"),
+        "--seed",
+        "1",
+    ]
     example().main(arguments)
     first = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in first[:2]] == ["dense", "compressed"]

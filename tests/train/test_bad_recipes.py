@@ -42,8 +42,14 @@ def test_a_recipe_file_changes_what_it_names(tmp_path: Path) -> None:
     assert found.layers == (LayerSpec("lstm", 64, 32),) and found.dropout == 0.1
     assert found.plan.recurrent == LoadBalanced(0.1, 8) and found.plan.input == BlockCirculant(16)
     assert found.plan.output == AN4.plan.output
-    assert found.dense.epochs == 7 and found.dense.rate == AN4.dense.rate and found.solver.rho == 3.0
-    assert (found.features.deltas, found.features.stack, found.retrain) == (1, AN4.features.stack, AN4.retrain)
+    assert (
+        found.dense.epochs == 7 and found.dense.rate == AN4.dense.rate and found.solver.rho == 3.0
+    )
+    assert (found.features.deltas, found.features.stack, found.retrain) == (
+        1,
+        AN4.features.stack,
+        AN4.retrain,
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,9 @@ def test_a_wrong_recipe_is_named(values: dict, message: str) -> None:
         changed(AN4, values)
 
 
-def refused(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+def refused(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> str:
     """The one line on standard error of a command that must not train."""
 
     def trained(*_: object, **__: object) -> None:
@@ -91,11 +99,26 @@ def test_commands_refuse_before_they_train(
     bad, out = tmp_path / "bad.toml", str(tmp_path / "out")
     bad.write_text("[dense]\nepoch = 3\n")
     cases = {
-        "bad.toml: [dense]: TrainSpec has no epoch": ["explore", "digits", "--recipe", str(bad), "--out", out],
+        "bad.toml: [dense]: TrainSpec has no epoch": [
+            "explore",
+            "digits",
+            "--recipe",
+            str(bad),
+            "--out",
+            out,
+        ],
         "cannot read the recipe": ["train", "--recipe", str(tmp_path / "none.toml"), "--out", out],
         "no corpus is called 'speech'": ["search", "speech", "--out", out],
         "is read from your disk; give its folder": ["explore", "an4", "--out", out],
-        "is not a folder": ["train", "--corpus", "an4", "--root", str(tmp_path / "none"), "--out", out],
+        "is not a folder": [
+            "train",
+            "--corpus",
+            "an4",
+            "--root",
+            str(tmp_path / "none"),
+            "--out",
+            out,
+        ],
         "no device called 'XC9'": ["explore", "digits", "--device", "XC9", "--out", out],
         "a limit is": ["explore", "digits", "--limit", "few", "--out", out],
         "even in blocks of 32 it takes": ["explore", "digits", "--hidden", "9000", "--out", out],
@@ -116,7 +139,9 @@ def test_an_empty_test_split_is_named_before_training() -> None:
         name, label_set = corpus.name, corpus.label_set
 
         def utterances(self, split: Split) -> list[Utterance]:
-            return checked("digits", split, self.label_set, [] if split == "test" else corpus.utterances(split))
+            return checked(
+                "digits", split, self.label_set, [] if split == "test" else corpus.utterances(split)
+            )
 
     with pytest.raises(UserError, match="split 'test' is empty"):
         _ = Prepared(WithoutTest(), DIGITS.features).task  # type: ignore[arg-type]
@@ -126,7 +151,9 @@ def test_the_front_of_a_recipe_is_trained(tmp_path: Path) -> None:
     corpus, folder = open_corpus("digits"), Run(tmp_path)
     task = speech.describe(corpus, "digits", None, 0, DIGITS.features)
     layers = (LayerSpec("gru", 4),)
-    network.train(folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4)
+    network.train(
+        folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4
+    )
     assert ModelSpec.from_dict(folder.options("train")["model"]).front == 4
 
 

@@ -1,4 +1,6 @@
-"""The comparison on tiny networks: resumed, by several processes, of a run of one's own, failures shown."""
+"""The comparison on tiny networks: resumed, by several processes, of a run of one's own, failures
+shown.
+"""
 
 import json
 import re
@@ -31,7 +33,11 @@ class _Data:
 
     def __init__(self, corpus: object, features: object) -> None:
         self.task = toy.task()
-        self.test, self.corpus, self.features = self.task.validation, SimpleNamespace(name="digits"), DIGITS.features
+        self.test, self.corpus, self.features = (
+            self.task.validation,
+            SimpleNamespace(name="digits"),
+            DIGITS.features,
+        )
 
 
 @pytest.fixture
@@ -40,7 +46,9 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "open_corpus", lambda name, root: SimpleNamespace(name=name))
     known = {"cycles": 100.0, "cycles_kind": "predicted", "multipliers": 22}
     none = {"cycles": None}
-    monkeypatch.setattr(rival, "cycles", lambda made, device, streams: none if "train" in made.rival.name else known)
+    monkeypatch.setattr(
+        rival, "cycles", lambda made, device, streams: none if "train" in made.rival.name else known
+    )
 
 
 def test_the_benchmark_resumes(tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,15 +71,39 @@ def test_the_benchmark_resumes(tmp_path: Path, tiny: None, monkeypatch: pytest.M
 
 
 def test_results_lie_where_they_always_lay(tmp_path: Path, tiny: None) -> None:
-    """Long runs go on from these files: a change of names or fields would train everything again."""
-    asked = Asked("digits", hidden=16, epochs=(1, 1, 1), times=(4.0,), seeds=1, only=(NAMES[0],), work=tmp_path)
+    """Long runs go on from these files: a change of names or fields would train everything
+    again.
+    """
+    asked = Asked(
+        "digits",
+        hidden=16,
+        epochs=(1, 1, 1),
+        times=(4.0,),
+        seeds=1,
+        only=(NAMES[0],),
+        work=tmp_path,
+    )
     compare.compare(asked, progress=False)
     at = compare.setting(asked)
-    assert at.folder.relative_to(tmp_path).parts[0] == "digits" and re.fullmatch("[0-9a-f]{12}", at.folder.name)
-    assert {file.name for file in at.seed(0).glob("*.json")} == {"dense.json", "block-circulant-ADMM-4.json"}
+    assert at.folder.relative_to(tmp_path).parts[0] == "digits" and re.fullmatch(
+        "[0-9a-f]{12}", at.folder.name
+    )
+    assert {file.name for file in at.seed(0).glob("*.json")} == {
+        "dense.json",
+        "block-circulant-ADMM-4.json",
+    }
     found = json.loads((at.seed(0) / "block-circulant-ADMM-4.json").read_text())
     assert list(found) == [
-        *("name", "family", "times", "bits", "multiplications", "cycles", "cycles_kind", "cpu_seconds"),
+        *(
+            "name",
+            "family",
+            "times",
+            "bits",
+            "multiplications",
+            "cycles",
+            "cycles_kind",
+            "cpu_seconds",
+        ),
         *("percent", "tokens", "validation_percent", "plan", "layers"),
     ]
     assert list(json.loads((at.seed(0) / "dense.json").read_text())) == [
@@ -79,11 +111,20 @@ def test_results_lie_where_they_always_lay(tmp_path: Path, tiny: None) -> None:
     ]
 
 
-def test_processes_side_by_side_have_the_results_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_side_by_side_have_the_results_of_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(rival, "cycles", lambda made, device, streams: {"cycles": None})
     root = write_miniature(tmp_path / "an4", "abcdefghijkl")
     alone = Asked(
-        "an4", root, hidden=8, epochs=(1, 1, 1), times=(2.0,), seeds=2, only=("SRU", "pruned"), work=tmp_path / "alone"
+        "an4",
+        root,
+        hidden=8,
+        epochs=(1, 1, 1),
+        times=(2.0,),
+        seeds=2,
+        only=("SRU", "pruned"),
+        work=tmp_path / "alone",
     )
     compare.compare(alone, progress=False)
     beside = replace(alone, work=tmp_path / "beside")
@@ -93,7 +134,10 @@ def test_processes_side_by_side_have_the_results_of_one(tmp_path: Path, monkeypa
     assert not found.failed and not found.missing and len(found.rows) == 2
 
     def kept(asked: Asked) -> list[dict[str, Any]]:
-        return [{name: one[name] for name in one if name != "cpu_seconds"} for one in compare.results(asked)]
+        return [
+            {name: one[name] for name in one if name != "cpu_seconds"}
+            for one in compare.results(asked)
+        ]
 
     assert kept(beside) == kept(alone) and len(kept(alone)) == 6
 
@@ -102,7 +146,11 @@ def test_a_run_of_ones_own_is_compared_from_its_own_network(
     tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own, model = Run(tmp_path / "run"), toy.model()
-    options = {"model": model.spec.to_dict(), "train": toy.SPEC.to_dict(), "task": {"corpus": "digits"}}
+    options = {
+        "model": model.spec.to_dict(),
+        "train": toy.SPEC.to_dict(),
+        "task": {"corpus": "digits"},
+    }
 
     def work() -> None:
         own.path(network.DENSE).write_bytes(save(dict(model.state_dict())))
@@ -115,7 +163,9 @@ def test_a_run_of_ones_own_is_compared_from_its_own_network(
     shown = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in shown["rows"]] == ["pruned"] and shown["dense"]["times"] == 1.0
     page = own.path("compare") / "compare-digits.html"
-    assert str(page) in shown["written"] and "seed5" in str(next(page.parent.rglob("pruned-4.json")))
+    assert str(page) in shown["written"] and "seed5" in str(
+        next(page.parent.rglob("pruned-4.json"))
+    )
     assert run([*arguments, "--hidden", "8"]) == 2
     assert "is there already: leave --hidden and --epochs out" in capsys.readouterr().err
 
@@ -131,12 +181,41 @@ def test_what_fails_is_shown_and_the_rest_is_there(
         return trained(made, *rest)
 
     monkeypatch.setattr(rival, "trained", diverges)
-    short = ["--epochs", "1", "--towards", "1", "--inside", "1", "--hidden", "8", "--seeds", "1", "--times", "4"]
-    arguments = ["compare", "digits", *short, "--only", "SRU", "--only", "pruned", "--work", str(tmp_path)]
+    short = [
+        "--epochs",
+        "1",
+        "--towards",
+        "1",
+        "--inside",
+        "1",
+        "--hidden",
+        "8",
+        "--seeds",
+        "1",
+        "--times",
+        "4",
+    ]
+    arguments = [
+        "compare",
+        "digits",
+        *short,
+        "--only",
+        "SRU",
+        "--only",
+        "pruned",
+        "--work",
+        str(tmp_path),
+    ]
     assert run(arguments) == 1
     shown = capsys.readouterr()
-    assert "failed: SRU, 4 times, seed 0 (ernn.errors.UserError: the loss is no longer finite)" in shown.err
-    assert "pruned" in shown.out and "the loss is no longer finite" in (tmp_path / "compare-digits.html").read_text()
+    assert (
+        "failed: SRU, 4 times, seed 0 (ernn.errors.UserError: the loss is no longer finite)"
+        in shown.err
+    )
+    assert (
+        "pruned" in shown.out
+        and "the loss is no longer finite" in (tmp_path / "compare-digits.html").read_text()
+    )
     monkeypatch.setattr(rival, "trained", None)
     assert run([*arguments, "--only", "IndRNN", "--as-is"]) == 0
     assert "results are not there yet" in capsys.readouterr().err
@@ -152,7 +231,11 @@ def test_what_it_refuses() -> None:
 
 
 def test_recipes_of_the_long_runs_keep_their_folders() -> None:
-    """The folder of a recipe in this repository; where this changes, results on disk are trained again."""
+    """The folder of a recipe in this repository; where this changes, results on disk are trained
+    again.
+    """
     recipe = load_recipe(ROOT / "benchmarks" / "recipes" / "digits.toml", DIGITS)
-    model = replace(toy.model().spec, input_size=52, layers=recipe.layers, outputs=11, dropout=recipe.dropout)
+    model = replace(
+        toy.model().spec, input_size=52, layers=recipe.layers, outputs=11, dropout=recipe.dropout
+    )
     assert compare.identity(recipe, model) == "e07e536f1c68"

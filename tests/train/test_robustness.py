@@ -33,18 +33,26 @@ def test_noise_and_attacks_cost_what_they_should() -> None:
         with torch.no_grad():
             return float(ctc(model.eval()(collate(found).features), collate(found)))
 
-    noise, fast, strong = noisy(examples, 0.2, 1), attacked(model, examples, 0.2), attacked(model, examples, 0.2, 5)
+    noise, fast, strong = (
+        noisy(examples, 0.2, 1),
+        attacked(model, examples, 0.2),
+        attacked(model, examples, 0.2, 5),
+    )
     for found in (noise, fast, strong):
         assert [e.labels for e in found] == [e.labels for e in examples]
     for found in (fast, strong):
-        moved = [np.abs(a.features - b.features).max() for a, b in zip(found, examples, strict=True)]
+        moved = [
+            np.abs(a.features - b.features).max() for a, b in zip(found, examples, strict=True)
+        ]
         assert max(moved) <= 0.2 + 1e-6 and min(moved) > 0.1
     assert loss(examples) < loss(noise) < loss(fast) <= loss(strong) * 1.05
     assert evaluate_model(model, fast).rate >= evaluate_model(model, examples).rate
     again = noisy(examples, 0.2, 1)
     assert all(np.array_equal(a.features, b.features) for a, b in zip(noise, again, strict=True))
     unmoved = attacked(model, examples, 0.0)
-    assert all(np.array_equal(a.features, b.features) for a, b in zip(unmoved, examples, strict=True))
+    assert all(
+        np.array_equal(a.features, b.features) for a, b in zip(unmoved, examples, strict=True)
+    )
     with pytest.raises(UserError, match="at least one step"):
         attacked(model, examples, 0.1, 0)
 
@@ -54,11 +62,15 @@ def test_upsets_flip_exactly_as_many_bits() -> None:
     network = Network((random_lstm(rng, 5, 8), random_linear(rng, 8, 3)))
     model = quantize(network, [random_frames(rng, network)])
     weights = [o.matrix for layer in model.layers for p in layer.products for o in p.operands]
-    assert memory_bits(model) == sum(matrix.weights.size * matrix.format.width for matrix in weights)
+    assert memory_bits(model) == sum(
+        matrix.weights.size * matrix.format.width for matrix in weights
+    )
     struck = with_upsets(model, 37, seed=3)
     after = [o.matrix for layer in struck.layers for p in layer.products for o in p.operands]
     mask = (1 << 12) - 1
-    changed = [((a.weights ^ b.weights) & mask).ravel() for a, b in zip(weights, after, strict=True)]
+    changed = [
+        ((a.weights ^ b.weights) & mask).ravel() for a, b in zip(weights, after, strict=True)
+    ]
     flips = sum(int(word).bit_count() for words in changed for word in words)
     assert flips == 37
     frames = rng.integers(-1000, 1000, size=(6, 5))
@@ -74,7 +86,9 @@ def test_upsets_flip_exactly_as_many_bits() -> None:
 def test_of_a_sparse_network_only_what_is_stored_flips() -> None:
     rng = np.random.default_rng(5)
     layer = random_linear(rng, 6, 4)
-    pruned = replace(layer, weight=Matrix(layer.weight.value * (rng.random(layer.weight.value.shape) < 0.4)))
+    pruned = replace(
+        layer, weight=Matrix(layer.weight.value * (rng.random(layer.weight.value.shape) < 0.4))
+    )
     model = quantize(Network((pruned,)), [rng.standard_normal((20, 6))])
     (matrix,) = (o.matrix for layer in model.layers for p in layer.products for o in p.operands)
     bits = memory_bits(model, zeros=False)
@@ -112,7 +126,11 @@ def test_a_higher_threshold_costs_less_and_errs_more() -> None:
         (found,), work = run_deltas(network, utterances, threshold)
         errors.append(np.abs(found - expected).max())
         shares.append(work.share)
-    assert errors == sorted(errors) and shares == sorted(shares, reverse=True) and shares[-1] < 0.7 * shares[0]
+    assert (
+        errors == sorted(errors)
+        and shares == sorted(shares, reverse=True)
+        and shares[-1] < 0.7 * shares[0]
+    )
     still = [np.ones((20, 6))]
     (_,), work = run_deltas(network, still, [10.0, 10.0])
     assert work.multiplications == 0

@@ -1,4 +1,6 @@
-"""Training with rounded data: the last stage of a way into the sets, from a recipe to the integers."""
+"""Training with rounded data: the last stage of a way into the sets, from a recipe to the
+integers.
+"""
 
 import json
 from dataclasses import replace
@@ -42,7 +44,9 @@ def errors(integers: IntegerModel) -> float:
 
 
 def test_the_integers_are_what_was_trained(tmp_path: Path) -> None:
-    """Few bits trained with are better than few bits afterwards, and the integers have the errors that training saw."""
+    """Few bits trained with are better than few bits afterwards, and the integers have the errors
+    that training saw.
+    """
     model, task = toy.model(), toy.task()
     calibration = [e.features.astype(np.float64) for e in task.train]
 
@@ -56,11 +60,15 @@ def test_the_integers_are_what_was_trained(tmp_path: Path) -> None:
     model.load_state_dict(first.state)
     assert trained < errors(quantize(network(), calibration, DATA.quantization()))
     again = compress(toy.model(), task, PLAN, WAY, tmp_path, progress=False)[-1]
-    assert codec.digest(again.formats) == codec.digest(last.formats) and again.history == last.history
+    assert (
+        codec.digest(again.formats) == codec.digest(last.formats) and again.history == last.history
+    )
 
 
 def test_it_is_written_in_words_and_read_from_a_table() -> None:
-    recipe = changed(DIGITS, {"data": {"cell": 8, "hidden": 6, "random": True, "epochs": 3}, "distil": {}})
+    recipe = changed(
+        DIGITS, {"data": {"cell": 8, "hidden": 6, "random": True, "epochs": 3}, "distil": {}}
+    )
     assert recipe.data is not None
     assert recipe.data == DataSpec(DataBits(hidden=6, cell=8), random=True, epochs=3)
     assert DataSpec.from_dict(recipe.data.to_dict()) == recipe.data
@@ -73,7 +81,11 @@ def test_it_is_written_in_words_and_read_from_a_table() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"cells": 8}, r"\[data\]: DataSpec has no cells: it has input, hidden, cell, gates, activations, data_bits"),
+        (
+            {"cells": 8},
+            r"\[data\]: DataSpec has no cells: it has input, hidden, cell, gates, activations, "
+            r"data_bits",
+        ),
         ({"cell": 1}, r"\[data\]: bits of cell must be a whole number, 2\.\.18, not 1"),
         ({"cell": 17}, r"\[data\]: cell cannot have 17 bits where data_bits is 16"),
         ({"epochs": 0}, r"\[data\]: epochs must be a whole number of at least 1"),
@@ -89,7 +101,9 @@ def test_what_cannot_be_rounded_is_refused_before_training() -> None:
     plan = CompressionPlan(recurrent=LowRank(4))
     with pytest.raises(UserError, match=r"recurrent\.0\.weight_hh_l0 is compressed to factors"):
         compress(toy.model(), toy.task(), plan, WAY, progress=False)
-    with pytest.raises(UserError, match=r"a search chooses formats of its own: leave \[data\] out of its recipe"):
+    with pytest.raises(
+        UserError, match=r"a search chooses formats of its own: leave \[data\] out of its recipe"
+    ):
         changed(DIGITS, {"data": {}}).without_data("a search")
 
 
@@ -101,7 +115,9 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run(["train", "--out", str(folder), "--hidden", "8", "--recipe", str(recipe)]) == 0
     assert run(["compress", str(folder), "--recipe", str(recipe), "--solver", "one-shot"]) == 0
     assert run(["quantize", str(folder), "--utterances", "10"]) == 0
-    found, given = (codec.load(folder / f"{name}.safetensors", IntegerModel) for name in ("model", "formats"))
+    found, given = (
+        codec.load(folder / f"{name}.safetensors", IntegerModel) for name in ("model", "formats")
+    )
     assert edge_formats(found) == edge_formats(given) and found.signal("l0.h").format.width == 5
     capsys.readouterr()
     refused = {

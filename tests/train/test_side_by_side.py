@@ -1,4 +1,6 @@
-"""Jobs by several processes: each once, the others' after a worker's death, failures that stop nothing."""
+"""Jobs by several processes: each once, the others' after a worker's death, failures that stop
+nothing.
+"""
 
 import json
 import os
@@ -18,7 +20,14 @@ def test_workers_do_each_job_and_one_that_is_killed_leaves_its_to_the_other(tmp_
         run(partial(toy.jobs, tmp_path), 2, bar.watch)
     assert {job.title for job in jobs if job.done} == {"first", "a", "b", "killed"}
     assert json.loads((tmp_path / "killed.json").read_text()) == {"name": "killed"}
-    assert sorted((tmp_path / "log").read_text().split()) == ["a", "b", "first", "killed", "killed", "wrong"]
+    assert sorted((tmp_path / "log").read_text().split()) == [
+        "a",
+        "b",
+        "first",
+        "killed",
+        "killed",
+        "wrong",
+    ]
     reasons = {job.title: job.failure.read_text() for job in jobs if job.failure.exists()}
     assert reasons == {"wrong": "ValueError: no such thing", "later": "wrong failed"}
 

@@ -33,11 +33,14 @@ SOLVERS = (
 
 def in_set(model: torch.nn.Module, plan: CompressionPlan) -> bool:
     return all(
-        torch.allclose(sets.project(m.weight, m.structure), m.weight, atol=1e-6) for m in compressed(model, plan)
+        torch.allclose(sets.project(m.weight, m.structure), m.weight, atol=1e-6)
+        for m in compressed(model, plan)
     )
 
 
-@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: f"{s.title} {getattr(s, 'by', getattr(s, 'domain', ''))}")
+@pytest.mark.parametrize(
+    "solver", SOLVERS, ids=lambda s: f"{s.title} {getattr(s, 'by', getattr(s, 'domain', ''))}"
+)
 @pytest.mark.parametrize("plan", [BLOCKS, PRUNED], ids=["blocks", "pruned"])
 def test_every_solver_ends_in_the_set(solver: Solver, plan: CompressionPlan) -> None:
     model, task = toy.model(), toy.task()
@@ -45,7 +48,9 @@ def test_every_solver_ends_in_the_set(solver: Solver, plan: CompressionPlan) -> 
     assert in_set(model, plan)
     assert set(model.state_dict()) == set(toy.model().state_dict())
     assert trained[-1].history[-1].loss < trained[0].history[0].loss
-    assert all(torch.equal(tensor, trained[-1].state[name]) for name, tensor in model.state_dict().items())
+    assert all(
+        torch.equal(tensor, trained[-1].state[name]) for name, tensor in model.state_dict().items()
+    )
     assert to_dict(solver)["solver"] == solver.title
 
 
@@ -71,9 +76,13 @@ def test_admm_ends_early_once_residuals_are_small_and_stays_ended(tmp_path: Path
 
 
 def test_a_network_is_taught_by_what_it_was() -> None:
-    """The teacher is the model as it comes, so that a stopped run that starts from it again has the same one."""
+    """The teacher is the model as it comes, so that a stopped run that starts from it again has the
+    same one.
+    """
     model, other = toy.model(), toy.model()
-    compress(model, toy.task(), BLOCKS, Taught(OneShot(SHORT), DistilSpec(0.5, 1.0)), progress=False)
+    compress(
+        model, toy.task(), BLOCKS, Taught(OneShot(SHORT), DistilSpec(0.5, 1.0)), progress=False
+    )
     learning = Distillation(soft_labels([toy.model()], toy.task().train), 0.5, 1.0)
     compress(other, toy.task(), BLOCKS, OneShot(SHORT), progress=False, distillation=learning)
     for name, tensor in model.state_dict().items():
@@ -106,12 +115,20 @@ def test_spectra_are_numpys(k: int) -> None:
     assert packed[0] == pytest.approx(bins[0].real.item())
     if k > 2:
         assert packed[1] == pytest.approx(bins[k // 2].real.item())
-        torch.testing.assert_close(packed[2:], torch.view_as_real(bins[1 : k // 2]).flatten() * 2**0.5)
+        torch.testing.assert_close(
+            packed[2:], torch.view_as_real(bins[1 : k // 2]).flatten() * 2**0.5
+        )
 
 
 def test_the_path_of_plans_grows_in_structure() -> None:
-    plans = path(CompressionPlan(BlockCirculant(8, True), Pruned(0.1), Dense(), BlockCirculant(2)), 3)
-    assert [p.input for p in plans] == [BlockCirculant(2, True), BlockCirculant(4, True), BlockCirculant(8, True)]
+    plans = path(
+        CompressionPlan(BlockCirculant(8, True), Pruned(0.1), Dense(), BlockCirculant(2)), 3
+    )
+    assert [p.input for p in plans] == [
+        BlockCirculant(2, True),
+        BlockCirculant(4, True),
+        BlockCirculant(8, True),
+    ]
     densities = [p.recurrent.density for p in plans]  # type: ignore[union-attr]
     assert densities == pytest.approx([0.3667, 0.1333, 0.1], abs=1e-4)
     assert [p.output for p in plans] == [Dense(), Dense(), BlockCirculant(2)]

@@ -1,4 +1,6 @@
-"""The running average of the weights: torch's own average agrees, and training validates and keeps it."""
+"""The running average of the weights: torch's own average agrees, and training validates and keeps
+it.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -94,11 +96,15 @@ def test_stopped_and_resumed_gives_the_same_average(tmp_path: Path) -> None:
         fit(toy.model(), toy.task(), SPEC, tmp_path, [StopAt(2)], progress=False)
     resumed = fit(toy.model(), toy.task(), SPEC, tmp_path, progress=False)
     assert [e.validation for e in resumed.history] == [e.validation for e in whole.history]
-    assert all(torch.equal(resumed.best_state[name], tensor) for name, tensor in whole.best_state.items())
+    assert all(
+        torch.equal(resumed.best_state[name], tensor) for name, tensor in whole.best_state.items()
+    )
 
 
 def test_a_decay_outside_0_to_1_is_refused() -> None:
     with pytest.raises(UserError, match="decay must be above 0 and below 1, not 1"):
         Average(toy.model(), 1.0)
-    with pytest.raises(UserError, match="average is a decay per step, at least 0 and below 1, not 1"):
+    with pytest.raises(
+        UserError, match="average is a decay per step, at least 0 and below 1, not 1"
+    ):
         TrainSpec(average=1.0)

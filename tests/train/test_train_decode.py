@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 from ernn.errors import UserError
 from ernn.train.decode import beam_search, greedy
 
-logits = arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(2, 4)), elements=st.floats(-4, 4, width=16))
+logits = arrays(
+    np.float64, st.tuples(st.integers(1, 5), st.integers(2, 4)), elements=st.floats(-4, 4, width=16)
+)
 
 
 def collapse(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -47,7 +49,9 @@ def test_wide_beam_finds_the_most_probable_labelling(scores: np.ndarray) -> None
 
 
 def test_beam_sums_over_alignments_where_greedy_does_not() -> None:
-    """Graves et al. 2006, figure 2: blank is best in both frames, yet label 1 is more probable than nothing."""
+    """Graves et al. 2006, figure 2: blank is best in both frames, yet label 1 is more probable than
+    nothing.
+    """
     scores = np.log([[0.6, 0.4], [0.6, 0.4]])
     assert greedy(scores) == ()
     assert beam_search(scores) == (1,)

@@ -37,7 +37,10 @@ def test_the_rate_is_of_all_tokens_not_a_mean_of_rates() -> None:
 def test_any_callable_is_evaluated() -> None:
     """Features that are the scores themselves, as integers: what the integer model gives."""
     path = np.eye(4, dtype=np.float32)[[0, 1, 1, 0, 2]]
-    rate = evaluate(lambda frames: frames.astype(np.int64), [Example("x", path, (1, 2)), Example("y", path, (1, 3))])
+    rate = evaluate(
+        lambda frames: frames.astype(np.int64),
+        [Example("x", path, (1, 2)), Example("y", path, (1, 3))],
+    )
     assert rate == ErrorRate(substitutions=1, tokens=4, utterances=2)
 
 

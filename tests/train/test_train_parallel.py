@@ -43,7 +43,9 @@ def one_of_two(rank: int, port: int, folder: Path, low_rank: int) -> None:
         "MASTER_PORT": str(port),
         "TORCHELASTIC_RUN_ID": "test",
     }
-    trained = fit_together(model(), TASK, SPEC, folder / "checkpoints", low_rank=low_rank, low_rank_after=2)
+    trained = fit_together(
+        model(), TASK, SPEC, folder / "checkpoints", low_rank=low_rank, low_rank_after=2
+    )
     weights = {name: tensor.tolist() for name, tensor in trained.model.state_dict().items()}
     curve = [(epoch.loss, epoch.validation) for epoch in trained.history]
     (folder / f"{rank}.json").write_text(json.dumps({"curve": curve, "weights": weights}))
@@ -56,7 +58,9 @@ def two(folder: Path, low_rank: int = 0) -> list[dict[str, Any]]:
         port = free.getsockname()[1]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["ernn.search.model", "ernn.train.parallel"])  # imported once
-    processes = [context.Process(target=one_of_two, args=(rank, port, folder, low_rank)) for rank in (0, 1)]
+    processes = [
+        context.Process(target=one_of_two, args=(rank, port, folder, low_rank)) for rank in (0, 1)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -70,15 +74,23 @@ def test_the_loss_curve_is_that_of_the_combined_batch(tmp_path: Path) -> None:
     first, second = two(tmp_path)
     assert first == second
     curve = [(epoch.loss, epoch.validation) for epoch in alone.history]
-    assert [loss for loss, _ in first["curve"]] == pytest.approx([loss for loss, _ in curve], rel=1e-4)
-    assert [rate for _, rate in first["curve"]] == pytest.approx([rate for _, rate in curve], abs=0.05)
+    assert [loss for loss, _ in first["curve"]] == pytest.approx(
+        [loss for loss, _ in curve], rel=1e-4
+    )
+    assert [rate for _, rate in first["curve"]] == pytest.approx(
+        [rate for _, rate in curve], abs=0.05
+    )
     for name, tensor in alone.model.state_dict().items():
-        torch.testing.assert_close(torch.tensor(first["weights"][name]), tensor, rtol=1e-2, atol=1e-3)
+        torch.testing.assert_close(
+            torch.tensor(first["weights"][name]), tensor, rtol=1e-2, atol=1e-3
+        )
     assert (tmp_path / "checkpoints" / "last.ckpt").is_file()
 
 
 def test_low_rank_gradients_learn_too(tmp_path: Path) -> None:
-    """PowerSGD of rank 2: both processes stay equal, and the loss falls nearly as it does with whole gradients."""
+    """PowerSGD of rank 2: both processes stay equal, and the loss falls nearly as it does with
+    whole gradients.
+    """
     alone = [epoch.loss for epoch in fit(model(), TASK, SPEC, progress=False).history]
     first, second = two(tmp_path, low_rank=2)
     losses = [loss for loss, _ in first["curve"]]

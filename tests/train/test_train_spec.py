@@ -8,7 +8,9 @@ from ernn.errors import UserError
 from ernn.train.spec import AdmmSpec, TrainSpec
 
 
-@pytest.mark.parametrize("spec", [TrainSpec(epochs=3, rate=0.01, seed=7), AdmmSpec(rho=0.5, every=2)])
+@pytest.mark.parametrize(
+    "spec", [TrainSpec(epochs=3, rate=0.01, seed=7), AdmmSpec(rho=0.5, every=2)]
+)
 def test_through_json(spec: TrainSpec | AdmmSpec, tmp_path: Path) -> None:
     assert type(spec).load(spec.save(tmp_path / "spec.json")) == spec
 

@@ -83,7 +83,9 @@ def test_killed_and_resumed_admm_gives_the_same_numbers(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         admm = AdmmCallback(Admm(model, PLAN, solver.rho, solver.growth, solver.most))
         fit(model, toy.task(), toy.SPEC, tmp_path, [admm, Kill(2, 0)], **QUIET)
-    resumed = compress_by_admm(toy.model(), toy.task(), PLAN, toy.SPEC, AdmmSpec(), tmp_path, **QUIET)
+    resumed = compress_by_admm(
+        toy.model(), toy.task(), PLAN, toy.SPEC, AdmmSpec(), tmp_path, **QUIET
+    )
     assert resumed.residuals == whole.residuals
     assert all(torch.equal(resumed.state[name], tensor) for name, tensor in whole.state.items())
 
@@ -128,7 +130,9 @@ class Spoil(Callback):
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"the loss is nan in epoch 2: .*last good checkpoint is .*last\.ckpt"):
+    with pytest.raises(
+        UserError, match=r"the loss is nan in epoch 2: .*last good checkpoint is .*last\.ckpt"
+    ):
         fit(toy.model(), toy.task(), toy.SPEC, tmp_path, [Spoil()], **QUIET)
     with pytest.raises(UserError, match="no checkpoint was written"):
         fit(toy.model(), toy.task(), toy.SPEC, None, [Spoil()], **QUIET)
@@ -159,7 +163,11 @@ def test_one_shot_and_direct_training_end_in_the_set() -> None:
 
 def test_an_admm_callback_is_the_penalty_in_the_loss() -> None:
     """One step by the callback moves the weights as loss + penalty does in a plain loop."""
-    model, task, spec = toy.model(), toy.task(), TrainSpec(epochs=1, batch=40, warmup=0, noise=0, masks=0, clip=1e9)
+    model, task, spec = (
+        toy.model(),
+        toy.task(),
+        TrainSpec(epochs=1, batch=40, warmup=0, noise=0, masks=0, clip=1e9),
+    )
     model.dropout.p = 0.0
     with torch.no_grad():
         for p in model.parameters():
@@ -172,7 +180,9 @@ def test_an_admm_callback_is_the_penalty_in_the_loss() -> None:
     plain.dropout.p = 0.0
     fit(model, task, spec, None, [AdmmCallback(Admm(model, PLAN, rho=30.0))], **QUIET)
     batch, admm = collate(task.train), Admm(plain, PLAN, rho=30.0)
-    optimizer = torch.optim.AdamW(plain.parameters(), spec.rate, (0.9, 0.98), weight_decay=spec.weight_decay)
+    optimizer = torch.optim.AdamW(
+        plain.parameters(), spec.rate, (0.9, 0.98), weight_decay=spec.weight_decay
+    )
     (ctc(plain(batch.features), batch) + admm.penalty()).backward()
     optimizer.step()
     for a, b in zip(model.parameters(), plain.parameters(), strict=True):

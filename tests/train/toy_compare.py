@@ -17,7 +17,12 @@ def jobs(folder: Path) -> Sequence[Job]:
         for name in ("a", "b", "killed")
     ]
     wrong = Job("wrong", folder / "wrong.json", partial(work, folder, "wrong"))
-    return [first, *others, wrong, Job("later", folder / "later.json", partial(work, folder, "later"), 1.0, wrong.file)]
+    return [
+        first,
+        *others,
+        wrong,
+        Job("later", folder / "later.json", partial(work, folder, "later"), 1.0, wrong.file),
+    ]
 
 
 def work(folder: Path, name: str) -> dict[str, str]:

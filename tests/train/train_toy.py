@@ -1,4 +1,6 @@
-"""A tiny task that CTC can learn: each label is a direction in feature space, held for a few frames."""
+"""A tiny task that CTC can learn: each label is a direction in feature space, held for a few
+frames.
+"""
 
 import numpy as np
 import torch
@@ -21,7 +23,11 @@ def examples(count: int, seed: int) -> list[Example]:
 def example(rng: np.random.Generator, name: str) -> Example:
     labels = tuple(int(x) for x in rng.integers(1, len(LABELS) + 1, rng.integers(2, 5)))
     held = np.concatenate([[0, label, label, label] for label in labels])
-    return Example(name, (np.eye(4)[held] + 0.1 * rng.standard_normal((len(held), 4))).astype(np.float32), labels)
+    return Example(
+        name,
+        (np.eye(4)[held] + 0.1 * rng.standard_normal((len(held), 4))).astype(np.float32),
+        labels,
+    )
 
 
 def task() -> Task:

@@ -1,4 +1,6 @@
-"""What a command shows: progress on standard error, results on standard output, as a table or as JSON."""
+"""What a command shows: progress on standard error, results on standard output, as a table or as
+JSON.
+"""
 
 import contextlib
 import json
@@ -17,15 +19,19 @@ COLUMNS = ("figure", "value", "unit", "kind", "by")
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
-    """Whatever libraries print while a step works goes to standard error: standard output is for results.
+    """Whatever libraries print while a step works goes to standard error: standard output is for
+    results.
 
-    An interrupt ends the command with its own exit status, also where a library turns it into another (Lightning: 1).
+    An interrupt ends the command with its own exit status, also where a library turns it into
+    another (Lightning: 1).
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
     except (KeyboardInterrupt, SystemExit) as end:
-        if not isinstance(end, KeyboardInterrupt) and not isinstance(end.__context__, KeyboardInterrupt):
+        if not isinstance(end, KeyboardInterrupt) and not isinstance(
+            end.__context__, KeyboardInterrupt
+        ):
             raise
         say("ernn: interrupted; what was finished is kept, the same command goes on from there")
         raise SystemExit(INTERRUPTED) from None
@@ -72,14 +78,20 @@ def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, .
 
 
 def readable(measurement: Measurement) -> str:
-    """A value to four digits (thousands to whole ones), and the test tokens behind an error rate."""
+    """A value to four digits (thousands to whole ones), and the test tokens behind an error
+    rate.
+    """
     value = measurement.value
     text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
     return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], whole: int = 0) -> None:
-    """A table on standard output, or its title where there is nothing to list; the first `whole` columns never wrap."""
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], whole: int = 0
+) -> None:
+    """A table on standard output, or its title where there is nothing to list; the first `whole`
+    columns never wrap.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -96,17 +108,27 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], who
 
 
 def numbers(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table of numbers, none of which wraps: where it is wider than the terminal, each row becomes a column."""
+    """A table of numbers, none of which wraps: where it is wider than the terminal, each row
+    becomes a column.
+    """
     from rich.console import Console
 
     room = Console().width
-    if sum(_width([heading, *cells]) for heading, cells in zip(columns, zip(*rows, strict=True), strict=True)) <= room:
+    if (
+        sum(
+            _width([heading, *cells])
+            for heading, cells in zip(columns, zip(*rows, strict=True), strict=True)
+        )
+        <= room
+    ):
         table(title, columns, rows, whole=len(columns))
         return
     headings = _width(columns)
     left = list(rows)
     while left:
-        fitting = max(1, sum(headings + sum(map(_width, left[: n + 1])) <= room for n in range(len(left))))
+        fitting = max(
+            1, sum(headings + sum(map(_width, left[: n + 1])) <= room for n in range(len(left)))
+        )
         beside, left = left[:fitting], left[fitting:]
         standing = [(columns[line], *(row[line] for row in beside)) for line in range(len(columns))]
         table(title, [""] * (fitting + 1), standing, whole=fitting + 1)
@@ -128,7 +150,9 @@ def step(work: Callable[[], Outcome], as_json: bool) -> None:
 def brief(outcome: Outcome) -> str:
     """A step's outcome in a line."""
     took = "unchanged" if outcome.skipped else f"{outcome.seconds:.0f} s"
-    shown = "; ".join(f"{path} {readable(m)} {m.unit}".rstrip() for path, m in outcome.figures if path in UNITS)
+    shown = "; ".join(
+        f"{path} {readable(m)} {m.unit}".rstrip() for path, m in outcome.figures if path in UNITS
+    )
     return f"      {took}{': ' if shown else ''}{shown}"
 
 
@@ -136,7 +160,14 @@ def show_run(run: Run, outcomes: Sequence[Outcome], page: Path, as_json: bool) -
     """All figures that a complete run has, and where its page is."""
     if as_json:
         steps = [outcome_json(outcome) for outcome in outcomes]
-        emit_json({"run": str(run.folder), "report": str(page), "missing": run.record.missing(), "steps": steps})
+        emit_json(
+            {
+                "run": str(run.folder),
+                "report": str(page),
+                "missing": run.record.missing(),
+                "steps": steps,
+            }
+        )
         return
     figures = [(path, m) for path in UNITS if (m := run.record.find(path)) is not None]
     rows = [row[:-1] for row in figure_rows(figures)]

@@ -20,26 +20,43 @@ def register(app: typer.Typer) -> None:
 
 
 def design(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A run directory, or a model.safetensors file.")],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A run directory, or a model.safetensors file.")
+    ],
     device: DeviceName = "LFE5U-25F",
-    goal: Annotated[str, typer.Option("--for", help="throughput, or latency (of one stream).")] = "throughput",
+    goal: Annotated[
+        str, typer.Option("--for", help="throughput, or latency (of one stream).")
+    ] = "throughput",
     streams: Annotated[
-        int | None, typer.Option(min=1, max=16, help="Independent sequences the engine interleaves.")
+        int | None,
+        typer.Option(min=1, max=16, help="Independent sequences the engine interleaves."),
     ] = None,
-    pes: Annotated[int | None, typer.Option(min=1, max=512, help="Processing elements side by side.")] = None,
+    pes: Annotated[
+        int | None, typer.Option(min=1, max=512, help="Processing elements side by side.")
+    ] = None,
     clock: PredictedClock = None,
     margin: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates.")
+        float,
+        typer.Option(
+            min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates."
+        ),
     ] = 0.2,
     parity: Annotated[
-        bool, typer.Option("--parity", help="A parity bit for every word of weights, and a port that tells of upsets.")
+        bool,
+        typer.Option(
+            "--parity",
+            help="A parity bit for every word of weights, and a port that tells of upsets.",
+        ),
     ] = False,
-    plot: Annotated[Path | None, typer.Option(help="Draw time against the share of the device, as SVG.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw time against the share of the device, as SVG.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Phase II: choose an engine for a device, and predict its cycles (exactly) and its area.
 
-    What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A run goes on with the best design.
+    What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A run goes on with
+    the best design.
     """
     from ernn.pipeline import choosing, hardware
     from ernn.pipeline.run import Run
@@ -70,12 +87,18 @@ def build(run: RunFolder, as_json: Json = False) -> None:
 
 def verify(
     run: RunFolder,
-    frames: Annotated[int, typer.Option(min=1, help="At least so many frames of the test split.")] = 2000,
-    stall: Annotated[float, typer.Option(min=0, max=0.9, help="Probability that a handshake pauses.")] = 0.2,
+    frames: Annotated[
+        int, typer.Option(min=1, help="At least so many frames of the test split.")
+    ] = 2000,
+    stall: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Probability that a handshake pauses.")
+    ] = 0.2,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulate the Verilog on real frames: every integer must equal the golden model's. Exit status 1 where not."""
+    """Simulate the Verilog on real frames: every integer must equal the golden model's. Exit status
+    1 where not.
+    """
     from ernn.pipeline import hardware
     from ernn.pipeline.run import Run
 
@@ -91,11 +114,15 @@ def synth(
     run: RunFolder,
     also: Annotated[
         list[str] | None,
-        typer.Option(help="A further device to count for; `ernn devices` lists them; may be repeated."),
+        typer.Option(
+            help="A further device to count for; `ernn devices` lists them; may be repeated."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Count LUTs, flip-flops, multipliers and memories by Yosys, for the engine's device and others."""
+    """Count LUTs, flip-flops, multipliers and memories by Yosys, for the engine's device and
+    others.
+    """
     from ernn.pipeline import placing
     from ernn.pipeline.run import Run
 
@@ -105,13 +132,21 @@ def synth(
 def place(
     run: RunFolder,
     seeds: Annotated[
-        int, typer.Option(min=1, max=32, help="Placements, each of another seed; the median clock counts.")
+        int,
+        typer.Option(
+            min=1, max=32, help="Placements, each of another seed; the median clock counts."
+        ),
     ] = 3,
     grade: Annotated[
         int | None,
-        typer.Option(help="The device's speed grade (ECP5: 6, 7 or 8); the slowest if not given.", show_default=False),
+        typer.Option(
+            help="The device's speed grade (ECP5: 6, 7 or 8); the slowest if not given.",
+            show_default=False,
+        ),
     ] = None,
-    target_mhz: Annotated[float, typer.Option(min=1, help="The clock that nextpnr works towards.")] = 200.0,
+    target_mhz: Annotated[
+        float, typer.Option(min=1, help="The clock that nextpnr works towards.")
+    ] = 200.0,
     as_json: Json = False,
 ) -> None:
     """Place and route for ECP5 by nextpnr: the clock, and with it frames per second and latency."""
@@ -124,11 +159,16 @@ def place(
 
 def export(
     run: RunFolder,
-    part: Annotated[str, typer.Option(help="As Vivado names it, with package and speed grade.")] = "xc7z020clg400-1",
-    clock_mhz: Annotated[float, typer.Option(min=1, max=1000, help="The clock to constrain.")] = 100.0,
+    part: Annotated[
+        str, typer.Option(help="As Vivado names it, with package and speed grade.")
+    ] = "xc7z020clg400-1",
+    clock_mhz: Annotated[
+        float, typer.Option(min=1, max=1000, help="The clock to constrain.")
+    ] = 100.0,
     as_json: Json = False,
 ) -> None:
-    """Write RUN/vivado: the engine's Verilog and memories, a constraint, Tcl that builds it and packages it as IP.
+    """Write RUN/vivado: the engine's Verilog and memories, a constraint, Tcl that builds it and
+    packages it as IP.
 
     Vivado is not run.
     """
@@ -137,7 +177,9 @@ def export(
 
     written = exports.vivado(Run.existing(run), part, clock_mhz)
     if as_json:
-        console.emit_json({"step": "export", "run": str(run), "files": [str(path) for path in written]})
+        console.emit_json(
+            {"step": "export", "run": str(run), "files": [str(path) for path in written]}
+        )
     else:
         console.table("\n".join(f"export: {path}" for path in written), (), ())
 
@@ -145,12 +187,20 @@ def export(
 def bitstream(
     run: RunFolder,
     board: Annotated[str, typer.Option(help="ulx3s-25f, ulx3s-45f or ulx3s-85f.")] = "ulx3s-85f",
-    clock_mhz: Annotated[float, typer.Option(min=10, max=400, help="The engine's clock, made by the PLL.")] = 75.0,
-    baud: Annotated[int, typer.Option(min=9600, help="Bits a second on the serial line to the host.")] = 3_000_000,
-    seed: Annotated[int, typer.Option(min=1, help="Seed of place and route; another gives another clock.")] = 1,
+    clock_mhz: Annotated[
+        float, typer.Option(min=10, max=400, help="The engine's clock, made by the PLL.")
+    ] = 75.0,
+    baud: Annotated[
+        int, typer.Option(min=9600, help="Bits a second on the serial line to the host.")
+    ] = 3_000_000,
+    seed: Annotated[
+        int, typer.Option(min=1, help="Seed of place and route; another gives another clock.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Make RUN/board/ernn.bit for an ECP5 board: the engine behind a serial line. No board has been tried."""
+    """Make RUN/board/ernn.bit for an ECP5 board: the engine behind a serial line. No board has been
+    tried.
+    """
     from ernn.pipeline import exports
     from ernn.pipeline.run import Run
 

@@ -18,7 +18,9 @@ def register(app: typer.Typer) -> None:
 
 
 def corpus(
-    name: Annotated[str | None, typer.Argument(help="A corpus; none lists them all.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A corpus; none lists them all.", show_default=False)
+    ] = None,
     root: Root = None,
     seed: Seed = 0,
     as_json: Json = False,
@@ -28,7 +30,9 @@ def corpus(
 
     if name is None:
         names = [[one] for one in corpora.names()]
-        console.emit_json([one for [one] in names]) if as_json else console.table("Corpora", ("name",), names)
+        console.emit_json([one for [one] in names]) if as_json else console.table(
+            "Corpora", ("name",), names
+        )
         return
     with console.working():
         found = corpora.describe(name, root, seed)
@@ -38,11 +42,15 @@ def corpus(
     console.table(found["description"], (), ())
     rows = [[str(value) for value in split.values()] for split in found["splits"]]
     console.table(f"{found['name']}, seed {seed}", tuple(found["splits"][0]), rows)
-    console.table(f"{len(found['labels'])} labels ({found['unit']}s): {' '.join(found['labels'])}", (), ())
+    console.table(
+        f"{len(found['labels'])} labels ({found['unit']}s): {' '.join(found['labels'])}", (), ()
+    )
 
 
 def devices(as_json: Json = False) -> None:
-    """The FPGAs known: what each holds, how sure that figure is, and whether open tools can place it."""
+    """The FPGAs known: what each holds, how sure that figure is, and whether open tools can place
+    it.
+    """
     from ernn.estimate.device import devices
 
     found = devices()
@@ -51,23 +59,38 @@ def devices(as_json: Json = False) -> None:
         return
     counts = ("lut", "ff", "dsp", "block_ram", "ultra_ram")
     rows = [
-        (d.name, *(str(getattr(d, name)) for name in counts), "placed" if d.can_be_placed else "area only")
+        (
+            d.name,
+            *(str(getattr(d, name)) for name in counts),
+            "placed" if d.can_be_placed else "area only",
+        )
         for d in found
     ]
     heads = ("device", "LUT", "FF", "DSP", "block RAM kbit", "UltraRAM kbit", "open tools")
     console.table("Devices", heads, rows, whole=1)
-    console.table("V: read in a named source; M: recalled; M✓: recalled and consistent with a V figure.", (), ())
+    console.table(
+        "V: read in a named source; M: recalled; M✓: recalled and consistent with a V figure.",
+        (),
+        (),
+    )
 
 
 def doctor(as_json: Json = False) -> None:
-    """Every tool of the flow: its version, or what to install. Exit status 1 where one is missing."""
+    """Every tool of the flow: its version, or what to install. Exit status 1 where one is
+    missing.
+    """
     from ernn.flow.tools import doctor
 
     found = doctor()
     if as_json:
         console.emit_json([asdict(tool) for tool in found])
     else:
-        rows = [(t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install) for t in found]
-        console.table("Tools", ("tool", "version", "what it does", "where, or what to install"), rows, whole=1)
+        rows = [
+            (t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install)
+            for t in found
+        ]
+        console.table(
+            "Tools", ("tool", "version", "what it does", "where, or what to install"), rows, whole=1
+        )
     if not all(tool.ok for tool in found):
         raise typer.Exit(1)

@@ -51,22 +51,36 @@ def register(app: typer.Typer) -> None:
 
 def train(
     out: NewRun,
-    corpus: Annotated[str, typer.Option(help="Corpus to train on; `ernn corpus` lists them.")] = "digits",
+    corpus: Annotated[
+        str, typer.Option(help="Corpus to train on; `ernn corpus` lists them.")
+    ] = "digits",
     root: Root = None,
-    cell: Annotated[Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")] = None,
-    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
-    layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,
+    cell: Annotated[
+        Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")
+    ] = None,
     projection: Annotated[
         int | None, typer.Option(min=1, help="LSTM only: outputs of a layer after a projection.")
     ] = None,
-    peepholes: Annotated[bool, typer.Option("--peepholes", help="LSTM only: gates see the cell state.")] = False,
-    reset: Annotated[Reset, typer.Option(help="A GRU's reset gate: after (torch) or before (E-RNN).")] = Reset.after,
+    peepholes: Annotated[
+        bool, typer.Option("--peepholes", help="LSTM only: gates see the cell state.")
+    ] = False,
+    reset: Annotated[
+        Reset, typer.Option(help="A GRU's reset gate: after (torch) or before (E-RNN).")
+    ] = Reset.after,
     epochs: Epochs = None,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a dense network with CTC, and count its errors on the test split. Begins a run directory."""
+    """Train a dense network with CTC, and count its errors on the test split. Begins a run
+    directory.
+    """
     from ernn.data.open import open_corpus
     from ernn.nn.spec import LayerSpec
     from ernn.pipeline import network, speech
@@ -84,23 +98,36 @@ def train(
             kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
             layer = LayerSpec(kind, units, projection, peepholes, reset.value)
             chosen = (layer,) * (layers or len(chosen))
-        outcome = network.train(Run(out), found, task, chosen, recipe.dropout, spec, front=recipe.front)
+        outcome = network.train(
+            Run(out), found, task, chosen, recipe.dropout, spec, front=recipe.front
+        )
     console.show(outcome, as_json)
 
 
 def compress(
     run: RunFolder,
-    block: Annotated[int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")] = None,
-    output_block: Annotated[
-        int | None, typer.Option(help="Block size of the output layer; 1, dense, if only --block is given.")
+    block: Annotated[
+        int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")
     ] = None,
-    density: Annotated[float | None, typer.Option(help="Prune instead: share of weights to keep, such as 0.1.")] = None,
+    output_block: Annotated[
+        int | None,
+        typer.Option(help="Block size of the output layer; 1, dense, if only --block is given."),
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option(help="Prune instead: share of weights to keep, such as 0.1.")
+    ] = None,
     pes: Annotated[
         int | None,
-        typer.Option(min=1, help="With --density: for so many processing elements, each the same share (ESE)."),
+        typer.Option(
+            min=1,
+            help="With --density: for so many processing elements, each the same share (ESE).",
+        ),
     ] = None,
     bank: Annotated[
-        int | None, typer.Option(min=1, help="With --density: the same share of each so many neighbours in a row.")
+        int | None,
+        typer.Option(
+            min=1, help="With --density: the same share of each so many neighbours in a row."
+        ),
     ] = None,
     solver: Annotated[
         Solver,
@@ -108,13 +135,19 @@ def compress(
             help="Training towards the structure: ADMM, projection at once, from the start, or little by little."
         ),
     ] = Solver.admm,
-    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")] = None,
-    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
+    towards: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")
+    ] = None,
+    inside: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")
+    ] = None,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make the weights block-circulant, or prune them; then retrain inside the set. Counts errors and weights."""
+    """Make the weights block-circulant, or prune them; then retrain inside the set. Counts errors
+    and weights.
+    """
     from ernn.pipeline import choices, network, speech
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
@@ -135,17 +168,26 @@ def quantize(
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
     bits_of: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND=BITS", help="Bits of input, hidden, cell, gates or activations alone. Repeat it."),
+        typer.Option(
+            metavar="KIND=BITS",
+            help="Bits of input, hidden, cell, gates or activations alone. Repeat it.",
+        ),
     ] = None,
-    utterances: Annotated[int, typer.Option(min=1, help="Training utterances that formats are chosen from.")] = 200,
+    utterances: Annotated[
+        int, typer.Option(min=1, help="Training utterances that formats are chosen from.")
+    ] = 200,
     as_json: Json = False,
 ) -> None:
-    """Turn the network into integers: formats as trained with, else from observed ranges, and tables."""
+    """Turn the network into integers: formats as trained with, else from observed ranges, and
+    tables.
+    """
     from ernn.pipeline import choices, network
     from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec
 
-    spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or []))
+    spec = QuantizeSpec(
+        weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or [])
+    )
     console.step(lambda: network.quantize_network(Run.existing(run), spec, utterances), as_json)
 
 

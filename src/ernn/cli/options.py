@@ -6,13 +6,28 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Every random choice follows from it.")]
-Root = Annotated[Path | None, typer.Option(help="The folder that holds the corpus, for those read from your disk.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**32 - 1, help="Every random choice follows from it.")
+]
+Root = Annotated[
+    Path | None,
+    typer.Option(help="The folder that holds the corpus, for those read from your disk."),
+]
 PredictedClock = Annotated[
     float | None,
-    typer.Option(min=1, max=1000, help="Clock to predict speed with, in MHz.", show_default="assumed by width"),
+    typer.Option(
+        min=1,
+        max=1000,
+        help="Clock to predict speed with, in MHz.",
+        show_default="assumed by width",
+    ),
 ]
-RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="The run directory, as `ernn train --out` made it.")]
+RunFolder = Annotated[
+    Path, typer.Argument(metavar="RUN", help="The run directory, as `ernn train --out` made it.")
+]
 RecipeFile = Annotated[
-    Path | None, typer.Option("--recipe", help="A TOML file that changes the corpus's recipe.", show_default=False)
+    Path | None,
+    typer.Option(
+        "--recipe", help="A TOML file that changes the corpus's recipe.", show_default=False
+    ),
 ]

@@ -12,7 +12,9 @@ from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
 
-Corpus = Annotated[str, typer.Argument(metavar="CORPUS", help="Corpus to train on; `ernn corpus` lists them.")]
+Corpus = Annotated[
+    str, typer.Argument(metavar="CORPUS", help="Corpus to train on; `ernn corpus` lists them.")
+]
 RECIPE = "the recipe's if not given"
 
 
@@ -30,22 +32,40 @@ def explore(
         str, typer.Option(help='Errors allowed: "dense + 0.5" points, or a rate: "12.5".')
     ] = "dense + 0.5",
     out: Annotated[Path, typer.Option(help="The folder of the search.")] = Path("out/explore"),
-    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
-    layers: Annotated[int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=16, help=f"Recurrent layers; {RECIPE}.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")
+    ] = None,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
-    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
-    trainings: Annotated[int, typer.Option(min=2, help="At most so many trainings, dense ones included.")] = 6,
-    mixed_blocks: Annotated[bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")] = False,
-    weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")] = 12,
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    inside: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")
+    ] = None,
+    trainings: Annotated[
+        int, typer.Option(min=2, help="At most so many trainings, dense ones included.")
+    ] = 6,
+    mixed_blocks: Annotated[
+        bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")
+    ] = False,
+    weight_bits: Annotated[
+        int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")
+    ] = 12,
+    streams: Annotated[
+        int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")
+    ] = 2,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Phase I: the smallest network that keeps the accuracy and fits the device. Exit status 1 where there is none.
+    """Phase I: the smallest network that keeps the accuracy and fits the device. Exit status 1
+    where there is none.
 
-    Every decision is logged with its numbers in OUT/decisions.txt. A search that was stopped goes on where it was.
+    Every decision is logged with its numbers in OUT/decisions.txt. A search that was stopped goes
+    on where it was.
     """
     from ernn.estimate.device import find_device
     from ernn.pipeline import phase1
@@ -91,80 +111,154 @@ def search(
     corpus: Corpus,
     root: Root = None,
     device: Annotated[str, typer.Option(help="The FPGA; `ernn devices` lists them.")] = "LFE5U-85F",
-    out: Annotated[Path, typer.Option(help="The folder of the search, the same on every machine.")] = Path(
-        "out/search"
-    ),
-    trials: Annotated[int, typer.Option(min=1, help="Networks to try, those of an earlier start counted.")] = 20,
-    sampler: Annotated[Sampler, typer.Option(help="How Optuna proposes the next network.")] = Sampler.nsga2,
-    cells: Annotated[str, typer.Option(help="Kinds of recurrent layer to choose from.")] = "lstm,gru",
+    out: Annotated[
+        Path, typer.Option(help="The folder of the search, the same on every machine.")
+    ] = Path("out/search"),
+    trials: Annotated[
+        int, typer.Option(min=1, help="Networks to try, those of an earlier start counted.")
+    ] = 20,
+    sampler: Annotated[
+        Sampler, typer.Option(help="How Optuna proposes the next network.")
+    ] = Sampler.nsga2,
+    cells: Annotated[
+        str, typer.Option(help="Kinds of recurrent layer to choose from.")
+    ] = "lstm,gru",
     hidden: Annotated[str, typer.Option(help="Units of each layer.")] = "64,128,192,256",
     layers: Annotated[str, typer.Option(help="Recurrent layers.")] = "1,2",
     blocks: Annotated[str, typer.Option(help="Block sizes.")] = "2,4,8,16",
     weight_bits: Annotated[str, typer.Option(help="Bits of a weight on the chip.")] = "8,12,16",
-    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")
+    ] = None,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
-    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    inside: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")
+    ] = None,
+    streams: Annotated[
+        int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")
+    ] = 2,
     workers: Annotated[int, typer.Option(min=1, help="Trials at a time, each on one core.")] = 1,
-    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; this machine if not given.")] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="A Ray cluster; this machine if not given.")
+    ] = None,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Optuna over cell, size, layers, block size and bits: errors against storage and predicted cycles.
+    """Optuna over cell, size, layers, block size and bits: errors against storage and predicted
+    cycles.
 
-    Writes OUT/search.json and OUT/pareto.svg. A search that was stopped goes on; a trial whose worker died is redone.
+    Writes OUT/search.json and OUT/pareto.svg. A search that was stopped goes on; a trial whose
+    worker died is redone.
     """
     from ernn.pipeline import pareto
     from ernn.pipeline.trials import TrialJob
     from ernn.search.study import Space
 
     space = Space.parse(cells, hidden, layers, blocks, weight_bits)
-    job = TrialJob(out.resolve(), corpus, root, device, streams, seed, epochs, towards, inside, recipe=recipe_file)
+    job = TrialJob(
+        out.resolve(),
+        corpus,
+        root,
+        device,
+        streams,
+        seed,
+        epochs,
+        towards,
+        inside,
+        recipe=recipe_file,
+    )
     console.say(f"corpus {corpus}, {device}, {sampler.value}, seed {seed}")
     with console.working():
         found = pareto.run(job, space, trials, sampler.value, workers, ray_address)
     if as_json:
         console.emit_json(found)
         return
-    columns = ("number", "cell", "layers", "hidden", "block", "weight_bits", "error", "kbit", "cycles")
-    best = [trial for number in found["pareto"] for trial in found["trials"] if trial["number"] == number]
+    columns = (
+        "number",
+        "cell",
+        "layers",
+        "hidden",
+        "block",
+        "weight_bits",
+        "error",
+        "kbit",
+        "cycles",
+    )
+    best = [
+        trial
+        for number in found["pareto"]
+        for trial in found["trials"]
+        if trial["number"] == number
+    ]
     rows = [
-        [f"{one[name]:.4g}" if isinstance(one[name], float) else str(one[name]) for name in columns] for one in best
+        [f"{one[name]:.4g}" if isinstance(one[name], float) else str(one[name]) for name in columns]
+        for one in best
     ]
     console.table(f"{len(found['trials'])} trials, {len(rows)} that no other beats", columns, rows)
     console.table(f"picture: {out / pareto.PICTURE}", (), ())
 
 
 def recommend(
-    target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on."),
+    ],
     root: Root = None,
-    out: Annotated[Path, typer.Option(help="For a corpus: the run directory to make.")] = Path("out/recommend"),
-    budget: Annotated[str | None, typer.Option(help="Bytes of the weight matrices: 40kB, 1.5MiB.")] = None,
-    cycles: Annotated[float | None, typer.Option(min=1, help="Predicted cycles a frame on --device.")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="The FPGA to fit; LFE5U-85F for --cycles.", show_default=False)
+    out: Annotated[Path, typer.Option(help="For a corpus: the run directory to make.")] = Path(
+        "out/recommend"
+    ),
+    budget: Annotated[
+        str | None, typer.Option(help="Bytes of the weight matrices: 40kB, 1.5MiB.")
     ] = None,
-    by: Annotated[By, typer.Option(help="How choices are proposed (docs/how-to/explore.md).")] = By.greedy,
+    cycles: Annotated[
+        float | None, typer.Option(min=1, help="Predicted cycles a frame on --device.")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="The FPGA to fit; LFE5U-85F for --cycles.", show_default=False),
+    ] = None,
+    by: Annotated[
+        By, typer.Option(help="How choices are proposed (docs/how-to/explore.md).")
+    ] = By.greedy,
     trials: Annotated[int, typer.Option(min=1, help="Short trainings of the search.")] = 48,
     trial_epochs: Annotated[int, typer.Option(min=1, help="Epochs of each short training.")] = 1,
-    blocks: Annotated[str, typer.Option(help="Block sizes to choose from; 1 is dense.")] = "1,2,4,8,16,32",
-    bits: Annotated[str, typer.Option(help="Bits of a weight to choose from, without a device.")] = "12,8,6,5,4,3",
+    blocks: Annotated[
+        str, typer.Option(help="Block sizes to choose from; 1 is dense.")
+    ] = "1,2,4,8,16,32",
+    bits: Annotated[
+        str, typer.Option(help="Bits of a weight to choose from, without a device.")
+    ] = "12,8,6,5,4,3",
     widths: Annotated[
-        str, typer.Option(help="Shares of each recurrent layer's units to choose from, such as 1,0.75,0.5.")
+        str,
+        typer.Option(
+            help="Shares of each recurrent layer's units to choose from, such as 1,0.75,0.5."
+        ),
     ] = "1",
     to: Annotated[
-        list[str] | None, typer.Option(help="Another structure to choose from, as a recipe writes it; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="Another structure to choose from, as a recipe writes it; may be repeated."
+        ),
     ] = None,
-    weight_bits: Annotated[int, typer.Option(min=4, max=16, help="Bits of a weight on the device.")] = 12,
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
-    towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM at the end; {RECIPE}.")] = None,
-    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set at the end; {RECIPE}.")] = None,
+    weight_bits: Annotated[
+        int, typer.Option(min=4, max=16, help="Bits of a weight on the device.")
+    ] = 12,
+    streams: Annotated[
+        int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")
+    ] = 2,
+    towards: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs of ADMM at the end; {RECIPE}.")
+    ] = None,
+    inside: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs inside the set at the end; {RECIPE}.")
+    ] = None,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Choose structure and bits of every matrix (and widths of layers) within a budget; beside one block size for all.
+    """Choose structure and bits of every matrix (and widths of layers) within a budget; beside one
+    block size for all.
 
     Decisions are in RUN/recommend/decisions.txt. A search that was stopped goes on where it was.
     """
@@ -203,48 +297,79 @@ def recommend(
         return
     console.table("Chosen", ("part", "choice"), list(found["choice"].items()))
     columns = ("network", "test error %", "validation error %", "bytes", found["unit"])
-    console.table(f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found))
-    then = f"go on with: ernn quantize {found['run']}" if chip else f"plan and weights are in {found['run']}"
+    console.table(
+        f"Within {found['budget']:,.0f} {found['unit']} (measured)", columns, recommend.rows(found)
+    )
+    then = (
+        f"go on with: ernn quantize {found['run']}"
+        if chip
+        else f"plan and weights are in {found['run']}"
+    )
     console.table(then, (), ())
 
 
 def compare(
-    target: Annotated[str, typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on.")],
+    target: Annotated[
+        str,
+        typer.Argument(metavar="RUN_OR_CORPUS", help="A run directory, or a corpus to train on."),
+    ],
     root: Root = None,
     times: Annotated[
-        str, typer.Option(help="Budgets: how many times fewer bits than the dense recurrent layers.")
+        str,
+        typer.Option(help="Budgets: how many times fewer bits than the dense recurrent layers."),
     ] = "4,8,16,32",
-    seeds: Annotated[int, typer.Option(min=1, help="Dense networks to start from, one a seed.")] = 3,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Dense networks to start from, one a seed.")
+    ] = 3,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="A method by name (a wrong one lists all); may be repeated.", show_default="all of them"),
+        typer.Option(
+            help="A method by name (a wrong one lists all); may be repeated.",
+            show_default="all of them",
+        ),
     ] = None,
-    hidden: Annotated[int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, help=f"Units of each layer; {RECIPE}.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs of a dense training; {RECIPE}.")
+    ] = None,
     towards: Annotated[int | None, typer.Option(min=1, help=f"Epochs of ADMM; {RECIPE}.")] = None,
-    inside: Annotated[int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")] = None,
-    device: Annotated[str, typer.Option(help="The FPGA of the cycles; `ernn devices` lists them.")] = "LFE5U-85F",
-    streams: Annotated[int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")] = 2,
+    inside: Annotated[
+        int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="The FPGA of the cycles; `ernn devices` lists them.")
+    ] = "LFE5U-85F",
+    streams: Annotated[
+        int, typer.Option(min=1, max=16, help="Sequences the predicted engine interleaves.")
+    ] = 2,
     clock: PredictedClock = None,
     work: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of results and checkpoints, to go on from.", show_default="out/compare, or RUN/compare"
+            help="Folder of results and checkpoints, to go on from.",
+            show_default="out/compare, or RUN/compare",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the page, table and picture.", show_default="as --work")
+        Path | None,
+        typer.Option(help="Folder of the page, table and picture.", show_default="as --work"),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Trainings side by side, each a process of one thread.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trainings side by side, each a process of one thread.")
+    ] = 1,
     as_is: Annotated[
         bool, typer.Option("--as-is", help="Train nothing: a page of the results that are there.")
     ] = False,
     recipe_file: RecipeFile = None,
     as_json: Json = False,
 ) -> None:
-    """Every compression method on your network at the same storage and training: one page with table and plot.
+    """Every compression method on your network at the same storage and training: one page with
+    table and plot.
 
-    Each result is a file: what was stopped or killed goes on with the same command. Exit status 1 if something is left.
+    Each result is a file: what was stopped or killed goes on with the same command. Exit status 1
+    if something is left.
     """
     from dataclasses import asdict
 
@@ -265,7 +390,9 @@ def compare(
             streams,
             clock,
         )
-        console.say(f"{target}, {times} times fewer bits, seeds of {seeds} dense networks, {jobs} at a time")
+        console.say(
+            f"{target}, {times} times fewer bits, seeds of {seeds} dense networks, {jobs} at a time"
+        )
         found = compare.compare(asked, jobs, as_is=as_is)
         written = compare.report(asked, found, out)
     if as_json:
@@ -291,10 +418,14 @@ def sensitivity(
             show_default="4, 8, 16",
         ),
     ] = None,
-    gates: Annotated[bool, typer.Option("--gates", help="Compress each gate alone, not whole matrices.")] = False,
+    gates: Annotated[
+        bool, typer.Option("--gates", help="Compress each gate alone, not whole matrices.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compress each matrix of the dense network alone, without retraining: how much does the validation error rise?"""
+    """Compress each matrix of the dense network alone, without retraining: how much does the
+    validation error rise?
+    """
     from ernn.pipeline import sensitivity
     from ernn.pipeline.run import Run
 
@@ -305,14 +436,22 @@ def sensitivity(
         console.emit_json(found.to_dict())
         return
     rows = [
-        (line.part, str(line.structure), f"{line.error:.2f}", f"{line.error - found.dense:+.2f}", f"{line.stored:,}")
+        (
+            line.part,
+            str(line.structure),
+            f"{line.error:.2f}",
+            f"{line.error - found.dense:+.2f}",
+            f"{line.stored:,}",
+        )
         for line in sorted(found.lines, key=lambda line: line.error)
     ]
     title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
     console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
     if found.left_out:
         names = ", ".join(found.left_out)
-        console.say(f"left out, as none fits their size: {names} (--to '{{block = 8, pad = true}}' pads)")
+        console.say(
+            f"left out, as none fits their size: {names} (--to '{{block = 8, pad = true}}' pads)"
+        )
     console.say(f"heat map: {found.picture}")
 
 
@@ -322,7 +461,9 @@ def robustness(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Strain the run's networks: errors under noise, chosen perturbations (FGSM, PGD) and flipped bits of memories."""
+    """Strain the run's networks: errors under noise, chosen perturbations (FGSM, PGD) and flipped
+    bits of memories.
+    """
     from ernn.pipeline import robustness
     from ernn.pipeline.run import Run
 
@@ -332,10 +473,14 @@ def robustness(
         console.emit_json(found)
         return
     names = dict.fromkeys(line["network"] for line in found["lines"])
-    errors = {(line["network"], line["strain"], line["level"]): f"{line['error']:.2f}" for line in found["lines"]}
+    errors = {
+        (line["network"], line["strain"], line["level"]): f"{line['error']:.2f}"
+        for line in found["lines"]
+    }
     levels = dict.fromkeys((line["strain"], line["level"]) for line in found["lines"])
     rows = [
-        (strain, f"{level:g}", *(errors.get((name, strain, level), "") for name in names)) for strain, level in levels
+        (strain, f"{level:g}", *(errors.get((name, strain, level), "") for name in names))
+        for strain, level in levels
     ]
     title = f"Error in % on {found['utterances']} validation utterances (measured)"
     console.table(title, ("strain", "level", *names), rows, whole=2)
@@ -346,26 +491,42 @@ def deltas(
     run: RunFolder,
     threshold: Annotated[
         list[float] | None,
-        typer.Option(min=0.0, help="Smallest change of a value that is passed on; may be given again."),
+        typer.Option(
+            min=0.0, help="Smallest change of a value that is passed on; may be given again."
+        ),
     ] = None,
     utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to run.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Run the integers as a delta network: errors, multiplications left and estimated cycles for every threshold."""
+    """Run the integers as a delta network: errors, multiplications left and estimated cycles for
+    every threshold.
+    """
     from ernn.pipeline import temporal
     from ernn.pipeline.run import Run
 
     with console.working():
-        found = temporal.measure(Run.existing(run), threshold or list(temporal.THRESHOLDS), utterances)
+        found = temporal.measure(
+            Run.existing(run), threshold or list(temporal.THRESHOLDS), utterances
+        )
     if as_json:
         console.emit_json(found)
         return
-    heads = ("threshold", "error %", "columns %", "multiplications %", "cycles, balanced", "cycles, as words lie")
+    heads = (
+        "threshold",
+        "error %",
+        "columns %",
+        "multiplications %",
+        "cycles, balanced",
+        "cycles, as words lie",
+    )
     rows = [
         (
             f"{line['threshold']:g}",
             *(f"{line[name]:.2f}" for name in ("error", "columns", "multiplications")),
-            *("-" if line[name] is None else f"{line[name]:,.0f}" for name in ("cycles", "cycles_as_they_lie")),
+            *(
+                "-" if line[name] is None else f"{line[name]:,.0f}"
+                for name in ("cycles", "cycles_as_they_lie")
+            ),
         )
         for line in found["lines"]
     ]

@@ -18,12 +18,18 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory.")] = Path("out/demo"),
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run directory.")] = Path(
+        "out/demo"
+    ),
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Real speech to a placed, proven accelerator and a page that shows it. Continues where it was stopped."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two threads on so small a network only wait for each other
+    """Real speech to a placed, proven accelerator and a page that shows it. Continues where it was
+    stopped.
+    """
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", "1"
+    )  # two threads on so small a network only wait for each other
     from ernn.pipeline import demo, hardware
     from ernn.pipeline.run import Run
 

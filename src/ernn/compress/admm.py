@@ -1,10 +1,11 @@
-"""ADMM: training with weights that are drawn towards a structured set (E-RNN, HPCA 2019; Boyd et al. 2011, section 3).
+"""ADMM: training with weights that are drawn towards a structured set (E-RNN, HPCA 2019; Boyd et
+al. 2011, section 3).
 
 minimise f(W) subject to W in S, by the scaled dual form of REFERENCE.md section 2:
 
-    W <- a few epochs on f(W) + sum_l rho_l/2 ||W_l - Z_l + U_l||^2        the loop's, with `penalty()` in its loss
-    Z <- projection of W + U;  U <- U + W - Z                              `update()`
-    W <- projection of W                                                  `finish()`
+    W <- a few epochs on f(W) + sum_l rho_l/2 ||W_l - Z_l + U_l||^2        the loop's, with
+    `penalty()` in its loss Z <- projection of W + U;  U <- U + W - Z
+    `update()` W <- projection of W                                                  `finish()`
 
 It needs nothing but a model and its loss:
 
@@ -31,8 +32,8 @@ from ernn.errors import UserError
 class Residual:
     """State of one matrix after an update; both are relative to ||W||.
 
-    primal: ||W - Z||, how far the weight is from the set. dual: ||Z - previous Z||, how far the target still moves.
-    rho: the relative one (see `Admm`) that held until this update.
+    primal: ||W - Z||, how far the weight is from the set. dual: ||Z - previous Z||, how far the
+    target still moves. rho: the relative one (see `Admm`) that held until this update.
     """
 
     update: int
@@ -43,14 +44,17 @@ class Residual:
 
 
 class Admm:
-    """ADMM on the matrices of `module` that `plan` compresses, from its weights as they are (train dense first).
+    """ADMM on the matrices of `module` that `plan` compresses, from its weights as they are (train
+    dense first).
 
-    rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start, so that being off by as
-    much as the matrix itself costs rho/2, whatever its size.  Every update multiplies rho by `growth` up to `most`,
-    and divides the scaled dual by as much (Boyd et al. 2011, section 3.4.1).
+    rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start, so
+    that being off by as much as the matrix itself costs rho/2, whatever its size.  Every update
+    multiplies rho by `growth` up to `most`, and divides the scaled dual by as much (Boyd et al.
+    2011, section 3.4.1).
 
-    balance: above 0, each matrix has its own share of rho besides, doubled or halved at an update whose relative primal
-    and dual residuals differ by more than this factor (residual balancing, with the normalisation of Wohlberg 2017:
+    balance: above 0, each matrix has its own share of rho besides, doubled or halved at an update
+    whose relative primal and dual residuals differ by more than this factor (residual balancing,
+    with the normalisation of Wohlberg 2017:
     ||W - Z|| / max(||W||, ||Z||) and ||Z - previous Z|| / ||U||).
     """
 
@@ -64,9 +68,13 @@ class Admm:
         balance: float = 0.0,
     ) -> None:
         if not (0 < rho <= most and growth >= 1):
-            raise UserError(f"ADMM needs 0 < rho <= most and growth >= 1, not {rho}, {most} and {growth}")
+            raise UserError(
+                f"ADMM needs 0 < rho <= most and growth >= 1, not {rho}, {most} and {growth}"
+            )
         if balance and not balance > 1:
-            raise UserError(f"residuals are balanced by a factor above 1, or 0 for not at all, not by {balance}")
+            raise UserError(
+                f"residuals are balanced by a factor above 1, or 0 for not at all, not by {balance}"
+            )
         self.matrices = compressed(module, plan)
         if not self.matrices:
             raise UserError("the plan leaves every matrix dense: there is nothing for ADMM to do")
@@ -77,7 +85,9 @@ class Admm:
         with torch.no_grad():
             self._z = [project(m.weight, m.structure).clone() for m in self.matrices]
             self._u = [torch.zeros_like(z) for z in self._z]
-            self._scale = [float(1 / m.weight.square().sum().clamp(min=1e-12)) for m in self.matrices]
+            self._scale = [
+                float(1 / m.weight.square().sum().clamp(min=1e-12)) for m in self.matrices
+            ]
 
     def penalty(self) -> Tensor:
         """sum_l rho_l/2 ||W_l - Z_l + U_l||^2, a scalar to add to the loss."""
@@ -88,7 +98,9 @@ class Admm:
 
     @torch.no_grad()
     def update(self) -> list[Residual]:
-        """The Z and U steps; call it every one to few epochs. Returns and keeps this update's residuals."""
+        """The Z and U steps; call it every one to few epochs. Returns and keeps this update's
+        residuals.
+        """
         self._updates += 1
         latest = [self._update_one(index, matrix) for index, matrix in enumerate(self.matrices)]
         self.residuals.extend(latest)
@@ -103,10 +115,14 @@ class Admm:
 
     def distance(self) -> float:
         """Largest ||W - Z|| / ||W|| of the latest update; infinite before the first."""
-        return max((r.primal for r in self.residuals if r.update == self._updates), default=float("inf"))
+        return max(
+            (r.primal for r in self.residuals if r.update == self._updates), default=float("inf")
+        )
 
     def converged(self, tolerance: float) -> bool:
-        """Whether the latest update left every primal and dual residual at most `tolerance` (relative to ||W||)."""
+        """Whether the latest update left every primal and dual residual at most `tolerance`
+        (relative to ||W||).
+        """
         latest = [r for r in self.residuals if r.update == self._updates]
         return bool(latest) and max(max(r.primal, r.dual) for r in latest) <= tolerance
 
@@ -118,7 +134,9 @@ class Admm:
         primal, dual = float((weight - after).norm()) / size, float((after - before).norm()) / size
         rho = self.rho * self._share[index]
         if self.balance:
-            self._balance(index, float((weight - after).norm()), float((after - before).norm()), size)
+            self._balance(
+                index, float((weight - after).norm()), float((after - before).norm()), size
+            )
         return Residual(self._updates, matrix.name, primal, dual, rho)
 
     def _balance(self, index: int, primal: float, dual: float, size: float) -> None:
@@ -139,7 +157,9 @@ class Admm:
         self.rho = raised
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes, as tensors and plain values: `load_state_dict` goes on exactly from there."""
+        """Everything that changes, as tensors and plain values: `load_state_dict` goes on exactly
+        from there.
+        """
         names = [m.name for m in self.matrices]
         return {
             "z": dict(zip(names, self._z, strict=True)),
@@ -155,7 +175,10 @@ class Admm:
         """Raises UserError where the state is of other matrices."""
         names = [m.name for m in self.matrices]
         if list(state["z"]) != names:
-            raise UserError(f"this ADMM state is of {', '.join(state['z'])}, the plan compresses {', '.join(names)}")
+            raise UserError(
+                f"this ADMM state is of {', '.join(state['z'])}, the plan compresses "
+                f"{', '.join(names)}"
+            )
         self._z = [state["z"][name].clone() for name in names]
         self._u = [state["u"][name].clone() for name in names]
         self._scale = [state["scale"][name] for name in names]

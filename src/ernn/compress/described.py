@@ -1,4 +1,6 @@
-"""Structures and grids as plain values, {"kind": "LowRank", "rank": 16}, as JSON and TOML hold them; and back."""
+"""Structures and grids as plain values, {"kind": "LowRank", "rank": 16}, as JSON and TOML hold
+them; and back.
+"""
 
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -10,7 +12,9 @@ from ernn.ir.structure import Description, Structure, descriptions
 def described(value: Description) -> dict[str, Any]:
     """The class's name under "kind", then its fields."""
     assert is_dataclass(value)
-    return {"kind": type(value).__name__} | {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    return {"kind": type(value).__name__} | {
+        field.name: _plain(getattr(value, field.name)) for field in fields(value)
+    }
 
 
 def from_description(values: dict[str, Any]) -> Structure:

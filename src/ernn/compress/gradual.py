@@ -20,15 +20,20 @@ def pull(module: nn.Module, plan: CompressionPlan, share: float) -> None:
 def path(plan: CompressionPlan, steps: int) -> tuple[CompressionPlan, ...]:
     """`steps` plans from little structure to `plan` itself.
 
-    Block sizes double up to the last one; densities fall as `ernn.ir.structure.density_on_the_way` has it, at shares
-    1/steps, 2/steps, ..., 1.
+    Block sizes double up to the last one; densities fall as `ernn.ir.structure.density_on_the_way`
+    has it, at shares 1/steps, 2/steps, ..., 1.
     """
     return tuple(_weaker(plan, step, steps) for step in range(1, steps + 1))
 
 
 def _weaker(plan: CompressionPlan, step: int, steps: int) -> CompressionPlan:
-    roles = {role: _at(getattr(plan, role), step, steps) for role in ("input", "recurrent", "projection", "output")}
-    return replace(plan, **roles, overrides=tuple((name, _at(s, step, steps)) for name, s in plan.overrides))
+    roles = {
+        role: _at(getattr(plan, role), step, steps)
+        for role in ("input", "recurrent", "projection", "output")
+    }
+    return replace(
+        plan, **roles, overrides=tuple((name, _at(s, step, steps)) for name, s in plan.overrides)
+    )
 
 
 def _at(structure: Structure, step: int, steps: int) -> Structure:

@@ -1,7 +1,8 @@
 """Grids of numbers that weights may be confined to, as frozen values, and how to get onto them.
 
-`nearest` is the projection of a tensor onto the grid, its scale chosen from the tensor where the grid leaves it open.
-`through` is the same with the gradient of the identity (straight-through: Courbariaux, Bengio, David 2015).
+`nearest` is the projection of a tensor onto the grid, its scale chosen from the tensor where the
+grid leaves it open. `through` is the same with the gradient of the identity (straight-through:
+Courbariaux, Bengio, David 2015).
 """
 
 from abc import ABC, abstractmethod
@@ -39,9 +40,11 @@ def require_bits(bits: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True)
 class Uniform(Grid):
-    """Fixed point of `bits` bits, as `ernn.ir.fixed_point.quantize` makes it: nearest, halves up, saturating.
+    """Fixed point of `bits` bits, as `ernn.ir.fixed_point.quantize` makes it: nearest, halves up,
+    saturating.
 
-    `frac`: fraction bits; None for the most with which the largest weight does not saturate, `ernn quantize`'s choice.
+    `frac`: fraction bits; None for the most with which the largest weight does not saturate, `ernn
+    quantize`'s choice.
     """
 
     bits: int
@@ -61,14 +64,21 @@ class Uniform(Grid):
         return floor_half_up(values * 2.0**format.frac).clamp(format.low, format.high) * format.step
 
     def random(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean exact; saturating."""
+        """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean
+        exact; saturating.
+        """
         format = self.format(values)
-        return at_random(values * 2.0**format.frac, generator).clamp(format.low, format.high) * format.step
+        return (
+            at_random(values * 2.0**format.frac, generator).clamp(format.low, format.high)
+            * format.step
+        )
 
 
 @dataclass(frozen=True)
 class PowersOfTwo(Grid):
-    """0 and +-2**e for 2**(bits - 1) - 1 exponents e, the highest nearest to the largest weight; products shift."""
+    """0 and +-2**e for 2**(bits - 1) - 1 exponents e, the highest nearest to the largest weight;
+    products shift.
+    """
 
     bits: int
 
@@ -92,7 +102,9 @@ def _nearest_exponent(size: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ternary(Grid):
-    """-a, 0 and a, with the a and the threshold that are nearest of all (the optimum of Li, Zhang, Liu 2016)."""
+    """-a, 0 and a, with the a and the threshold that are nearest of all (the optimum of Li, Zhang,
+    Liu 2016).
+    """
 
     bits = 2
     scale_bits = 32
@@ -101,7 +113,9 @@ class Ternary(Grid):
         size = values.abs().flatten()
         falling = size.sort(descending=True).values
         total, count = falling.cumsum(0), torch.arange(1, len(size) + 1, device=size.device)
-        best = int((total.square() / count).argmax())  # keeping m numbers at their mean saves (sum of them)**2 / m
+        best = int(
+            (total.square() / count).argmax()
+        )  # keeping m numbers at their mean saves (sum of them)**2 / m
         scale = total[best] / count[best]
         return torch.where(values.abs() >= falling[best], scale, 0) * values.sign()
 
@@ -120,9 +134,11 @@ class Binary(Grid):
 
 @dataclass(frozen=True)
 class LearnedStep(Grid):
-    """Multiples of a real step, -2**(bits-1) .. 2**(bits-1) - 1 of them, the step trained too (LSQ: Esser et al. 2020).
+    """Multiples of a real step, -2**(bits-1) .. 2**(bits-1) - 1 of them, the step trained too (LSQ:
+    Esser et al. 2020).
 
-    `nearest` chooses the step by least squares from those that hold the largest weight, each then refined.
+    `nearest` chooses the step by least squares from those that hold the largest weight, each then
+    refined.
     """
 
     bits: int
@@ -138,7 +154,11 @@ class LearnedStep(Grid):
     def step(self, values: Tensor) -> Tensor:
         """The step that `nearest` uses."""
         low, high = self._limits
-        largest, best, error = values.abs().amax(), values.new_ones(()), values.new_tensor(float("inf"))
+        largest, best, error = (
+            values.abs().amax(),
+            values.new_ones(()),
+            values.new_tensor(float("inf")),
+        )
         if not largest:
             return best
         for count in range(1, -low + 1):

@@ -1,7 +1,8 @@
 """Intrinsic sparse structures: whole hidden units removed (Wen et al., ICLR 2018).
 
-A unit is one row of every gate, one column of every matrix that reads it, and its biases.  Without it the network is a
-smaller dense one, which every structure, integers and the engine take as they take any other.
+A unit is one row of every gate, one column of every matrix that reads it, and its biases.  Without
+it the network is a smaller dense one, which every structure, integers and the engine take as they
+take any other.
 """
 
 from collections.abc import Sequence
@@ -15,15 +16,24 @@ from ernn.nn.model import AcousticModel
 
 
 def unit_norms(model: AcousticModel, layer: int) -> Tensor:
-    """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), biases apart; gradients pass."""
+    """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), biases apart;
+    gradients pass.
+    """
     hidden = model.spec.layers[layer].hidden
     parts = [tensor.square() for tensor in _of_units(model, layer)]
-    return torch.stack([part.reshape(hidden, -1).sum(1) for part in parts]).sum(0).clamp(min=1e-24).sqrt()
+    return (
+        torch.stack([part.reshape(hidden, -1).sum(1) for part in parts])
+        .sum(0)
+        .clamp(min=1e-24)
+        .sqrt()
+    )
 
 
 def group_lasso(model: AcousticModel) -> Tensor:
     """Sum of all units' norms: added to the loss with a small weight, it empties whole units."""
-    return torch.stack([unit_norms(model, layer).sum() for layer in range(len(model.spec.layers))]).sum()
+    return torch.stack(
+        [unit_norms(model, layer).sum() for layer in range(len(model.spec.layers))]
+    ).sum()
 
 
 def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
@@ -32,21 +42,27 @@ def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
 
 
 def narrowed(model: AcousticModel, counts: Sequence[int] | None) -> AcousticModel:
-    """A new model of the `counts` largest units of every layer, the largest first; None is `model` as it is.
+    """A new model of the `counts` largest units of every layer, the largest first; None is `model`
+    as it is.
 
-    So a narrower one is the beginning of a wider one (slimmable networks: Yu et al., ICLR 2019; once-for-all: Cai et
-    al., ICLR 2020), and one with all units computes what `model` does.
+    So a narrower one is the beginning of a wider one (slimmable networks: Yu et al., ICLR 2019;
+    once-for-all: Cai et al., ICLR 2020), and one with all units computes what `model` does.
     """
     return model if counts is None else without_others(model, _largest_first(model, counts))
 
 
 def _largest_first(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
     if len(counts) != len(model.spec.layers):
-        raise UserError(f"{len(counts)} counts for {len(model.spec.layers)} recurrent layers: give one for each")
+        raise UserError(
+            f"{len(counts)} counts for {len(model.spec.layers)} recurrent layers: give one for each"
+        )
     found = []
     for index, (count, spec) in enumerate(zip(counts, model.spec.layers, strict=True)):
         if not 1 <= count <= spec.hidden:
-            raise UserError(f"layer {index} has {spec.hidden} units: it can keep 1 to {spec.hidden}, not {count}")
+            raise UserError(
+                f"layer {index} has {spec.hidden} units: it can keep 1 to {spec.hidden}, not "
+                f"{count}"
+            )
         order = unit_norms(model, index).detach().sort(descending=True, stable=True).indices
         found.append(order[:count])
     return found
@@ -54,18 +70,24 @@ def _largest_first(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
 
 @torch.no_grad()
 def without_others(model: AcousticModel, kept: Sequence[Tensor]) -> AcousticModel:
-    """A new, smaller model of the units kept, layer by layer, in their order; weights are copied, `model` stays.
+    """A new, smaller model of the units kept, layer by layer, in their order; weights are copied,
+    `model` stays.
 
-    Raises UserError where a projection would have as many values as units are left, or a matrix must stay orthogonal.
+    Raises UserError where a projection would have as many values as units are left, or a matrix
+    must stay orthogonal.
     """
     if any(layer.orthogonal for layer in model.spec.layers):
         raise UserError(
-            "what is left of an orthogonal matrix is not orthogonal: an orthogonal layer keeps all its units"
+            "what is left of an orthogonal matrix is not orthogonal: an orthogonal layer keeps all "
+            "its units"
         )
     smaller = AcousticModel(model.spec.with_units([len(units) for units in kept]))
     state = model.state_dict()
     for index, units in enumerate(kept):
-        hidden, projected = model.spec.layers[index].hidden, model.spec.layers[index].projection is not None
+        hidden, projected = (
+            model.spec.layers[index].hidden,
+            model.spec.layers[index].projection is not None,
+        )
         for name in [name for name in state if name.startswith(f"recurrent.{index}.")]:
             state[name] = _cut(name, state[name], units, hidden, projected)
         if not projected:
@@ -86,11 +108,20 @@ def _cut(name: str, tensor: Tensor, units: Tensor, hidden: int, projected: bool)
 
 
 def _of_units(model: AcousticModel, layer: int) -> list[Tensor]:
-    """Weights with the unit as first axis: rows of the layer's gates, and the columns that read it."""
-    hidden, projected = model.spec.layers[layer].hidden, model.spec.layers[layer].projection is not None
+    """Weights with the unit as first axis: rows of the layer's gates, and the columns that read
+    it.
+    """
+    hidden, projected = (
+        model.spec.layers[layer].hidden,
+        model.spec.layers[layer].projection is not None,
+    )
     found = []
     for name, tensor in model.named_parameters():
-        role = ROLES.get(name.rpartition(".")[2][:9]) if name.startswith(f"recurrent.{layer}.") else None
+        role = (
+            ROLES.get(name.rpartition(".")[2][:9])
+            if name.startswith(f"recurrent.{layer}.")
+            else None
+        )
         if role in ("input", "recurrent"):
             found.append(tensor.unflatten(0, (-1, hidden)).transpose(0, 1))
         if role == "projection" or (role == "recurrent" and not projected):

@@ -1,9 +1,11 @@
-"""Training inside the set: a weight's parameters are its stored numbers, decoded whenever the weight is read.
+"""Training inside the set: a weight's parameters are its stored numbers, decoded whenever the
+weight is read.
 
-By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors (the kept weights of a sparse set) and
-every weight is in its set by construction, whatever they do; after `leave`, the model is a plain one again with the
-decoded weights.  In between torch.nn.LSTM and GRU in blocks are `ernn.nn.recurrent.LSTM` and `GRU`, whose products are
-taken in the frequency domain; layers of other classes see decoded weights.
+By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors (the kept weights of
+a sparse set) and every weight is in its set by construction, whatever they do; after `leave`, the
+model is a plain one again with the decoded weights.  In between torch.nn.LSTM and GRU in blocks are
+`ernn.nn.recurrent.LSTM` and `GRU`, whose products are taken in the frequency domain; layers of
+other classes see decoded weights.
 """
 
 from typing import Literal
@@ -30,7 +32,9 @@ class Decode(nn.Module):
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
 
     def blocks(self, stored: Tensor) -> Tensor:
-        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without decoding them."""
+        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without
+        decoding them.
+        """
         return stored
 
     def forward(self, stored: Tensor) -> Tensor:
@@ -42,10 +46,14 @@ class Decode(nn.Module):
 
 
 class Rebuild(nn.Module):
-    """What is trained of a structure that is a file of its own to the parameter (gates * rows, columns)."""
+    """What is trained of a structure that is a file of its own to the parameter (gates * rows,
+    columns).
+    """
 
     def __init__(self, structure: Method, weight: Tensor) -> None:
-        """`weight` (gates, rows, columns): what the structure holds while it is trained is chosen from it."""
+        """`weight` (gates, rows, columns): what the structure holds while it is trained is chosen
+        from it.
+        """
         super().__init__()
         self.structure, (_, self.rows, self.columns) = structure, weight.shape
         held = structure.start(weight.detach()).held
@@ -58,7 +66,9 @@ class Rebuild(nn.Module):
         return tuple(self.get_buffer(name) for name in self.names)
 
     def forward(self, *trained: Tensor) -> Tensor:
-        return self.structure.rebuilt(Parts(trained, self.held), self.rows, self.columns).flatten(0, 1)
+        return self.structure.rebuilt(Parts(trained, self.held), self.rows, self.columns).flatten(
+            0, 1
+        )
 
     def right_inverse(self, parameter: Tensor) -> tuple[Tensor, ...]:
         """What `parametrize` stores for a weight that is assigned."""
@@ -72,8 +82,8 @@ Domain = Literal["time", "frequency"]
 def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> None:
     """Project the matrices that `plan` compresses and train their stored numbers from now on.
 
-    `domain`: what is trained of a block, its first column or the spectrum of that.  Make the optimizer afterwards: the
-    parameters are other ones.
+    `domain`: what is trained of a block, its first column or the spectrum of that.  Make the
+    optimizer afterwards: the parameters are other ones.
     """
     for matrix in compressed(module, plan):
         _, rows, columns = matrix.weight.shape
@@ -104,7 +114,9 @@ def _keep_trained(owner: nn.Module, name: str, chain: nn.Module) -> None:
     rebuild = chain[0]  # type: ignore[index]
     if isinstance(rebuild, Rebuild):
         trained = tuple(tensor.detach() for _, tensor in chain.named_parameters(recurse=False))
-        _keep(owner, name, rebuild.structure, rebuild.structure.settled(Parts(trained, rebuild.held)))
+        _keep(
+            owner, name, rebuild.structure, rebuild.structure.settled(Parts(trained, rebuild.held))
+        )
 
 
 def _keep(owner: nn.Module, name: str, structure: Method, stored: Parts) -> None:
@@ -120,7 +132,9 @@ _BEFORE = "_class_before_inside"
 
 
 def _use_ours(owner: nn.Module) -> None:
-    """torch's own layer becomes ours, which has the same parameters: a user's subclass keeps its forward."""
+    """torch's own layer becomes ours, which has the same parameters: a user's subclass keeps its
+    forward.
+    """
     if type(owner) in _OURS:
         setattr(owner, _BEFORE, type(owner))
         owner.__class__ = _OURS[type(owner)]
@@ -131,16 +145,22 @@ def project_once(module: nn.Module, plan: CompressionPlan) -> None:
     """One-shot compression: every matrix of the plan replaced by its projection."""
     for matrix in compressed(module, plan):
         if isinstance(matrix.structure, Method):
-            _keep(matrix.owner, matrix.attribute, matrix.structure, matrix.structure.encode(matrix.weight))
+            _keep(
+                matrix.owner,
+                matrix.attribute,
+                matrix.structure,
+                matrix.structure.encode(matrix.weight),
+            )
         matrix.weight.copy_(project(matrix.weight, matrix.structure))
 
 
 @torch.no_grad()
 def restart_inside(module: nn.Module, plan: CompressionPlan) -> None:
-    """For direct training: a freshly initialised model becomes a structured one whose weights are as large.
+    """For direct training: a freshly initialised model becomes a structured one whose weights are
+    as large.
 
-    The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is scaled back, that of
-    a structure in a file of its own by what the norm has lost.
+    The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is
+    scaled back, that of a structure in a file of its own by what the norm has lost.
     """
     for matrix in compressed(module, plan):
         nearest = project(matrix.weight, matrix.structure)

@@ -1,4 +1,6 @@
-"""Training inside a sparse set: the weights that are kept are the parameters; where they lie is fixed on entering."""
+"""Training inside a sparse set: the weights that are kept are the parameters; where they lie is
+fixed on entering.
+"""
 
 from torch import Tensor, nn
 
@@ -23,4 +25,6 @@ class Spread(nn.Module):
 
     def right_inverse(self, parameter: Tensor) -> Tensor:
         """What `parametrize` stores for a weight that is assigned: its values at the positions."""
-        return sparse.at(parameter.unflatten(0, (-1, self.rows)), self.structure, self.positions).values
+        return sparse.at(
+            parameter.unflatten(0, (-1, self.rows)), self.structure, self.positions
+        ).values

@@ -1,4 +1,6 @@
-"""What a structure in a file of its own brings along: all that solvers, training and counting ask of it."""
+"""What a structure in a file of its own brings along: all that solvers, training and counting ask
+of it.
+"""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from ernn.ir.structure import Factors, Structure
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Stored numbers in several tensors, and where they lie where a structure leaves that open (`held`)."""
+    """Stored numbers in several tensors, and where they lie where a structure leaves that open
+    (`held`).
+    """
 
     tensors: tuple[Tensor, ...]
     held: tuple[Tensor, ...] = ()
@@ -26,9 +30,9 @@ class Parts:
 class Method(Structure):
     """A structure with its torch functions; matrices are (..., rows, columns).
 
-    `encode`, `decode` and `stored` are enough.  Training inside the set begins with `start`, turns its `tensors` by
-    gradients that pass `rebuilt`, and leaves `held` as it is.  `factored`: numbers are multiplied with each other, so
-    that rounding them is not rounding the matrix.
+    `encode`, `decode` and `stored` are enough.  Training inside the set begins with `start`, turns
+    its `tensors` by gradients that pass `rebuilt`, and leaves `held` as it is.  `factored`: numbers
+    are multiplied with each other, so that rounding them is not rounding the matrix.
     """
 
     factored: ClassVar[bool] = False
@@ -47,7 +51,9 @@ class Method(Structure):
         """The matrix of stored numbers."""
 
     def project(self, matrix: Tensor) -> Tensor:
-        """Nearest matrix of the set in Frobenius norm, or as near as the structure's docstring says."""
+        """Nearest matrix of the set in Frobenius norm, or as near as the structure's docstring
+        says.
+        """
         return self.decode(self.encode(matrix), *matrix.shape[-2:])
 
     def nearest(self, matrix: np.ndarray) -> np.ndarray:
@@ -70,12 +76,16 @@ class Method(Structure):
         return parts
 
     def split(self, parts: Parts) -> Factors:
-        """Stored numbers of a factored structure as the matrices that are multiplied with each other."""
+        """Stored numbers of a factored structure as the matrices that are multiplied with each
+        other.
+        """
         raise TypeError(f"{self} is no product of matrices")
 
     def factors(self, matrix: np.ndarray) -> Factors | None:
         return self.split(self.encode(torch.from_numpy(matrix))) if self.factored else None
 
     def weaker(self, share: float) -> Structure:
-        """The structure at a `share` of the way to itself, for gradual compression; itself where there is no way."""
+        """The structure at a `share` of the way to itself, for gradual compression; itself where
+        there is no way.
+        """
         return self

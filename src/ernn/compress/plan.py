@@ -19,10 +19,11 @@ DENSE = Dense()
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """A structure for each kind of matrix; `overrides` names single parameters ("recurrent.0.weight_ih_l0").
+    """A structure for each kind of matrix; `overrides` names single parameters
+    ("recurrent.0.weight_ih_l0").
 
-    input: what an LSTM or GRU multiplies its input with. recurrent: what it multiplies its own output with.
-    projection: of an LSTM. output: every Linear layer.
+    input: what an LSTM or GRU multiplies its input with. recurrent: what it multiplies its own
+    output with. projection: of an LSTM. output: every Linear layer.
     """
 
     input: Structure = Dense()
@@ -32,49 +33,81 @@ class CompressionPlan:
     overrides: tuple[tuple[str, Structure], ...] = ()
 
     def __post_init__(self) -> None:
-        for structure in (self.input, self.recurrent, self.projection, self.output, *dict(self.overrides).values()):
+        for structure in (
+            self.input,
+            self.recurrent,
+            self.projection,
+            self.output,
+            *dict(self.overrides).values(),
+        ):
             if not isinstance(structure, Structure):
-                raise UserError(f"a plan holds structures such as Dense() or BlockCirculant(8), not {structure!r}")
+                raise UserError(
+                    "a plan holds structures such as Dense() or BlockCirculant(8), not "
+                    f"{structure!r}"
+                )
 
     @classmethod
     def blocks(cls, block: int, output: int = 1, pad: bool = True) -> "CompressionPlan":
-        """Blocks of one size in the recurrent layers, of size `output` in the Linear layers (1: dense)."""
+        """Blocks of one size in the recurrent layers, of size `output` in the Linear layers (1:
+        dense).
+        """
         inner, outer = _structure(block, pad), _structure(output, pad)
         return cls(inner, inner, inner, outer)
 
     @classmethod
     def pruned(cls, structure: Structure, output: Structure = DENSE) -> "CompressionPlan":
-        """One sparse structure for the recurrent layers, e.g. LoadBalanced(0.1, 32); `output` for the Linear layers."""
+        """One sparse structure for the recurrent layers, e.g. LoadBalanced(0.1, 32); `output` for
+        the Linear layers.
+        """
         return cls(structure, structure, structure, output)
 
     def override(self, name: str, structure: Structure) -> "CompressionPlan":
         """The same plan but for parameter `name`."""
-        return replace(self, overrides=(*(o for o in self.overrides if o[0] != name), (name, structure)))
+        return replace(
+            self, overrides=(*(o for o in self.overrides if o[0] != name), (name, structure))
+        )
 
     def structure(self, name: str, role: Role) -> Structure:
         named = dict(self.overrides)
         return named[name] if name in named else getattr(self, role)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense; or a density and its groups."""
-        roles = {role: _plain(getattr(self, role)) for role in ("input", "recurrent", "projection", "output")}
-        return {**roles, "overrides": {name: _plain(structure) for name, structure in self.overrides}}
+        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense; or a density
+        and its groups.
+        """
+        roles = {
+            role: _plain(getattr(self, role))
+            for role in ("input", "recurrent", "projection", "output")
+        }
+        return {
+            **roles,
+            "overrides": {name: _plain(structure) for name, structure in self.overrides},
+        }
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "CompressionPlan":
         """The reverse of `to_dict`; UserError for unknown keys."""
         known = ("input", "recurrent", "projection", "output", "overrides")
         if unknown := sorted(set(values) - set(known)):
-            raise UserError(f"a compression plan has no {', '.join(unknown)}: it has {', '.join(known)}")
-        overrides = tuple((name, parse_structure(v)) for name, v in values.get("overrides", {}).items())
-        return cls(**{role: parse_structure(values[role]) for role in known[:4] if role in values}, overrides=overrides)
+            raise UserError(
+                f"a compression plan has no {', '.join(unknown)}: it has {', '.join(known)}"
+            )
+        overrides = tuple(
+            (name, parse_structure(v)) for name, v in values.get("overrides", {}).items()
+        )
+        return cls(
+            **{role: parse_structure(values[role]) for role in known[:4] if role in values},
+            overrides=overrides,
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class NamedMatrix:
-    """A weight inside a model: parameter `attribute` of `owner`, called `name` from the model's root.
+    """A weight inside a model: parameter `attribute` of `owner`, called `name` from the model's
+    root.
 
-    The parameter (gates * rows, columns) is `gates` matrices of (rows, columns), each with `structure`.
+    The parameter (gates * rows, columns) is `gates` matrices of (rows, columns), each with
+    `structure`.
     """
 
     name: str
@@ -100,31 +133,43 @@ class NamedMatrix:
 
 
 def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
-    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, sorted by name within a layer.
+    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, sorted by name within a
+    layer.
 
-    Raises UserError where an override names no such matrix, or where a structure does not fit a matrix's shape.
+    Raises UserError where an override names no such matrix, or where a structure does not fit a
+    matrix's shape.
     """
     found = [m for name, owner in module.named_modules() for m in _of(name, owner, plan)]
     if missing := sorted(set(dict(plan.overrides)) - {m.name for m in found}):
-        raise UserError(f"the plan overrides {missing[0]!r}; the matrices are {', '.join(m.name for m in found)}")
+        raise UserError(
+            f"the plan overrides {missing[0]!r}; the matrices are "
+            f"{', '.join(m.name for m in found)}"
+        )
     for matrix in found:
         _require_fit(matrix)
     return found
 
 
 def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1) -> CompressionPlan:
-    """One block size a recurrent layer of `module`, from the input on; the paper's "8-16" is (8, 16).
+    """One block size a recurrent layer of `module`, from the input on; the paper's "8-16" is (8,
+    16).
 
-    `output` as for `CompressionPlan.blocks`; both padded. Raises UserError where there are not as many layers.
+    `output` as for `CompressionPlan.blocks`; both padded. Raises UserError where there are not as
+    many layers.
     """
     names = [m.name for m in matrices(module, CompressionPlan()) if m.role != "output"]
     inner = [
-        (name, (name.rpartition(".")[0], int(name.removesuffix("_reverse").rpartition("_l")[2]))) for name in names
+        (name, (name.rpartition(".")[0], int(name.removesuffix("_reverse").rpartition("_l")[2])))
+        for name in names
     ]
     owners = list(dict.fromkeys(owner for _, (owner, _) in inner))  # in the order of the model
-    layers = sorted({layer for _, layer in inner}, key=lambda layer: (owners.index(layer[0]), layer[1]))
+    layers = sorted(
+        {layer for _, layer in inner}, key=lambda layer: (owners.index(layer[0]), layer[1])
+    )
     if len(layers) != len(blocks):
-        raise UserError(f"{len(blocks)} block sizes for {len(layers)} recurrent layers: give one for each")
+        raise UserError(
+            f"{len(blocks)} block sizes for {len(layers)} recurrent layers: give one for each"
+        )
     sizes = dict(zip(layers, blocks, strict=True))
     overrides = tuple((name, _structure(sizes[layer], True)) for name, layer in inner)
     return CompressionPlan(output=_structure(output, True), overrides=overrides)
@@ -136,19 +181,27 @@ def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
 
 
 def structures(module: nn.Module, plan: CompressionPlan) -> dict[str, Structure]:
-    """Structure of every weight matrix by its name: what `ernn.nn.importer.import_torch` is told."""
+    """Structure of every weight matrix by its name: what `ernn.nn.importer.import_torch` is
+    told.
+    """
     return {m.name: m.structure for m in matrices(module, plan)}
 
 
 def stored_weights(module: nn.Module, plan: CompressionPlan, recurrent_only: bool = False) -> int:
-    """Numbers stored for the weight matrices (biases and peepholes apart), of recurrent layers only on request."""
-    return sum(m.stored for m in matrices(module, plan) if not (recurrent_only and m.role == "output"))
+    """Numbers stored for the weight matrices (biases and peepholes apart), of recurrent layers only
+    on request.
+    """
+    return sum(
+        m.stored for m in matrices(module, plan) if not (recurrent_only and m.role == "output")
+    )
 
 
 def _of(name: str, owner: nn.Module, plan: CompressionPlan) -> Iterator[NamedMatrix]:
     for attribute, role in _weights(owner):
         full = f"{name}.{attribute}" if name else attribute
-        yield NamedMatrix(full, owner, attribute, role, _gates(owner, attribute, role), plan.structure(full, role))
+        yield NamedMatrix(
+            full, owner, attribute, role, _gates(owner, attribute, role), plan.structure(full, role)
+        )
 
 
 def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
@@ -162,7 +215,11 @@ def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
 
 def _gates(owner: nn.Module, attribute: str, role: Role) -> int:
     """Matrices stacked in one parameter; a projection has none of an LSTM's gates."""
-    return 1 if role in ("output", "projection") else getattr(owner, attribute).shape[0] // int(owner.hidden_size)  # type: ignore[arg-type]
+    return (
+        1
+        if role in ("output", "projection")
+        else getattr(owner, attribute).shape[0] // int(owner.hidden_size)
+    )  # type: ignore[arg-type]
 
 
 def _require_fit(matrix: NamedMatrix) -> None:
@@ -205,6 +262,7 @@ def parse_structure(value: Any) -> Structure:
             return from_description(value)
         case _:
             raise UserError(
-                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = 0.1, pes = 32}, "
+                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = "
+                "0.1, pes = 32}, "
                 f'{{density = 0.1, bank = 16}} or {{kind = "LowRank", rank = 16}} and the like, not {value!r}'
             )

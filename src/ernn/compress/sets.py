@@ -37,7 +37,9 @@ def project(matrix: Tensor, structure: Structure) -> Tensor:
 
 
 def encode(matrix: Tensor, structure: Structure) -> Stored:
-    """The numbers that are stored for `project(matrix, structure)`; as many as `structure.stored` says."""
+    """The numbers that are stored for `project(matrix, structure)`; as many as `structure.stored`
+    says.
+    """
     match structure:
         case Dense():
             return matrix
@@ -75,7 +77,9 @@ def _method(structure: Structure) -> Method:
 
 
 def parts(matrix: Tensor, structure: Structure) -> Parts:
-    """`encode`, and where the numbers lie apart from them; before training inside, `Method.start`."""
+    """`encode`, and where the numbers lie apart from them; before training inside,
+    `Method.start`.
+    """
     stored = structure.start(matrix) if isinstance(structure, Method) else encode(matrix, structure)
     match stored:
         case Tensor():

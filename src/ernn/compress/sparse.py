@@ -15,7 +15,9 @@ from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned, Sparse, groups
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """values (..., groups, kept) and where in their group they lie, ascending, of the same shape."""
+    """values (..., groups, kept) and where in their group they lie, ascending, of the same
+    shape.
+    """
 
     values: Tensor
     positions: Tensor
@@ -42,7 +44,9 @@ def at(matrix: Tensor, structure: Sparse, positions: Tensor) -> Kept:
 
 def decode(stored: Kept, structure: Sparse, rows: int, columns: int) -> Tensor:
     """The matrix (..., rows, columns), zeros where nothing is kept."""
-    empty = stored.values.new_zeros((*stored.values.shape[:-1], groups(structure, rows, columns).size))
+    empty = stored.values.new_zeros(
+        (*stored.values.shape[:-1], groups(structure, rows, columns).size)
+    )
     return join(torch.scatter(empty, -1, stored.positions, stored.values), structure, rows, columns)
 
 

@@ -1,8 +1,9 @@
-"""Block-circulant weights whose parameters are the blocks' spectra: training in the frequency domain (C-LSTM).
+"""Block-circulant weights whose parameters are the blocks' spectra: training in the frequency
+domain (C-LSTM).
 
-A block's k numbers w become s = w Q with an orthogonal Q, its real Fourier transform packed as (bin 0, bin k/2,
-real and imaginary parts of the others).  Distances are the same in both domains, so gradient descent is too; Adam,
-which scales every coordinate by itself, is not.
+A block's k numbers w become s = w Q with an orthogonal Q, its real Fourier transform packed as (bin
+0, bin k/2, real and imaginary parts of the others).  Distances are the same in both domains, so
+gradient descent is too; Adam, which scales every coordinate by itself, is not.
 """
 
 from functools import cache
@@ -23,20 +24,26 @@ class Spectral(nn.Module):
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
 
     def blocks(self, spectra: Tensor) -> Tensor:
-        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without decoding them."""
+        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without
+        decoding them.
+        """
         return spectra @ transform(self.structure.block).to(spectra).T
 
     def forward(self, spectra: Tensor) -> Tensor:
         return block_circulant.decode(self.blocks(spectra), self.rows, self.columns).flatten(0, 1)
 
     def right_inverse(self, parameter: Tensor) -> Tensor:
-        blocks = block_circulant.encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
+        blocks = block_circulant.encode(
+            parameter.unflatten(0, (self.gates, self.rows)), self.structure
+        )
         return blocks @ transform(self.structure.block).to(blocks)
 
 
 @cache
 def transform(k: int) -> Tensor:
-    """The orthogonal matrix (k, k) in float64 whose columns are the packed bins of the real Fourier transform."""
+    """The orthogonal matrix (k, k) in float64 whose columns are the packed bins of the real Fourier
+    transform.
+    """
     bins = torch.fft.rfft(torch.eye(k, dtype=torch.float64)) / sqrt(k)
     inner = bins[:, 1 : (k + 1) // 2] * sqrt(2)
     ends = [bins[:, :1].real, bins[:, k // 2 : k // 2 + 1].real][: min(k, 2)]
@@ -45,7 +52,9 @@ def transform(k: int) -> Tensor:
 
 @cache
 def packed_bins(k: int) -> Tensor:
-    """(k, k) in float64: a block's numbers to its packed spectrum as `ernn.quantization.integer_fft.packed_rfft` has it."""
+    """(k, k) in float64: a block's numbers to its packed spectrum as
+    `ernn.quantization.integer_fft.packed_rfft` has it.
+    """
     return transform(k) * _bin_sizes(k)
 
 

@@ -1,8 +1,8 @@
 """CMU AN4 (census): Sphinx cepstra, with phones through the corpus's own dictionary.
 
-Layout: etc/an4_{train,test}.{fileids,transcription}, etc/an4.dic, feat/<fileid>.mfc. An .mfc file is one 4-byte
-integer, the number of floats that follow, then float32 [frames, 13]; its byte order is the one in which that count
-fits the file.
+Layout: etc/an4_{train,test}.{fileids,transcription}, etc/an4.dic, feat/<fileid>.mfc. An .mfc file
+is one 4-byte integer, the number of floats that follow, then float32 [frames, 13]; its byte order
+is the one in which that count fits the file.
 """
 
 import re
@@ -30,15 +30,25 @@ _TRANSCRIPT = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 
 
 def read_cepstra(path: Path) -> FloatArray:
-    """float32 [frames, 13] of a Sphinx feature file; UserError if its count fits its size in neither byte order."""
+    """float32 [frames, 13] of a Sphinx feature file; UserError if its count fits its size in
+    neither byte order.
+    """
     size = require_file("an4", path).stat().st_size
     with path.open("rb") as stream:
         head = stream.read(4)
         order = next(
-            (o for o in ("<", ">") if len(head) == 4 and 4 * int(np.frombuffer(head, f"{o}i4")[0]) == size - 4), None
+            (
+                o
+                for o in ("<", ">")
+                if len(head) == 4 and 4 * int(np.frombuffer(head, f"{o}i4")[0]) == size - 4
+            ),
+            None,
         )
         if order is None or size == 4 or (size - 4) % (4 * CEPSTRA):
-            raise UserError(f"an4: {path} is truncated or no cepstra file: {size} bytes are not [frames, {CEPSTRA}]")
+            raise UserError(
+                f"an4: {path} is truncated or no cepstra file: {size} bytes are not [frames, "
+                f"{CEPSTRA}]"
+            )
         values = np.frombuffer(stream.read(size - 4), dtype=f"{order}f4").astype(np.float32)
     if not np.isfinite(values).all():
         raise UserError(f"an4: {path} holds values that are not finite")
@@ -46,8 +56,12 @@ def read_cepstra(path: Path) -> FloatArray:
 
 
 def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
-    """Word -> phones of its first pronunciation, from a Sphinx dictionary (`WORD  PH PH`, alternatives `WORD(2)`)."""
-    lines = (line.split() for line in require_file("an4", path).read_text(encoding="utf-8").splitlines())
+    """Word -> phones of its first pronunciation, from a Sphinx dictionary (`WORD  PH PH`,
+    alternatives `WORD(2)`).
+    """
+    lines = (
+        line.split() for line in require_file("an4", path).read_text(encoding="utf-8").splitlines()
+    )
     words: dict[str, tuple[str, ...]] = {}
     for line in lines:
         if len(line) >= 2 and not re.search(r"\(\d+\)$", line[0]):
@@ -79,8 +93,10 @@ class An4:
     @property
     def description(self) -> str:
         return (
-            "CMU AN4: spelled names, numbers and commands read by 84 speakers, 13 Sphinx cepstra per 10 ms; phones "
-            f"through its dictionary; official test speakers, validation = {self.held_out} held-out training speakers "
+            "CMU AN4: spelled names, numbers and commands read by 84 speakers, 13 Sphinx cepstra "
+            "per 10 ms; phones "
+            f"through its dictionary; official test speakers, validation = {self.held_out} "
+            "held-out training speakers "
             f"(seed {self.seed}); free for any use, CMU notice and disclaimer to be kept"
         )
 
@@ -112,7 +128,14 @@ class An4:
         if key not in texts:
             raise UserError(f"an4: {fileid} has no line in the transcription")
         path = require_file(self.name, self._folder / "feat" / f"{fileid}.mfc")
-        return Utterance(key, _speaker(fileid), split, self._phones(key, texts[key]), None, partial(read_cepstra, path))
+        return Utterance(
+            key,
+            _speaker(fileid),
+            split,
+            self._phones(key, texts[key]),
+            None,
+            partial(read_cepstra, path),
+        )
 
     def _phones(self, key: str, words: list[str]) -> tuple[str, ...]:
         if missing := [word for word in words if word not in self._dictionary]:
@@ -121,16 +144,26 @@ class An4:
 
     def _fileids(self, part: str) -> list[str]:
         path = require_file(self.name, self._folder / "etc" / f"an4_{part}.fileids")
-        ids = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        ids = [
+            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+        ]
         for fileid in ids:
             if fileid.startswith("/") or ".." in fileid.split("/") or fileid.count("/") < 1:
-                raise UserError(f"an4: {path} lists {fileid!r}; expected folder/speaker/utterance inside feat/")
+                raise UserError(
+                    f"an4: {path} lists {fileid!r}; expected folder/speaker/utterance inside feat/"
+                )
         return ids
 
     def _transcripts(self, part: str) -> dict[str, list[str]]:
         path = require_file(self.name, self._folder / "etc" / f"an4_{part}.transcription")
-        matches = (_TRANSCRIPT.match(line) for line in path.read_text(encoding="utf-8").splitlines())
-        return {m["id"]: [w for w in m["words"].split() if w not in ("<s>", "</s>", "<sil>")] for m in matches if m}
+        matches = (
+            _TRANSCRIPT.match(line) for line in path.read_text(encoding="utf-8").splitlines()
+        )
+        return {
+            m["id"]: [w for w in m["words"].split() if w not in ("<s>", "</s>", "<sil>")]
+            for m in matches
+            if m
+        }
 
     @cached_property
     def _folder(self) -> Path:
@@ -142,7 +175,9 @@ class An4:
 
     @cached_property
     def _validation_speakers(self) -> frozenset[str]:
-        return hold_out((_person(_speaker(f)) for f in self._fileids("train")), self.held_out, self.seed)
+        return hold_out(
+            (_person(_speaker(f)) for f in self._fileids("train")), self.held_out, self.seed
+        )
 
 
 def _speaker(fileid: str) -> str:

@@ -1,4 +1,6 @@
-"""One sound file to float32 samples: RIFF WAV and FLAC by libsndfile, NIST SPHERE here; told apart by content."""
+"""One sound file to float32 samples: RIFF WAV and FLAC by libsndfile, NIST SPHERE here; told apart
+by content.
+"""
 
 import io
 from pathlib import Path
@@ -13,7 +15,9 @@ _SPHERE = b"NIST_1A\n"
 
 
 def read_audio(path: Path) -> Audio:
-    """Mono samples [n] in [-1, 1) and the rate; UserError if truncated, not mono, empty or over an hour."""
+    """Mono samples [n] in [-1, 1) and the rate; UserError if truncated, not mono, empty or over an
+    hour.
+    """
     require_file("audio", path)
     with path.open("rb") as stream:
         sphere = stream.read(len(_SPHERE)) == _SPHERE
@@ -33,18 +37,26 @@ def decode(content: bytes, label: str) -> Audio:
                 raise UserError(f"{label} is truncated: {len(samples)} of {sound.frames} samples")
             return np.asarray(samples, np.float32), sound.samplerate
     except soundfile.LibsndfileError as error:
-        raise UserError(f"{label} is truncated or no sound file that libsndfile reads: {error}") from error
+        raise UserError(
+            f"{label} is truncated or no sound file that libsndfile reads: {error}"
+        ) from error
 
 
 def read_sphere(path: Path) -> Audio:
-    """Mono 16-bit PCM samples of a NIST SPHERE file (header of `name -type value` lines, then samples)."""
+    """Mono 16-bit PCM samples of a NIST SPHERE file (header of `name -type value` lines, then
+    samples).
+    """
     content = path.read_bytes()
     head, start = _sphere_header(content, path)
-    count, rate, width = (_sphere_integer(head, key, path) for key in ("sample_count", "sample_rate", "sample_n_bytes"))
+    count, rate, width = (
+        _sphere_integer(head, key, path)
+        for key in ("sample_count", "sample_rate", "sample_n_bytes")
+    )
     coding, order = head.get("sample_coding", "pcm"), head.get("sample_byte_format", "01")
     if coding != "pcm" or width != 2 or order not in ("01", "10"):
         raise UserError(
-            f"{path}: SPHERE coding {coding!r}, {width} bytes, order {order!r} is not plain 16-bit PCM; "
+            f"{path}: SPHERE coding {coding!r}, {width} bytes, order {order!r} is not plain 16-bit "
+            "PCM; "
             "convert it with sph2pipe or sox"
         )
     _check(str(path), count, rate, int(head.get("channel_count", "1")))
@@ -77,11 +89,16 @@ def _check(label: str, frames: int, rate: int, channels: int) -> None:
     if channels != 1:
         raise UserError(f"{label} has {channels} channels; mono is needed")
     if rate < 1000 or not 0 < frames <= LONGEST_SECONDS * rate:
-        raise UserError(f"{label} has {frames} samples at {rate} Hz; expected more than none and at most an hour")
+        raise UserError(
+            f"{label} has {frames} samples at {rate} Hz; expected more than none and at most an "
+            "hour"
+        )
 
 
 def _check_riff(content: bytes, label: str) -> None:
-    """libsndfile silently shortens a truncated WAV, so compare the size in its header with the file's."""
+    """libsndfile silently shortens a truncated WAV, so compare the size in its header with the
+    file's.
+    """
     if content[:4] == b"RIFF":
         stated = int.from_bytes(content[4:8], "little") + 8
         if stated > len(content) + 1:

@@ -16,7 +16,9 @@ BLANK = 0
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), so 1..len(label_set)."""
+    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), so
+    1..len(label_set).
+    """
 
     id: str
     features: FloatArray
@@ -25,8 +27,9 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """features: float32 [B, T, D], zero beyond each length. lengths: int64 [B]. labels: int64 [B, L], BLANK beyond
-    each label length. label_lengths: int64 [B]. ids: of the utterances, in order."""
+    """features: float32 [B, T, D], zero beyond each length. lengths: int64 [B]. labels: int64 [B,
+    L], BLANK beyond each label length. label_lengths: int64 [B]. ids: of the utterances, in
+    order."""
 
     features: torch.Tensor
     lengths: torch.Tensor
@@ -47,12 +50,15 @@ def encode(labels: Sequence[str], label_set: Sequence[str]) -> tuple[int, ...]:
 
 
 def example(utterance: Utterance, features: FloatArray, label_set: Sequence[str]) -> Example:
-    """An utterance ready for CTC; UserError where it has fewer frames than CTC needs (labels plus repeats)."""
+    """An utterance ready for CTC; UserError where it has fewer frames than CTC needs (labels plus
+    repeats).
+    """
     labels = encode(utterance.labels, label_set)
     needed = len(labels) + sum(a == b for a, b in pairwise(labels))
     if len(features) < max(1, needed):
         raise UserError(
-            f"utterance {utterance.id} has {len(features)} frames, CTC needs {needed} for {len(labels)} labels; "
+            f"utterance {utterance.id} has {len(features)} frames, CTC needs {needed} for "
+            f"{len(labels)} labels; "
             "use less subsampling or leave it out"
         )
     return Example(utterance.id, features, labels)
@@ -68,7 +74,9 @@ def collate(examples: Sequence[Example]) -> Batch:
     for row, item in enumerate(examples):
         features[row, : lengths[row]] = torch.from_numpy(np.ascontiguousarray(item.features))
         labels[row, : counts[row]] = torch.tensor(item.labels, dtype=torch.int64)
-    return Batch(features, torch.tensor(lengths), labels, torch.tensor(counts), tuple(e.id for e in examples))
+    return Batch(
+        features, torch.tensor(lengths), labels, torch.tensor(counts), tuple(e.id for e in examples)
+    )
 
 
 GROUP = 8
@@ -78,12 +86,15 @@ GROUP = 8
 class Batches:
     """Batches of `size` examples of similar length.
 
-    `shuffle=True` (training): each epoch draws another order from (seed, epoch); examples are sorted by length only
-    within groups of `GROUP` batches, so that batches differ between epochs. `shuffle=False` (evaluation): sorted by
-    length. Iterating gives the epoch last set by `set_epoch` (0 at first).
+    `shuffle=True` (training): each epoch draws another order from (seed, epoch); examples are
+    sorted by length only within groups of `GROUP` batches, so that batches differ between epochs.
+    `shuffle=False` (evaluation): sorted by length. Iterating gives the epoch last set by
+    `set_epoch` (0 at first).
     """
 
-    def __init__(self, examples: Sequence[Example], size: int, seed: int = 0, shuffle: bool = True) -> None:
+    def __init__(
+        self, examples: Sequence[Example], size: int, seed: int = 0, shuffle: bool = True
+    ) -> None:
         if size < 1 or not examples:
             raise UserError(f"batches need examples and size >= 1, got {len(examples)}, {size}")
         self.examples, self.size, self.seed, self.shuffle = list(examples), size, seed, shuffle
@@ -110,7 +121,9 @@ class Batches:
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(lengths))
         groups = [np.array(g) for g in _chunks(order, self.size * GROUP)]
-        chunks = [c for g in groups for c in _chunks(g[np.argsort(lengths[g], kind="stable")], self.size)]
+        chunks = [
+            c for g in groups for c in _chunks(g[np.argsort(lengths[g], kind="stable")], self.size)
+        ]
         return [chunks[i] for i in rng.permutation(len(chunks))]
 
 

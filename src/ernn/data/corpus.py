@@ -1,4 +1,6 @@
-"""What a corpus is: utterances with an id, a speaker, a split, labels, and samples or stored features, read lazily."""
+"""What a corpus is: utterances with an id, a speaker, a split, labels, and samples or stored
+features, read lazily.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +23,9 @@ Audio = tuple[FloatArray, int]
 
 @dataclass(frozen=True)
 class Segment:
-    """`label` is spoken in the samples [start, end); in the frames, where the corpus holds features."""
+    """`label` is spoken in the samples [start, end); in the frames, where the corpus holds
+    features.
+    """
 
     start: int
     end: int
@@ -29,16 +33,19 @@ class Segment:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start <= self.end:
-            raise UserError(f"a segment needs 0 <= start <= end, got {self.start}..{self.end} for {self.label!r}")
+            raise UserError(
+                f"a segment needs 0 <= start <= end, got {self.start}..{self.end} for "
+                f"{self.label!r}"
+            )
 
 
 @dataclass(frozen=True)
 class Utterance:
     """One recording and what is said in it.
 
-    Exactly one of `read_audio` and `read_features` is given: a corpus holds either sound or ready-made features.
-    `alignment`, where the corpus has one, covers the utterance without gap; its labels may include silence, which
-    `labels` leaves out.
+    Exactly one of `read_audio` and `read_features` is given: a corpus holds either sound or
+    ready-made features. `alignment`, where the corpus has one, covers the utterance without gap;
+    its labels may include silence, which `labels` leaves out.
     """
 
     id: str
@@ -51,20 +58,33 @@ class Utterance:
 
     def __post_init__(self) -> None:
         if (self.read_audio is None) == (self.read_features is None):
-            raise UserError(f"utterance {self.id} needs either samples or features, exactly one of them")
+            raise UserError(
+                f"utterance {self.id} needs either samples or features, exactly one of them"
+            )
         if self.split not in SPLITS:
-            raise UserError(f"utterance {self.id}: split is one of {', '.join(SPLITS)}, got {self.split!r}")
+            raise UserError(
+                f"utterance {self.id}: split is one of {', '.join(SPLITS)}, got {self.split!r}"
+            )
 
     def samples(self) -> Audio:
-        """Sound as float32 [samples] in [-1, 1) and its rate in Hz; UserError where the corpus has only features."""
+        """Sound as float32 [samples] in [-1, 1) and its rate in Hz; UserError where the corpus has
+        only features.
+        """
         if self.read_audio is None:
-            raise UserError(f"utterance {self.id} has stored features, no samples; use FeatureSpec(kind='stored')")
+            raise UserError(
+                f"utterance {self.id} has stored features, no samples; use "
+                "FeatureSpec(kind='stored')"
+            )
         return self.read_audio()
 
     def features(self) -> FloatArray:
-        """The corpus's own features, float32 [frames, dim]; UserError where the corpus has sound instead."""
+        """The corpus's own features, float32 [frames, dim]; UserError where the corpus has sound
+        instead.
+        """
         if self.read_features is None:
-            raise UserError(f"utterance {self.id} has samples, no stored features; use kind='logmel' or 'mfcc'")
+            raise UserError(
+                f"utterance {self.id} has samples, no stored features; use kind='logmel' or 'mfcc'"
+            )
         return self.read_features()
 
 
@@ -91,20 +111,28 @@ class Corpus(Protocol):
 
     @property
     def identity(self) -> str:
-        """Changes whenever the utterances or their content may have changed: the key under which features are kept."""
+        """Changes whenever the utterances or their content may have changed: the key under which
+        features are kept.
+        """
         ...
 
     def utterances(self, split: Split) -> Sequence[Utterance]: ...
 
 
-def checked(name: str, split: Split, label_set: tuple[str, ...], utterances: Iterable[Utterance]) -> list[Utterance]:
-    """The utterances as a list; UserError if there are none, an id repeats, or a label is not in `label_set`."""
+def checked(
+    name: str, split: Split, label_set: tuple[str, ...], utterances: Iterable[Utterance]
+) -> list[Utterance]:
+    """The utterances as a list; UserError if there are none, an id repeats, or a label is not in
+    `label_set`.
+    """
     known, ids, out = set(label_set), set[str](), list(utterances)
     if not out:
         raise UserError(f"{name}: split {split!r} is empty; check that the folder is complete")
     for utterance in out:
         if unknown := [label for label in utterance.labels if label not in known]:
-            raise UserError(f"{name}: label {unknown[0]!r} of utterance {utterance.id} is not in the label set")
+            raise UserError(
+                f"{name}: label {unknown[0]!r} of utterance {utterance.id} is not in the label set"
+            )
         if utterance.id in ids:
             raise UserError(f"{name}: utterance id {utterance.id} occurs twice in split {split!r}")
         ids.add(utterance.id)
@@ -112,10 +140,14 @@ def checked(name: str, split: Split, label_set: tuple[str, ...], utterances: Ite
 
 
 def hold_out(speakers: Iterable[str], count: int, seed: int) -> frozenset[str]:
-    """`count` of the speakers, drawn without replacement; depends on the seed and the set, not on its order."""
+    """`count` of the speakers, drawn without replacement; depends on the seed and the set, not on
+    its order.
+    """
     pool = sorted(set(speakers))
     if not 0 < count < len(pool):
-        raise UserError(f"cannot hold out {count} of {len(pool)} speakers; at least one must stay on each side")
+        raise UserError(
+            f"cannot hold out {count} of {len(pool)} speakers; at least one must stay on each side"
+        )
     chosen = np.random.default_rng([seed, 0x5EED]).permutation(len(pool))[:count]
     return frozenset(pool[i] for i in chosen)
 
@@ -131,12 +163,16 @@ def require_folder(name: str, root: Path | str) -> Path:
 def require_file(name: str, path: Path) -> Path:
     """`path`; UserError if it is not a file."""
     if not path.is_file():
-        raise UserError(f"{name}: {path} is missing; check that the folder is the corpus's root and complete")
+        raise UserError(
+            f"{name}: {path} is missing; check that the folder is the corpus's root and complete"
+        )
     return path
 
 
 def files_digest(root: Path, files: Iterable[Path], *more: object) -> str:
-    """Digest of names (within `root`), sizes and modification times of `files`, and of `more`; does not read them."""
+    """Digest of names (within `root`), sizes and modification times of `files`, and of `more`; does
+    not read them.
+    """
     digest = hashlib.sha256(repr(more).encode())
     for path in sorted(files):
         stat = path.stat()

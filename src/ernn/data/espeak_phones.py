@@ -1,4 +1,6 @@
-"""espeak-ng's phonemes of American English, folded to the 39 ARPAbet phones and silence, with their times."""
+"""espeak-ng's phonemes of American English, folded to the 39 ARPAbet phones and silence, with their
+times.
+"""
 
 from ernn.data.corpus import Segment
 from ernn.errors import UserError
@@ -25,20 +27,32 @@ _FOLD = {
 }  # fmt: skip
 
 _JOINED = frozenset((";",))
-"""Marks without sound of their own: the glide between two vowels, counted to the phone before it."""
+"""Marks without sound of their own: the glide between two vowels, counted to the phone before
+it.
+"""
 
 
 def segments(events: list[tuple[int, str]], length: int) -> tuple[Segment, ...]:
-    """Phones covering the samples [0, length) without gap, from events (start, phoneme with stress marks).
+    """Phones covering the samples [0, length) without gap, from events (start, phoneme with stress
+    marks).
 
-    What comes before the first event is silence. A phoneme that folds to two phones is divided in the middle; the R of
-    such a pair is left to a following r, where there is one. UserError for a phoneme without a class.
+    What comes before the first event is silence. A phoneme that folds to two phones is divided in
+    the middle; the R of such a pair is left to a following r, where there is one. UserError for a
+    phoneme without a class.
     """
     kept = [(start, name) for start, mark in events if (name := mark.lstrip("',%=")) not in _JOINED]
     starts = [min(start, length) for start, _ in kept] + [length]
     phones = [SILENCE] + [p for i in range(len(kept)) for p in _fold(kept, i)]
-    bounds = [0] + [b for i in range(len(kept)) for b in _bounds(starts[i], starts[i + 1], len(_fold(kept, i)))]
-    return _merged([Segment(a, b, p) for a, b, p in zip(bounds, [*bounds[1:], length], phones, strict=True) if b > a])
+    bounds = [0] + [
+        b for i in range(len(kept)) for b in _bounds(starts[i], starts[i + 1], len(_fold(kept, i)))
+    ]
+    return _merged(
+        [
+            Segment(a, b, p)
+            for a, b, p in zip(bounds, [*bounds[1:], length], phones, strict=True)
+            if b > a
+        ]
+    )
 
 
 def labels(found: tuple[Segment, ...]) -> tuple[str, ...]:
@@ -51,7 +65,9 @@ def _fold(events: list[tuple[int, str]], at: int) -> list[str]:
     if name.startswith("_"):
         return [SILENCE]
     if name not in _FOLD:
-        raise UserError(f"espeak: phoneme {name!r} has no class; a voice other than American English?")
+        raise UserError(
+            f"espeak: phoneme {name!r} has no class; a voice other than American English?"
+        )
     phones = _FOLD[name].split()
     followed = at + 1 < len(events) and events[at + 1][1] in ("r", "r-")
     return phones[:1] if followed and phones[1:] == ["R"] else phones

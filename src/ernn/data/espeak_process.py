@@ -2,13 +2,14 @@
 
     python -m ernn.data.espeak_process < jobs.json > records
 
-espeak-ng's output depends on all that a process has synthesised before, so each job is done in a forked child of this
-process, which itself never synthesises: a job's output is then the same in any order. Breathy voices also draw from two
-random generators, espeak's (seeded by the clock) and the C library's; each child seeds both. All this runs apart from
-the caller because forking a process with threads (PyTorch's, say) is not safe.
+espeak-ng's output depends on all that a process has synthesised before, so each job is done in a
+forked child of this process, which itself never synthesises: a job's output is then the same in any
+order. Breathy voices also draw from two random generators, espeak's (seeded by the clock) and the C
+library's; each child seeds both. All this runs apart from the caller because forking a process with
+threads (PyTorch's, say) is not safe.
 
-A record is a line of JSON {"rate", "samples", "events": [[sample, phoneme], ...]} and then the int16 samples, in the
-machine's byte order. A phoneme's name is espeak's own, with stress marks.
+A record is a line of JSON {"rate", "samples", "events": [[sample, phoneme], ...]} and then the
+int16 samples, in the machine's byte order. A phoneme's name is espeak's own, with stress marks.
 """
 
 import ctypes
@@ -47,7 +48,9 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 def load() -> tuple[ctypes.CDLL, int]:
-    """The library, initialised, and its sampling rate; SystemExit with one line where it cannot be."""
+    """The library, initialised, and its sampling rate; SystemExit with one line where it cannot
+    be.
+    """
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -59,7 +62,9 @@ def load() -> tuple[ctypes.CDLL, int]:
 
 
 def synthesise(library: ctypes.CDLL, job: dict[str, Any]) -> tuple[bytes, list[tuple[int, str]]]:
-    """int16 samples and (sample, phoneme) events of one job: text, voice, words per minute, pitch 0..100."""
+    """int16 samples and (sample, phoneme) events of one job: text, voice, words per minute, pitch
+    0..100.
+    """
     sound, events = bytearray(), list[tuple[int, str]]()
     callback = _CALLBACK(_collector(sound, events))
     library.espeak_SetSynthCallback(callback)

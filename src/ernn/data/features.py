@@ -1,7 +1,9 @@
-"""Features: log-mel filterbank, MFCC, or the corpus's own, with deltas and frame stacking; batch and streaming.
+"""Features: log-mel filterbank, MFCC, or the corpus's own, with deltas and frame stacking; batch
+and streaming.
 
-The filterbank and MFCC are Kaldi's, by kaldi-native-fbank: 25 ms Povey windows every 10 ms, no dither, only whole
-windows (snip_edges), samples on the 16-bit scale, power spectrum, 20 Hz to half the rate, natural logarithm.
+The filterbank and MFCC are Kaldi's, by kaldi-native-fbank: 25 ms Povey windows every 10 ms, no
+dither, only whole windows (snip_edges), samples on the 16-bit scale, power spectrum, 20 Hz to half
+the rate, natural logarithm.
 """
 
 from dataclasses import dataclass
@@ -24,9 +26,10 @@ FULL_SCALE = np.float32(32768.0)
 class FeatureSpec:
     """Which features. `stored`: the corpus's own, to which deltas and stacking are added.
 
-    rate: Hz that the samples must have (8000 or 16000). bins: mel filters. coefficients: of the MFCC, with C0.
-    deltas: orders added (0, 1, 2), each over `delta_window` frames to either side. stack, subsample: every
-    `subsample` frames, `stack` frames side by side; a rest shorter than `stack` is dropped.
+    rate: Hz that the samples must have (8000 or 16000). bins: mel filters. coefficients: of the
+    MFCC, with C0. deltas: orders added (0, 1, 2), each over `delta_window` frames to either side.
+    stack, subsample: every `subsample` frames, `stack` frames side by side; a rest shorter than
+    `stack` is dropped.
     """
 
     kind: Literal["stored", "logmel", "mfcc"] = "logmel"
@@ -44,19 +47,30 @@ class FeatureSpec:
         if self.kind not in ("stored", "logmel", "mfcc"):
             raise UserError(f"feature kind is stored, logmel or mfcc, got {self.kind!r}")
         if self.rate not in RATES:
-            raise UserError(f"features are defined at {RATES} Hz, got {self.rate}; convert the recordings first")
+            raise UserError(
+                f"features are defined at {RATES} Hz, got {self.rate}; convert the recordings first"
+            )
         if not 3 <= self.bins <= 128:
             raise UserError(f"3 <= bins <= 128, got {self.bins}")
         if self.kind == "mfcc" and not 1 <= self.coefficients <= self.bins:
             raise UserError(f"1 <= coefficients <= bins, got {self.coefficients} of {self.bins}")
         if self.deltas not in (0, 1, 2) or not 1 <= self.delta_window <= 5:
-            raise UserError(f"deltas is 0, 1 or 2 and delta_window 1..5, got {self.deltas}, {self.delta_window}")
+            raise UserError(
+                f"deltas is 0, 1 or 2 and delta_window 1..5, got {self.deltas}, {self.delta_window}"
+            )
         if not (1 <= self.subsample <= self.stack <= 16):
-            raise UserError(f"1 <= subsample <= stack <= 16 (no frame lost), got {self.subsample}, {self.stack}")
+            raise UserError(
+                f"1 <= subsample <= stack <= 16 (no frame lost), got {self.subsample}, {self.stack}"
+            )
         if not 1 <= self.shift_ms <= self.window_ms <= 100:
-            raise UserError(f"1 <= shift_ms <= window_ms <= 100, got {self.shift_ms}, {self.window_ms}")
+            raise UserError(
+                f"1 <= shift_ms <= window_ms <= 100, got {self.shift_ms}, {self.window_ms}"
+            )
         if self.kind != "stored" and (empty := empty_filters(self.rate, self.window, self.bins)):
-            raise UserError(f"{empty} of {self.bins} mel filters are narrower than a frequency bin; use fewer bins")
+            raise UserError(
+                f"{empty} of {self.bins} mel filters are narrower than a frequency bin; use fewer "
+                "bins"
+            )
 
     @property
     def window(self) -> int:
@@ -70,7 +84,9 @@ class FeatureSpec:
 
     @property
     def latency_frames(self) -> int:
-        """Frames that must follow a frame before the stream gives it out: those that its deltas and its stack need."""
+        """Frames that must follow a frame before the stream gives it out: those that its deltas and
+        its stack need.
+        """
         return self.deltas * self.delta_window + self.stack - 1
 
     @property
@@ -79,13 +95,17 @@ class FeatureSpec:
         return self.window + self.latency_frames * self.shift
 
     def dim(self, stored: int = 0) -> int:
-        """Values per frame given out; `stored` is the corpus's own width, needed for kind `stored` only."""
+        """Values per frame given out; `stored` is the corpus's own width, needed for kind `stored`
+        only.
+        """
         base = {"stored": stored, "logmel": self.bins, "mfcc": self.coefficients}[self.kind]
         return base * (self.deltas + 1) * self.stack
 
 
 def empty_filters(rate: int, window: int, bins: int) -> int:
-    """How many mel filters hold no bin of the transform (the window's length, up to a power of two): always silent."""
+    """How many mel filters hold no bin of the transform (the window's length, up to a power of
+    two): always silent.
+    """
     size = 1 << (window - 1).bit_length()
     mel = 1127.0 * np.log1p(np.array([20.0, rate / 2]) / 700.0)
     edges = 700.0 * np.expm1(np.linspace(mel[0], mel[1], bins + 2) / 1127.0)
@@ -94,19 +114,24 @@ def empty_filters(rate: int, window: int, bins: int) -> int:
 
 
 def extract(spec: FeatureSpec, utterance: Utterance) -> FloatArray:
-    """float32 [frames, dim] of an utterance; UserError where `spec` does not fit what the corpus holds."""
+    """float32 [frames, dim] of an utterance; UserError where `spec` does not fit what the corpus
+    holds.
+    """
     if spec.kind == "stored":
         return _after(spec, utterance.features())
     samples, rate = utterance.samples()
     if rate != spec.rate:
         raise UserError(
-            f"utterance {utterance.id} has {rate} Hz, the features are for {spec.rate}; set rate={rate} or convert"
+            f"utterance {utterance.id} has {rate} Hz, the features are for {spec.rate}; set "
+            f"rate={rate} or convert"
         )
     return compute(spec, samples)
 
 
 def compute(spec: FeatureSpec, samples: FloatArray) -> FloatArray:
-    """float32 [frames, dim] of float samples [n] in [-1, 1) at spec.rate Hz; UserError if shorter than one window."""
+    """float32 [frames, dim] of float samples [n] in [-1, 1) at spec.rate Hz; UserError if shorter
+    than one window.
+    """
     if len(samples) < spec.window:
         raise UserError(f"{len(samples)} samples are fewer than one window of {spec.window}")
     source = _BaseStream(spec)
@@ -126,9 +151,11 @@ def _stack(frames: FloatArray, stack: int, hop: int) -> FloatArray:
 
 
 class FeatureStream:
-    """The same features from samples as they arrive: all frames of `push` and `finish` equal `compute`, bit for bit.
+    """The same features from samples as they arrive: all frames of `push` and `finish` equal
+    `compute`, bit for bit.
 
-    A frame comes out `spec.latency_samples` after its window's first sample. After `finish` the stream is as new.
+    A frame comes out `spec.latency_samples` after its window's first sample. After `finish` the
+    stream is as new.
     """
 
     def __init__(self, spec: FeatureSpec) -> None:
@@ -170,7 +197,9 @@ class _BaseStream:
 
     def push(self, samples: FloatArray) -> FloatArray:
         if samples.ndim != 1 or not np.isfinite(samples).all():
-            raise UserError(f"samples must be a finite array of one axis (mono), got shape {samples.shape}")
+            raise UserError(
+                f"samples must be a finite array of one axis (mono), got shape {samples.shape}"
+            )
         if len(samples):
             self._computer.accept_waveform(self._spec.rate, samples.astype(np.float32) * FULL_SCALE)
         ready = self._computer.num_frames_ready

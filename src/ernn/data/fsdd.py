@@ -1,6 +1,8 @@
-"""The Free Spoken Digit Dataset: {digit}_{speaker}_{index}.wav, 8 kHz, in a folder or in its recordings.tar.gz.
+"""The Free Spoken Digit Dataset: {digit}_{speaker}_{index}.wav, 8 kHz, in a folder or in its
+recordings.tar.gz.
 
-As isolated words, or joined to connected-digit strings of one speaker each (sharing `ernn.data.strings`).
+As isolated words, or joined to connected-digit strings of one speaker each (sharing
+`ernn.data.strings`).
 """
 
 import re
@@ -34,15 +36,21 @@ class Recording:
 
     def samples(self) -> Audio:
         name = f"{self.digit}_{self.speaker}_{self.index}.wav"
-        return read_audio(self.path) if self.content is None else decode(self.content, f"{self.path}:{name}")
+        return (
+            read_audio(self.path)
+            if self.content is None
+            else decode(self.content, f"{self.path}:{name}")
+        )
 
 
 @dataclass(frozen=True)
 class Fsdd:
-    """`root`: the folder of wav files, a folder holding `recordings/` or `recordings.tar.gz`, or that archive.
+    """`root`: the folder of wav files, a folder holding `recordings/` or `recordings.tar.gz`, or
+    that archive.
 
-    division `speaker`: test and validation are one speaker each, drawn by `seed`; `official`: indices 0-4 test, 5-9
-    validation, the rest train, so speakers are shared. strings: joined recordings of one speaker; None: single digits.
+    division `speaker`: test and validation are one speaker each, drawn by `seed`; `official`:
+    indices 0-4 test, 5-9 validation, the rest train, so speakers are shared. strings: joined
+    recordings of one speaker; None: single digits.
     """
 
     root: Path
@@ -68,10 +76,17 @@ class Fsdd:
 
     @property
     def description(self) -> str:
-        kind = "connected digits, strings of one speaker's recordings" if self.strings else "isolated digits"
-        test, validation = (", ".join(sorted({r.speaker for r in self._of(s)})) for s in ("test", "validation"))
+        kind = (
+            "connected digits, strings of one speaker's recordings"
+            if self.strings
+            else "isolated digits"
+        )
+        test, validation = (
+            ", ".join(sorted({r.speaker for r in self._of(s)})) for s in ("test", "validation")
+        )
         rule = (
-            f"test speaker {test}, validation speaker {validation}, the others train (seed {self.seed})"
+            f"test speaker {test}, validation speaker {validation}, the others train (seed "
+            f"{self.seed})"
             if self.division == "speaker"
             else "official division: recordings 0-4 test, 5-9 validation, speakers shared between splits"
         )
@@ -80,13 +95,19 @@ class Fsdd:
     @property
     def identity(self) -> str:
         files = {r.path for r in self._recordings}
-        return files_digest(Path(self.root).expanduser(), files, self.name, self.division, self.strings, self.seed)
+        return files_digest(
+            Path(self.root).expanduser(), files, self.name, self.division, self.strings, self.seed
+        )
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if there is nothing to read or a split is empty."""
         found = self._of(split)
-        groups = [(r,) for r in found] if self.strings is None else _strings(found, split, self.strings)
-        return checked(self.name, split, DIGITS, (_utterance(n, g, split) for n, g in enumerate(groups)))
+        groups = (
+            [(r,) for r in found] if self.strings is None else _strings(found, split, self.strings)
+        )
+        return checked(
+            self.name, split, DIGITS, (_utterance(n, g, split) for n, g in enumerate(groups))
+        )
 
     def _of(self, split: Split) -> list[Recording]:
         if self.division == "official":
@@ -94,16 +115,26 @@ class Fsdd:
             return [r for r in self._recordings if r.index in bounds[split]]
         speakers = sorted({r.speaker for r in self._recordings})
         if len(speakers) < 3:
-            raise UserError(f"fsdd: a division by speaker needs three speakers, found {len(speakers)}; use 'official'")
-        order = [speakers[i] for i in np.random.default_rng([self.seed, 0x5EED]).permutation(len(speakers))]
+            raise UserError(
+                f"fsdd: a division by speaker needs three speakers, found {len(speakers)}; use "
+                "'official'"
+            )
+        order = [
+            speakers[i]
+            for i in np.random.default_rng([self.seed, 0x5EED]).permutation(len(speakers))
+        ]
         chosen = {"test": order[:1], "validation": order[1:2], "train": order[2:]}[split]
         return [r for r in self._recordings if r.speaker in chosen]
 
     @cached_property
     def _recordings(self) -> list[Recording]:
-        found = sorted(_read(Path(self.root).expanduser()), key=lambda r: (r.speaker, r.digit, r.index))
+        found = sorted(
+            _read(Path(self.root).expanduser()), key=lambda r: (r.speaker, r.digit, r.index)
+        )
         if not found:
-            raise UserError(f"fsdd: no {{digit}}_{{speaker}}_{{index}}.wav in {self.root} nor in its recordings")
+            raise UserError(
+                f"fsdd: no {{digit}}_{{speaker}}_{{index}}.wav in {self.root} nor in its recordings"
+            )
         return found
 
 
@@ -116,14 +147,20 @@ def _strings(found: list[Recording], split: Split, spec: StringSpec) -> list[tup
 
 
 def _utterance(number: int, group: tuple[Recording, ...], split: Split) -> Utterance:
-    key = f"{split}-{number:05d}-{group[0].speaker}-" + "+".join(f"{r.digit}.{r.index}" for r in group)
-    return Utterance(key, group[0].speaker, split, tuple(r.digit for r in group), partial(_joined, group))
+    key = f"{split}-{number:05d}-{group[0].speaker}-" + "+".join(
+        f"{r.digit}.{r.index}" for r in group
+    )
+    return Utterance(
+        key, group[0].speaker, split, tuple(r.digit for r in group), partial(_joined, group)
+    )
 
 
 def _joined(group: tuple[Recording, ...]) -> Audio:
     sounds = [r.samples() for r in group]
     if len({rate for _, rate in sounds}) != 1:
-        raise UserError(f"fsdd: recordings of one string have different rates: {sorted({r for _, r in sounds})}")
+        raise UserError(
+            f"fsdd: recordings of one string have different rates: {sorted({r for _, r in sounds})}"
+        )
     return np.concatenate([samples for samples, _ in sounds]), sounds[0][1]
 
 
@@ -141,7 +178,9 @@ def _read(root: Path) -> list[Recording]:
 
 
 def _from_archive(path: Path) -> list[Recording]:
-    """Recordings read into memory; nothing is written to disk, links and other names are passed over."""
+    """Recordings read into memory; nothing is written to disk, links and other names are passed
+    over.
+    """
     found = []
     try:
         with tarfile.open(path) as archive:
@@ -149,7 +188,11 @@ def _from_archive(path: Path) -> list[Recording]:
                 match = _NAME.fullmatch(member.name.rsplit("/", 1)[-1])
                 if match and member.isreg():
                     content = _member(archive, member, path)
-                    found.append(Recording(match["digit"], match["speaker"], int(match["index"]), path, content))
+                    found.append(
+                        Recording(
+                            match["digit"], match["speaker"], int(match["index"]), path, content
+                        )
+                    )
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"fsdd: {path} is truncated or no tar archive ({error})") from error
     return found
@@ -157,7 +200,9 @@ def _from_archive(path: Path) -> list[Recording]:
 
 def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
     if member.size > LARGEST_RECORDING:
-        raise UserError(f"fsdd: {path}: {member.name} states {member.size} bytes; a recording has at most 1 MiB")
+        raise UserError(
+            f"fsdd: {path}: {member.name} states {member.size} bytes; a recording has at most 1 MiB"
+        )
     stream = archive.extractfile(member)
     content = stream.read() if stream else b""
     if len(content) != member.size:

@@ -1,7 +1,8 @@
-"""LibriSpeech-style folders: <subset>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt with FLAC or WAV beside it.
+"""LibriSpeech-style folders: <subset>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt with FLAC
+or WAV beside it.
 
-Each line of a .trans.txt is `ID WORD WORD ...`; the sound is ID.flac or ID.wav. Subsets whose name begins with train,
-dev and test are the three splits. Phones come from a pronunciation dictionary.
+Each line of a .trans.txt is `ID WORD WORD ...`; the sound is ID.flac or ID.wav. Subsets whose name
+begins with train, dev and test are the three splits. Phones come from a pronunciation dictionary.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from pathlib import Path
 from typing import Literal
 
 from ernn.data.audio import read_audio
-from ernn.data.corpus import Split, Unit, Utterance, checked, files_digest, require_file, require_folder
+from ernn.data.corpus import (
+    Split,
+    Unit,
+    Utterance,
+    checked,
+    files_digest,
+    require_file,
+    require_folder,
+)
 from ernn.data.pronounce import ARPABET, Pronunciations, cmu, read_pronunciations
 from ernn.errors import UserError
 
@@ -21,8 +30,9 @@ _SUBSET: dict[Split, str] = {"train": "train", "validation": "dev", "test": "tes
 class LibriSpeech:
     """A corpus in this layout under `root`.
 
-    `dictionary`: file of `WORD PH PH` lines; without it, the CMU dictionary. An utterance with a word that is not in
-    it has no phones: `refuse` makes that an error, `leave out` skips the utterance and counts it in the description.
+    `dictionary`: file of `WORD PH PH` lines; without it, the CMU dictionary. An utterance with a
+    word that is not in it has no phones: `refuse` makes that an error, `leave out` skips the
+    utterance and counts it in the description.
     """
 
     root: Path
@@ -51,7 +61,8 @@ class LibriSpeech:
         lines = [words for split in _SUBSET for _, words in self._lines(split)]
         left_out = sum(any(w not in self._words for w in words) for words in lines)
         return (
-            f"LibriSpeech-style read English in {self._folder.name}, phones by {source} (first pronunciation); "
+            f"LibriSpeech-style read English in {self._folder.name}, phones by {source} (first "
+            "pronunciation); "
             f"{left_out} of {len(lines)} utterances have words outside it"
             + (" and are left out" if self.unknown_words == "leave out" and left_out else "")
             + "; LibriSpeech itself is CC BY 4.0"
@@ -61,22 +72,32 @@ class LibriSpeech:
     def identity(self) -> str:
         sounds = [p for p in self._folder.rglob("*") if p.suffix in (".flac", ".wav", ".txt")]
         return files_digest(
-            self._folder, sounds + ([self.dictionary] if self.dictionary else []), self.name, self.unknown_words
+            self._folder,
+            sounds + ([self.dictionary] if self.dictionary else []),
+            self.name,
+            self.unknown_words,
         )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if the split's subset is missing, a sound is missing, or (`refuse`) a word has no pronunciation."""
+        """UserError if the split's subset is missing, a sound is missing, or (`refuse`) a word has
+        no pronunciation.
+        """
         if not self._lines(split):
             pattern = f"{_SUBSET[split]}*/speaker/chapter/*.trans.txt"
-            raise UserError(f"{self.name}: split {split!r} is empty: no {pattern} in {self._folder}")
+            raise UserError(
+                f"{self.name}: split {split!r} is empty: no {pattern} in {self._folder}"
+            )
         known = ((path, words) for path, words in self._lines(split) if self._kept(path, words))
-        return checked(self.name, split, ARPABET, (self._utterance(p, words, split) for p, words in known))
+        return checked(
+            self.name, split, ARPABET, (self._utterance(p, words, split) for p, words in known)
+        )
 
     def _kept(self, sound: Path, words: list[str]) -> bool:
         missing = [word for word in words if word not in self._words]
         if missing and self.unknown_words == "refuse":
             raise UserError(
-                f"{self.name}: word {missing[0]!r} of {sound.stem} is not in the dictionary; give a larger one, or "
+                f"{self.name}: word {missing[0]!r} of {sound.stem} is not in the dictionary; give "
+                "a larger one, or "
                 "unknown_words='leave out'"
             )
         return not missing
@@ -85,13 +106,23 @@ class LibriSpeech:
         flac, wav = (stem.with_name(stem.name + ending) for ending in (".flac", ".wav"))
         sound = require_file(self.name, wav if wav.is_file() else flac)
         phones = tuple(phone for word in words for phone in self._words[word])
-        return Utterance(stem.name, stem.parent.parent.name, split, phones, partial(read_audio, sound))
+        return Utterance(
+            stem.name, stem.parent.parent.name, split, phones, partial(read_audio, sound)
+        )
 
     def _lines(self, split: Split) -> list[tuple[Path, list[str]]]:
         """(path of the sound without its ending, words) of every transcript line, in order."""
         texts = sorted(self._folder.glob(f"{_SUBSET[split]}*/*/*/*.trans.txt"))
-        lines = ((text, line.split()) for text in texts for line in text.read_text(encoding="utf-8").splitlines())
-        return [(text.parent / fields[0], [w.upper() for w in fields[1:]]) for text, fields in lines if fields]
+        lines = (
+            (text, line.split())
+            for text in texts
+            for line in text.read_text(encoding="utf-8").splitlines()
+        )
+        return [
+            (text.parent / fields[0], [w.upper() for w in fields[1:]])
+            for text, fields in lines
+            if fields
+        ]
 
     @cached_property
     def _folder(self) -> Path:

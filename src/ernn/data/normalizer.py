@@ -1,4 +1,6 @@
-"""Mean and variance normalisation with fixed statistics, so that a stream is normalised exactly like a batch."""
+"""Mean and variance normalisation with fixed statistics, so that a stream is normalised exactly
+like a batch.
+"""
 
 import io
 import zipfile
@@ -17,26 +19,40 @@ SMALLEST_DEVIATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Normalizer:
-    """(x - mean) / deviation per dimension; both are float32 [dim]. Fit it on the training split only."""
+    """(x - mean) / deviation per dimension; both are float32 [dim]. Fit it on the training split
+    only.
+    """
 
     mean: FloatArray
     deviation: FloatArray
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.deviation.shape:
-            raise UserError(f"mean and deviation must be [dim], got {self.mean.shape} and {self.deviation.shape}")
-        if not (np.isfinite(self.mean).all() and np.isfinite(self.deviation).all() and (self.deviation > 0).all()):
+            raise UserError(
+                f"mean and deviation must be [dim], got {self.mean.shape} and "
+                f"{self.deviation.shape}"
+            )
+        if not (
+            np.isfinite(self.mean).all()
+            and np.isfinite(self.deviation).all()
+            and (self.deviation > 0).all()
+        ):
             raise UserError("mean and deviation must be finite, and every deviation above zero")
 
     @classmethod
     def fit(cls, features: Iterable[FloatArray]) -> "Normalizer":
-        """Statistics over all frames of [frames, dim] arrays, summed in float64 (two passes: mean, then squares).
+        """Statistics over all frames of [frames, dim] arrays, summed in float64 (two passes: mean,
+        then squares).
 
-        A dimension that never changes keeps deviation 1. UserError where there is no frame or the dims differ.
+        A dimension that never changes keeps deviation 1. UserError where there is no frame or the
+        dims differ.
         """
         arrays = [a for a in features if len(a)]
         if not arrays or len({a.shape[1:] for a in arrays}) != 1:
-            raise UserError(f"normalisation needs frames of one dimension, got {sorted({a.shape[1:] for a in arrays})}")
+            raise UserError(
+                "normalisation needs frames of one dimension, got "
+                f"{sorted({a.shape[1:] for a in arrays})}"
+            )
         count = sum(len(a) for a in arrays)
         mean = np.sum([a.sum(0, dtype=np.float64) for a in arrays], axis=0) / count
         squares = np.sum([np.square(a - mean).sum(0) for a in arrays], axis=0) / count
@@ -47,7 +63,10 @@ class Normalizer:
     def __call__(self, features: FloatArray) -> FloatArray:
         """float32 [..., dim] -> the same shape."""
         if features.shape[-1:] != self.mean.shape:
-            raise UserError(f"this normalisation was fit for {len(self.mean)} dimensions, got {features.shape[-1]}")
+            raise UserError(
+                f"this normalisation was fit for {len(self.mean)} dimensions, got "
+                f"{features.shape[-1]}"
+            )
         return ((features - self.mean) / self.deviation).astype(np.float32, copy=False)
 
     def save(self, path: Path | str) -> Path:
@@ -61,6 +80,10 @@ class Normalizer:
         """UserError if the file is missing or not such an npz."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                return cls(arrays["mean"].astype(np.float32), arrays["deviation"].astype(np.float32))
+                return cls(
+                    arrays["mean"].astype(np.float32), arrays["deviation"].astype(np.float32)
+                )
         except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path} is not a saved normalisation (npz with mean, deviation): {error}") from error
+            raise UserError(
+                f"{path} is not a saved normalisation (npz with mean, deviation): {error}"
+            ) from error

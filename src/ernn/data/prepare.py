@@ -1,4 +1,6 @@
-"""From a corpus to examples ready for batches: features computed once, kept on disk, normalised by training data."""
+"""From a corpus to examples ready for batches: features computed once, kept on disk, normalised by
+training data.
+"""
 
 import hashlib
 import io
@@ -21,14 +23,21 @@ KEEP_AFTER_SECONDS = 2.0
 _FORMAT = 1
 
 
-def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | None = None) -> list[FloatArray]:
+def features_of(
+    corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | None = None
+) -> list[FloatArray]:
     """float32 [frames, dim] of every utterance of `corpus.utterances(split)`, in order.
 
-    What took longer than two seconds to compute is kept as npz in `cache` (default `cache_folder()`), under a digest
-    of the spec and of the corpus's identity.  UserError where a value is not finite.
+    What took longer than two seconds to compute is kept as npz in `cache` (default
+    `cache_folder()`), under a digest of the spec and of the corpus's identity.  UserError where a
+    value is not finite.
     """
     utterances = corpus.utterances(split)
-    path = (cache or cache_folder()) / "features" / f"{corpus.name}-{split}-{_key(corpus, split, spec, utterances)}.npz"
+    path = (
+        (cache or cache_folder())
+        / "features"
+        / f"{corpus.name}-{split}-{_key(corpus, split, spec, utterances)}.npz"
+    )
     if (kept := _load(path, len(utterances))) is not None:
         return [_finite(corpus, u, f) for u, f in zip(utterances, kept, strict=True)]
     start = time.monotonic()
@@ -40,7 +49,11 @@ def features_of(corpus: Corpus, split: Split, spec: FeatureSpec, cache: Path | N
 
 
 def examples(
-    corpus: Corpus, split: Split, spec: FeatureSpec, normalizer: Normalizer, cache: Path | None = None
+    corpus: Corpus,
+    split: Split,
+    spec: FeatureSpec,
+    normalizer: Normalizer,
+    cache: Path | None = None,
 ) -> list[Example]:
     """Normalised examples of a split, in the corpus's order."""
     features = features_of(corpus, split, spec, cache)
@@ -57,7 +70,8 @@ def _finite(corpus: Corpus, utterance: Utterance, features: FloatArray) -> Float
     if not np.isfinite(features).all():
         frame = int(np.argmin(np.isfinite(features).all(1)))
         raise UserError(
-            f"{corpus.name}: frame {frame} of utterance {utterance.id} ({utterance.split}) has a feature that is not "
+            f"{corpus.name}: frame {frame} of utterance {utterance.id} ({utterance.split}) has a "
+            "feature that is not "
             "finite: repair that recording, or leave it out of the corpus"
         )
     return features
@@ -65,7 +79,9 @@ def _finite(corpus: Corpus, utterance: Utterance, features: FloatArray) -> Float
 
 def _key(corpus: Corpus, split: Split, spec: FeatureSpec, utterances: Sequence[Utterance]) -> str:
     ids = [u.id for u in utterances]
-    return hashlib.sha256(repr((_FORMAT, corpus.name, corpus.identity, split, spec, ids)).encode()).hexdigest()[:24]
+    return hashlib.sha256(
+        repr((_FORMAT, corpus.name, corpus.identity, split, spec, ids)).encode()
+    ).hexdigest()[:24]
 
 
 def _save(path: Path, features: list[FloatArray]) -> None:

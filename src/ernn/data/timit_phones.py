@@ -1,7 +1,7 @@
 """TIMIT's 61 phones, and their folding to 48 for training and 39 for scoring.
 
-Source: Lee and Hon, "Speaker-independent phone recognition using hidden Markov models", IEEE Trans. ASSP 37(11), 1989,
-table I; the glottal stop q is dropped in both.
+Source: Lee and Hon, "Speaker-independent phone recognition using hidden Markov models", IEEE Trans.
+ASSP 37(11), 1989, table I; the glottal stop q is dropped in both.
 """
 
 from typing import Literal
@@ -20,14 +20,17 @@ _TO_39 = {
 }  # fmt: skip
 
 _PHONES = (
-    "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g gcl h# hh hv ih ix iy jh k kcl "
+    "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g gcl h# hh hv "
+    "ih ix iy jh k kcl "
     "l m n ng nx ow oy p pau pcl q r s sh t tcl th uh uw ux v w y z zh"
 )
 PHONES_61 = tuple(_PHONES.split())
 
 
 def fold(phone: str, size: PhoneSet) -> str | None:
-    """The class of one of the 61 phones in the set of `size`, None for q in 48 and 39; UserError for another phone."""
+    """The class of one of the 61 phones in the set of `size`, None for q in 48 and 39; UserError
+    for another phone.
+    """
     if phone not in PHONES_61:
         raise UserError(f"{phone!r} is not one of TIMIT's 61 phones")
     if size == 61:
@@ -42,4 +45,6 @@ def phone_set(size: PhoneSet) -> tuple[str, ...]:
     """The classes, sorted; UserError for a size other than 61, 48 or 39."""
     if size not in (61, 48, 39):
         raise UserError(f"TIMIT's phone sets have 61, 48 or 39 classes, not {size}")
-    return tuple(sorted({folded for phone in PHONES_61 if (folded := fold(phone, size)) is not None}))
+    return tuple(
+        sorted({folded for phone in PHONES_61 if (folded := fold(phone, size)) is not None})
+    )

@@ -1,8 +1,10 @@
-"""Other takes of an utterance, made from its stored cepstra: another beginning, another pace, another vocal tract.
+"""Other takes of an utterance, made from its stored cepstra: another beginning, another pace,
+another vocal tract.
 
-The cepstra are c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) / filters), up to a factor: the discrete cosine transform of
-a log-mel spectrum, of which the first coefficients keep a smooth version.  A vocal tract of another length stretches
-its frequency axis (Jaitly and Hinton 2013); in cepstra that is one small matrix.
+The cepstra are c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) / filters), up to a factor: the discrete
+cosine transform of a log-mel spectrum, of which the first coefficients keep a smooth version.  A
+vocal tract of another length stretches its frequency axis (Jaitly and Hinton 2013); in cepstra that
+is one small matrix.
 """
 
 from collections.abc import Sequence
@@ -23,22 +25,31 @@ _Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MelFilters:
-    """The filterbank behind the cepstra: `count` filters, equally spaced in mel from `low` to `high` Hz."""
+    """The filterbank behind the cepstra: `count` filters, equally spaced in mel from `low` to
+    `high` Hz.
+    """
 
     count: int = 40
     low: float = 130.0
     high: float = 6800.0
 
     def stretch(self, factor: float, coefficients: int) -> FloatArray:
-        """(coefficients, coefficients): cepstra to those of a spectrum whose value at f Hz was at `factor` * f.
+        """(coefficients, coefficients): cepstra to those of a spectrum whose value at f Hz was at
+        `factor` * f.
 
         Beyond the outermost filters the spectrum goes on with their value.
         """
         places = np.linspace(_mel(self.low), _mel(self.high), self.count + 2)[1:-1]
         wanted = np.clip(_mel(factor * _hertz(places)), places[0], places[-1])
         read = (wanted - places[0]) / (places[1] - places[0])
-        back = self._cosines(read, coefficients) * np.where(np.arange(coefficients) == 0, 1, 2) / self.count
-        return (self._cosines(np.arange(self.count, dtype=np.float64), coefficients).T @ back).astype(np.float32)
+        back = (
+            self._cosines(read, coefficients)
+            * np.where(np.arange(coefficients) == 0, 1, 2)
+            / self.count
+        )
+        return (
+            self._cosines(np.arange(self.count, dtype=np.float64), coefficients).T @ back
+        ).astype(np.float32)
 
     def _cosines(self, places: _Reals, coefficients: int) -> _Reals:
         return np.cos(np.pi * np.outer(places + 0.5, np.arange(coefficients)) / self.count)
@@ -46,8 +57,9 @@ class MelFilters:
 
 @dataclass(frozen=True)
 class Variation:
-    """start: frames left out at the beginning, so that stacks of frames begin elsewhere. speed: 1.1 is faster by a
-    tenth. tract: factor by which the spectrum is read at higher frequencies (`MelFilters.stretch`)."""
+    """start: frames left out at the beginning, so that stacks of frames begin elsewhere. speed: 1.1
+    is faster by a tenth. tract: factor by which the spectrum is read at higher frequencies
+    (`MelFilters.stretch`)."""
 
     start: int = 0
     speed: float = 1.0
@@ -55,10 +67,14 @@ class Variation:
 
     def __post_init__(self) -> None:
         if not (self.start >= 0 and 0.5 <= self.speed <= 2 and 0.5 <= self.tract <= 2):
-            raise UserError(f"a variation needs start >= 0, speed and tract from 0.5 to 2, got {self}")
+            raise UserError(
+                f"a variation needs start >= 0, speed and tract from 0.5 to 2, got {self}"
+            )
 
     def cepstra(self, frames: FloatArray, filters: MelFilters) -> FloatArray:
-        """float32 [frames, coefficients] -> the same of the other take. UserError where no frame is left."""
+        """float32 [frames, coefficients] -> the same of the other take. UserError where no frame is
+        left.
+        """
         if len(frames) <= self.start:
             raise UserError(f"{len(frames)} frames, of which {self.start} are to be left out")
         if self.tract != 1:
@@ -70,7 +86,11 @@ class Variation:
     def utterance(self, utterance: Utterance, filters: MelFilters) -> Utterance:
         """This take of an utterance of a corpus of cepstra; its id tells which one."""
         read = partial(self._read, utterance, filters)
-        return replace(utterance, id=f"{utterance.id}@{self.start},{self.speed:g},{self.tract:g}", read_features=read)
+        return replace(
+            utterance,
+            id=f"{utterance.id}@{self.start},{self.speed:g},{self.tract:g}",
+            read_features=read,
+        )
 
     def _read(self, utterance: Utterance, filters: MelFilters) -> FloatArray:
         return self.cepstra(utterance.features(), filters)
@@ -86,7 +106,8 @@ def varied(
 ) -> list[Example]:
     """Every utterance of a split in every variation, normalised as the utterances themselves are.
 
-    filters: of the corpus's cepstra (default: AN4's). UserError where a take has too few frames for its labels.
+    filters: of the corpus's cepstra (default: AN4's). UserError where a take has too few frames for
+    its labels.
     """
     filters = filters or MelFilters()
     takes = (v.utterance(u, filters) for v in variations for u in corpus.utterances(split))

@@ -1,10 +1,11 @@
 """Cycles of a delta network on the engine's frame: an estimate, for no hardware that is generated.
 
-Assumed is the engine there is (`ernn.search.estimate` has its terms), but that it keeps a product's exact sums from
-frame to frame and multiplies only block columns whose word was told anew; a pass whose columns all stand still is left
-out.  All rows of a column are updated, so elements of a group work alike.  Groups of a split engine (`Design.splits`)
-share the columns evenly (`balanced`), or each has those whose words lie in its own bank and the one with most decides.
-A dense column is one number; a column of circulant blocks is a word of k, updated whole when any of its numbers moved.
+Assumed is the engine there is (`ernn.search.estimate` has its terms), but that it keeps a product's
+exact sums from frame to frame and multiplies only block columns whose word was told anew; a pass
+whose columns all stand still is left out.  All rows of a column are updated, so elements of a group
+work alike.  Groups of a split engine (`Design.splits`) share the columns evenly (`balanced`), or
+each has those whose words lie in its own bank and the one with most decides. A dense column is one
+number; a column of circulant blocks is a word of k, updated whole when any of its numbers moved.
 Comparing costs no cycle: it is done as words are written.
 """
 
@@ -34,17 +35,28 @@ def delta_cycles(updates: Updates, design: Design, balanced: bool = True) -> Arr
     """
     model = updates.model
     if model.repeated:
-        raise UserError(f"{model.repeated[0].name} is a core of a tensor train: its deltas are counted, not its cycles")
+        raise UserError(
+            f"{model.repeated[0].name} is a core of a tensor train: its deltas are counted, not "
+            "its cycles"
+        )
     layout, timing = Layout(model, design), Timing.of(model, design)
     stages = [(stage, _array(stage, layout, updates, balanced)) for stage in layout.stages]
-    loops = [_loop(list(layer), layout, timing) for _, layer in groupby(stages, lambda one: one[0].layer)]
-    array, vector = sum(array for _, array in stages), sum(vector_cycles(stage, layout) for stage, _ in stages)
+    loops = [
+        _loop(list(layer), layout, timing) for _, layer in groupby(stages, lambda one: one[0].layer)
+    ]
+    array, vector = (
+        sum(array for _, array in stages),
+        sum(vector_cycles(stage, layout) for stage, _ in stages),
+    )
     return np.maximum(np.maximum(array, vector), np.max(loops, axis=0) / design.streams)
 
 
 def _loop(stages: Sequence[tuple[LayerStage, Array]], layout: Layout, timing: Timing) -> Array:
     return sum(
-        (np.maximum(array, vector_cycles(stage, layout)) + waits(stage, timing) for stage, array in stages),
+        (
+            np.maximum(array, vector_cycles(stage, layout)) + waits(stage, timing)
+            for stage, array in stages
+        ),
         start=np.zeros(len(stages[0][1])),
     )
 
@@ -66,4 +78,6 @@ def _columns(product: Product, layout: Layout, changed: Array, balanced: bool) -
     firsts = np.cumsum([0] + [operand.matrix.weights.shape[2] for operand in product.operands])
     banks = {operand.signal: layout.shift(operand.signal) for operand in product.operands}
     groups = columns_of_groups(product, banks, splits)
-    return np.max([changed[:, [firsts[o] + c for o, c in group]].sum(axis=1) for group in groups], axis=0)
+    return np.max(
+        [changed[:, [firsts[o] + c for o, c in group]].sum(axis=1) for group in groups], axis=0
+    )

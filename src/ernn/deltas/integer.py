@@ -1,9 +1,11 @@
-"""Delta networks in integers: products see of a signal what they were last told (Neil et al., ICML 2017).
+"""Delta networks in integers: products see of a signal what they were last told (Neil et al., ICML
+2017).
 
-A signal is told word by word: k numbers, one where k = 1.  A word is told, all of it, when any of its numbers has moved
-by more than the threshold from what was told last; before the first frame that is zero.  Products read the spectrum of
-what was told, steps read the signal itself.  A product's sum is exact, so the sum of all columns is what updates column
-by column come to: nothing drifts, and with threshold 0 every integer is the model's.
+A signal is told word by word: k numbers, one where k = 1.  A word is told, all of it, when any of
+its numbers has moved by more than the threshold from what was told last; before the first frame
+that is zero.  Products read the spectrum of what was told, steps read the signal itself.  A
+product's sum is exact, so the sum of all columns is what updates column by column come to: nothing
+drifts, and with threshold 0 every integer is the model's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,11 +31,14 @@ def run_deltas(
 ) -> tuple[list[Array], Updates]:
     """Outputs (time, outputs) of each utterance (time, inputs), and the columns that were updated.
 
-    `threshold`: in the values' own unit, so that all formats have the same; or one a signal by its name ('x', 'l0.h'),
-    0 for those that are not there.  Raises UserError for a model with a layer in both directions or initial states.
+    `threshold`: in the values' own unit, so that all formats have the same; or one a signal by its
+    name ('x', 'l0.h'), 0 for those that are not there.  Raises UserError for a model with a layer
+    in both directions or initial states.
     """
     layers = _one_way(model)
-    limits = {signal.name: _limit(threshold, signal.name, signal.format) for signal in model.signals}
+    limits = {
+        signal.name: _limit(threshold, signal.name, signal.format) for signal in model.signals
+    }
     if isinstance(threshold, Mapping) and (unknown := set(threshold) - set(limits)):
         raise UserError(f"no signal is called {min(unknown)!r}; they are {', '.join(limits)}")
     outputs, columns = [], {product.name: [] for layer in layers for product in layer.products}
@@ -43,15 +48,21 @@ def run_deltas(
         memories = [start(model, layer) for layer in layers]
         found = np.empty((len(frames), model.output.length), np.int64)
         for t, frame in enumerate(frames):
-            found[t : t + 1], memories = frame_through(arithmetic, layers, frame[None], memories, _ignore)
+            found[t : t + 1], memories = frame_through(
+                arithmetic, layers, frame[None], memories, _ignore
+            )
         outputs.append(last_step(model, found))
     widths = {product.name: product.block_columns for layer in layers for product in layer.products}
-    return outputs, Updates(model, {n: np.array(c, bool).reshape(-1, widths[n]) for n, c in columns.items()})
+    return outputs, Updates(
+        model, {n: np.array(c, bool).reshape(-1, widths[n]) for n, c in columns.items()}
+    )
 
 
 @dataclass(eq=False)
 class _Told:
-    """`ernn.golden.arithmetic.Arithmetic` of one utterance, with what each signal's products were told."""
+    """`ernn.golden.arithmetic.Arithmetic` of one utterance, with what each signal's products were
+    told.
+    """
 
     plain: Plainly
     limits: Mapping[str, int]
@@ -77,10 +88,17 @@ class _Told:
         return self.plain.spectrum(signal, self.told[signal].reshape(1, -1)[:, :length])
 
     def product(self, product: Product, spectra: Mapping[str, Array]) -> list[Array]:
-        """All columns, which is what those that changed come to; before the first frame nothing was told."""
-        none = {operand.signal: np.zeros(operand.matrix.weights.shape[2], bool) for operand in product.operands}
+        """All columns, which is what those that changed come to; before the first frame nothing was
+        told.
+        """
+        none = {
+            operand.signal: np.zeros(operand.matrix.weights.shape[2], bool)
+            for operand in product.operands
+        }
         seen = none | self.changed
-        self.columns[product.name].append(np.concatenate([seen[operand.signal] for operand in product.operands]))
+        self.columns[product.name].append(
+            np.concatenate([seen[operand.signal] for operand in product.operands])
+        )
         return self.plain.product(product, spectra)
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Array:

@@ -1,8 +1,10 @@
-"""Temporal sparsity: products are updated only by inputs that have changed (Neil et al., ICML 2017, "Delta networks").
+"""Temporal sparsity: products are updated only by inputs that have changed (Neil et al., ICML 2017,
+"Delta networks").
 
-For every vector v that a product reads, v^ is what the product was last told: where |v - v^| > threshold, v^ becomes v
-and the difference goes into the product's sum, column by column; all else costs nothing.  So W v^ stands where W v
-would.  With threshold 0 the outputs are the reference's.  In integers: `ernn.deltas.integer`.
+For every vector v that a product reads, v^ is what the product was last told: where |v - v^| >
+threshold, v^ becomes v and the difference goes into the product's sum, column by column; all else
+costs nothing.  So W v^ stands where W v would.  With threshold 0 the outputs are the reference's.
+In integers: `ernn.deltas.integer`.
 """
 
 from collections.abc import Sequence
@@ -18,7 +20,9 @@ from ernn.ir.usual import as_cell
 
 @dataclass(frozen=True)
 class DeltaWork:
-    """Columns of all products that changed, and those that there are, each times the rows it is multiplied with."""
+    """Columns of all products that changed, and those that there are, each times the rows it is
+    multiplied with.
+    """
 
     multiplications: int
     dense: int
@@ -37,12 +41,16 @@ def run_deltas(
 ) -> tuple[list[Array], DeltaWork]:
     """Outputs (time, outputs) of each utterance (time, inputs), and what it cost.
 
-    `threshold`: one, or one a layer.  Every product of every layer is updated by deltas, linear ones too.
-    Raises UserError for a network with a layer in both directions or with initial states.
+    `threshold`: one, or one a layer.  Every product of every layer is updated by deltas, linear
+    ones too. Raises UserError for a network with a layer in both directions or with initial states.
     """
-    thresholds = [threshold] * len(network.layers) if isinstance(threshold, int | float) else list(threshold)
+    thresholds = (
+        [threshold] * len(network.layers) if isinstance(threshold, int | float) else list(threshold)
+    )
     if len(thresholds) != len(network.layers) or min(thresholds) < 0:
-        raise UserError(f"one threshold of at least 0 for each of {len(network.layers)} layers, not {threshold}")
+        raise UserError(
+            f"one threshold of at least 0 for each of {len(network.layers)} layers, not {threshold}"
+        )
     layers = []
     for layer in network.layers:
         if isinstance(layer, BidirectionalLayer):

@@ -1,4 +1,5 @@
-"""What a delta network in integers updates: block columns of products, frame by frame, and what that costs.
+"""What a delta network in integers updates: block columns of products, frame by frame, and what
+that costs.
 
 `ernn.deltas.integer` counts them, `ernn.deltas.cycles` makes cycles of them.
 """
@@ -17,14 +18,18 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Updates:
-    """By product's name, which of its block columns were updated (frames, block columns), operands in a row."""
+    """By product's name, which of its block columns were updated (frames, block columns), operands
+    in a row.
+    """
 
     model: IntegerModel
     columns: dict[str, Array]
 
     @property
     def work(self) -> DeltaWork:
-        """Multiplications of the updated columns, and of all; of a complex product three, transforms excluded."""
+        """Multiplications of the updated columns, and of all; of a complex product three,
+        transforms excluded.
+        """
         total = DeltaWork(0, 0)
         for product in (product for layer in self.model.layers for product in layer.products):
             changed, at = self.columns[product.name], 0

@@ -1,8 +1,10 @@
-"""Predicted area: multipliers and memories by Yosys's rules, LUTs and flip-flops by a fit to measured engines.
+"""Predicted area: multipliers and memories by Yosys's rules, LUTs and flip-flops by a fit to
+measured engines.
 
-`points.json` holds engines that Yosys synthesised (`benchmarks/cost_points.py` makes it): each with the bits of its
-units (`ernn.estimate.units`) and what it took.  A family's LUTs and flip-flops are sums over units of bits times what a
-bit takes there: not negative, the same for all where the points do not tell, and such that relative errors are small.
+`points.json` holds engines that Yosys synthesised (`benchmarks/cost_points.py` makes it): each with
+the bits of its units (`ernn.estimate.units`) and what it took.  A family's LUTs and flip-flops are
+sums over units of bits times what a bit takes there: not negative, the same for all where the
+points do not tell, and such that relative errors are small.
 """
 
 import json
@@ -28,20 +30,22 @@ Array = np.ndarray
 Fitted = Literal["lut", "ff"]
 FITTED: tuple[Fitted, ...] = get_args(Fitted)
 RESOURCES = ("lut", "ff", "dsp", "block_ram")
-# How strongly the same for every bit is preferred.  Registers are counted as the RTL has them; how much of an adder or
-# a selector shares a look-up table with its neighbours depends on the unit.
+# How strongly the same for every bit is preferred.  Registers are counted as the RTL has them; how
+# much of an adder or a selector shares a look-up table with its neighbours depends on the unit.
 RIDGE: dict[Fitted, float] = {"lut": 0.1, "ff": 3.0}
 OTHERS = ""  # in place of a unit's name: of the units that no point has
 POINTS = Path(__file__).with_name("points.json")
 
-# UltraScale has the look-up tables of 7-series and wider multipliers, but Yosys packs no register into those: what a
-# vendor's tool is expected to reach is what Yosys reaches on 7-series.
+# UltraScale has the look-up tables of 7-series and wider multipliers, but Yosys packs no register
+# into those: what a vendor's tool is expected to reach is what Yosys reaches on 7-series.
 PROXIES: dict[Family, Family] = {"xcu": "xc7", "xcup": "xc7"}
 
 
 @dataclass(frozen=True)
 class Use:
-    """What an engine takes: LUTs (those used as memory among them), flip-flops, multipliers, kbit of block RAMs."""
+    """What an engine takes: LUTs (those used as memory among them), flip-flops, multipliers, kbit
+    of block RAMs.
+    """
 
     lut: int
     ff: int
@@ -73,13 +77,17 @@ class Point:
         return self.adders if what == "lut" else self.registers
 
     def logic(self, what: Fitted) -> int:
-        """What the fit explains: flip-flops, or LUTs without those used as memory, whose number is known."""
+        """What the fit explains: flip-flops, or LUTs without those used as memory, whose number is
+        known.
+        """
         return self.lut - self.lutram if what == "lut" else self.ff
 
 
 @dataclass(frozen=True)
 class Points:
-    """The measured engines, the tool that measured them, and the digest of the circuits that were measured."""
+    """The measured engines, the tool that measured them, and the digest of the circuits that were
+    measured.
+    """
 
     tool: str
     rtl: str
@@ -88,7 +96,9 @@ class Points:
     @classmethod
     def load(cls, path: Path = POINTS) -> "Points":
         content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(content["tool"], content["rtl"], tuple(Point(**point) for point in content["points"]))
+        return cls(
+            content["tool"], content["rtl"], tuple(Point(**point) for point in content["points"])
+        )
 
     def of(self, family: Family) -> tuple[Point, ...]:
         return tuple(point for point in self.points if point.family == family)
@@ -100,14 +110,21 @@ def shipped() -> Points:
 
 
 def fit(points: Sequence[Point], what: Fitted) -> dict[str, float]:
-    """LUTs or flip-flops of one bit of each unit; of a unit that no point has, as many as of bits on the whole."""
+    """LUTs or flip-flops of one bit of each unit; of a unit that no point has, as many as of bits
+    on the whole.
+    """
     names = sorted({name for point in points for name in point.features(what)})
     wanted = np.array([point.logic(what) for point in points], float)
-    shares = np.array([[point.features(what)[name] for name in names] for point in points], float) / wanted[:, None]
+    shares = (
+        np.array([[point.features(what)[name] for name in names] for point in points], float)
+        / wanted[:, None]
+    )
     whole = shares.sum(1)
     each = float(whole.sum() / (whole @ whole))
     pull = np.diag(np.sqrt(RIDGE[what] * len(points)) * shares.mean(0))
-    found = nonnegative(np.vstack([shares, pull]), np.concatenate([np.ones(len(points)), each * pull.sum(1)]))
+    found = nonnegative(
+        np.vstack([shares, pull]), np.concatenate([np.ones(len(points)), each * pull.sum(1)])
+    )
     return {OTHERS: each} | dict(zip(names, found.tolist(), strict=True))
 
 
@@ -124,7 +141,9 @@ def explained(coefficients: Mapping[str, float], features: Mapping[str, float]) 
 
 
 def predict(plan: Schedule, family: Family) -> Use:
-    """What an engine takes on a family: `dsp` and `block_ram` as Yosys maps them, `lut` and `ff` estimated."""
+    """What an engine takes on a family: `dsp` and `block_ram` as Yosys maps them, `lut` and `ff`
+    estimated.
+    """
     units, like = Units(plan), PROXIES.get(family, family)
     memories, logic = list(units.mapped(family)), Logic(units, like)
     lut = explained(_fitted(like, "lut"), logic.adders())
@@ -138,17 +157,23 @@ def predict(plan: Schedule, family: Family) -> Use:
 
 
 def least(layout: Layout, family: Family) -> Use:
-    """What an engine of this layout takes whatever its schedule: without tapes, and with the shortest output queue."""
+    """What an engine of this layout takes whatever its schedule: without tapes, and with the
+    shortest output queue.
+    """
     empty = Tape(({"count": 0, "dense": 0},))
     timing, shifts = Timing.of(layout.model, layout.design), Shifts.of(layout)
     return predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 0, 0, {}, (), {}), family)
 
 
 def left_out(points: Sequence[Point], what: Fitted) -> list[float]:
-    """Relative error of each point's whole count, predicted from all points but those of its configuration."""
+    """Relative error of each point's whole count, predicted from all points but those of its
+    configuration.
+    """
     errors = []
     for point in points:
-        others = [one for one in points if (one.network, one.design) != (point.network, point.design)]
+        others = [
+            one for one in points if (one.network, one.design) != (point.network, point.design)
+        ]
         extra = point.lutram if what == "lut" else 0
         predicted = explained(fit(others, what), point.features(what)) + extra
         errors.append(predicted / getattr(point, what) - 1)

@@ -1,4 +1,6 @@
-"""The clock that a search assumes, and what it rests on. An estimate always: only place and route tells."""
+"""The clock that a search assumes, and what it rests on. An estimate always: only place and route
+tells.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +13,9 @@ MHz = float
 
 @dataclass(frozen=True)
 class Clock:
-    """MHz by number of multipliers, straight between the pairs of `table` and level beyond them; `source`: of these."""
+    """MHz by number of multipliers, straight between the pairs of `table` and level beyond them;
+    `source`: of these.
+    """
 
     table: tuple[tuple[int, MHz], ...]
     source: str
@@ -37,5 +41,8 @@ class Clock:
     def assumed(cls, device: Device) -> "Clock":
         """What is assumed for a device where nothing is given."""
         if device.family == "ecp5":
-            return cls(((22, 200.0), (88, 181.0), (143, 162.0)), "prototype kernels placed on ECP5, grade 6")
+            return cls(
+                ((22, 200.0), (88, 181.0), (143, 162.0)),
+                "prototype kernels placed on ECP5, grade 6",
+            )
         return cls(((0, 200.0),), "the published designs' clock")

@@ -1,6 +1,8 @@
-"""FPGA devices as values: what each holds, where that figure comes from, and how the open tools name it.
+"""FPGA devices as values: what each holds, where that figure comes from, and how the open tools
+name it.
 
-Marks: V, read in a source that is named; M, recalled and not re-read; M✓, recalled, and it reproduces a V figure.
+Marks: V, read in a source that is named; M, recalled and not re-read; M✓, recalled, and it
+reproduces a V figure.
 """
 
 from dataclasses import dataclass
@@ -30,11 +32,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Device:
-    """One part: `lut`, `ff`, `dsp` counts, `block_ram` and `ultra_ram` kbit, `multiplier` the operand widths of a DSP.
+    """One part: `lut`, `ff`, `dsp` counts, `block_ram` and `ultra_ram` kbit, `multiplier` the
+    operand widths of a DSP.
 
-    `family` is Yosys's name (ecp5 for synth_ecp5, the others for synth_xilinx -family).  `nextpnr` the flag that
-    selects it for place and route, empty where no open tool places it; then `package` and `grades` are empty as well.
-    Grades are in nextpnr's numbers, slowest first.
+    `family` is Yosys's name (ecp5 for synth_ecp5, the others for synth_xilinx -family).  `nextpnr`
+    the flag that selects it for place and route, empty where no open tool places it; then `package`
+    and `grades` are empty as well. Grades are in nextpnr's numbers, slowest first.
     """
 
     name: str
@@ -51,14 +54,19 @@ class Device:
 
     def __post_init__(self) -> None:
         if self.family not in get_args(Family):
-            raise UserError(f"a device's family is one of {', '.join(get_args(Family))}, not {self.family!r}")
+            raise UserError(
+                f"a device's family is one of {', '.join(get_args(Family))}, not {self.family!r}"
+            )
         if bool(self.nextpnr) != bool(self.package and self.grades):
-            raise UserError(f"{self.name}: a device that can be placed has a nextpnr flag, a package and grades")
+            raise UserError(
+                f"{self.name}: a device that can be placed has a nextpnr flag, a package and grades"
+            )
 
     @property
     def is_ultrascale(self) -> bool:
-        """UltraScale or UltraScale+: no open tool places it, and Yosys packs neither registers nor additions into its
-        DSP48E2, so that a 7-series device is the better proxy for its LUT and FF."""
+        """UltraScale or UltraScale+: no open tool places it, and Yosys packs neither registers nor
+        additions into its DSP48E2, so that a 7-series device is the better proxy for its LUT and
+        FF."""
         return self.family in ("xcu", "xcup")
 
     @property
@@ -70,7 +78,9 @@ class Device:
 _NEXTPNR = "available in nextpnr-ecp5's report"
 
 
-def _ecp5(name: str, logic: int, dsp: int, blocks: int, flag: str, package: str, grades: tuple[int, ...]) -> Device:
+def _ecp5(
+    name: str, logic: int, dsp: int, blocks: int, flag: str, package: str, grades: tuple[int, ...]
+) -> Device:
     def read(value: int) -> Figure:
         return Figure(value, "V", _NEXTPNR)
 
@@ -98,7 +108,8 @@ def _xilinx(
 ) -> Device:
     """`marks`: of LUT and FF, and of the rest; `counts`: LUT, FF, DSP, block RAM, UltraRAM."""
     lut, ff, dsp, block_ram, ultra_ram = (
-        Figure(count, marks[0] if place < 2 else marks[1], source) for place, count in enumerate(counts)
+        Figure(count, marks[0] if place < 2 else marks[1], source)
+        for place, count in enumerate(counts)
     )
     multiplier = (25, 18) if family == "xc7" else (27, 18)
     return Device(name, family, lut, ff, dsp, multiplier, block_ram, ultra_ram)
@@ -112,7 +123,11 @@ _DEVICES = (
     _xilinx("XC7A100T", "xc7", ("V", "M"), (63_400, 126_800, 240, 4_860, 0)),
     _xilinx("XC7Z020", "xc7", ("V", "V"), (53_200, 106_400, 220, 5_040, 0)),
     _xilinx(
-        "XC7VX690T", "xc7", ("V", "V"), (433_200, 866_400, 3_600, 52_920, 0), "vendor's figures, read to three digits"
+        "XC7VX690T",
+        "xc7",
+        ("V", "V"),
+        (433_200, 866_400, 3_600, 52_920, 0),
+        "vendor's figures, read to three digits",
     ),
     _xilinx("XCKU060", "xcu", ("M✓", "M✓"), (331_680, 663_360, 2_760, 38_880, 0)),
     _xilinx("ZU3EG", "xcup", ("V", "V"), (70_560, 141_120, 360, 7_776, 0)),
@@ -126,8 +141,12 @@ def devices() -> tuple[Device, ...]:
 
 
 def find_device(name: str) -> Device:
-    """The device called `name`, in any letter case; UserError with the list of names where there is none."""
+    """The device called `name`, in any letter case; UserError with the list of names where there is
+    none.
+    """
     for device in _DEVICES:
         if device.name.lower() == name.lower():
             return device
-    raise UserError(f"no device called {name!r}; known are {', '.join(device.name for device in _DEVICES)}")
+    raise UserError(
+        f"no device called {name!r}; known are {', '.join(device.name for device in _DEVICES)}"
+    )

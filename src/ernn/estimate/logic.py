@@ -1,4 +1,5 @@
-"""Bits of adders, multiplexers and registers between an engine's multipliers and memories, unit by unit.
+"""Bits of adders, multiplexers and registers between an engine's multipliers and memories, unit by
+unit.
 
 Counted after the RTL's sources, so that what a bit takes on a family, which is fitted
 (`ernn.estimate.area`), is near one.
@@ -115,7 +116,11 @@ class Logic:
 
     def in_blocks(self, name: str) -> bool:
         """Whether a memory is made of block RAMs."""
-        return any(used.blocks for memory, used in self.units.mapped(self.family) if memory.name.startswith(name))
+        return any(
+            used.blocks
+            for memory, used in self.units.mapped(self.family)
+            if memory.name.startswith(name)
+        )
 
     def behind(self, name: str, bits: int) -> int:
         """Flip-flops of `bits` registers behind a memory: none where a block RAM takes them in."""
@@ -127,10 +132,14 @@ class Logic:
 
     @cached_property
     def inverse(self) -> "_Pipe":
-        return _pipe(self.units.layout.model.inverse, self.units.plan.shifts.widths[-1], self.pipeline.levels)
+        return _pipe(
+            self.units.layout.model.inverse, self.units.plan.shifts.widths[-1], self.pipeline.levels
+        )
 
     def rounding(self, width: int, shifts: Sequence[int], to: int) -> tuple[int, int]:
-        """Bits of adders and selectors, and of registers, that round a number of `width` bits and saturate it."""
+        """Bits of adders and selectors, and of registers, that round a number of `width` bits and
+        saturate it.
+        """
         rounded = width + 1 - min(shifts)
         parts = 2 * ceil(max(1, rounded - to + 1) / FITTED)
         selected = rounded * (len(shifts) - 1)
@@ -152,7 +161,11 @@ class Logic:
     def terms(self) -> tuple[int, int, int]:
         """Bits of the vector unit's addend, bias and product, shifted."""
         shifts, data = self.units.plan.shifts, self.units.data
-        return data + max(*shifts.addend, 0), data + max(*shifts.bias, 0), 2 * data + max(*shifts.product, 0)
+        return (
+            data + max(*shifts.addend, 0),
+            data + max(*shifts.bias, 0),
+            2 * data + max(*shifts.product, 0),
+        )
 
     # --- the array
 
@@ -179,7 +192,8 @@ class Logic:
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
         return {
-            "element operands": self.elements * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
+            "element operands": self.elements
+            * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
             "element memories": self.elements
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
             * (self.kept if self.spread else 1)
@@ -223,7 +237,8 @@ class Logic:
         before = (2 * u.data + slope + low) * max(0, 1 - self.taken)
         words = 2 * u.data + before + behind * (2 * u.data + slope + low)
         return {
-            "vector sums": self.beat * (sums + self.rounding(u.plan.sum_bits, shifts.round, u.data)[1]),
+            "vector sums": self.beat
+            * (sums + self.rounding(u.plan.sum_bits, shifts.round, u.data)[1]),
             "vector data": self.beat * (read + words + (4 * self.apart + 4) * u.data),
             "vector delays": self.kept
             * self.beat
@@ -240,11 +255,13 @@ class Logic:
         dense = any(row["dense"] for row in u.plan.array.rows)
         return {
             "transforms": self.words * (self.forward.adders + self.inverse.adders),
-            "rounding": numbers * (u.layout.accumulator_bits + 1 + sum(adders for adders, _ in self.roundings)),
+            "rounding": numbers
+            * (u.layout.accumulator_bits + 1 + sum(adders for adders, _ in self.roundings)),
             "lines": numbers * u.data * (3 + dense),
             "control": self._control,
             "delays": self.shifts * (self._delays / SHIFTED + self.beat * (2 * u.data + 2)),
-            "logic bits": sum(m.count * used.logic_bits for m, used in memories) / (16 if self.packs else 64),
+            "logic bits": sum(m.count * used.logic_bits for m, used in memories)
+            / (16 if self.packs else 64),
             "selected bits": sum(m.count * used.selected_bits for m, used in memories),
         }
 
@@ -254,10 +271,13 @@ class Logic:
         line = numbers * u.data
         read = sum(m.count * m.width for m, used in u.mapped(self.family) if not used.blocks)
         rows = (self.units.plan.array, self.units.plan.vector)
-        later = self.behind("gates", line) + self.groups * self.behind("spectra", self.block * u.data)
+        later = self.behind("gates", line) + self.groups * self.behind(
+            "spectra", self.block * u.data
+        )
         return {
             "transforms": self.words * (self.forward.registers + self.inverse.registers),
-            "rounding": numbers * (u.layout.accumulator_bits + 1 + sum(registers for _, registers in self.roundings)),
+            "rounding": numbers
+            * (u.layout.accumulator_bits + 1 + sum(registers for _, registers in self.roundings)),
             "lines": later
             + (1 + 2 * self.apart) * line
             + line
@@ -283,7 +303,12 @@ class Logic:
         row = address_bits(layout.gates_total * self.block)
         return (
             self.pipeline.vector
-            * (address_bits(layout.value_beats) + spectrum + 4 + 2 * streams * (1 + plan.rounds_late))
+            * (
+                address_bits(layout.value_beats)
+                + spectrum
+                + 4
+                + 2 * streams * (1 + plan.rounds_late)
+            )
             + timing.forward * (spectrum + 3)
             + (timing.product - timing.exit) * (row + 3)
         )
@@ -300,7 +325,12 @@ class Logic:
         plan, layout = self.units.plan, self.units.layout
         tags = address_bits(layout.gates_total * self.block) + 8
         tapes = sum(tape.width + 6 * tape.index_bits for tape in (plan.array, plan.vector))
-        return tapes + (self._under_way + 1) * tags + 24 * layout.design.streams * (1 + plan.rounds_late) + 150
+        return (
+            tapes
+            + (self._under_way + 1) * tags
+            + 24 * layout.design.streams * (1 + plan.rounds_late)
+            + 150
+        )
 
     @property
     def _under_way(self) -> int:
@@ -325,14 +355,18 @@ def _pipe(transform: Transform, bits: int, levels: bool) -> _Pipe:
     """A transform of `bits`-bit numbers; `levels`: with a register after each of an adder tree."""
     if not transform.stages:
         return _Pipe(0, 0, bits)
-    bounds = np.full(len(transform.stages[0].matrix), 1 << (bits - 1 + transform.guard), dtype=object)
+    bounds = np.full(
+        len(transform.stages[0].matrix), 1 << (bits - 1 + transform.guard), dtype=object
+    )
     adders = registers = 0
     for stage in transform.stages:
         exact = np.abs(stage.matrix).astype(object) @ bounds
         for row, bound in enumerate(exact):
             sums, held = _row(stage, row, int(bound).bit_length() + 1, levels)
             adders, registers = adders + sums, registers + held
-        bounds = np.array([int(b) >> int(s) for b, s in zip(exact, stage.shift, strict=True)], object)
+        bounds = np.array(
+            [int(b) >> int(s) for b, s in zip(exact, stage.shift, strict=True)], object
+        )
     return _Pipe(adders, registers, int(max(bounds)).bit_length() + 1)
 
 
@@ -347,5 +381,9 @@ def _row(stage: Stage, row: int, width: int, levels: bool) -> tuple[int, int]:
     adders, registers = (len(used) - len(constants)) * narrow, len(constants) * narrow
     for _ in range(tree_levels(stage)):
         pairs = (terms + 1) // 2
-        adders, registers, terms = adders + (terms - pairs) * width, registers + levels * pairs * width, pairs
+        adders, registers, terms = (
+            adders + (terms - pairs) * width,
+            registers + levels * pairs * width,
+            pairs,
+        )
     return adders + narrow, registers + narrow

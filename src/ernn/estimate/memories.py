@@ -1,10 +1,11 @@
 """What Yosys makes of a memory: block RAMs, LUT RAM or logic, by the rules of its `memory_libmap`.
 
-Every cell that a family offers is tried; the one of least cost is taken.  A cell `width` wide and `depth` deep holds a
-memory in rows of cells; a row's last block RAM is shared with the next row where bits of it are left, or, if it is
-written, whole bytes.  A bit to select among rows costs a half.  The cells are those of Yosys 0.70
-(+/lattice/brams_16kd.txt, lutrams_trellis.txt, +/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test
-holds these rules to Yosys, memory by memory.
+Every cell that a family offers is tried; the one of least cost is taken.  A cell `width` wide and
+`depth` deep holds a memory in rows of cells; a row's last block RAM is shared with the next row
+where bits of it are left, or, if it is written, whole bytes.  A bit to select among rows costs a
+half.  The cells are those of Yosys 0.70 (+/lattice/brams_16kd.txt, lutrams_trellis.txt,
++/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test holds these rules to Yosys,
+memory by memory.
 """
 
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from ernn.estimate.device import Family
 
 @dataclass(frozen=True)
 class Memory:
-    """`count` memories of `depth` words of `width` bits, read once a cycle; written once a cycle too, where `written`,
-    in parts of `part` bits (0: whole words); `logic`: made of logic because the RTL asks for that."""
+    """`count` memories of `depth` words of `width` bits, read once a cycle; written once a cycle
+    too, where `written`, in parts of `part` bits (0: whole words); `logic`: made of logic because
+    the RTL asks for that."""
 
     name: str
     width: int
@@ -30,8 +32,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Mapped:
-    """What one memory takes: block RAMs and their capacity, LUTs used as memory, bits left to logic, bits that are
-    selected among rows of cells."""
+    """What one memory takes: block RAMs and their capacity, LUTs used as memory, bits left to
+    logic, bits that are selected among rows of cells."""
 
     blocks: int = 0
     kbit: int = 0
@@ -42,7 +44,9 @@ class Mapped:
 
 @dataclass(frozen=True)
 class _Cell:
-    """One takes `luts` or `kbit`.  `cost` is Yosys's, of which `partly` falls with the bits left unused."""
+    """One takes `luts` or `kbit`.  `cost` is Yosys's, of which `partly` falls with the bits left
+    unused.
+    """
 
     width: int
     depth: int
@@ -53,7 +57,9 @@ class _Cell:
 
 
 def _block(kbit: int, cost: float, bits: int, widths: tuple[int, ...]) -> Iterator[_Cell]:
-    """A block RAM of 2**bits numbers of one bit, in each of its widths; from 9 on there are parity bits as well."""
+    """A block RAM of 2**bits numbers of one bit, in each of its widths; from 9 on there are parity
+    bits as well.
+    """
     for width in widths:
         yield _Cell(width, (1 << bits) // (width * 8 // 9 if width >= 9 else width), cost, kbit)
 
@@ -110,7 +116,9 @@ def _shared(memory: Memory, cell: _Cell, rows: int) -> tuple[int, float]:
 
 
 def _apart(memory: Memory, cell: _Cell, rows: int) -> tuple[int, float]:
-    """Cells and their cost where each part of each row has its own; an unused bit of the last lowers its cost."""
+    """Cells and their cost where each part of each row has its own; an unused bit of the last
+    lowers its cost.
+    """
     part = memory.part or memory.width
     groups = rows * memory.width // part
     whole, rest = divmod(part, cell.width)

@@ -7,8 +7,8 @@ from ernn.estimate.device import Family
 
 @dataclass(frozen=True)
 class _Kind:
-    """Widest operands of one block, the wider one first; the parts that wider operands are cut into; the narrowest
-    operand and result that are worth a block."""
+    """Widest operands of one block, the wider one first; the parts that wider operands are cut
+    into; the narrowest operand and result that are worth a block."""
 
     widest: tuple[int, int]
     part: tuple[int, int]
@@ -33,7 +33,9 @@ class Multiplier:
     b: int
 
     def blocks(self, family: Family) -> int:
-        """Hard multipliers it takes; what is left over of a wide operand and too narrow for one is made of logic."""
+        """Hard multipliers it takes; what is left over of a wide operand and too narrow for one is
+        made of logic.
+        """
         kind = _KINDS[family]
         wide, narrow = max(self.a, self.b), min(self.a, self.b)
         if narrow < kind.operand or wide + narrow < kind.result:

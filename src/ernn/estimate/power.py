@@ -1,12 +1,16 @@
-"""Watts of an engine on a device: estimated from published energies, uncalibrated. Nothing here is a measurement.
+"""Watts of an engine on a device: estimated from published energies, uncalibrated. Nothing here is
+a measurement.
 
-Dynamic power is energy per cycle times the clock, in three parts; static power is a figure of the device.
+Dynamic power is energy per cycle times the clock, in three parts; static power is a figure of the
+device.
 
-- logic: look-up tables, flip-flops, clock and routing together, from a measured FPGA, at the activity of its data;
+- logic: look-up tables, flip-flops, clock and routing together, from a measured FPGA, at the
+  activity of its data;
 - multipliers: products a second times the energy of one;
 - block RAMs: bits read a second, 18 of every 18 kbit in a cycle, times the energy of one.
 
-Energies are scaled to a family's process: with its feature size, and with the square of its core voltage.
+Energies are scaled to a family's process: with its feature size, and with the square of its core
+voltage.
 """
 
 from dataclasses import dataclass
@@ -52,7 +56,8 @@ class Energy:
 _HOROWITZ = "Horowitz, ISSCC 2014"
 LOGIC = Energy(
     5.9,
-    "a CLB of 8 look-up tables and flip-flops with its routing and clock, a cycle, one bit in eight toggling",
+    "a CLB of 8 look-up tables and flip-flops with its routing and clock, a cycle, one bit in "
+    "eight toggling",
     Process(150, 1.5),
     "M",
     "5.9 µW/MHz, Shang, Kaviani and Bathala, FPGA 2002; the activity is assumed",
@@ -68,10 +73,18 @@ PROCESSES: dict[Family, Process] = {
     "xcup": Process(16, 0.85),
 }
 
-# Typical at room temperature, configured and idle. Recalled (M) from data sheets and the vendors' own estimates.
+# Typical at room temperature, configured and idle. Recalled (M) from data sheets and the vendors'
+# own estimates.
 STATIC: dict[str, Watts] = {
     **{"LFE5U-25F": 0.08, "LFE5U-45F": 0.13, "LFE5U-85F": 0.23, "LFE5UM5G-85F": 0.25},
-    **{"XC7A100T": 0.10, "XC7Z020": 0.12, "XC7VX690T": 0.35, "XCKU060": 0.6, "ZU3EG": 0.3, "ZU7EV": 0.6},
+    **{
+        "XC7A100T": 0.10,
+        "XC7Z020": 0.12,
+        "XC7VX690T": 0.35,
+        "XCKU060": 0.6,
+        "ZU3EG": 0.3,
+        "ZU7EV": 0.6,
+    },
 }
 
 
@@ -79,8 +92,9 @@ STATIC: dict[str, Watts] = {
 class Engine:
     """What power depends on: cells, clock, and how busy they are.
 
-    `product`: operand widths of its multipliers; `utilisation`: share of multiplier-cycles that are useful, 0..1;
-    `activity`: share of data bits that toggle in a cycle, 0..1, and `simulated`, whether it was counted.
+    `product`: operand widths of its multipliers; `utilisation`: share of multiplier-cycles that are
+    useful, 0..1; `activity`: share of data bits that toggle in a cycle, 0..1, and `simulated`,
+    whether it was counted.
     """
 
     lut: int
@@ -96,7 +110,9 @@ class Engine:
     def __post_init__(self) -> None:
         for name in ("utilisation", "activity"):
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"an engine's {name} is a share from 0 to 1, not {getattr(self, name):g}")
+                raise UserError(
+                    f"an engine's {name} is a share from 0 to 1, not {getattr(self, name):g}"
+                )
 
 
 @dataclass(frozen=True)
@@ -118,7 +134,9 @@ class Power:
 
 
 def assumed_activity(utilisation: float) -> float:
-    """Where nothing was simulated: random data, new in as many cycles as the multipliers are busy."""
+    """Where nothing was simulated: random data, new in as many cycles as the multipliers are
+    busy.
+    """
     return RANDOM * utilisation
 
 
@@ -139,14 +157,21 @@ def estimate(device: Device, engine: Engine) -> Power:
 def assumptions(device: Device, engine: Engine) -> tuple[str, ...]:
     """What the estimate rests on, to be printed beside it."""
     process = PROCESSES[device.family]
-    how = "counted in simulation" if engine.simulated else "assumed: random data while the multipliers are busy"
+    how = (
+        "counted in simulation"
+        if engine.simulated
+        else "assumed: random data while the multipliers are busy"
+    )
     wide, narrow = engine.product
     return (
-        f"{engine.activity:.1%} of data bits toggle in a cycle ({how}), in all logic as in the data",
-        f"{device.name}: {process.nanometres:g} nm, {process.volts:g} V; energies scale with nm and with V² (M)",
+        f"{engine.activity:.1%} of data bits toggle in a cycle ({how}), in all logic as in the "
+        "data",
+        f"{device.name}: {process.nanometres:g} nm, {process.volts:g} V; energies scale with nm "
+        "and with V² (M)",
         f"static {STATIC[device.name]:g} W, typical at room temperature (M)",
         str(LOGIC),
         f"{MULTIPLY}, for {wide} by {narrow} in proportion to both",
         f"{MEMORY}; every block RAM in use reads 18 bits of 18 kbit in busy cycles",
-        "no pins, no external memory, no processor; uncalibrated: a factor of three either way is possible",
+        "no pins, no external memory, no processor; uncalibrated: a factor of three either way is "
+        "possible",
     )

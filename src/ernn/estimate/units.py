@@ -1,6 +1,7 @@
 """What an engine is made of, counted from its model and its design.
 
-Multipliers and memories are what the RTL asks for, exactly; what lies between them is counted in `ernn.estimate.logic`.
+Multipliers and memories are what the RTL asks for, exactly; what lies between them is counted in
+`ernn.estimate.logic`.
 """
 
 from collections.abc import Iterator
@@ -75,18 +76,31 @@ class Units:
     @cached_property
     def memories(self) -> tuple[Memory, ...]:
         layout, design = self.layout, self.layout.design
-        model, word, line, beat = layout.model, self.block * self.data, layout.line * self.data, layout.beat * self.data
+        model, word, line, beat = (
+            layout.model,
+            self.block * self.data,
+            layout.line * self.data,
+            layout.beat * self.data,
+        )
         dense = self.block > 1 and any(row["dense"] for row in self.plan.array.rows)
         tag = 2 + address_bits(design.streams)
         frames = self.plan.rounds_under_way * design.streams
         return (
             *self._banks(),
-            Memory("spectra", word, 2 << address_bits(layout.spectrum_words), True, count=design.splits),
-            Memory("gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words),
+            Memory(
+                "spectra", word, 2 << address_bits(layout.spectrum_words), True, count=design.splits
+            ),
+            Memory(
+                "gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words
+            ),
             Memory("values", beat, layout.value_beats, True, count=2),
             Memory("constants", *self._constants(), False),
             Memory(
-                "activations", self.data + model.slope_bits, 2 << model.sigmoid.segment_bits, False, count=layout.beat
+                "activations",
+                self.data + model.slope_bits,
+                2 << model.sigmoid.segment_bits,
+                False,
+                count=layout.beat,
             ),
             Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
             Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
@@ -99,9 +113,15 @@ class Units:
         if whole:
             yield Memory("weights", width, DEPTH, False, count=whole * elements)
         if rest:
-            low = width if in_memories(self.bank) == self.bank else min(width, self.layout.design.tail)
+            low = (
+                width
+                if in_memories(self.bank) == self.bank
+                else min(width, self.layout.design.tail)
+            )
             yield Memory("weights' rest", low, rest, False, count=elements)
-            yield Memory("weights' rest in logic", width - low, rest, False, count=elements, logic=True)
+            yield Memory(
+                "weights' rest in logic", width - low, rest, False, count=elements, logic=True
+            )
 
     def _constants(self) -> tuple[int, int]:
         """Bits that are not the same in every word, and words."""

@@ -9,7 +9,8 @@ from ernn.errors import UserError
 
 
 def pack(values: ArrayLike, bits: int) -> NDArray[np.uint8]:
-    """Integers [beats, lanes] of `bits` bits each as data [beats, bytes], lane 0 in the lowest bits.
+    """Integers [beats, lanes] of `bits` bits each as data [beats, bytes], lane 0 in the lowest
+    bits.
 
     The last byte is filled with zeros.  UserError where a value fits neither signed nor unsigned.
     """
@@ -22,11 +23,15 @@ def pack(values: ArrayLike, bits: int) -> NDArray[np.uint8]:
     return np.packbits(ones.reshape(len(lanes), -1).astype(np.uint8), axis=1, bitorder="little")
 
 
-def unpack(data: NDArray[np.uint8], bits: int, lanes: int, *, signed: bool = True) -> NDArray[np.int64]:
+def unpack(
+    data: NDArray[np.uint8], bits: int, lanes: int, *, signed: bool = True
+) -> NDArray[np.int64]:
     """Data [beats, bytes] as integers [beats, lanes] of `bits` bits each: the inverse of `pack`."""
     if lanes * bits > 8 * data.shape[1]:
         raise UserError(f"{lanes} lanes of {bits} bits do not fit a beat of {data.shape[1]} bytes")
-    ones = np.unpackbits(data, axis=1, bitorder="little")[:, : lanes * bits].reshape(-1, lanes, bits)
+    ones = np.unpackbits(data, axis=1, bitorder="little")[:, : lanes * bits].reshape(
+        -1, lanes, bits
+    )
     weights = np.int64(1) << np.arange(bits, dtype=np.int64)
     if signed:
         weights[-1] = -weights[-1]
@@ -37,8 +42,9 @@ def unpack(data: NDArray[np.uint8], bits: int, lanes: int, *, signed: bool = Tru
 class Beats:
     """A series of beats on one AXI4-Stream.
 
-    `data` [beats, bytes] uint8, lowest byte first; `tid` [beats] the stream's index; `first` [beats] tuser: the beat
-    belongs to the first frame of a sequence; `last` [beats] tlast: the last beat of a frame.
+    `data` [beats, bytes] uint8, lowest byte first; `tid` [beats] the stream's index; `first`
+    [beats] tuser: the beat belongs to the first frame of a sequence; `last` [beats] tlast: the last
+    beat of a frame.
     """
 
     data: NDArray[np.uint8]
@@ -47,21 +53,35 @@ class Beats:
     last: NDArray[np.bool_]
 
     def __post_init__(self) -> None:
-        for name, kind, axes in (("data", np.uint8, 2), ("tid", np.uint32, 1), ("first", bool, 1), ("last", bool, 1)):
+        for name, kind, axes in (
+            ("data", np.uint8, 2),
+            ("tid", np.uint32, 1),
+            ("first", bool, 1),
+            ("last", bool, 1),
+        ):
             column = getattr(self, name)
             if column.dtype != kind or column.ndim != axes:
                 raise UserError(
-                    f"beats need `{name}` of {axes} axes and type {np.dtype(kind)}, not {column.shape} {column.dtype}"
+                    f"beats need `{name}` of {axes} axes and type {np.dtype(kind)}, not "
+                    f"{column.shape} {column.dtype}"
                 )
             if len(column) != len(self.data):
-                raise UserError(f"beats need columns of equal length: {name} has {len(column)}, data {len(self.data)}")
+                raise UserError(
+                    f"beats need columns of equal length: {name} has {len(column)}, data "
+                    f"{len(self.data)}"
+                )
 
     def __len__(self) -> int:
         return len(self.data)
 
     @classmethod
     def of(
-        cls, data: NDArray[np.uint8], *, tid: ArrayLike = 0, first: ArrayLike = False, last: ArrayLike = False
+        cls,
+        data: NDArray[np.uint8],
+        *,
+        tid: ArrayLike = 0,
+        first: ArrayLike = False,
+        last: ArrayLike = False,
     ) -> "Beats":
         """Beats from data [beats, bytes]; a single value stands for every beat."""
         count = len(data)

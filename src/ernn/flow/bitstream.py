@@ -1,4 +1,6 @@
-"""A bitstream for an ECP5 board: the engine behind a serial line, placed on the board's pins, packed by ecppack."""
+"""A bitstream for an ECP5 board: the engine behind a serial line, placed on the board's pins,
+packed by ecppack.
+"""
 
 import dataclasses
 import json
@@ -23,12 +25,16 @@ from ernn.scheduling.schedule import Schedule
 TOP, BITSTREAM = "ernn_board", "ernn.bit"
 SECONDS = 3600
 _CONFIG, _LPF, _REPORT = "ernn.config", "board.lpf", "report.json"
-_BAUD_ERROR = 0.025  # of a bit time; ten bits may drift by half a bit in all, the other end's error included
+_BAUD_ERROR = (
+    0.025  # of a bit time; ten bits may drift by half a bit in all, the other end's error included
+)
 
 
 @dataclass(frozen=True)
 class Bitstream:
-    """`path` of the file; `clock_mhz` it runs at, `reached_mhz` by nextpnr's timing model; the line's `baud`."""
+    """`path` of the file; `clock_mhz` it runs at, `reached_mhz` by nextpnr's timing model; the
+    line's `baud`.
+    """
 
     board: str
     path: Path
@@ -56,7 +62,9 @@ def serial_engine(schedule: Schedule, clocks_per_bit: int) -> SerialEngine:
 def with_engine(outer: Verilog, schedule: Schedule) -> Verilog:
     """`outer`, and the module `ernn_engine` that it instantiates."""
     engine = to_verilog(Engine(schedule))
-    return dataclasses.replace(outer, text=outer.text + "\n" + engine.text, memories=engine.memories)
+    return dataclasses.replace(
+        outer, text=outer.text + "\n" + engine.text, memories=engine.memories
+    )
 
 
 def clocks_per_bit(clock_mhz: float, baud: int) -> int:
@@ -65,7 +73,8 @@ def clocks_per_bit(clock_mhz: float, baud: int) -> int:
     whole = round(exact)
     if whole < 8 or abs(whole - exact) / exact > _BAUD_ERROR:
         raise UserError(
-            f"{baud} baud is {exact:.2f} cycles a bit at {clock_mhz:g} MHz: choose one that is 8 whole cycles or more, "
+            f"{baud} baud is {exact:.2f} cycles a bit at {clock_mhz:g} MHz: choose one that is 8 "
+            "whole cycles or more, "
             f"to {_BAUD_ERROR:.1%}"
         )
     return whole
@@ -79,35 +88,77 @@ def board_verilog(schedule: Schedule, board: Board, clock_mhz: float, baud: int)
 
 
 def bitstream(
-    schedule: Schedule, board: Board, *, clock_mhz: float, baud: int, seed: int = 1, cache: Cache | None = None
+    schedule: Schedule,
+    board: Board,
+    *,
+    clock_mhz: float,
+    baud: int,
+    seed: int = 1,
+    cache: Cache | None = None,
 ) -> Bitstream:
     """Synthesise, place, route and pack.
 
-    UserError where the clock is not reached, by nextpnr's timing model, or no PLL makes it; ToolError where a tool
-    fails or the engine does not fit.
+    UserError where the clock is not reached, by nextpnr's timing model, or no PLL makes it;
+    ToolError where a tool fails or the engine does not fit.
     """
     cache = cache or Cache.default()
     verilog = board_verilog(schedule, board, clock_mhz, baud)
     netlist = synthesis_entry(verilog, "ecp5", cache, placed=True) / NETLIST
-    options = (*board.flags, "--lpf", _LPF, "--seed", str(seed), "--timing-allow-fail", "--router", "router1")
+    options = (
+        *board.flags,
+        "--lpf",
+        _LPF,
+        "--seed",
+        str(seed),
+        "--timing-allow-fail",
+        "--router",
+        "router1",
+    )
     place, pack = tools.nextpnr_ecp5(), tools.ecppack()
 
     def make(directory: Path) -> None:
         shutil.copyfile(netlist, directory / NETLIST)
         (directory / _LPF).write_text(board.lpf)
-        command = [*place.command, "--json", NETLIST, "--textcfg", _CONFIG, "--report", _REPORT, *options]
-        run(command, directory, directory / "nextpnr.log", what=f"nextpnr: {board.name}, seed {seed}", timeout=SECONDS)
+        command = [
+            *place.command,
+            "--json",
+            NETLIST,
+            "--textcfg",
+            _CONFIG,
+            "--report",
+            _REPORT,
+            *options,
+        ]
+        run(
+            command,
+            directory,
+            directory / "nextpnr.log",
+            what=f"nextpnr: {board.name}, seed {seed}",
+            timeout=SECONDS,
+        )
         (directory / NETLIST).unlink()
         command = [*pack.command, "--compress", "--input", _CONFIG, "--bit", BITSTREAM]
-        run(command, directory, directory / "ecppack.log", what=f"ecppack: {board.name}", timeout=SECONDS)
+        run(
+            command,
+            directory,
+            directory / "ecppack.log",
+            what=f"ecppack: {board.name}",
+            timeout=SECONDS,
+        )
 
-    key = cache_key(verilog.digest, board.lpf, tools.yosys().identity, place.identity, pack.identity, *options)
+    key = cache_key(
+        verilog.digest, board.lpf, tools.yosys().identity, place.identity, pack.identity, *options
+    )
     entry = cache.entry("bitstream", key, make)
-    reached = max(clock["achieved"] for clock in json.loads((entry / _REPORT).read_text())["fmax"].values())
+    reached = max(
+        clock["achieved"] for clock in json.loads((entry / _REPORT).read_text())["fmax"].values()
+    )
     if reached < clock_mhz:
         raise UserError(
             f"{board.name} reaches {reached:.1f} MHz with seed {seed}, not {clock_mhz:g}: "
             "take a slower clock or another seed"
         )
     log = entry / "nextpnr.log"
-    return Bitstream(board.name, entry / BITSTREAM, clock_mhz, reached, baud, wire_of(schedule), log)
+    return Bitstream(
+        board.name, entry / BITSTREAM, clock_mhz, reached, baud, wire_of(schedule), log
+    )

@@ -1,7 +1,8 @@
 """Boards as values: the part, the pins that a serial engine uses, and the clock.
 
-Pins of the ULX3S as its maker's constraint file has them (github.com/emard/ulx3s, doc/constraints/ulx3s_v20.lpf), read
-there and in amaranth-boards' definition; no board was at hand to try them.
+Pins of the ULX3S as its maker's constraint file has them (github.com/emard/ulx3s,
+doc/constraints/ulx3s_v20.lpf), read there and in amaranth-boards' definition; no board was at hand
+to try them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Board:
-    """`flags`: nextpnr's for the part; `pins`: site by port of the top module; `clock_mhz`: of port `clk`."""
+    """`flags`: nextpnr's for the part; `pins`: site by port of the top module; `clock_mhz`: of port
+    `clk`.
+    """
 
     name: str
     flags: tuple[str, ...]
@@ -23,7 +26,10 @@ class Board:
         """Constraints for nextpnr."""
         lines = [f'FREQUENCY PORT "clk" {self.clock_mhz:g} MHZ;']
         for port, site, options in self.pins:
-            lines += [f'LOCATE COMP "{port}" SITE "{site}";', f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33{options};']
+            lines += [
+                f'LOCATE COMP "{port}" SITE "{site}";',
+                f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33{options};',
+            ]
         return "\n".join(lines) + "\n"
 
 
@@ -48,4 +54,6 @@ def find_board(name: str) -> Board:
     for board in BOARDS:
         if board.name == name.lower():
             return board
-    raise UserError(f"no board called {name!r}; known are {', '.join(board.name for board in BOARDS)}")
+    raise UserError(
+        f"no board called {name!r}; known are {', '.join(board.name for board in BOARDS)}"
+    )

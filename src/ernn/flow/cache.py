@@ -1,8 +1,9 @@
 """Results of tools kept by the digest of everything that made them.
 
-An entry is a directory `root/kind/key` that appears whole or not at all.  The key covers the input bytes, the options
-and the tool's name and version, so an entry is never out of date; deleting the cache only costs time.  Logs are kept:
-in the entry where the tool succeeded, in `root/failed` where it did not.
+An entry is a directory `root/kind/key` that appears whole or not at all.  The key covers the input
+bytes, the options and the tool's name and version, so an entry is never out of date; deleting the
+cache only costs time.  Logs are kept: in the entry where the tool succeeded, in `root/failed` where
+it did not.
 """
 
 import contextlib
@@ -19,7 +20,9 @@ from ernn.flow.process import ToolError
 
 try:
     import fcntl
-except ImportError:  # no file locks on this system: the same result may be made twice, which is harmless
+except (
+    ImportError
+):  # no file locks on this system: the same result may be made twice, which is harmless
     fcntl = None
 
 
@@ -34,7 +37,9 @@ def cache_key(*parts: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries below `root`. Safe for processes that work at the same time: the second waits, then finds the entry."""
+    """Entries below `root`. Safe for processes that work at the same time: the second waits, then
+    finds the entry.
+    """
 
     root: Path
 
@@ -45,7 +50,8 @@ class Cache:
         return cls(Path(os.environ.get("ERNN_CACHE") or Path(base) / "ernn").absolute())
 
     def entry(self, kind: str, key: str, make: Callable[[Path], object]) -> Path:
-        """The directory of `key`; where there is none, `make(directory)` fills an empty one that then becomes it.
+        """The directory of `key`; where there is none, `make(directory)` fills an empty one that
+        then becomes it.
 
         `make` must not write outside that directory nor rely on its path later: it is renamed.
         """
@@ -64,7 +70,9 @@ class Cache:
             tempfile.TemporaryFile(dir=self.root).close()
         except OSError as error:
             reason = error.strerror or error
-            raise UserError(f"the cache {self.root} cannot be written ({reason}): set ERNN_CACHE to a folder") from None
+            raise UserError(
+                f"the cache {self.root} cannot be written ({reason}): set ERNN_CACHE to a folder"
+            ) from None
 
     def _make(self, kind: str, key: str, make: Callable[[Path], object]) -> None:
         parent = self.root / kind
@@ -93,5 +101,7 @@ class Cache:
         path = self.root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)  # released when the file closes, however the process ends
+            fcntl.flock(
+                handle, fcntl.LOCK_EX
+            )  # released when the file closes, however the process ends
             yield

@@ -29,7 +29,9 @@ _VERILATOR = (
 )
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "5000")
 _CXX = ("-std=c++17", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
-_LEVEL = "-O1"  # -O2: a third faster to run, half as long again to build; demo and tests mostly build
+_LEVEL = (
+    "-O1"  # -O2: a third faster to run, half as long again to build; demo and tests mostly build
+)
 _READ_MEMORY = """initial begin : read_memory_{number}
     string folder;
     if ($value$plusargs("memories=%s", folder)) $readmemb({{folder, "/{name}"}}, {memory});
@@ -42,13 +44,19 @@ def probe_names(verilog: Verilog) -> tuple[str, ...]:
     """Names of probes: outputs `probe_<name>_en`, `_addr`, `_data`, in the order of the ports."""
     names = (port.name for port in verilog.ports)
     return tuple(
-        n.removeprefix("probe_").removesuffix("_en") for n in names if n.startswith("probe_") and n.endswith("_en")
+        n.removeprefix("probe_").removesuffix("_en")
+        for n in names
+        if n.startswith("probe_") and n.endswith("_en")
     )
 
 
 def event_ports(verilog: Verilog) -> dict[str, str]:
-    """Events by name: outputs `event_<name>`, and any other single output that is neither stream nor probe."""
-    outputs = (port.name for port in verilog.ports if port.direction == "output" and port.width == 1)
+    """Events by name: outputs `event_<name>`, and any other single output that is neither stream
+    nor probe.
+    """
+    outputs = (
+        port.name for port in verilog.ports if port.direction == "output" and port.width == 1
+    )
     return {
         name.removeprefix("event_"): name
         for name in outputs
@@ -57,7 +65,9 @@ def event_ports(verilog: Verilog) -> dict[str, str]:
 
 
 def library(verilog: Verilog, cache: Cache) -> Path:
-    """The shared library that simulates `verilog`, from the cache or made now (seconds to a minute)."""
+    """The shared library that simulates `verilog`, from the cache or made now (seconds to a
+    minute).
+    """
     shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
     probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
     probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
@@ -76,13 +86,17 @@ def library(verilog: Verilog, cache: Cache) -> Path:
 
 
 def _memories_at_run_time(verilog: Verilog) -> str:
-    """The text with every memory file looked for in the folder that the simulation is told as +memories=<folder>."""
+    """The text with every memory file looked for in the folder that the simulation is told as
+    +memories=<folder>.
+    """
     text = verilog.text
     for number, name in enumerate(sorted(verilog.memories)):
         before, found, rest = text.partition(f'initial $readmemb("{name}", ')
         memory, _, after = rest.partition(");\n")
         if not found:
-            raise RuntimeError(f"{verilog.top} has memory contents {name} but no $readmemb that reads them")
+            raise RuntimeError(
+                f"{verilog.top} has memory contents {name} but no $readmemb that reads them"
+            )
         text = before + _READ_MEMORY.format(number=number, name=name, memory=memory) + after
     return text
 
@@ -90,7 +104,17 @@ def _memories_at_run_time(verilog: Verilog) -> str:
 def _build(top: str, directory: Path, runtime: Path) -> None:
     root = tools.verilator_root()
     run(
-        [*tools.verilator().command, *_VERILATOR, *_SPLIT, "--top-module", top, "--Mdir", ".", "-sv", "design.v"],
+        [
+            *tools.verilator().command,
+            *_VERILATOR,
+            *_SPLIT,
+            "--top-module",
+            top,
+            "--Mdir",
+            ".",
+            "-sv",
+            "design.v",
+        ],
         directory,
         directory / "verilator.log",
         what=f"Verilator: {top} to C++",
@@ -106,15 +130,23 @@ def _build(top: str, directory: Path, runtime: Path) -> None:
         what=f"C++ compiler: link the simulation of {top}",
         timeout=COMPILE_SECONDS,
     )
-    for file in directory.iterdir():  # megabytes that nobody reads again; logs that say something are kept
-        if file.name not in (LIBRARY, "design.v") and not (file.suffix == ".log" and file.stat().st_size):
+    for (
+        file
+    ) in directory.iterdir():  # megabytes that nobody reads again; logs that say something are kept
+        if file.name not in (LIBRARY, "design.v") and not (
+            file.suffix == ".log" and file.stat().st_size
+        ):
             file.unlink()
 
 
 def _units(directory: Path) -> list[Path]:
-    """Few C++ files that include the many small ones: reading Verilator's headers is most of a small file's time."""
+    """Few C++ files that include the many small ones: reading Verilator's headers is most of a
+    small file's time.
+    """
     groups: list[list[Path]] = [[]]
-    for source in sorted(directory.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)):
+    for source in sorted(
+        directory.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)
+    ):
         if sum(path.stat().st_size for path in groups[-1]) > _UNIT_BYTES:
             groups.append([])
         groups[-1].append(source)
@@ -136,7 +168,9 @@ def _runtime(cache: Cache) -> Path:
 
 
 def _compile(sources: Sequence[Path], directory: Path, options: Sequence[str]) -> list[str]:
-    """Compile sources side by side, one per core; names of the object files, which lie in `directory`."""
+    """Compile sources side by side, one per core; names of the object files, which lie in
+    `directory`.
+    """
     return side_by_side(lambda source: _object(source, directory, options), sources)
 
 

@@ -1,11 +1,13 @@
 """Where an array's hard blocks lie on ECP5, where it takes most of the device's multipliers.
 
-nextpnr's analytical placer begins with what is fixed.  Of an engine that is no more than four pins; on a full device it
-then spreads every element's multipliers and block RAMs over all of it.  Here each element gets a strip of the device
-instead, from the left to the right as sums and operands go, its blocks in the strip's rows by the bit of the word that
-they hold: an element's neighbours are then its neighbours, at the same distance all along.  The spectra, which they
-read, lie before the first element, all other memories behind the last, each in one piece: where hardly a block RAM is
-free, the placer tears them apart.  All else is left to it, and of an engine with room around it everything.
+nextpnr's analytical placer begins with what is fixed.  Of an engine that is no more than four pins;
+on a full device it then spreads every element's multipliers and block RAMs over all of it.  Here
+each element gets a strip of the device instead, from the left to the right as sums and operands go,
+its blocks in the strip's rows by the bit of the word that they hold: an element's neighbours are
+then its neighbours, at the same distance all along.  The spectra, which they read, lie before the
+first element, all other memories behind the last, each in one piece: where hardly a block RAM is
+free, the placer tears them apart.  All else is left to it, and of an engine with room around it
+everything.
 """
 
 import re
@@ -22,8 +24,8 @@ _BLOCK_RAMS = ((0, "EBR0"), (2, "EBR1"), (4, "EBR2"), (6, "EBR3"))
 
 @dataclass(frozen=True)
 class Sites:
-    """A die's hard blocks: rows of multipliers and of block RAMs by their height, each row in `groups` of four sites, 9
-    columns apart, with two columns more after the first `before`.
+    """A die's hard blocks: rows of multipliers and of block RAMs by their height, each row in
+    `groups` of four sites, 9 columns apart, with two columns more after the first `before`.
 
     As nextpnr's own placement of all of them shows (0.11.1, `--write`).
     """
@@ -36,7 +38,9 @@ class Sites:
     def row(self, height: int, kinds: tuple[tuple[int, str], ...]) -> list[str]:
         """The row's sites from left to right, by nextpnr's names."""
         corners = [4 + 9 * group + 2 * (group >= self.before) for group in range(self.groups)]
-        return [f"X{corner + right}/Y{height}/{name}" for corner in corners for right, name in kinds]
+        return [
+            f"X{corner + right}/Y{height}/{name}" for corner in corners for right, name in kinds
+        ]
 
 
 SITES = {
@@ -48,7 +52,9 @@ Place = tuple[str, int]  # array and element
 
 
 def floorplan(netlist: Netlist, device: Device) -> int:
-    """Fix the array's blocks in place (attribute `BEL`); how many. None where it takes a smaller part of the device."""
+    """Fix the array's blocks in place (attribute `BEL`); how many. None where it takes a smaller
+    part of the device.
+    """
     sites = SITES[device.nextpnr.replace("--um5g-", "--").replace("--um-", "--")]
     multipliers, block_rams = _multipliers(netlist), _block_rams(netlist)
     rows = [sites.row(height, _MULTIPLIERS) for height in sites.multipliers]
@@ -76,7 +82,9 @@ def _multipliers(netlist: Netlist) -> dict[Place, list[str]]:
     """Each element's multipliers by the number of the product."""
     found = defaultdict(list)
     for name, cell in netlist.of_type("MULT18X18D"):
-        product = re.search(r"\.(\w+)\.element(\d+)\.product(\d+)", netlist.names[netlist.bit(cell, "P0")][0])
+        product = re.search(
+            r"\.(\w+)\.element(\d+)\.product(\d+)", netlist.names[netlist.bit(cell, "P0")][0]
+        )
         if product:
             array, element, number = product.groups()
             found[array, int(element)].append((int(number), name))
@@ -99,7 +107,9 @@ def _block_rams(netlist: Netlist) -> dict[Place, list[str]]:
 
 
 def _ordered(found: dict[Place, list]) -> dict[Place, list[str]]:
-    return {element: [name for _, name in sorted(blocks)] for element, blocks in sorted(found.items())}
+    return {
+        element: [name for _, name in sorted(blocks)] for element, blocks in sorted(found.items())
+    }
 
 
 def _natural(name: str) -> tuple[str, int, str]:
@@ -114,9 +124,11 @@ def _fill(netlist: Netlist, names: list[str], rows: list[list[str]]) -> None:
         netlist.cells[name]["attributes"]["BEL"] = site
 
 
-def _fix(netlist: Netlist, blocks: dict[Place, list[str]], rows: list[list[str]], skipped: int) -> list[int]:
-    """Every element's blocks in equal parts on all rows, next to those of the element before; rows that have been
-    given fewer come first where parts cannot be equal.  How far each row is used."""
+def _fix(
+    netlist: Netlist, blocks: dict[Place, list[str]], rows: list[list[str]], skipped: int
+) -> list[int]:
+    """Every element's blocks in equal parts on all rows, next to those of the element before; rows
+    that have been given fewer come first where parts cannot be equal.  How far each row is used."""
     used = [skipped] * len(rows)
     for names in blocks.values():
         part, over = divmod(len(names), len(rows))

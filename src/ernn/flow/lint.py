@@ -22,12 +22,19 @@ WAIVED = {
 
 
 def lint(verilog: Verilog, waived: Collection[str] = tuple(WAIVED)) -> tuple[str, ...]:
-    """Warnings of `verilator --lint-only -Wall` that are not waived, one line each; empty where there are none.
+    """Warnings of `verilator --lint-only -Wall` that are not waived, one line each; empty where
+    there are none.
 
-    Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError where Verilator
-    cannot read the text at all.
+    Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError
+    where Verilator cannot read the text at all.
     """
-    command = [*tools.verilator().command, "--lint-only", "-Wall", "-Wno-fatal", *(f"-Wno-{name}" for name in waived)]
+    command = [
+        *tools.verilator().command,
+        "--lint-only",
+        "-Wall",
+        "-Wno-fatal",
+        *(f"-Wno-{name}" for name in waived),
+    ]
     with tempfile.TemporaryDirectory(prefix="ernn-lint-") as folder:
         directory = Path(folder)
         source = verilog.write(directory)

@@ -13,7 +13,17 @@ from ernn.flow.beats import Beats
 # Cycles per call: short enough that an interrupt is answered soon.
 CHUNK = 200_000
 # The columns of axi_shim.cpp, in its order; three per probe follow.
-OUT_DATA, OUT_TID, OUT_FIRST, OUT_LAST, OUT_CYCLE, IN_CYCLE, VIOLATION_CYCLE, VIOLATION_RULE, PROBES = range(9)
+(
+    OUT_DATA,
+    OUT_TID,
+    OUT_FIRST,
+    OUT_LAST,
+    OUT_CYCLE,
+    IN_CYCLE,
+    VIOLATION_CYCLE,
+    VIOLATION_RULE,
+    PROBES,
+) = range(9)
 RULES = ("tvalid fell before tready", "tdata, tid, tuser or tlast changed while tready was low")
 
 
@@ -43,7 +53,9 @@ class _Stimulus(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """The columns of a session, copied: data columns still have the padding of Verilator's wide ports."""
+    """The columns of a session, copied: data columns still have the padding of Verilator's wide
+    ports.
+    """
 
     data: NDArray[np.uint8]
     tid: NDArray[np.uint32]
@@ -80,7 +92,9 @@ def _pointer(array: NDArray[Any]) -> int:
 
 
 class Session:
-    """One running simulation after reset; a context manager that frees it. Memory files are read by the constructor."""
+    """One running simulation after reset; a context manager that frees it. Memory files are read by
+    the constructor.
+    """
 
     def __init__(
         self,
@@ -92,7 +106,9 @@ class Session:
         recorded: NDArray[np.uint8],
         expected: int,
     ) -> None:
-        columns = [np.ascontiguousarray(c) for c in (beats.data, beats.tid, beats.first, beats.last)]
+        columns = [
+            np.ascontiguousarray(c) for c in (beats.data, beats.tid, beats.first, beats.last)
+        ]
         self._alive = (columns, stalls, recorded)  # the C++ side reads these arrays
         self._library = _load(path)
         self._probes = len(recorded)
@@ -104,7 +120,9 @@ class Session:
             _pointer(recorded),
             expected,
         )
-        self._session = self._library.session_new(ctypes.byref(stimulus), f"+memories={memories}".encode())
+        self._session = self._library.session_new(
+            ctypes.byref(stimulus), f"+memories={memories}".encode()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -114,7 +132,9 @@ class Session:
         self._session = None
 
     def advance(self, cycles: int, *, past_end: bool = False) -> int:
-        """Do at most `cycles` more, ending with the last expected beat unless `past_end`; the cycles since reset."""
+        """Do at most `cycles` more, ending with the last expected beat unless `past_end`; the
+        cycles since reset.
+        """
         while True:
             step = min(cycles, CHUNK)
             before = self._library.session_advance(self._session, 0, past_end)
@@ -128,7 +148,9 @@ class Session:
         self._library.session_restart(self._session)
 
     def recording(self, probes: int) -> Recording:
-        """All that was recorded; the first `probes` of the recorded names are probes, the others events."""
+        """All that was recorded; the first `probes` of the recorded names are probes, the others
+        events.
+        """
         cycles = self._column(VIOLATION_CYCLE, np.uint64)
         rules = self._column(VIOLATION_RULE, np.uint8)
         return Recording(
@@ -138,12 +160,18 @@ class Session:
             last=self._column(OUT_LAST, np.bool_),
             output_cycle=self._column(OUT_CYCLE, np.uint64),
             input_cycle=self._column(IN_CYCLE, np.uint64),
-            violations=[(int(cycle), RULES[rule]) for cycle, rule in zip(cycles, rules, strict=True)],
+            violations=[
+                (int(cycle), RULES[rule]) for cycle, rule in zip(cycles, rules, strict=True)
+            ],
             probes=[self._probe(index) for index in range(probes)],
-            events=[self._column(PROBES + 3 * index, np.uint64) for index in range(probes, self._probes)],
+            events=[
+                self._column(PROBES + 3 * index, np.uint64) for index in range(probes, self._probes)
+            ],
         )
 
-    def _probe(self, index: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint8]]:
+    def _probe(
+        self, index: int
+    ) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint8]]:
         column = PROBES + 3 * index
         data = self._rows(column + 2, self._library.probe_stride(self._session, index))
         return self._column(column, np.uint64), self._column(column + 1, np.uint64), data
@@ -152,7 +180,9 @@ class Session:
         size = self._library.column_bytes(self._session, column)
         if not size:
             return np.zeros(0, dtype=kind)
-        return np.frombuffer(ctypes.string_at(self._library.column_data(self._session, column), size), dtype=kind)
+        return np.frombuffer(
+            ctypes.string_at(self._library.column_data(self._session, column), size), dtype=kind
+        )
 
     def _rows(self, column: int, stride: int) -> NDArray[np.uint8]:
         return self._column(column, np.uint8).reshape(-1, stride)

@@ -1,4 +1,6 @@
-"""A flattened netlist as Yosys writes it in JSON: who drives a bit, who reads it, and small changes to it."""
+"""A flattened netlist as Yosys writes it in JSON: who drives a bit, who reads it, and small changes
+to it.
+"""
 
 import json
 from collections import defaultdict
@@ -20,14 +22,22 @@ class Netlist:
         self.circuit = circuit | {"modules": {top: self.module}}
         self.cells: dict[str, Cell] = self.module["cells"]
         self._next = 1 + max(
-            (bit for net in self.module["netnames"].values() for bit in net["bits"] if isinstance(bit, int)), default=1
+            (
+                bit
+                for net in self.module["netnames"].values()
+                for bit in net["bits"]
+                if isinstance(bit, int)
+            ),
+            default=1,
         )
         self.loads: dict[Bit, set[Pin]] = defaultdict(set)
         self.driver: dict[Bit, Pin] = {}
         for name in [name for name, cell in self.cells.items() if cell["type"].startswith("$")]:
             del self.cells[name]  # $scopeinfo: no hardware
         for name, cell in self.cells.items():
-            cell["attributes"].pop("src", None)  # half of the file, and wrong once cells are changed
+            cell["attributes"].pop(
+                "src", None
+            )  # half of the file, and wrong once cells are changed
             for port, index, bit in _pins(cell):
                 if cell["port_directions"][port] == "output":
                     self.driver[bit] = (name, port, index)
@@ -45,7 +55,9 @@ class Netlist:
     def outputs(self) -> frozenset[Bit]:
         """Bits that leave the module."""
         ports = self.module["ports"].values()
-        return frozenset(bit for port in ports if port["direction"] == "output" for bit in port["bits"])
+        return frozenset(
+            bit for port in ports if port["direction"] == "output" for bit in port["bits"]
+        )
 
     @cached_property
     def names(self) -> dict[Bit, tuple[str, int]]:
@@ -68,7 +80,9 @@ class Netlist:
         return cell["connections"].get(port, ["0"])[0]
 
     def connect(self, name: str, port: str, bit: Bit, index: int = 0) -> None:
-        """Connect a bit of a cell's input or output to another net; an input that is new has one bit."""
+        """Connect a bit of a cell's input or output to another net; an input that is new has one
+        bit.
+        """
         cell = self.cells[name]
         bits = cell["connections"].setdefault(port, ["0"])
         if cell["port_directions"].setdefault(port, "input") == "output":
@@ -94,8 +108,12 @@ class Netlist:
         cell, bit = self.cells[name], self._next
         copied = f"{name}_copy{bit}"
         self._next += 1
-        connections = {port: list(bits) for port, bits in cell["connections"].items() if port != output}
-        self.cells[copied] = {key: dict(value) if isinstance(value, dict) else value for key, value in cell.items()}
+        connections = {
+            port: list(bits) for port, bits in cell["connections"].items() if port != output
+        }
+        self.cells[copied] = {
+            key: dict(value) if isinstance(value, dict) else value for key, value in cell.items()
+        }
         self.cells[copied]["connections"] = connections | {output: [bit]}
         for port, index, source in _pins(self.cells[copied]):
             if port != output:

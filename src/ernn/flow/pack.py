@@ -1,10 +1,11 @@
-"""What synth_ecp5 leaves to be done: registers into MULT18X18D and DP16KD, look-up tables into adders, and flip-flops
-that drive too many.
+"""What synth_ecp5 leaves to be done: registers into MULT18X18D and DP16KD, look-up tables into
+adders, and flip-flops that drive too many.
 
-A multiplier whose operands come from flip-flops without reset or enable takes them in, and those behind it; a block
-RAM takes the flip-flops without reset behind its outputs.  A look-up table of two inputs before an adder goes into the
-adder's own table, which has inputs left.  A flip-flop with more than `FAN_OUT` loads is copied, loads that belong
-together (by name) sharing a copy.  Nothing changes from one cycle to the next: the registers move.
+A multiplier whose operands come from flip-flops without reset or enable takes them in, and those
+behind it; a block RAM takes the flip-flops without reset behind its outputs.  A look-up table of
+two inputs before an adder goes into the adder's own table, which has inputs left.  A flip-flop with
+more than `FAN_OUT` loads is copied, loads that belong together (by name) sharing a copy.  Nothing
+changes from one cycle to the next: the registers move.
 """
 
 import re
@@ -21,16 +22,22 @@ _ADD = "1001011010101010"  # A ^ B ^ C where D is 1; A where it and C are 0
 
 
 def pack(netlist: Netlist, fan_out: int = FAN_OUT) -> dict[str, int]:
-    """Pack in place. What was done: counts of `multipliers` and `block_rams` with registers, of `tables` that went into
-    adders, `copies` of flip-flops."""
+    """Pack in place. What was done: counts of `multipliers` and `block_rams` with registers, of
+    `tables` that went into adders, `copies` of flip-flops."""
     clocks = {netlist.bit(cell, "CLK") for _, cell in netlist.of_type("TRELLIS_FF")}
     if len(clocks) > 1:
         raise UserError(f"registers can be packed where there is one clock, not {len(clocks)}")
     clock = clocks.pop() if clocks else "0"
     return {
-        "multipliers": sum([_pack_multiplier(netlist, name, clock) for name, _ in netlist.of_type("MULT18X18D")]),
-        "block_rams": sum([_pack_block_ram(netlist, name) for name, _ in netlist.of_type("DP16KD")]),
-        "tables": sum([_fold(netlist, name, bit) for name, _ in netlist.of_type("CCU2C") for bit in "01"]),
+        "multipliers": sum(
+            [_pack_multiplier(netlist, name, clock) for name, _ in netlist.of_type("MULT18X18D")]
+        ),
+        "block_rams": sum(
+            [_pack_block_ram(netlist, name) for name, _ in netlist.of_type("DP16KD")]
+        ),
+        "tables": sum(
+            [_fold(netlist, name, bit) for name, _ in netlist.of_type("CCU2C") for bit in "01"]
+        ),
         "copies": _split(netlist, fan_out, {clock}),
     }
 
@@ -40,11 +47,17 @@ def _flip_flop(netlist: Netlist, pin: Pin | None, port: str) -> str | None:
     if pin is None or pin[1] != port or netlist.cells[pin[0]]["type"] != "TRELLIS_FF":
         return None
     cell = netlist.cells[pin[0]]
-    return pin[0] if netlist.bit(cell, "LSR") == "0" and cell["parameters"]["REGSET"] == "RESET" else None
+    return (
+        pin[0]
+        if netlist.bit(cell, "LSR") == "0" and cell["parameters"]["REGSET"] == "RESET"
+        else None
+    )
 
 
 def _enable(netlist: Netlist, flip_flop: str) -> Bit | None:
-    """What enables a flip-flop; "1" where it is always enabled, None where what is connected disables it."""
+    """What enables a flip-flop; "1" where it is always enabled, None where what is connected
+    disables it.
+    """
     cell = netlist.cells[flip_flop]
     return {"CE": netlist.bit(cell, "CE"), "1": "1"}.get(cell["parameters"]["CEMUX"].strip())
 
@@ -60,7 +73,9 @@ def _before(netlist: Netlist, bit: Bit) -> Bit | None:
 
 
 def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | None:
-    """The flip-flops that are the only readers of these bits, and what enables all of them; None if they differ."""
+    """The flip-flops that are the only readers of these bits, and what enables all of them; None if
+    they differ.
+    """
     found: list[str] = []
     enables: set[Bit | None] = set()
     for bit in bits:
@@ -76,7 +91,9 @@ def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | No
 
 def _used(netlist: Netlist, cell: Cell, ports: Iterable[str]) -> list[str]:
     return [
-        port for port in ports if netlist.loads[netlist.bit(cell, port)] or netlist.bit(cell, port) in netlist.outputs
+        port
+        for port in ports
+        if netlist.loads[netlist.bit(cell, port)] or netlist.bit(cell, port) in netlist.outputs
     ]
 
 
@@ -89,9 +106,13 @@ def _take_in(netlist: Netlist, name: str, ports: list[str], flip_flops: list[str
 
 
 def _pack_multiplier(netlist: Netlist, name: str, clock: Bit) -> bool:
-    """Operand registers on both sides and an output register, or none: nextpnr knows no timing in between."""
+    """Operand registers on both sides and an output register, or none: nextpnr knows no timing in
+    between.
+    """
     cell = netlist.cells[name]
-    operands = {f"{side}{i}": netlist.bit(cell, f"{side}{i}") for side in "AB" for i in range(_WIDTH)}
+    operands = {
+        f"{side}{i}": netlist.bit(cell, f"{side}{i}") for side in "AB" for i in range(_WIDTH)
+    }
     before = {port: _before(netlist, bit) for port, bit in operands.items()}
     products = _used(netlist, cell, (f"P{i}" for i in range(2 * _WIDTH)))
     behind = _behind(netlist, (netlist.bit(cell, port) for port in products))
@@ -122,7 +143,9 @@ def _remove_unread(netlist: Netlist, bit: Bit) -> None:
 
 
 def _pack_block_ram(netlist: Netlist, name: str) -> bool:
-    """Output registers of every port that is read; a port of 36 bits takes both sides' outputs, and B's controls."""
+    """Output registers of every port that is read; a port of 36 bits takes both sides' outputs, and
+    B's controls.
+    """
     cell = netlist.cells[name]
     widths = {side: int(cell["parameters"][f"DATA_WIDTH_{side}"], 2) for side in "AB"}
     whole = widths["B"] == 2 * _WIDTH
@@ -144,10 +167,11 @@ def _pack_port(netlist: Netlist, name: str, control: str, sides: str) -> bool:
 
 
 def _fold(netlist: Netlist, name: str, bit: str) -> bool:
-    """A table of two inputs that only one operand of an adder's bit reads: both inputs to the adder instead.
+    """A table of two inputs that only one operand of an adder's bit reads: both inputs to the adder
+    instead.
 
-    Yosys makes of A + B with C = 0 and D = 1 the table A ^ B, and A for the carry where that is 0, which holds for any
-    function of B and C in place of B.
+    Yosys makes of A + B with C = 0 and D = 1 the table A ^ B, and A for the carry where that is 0,
+    which holds for any function of B and C in place of B.
     """
     cell = netlist.cells[name]
     constant = netlist.bit(cell, f"C{bit}"), netlist.bit(cell, f"D{bit}")
@@ -167,10 +191,19 @@ def _fold(netlist: Netlist, name: str, bit: str) -> bool:
     return False
 
 
-def _table_of_two(netlist: Netlist, output: Bit) -> tuple[str, tuple[Bit, Bit], dict[tuple[int, int], int]] | None:
-    """The look-up table that drives `output` for a single reader from two inputs; these; what it makes of them."""
+def _table_of_two(
+    netlist: Netlist, output: Bit
+) -> tuple[str, tuple[Bit, Bit], dict[tuple[int, int], int]] | None:
+    """The look-up table that drives `output` for a single reader from two inputs; these; what it
+    makes of them.
+    """
     name = netlist.driver.get(output, ("", "", 0))[0]
-    if not name or netlist.cells[name]["type"] != "LUT4" or len(netlist.loads[output]) > 1 or output in netlist.outputs:
+    if (
+        not name
+        or netlist.cells[name]["type"] != "LUT4"
+        or len(netlist.loads[output]) > 1
+        or output in netlist.outputs
+    ):
         return None
     sources = [netlist.bit(netlist.cells[name], port) for port in "ABCD"]
     used = sorted({source for source in sources if isinstance(source, int)})
@@ -180,12 +213,15 @@ def _table_of_two(netlist: Netlist, output: Bit) -> tuple[str, tuple[Bit, Bit], 
     function = {}
     for left, right in product((0, 1), repeat=2):
         known: dict[Bit, int] = {"0": 0, "1": 1, "x": 0, used[0]: left, used[1]: right}
-        function[left, right] = int(table[15 - sum(known[source] << i for i, source in enumerate(sources))])
+        function[left, right] = int(
+            table[15 - sum(known[source] << i for i, source in enumerate(sources))]
+        )
     return name, (used[0], used[1]), function
 
 
 def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
-    """Copy flip-flops and tables (two with their PFUMX too) until none has more than `fan_out` loads; how many copies.
+    """Copy flip-flops and tables (two with their PFUMX too) until none has more than `fan_out`
+    loads; how many copies.
 
     Copies are loads of what is before them, so that it may take several turns.
     """
@@ -218,12 +254,16 @@ def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_La
 
 
 def _weight(netlist: Netlist, pin: Pin) -> int:
-    """Loads that a pin counts for: another flip-flop or a block RAM may be far away, the bits of a sum lie together."""
+    """Loads that a pin counts for: another flip-flop or a block RAM may be far away, the bits of a
+    sum lie together.
+    """
     kind = netlist.cells[pin[0]]["type"]
     return _APART if kind == "DP16KD" or (kind == "TRELLIS_FF" and pin[1] == "DI") else 1
 
 
-def _grouped(netlist: Netlist, ordered: list[Pin], fan_out: int, labels: "_Labels") -> list[list[Pin]]:
+def _grouped(
+    netlist: Netlist, ordered: list[Pin], fan_out: int, labels: "_Labels"
+) -> list[list[Pin]]:
     """Loads in groups of at most `fan_out`; those of one register stay together where they fit."""
     groups: list[list[Pin]] = [[]]
     weight = 0
@@ -243,7 +283,9 @@ def _grouped(netlist: Netlist, ordered: list[Pin], fan_out: int, labels: "_Label
 
 
 def _own_tables(netlist: Netlist, name: str) -> None:
-    """The look-up tables that a PFUMX chooses from belong to it alone: copies of them for a copy of it."""
+    """The look-up tables that a PFUMX chooses from belong to it alone: copies of them for a copy of
+    it.
+    """
     for port in ("ALUT", "BLUT"):
         table = netlist.driver[netlist.bit(netlist.cells[name], port)][0]
         netlist.connect(name, port, netlist.copy(table, "Z"))
@@ -253,7 +295,9 @@ Label = tuple[tuple[str | int, ...], int]  # a register's name in parts, and the
 
 
 class _Labels:
-    """Where a load belongs: the name of the first register, multiplier or memory that it reaches."""
+    """Where a load belongs: the name of the first register, multiplier or memory that it
+    reaches.
+    """
 
     def __init__(self, netlist: Netlist) -> None:
         self.netlist = netlist

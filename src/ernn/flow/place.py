@@ -1,4 +1,6 @@
-"""Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's JSON report."""
+"""Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's
+JSON report.
+"""
 
 import inspect
 import json
@@ -27,7 +29,9 @@ _SECONDS = "seconds.json"
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """The slowest path between registers: `start` and `end` cells, ns in all, in logic (with setup) and in routing."""
+    """The slowest path between registers: `start` and `end` cells, ns in all, in logic (with setup)
+    and in routing.
+    """
 
     start: str
     end: str
@@ -38,7 +42,9 @@ class CriticalPath:
 
 @dataclass(frozen=True)
 class Placed:
-    """One seed's result. `utilisation`: (used, available) by nextpnr's kind of cell. `seconds`: when it was run."""
+    """One seed's result. `utilisation`: (used, available) by nextpnr's kind of cell. `seconds`:
+    when it was run.
+    """
 
     seed: int
     clock_mhz: float
@@ -50,10 +56,12 @@ class Placed:
 
 @dataclass(frozen=True)
 class Placement:
-    """A design placed and routed once per seed. Its cells include those of the pins around it (`ernn.flow.harness`).
+    """A design placed and routed once per seed. Its cells include those of the pins around it
+    (`ernn.flow.harness`).
 
-    The clock is nextpnr's timing model, at the slow corner of `grade`; it is no vendor sign-off.  Seeds of one design
-    can differ by tens of MHz: read `median_mhz` together with `best_mhz`, from three seeds or more.
+    The clock is nextpnr's timing model, at the slow corner of `grade`; it is no vendor sign-off.
+    Seeds of one design can differ by tens of MHz: read `median_mhz` together with `best_mhz`, from
+    three seeds or more.
     """
 
     device: str
@@ -90,9 +98,10 @@ def place(
 ) -> Placement:
     """Place and route `verilog` behind pins, once per seed, as many at a time as there are cores.
 
-    `grade`: the device's speed grade, the slowest by default.  `target_mhz` is what nextpnr works towards; missing it
-    is no error.  UserError for a device that cannot be placed or a grade it does not come in; ToolError with the log
-    where Yosys or nextpnr fails (a design that does not fit) or takes longer than `timeout` seconds.
+    `grade`: the device's speed grade, the slowest by default.  `target_mhz` is what nextpnr works
+    towards; missing it is no error.  UserError for a device that cannot be placed or a grade it
+    does not come in; ToolError with the log where Yosys or nextpnr fails (a design that does not
+    fit) or takes longer than `timeout` seconds.
     """
     grade = grade_of(device, grade)
     if not seeds or len(set(seeds)) != len(seeds):
@@ -107,23 +116,42 @@ def place(
     def one(seed: int) -> Placed:
         return _place(netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
 
-    return Placement(device.name, grade, target_mhz, tools.nextpnr_ecp5().identity, tuple(side_by_side(one, seeds)))
+    return Placement(
+        device.name,
+        grade,
+        target_mhz,
+        tools.nextpnr_ecp5().identity,
+        tuple(side_by_side(one, seeds)),
+    )
 
 
 def grade_of(device: Device, grade: int | None) -> int:
-    """`grade`, or the device's slowest; UserError for a device that cannot be placed or a grade it does not come in."""
+    """`grade`, or the device's slowest; UserError for a device that cannot be placed or a grade it
+    does not come in.
+    """
     if not device.can_be_placed:
         placeable = ", ".join(d.name for d in devices() if d.can_be_placed)
-        raise UserError(f"{device.name} has no open place and route, only area; place one of {placeable}")
+        raise UserError(
+            f"{device.name} has no open place and route, only area; place one of {placeable}"
+        )
     if grade is not None and grade not in device.grades:
-        raise UserError(f"{device.name} comes in grades {', '.join(map(str, device.grades))}, not {grade}")
+        raise UserError(
+            f"{device.name} comes in grades {', '.join(map(str, device.grades))}, not {grade}"
+        )
     return device.grades[0] if grade is None else grade
 
 
 def _options(device: Device, grade: int) -> tuple[str, ...]:
     return (
         *(device.nextpnr, "--package", device.package, "--speed", str(grade)),
-        *("--placer", "heap", "--router", "router1", "--timing-allow-fail", "--lpf-allow-unconstrained"),
+        *(
+            "--placer",
+            "heap",
+            "--router",
+            "router1",
+            "--timing-allow-fail",
+            "--lpf-allow-unconstrained",
+        ),
     )
 
 
@@ -132,7 +160,13 @@ def _prepare(cache: Cache) -> None:
     tool = tools.nextpnr_ecp5()
 
     def make(directory: Path) -> None:
-        run([*tool.command, "--version"], directory, directory / LOG, what="nextpnr: first start", timeout=600)
+        run(
+            [*tool.command, "--version"],
+            directory,
+            directory / LOG,
+            what="nextpnr: first start",
+            timeout=600,
+        )
 
     cache.entry("nextpnr", cache_key(tool.identity), make)
 
@@ -149,7 +183,9 @@ def _planned(synthesised: Path, top: str, device: Device, cache: Cache) -> Path:
     return cache.entry("floorplan", key, make) / NETLIST
 
 
-def _place(netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float) -> Placed:
+def _place(
+    netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float
+) -> Placed:
     tool = tools.nextpnr_ecp5()
     key = cache_key(netlist.parent.name, tool.identity, *options)
 
@@ -170,14 +206,23 @@ def _place(netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeo
 def _placed(report: dict[str, Any], seed: int, seconds: float, log: Path) -> Placed:
     clocks = [clock["achieved"] for clock in report["fmax"].values()]
     if len(clocks) != 1:
-        raise UserError(f"a design must have one clock with paths between registers, not {len(clocks)}; see {log}")
-    utilisation = {kind: (row["used"], row["available"]) for kind, row in report["utilization"].items()}
+        raise UserError(
+            f"a design must have one clock with paths between registers, not {len(clocks)}; see "
+            f"{log}"
+        )
+    utilisation = {
+        kind: (row["used"], row["available"]) for kind, row in report["utilization"].items()
+    }
     return Placed(seed, clocks[0], utilisation, _critical(report["critical_paths"]), seconds, log)
 
 
 def _critical(paths: list[dict[str, Any]]) -> CriticalPath:
-    """nextpnr lists one path per pair of clocks; the one from a clock to itself limits the clock."""
+    """nextpnr lists one path per pair of clocks; the one from a clock to itself limits the
+    clock.
+    """
     path = next(p["path"] for p in paths if p["from"] == p["to"])
     routing = sum(step["delay"] for step in path if step["type"] == "routing")
     total = sum(step["delay"] for step in path)
-    return CriticalPath(path[0]["from"]["cell"], path[-1]["to"]["cell"], total, total - routing, routing)
+    return CriticalPath(
+        path[0]["from"]["cell"], path[-1]["to"]["cell"], total, total - routing, routing
+    )

@@ -1,7 +1,8 @@
-"""The netlist that is placed, as Verilog to be simulated: does it do what the engine does, in the same cycles?
+"""The netlist that is placed, as Verilog to be simulated: does it do what the engine does, in the
+same cycles?
 
-Yosys' own models of ECP5's cells, and ours of the two it has none of (`ecp5_cells.v`).  For small configurations: every
-look-up table is simulated.
+Yosys' own models of ECP5's cells, and ours of the two it has none of (`ecp5_cells.v`).  For small
+configurations: every look-up table is simulated.
 """
 
 import dataclasses
@@ -23,7 +24,10 @@ def as_synthesised(verilog: Verilog, cache: Cache | None = None) -> Verilog:
     """`verilog` as its packed netlist on ECP5: the same ports but for probes and events."""
     entry = synthesis_entry(verilog, "ecp5", cache or Cache.default(), placed=True)
     ports = tuple(port for port in verilog.ports if not port.name.startswith(("probe_", "event_")))
-    with tempfile.TemporaryDirectory(prefix="ernn-netlist-") as folder, as_file(files("ernn.flow")) as flow:
+    with (
+        tempfile.TemporaryDirectory(prefix="ernn-netlist-") as folder,
+        as_file(files("ernn.flow")) as flow,
+    ):
         directory = Path(folder)
         shutil.copyfile(entry / NETLIST, directory / NETLIST)
         shutil.copyfile(flow / _CELLS, directory / _CELLS)
@@ -40,7 +44,9 @@ def as_synthesised(verilog: Verilog, cache: Cache | None = None) -> Verilog:
             "memory_collect",
             f"write_verilog -noattr -extmem {verilog.top}.v",
         ]
-        run_yosys(script, directory, what=f"Yosys: netlist of {verilog.top} as Verilog", timeout=_SECONDS)
+        run_yosys(
+            script, directory, what=f"Yosys: netlist of {verilog.top} as Verilog", timeout=_SECONDS
+        )
         text = (directory / f"{verilog.top}.v").read_text().partition("\n")[2].lstrip()
         memories = {path.name: path.read_bytes() for path in sorted(directory.glob("*.mem"))}
     return dataclasses.replace(verilog, text=text, memories=memories, ports=ports)

@@ -1,4 +1,6 @@
-"""Running one tool: an argument list, a log file, a time limit, and an error a person can act on."""
+"""Running one tool: an argument list, a log file, a time limit, and an error a person can act
+on.
+"""
 
 import contextlib
 import os
@@ -27,7 +29,9 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ToolError(UserError):
-    """A tool failed or ran out of time; `what` says which and how, `log` is the file with all that it printed."""
+    """A tool failed or ran out of time; `what` says which and how, `log` is the file with all that
+    it printed.
+    """
 
     def __init__(self, what: str, log: Path) -> None:
         self.what = what
@@ -53,8 +57,9 @@ def run(
 ) -> float:
     """Run a tool in `directory`, all its output into `log`; the seconds it took.
 
-    `what` names the step for people ("Yosys: area of ernn_engine").  ToolError where it fails or takes longer than
-    `timeout` seconds.  The tool and whatever it started are ended if we are interrupted.
+    `what` names the step for people ("Yosys: area of ernn_engine").  ToolError where it fails or
+    takes longer than `timeout` seconds.  The tool and whatever it started are ended if we are
+    interrupted.
     """
     began = time.monotonic()
     with log.open("wb") as stream:
@@ -83,7 +88,8 @@ def run(
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`work` on every item, as many at a time as there are cores; results in order.
 
-    The first failure is raised once the tools then running have ended; an interrupt ends them at once.
+    The first failure is raised once the tools then running have ended; an interrupt ends them at
+    once.
     """
     pool = ThreadPoolExecutor(min(len(items), os.cpu_count() or 1))
     try:
@@ -108,7 +114,9 @@ def _wait(process: subprocess.Popen[bytes], what: str, timeout: float) -> int:
 
 @contextlib.contextmanager
 def _status(what: str) -> Iterator[None]:
-    """A moving line on a terminal, nothing elsewhere; one at a time, where tools run side by side."""
+    """A moving line on a terminal, nothing elsewhere; one at a time, where tools run side by
+    side.
+    """
     if not _showing.acquire(blocking=False):
         yield
         return
@@ -126,4 +134,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _ending(code: int) -> str:
-    return f"exit status {code}" if code > 0 else f"ended by signal {signal.Signals(-code).name}; out of memory?"
+    return (
+        f"exit status {code}"
+        if code > 0
+        else f"ended by signal {signal.Signals(-code).name}; out of memory?"
+    )

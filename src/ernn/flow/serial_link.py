@@ -1,7 +1,9 @@
-"""The host's end of a serial line to an engine: frames to bytes and back, and a link that keeps to the engine's pace.
+"""The host's end of a serial line to an engine: frames to bytes and back, and a link that keeps to
+the engine's pace.
 
-The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6 lost, bits 3..0 stream), then
-the frame, numbers of whole bytes, lowest byte first, filled with zeros to whole beats.
+The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6 lost, bits
+3..0 stream), then the frame, numbers of whole bytes, lowest byte first, filled with zeros to whole
+beats.
 """
 
 from collections import deque
@@ -30,7 +32,9 @@ class Port(Protocol):
 
 @dataclass(frozen=True)
 class Wire:
-    """What both ends know of an engine's frames: numbers in and out, bits a number, numbers a beat, streams."""
+    """What both ends know of an engine's frames: numbers in and out, bits a number, numbers a beat,
+    streams.
+    """
 
     inputs: int
     outputs: int
@@ -67,7 +71,9 @@ class Wire:
     def encode(self, frame: Array, stream: int, begins: bool) -> bytes:
         """A frame (inputs,) of integers as it is sent; UserError where it does not fit."""
         if frame.shape != (self.inputs,) or not np.issubdtype(frame.dtype, np.integer):
-            raise UserError(f"a frame is {self.inputs} integers, not {frame.shape} of {frame.dtype}")
+            raise UserError(
+                f"a frame is {self.inputs} integers, not {frame.shape} of {frame.dtype}"
+            )
         if not 0 <= stream < self.streams:
             raise UserError(f"streams are 0..{self.streams - 1}, not {stream}")
         limit = 1 << (self.bits - 1)
@@ -118,7 +124,8 @@ class Link:
         self.port.send_break(BREAK_SECONDS)
 
     def run(self, utterances: Sequence[Array]) -> list[Array]:
-        """Outputs (time, outputs) of utterances (time, inputs), utterance i on stream i modulo `streams`.
+        """Outputs (time, outputs) of utterances (time, inputs), utterance i on stream i modulo
+        `streams`.
 
         UserError where no answer comes in time, or the board says that something was lost.
         """
@@ -127,7 +134,10 @@ class Link:
         outputs: list[list[Array]] = [[] for _ in utterances]
         while True:
             for stream, queue in enumerate(queues):
-                while len(waiting[stream]) < UNANSWERED and (following := next(queue, None)) is not None:
+                while (
+                    len(waiting[stream]) < UNANSWERED
+                    and (following := next(queue, None)) is not None
+                ):
                     index, frame, begins = following
                     self.port.write(self.wire.encode(frame, stream, begins))
                     waiting[stream].append(index)
@@ -138,7 +148,9 @@ class Link:
         empty = np.zeros((0, self.wire.outputs), np.int64)
         return [np.stack(rows) if rows else empty for rows in outputs]
 
-    def _frames(self, utterances: Sequence[Array], stream: int) -> Iterator[tuple[int, Array, bool]]:
+    def _frames(
+        self, utterances: Sequence[Array], stream: int
+    ) -> Iterator[tuple[int, Array, bool]]:
         for index in range(stream, len(utterances), self.wire.streams):
             for time, frame in enumerate(utterances[index]):
                 yield index, frame, time == 0
@@ -149,10 +161,14 @@ class Link:
             more = self.port.read(wanted - len(came))
             if not more:
                 raise UserError(
-                    f"the board answered {len(came)} of {wanted} bytes: reset the link, check baud and wiring"
+                    f"the board answered {len(came)} of {wanted} bytes: reset the link, check baud "
+                    "and wiring"
                 )
             came += more
         answer = self.wire.decode(came)
         if answer.lost:
-            raise UserError("the board says that something was lost or malformed: reset the link and begin again")
+            raise UserError(
+                "the board says that something was lost or malformed: reset the link and begin "
+                "again"
+            )
         return answer

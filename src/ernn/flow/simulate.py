@@ -1,11 +1,14 @@
-"""A Verilated design driven from Python: arrays of beats in, arrays of beats, probe writes and event cycles out.
+"""A Verilated design driven from Python: arrays of beats in, arrays of beats, probe writes and
+event cycles out.
 
     simulator = build(to_verilog(engine))
-    simulation = simulator.run(beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1, max_cycles=1_000_000)
+    simulation = simulator.run(beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1,
+    max_cycles=1_000_000)
 
-The design's ports: `clk`, `rst` (synchronous, active high), AXI4-Streams `s_axis_*` in and `m_axis_*` out with tdata,
-tvalid, tready, tlast, tuser (1 bit) and tid; any number of outputs `probe_<name>_en`, `_addr`, `_data`;
-single outputs `event_<name>` or of any other name (`error`).  Cycle 0 is the first after reset.
+The design's ports: `clk`, `rst` (synchronous, active high), AXI4-Streams `s_axis_*` in and
+`m_axis_*` out with tdata, tvalid, tready, tlast, tuser (1 bit) and tid; any number of outputs
+`probe_<name>_en`, `_addr`, `_data`; single outputs `event_<name>` or of any other name (`error`).
+Cycle 0 is the first after reset.
 """
 
 import tempfile
@@ -32,7 +35,9 @@ _AXIS = ("tdata", "tvalid", "tready", "tlast", "tuser", "tid")
 
 @dataclass(frozen=True, eq=False)
 class ProbeWrites:
-    """What a probe saw, in order: `cycle` [writes], `address` [writes], `data` [writes, bytes] lowest byte first."""
+    """What a probe saw, in order: `cycle` [writes], `address` [writes], `data` [writes, bytes]
+    lowest byte first.
+    """
 
     cycle: NDArray[np.uint64]
     address: NDArray[np.uint64]
@@ -56,9 +61,9 @@ class Violation:
 class Simulation:
     """All that a run recorded.
 
-    `outputs` with the cycle of each handshake `output_cycle`; `input_cycle` when each beat that was accepted went in;
-    `probes` and `events` (cycles) by name; AXI `violations` of the design's output; `cycles` from reset up to and with
-    the last output beat; `seconds` of computing.
+    `outputs` with the cycle of each handshake `output_cycle`; `input_cycle` when each beat that was
+    accepted went in; `probes` and `events` (cycles) by name; AXI `violations` of the design's
+    output; `cycles` from reset up to and with the last output beat; `seconds` of computing.
     """
 
     outputs: Beats
@@ -108,15 +113,18 @@ class Simulator:
         record: Collection[str] | None = None,
         reset_at: int | None = None,
     ) -> Simulation:
-        """Present `beats` in order and take outputs until `expected_beats` came or `max_cycles` went by.
+        """Present `beats` in order and take outputs until `expected_beats` came or `max_cycles`
+        went by.
 
-        `stall_in`, `stall_out`: probability in [0, 1) that an input beat is withheld, that an output beat is refused,
-        in each cycle; or a pattern of flags [cycles], repeated.  An input beat once offered stays, as AXI demands.
-        `record`: names of the probes and events to keep (None: all).  `reset_at`: in that cycle the design is reset,
-        everything recorded is dropped, and the beats begin again from the first; the result must be that of a run
-        without reset.  Same arguments, same result.
+        `stall_in`, `stall_out`: probability in [0, 1) that an input beat is withheld, that an
+        output beat is refused, in each cycle; or a pattern of flags [cycles], repeated.  An input
+        beat once offered stays, as AXI demands. `record`: names of the probes and events to keep
+        (None: all).  `reset_at`: in that cycle the design is reset, everything recorded is dropped,
+        and the beats begin again from the first; the result must be that of a run without reset.
+        Same arguments, same result.
 
-        UserError for arguments that do not fit; SimulationError where beats are missing at the end or too many came.
+        UserError for arguments that do not fit; SimulationError where beats are missing at the end
+        or too many came.
         """
         self._check(beats, expected_beats, max_cycles)
         recorded = self._recorded(record)
@@ -139,15 +147,21 @@ class Simulator:
         width = self._width("s_axis_tdata")
         if beats.data.shape[1] != (width + 7) // 8:
             raise UserError(
-                f"a beat of {width} bits (s_axis_tdata) is {(width + 7) // 8} bytes, not {beats.data.shape[1]}"
+                f"a beat of {width} bits (s_axis_tdata) is {(width + 7) // 8} bytes, not "
+                f"{beats.data.shape[1]}"
             )
         if width % 8 and len(beats) and int(beats.data[:, -1].max()) >> width % 8:
             raise UserError(f"beats have bits above the {width} of s_axis_tdata")
         tid_bits = self._width("s_axis_tid")
         if len(beats) and int(beats.tid.max()) >> tid_bits:
-            raise UserError(f"s_axis_tid has {tid_bits} bits and cannot hold stream {int(beats.tid.max())}")
+            raise UserError(
+                f"s_axis_tid has {tid_bits} bits and cannot hold stream {int(beats.tid.max())}"
+            )
         if expected_beats < 1 or max_cycles < 1:
-            raise UserError(f"expected_beats and max_cycles must be positive, not {expected_beats}, {max_cycles}")
+            raise UserError(
+                f"expected_beats and max_cycles must be positive, not {expected_beats}, "
+                f"{max_cycles}"
+            )
 
     def _width(self, port: str) -> int:
         found = self.verilog.port(port)
@@ -158,34 +172,50 @@ class Simulator:
         names = (*self.probes, *self.events)
         unknown = set(record or ()) - set(names)
         if unknown:
-            raise UserError(f"no probe or event called {sorted(unknown)[0]!r}; there are {', '.join(names) or 'none'}")
+            raise UserError(
+                f"no probe or event called {sorted(unknown)[0]!r}; there are "
+                f"{', '.join(names) or 'none'}"
+            )
         return np.array([record is None or name in record for name in names], dtype=np.uint8)
 
     def _simulation(self, recording: Recording, cycles: int, seconds: float) -> Simulation:
         width = (self._width("m_axis_tdata") + 7) // 8
         outputs = Beats(recording.data[:, :width], recording.tid, recording.first, recording.last)
         probes = {
-            name: ProbeWrites(cycle, address, data[:, : (self._width(f"probe_{name}_data") + 7) // 8])
+            name: ProbeWrites(
+                cycle, address, data[:, : (self._width(f"probe_{name}_data") + 7) // 8]
+            )
             for name, (cycle, address, data) in zip(self.probes, recording.probes, strict=True)
         }
         violations = tuple(Violation(int(cycle), rule) for cycle, rule in recording.violations)
         events = dict(zip(self.events, recording.events, strict=True))
         return Simulation(
-            outputs, recording.output_cycle, recording.input_cycle, probes, events, violations, cycles, seconds
+            outputs,
+            recording.output_cycle,
+            recording.input_cycle,
+            probes,
+            events,
+            violations,
+            cycles,
+            seconds,
         )
 
 
 def build(verilog: Verilog, cache: Cache | None = None) -> Simulator:
-    """Compile `verilog` for simulation, or find it compiled; memory contents are read when a run begins.
+    """Compile `verilog` for simulation, or find it compiled; memory contents are read when a run
+    begins.
 
-    UserError where a port is missing or a tool is not installed; ToolError where a tool refuses the design.
+    UserError where a port is missing or a tool is not installed; ToolError where a tool refuses the
+    design.
     """
     wanted = ["clk", "rst", *(f"{side}_axis_{signal}" for side in "sm" for signal in _AXIS)]
     for name in probe_names(verilog):
         wanted += [f"probe_{name}_addr", f"probe_{name}_data"]
     missing = [name for name in wanted if verilog.port(name) is None]
     if missing:
-        raise UserError(f"{verilog.top} lacks the ports {', '.join(missing)} that simulation drives")
+        raise UserError(
+            f"{verilog.top} lacks the ports {', '.join(missing)} that simulation drives"
+        )
     return Simulator(verilog, library(verilog, cache or Cache.default()))
 
 
@@ -202,7 +232,9 @@ def _stall(stall: Stall, name: str) -> float | NDArray[np.uint8]:
 def _reset(session: Session, cycle: int) -> None:
     reached = session.advance(cycle)
     if reached != cycle:
-        raise UserError(f"the run ended at cycle {reached}, before the reset wanted at cycle {cycle}")
+        raise UserError(
+            f"the run ended at cycle {reached}, before the reset wanted at cycle {cycle}"
+        )
     session.restart()
 
 
@@ -218,7 +250,9 @@ def _require_beats(simulation: Simulation, sent: int, expected: int, max_cycles:
         return
     last = f", the last at cycle {int(simulation.output_cycle[-1])}" if got else ""
     if got > expected:
-        raise SimulationError(f"the design sent {got} beats where {expected} were expected{last}", simulation)
+        raise SimulationError(
+            f"the design sent {got} beats where {expected} were expected{last}", simulation
+        )
     raise SimulationError(
         f"only {got} of {expected} output beats came within {max_cycles} cycles{last}; "
         f"{accepted} of {sent} input beats were accepted",

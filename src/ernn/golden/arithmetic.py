@@ -1,4 +1,6 @@
-"""What a layer is computed with, so that one description of the cells (`ernn.golden.cell`) serves every execution."""
+"""What a layer is computed with, so that one description of the cells (`ernn.golden.cell`) serves
+every execution.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ class Term:
 
 
 class Arithmetic(Protocol):
-    """The operations of one model's layers. Values are integers in the formats of the edges they stand for."""
+    """The operations of one model's layers. Values are integers in the formats of the edges they
+    stand for.
+    """
 
     @property
     def model(self) -> IntegerModel: ...
@@ -50,7 +54,9 @@ class Arithmetic(Protocol):
         ...
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Value:
-        """The exact sum of the terms, rounded once to `target`; `positive`: 0 where that is below it."""
+        """The exact sum of the terms, rounded once to `target`; `positive`: 0 where that is below
+        it.
+        """
         ...
 
     def activate(self, table: ActivationTable, value: Value) -> Value:
@@ -75,7 +81,9 @@ class Plainly:
         return [out[:, gate] for gate in range(product.gates)]
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Array:
-        total = elementwise.rounded_sum(target, *[(term.sign * _times(term.factors), term.frac) for term in terms])
+        total = elementwise.rounded_sum(
+            target, *[(term.sign * _times(term.factors), term.frac) for term in terms]
+        )
         return np.maximum(total, 0) if positive else total
 
     def activate(self, table: ActivationTable, value: Array) -> Array:

@@ -10,7 +10,8 @@ Array = np.ndarray
 
 
 def quantize_input(model: IntegerModel, frames: Array) -> Array:
-    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises UserError for NaN.
+    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises
+    UserError for NaN.
 
     `frames`: (..., inputs), so one frame or many.
     """

@@ -1,4 +1,5 @@
-"""Transforms as short programs over vectors: each row that is not a copy is one sum, difference or rotation.
+"""Transforms as short programs over vectors: each row that is not a copy is one sum, difference or
+rotation.
 
 A tile holds `slots` vectors of so many lanes; a stage's rows are grouped by what they do.
 """
@@ -23,7 +24,9 @@ Pending = tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ..
 
 
 class Butterflies(NamedTuple):
-    """`runs` (n, 3): what, first row, row after the last; `rows` (n, 6): to, a, b, by, by, shift; `results` (k,)."""
+    """`runs` (n, 3): what, first row, row after the last; `rows` (n, 6): to, a, b, by, by, shift;
+    `results` (k,).
+    """
 
     runs: Array
     rows: Array
@@ -51,7 +54,10 @@ class _Writer:
     def stage(self, stage: Stage, where: list[int]) -> list[int]:
         """Slots of a stage's results, those of its operands given."""
         pending: Pending = ([], [], [])
-        after = [self._row(row, int(by), where, pending) for row, by in zip(stage.matrix, stage.shift, strict=True)]
+        after = [
+            self._row(row, int(by), where, pending)
+            for row, by in zip(stage.matrix, stage.shift, strict=True)
+        ]
         for kind, rows in enumerate(pending):
             if rows:
                 self.runs.append((kind, len(self.rows), len(self.rows) + len(rows)))
@@ -91,10 +97,15 @@ def butterflies(transform: Transform, k: int) -> tuple[Butterflies, int]:
 
 
 def largest_in(transform: Transform, k: int, bound: int) -> int:
-    """The largest value a row's exact sum, rounded, can have where no word exceeds `bound`: what a lane must hold."""
+    """The largest value a row's exact sum, rounded, can have where no word exceeds `bound`: what a
+    lane must hold.
+    """
     bounds, most = [bound] * k, bound
     for stage in transform.stages:
-        bounds = [_row_bound(row, int(by), bounds) for row, by in zip(stage.matrix, stage.shift, strict=True)]
+        bounds = [
+            _row_bound(row, int(by), bounds)
+            for row, by in zip(stage.matrix, stage.shift, strict=True)
+        ]
         most = max(most, *bounds)
     return most
 
@@ -123,4 +134,6 @@ def transform_tile(tile, parts, transform):
                 by_a, by_b, shift = rows[row, 3], rows[row, 4], rows[row, 5]
                 half = (1 << shift) >> 1
                 for part in range(0, width, LANES):
-                    rotate_rows(tile, to + part, tile, a + part, tile, b + part, by_a, by_b, half, shift)
+                    rotate_rows(
+                        tile, to + part, tile, a + part, tile, b + part, by_a, by_b, half, shift
+                    )

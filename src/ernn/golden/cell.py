@@ -1,7 +1,7 @@
 """One frame through layers, in integers, said once for every `Arithmetic`.
 
-Edges are noted by name: a layer's gates as '<layer>.i' and so on, products and signals by their own names, spectra
-as '<signal>.spectrum'.
+Edges are noted by name: a layer's gates as '<layer>.i' and so on, products and signals by their own
+names, spectra as '<signal>.spectrum'.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,14 @@ from dataclasses import dataclass, field
 
 from ernn.golden.arithmetic import Arithmetic, Array, Term, Value
 from ernn.ir.cell import CellStep
-from ernn.ir.integer_model import ActivationTable, IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, Product
+from ernn.ir.integer_model import (
+    ActivationTable,
+    IntegerCell,
+    IntegerGru,
+    IntegerLinear,
+    IntegerLstm,
+    Product,
+)
 
 Note = Callable[..., None]
 """Takes an edge's name and its value, or a product's values gate by gate."""
@@ -18,7 +25,9 @@ OneWay = IntegerLstm | IntegerGru | IntegerLinear | IntegerCell
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """What a recurrent layer keeps from frame to frame: its output, that output's spectrum, an LSTM's cell."""
+    """What a recurrent layer keeps from frame to frame: its output, that output's spectrum, an
+    LSTM's cell.
+    """
 
     output: Value
     spectrum: Value
@@ -36,7 +45,9 @@ class Frame:
     note: Note
 
     def emit(self, signal: str, value: Value) -> Value:
-        """Note a signal, and its spectrum where a product reads it; returns the spectrum, or None."""
+        """Note a signal, and its spectrum where a product reads it; returns the spectrum, or
+        None.
+        """
         self.note(signal, value)
         if self.arithmetic.model.signal(signal).spectrum is None:
             return None
@@ -61,9 +72,15 @@ class Frame:
 
 
 def frame_through(
-    arithmetic: Arithmetic, layers: Sequence[OneWay], x: Value, before: Sequence[Memory | None], note: Note
+    arithmetic: Arithmetic,
+    layers: Sequence[OneWay],
+    x: Value,
+    before: Sequence[Memory | None],
+    note: Note,
 ) -> tuple[Value, list[Memory | None]]:
-    """The last layer's output for a frame x of the first layer's input, and every layer's memory after it."""
+    """The last layer's output for a frame x of the first layer's input, and every layer's memory
+    after it.
+    """
     spectrum, after = Frame(arithmetic, "", note).emit(layers[0].input, x), []
     for layer, memory in zip(layers, before, strict=True):
         frame = Frame(arithmetic, layer.name, note)
@@ -77,7 +94,9 @@ def frame_through(
     return x, after
 
 
-def _recurrent(frame: Frame, layer: IntegerLstm | IntegerGru | IntegerCell, x: Value, before: Memory) -> Memory:
+def _recurrent(
+    frame: Frame, layer: IntegerLstm | IntegerGru | IntegerCell, x: Value, before: Memory
+) -> Memory:
     if isinstance(layer, IntegerCell):
         return _described(frame, layer, x, before)
     if isinstance(layer, IntegerLstm):
@@ -88,7 +107,9 @@ def _recurrent(frame: Frame, layer: IntegerLstm | IntegerGru | IntegerCell, x: V
 def _lstm(frame: Frame, layer: IntegerLstm, x: Value, before: Memory) -> Memory:
     model, arithmetic, bias_frac = frame.arithmetic.model, frame.arithmetic, layer.gates.output.frac
     products = frame.product(layer.gates, {layer.input: x, layer.output: before.spectrum})
-    p_i, p_f, p_g, p_o = [(p, frame.constant(b, bias_frac)) for p, b in zip(products, layer.bias, strict=True)]
+    p_i, p_f, p_g, p_o = [
+        (p, frame.constant(b, bias_frac)) for p, b in zip(products, layer.bias, strict=True)
+    ]
 
     def peephole(index: int, cell: Term) -> list[Term]:
         if layer.peephole is None or layer.peephole_format is None:
@@ -122,24 +143,34 @@ def _gru(frame: Frame, layer: IntegerGru, x: Value, before: Memory) -> Memory:
     z = frame.gate("z", model.sigmoid, p_z, frame.constant(layer.bias[1], bias_frac))
     candidate = _after if layer.reset == "after" else _before
     n = frame.gate("n", model.tanh, *candidate(frame, layer, spectra, r, h))
-    output = frame.arithmetic.rounded_sum(model.signal(layer.output).format, z.by(h), z.by(n).negated(), n)
+    output = frame.arithmetic.rounded_sum(
+        model.signal(layer.output).format, z.by(h), z.by(n).negated(), n
+    )
     return Memory(output, frame.emit(layer.output, output))
 
 
-def _after(frame: Frame, layer: IntegerGru, spectra: dict[str, Value], r: Term, h: Term) -> list[Term]:
+def _after(
+    frame: Frame, layer: IntegerGru, spectra: dict[str, Value], r: Term, h: Term
+) -> list[Term]:
     assert layer.candidate_input is not None and layer.candidate_bias is not None
     (from_input,) = frame.product(layer.candidate_input, spectra)
     (from_state,) = frame.product(layer.candidate, spectra)
     format = layer.candidate.output
-    u = frame.arithmetic.rounded_sum(format, from_state, frame.constant(layer.candidate_bias, format.frac))
+    u = frame.arithmetic.rounded_sum(
+        format, from_state, frame.constant(layer.candidate_bias, format.frac)
+    )
     frame.note(f"{layer.name}.u", u)
     bias = frame.constant(layer.bias[2], layer.candidate_input.output.frac)
     return [from_input, bias, r.by(Term((u,), format.frac))]
 
 
-def _before(frame: Frame, layer: IntegerGru, spectra: dict[str, Value], r: Term, h: Term) -> list[Term]:
+def _before(
+    frame: Frame, layer: IntegerGru, spectra: dict[str, Value], r: Term, h: Term
+) -> list[Term]:
     assert layer.reset_state is not None
-    s = frame.arithmetic.rounded_sum(frame.arithmetic.model.signal(layer.reset_state).format, r.by(h))
+    s = frame.arithmetic.rounded_sum(
+        frame.arithmetic.model.signal(layer.reset_state).format, r.by(h)
+    )
     reset = {**spectra, layer.reset_state: frame.emit(layer.reset_state, s)}
     (product,) = frame.product(layer.candidate, reset)
     return [product, frame.constant(layer.bias[2], layer.candidate.output.frac)]
@@ -152,7 +183,9 @@ def _described(frame: Frame, layer: IntegerCell, x: Value, before: Memory) -> Me
         gates: dict[str, list[Term]] = {}
         for named in stage.products:
             product, bias = layer.product(named.name)
-            spectra = {layer.signal(read): values[f"{layer.signal(read)}.spectrum"] for read in named.reads}
+            spectra = {
+                layer.signal(read): values[f"{layer.signal(read)}.spectrum"] for read in named.reads
+            }
             for gate, term in enumerate(frame.product(product, spectra)):
                 added = [] if bias is None else [frame.constant(bias[gate], product.output.frac)]
                 gates[f"{named.name}.{gate}"] = [term, *added]
@@ -166,7 +199,11 @@ def _described(frame: Frame, layer: IntegerCell, x: Value, before: Memory) -> Me
 
 
 def _step(
-    frame: Frame, layer: IntegerCell, step: CellStep, gates: Mapping[str, list[Term]], values: Mapping[str, Value]
+    frame: Frame,
+    layer: IntegerCell,
+    step: CellStep,
+    gates: Mapping[str, list[Term]],
+    values: Mapping[str, Value],
 ) -> Value:
     """A step's value; noted by the step's name, unless as a signal it is noted as that."""
     arithmetic, model, terms = frame.arithmetic, frame.arithmetic.model, []
@@ -180,7 +217,9 @@ def _step(
         table = model.sigmoid if step.activation == "sigmoid" else model.tanh
         value = arithmetic.activate(table, arithmetic.rounded_sum(model.activation_input, *terms))
     else:
-        value = arithmetic.rounded_sum(layer.format_of[step.name], *terms, positive=step.activation == "relu")
+        value = arithmetic.rounded_sum(
+            layer.format_of[step.name], *terms, positive=step.activation == "relu"
+        )
     if step.name not in layer.cell.signals:
         frame.note(f"{layer.name}.{step.name}", value)
     return value

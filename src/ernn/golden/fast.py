@@ -1,7 +1,8 @@
 """The compiled machine: equal to `Plain` on every integer, and fast enough to serve.
 
-The cells' program is recorded once, weights are laid out once; a frame is one call.  Weights of up to 15 bits with
-data of up to 16 are multiplied in 16-bit pairs (`ernn.golden.pairs`); anything wider takes the same way in 64 bits.
+The cells' program is recorded once, weights are laid out once; a frame is one call.  Weights of up
+to 15 bits with data of up to 16 are multiplied in 16-bit pairs (`ernn.golden.pairs`); anything
+wider takes the same way in 64 bits.
 """
 
 from collections.abc import Sequence
@@ -29,7 +30,9 @@ Array = np.ndarray
 class Fast:
     """`ernn.golden.machine.Machine`, compiled."""
 
-    def __init__(self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1) -> None:
+    def __init__(
+        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
+    ) -> None:
         layers = one_way(model, layers)
         self._model, self._streams = model, streams
         self._recorder = recorder = Recorder(model, SIDE if streams >= SIDE // 2 else 1)
@@ -41,7 +44,11 @@ class Fast:
             _carry(recorder, old, new)
         program, machine = _prepared(recorder)
         self._play = (program, *machine.forward, *machine.inverse, *machine[2:])
-        self._ends = (*recorder.place(self._input), *recorder.place(self._output), *_range(model, layers[0].input))
+        self._ends = (
+            *recorder.place(self._input),
+            *recorder.place(self._output),
+            *_range(model, layers[0].input),
+        )
         self._memory = _first_memory(recorder, streams, _states(model, layers, before))
         self._start = self._memory.copy()
 
@@ -61,7 +68,9 @@ class Fast:
         for t in range(len(frames)):
             self._run(frames[t : t + 1], outputs[t : t + 1])
             for edge, vectors in self._edges.items():
-                edges.setdefault(edge, []).append(np.concatenate([self._read(v) for v in vectors], axis=1))
+                edges.setdefault(edge, []).append(
+                    np.concatenate([self._read(v) for v in vectors], axis=1)
+                )
         return outputs
 
     def _run(self, frames: Array, outputs: Array) -> None:
@@ -94,7 +103,11 @@ def _kept(recorder: Recorder, layer: OneWay) -> Memory | None:
     assert signal.spectrum is not None
     output = recorder.of(signal)
     spectrum = recorder.vector(output.size, -signal.spectrum.low)
-    cell = recorder.vector(layer.hidden_size, -layer.cell.low) if isinstance(layer, IntegerLstm) else None
+    cell = (
+        recorder.vector(layer.hidden_size, -layer.cell.low)
+        if isinstance(layer, IntegerLstm)
+        else None
+    )
     return Memory(output, spectrum, cell)
 
 
@@ -137,7 +150,9 @@ def _states(
 def _first_memory(recorder: Recorder, streams: int, states: list[tuple[Vector, Array]]) -> Array:
     side, constants = recorder.side, np.concatenate([*recorder.constants, np.zeros(0, np.int64)])
     memories = -(-streams // side)
-    memory = _aligned((recorder.constants_size + memories * recorder.size) * side + 2 * LANES, recorder.kind)
+    memory = _aligned(
+        (recorder.constants_size + memories * recorder.size) * side + 2 * LANES, recorder.kind
+    )
     memory[: recorder.constants_size * side] = np.repeat(constants, side)
     for vector, values in states:
         at, step = recorder.place(vector)
@@ -156,20 +171,28 @@ def _aligned(size: int, kind: Any) -> Array:
 def _prepared(recorder: Recorder) -> tuple[Array, Machine]:
     """The program, and what it works with."""
     model, k = recorder.model, recorder.model.block
-    packed = [pack(model, product, CHUNK_LIMIT if recorder.narrow else None) for product in recorder.products]
+    packed = [
+        pack(model, product, CHUNK_LIMIT if recorder.narrow else None)
+        for product in recorder.products
+    ]
     (forward, some), (inverse, more) = butterflies(model.forward, k), butterflies(model.inverse, k)
     weights = np.concatenate([one.weights for one in packed])
     width = LANES * max(STREAMS, recorder.side)
     machine = Machine(
         forward,
         inverse,
-        np.array([(*recorder.place(vector), vector.size // k) for vector in recorder.operands], np.int64),
+        np.array(
+            [(*recorder.place(vector), vector.size // k) for vector in recorder.operands], np.int64
+        ),
         weights,
         tabulated(recorder.tables, recorder.narrow),
         _aligned(max(some, more) * width, recorder.kind),
         _aligned(2 * width, recorder.kind),
         _aligned(k * width, np.int64),
-        _aligned(max(one.data_size(k) for one in packed) * max(STREAMS, recorder.side) + 4 * LANES, weights.dtype),
+        _aligned(
+            max(one.data_size(k) for one in packed) * max(STREAMS, recorder.side) + 4 * LANES,
+            weights.dtype,
+        ),
         recorder.side,
         recorder.narrow and is_usual(forward, inverse),
     )

@@ -1,7 +1,8 @@
-"""Single-event upsets: bits of an integer model's memories flipped, as radiation flips them in block RAM.
+"""Single-event upsets: bits of an integer model's memories flipped, as radiation flips them in
+block RAM.
 
-The model that comes back runs in golden, and on the engine, as any other: what an upset does to the error rate is
-measured by running it.
+The model that comes back runs in golden, and on the engine, as any other: what an upset does to the
+error rate is measured by running it.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ Memory = Literal["weights", "tables"]
 def memory_bits(model: IntegerModel, memory: Memory = "weights", zeros: bool = True) -> int:
     """Bits that can flip: of all weights, or of the activation tables' bases.
 
-    zeros: False where numbers that are 0 are not stored, as of a sparse network (whose positions are not flipped).
+    zeros: False where numbers that are 0 are not stored, as of a sparse network (whose positions
+    are not flipped).
     """
     return sum(len(_places(values, zeros)) * width for values, width in _words(model, memory))
 
@@ -32,7 +34,9 @@ def with_upsets(
     """The model with `count` different bits flipped, drawn evenly from `memory_bits`."""
     total = memory_bits(model, memory, zeros)
     if not 0 <= count <= total:
-        raise UserError(f"the model's {memory} have {total} bits: flip 0 to {total} of them, not {count}")
+        raise UserError(
+            f"the model's {memory} have {total} bits: flip 0 to {total} of them, not {count}"
+        )
     chosen = np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
     flipped, at = [], 0
     for values, width in _words(model, memory):
@@ -50,7 +54,9 @@ def _places(values: Array, zeros: bool) -> Array:
 
 
 def _flipped(values: Array, width: int, numbers: Array, bits: Array) -> Array:
-    """Of each of `numbers` (indices, which may be there again) its bit; two's complement of `width` bits."""
+    """Of each of `numbers` (indices, which may be there again) its bit; two's complement of `width`
+    bits.
+    """
     words = (values & ((1 << width) - 1)).ravel()
     np.bitwise_xor.at(words, numbers, np.int64(1) << bits)
     return np.where(words >> (width - 1), words - (1 << width), words).reshape(values.shape)
@@ -82,7 +88,10 @@ def _rebuilt(part: Any, memory: Memory, flipped: Iterator[Array]) -> Any:
     if isinstance(part, tuple):
         return tuple(_rebuilt(item, memory, flipped) for item in part)
     if is_dataclass(part) and not isinstance(part, type):
-        changed = {field.name: _rebuilt(getattr(part, field.name), memory, flipped) for field in fields(part)}
+        changed = {
+            field.name: _rebuilt(getattr(part, field.name), memory, flipped)
+            for field in fields(part)
+        }
         same = all(changed[field.name] is getattr(part, field.name) for field in fields(part))
         return part if same else replace(part, **changed)
     return part

@@ -24,7 +24,9 @@ def apply_stages(transform: Transform, v: Array) -> Array:
 
 
 def spectrum(transform: Transform, signal: Signal, values: Array) -> Array:
-    """Spectra (..., words, k), in `signal.spectrum`, of vectors (..., length) in `signal.format`."""
+    """Spectra (..., words, k), in `signal.spectrum`, of vectors (..., length) in
+    `signal.format`.
+    """
     assert signal.spectrum is not None, f"no product reads {signal.name}"
     k = len(transform.stages[0].shift) if transform.stages else 1
     v = apply_stages(transform, words_of(values, k) << transform.guard)

@@ -20,13 +20,18 @@ def check_shape(model: IntegerModel, frames: Array, streams: int | None = None) 
     if frames.shape[1:] != wanted or frames.ndim != 1 + len(wanted):
         raise UserError(f"frames must be (time, {', '.join(map(str, wanted))}), not {frames.shape}")
     if frames.dtype != np.int64:
-        raise UserError(f"frames must be int64, not {frames.dtype}: quantize_input makes them from real features")
+        raise UserError(
+            f"frames must be int64, not {frames.dtype}: quantize_input makes them from real "
+            "features"
+        )
 
 
 def check_range(model: IntegerModel, frames: Array) -> None:
     low, high = model.input.format.low, model.input.format.high
     if frames.size and not (low <= frames.min() and frames.max() <= high):
-        raise UserError(f"a frame holds {frames.min()}..{frames.max()}, outside the input's range {low}..{high}")
+        raise UserError(
+            f"a frame holds {frames.min()}..{frames.max()}, outside the input's range {low}..{high}"
+        )
 
 
 def last_step(model: IntegerModel, outputs: Array) -> Array:

@@ -1,4 +1,6 @@
-"""How often each edge sits at the end of its range: whether calibration chose formats wide enough."""
+"""How often each edge sits at the end of its range: whether calibration chose formats wide
+enough.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +9,13 @@ import numpy as np
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import trace
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerBidirectional, IntegerCell, IntegerLayer, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import (
+    IntegerBidirectional,
+    IntegerCell,
+    IntegerLayer,
+    IntegerLstm,
+    IntegerModel,
+)
 
 Array = np.ndarray
 
@@ -15,9 +23,11 @@ Array = np.ndarray
 def saturation(
     model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain
 ) -> dict[str, tuple[int, int]]:
-    """By edge: how many of its values are the lowest or highest integer of its format, and how many there are.
+    """By edge: how many of its values are the lowest or highest integer of its format, and how many
+    there are.
 
-    `utterances`: int64 (time, inputs) each. Edges: signals, their spectra, products' outputs, cells.
+    `utterances`: int64 (time, inputs) each. Edges: signals, their spectra, products' outputs,
+    cells.
     """
     formats = edge_formats(model)
     counts: dict[str, tuple[int, int]] = {edge: (0, 0) for edge in formats}
@@ -32,13 +42,19 @@ def saturation(
 def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
     """Formats of the traced edges that can saturate."""
     formats = {signal.name: signal.format for signal in model.signals}
-    formats |= {f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum}
+    formats |= {
+        f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum
+    }
     for layer in model.layers:
         formats |= {product.name: product.output for product in layer.products}
         if isinstance(layer, IntegerCell):
-            plain = [step for step in layer.cell.steps if step.activation not in ("sigmoid", "tanh")]
+            plain = [
+                step for step in layer.cell.steps if step.activation not in ("sigmoid", "tanh")
+            ]
             formats |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in plain}
-        formats |= {f"{part.name}.c": part.cell for part in _parts(layer) if isinstance(part, IntegerLstm)}
+        formats |= {
+            f"{part.name}.c": part.cell for part in _parts(layer) if isinstance(part, IntegerLstm)
+        }
     return formats
 
 

@@ -1,7 +1,8 @@
-"""Activation tables on vectors: 32 look-ups at once where the processor can permute 64 numbers by index (AVX-512).
+"""Activation tables on vectors: 32 look-ups at once where the processor can permute 64 numbers by
+index (AVX-512).
 
-A table of 256 segments is eight registers; each look-up permutes four pairs of them and keeps the right one.  Anywhere
-else, and for larger tables or wider numbers, a plain loop does the same.
+A table of 256 segments is eight registers; each look-up permutes four pairs of them and keeps the
+right one.  Anywhere else, and for larger tables or wider numbers, a plain loop does the same.
 """
 
 from typing import Any
@@ -27,7 +28,8 @@ _HALVES, _WORDS = ir.VectorType(_INT16, LANES), ir.VectorType(_INT32, LANES)
 
 
 def tabulated(tables: tuple[ActivationTable, ...], narrow: bool) -> Array:
-    """Tables (tables, 2, segments): bases and slopes, of 16 bits and `SEGMENTS` long where they fit, else of 64 bits.
+    """Tables (tables, 2, segments): bases and slopes, of 16 bits and `SEGMENTS` long where they
+    fit, else of 64 bits.
 
     `narrow`: the numbers looked up are in 32 bits.
     """
@@ -48,7 +50,9 @@ def _fits(table: ActivationTable) -> bool:
 
 
 def activate(to, x, table, size, input_low, low_bits, slope_shift, low, high):
-    """`size` numbers through a table (2, segments); up to LANES - 1 more may be written. See `ActivationTable`."""
+    """`size` numbers through a table (2, segments); up to LANES - 1 more may be written. See
+    `ActivationTable`.
+    """
 
 
 @overload(activate, inline="never")
@@ -67,7 +71,11 @@ def _looked_up(to, x, table, size, input_low, low_bits, slope_shift, low, high):
     for i in range(size):
         u = np.int64(x[i]) - input_low
         segment = np.uint64(u >> low_bits)  # unsigned: Numba would look for negative indices
-        line = (np.int64(table[0, segment]) << slope_shift) + np.int64(table[1, segment]) * (u & mask) + half
+        line = (
+            (np.int64(table[0, segment]) << slope_shift)
+            + np.int64(table[1, segment]) * (u & mask)
+            + half
+        )
         to[i] = min(max(line >> slope_shift, low), high)
 
 
@@ -89,23 +97,36 @@ def _loop(builder: Any, arrays: list[Any], values: list[Any]) -> None:
     table = builder.bitcast(arrays[2], _HALVES.as_pointer())
     numbers = [repeated(builder, builder.trunc(value, _INT32)) for value in values[1:]]
     registers = [
-        builder.load(builder.gep(table, [ir.Constant(_INT, at)]), align=2) for at in range(2 * SEGMENTS // LANES)
+        builder.load(builder.gep(table, [ir.Constant(_INT, at)]), align=2)
+        for at in range(2 * SEGMENTS // LANES)
     ]
-    count = builder.sdiv(builder.add(values[0], ir.Constant(_INT, LANES - 1)), ir.Constant(_INT, LANES))
+    count = builder.sdiv(
+        builder.add(values[0], ir.Constant(_INT, LANES - 1)), ir.Constant(_INT, LANES)
+    )
     with cgutils.for_range(builder, count) as loop:
         source, target = (builder.gep(pointer, [loop.index]) for pointer in (x, to))
-        builder.store(_line(builder, builder.load(source, align=4), registers, *numbers), target, align=4)
+        builder.store(
+            _line(builder, builder.load(source, align=4), registers, *numbers), target, align=4
+        )
 
 
 def _line(
-    builder: Any, x: Any, registers: list[Any], input_low: Any, low_bits: Any, shift: Any, low: Any, high: Any
+    builder: Any,
+    x: Any,
+    registers: list[Any],
+    input_low: Any,
+    low_bits: Any,
+    shift: Any,
+    low: Any,
+    high: Any,
 ) -> Any:
     one = ir.Constant(_WORDS, [1] * LANES)
     u = builder.sub(x, input_low)
     segment = builder.trunc(builder.ashr(u, low_bits), _HALVES)
     half_way = len(registers) // 2
     base, slope = (
-        builder.sext(_entry(builder, part, segment), _WORDS) for part in (registers[:half_way], registers[half_way:])
+        builder.sext(_entry(builder, part, segment), _WORDS)
+        for part in (registers[:half_way], registers[half_way:])
     )
     rest = builder.and_(u, builder.sub(builder.shl(one, low_bits), one))
     half = builder.lshr(builder.shl(one, shift), one)
@@ -116,13 +137,19 @@ def _line(
 
 
 def _entry(builder: Any, registers: list[Any], index: Any) -> Any:
-    """The entries at `index` of a table in registers: of two by permutation, of more by the top bit of the index."""
+    """The entries at `index` of a table in registers: of two by permutation, of more by the top bit
+    of the index.
+    """
     if len(registers) == 2:
         kind = ir.FunctionType(_HALVES, [_HALVES] * 3)
-        permute = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.vpermi2var.hi.512")
+        permute = cgutils.get_or_insert_function(
+            builder.module, kind, "llvm.x86.avx512.vpermi2var.hi.512"
+        )
         return builder.call(permute, [registers[0], index, registers[1]])
     middle = len(registers) // 2
     upper = ir.Constant(_HALVES, [middle * LANES] * LANES)
     low, high = (_entry(builder, part, index) for part in (registers[:middle], registers[middle:]))
     bit = builder.and_(index, upper)
-    return builder.select(builder.icmp_signed("!=", bit, ir.Constant(_HALVES, [0] * LANES)), high, low)
+    return builder.select(
+        builder.icmp_signed("!=", bit, ir.Constant(_HALVES, [0] * LANES)), high, low
+    )

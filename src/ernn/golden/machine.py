@@ -22,9 +22,11 @@ class Machine(Protocol):
         ...
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
-        """Outputs (time, streams, outputs) for the next frames (time, streams, inputs), int64; notes every edge.
+        """Outputs (time, streams, outputs) for the next frames (time, streams, inputs), int64;
+        notes every edge.
 
-        Raises UserError, and does nothing, where the frames of the model's input are out of its range.
+        Raises UserError, and does nothing, where the frames of the model's input are out of its
+        range.
         """
         ...
 
@@ -32,7 +34,9 @@ class Machine(Protocol):
 class Implementation(Protocol):
     """A way to make a machine; where `layers` is None, the whole model."""
 
-    def __call__(self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1) -> Machine: ...
+    def __call__(
+        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
+    ) -> Machine: ...
 
 
 def one_way(model: IntegerModel, layers: Sequence[OneWay] | None) -> Sequence[OneWay]:
@@ -62,7 +66,9 @@ def _first(model: IntegerModel, layer: IntegerCell) -> dict[str, Array]:
     found = {step: _or_zero(None, layer.lengths[step]) for step in layer.cell.states}
     for step in layer.cell.recurrent:
         signal = layer.signal(step)
-        found[f"{signal}.spectrum"] = Plainly(model).spectrum(signal, _or_zero(None, layer.lengths[step]))
+        found[f"{signal}.spectrum"] = Plainly(model).spectrum(
+            signal, _or_zero(None, layer.lengths[step])
+        )
     return found
 
 
@@ -73,7 +79,9 @@ def _or_zero(vector: Array | None, length: int) -> Array:
 class Plain:
     """The obvious implementation: frame after frame, the contract's words in NumPy."""
 
-    def __init__(self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1) -> None:
+    def __init__(
+        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
+    ) -> None:
         self._arithmetic, self._layers = Plainly(model), one_way(model, layers)
         self.reset()
 
@@ -91,5 +99,7 @@ class Plain:
                 edges.setdefault(edge, []).append(joined)
 
         for t, frame in enumerate(frames):
-            outputs[t], self._memories = frame_through(self._arithmetic, self._layers, frame, self._memories, note)
+            outputs[t], self._memories = frame_through(
+                self._arithmetic, self._layers, frame, self._memories, note
+            )
         return outputs

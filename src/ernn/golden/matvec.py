@@ -1,4 +1,6 @@
-"""Products in the frequency domain, in integers: bin by bin, summed exactly, then transformed back."""
+"""Products in the frequency domain, in integers: bin by bin, summed exactly, then transformed
+back.
+"""
 
 from collections.abc import Mapping
 
@@ -13,7 +15,9 @@ Array = np.ndarray
 
 
 def times(weights: Array, spectra: Array) -> Array:
-    """Packed spectra (gates, rows, columns, k) and (..., columns, k), multiplied and summed over columns."""
+    """Packed spectra (gates, rows, columns, k) and (..., columns, k), multiplied and summed over
+    columns.
+    """
     total = np.empty((*spectra.shape[:-2], *weights.shape[:2], weights.shape[3]), np.int64)
     w, x = np.moveaxis(weights, -1, 0), np.moveaxis(spectra, -1, 0)
     for real in (0, 1)[: len(w)]:
@@ -26,7 +30,9 @@ def times(weights: Array, spectra: Array) -> Array:
 
 
 def repeated(matrix: RepeatedMatrix, words: Array) -> Array:
-    """(..., columns, 1) to (..., gates, rows, 1): the small matrix with every one of the vectors that it meets."""
+    """(..., columns, 1) to (..., gates, rows, 1): the small matrix with every one of the vectors
+    that it meets.
+    """
     vectors = words.reshape(*words.shape[:-2], matrix.before, -1, matrix.after)
     found = np.tensordot(vectors, matrix.core, axes=([-2], [2]))  # (..., before, after, gates, p)
     ordered = np.moveaxis(found, (-2, -1, -3), (-4, -2, -1))
@@ -34,7 +40,11 @@ def repeated(matrix: RepeatedMatrix, words: Array) -> Array:
 
 
 def _operand(matrix: SpectralMatrix | RepeatedMatrix, spectra: Array) -> Array:
-    return repeated(matrix, spectra) if isinstance(matrix, RepeatedMatrix) else times(matrix.weights, spectra)
+    return (
+        repeated(matrix, spectra)
+        if isinstance(matrix, RepeatedMatrix)
+        else times(matrix.weights, spectra)
+    )
 
 
 def _sum(w: Array, x: Array) -> Array:
@@ -43,10 +53,14 @@ def _sum(w: Array, x: Array) -> Array:
 
 
 def product(model: IntegerModel, product: Product, spectra: Mapping[str, Array]) -> Array:
-    """A product's output (..., gates, length) from the spectra (..., words, k) of the signals it reads."""
+    """A product's output (..., gates, length) from the spectra (..., words, k) of the signals it
+    reads.
+    """
     total = sum(_operand(operand.matrix, spectra[operand.signal]) for operand in product.operands)
     rows = requantize(np.asarray(total), model.product_frac(product), product.rows)
     doublings = model.block.bit_length() - 1  # the inverse is not divided by k
-    out = requantize(apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output)
+    out = requantize(
+        apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output
+    )
     kept = out[..., : product.kept]
     return kept.reshape(*kept.shape[:-2], product.block_rows * product.kept)[..., : product.length]

@@ -1,11 +1,13 @@
-"""Weights laid out once for the processor: in tiles of rows, and as pairs of numbers that are multiplied together.
+"""Weights laid out once for the processor: in tiles of rows, and as pairs of numbers that are
+multiplied together.
 
-A complex weight a + ib and a number p + iq of a spectrum give  re = (a, b) . (p, -q)  and  im = (a, b) . (q, p);  of a
-real bin, two columns make a pair.  -q may not fit in 16 bits; ~q = -q - 1 does.  So data has ~q in q's place, and what
-is missing, the sum of all b, is one more pair: (high, low) . (SPLIT, 1).
+A complex weight a + ib and a number p + iq of a spectrum give  re = (a, b) . (p, -q)  and  im = (a,
+b) . (q, p);  of a real bin, two columns make a pair.  -q may not fit in 16 bits; ~q = -q - 1 does.
+So data has ~q in q's place, and what is missing, the sum of all b, is one more pair: (high, low) .
+(SPLIT, 1).
 
-Sums of a chunk of columns are formed in 32 bits.  Chunks are as long as the largest sum that the weights can give with
-any data of its width still fits.
+Sums of a chunk of columns are formed in 32 bits.  Chunks are as long as the largest sum that the
+weights can give with any data of its width still fits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,8 +33,8 @@ CHUNK_LIMIT = LIMIT - (1 << 24)
 class Packed:
     """A product's weights (tiles, bins, chunks, pairs, LANES, 2) in a row.
 
-    Bins 0 and k/2 are real and have `real_pairs` pairs a chunk of `columns` columns, the others `complex_pairs`.
-    `gate_lanes` rows of a gate follow one another.
+    Bins 0 and k/2 are real and have `real_pairs` pairs a chunk of `columns` columns, the others
+    `complex_pairs`. `gate_lanes` rows of a gate follow one another.
     """
 
     weights: Array
@@ -66,11 +68,18 @@ def pack(model: IntegerModel, product: Product, limit: int | None = CHUNK_LIMIT)
     chunks = ceil(rows.shape[1] / columns)
     real_pairs, complex_pairs = _even(ceil(columns / 2)), _even(columns + 1)
     banks = [_real(tiles[..., at], columns, real_pairs) for at in (0, 1)[: model.block]]
-    banks += [_complex(tiles[..., at], tiles[..., at + 1], columns, complex_pairs) for at in range(2, model.block, 2)]
+    banks += [
+        _complex(tiles[..., at], tiles[..., at + 1], columns, complex_pairs)
+        for at in range(2, model.block, 2)
+    ]
     flat = np.concatenate([bank.reshape(len(tiles), -1) for bank in banks], axis=1).reshape(-1)
     kind = np.int64 if limit is None else np.int16
-    assert limit is None or np.abs(flat).max(initial=0) < 1 << 15, "a sum of weights does not fit a pair"
-    return Packed(flat.astype(kind), len(tiles), chunks, columns, real_pairs, complex_pairs, gate_lanes)
+    assert limit is None or np.abs(flat).max(initial=0) < 1 << 15, (
+        "a sum of weights does not fit a pair"
+    )
+    return Packed(
+        flat.astype(kind), len(tiles), chunks, columns, real_pairs, complex_pairs, gate_lanes
+    )
 
 
 def _width(model: IntegerModel, signal: str) -> int:
@@ -94,12 +103,17 @@ def _rows(product: Product, k: int) -> Array:
 
 
 def _chunks(rows: Array, largest: int, limit: int) -> int:
-    """The fewest equal chunks of columns whose sums stay within `limit`, for data up to +-largest."""
+    """The fewest equal chunks of columns whose sums stay within `limit`, for data up to
+    +-largest.
+    """
     reals, pairs = np.abs(rows[..., :2]), np.abs(rows[..., 2:])
     each = np.concatenate([reals, pairs[..., 0::2] + pairs[..., 1::2]], axis=-1) * largest
 
     def fits(chunks: int) -> bool:
-        return all(part.sum(axis=1).max() <= limit for part in _split(each, 1, ceil(each.shape[1] / chunks)))
+        return all(
+            part.sum(axis=1).max() <= limit
+            for part in _split(each, 1, ceil(each.shape[1] / chunks))
+        )
 
     return next(filter(fits, count(1)))
 

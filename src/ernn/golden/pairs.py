@@ -1,8 +1,10 @@
-"""Sums of pairs of products, on vectors: the inner loop of every product with 16-bit weights and data.
+"""Sums of pairs of products, on vectors: the inner loop of every product with 16-bit weights and
+data.
 
-A processor multiplies 32 int16 by 32 int16 and adds neighbours to 16 int32 in one instruction (PMADDWD, VPDPWSSD).
-Numba's loops do not become that instruction, so this loop is written in LLVM's vector code; where the processor is no
-x86, LLVM lowers the same sums to what it has.  Arithmetic is modulo 2**32: a sum is right if it fits in 32 bits itself.
+A processor multiplies 32 int16 by 32 int16 and adds neighbours to 16 int32 in one instruction
+(PMADDWD, VPDPWSSD). Numba's loops do not become that instruction, so this loop is written in LLVM's
+vector code; where the processor is no x86, LLVM lowers the same sums to what it has.  Arithmetic is
+modulo 2**32: a sum is right if it fits in 32 bits itself.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,9 @@ _INT, _INT16, _INT32 = ir.IntType(64), ir.IntType(16), ir.IntType(32)
 _SUMS, _PAIRS = ir.VectorType(_INT32, _WIDE), ir.VectorType(_INT16, 2 * _WIDE)
 _ZERO = ir.Constant(_SUMS, [0] * _WIDE)
 _BY_WIDTH = {8: "llvm.x86.avx2.pmadd.wd", 16: "llvm.x86.avx512.pmaddw.d.512"}
-_WIDTH = next((w for w, f in ((16, "avx512bw"), (8, "avx2")) if llvm.get_host_cpu_features().get(f)), 0)
+_WIDTH = next(
+    (w for w, f in ((16, "avx512bw"), (8, "avx2")) if llvm.get_host_cpu_features().get(f)), 0
+)
 
 
 def _part(builder: Any, value: Any, first: int, step: int, count: int) -> Any:
@@ -40,7 +44,9 @@ def _dot(builder: Any, weights: Any, data: Any) -> Any:
     """<32 x i16> by <32 x i16> to <16 x i32>: neighbours multiplied and added."""
     if not _WIDTH:
         terms = [
-            builder.mul(*[builder.sext(_part(builder, v, odd, 2, _WIDE), _SUMS) for v in (weights, data)])
+            builder.mul(
+                *[builder.sext(_part(builder, v, odd, 2, _WIDE), _SUMS) for v in (weights, data)]
+            )
             for odd in (0, 1)
         ]
         return builder.add(*terms)
@@ -57,7 +63,9 @@ def _dot(builder: Any, weights: Any, data: Any) -> Any:
 
 
 def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
-    """sums[operand, lane] = sum over pairs of weights[pair, lane, :] . data[operand, pair, :]; two pairs a turn."""
+    """sums[operand, lane] = sum over pairs of weights[pair, lane, :] . data[operand, pair, :]; two
+    pairs a turn.
+    """
     weights, data, sums, step, pairs = arguments
     weights = builder.bitcast(weights, _PAIRS.as_pointer())
     data = builder.bitcast(data, _INT32.as_pointer())
@@ -74,15 +82,22 @@ def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
     builder.position_at_end(head)
     pair = builder.phi(_INT)
     count = _VECTORS * operands
-    chains = 2 if count < 8 else 1  # an addition waits for the one before it: eight must be under way
+    chains = (
+        2 if count < 8 else 1
+    )  # an addition waits for the one before it: eight must be under way
     totals = [builder.phi(_SUMS) for _ in range(chains * count)]
     builder.cbranch(builder.icmp_signed("<", pair, pairs), body, end)
     builder.position_at_end(body)
     after = list(totals)
     for half in (0, 1):
-        rows = [builder.load(at(weights, pair, _VECTORS, half * _VECTORS + v), align=2) for v in range(_VECTORS)]
+        rows = [
+            builder.load(at(weights, pair, _VECTORS, half * _VECTORS + v), align=2)
+            for v in range(_VECTORS)
+        ]
         for operand in range(operands):
-            place = builder.gep(data, [builder.add(starts[operand], builder.add(pair, ir.Constant(_INT, half)))])
+            place = builder.gep(
+                data, [builder.add(starts[operand], builder.add(pair, ir.Constant(_INT, half)))]
+            )
             x = builder.bitcast(repeated(builder, builder.load(place, align=2), _WIDE), _PAIRS)
             for index, row in enumerate(rows, half % chains * count + operand * _VECTORS):
                 after[index] = builder.add(after[index], _dot(builder, row, x))
@@ -97,13 +112,18 @@ def _loop(builder: Any, operands: int, arguments: tuple[Any, ...]) -> None:
     for index in range(count):
         total = builder.add(totals[index], totals[count + index]) if chains == 2 else totals[index]
         place = builder.add(
-            builder.mul(step, ir.Constant(_INT, index // _VECTORS)), ir.Constant(_INT, index % _VECTORS * _WIDE)
+            builder.mul(step, ir.Constant(_INT, index // _VECTORS)),
+            ir.Constant(_INT, index % _VECTORS * _WIDE),
         )
-        builder.store(total, builder.bitcast(builder.gep(sums, [place]), _SUMS.as_pointer()), align=4)
+        builder.store(
+            total, builder.bitcast(builder.gep(sums, [place]), _SUMS.as_pointer()), align=4
+        )
 
 
 def _side_loop(builder: Any, results: int, arguments: tuple[Any, ...]) -> None:
-    """sums[result, row, stream] = sum over pairs of weights[pair, row, :] . data[result, pair, stream, :]."""
+    """sums[result, row, stream] = sum over pairs of weights[pair, row, :] . data[result, pair,
+    stream, :].
+    """
     weights, data, sums, step, pairs = arguments
     weights, sums = (builder.bitcast(pointer, _INT32.as_pointer()) for pointer in (weights, sums))
     data = builder.bitcast(data, _PAIRS.as_pointer())
@@ -116,25 +136,38 @@ def _side_loop(builder: Any, results: int, arguments: tuple[Any, ...]) -> None:
     builder.cbranch(builder.icmp_signed("<", pair, pairs), body, end)
     builder.position_at_end(body)
     words = [
-        builder.load(builder.gep(data, [builder.add(builder.mul(pairs, ir.Constant(_INT, result)), pair)]), align=2)
+        builder.load(
+            builder.gep(data, [builder.add(builder.mul(pairs, ir.Constant(_INT, result)), pair)]),
+            align=2,
+        )
         for result in range(results)
     ]
     first, after = builder.mul(pair, ir.Constant(_INT, LANES)), []
     for row in range(ROWS):
-        one = builder.load(builder.gep(weights, [builder.add(first, ir.Constant(_INT, row))]), align=2)
+        one = builder.load(
+            builder.gep(weights, [builder.add(first, ir.Constant(_INT, row))]), align=2
+        )
         weight = builder.bitcast(repeated(builder, one, _WIDE), _PAIRS)
-        after += [builder.add(totals[row * results + i], _dot(builder, weight, word)) for i, word in enumerate(words)]
+        after += [
+            builder.add(totals[row * results + i], _dot(builder, weight, word))
+            for i, word in enumerate(words)
+        ]
     following = builder.add(pair, ir.Constant(_INT, 1))
     builder.branch(head)
     for phi, starts, goes_on in zip(
-        (pair, *totals), (ir.Constant(_INT, 0), *[_ZERO] * len(totals)), (following, *after), strict=True
+        (pair, *totals),
+        (ir.Constant(_INT, 0), *[_ZERO] * len(totals)),
+        (following, *after),
+        strict=True,
     ):
         phi.add_incoming(starts, before)
         phi.add_incoming(goes_on, body)
     builder.position_at_end(end)
     for row in range(ROWS):
         for result in range(results):
-            at = builder.add(builder.mul(step, ir.Constant(_INT, result)), ir.Constant(_INT, row * SIDE))
+            at = builder.add(
+                builder.mul(step, ir.Constant(_INT, result)), ir.Constant(_INT, row * SIDE)
+            )
             place = builder.bitcast(builder.gep(sums, [at]), _SUMS.as_pointer())
             builder.store(totals[row * results + result], place, align=4)
 
@@ -144,7 +177,10 @@ def _kernel(loop: Callable[..., None], operands: int) -> Callable[..., None]:
     def multiply(typing, weights, weights_at, data, data_at, sums, sums_at, step, pairs):
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             arrays = [
-                builder.gep(context.make_array(signature.args[i])(context, builder, values[i]).data, [values[i + 1]])
+                builder.gep(
+                    context.make_array(signature.args[i])(context, builder, values[i]).data,
+                    [values[i + 1]],
+                )
                 for i in (0, 2, 4)
             ]
             loop(builder, operands, (*arrays, *values[6:]))
@@ -161,10 +197,11 @@ _side_one, _side_two = (_kernel(_side_loop, results) for results in (1, 2))
 
 
 def add_pairs(weights, weights_at, data, data_at, sums, sums_at, step, pairs, operands):
-    """sums[operand, lane] = sum over `pairs` of weights[pair, lane, 0..1] . data[operand, pair, 0..1].
+    """sums[operand, lane] = sum over `pairs` of weights[pair, lane, 0..1] . data[operand, pair,
+    0..1].
 
-    Flat arrays, each from its place on: int16, int16, int32, or all int64.  `step`: the distance of operands' sums.  An
-    even number of pairs; 1, 2, `STREAMS` or 2 * `STREAMS` operands.
+    Flat arrays, each from its place on: int16, int16, int32, or all int64.  `step`: the distance of
+    operands' sums.  An even number of pairs; 1, 2, `STREAMS` or 2 * `STREAMS` operands.
     """
 
 
@@ -189,20 +226,26 @@ def _any_width(weights, weights_at, data, data_at, sums, sums_at, step, pairs, o
         to = sums[sums_at + operand * step :]
         to[:LANES] = 0
         for pair in range(pairs):
-            row, at = weights[weights_at + 2 * pair * LANES :], data_at + 2 * (operand * pairs + pair)
+            row, at = (
+                weights[weights_at + 2 * pair * LANES :],
+                data_at + 2 * (operand * pairs + pair),
+            )
             for lane in range(LANES):
                 to[lane] += row[2 * lane] * data[at] + row[2 * lane + 1] * data[at + 1]
 
 
 def add_pairs_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
-    """sums[result, row, stream] = sum over `pairs` of weights[pair, row, 0..1] . data[result, pair, stream, 0..1].
+    """sums[result, row, stream] = sum over `pairs` of weights[pair, row, 0..1] . data[result, pair,
+    stream, 0..1].
 
     As `add_pairs`, for `ROWS` rows from `weights_at` on, `SIDE` streams, and one result or two.
     """
 
 
 @overload(add_pairs_side_by_side, inline="never")
-def _add_pairs_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+def _add_pairs_side_by_side(
+    weights, weights_at, data, data_at, sums, sums_at, step, pairs, results
+):
     return _vectors_side_by_side if weights.dtype == types.int16 else _any_width_side_by_side
 
 
@@ -213,7 +256,9 @@ def _vectors_side_by_side(weights, weights_at, data, data_at, sums, sums_at, ste
         _side_two(weights, weights_at, data, data_at, sums, sums_at, step, pairs)
 
 
-def _any_width_side_by_side(weights, weights_at, data, data_at, sums, sums_at, step, pairs, results):
+def _any_width_side_by_side(
+    weights, weights_at, data, data_at, sums, sums_at, step, pairs, results
+):
     for result in range(results):
         for row in range(ROWS):
             to = sums[sums_at + result * step + row * SIDE :]

@@ -1,7 +1,8 @@
-"""Plays a recorded program: whole vectors, in compiled integer loops, one frame of every stream after another.
+"""Plays a recorded program: whole vectors, in compiled integer loops, one frame of every stream
+after another.
 
-Streams have memories of their own, or lie `SIDE` by side in one: then every vector has as many numbers in each place,
-and all but products, input and output is the same work on longer vectors.
+Streams have memories of their own, or lie `SIDE` by side in one: then every vector has as many
+numbers in each place, and all but products, input and output is the same work on longer vectors.
 """
 
 from collections.abc import Callable
@@ -74,17 +75,30 @@ _NUMBERS = (
         "gate_step",
         "gates",
     ),
-    *("kept", "operands", "operands_end", "rows_narrow", "rows_low", "rows_high", "rows_up", "rows_down", "words"),
+    *(
+        "kept",
+        "operands",
+        "operands_end",
+        "rows_narrow",
+        "rows_low",
+        "rows_high",
+        "rows_up",
+        "rows_down",
+        "words",
+    ),
 )
-STEP = np.dtype([(name, np.int64) for name in (*_VECTORS, *[f"{v}_step" for v in _VECTORS], *_NUMBERS)], align=True)
+STEP = np.dtype(
+    [(name, np.int64) for name in (*_VECTORS, *[f"{v}_step" for v in _VECTORS], *_NUMBERS)],
+    align=True,
+)
 
 
 class Machine(NamedTuple):
     """What steps need beside memory, and where they work.
 
-    `operands`: of products, (place, distance to the next stream's, words); `tile`: a tile's slots; `sums`, `totals`: of
-    a chunk and of all chunks; `data`: of products, in pairs; `side`: streams side by side, 1 or `SIDE`;
-    `straight`: both transforms are there as `ernn.golden.straight`.
+    `operands`: of products, (place, distance to the next stream's, words); `tile`: a tile's slots;
+    `sums`, `totals`: of a chunk and of all chunks; `data`: of products, in pairs; `side`: streams
+    side by side, 1 or `SIDE`; `straight`: both transforms are there as `ernn.golden.straight`.
     """
 
     forward: Butterflies
@@ -106,7 +120,10 @@ def _within(frames, low, high):
     for t in range(frames.shape[0]):
         for stream in range(frames.shape[1]):
             for i in range(frames.shape[2]):
-                lowest, highest = min(lowest, frames[t, stream, i]), max(highest, frames[t, stream, i])
+                lowest, highest = (
+                    min(lowest, frames[t, stream, i]),
+                    max(highest, frames[t, stream, i]),
+                )
     return low <= lowest and highest <= high
 
 
@@ -127,7 +144,9 @@ def _lay_out(vectors, memory, k, side):
 
 @njit(boundscheck=False)
 def _put_in_order(memory, vectors, k, side, rows):
-    """As `_lay_out`, the other way round; `rows`: room for `SIDE` numbers of as many streams and a row more."""
+    """As `_lay_out`, the other way round; `rows`: room for `SIDE` numbers of as many streams and a
+    row more.
+    """
     count, length = vectors.shape
     words, done = -(-length // k), 0
     if side == 1:
@@ -153,7 +172,14 @@ def _step(step, machine, first, streams, memory, k):
     """A product, or spectra."""
     if step.kind == _SPECTRUM:
         for stream in range(first, first + streams):
-            _spectrum(step, memory, step.to + stream * step.to_step, step.x + stream * step.x_step, machine, k)
+            _spectrum(
+                step,
+                memory,
+                step.to + stream * step.to_step,
+                step.x + stream * step.x_step,
+                machine,
+                k,
+            )
     elif machine.side == 1:
         _multiply(step, machine, first, streams, memory, k)
     else:
@@ -162,7 +188,9 @@ def _step(step, machine, first, streams, memory, k):
 
 @njit(boundscheck=False)
 def _steps_number_by_number(steps, machine, stream, memory):
-    """Steps in which a number depends on those at its own place: part by part, which so stays in the nearest cache."""
+    """Steps in which a number depends on those at its own place: part by part, which so stays in
+    the nearest cache.
+    """
     size = steps[0].size
     for begin in range(0, size, PART):
         count = min(PART, size - begin)
@@ -182,7 +210,11 @@ def _steps_number_by_number(steps, machine, stream, memory):
 @njit(boundscheck=False)
 def _sum(step, stream, memory, begin, count):
     """to = round(x + y +- a*b +- c*d), each shifted up to the same fraction bits; whole rows."""
-    to, x, y = step.to + stream * step.to_step, step.x + stream * step.x_step, step.y + stream * step.y_step
+    to, x, y = (
+        step.to + stream * step.to_step,
+        step.x + stream * step.x_step,
+        step.y + stream * step.y_step,
+    )
     a, b = step.a + stream * step.a_step, step.b + stream * step.b_step
     c, d = step.c + stream * step.c_step, step.d + stream * step.d_step
     ups = (step.x_up, step.y_up, step.ab_up, step.ab_sign, step.cd_up, step.cd_sign)
@@ -212,7 +244,19 @@ def _spectrum(step, memory, to, x, machine, k):
     narrow, results, done = step.narrow, forward.results, 0
     if machine.straight and narrow:
         done = (words - side if beyond < k else words) // WORDS * WORDS
-        to_spectra(k, memory, to, words, memory, x, words, done, forward.rows, (guard, 0, 0, *_ALL), rounding)
+        to_spectra(
+            k,
+            memory,
+            to,
+            words,
+            memory,
+            x,
+            words,
+            done,
+            forward.rows,
+            (guard, 0, 0, *_ALL),
+            rounding,
+        )
     for first in range(done, words, STREAMS * LANES):
         count = min(STREAMS * LANES, words - first)
         width = -(-count // LANES) * LANES
@@ -223,7 +267,9 @@ def _spectrum(step, memory, to, x, machine, k):
                 tile[j * width + count - side : j * width + count] = 0
         transform_tile(tile, width // LANES, forward)
         for j in range(k):
-            _round_to(memory, to + j * words + first, tile, results[j] * width, count, narrow, rounding)
+            _round_to(
+                memory, to + j * words + first, tile, results[j] * width, count, narrow, rounding
+            )
 
 
 @njit(boundscheck=False)
@@ -246,26 +292,46 @@ def _round_to(memory, to, tile, row, count, narrow, rounding):
 def _multiply(step, machine, first, streams, memory, k):
     """A product. Rows of a tile are as wide as several streams, or of one stream, several tiles."""
     _gather(step, machine, first, streams, memory, k)
-    tile, sums, totals, straight = machine.tile, machine.sums, machine.totals, _is_straight(step, machine, k)
+    tile, sums, totals, straight = (
+        machine.tile,
+        machine.sums,
+        machine.totals,
+        _is_straight(step, machine, k),
+    )
     for tiles in range(0, step.tiles, STREAMS if streams == 1 else 1):
         parts = streams if streams > 1 else min(STREAMS, step.tiles - tiles)
         for part in range(parts if streams == 1 else 1):
             at = step.weights + (tiles + part) * step.tile_size
-            _tile(step, machine.weights, machine.data, sums, totals, tile, at, streams, part, parts, k)
+            _tile(
+                step, machine.weights, machine.data, sums, totals, tile, at, streams, part, parts, k
+            )
         before = _before(step, tile, totals, k * parts * LANES, straight)
         if not straight:
             transform_tile(tile, parts, machine.inverse)
         for part in range(parts):
             stream, lanes = (part, tiles * LANES) if streams > 1 else (0, (tiles + part) * LANES)
             to = step.to + (first + stream) * step.to_step
-            _to_gates(step, machine, lanes, LANES, part * LANES, parts * LANES, memory, to, before, straight, k)
+            _to_gates(
+                step,
+                machine,
+                lanes,
+                LANES,
+                part * LANES,
+                parts * LANES,
+                memory,
+                to,
+                before,
+                straight,
+                k,
+            )
 
 
 @njit(boundscheck=False)
 def _gather(step, machine, first, streams, memory, k):
     """Data in pairs, as `ernn.golden.packing` has it: (bins, chunks, results * streams, pairs, 2).
 
-    Whole rows are written from the first place to the last: what one writes too much, the next one puts right.
+    Whole rows are written from the first place to the last: what one writes too much, the next one
+    puts right.
     """
     at = 0
     for element in range(k):
@@ -276,13 +342,25 @@ def _gather(step, machine, first, streams, memory, k):
             for result in range(results):
                 for stream in range(first, first + streams):
                     what = element if element < 2 else 2 + result
-                    _gather_columns(step, machine.operands, memory, stream, element, what, chunk, machine.data, at)
+                    _gather_columns(
+                        step,
+                        machine.operands,
+                        memory,
+                        stream,
+                        element,
+                        what,
+                        chunk,
+                        machine.data,
+                        at,
+                    )
                     at += 2 * pairs
 
 
 @njit(boundscheck=False)
 def _gather_columns(step, operands, memory, stream, element, what, chunk, data, at):
-    """One chunk's columns of one stream. `what`: 0, 1 a real bin's, 2 of a complex bin for re, 3 for im."""
+    """One chunk's columns of one stream. `what`: 0, 1 a real bin's, 2 of a complex bin for re, 3
+    for im.
+    """
     begin, column = chunk * step.columns, 0
     for operand in range(step.operands, step.operands_end):
         words, place = operands[operand, 2], operands[operand, 0] + stream * operands[operand, 1]
@@ -303,13 +381,17 @@ def _gather_columns(step, operands, memory, stream, element, what, chunk, data, 
 
 @njit(boundscheck=False)
 def _tile(step, weights, data, sums, totals, tile, at, streams, part, parts, k):
-    """The sums of a tile, its weights from `at`, for all bins: (element, part, lane) in `tile`, or in `totals`."""
+    """The sums of a tile, its weights from `at`, for all bins: (element, part, lane) in `tile`, or
+    in `totals`.
+    """
     data_at, width = 0, parts * LANES
     apart = LANES if streams > 1 else width  # a complex bin's re and im are two elements
     for element in range(k):
         if element >= 2 and element % 2:
             continue  # the other half of a complex number
-        pairs, operands = (step.real_pairs, streams) if element < 2 else (step.complex_pairs, 2 * streams)
+        pairs, operands = (
+            (step.real_pairs, streams) if element < 2 else (step.complex_pairs, 2 * streams)
+        )
         place = element * width + part * LANES
         for chunk in range(step.chunks):
             if step.chunks == 1:
@@ -317,7 +399,9 @@ def _tile(step, weights, data, sums, totals, tile, at, streams, part, parts, k):
             else:
                 add_pairs(weights, at, data, data_at, sums, 0, LANES, pairs, operands)
                 for operand in range(operands):
-                    _accumulate(totals[place + operand * apart :], sums[operand * LANES :], chunk == 0)
+                    _accumulate(
+                        totals[place + operand * apart :], sums[operand * LANES :], chunk == 0
+                    )
             at += 2 * pairs * LANES
             data_at += 2 * pairs * operands
 
@@ -350,18 +434,33 @@ def _gather_side_by_side(step, machine, group, memory, k):
                 begin, column = chunk * step.columns, 0
                 for operand in range(step.operands, step.operands_end):
                     words = machine.operands[operand, 2]
-                    x = machine.operands[operand, 0] + group * machine.operands[operand, 1] + element * words * SIDE
+                    x = (
+                        machine.operands[operand, 0]
+                        + group * machine.operands[operand, 1]
+                        + element * words * SIDE
+                    )
                     first, last = max(column, begin), min(column + words, begin + step.columns)
                     place = x + (first - column) * SIDE
                     if element < 2:
                         _real_columns(data, at, first - begin, last - first, memory, place)
                     else:
-                        _complex_columns(data, at, first - begin, last - first, memory, place, words * SIDE, result)
+                        _complex_columns(
+                            data,
+                            at,
+                            first - begin,
+                            last - first,
+                            memory,
+                            place,
+                            words * SIDE,
+                            result,
+                        )
                     column += words
                 if element >= 2:
                     end = at + 2 * SIDE * step.columns
                     for stream in range(SIDE):
-                        data[end + 2 * stream], data[end + 2 * stream + 1] = (SPLIT, 1) if result == 0 else (0, 0)
+                        data[end + 2 * stream], data[end + 2 * stream + 1] = (
+                            (SPLIT, 1) if result == 0 else (0, 0)
+                        )
                 at += 2 * SIDE * pairs
 
 
@@ -376,7 +475,9 @@ def _real_columns(data, at, first, count, memory, x):
 
 @njit(boundscheck=False)
 def _complex_columns(data, at, first, count, memory, x, apart, result):
-    """Two columns at a time: of an odd number of them, what is written too much the next puts right."""
+    """Two columns at a time: of an odd number of them, what is written too much the next puts
+    right.
+    """
     for i in range(0, count, LANES // SIDE):
         to, re = at + 2 * SIDE * (first + i), x + i * SIDE
         if result == 0:
@@ -387,7 +488,9 @@ def _complex_columns(data, at, first, count, memory, x, apart, result):
 
 @njit(boundscheck=False)
 def _tile_side_by_side(step, weights, data, sums, totals, tile, at, k):
-    """As `_tile`, (element, lane, stream); bin by bin, whose data and weights stay in the nearest cache."""
+    """As `_tile`, (element, lane, stream); bin by bin, whose data and weights stay in the nearest
+    cache.
+    """
     data_at, width = 0, LANES * SIDE
     for element in range(k):
         if element >= 2 and element % 2:
@@ -398,7 +501,9 @@ def _tile_side_by_side(step, weights, data, sums, totals, tile, at, k):
             to, to_at = (tile, place) if step.chunks == 1 else (sums, 0)
             for row in range(0, LANES, ROWS):
                 rows_at = at + 2 * row
-                add_pairs_side_by_side(weights, rows_at, data, data_at, to, to_at + row * SIDE, width, pairs, results)
+                add_pairs_side_by_side(
+                    weights, rows_at, data, data_at, to, to_at + row * SIDE, width, pairs, results
+                )
             if step.chunks > 1:
                 for lane in range(0, results * width, LANES):
                     _accumulate(totals[place + lane :], sums[lane:], chunk == 0)
@@ -415,22 +520,33 @@ def _accumulate(totals, sums, first):
 @njit(boundscheck=False)
 def _is_straight(step, machine, k):
     """Whether a product's whole words go through `from_spectra`."""
-    return machine.straight and step.narrow and step.kept == k and step.gate_lanes * machine.side % WORDS == 0
+    return (
+        machine.straight
+        and step.narrow
+        and step.kept == k
+        and step.gate_lanes * machine.side % WORDS == 0
+    )
 
 
 @njit(boundscheck=False)
 def _before(step, tile, totals, count, straight):
     """Makes rows of a tile's sums, or leaves that to `from_spectra`: what that is to round by."""
     if straight and step.chunks == 1 and step.rows_narrow:
-        return step.rows_up, (1 << step.rows_down) >> 1, step.rows_down, step.rows_low, step.rows_high
+        return (
+            step.rows_up,
+            (1 << step.rows_down) >> 1,
+            step.rows_down,
+            step.rows_low,
+            step.rows_high,
+        )
     _to_rows(step, tile, totals, count)
     return 0, 0, 0, _ALL[0], _ALL[1]
 
 
 @njit(boundscheck=False)
 def _to_gates(step, machine, first, count, at, width, memory, to, before, straight, k):
-    """`count` rows of a product from `first` on, from lane `at` of a tile, rounded, gate by gate to where they belong;
-    `straight`: they are transformed on the way."""
+    """`count` rows of a product from `first` on, from lane `at` of a tile, rounded, gate by gate to
+    where they belong; `straight`: they are transformed on the way."""
     after = (step.up, (1 << step.down) >> 1, step.down, step.low, step.high)
     rows, side, row, inverse = step.gate_lanes, machine.side, 0, machine.inverse
     while row < count and first + row < step.gates * rows:
@@ -439,11 +555,31 @@ def _to_gates(step, machine, first, count, at, width, memory, to, before, straig
         out, source = to + gate * step.gate_step + place * side, at + row * side
         if straight:
             numbers = some * side
-            from_spectra(k, memory, out, rows * side, machine.tile, source, width, numbers, inverse.rows, before, after)
+            from_spectra(
+                k,
+                memory,
+                out,
+                rows * side,
+                machine.tile,
+                source,
+                width,
+                numbers,
+                inverse.rows,
+                before,
+                after,
+            )
         else:
             for j in range(step.kept):
                 result = inverse.results[j] * width + source
-                _round_to(memory, out + j * rows * side, machine.tile, result, some * side, step.narrow, after)
+                _round_to(
+                    memory,
+                    out + j * rows * side,
+                    machine.tile,
+                    result,
+                    some * side,
+                    step.narrow,
+                    after,
+                )
         row += some
 
 
@@ -471,7 +607,9 @@ def _sources() -> str:
 
 
 def _compiled(sources: str) -> Callable[..., bool]:
-    """`play`.  Numba keeps compiled code, and looks for changes in this file only: `sources` makes it look in all."""
+    """`play`.  Numba keeps compiled code, and looks for changes in this file only: `sources` makes
+    it look in all.
+    """
 
     @njit(cache=True, boundscheck=False, nogil=True)
     def play(
@@ -480,15 +618,18 @@ def _compiled(sources: str) -> Callable[..., bool]:
     ):  # fmt: skip
         """Plays frames (time, streams, inputs) to outputs (time, streams, outputs).
 
-        The arrays of a `Machine` follow the program one by one: so a call from Python takes two microseconds, not
-        four.  Then memory, frames, outputs, and where input and output lie in memory with the input's range.  A few
-        streams are played to the end before the next: what they keep should stay in the cache.  Of streams side by side
-        the last may be fewer.  Nothing is played, and False returned, where a frame is out of range.
+        The arrays of a `Machine` follow the program one by one: so a call from Python takes two
+        microseconds, not four.  Then memory, frames, outputs, and where input and output lie in
+        memory with the input's range.  A few streams are played to the end before the next: what
+        they keep should stay in the cache.  Of streams side by side the last may be fewer.  Nothing
+        is played, and False returned, where a frame is out of range.
         """
         _ = sources
         forward = Butterflies(to_runs, to_rows, to_results)
         inverse = Butterflies(from_runs, from_rows, from_results)
-        machine = Machine(forward, inverse, operands, weights, tables, tile, sums, totals, data, side, straight)
+        machine = Machine(
+            forward, inverse, operands, weights, tables, tile, sums, totals, data, side, straight
+        )
         x, x_step, y, y_step, low, high = ends
         if not _within(frames, low, high):
             return False
@@ -497,13 +638,20 @@ def _compiled(sources: str) -> Callable[..., bool]:
             together = STREAMS if side == 1 and memories - first >= STREAMS else 1
             for t in range(len(frames)):
                 for number in range(first, first + together):
-                    _lay_out(frames[t, number * side : (number + 1) * side], memory[x + number * x_step :], k, side)
+                    _lay_out(
+                        frames[t, number * side : (number + 1) * side],
+                        memory[x + number * x_step :],
+                        k,
+                        side,
+                    )
                 index = 0
                 while index < len(program):
                     chain = program[index].chain
                     if chain:
                         for number in range(first, first + together):
-                            _steps_number_by_number(program[index : index + chain], machine, number, memory)
+                            _steps_number_by_number(
+                                program[index : index + chain], machine, number, memory
+                            )
                     else:
                         _step(program[index], machine, first, together, memory, k)
                     index += max(chain, 1)

@@ -1,4 +1,6 @@
-"""The cells run once on names instead of numbers: what they ask for, in order, is the program that `play` plays."""
+"""The cells run once on names instead of numbers: what they ask for, in order, is the program that
+`play` plays.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +21,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Vector:
-    """`length` integers within +-`bound` that take `size` places from `at`: of each stream, or `shared` by all."""
+    """`length` integers within +-`bound` that take `size` places from `at`: of each stream, or
+    `shared` by all.
+    """
 
     at: int
     size: int
@@ -37,8 +41,8 @@ _PACKED = ("tiles", "tile_size", "chunks", "columns", "real_pairs", "complex_pai
 class Recorder:
     """`ernn.golden.arithmetic.Arithmetic` on vectors.
 
-    Memory: the constants, `constants_size` numbers, then `size` numbers of each stream; where streams lie side by side,
-    `side` times as many, every number of all of them in a row.
+    Memory: the constants, `constants_size` numbers, then `size` numbers of each stream; where
+    streams lie side by side, `side` times as many, every number of all of them in a row.
     """
 
     model: IntegerModel
@@ -90,7 +94,11 @@ class Recorder:
         to = self.vector(value.size, -found.spectrum.low)
         self.steps.append(
             {"kind": Kind.SPECTRUM, "to": to, "x": value}
-            | {"length": value.length, "words": value.size // self.model.block, "rows_up": forward.guard}
+            | {
+                "length": value.length,
+                "words": value.size // self.model.block,
+                "rows_up": forward.guard,
+            }
             | _rounding(found.format.frac + forward.guard, found.spectrum, largest)
         )
         return to
@@ -103,7 +111,10 @@ class Recorder:
         rows = _rounding(self.model.product_frac(product), product.rows, CHUNK_LIMIT)
         self.steps.append(
             {"kind": Kind.MULTIPLY, "to": gates[0], "product": len(self.products)}
-            | {"gates": product.gates, "gate_step": gates[-1].at - gates[-2].at if product.gates > 1 else 0}
+            | {
+                "gates": product.gates,
+                "gate_step": gates[-1].at - gates[-2].at if product.gates > 1 else 0,
+            }
             | {"kept": product.kept, "operands": first, "operands_end": len(self.operands)}
             | {f"rows_{name}": value for name, value in rows.items()}
             | _rounding(product.rows.frac + doublings, product.output, largest)
@@ -115,7 +126,9 @@ class Recorder:
         frac = max(term.frac for term in terms)
         addends = [term for term in terms if len(term.factors) == 1]
         products = [term for term in terms if len(term.factors) == 2]
-        assert len(addends) <= 2 and len(products) <= 2, "play's sums have two addends and two products at most"
+        assert len(addends) <= 2 and len(products) <= 2, (
+            "play's sums have two addends and two products at most"
+        )
         assert all(term.sign == 1 for term in addends), "play only adds addends"
         first = terms[0].factors[0]
         to = self.vector(first.length, -target.low)
@@ -126,13 +139,21 @@ class Recorder:
             step |= {a: term.factors[0], b: term.factors[1]}
             step |= {f"{a}{b}_up": frac - term.frac, f"{a}{b}_sign": min(term.sign, 0)}
         step |= {"kind": Kind.SUM, "to": to, "size": to.size, "products": len(products)}
-        rounding = _rounding(frac, target, sum(_bound(term) << (frac - term.frac) for term in terms))
+        rounding = _rounding(
+            frac, target, sum(_bound(term) << (frac - term.frac) for term in terms)
+        )
         self.steps.append(step | rounding | ({"low": 0} if positive else {}))
         return to
 
     def activate(self, table: ActivationTable, value: Vector) -> Vector:
         self.steps.append(
-            {"kind": Kind.ACTIVATE, "to": value, "x": value, "table": self.tables.index(table), "size": value.size}
+            {
+                "kind": Kind.ACTIVATE,
+                "to": value,
+                "x": value,
+                "table": self.tables.index(table),
+                "size": value.size,
+            }
             | {"low": table.output.low, "high": table.output.high}
             | {"input_low": table.input.low, "low_bits": table.input.width - table.segment_bits}
             | {"slope_shift": table.slope_shift}
@@ -192,13 +213,15 @@ class Recorder:
 
 
 def _spaced(size: int) -> int:
-    """Places for `size` numbers in whole rows, and a bit more: vectors at distances of a power of two would share the
-    same few lines of the cache."""
+    """Places for `size` numbers in whole rows, and a bit more: vectors at distances of a power of
+    two would share the same few lines of the cache."""
     return size + -size % LANES + LANES // 2
 
 
 def _rounding(frac: int, target: FixedFormat, largest: int) -> dict[str, int]:
-    """From `frac` fraction bits to `target`: bits up, or down; `narrow` where numbers up to +-largest need 32 bits."""
+    """From `frac` fraction bits to `target`: bits up, or down; `narrow` where numbers up to
+    +-largest need 32 bits.
+    """
     up, down = max(target.frac - frac, 0), max(frac - target.frac, 0)
     narrow = (largest << up) + ((1 << down) >> 1) <= LIMIT and down < 32
     return {"up": up, "down": down, "low": target.low, "high": target.high, "narrow": narrow}
@@ -225,5 +248,8 @@ def _largest_of(table: ActivationTable) -> int:
     """The largest absolute value a table gives: lines have it at an end."""
     last = (1 << (table.input.width - table.segment_bits)) - 1
     half = (1 << table.slope_shift) >> 1
-    ends = [((table.base << table.slope_shift) + table.slope * rest + half) >> table.slope_shift for rest in (0, last)]
+    ends = [
+        ((table.base << table.slope_shift) + table.slope * rest + half) >> table.slope_shift
+        for rest in (0, last)
+    ]
     return min(int(np.abs(ends).max()), -table.output.low)

@@ -1,4 +1,6 @@
-"""An integer model run over whole utterances, perhaps with every edge on record. Integers in, integers out."""
+"""An integer model run over whole utterances, perhaps with every edge on record. Integers in,
+integers out.
+"""
 
 from collections.abc import Sequence
 
@@ -17,12 +19,18 @@ TOGETHER = 16
 
 
 def run(model: IntegerModel, frames: Array, implementation: Implementation = Plain) -> Array:
-    """Outputs (time, outputs) for one utterance (time, inputs), int64; (1, outputs) where the model has `last_step`."""
+    """Outputs (time, outputs) for one utterance (time, inputs), int64; (1, outputs) where the model
+    has `last_step`.
+    """
     return run_all(model, [frames], implementation)[0]
 
 
-def run_all(model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain) -> list[Array]:
-    """As `run`, for independent utterances of any lengths; `ernn.golden.fast.Fast` is the implementation for many."""
+def run_all(
+    model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain
+) -> list[Array]:
+    """As `run`, for independent utterances of any lengths; `ernn.golden.fast.Fast` is the
+    implementation for many.
+    """
     if not utterances:
         raise UserError("there is no utterance to run")
     for frames in utterances:
@@ -36,12 +44,15 @@ def run_all(model: IntegerModel, utterances: Sequence[Array], implementation: Im
     return [last_step(model, outputs[index]) for index in range(len(utterances))]
 
 
-def trace(model: IntegerModel, frames: Array, implementation: Implementation = Plain) -> dict[str, Array]:
+def trace(
+    model: IntegerModel, frames: Array, implementation: Implementation = Plain
+) -> dict[str, Array]:
     """Every edge (time, values) of one utterance by name, in the order they are first computed.
 
-    Signals: 'x', '<layer>.h', '<layer>.m' (before a projection), '<layer>.s' (a GRU's r * h); '<signal>.spectrum' words
-    in a row; products by name, gate by gate; LSTM '.i .f .g .c .o .t' (t: tanh of the cell); GRU '.r .z .u .n'.
-    Edges of a backward layer are given in the order of the frames, not of its computation.
+    Signals: 'x', '<layer>.h', '<layer>.m' (before a projection), '<layer>.s' (a GRU's r * h);
+    '<signal>.spectrum' words in a row; products by name, gate by gate; LSTM '.i .f .g .c .o .t' (t:
+    tanh of the cell); GRU '.r .z .u .n'. Edges of a backward layer are given in the order of the
+    frames, not of its computation.
     """
     check_frames(model, frames)
     edges: Edges = {}
@@ -55,12 +66,15 @@ class _Passes:
     def __init__(self, model: IntegerModel, implementation: Implementation, streams: int) -> None:
         self._model, self._streams = model, streams
         self._parts = [
-            (part, [implementation(model, layers, streams) for layers in _ways(part)]) for part in _parts(model)
+            (part, [implementation(model, layers, streams) for layers in _ways(part)])
+            for part in _parts(model)
         ]
 
     def run(self, utterances: Sequence[Array], edges: Edges | None = None) -> list[Array]:
         """Outputs of at most as many utterances as there are streams."""
-        lengths = np.array([len(frames) for frames in utterances] + [0] * (self._streams - len(utterances)))
+        lengths = np.array(
+            [len(frames) for frames in utterances] + [0] * (self._streams - len(utterances))
+        )
         x = np.zeros((lengths.max(), self._streams, self._model.input.length), np.int64)
         for index, frames in enumerate(utterances):
             x[: len(frames), index] = frames
@@ -90,7 +104,9 @@ def _ways(part: list[OneWay] | IntegerBidirectional) -> list[list[OneWay]]:
 
 
 def _through(machine: Machine, x: Array, edges: Edges | None, backward: bool = False) -> Array:
-    """From the state before the first frame; what lies after an utterance's end is computed and not looked at."""
+    """From the state before the first frame; what lies after an utterance's end is computed and not
+    looked at.
+    """
     machine.reset()
     own: Edges | None = None if edges is None else {}
     outputs = machine.push(x, own)
@@ -100,10 +116,17 @@ def _through(machine: Machine, x: Array, edges: Edges | None, backward: bool = F
 
 
 def _both_ways(
-    layer: IntegerBidirectional, machines: Sequence[Machine], x: Array, lengths: Array, edges: Edges | None
+    layer: IntegerBidirectional,
+    machines: Sequence[Machine],
+    x: Array,
+    lengths: Array,
+    edges: Edges | None,
 ) -> Array:
     forward, backward = machines
-    halves = [_through(forward, x, edges), _through(backward, _reversed(x, lengths), edges, backward=True)]
+    halves = [
+        _through(forward, x, edges),
+        _through(backward, _reversed(x, lengths), edges, backward=True),
+    ]
     joined = np.concatenate([halves[0], _reversed(halves[1], lengths)], axis=-1)
     if edges is not None and len(joined):
         edges[layer.output] = list(joined)
@@ -111,7 +134,9 @@ def _both_ways(
 
 
 def _reversed(x: Array, lengths: Array) -> Array:
-    """Each utterance (time, utterance, n) backwards in time; what lies after its end stays there."""
+    """Each utterance (time, utterance, n) backwards in time; what lies after its end stays
+    there.
+    """
     t = np.arange(len(x))[:, None]
     order = np.where(t < lengths, lengths - 1 - t, t)
     return x[order, np.arange(len(lengths))]

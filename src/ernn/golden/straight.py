@@ -1,7 +1,9 @@
-"""Transforms of usual sizes as straight-line code: a word stays in registers from one rounding to the other.
+"""Transforms of usual sizes as straight-line code: a word stays in registers from one rounding to
+the other.
 
-What rows do depends on the size and direction alone, their constants on the model: so the code is made for the former
-and reads the latter.  Any other transform takes `ernn.golden.butterflies`, which gives the same integers.
+What rows do depends on the size and direction alone, their constants on the model: so the code is
+made for the former and reads the latter.  Any other transform takes `ernn.golden.butterflies`,
+which gives the same integers.
 """
 
 from collections.abc import Callable
@@ -55,28 +57,43 @@ def _code(usual: Butterflies) -> Callable[..., None]:
 
     @intrinsic
     def transform(typing, to, to_at, to_apart, x, x_at, x_apart, words, rows, before, after):
-        """Words whose numbers at place j begin at `x_at + j * x_apart`: rounded by `before`, transformed, rounded by
-        `after`, to places that begin at `to_at + j * to_apart`.
+        """Words whose numbers at place j begin at `x_at + j * x_apart`: rounded by `before`,
+        transformed, rounded by `after`, to places that begin at `to_at + j * to_apart`.
 
-        `words` is a multiple of `WORDS`.  Roundings: bits up, half, bits down, lowest, highest; of numbers that fit in
-        32 bits all the way.  `rows` has the constants (Butterflies.rows).
+        `words` is a multiple of `WORDS`.  Roundings: bits up, half, bits down, lowest, highest; of
+        numbers that fit in 32 bits all the way.  `rows` has the constants (Butterflies.rows).
         """
 
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            to, x, rows = (context.make_array(signature.args[i])(context, builder, values[i]).data for i in (0, 3, 7))
-            roundings = [[_all(builder, builder.extract_value(values[i], part)) for part in range(5)] for i in (8, 9)]
-            constants = [_constants(builder, rows, row) if kind == ROTATE else [] for row, kind in enumerate(kinds)]
-            with cgutils.for_range_slice(builder, ir.Constant(_INT, 0), values[6], ir.Constant(_INT, WORDS)) as (at, _):
+            to, x, rows = (
+                context.make_array(signature.args[i])(context, builder, values[i]).data
+                for i in (0, 3, 7)
+            )
+            roundings = [
+                [_all(builder, builder.extract_value(values[i], part)) for part in range(5)]
+                for i in (8, 9)
+            ]
+            constants = [
+                _constants(builder, rows, row) if kind == ROTATE else []
+                for row, kind in enumerate(kinds)
+            ]
+            with cgutils.for_range_slice(
+                builder, ir.Constant(_INT, 0), values[6], ir.Constant(_INT, WORDS)
+            ) as (at, _):
                 source = builder.gep(x, [builder.add(values[4], at)])
                 target = builder.gep(to, [builder.add(values[1], at)])
                 slots = {
                     j: rounded(builder, _load(builder, source, values[5], j), *roundings[0])
                     for j in range(len(usual.results))
                 }
-                for (slot, a, b, *_), kind, numbers in zip(usual.rows.tolist(), kinds, constants, strict=True):
+                for (slot, a, b, *_), kind, numbers in zip(
+                    usual.rows.tolist(), kinds, constants, strict=True
+                ):
                     slots[slot] = _result(builder, kind, slots[a], slots[b], numbers)
                 for j, slot in enumerate(usual.results.tolist()):
-                    _store(builder, rounded(builder, slots[slot], *roundings[1]), target, values[2], j)
+                    _store(
+                        builder, rounded(builder, slots[slot], *roundings[1]), target, values[2], j
+                    )
             return context.get_dummy_value()
 
         at = types.int64
@@ -91,9 +108,13 @@ def _all(builder: Any, value: Any) -> Any:
 
 def _constants(builder: Any, rows: Any, row: int) -> list[Any]:
     """by, by, half and shift of a rotation, each in half as many lanes of twice the width."""
-    by_a, by_b, shift = (builder.load(builder.gep(rows, [ir.Constant(_INT, row * 6 + part)])) for part in (3, 4, 5))
+    by_a, by_b, shift = (
+        builder.load(builder.gep(rows, [ir.Constant(_INT, row * 6 + part)])) for part in (3, 4, 5)
+    )
     half = builder.lshr(builder.shl(ir.Constant(_INT, 1), shift), ir.Constant(_INT, 1))
-    narrow = [builder.sext(builder.trunc(value, _NUMBER), _INT) for value in (by_a, by_b, half, shift)]
+    narrow = [
+        builder.sext(builder.trunc(value, _NUMBER), _INT) for value in (by_a, by_b, half, shift)
+    ]
     return [repeated(builder, value, WORDS // 2) for value in narrow]
 
 
@@ -104,7 +125,9 @@ def _result(builder: Any, kind: int, a: Any, b: Any, numbers: list[Any]) -> Any:
 
 
 def _place(builder: Any, base: Any, apart: Any, j: int) -> Any:
-    return builder.bitcast(builder.gep(base, [builder.mul(apart, ir.Constant(_INT, j))]), _ROW.as_pointer())
+    return builder.bitcast(
+        builder.gep(base, [builder.mul(apart, ir.Constant(_INT, j))]), _ROW.as_pointer()
+    )
 
 
 def _load(builder: Any, base: Any, apart: Any, j: int) -> Any:

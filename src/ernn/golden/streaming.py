@@ -14,11 +14,15 @@ Array = np.ndarray
 def _require_one_way(model: IntegerModel) -> None:
     for layer in model.layers:
         if isinstance(layer, IntegerBidirectional):
-            raise UserError(f"{layer.name} is bidirectional and needs the whole utterance: it cannot be streamed")
+            raise UserError(
+                f"{layer.name} is bidirectional and needs the whole utterance: it cannot be "
+                "streamed"
+            )
 
 
 class Stream:
-    """One endless utterance: state is kept between calls.  Raises UserError for bidirectional models.
+    """One endless utterance: state is kept between calls.  Raises UserError for bidirectional
+    models.
 
     `Fast` by default: it prepares the weights for this processor once, here.
     """
@@ -32,18 +36,23 @@ class Stream:
         self._machine.reset()
 
     def push(self, frames: Array) -> Array:
-        """Outputs (time, outputs) for the next frames (time, inputs), int64, as `run` gives them."""
+        """Outputs (time, outputs) for the next frames (time, inputs), int64, as `run` gives
+        them.
+        """
         check_shape(self._model, frames)
         return last_step(self._model, self._machine.push(frames[:, None])[:, 0])
 
 
 class Streams:
-    """`count` endless utterances side by side, one frame of each at a time: each equal to a `Stream` of its own.
+    """`count` endless utterances side by side, one frame of each at a time: each equal to a
+    `Stream` of its own.
 
     Weights are read once for several streams, so a frame takes less time than in a `Stream`.
     """
 
-    def __init__(self, model: IntegerModel, count: int, implementation: Implementation = Fast) -> None:
+    def __init__(
+        self, model: IntegerModel, count: int, implementation: Implementation = Fast
+    ) -> None:
         if count < 1:
             raise UserError(f"the number of streams must be at least 1, not {count}")
         _require_one_way(model)

@@ -1,7 +1,7 @@
 """How vectors lie in memory: element j of every word, one after the other, then element j + 1.
 
-So the same step of many words' transforms is one loop over neighbours.  Elements beyond a vector's end may hold
-anything.
+So the same step of many words' transforms is one loop over neighbours.  Elements beyond a vector's
+end may hold anything.
 """
 
 from math import ceil
@@ -20,4 +20,8 @@ def laid_out(values: Array, k: int) -> Array:
 def in_order(values: Array, k: int, length: int) -> Array:
     """(..., k * words) back to (..., length)."""
     words = values.shape[-1] // k
-    return values.reshape(*values.shape[:-1], k, words).swapaxes(-1, -2).reshape(*values.shape[:-1], -1)[..., :length]
+    return (
+        values.reshape(*values.shape[:-1], k, words)
+        .swapaxes(-1, -2)
+        .reshape(*values.shape[:-1], -1)[..., :length]
+    )

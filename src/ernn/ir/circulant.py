@@ -1,6 +1,7 @@
 """Block-circulant arrays in NumPy: first columns of blocks to full matrices and back.
 
-Shapes: a matrix (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C = ceil(columns / k).
+Shapes: a matrix (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C =
+ceil(columns / k).
 """
 
 import numpy as np
@@ -19,7 +20,9 @@ from ernn.ir.structure import (
 
 
 def decode_blocks(blocks: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Block vectors (..., R, C, k) to the matrix (..., rows, columns): block[a, b] = w[(a - b) mod k]."""
+    """Block vectors (..., R, C, k) to the matrix (..., rows, columns): block[a, b] = w[(a - b) mod
+    k].
+    """
     k = blocks.shape[-1]
     difference = (np.arange(k)[:, None] - np.arange(k)[None, :]) % k
     full = np.moveaxis(blocks[..., difference], -2, -3)
@@ -28,10 +31,11 @@ def decode_blocks(blocks: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def encode_blocks(matrix: np.ndarray, k: int) -> np.ndarray:
-    """Euclidean projection of (..., rows, columns) onto the block-circulant set, as block vectors (..., R, C, k).
+    """Euclidean projection of (..., rows, columns) onto the block-circulant set, as block vectors
+    (..., R, C, k).
 
-    Each number is the mean of its wrapped diagonal; in a block cut by padding, of the part that exists
-    (0 where none does).
+    Each number is the mean of its wrapped diagonal; in a block cut by padding, of the part that
+    exists (0 where none does).
     """
     rows, columns = matrix.shape[-2:]
     lead = [(0, 0)] * (matrix.ndim - 2)
@@ -45,12 +49,16 @@ def _diagonal_sums(matrix: np.ndarray, k: int) -> np.ndarray:
     shape = (*matrix.shape[:-2], matrix.shape[-2] // k, k, matrix.shape[-1] // k, k)
     blocks = np.moveaxis(matrix.reshape(shape), -3, -2)
     columns = np.arange(k)
-    rows = (np.arange(k)[:, None] + columns[None, :]) % k  # entry (d + b, b) lies on wrapped diagonal d
+    rows = (
+        np.arange(k)[:, None] + columns[None, :]
+    ) % k  # entry (d + b, b) lies on wrapped diagonal d
     return blocks[..., rows, columns[None, :]].sum(-1)
 
 
 def project(matrix: np.ndarray, structure: Structure) -> np.ndarray:
-    """Nearest matrix of the structure in Frobenius norm. Raises UserError for sizes that do not fit."""
+    """Nearest matrix of the structure in Frobenius norm. Raises UserError for sizes that do not
+    fit.
+    """
     match structure:
         case Dense():
             return matrix

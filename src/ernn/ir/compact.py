@@ -1,4 +1,5 @@
-"""Compact recurrent cells, each as its description (`ernn.ir.cell`): fewer gates or cheaper recurrence than an LSTM's.
+"""Compact recurrent cells, each as its description (`ernn.ir.cell`): fewer gates or cheaper
+recurrence than an LSTM's.
 
 | name | cell | products a frame, of hidden H and input D |
 |---|---|---|
@@ -10,8 +11,8 @@
 | `indrnn` | independently recurrent: one recurrent weight a unit, ReLU (Li et al. 2018) | H D |
 | `rnn` | tanh(W x + U h + b) (Elman 1990); U may be orthogonal | H (D + H) |
 
-The convolution of a `qrnn` over x of this frame and the one before is written so that the product with the latter is
-taken a frame earlier and kept: the engine then reads the input once.
+The convolution of a `qrnn` over x of this frame and the one before is written so that the product
+with the latter is taken a frame earlier and kept: the engine then reads the input once.
 """
 
 from collections.abc import Mapping
@@ -112,9 +113,20 @@ INDRNN = Cell(
     ("u",),
 )
 
-RNN = Cell("Elman network", (CellStage((CellProduct("gates", 1, BOTH),), (CellStep("h", "gates.0", "tanh"),)),))
+RNN = Cell(
+    "Elman network",
+    (CellStage((CellProduct("gates", 1, BOTH),), (CellStep("h", "gates.0", "tanh"),)),),
+)
 
 COMPACT: Mapping[str, Cell] = MappingProxyType(
-    {"cifg": CIFG, "mgu": MGU, "ligru": LIGRU, "sru": SRU, "qrnn": QRNN, "indrnn": INDRNN, "rnn": RNN}
+    {
+        "cifg": CIFG,
+        "mgu": MGU,
+        "ligru": LIGRU,
+        "sru": SRU,
+        "qrnn": QRNN,
+        "indrnn": INDRNN,
+        "rnn": RNN,
+    }
 )
 """By the name that a `ernn.nn.spec.LayerSpec` gives."""

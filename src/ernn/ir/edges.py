@@ -1,4 +1,5 @@
-"""What kinds of data a network has, how many bits each may take, and the format of every edge of an integer model.
+"""What kinds of data a network has, how many bits each may take, and the format of every edge of an
+integer model.
 
 | kind | which numbers |
 |---|---|
@@ -24,7 +25,9 @@ Kind = Literal["input", "hidden", "cell", "gates", "activations"]
 
 @dataclass(frozen=True)
 class DataBits:
-    """Bits of each kind of data; None: as many as everything else has. Raises UserError outside 2..18."""
+    """Bits of each kind of data; None: as many as everything else has. Raises UserError outside
+    2..18.
+    """
 
     input: int | None = None
     hidden: int | None = None
@@ -40,7 +43,9 @@ class DataBits:
     @property
     def given(self) -> dict[str, int]:
         """Those that are not None."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        return {
+            f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None
+        }
 
 
 def kind_of(cell: Cell, step: CellStep) -> Kind:
@@ -53,9 +58,11 @@ def kind_of(cell: Cell, step: CellStep) -> Kind:
 
 
 def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
-    """The format of every named edge but spectra, which are `<signal>.spectrum` and no edge of the cells.
+    """The format of every named edge but spectra, which are `<signal>.spectrum` and no edge of the
+    cells.
 
-    What goes into the tables is `activation input`; what comes out of them has the names of the tables.
+    What goes into the tables is `activation input`; what comes out of them has the names of the
+    tables.
     """
     found = {signal.name: signal.format for signal in model.signals}
     for layer in model.layers:
@@ -72,6 +79,8 @@ def _inside(layer: IntegerLayer) -> dict[str, FixedFormat]:
         case IntegerGru(reset="after"):
             return {f"{layer.name}.u": layer.candidate.output}
         case IntegerCell():
-            return {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps}
+            return {
+                f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps
+            }
         case _:
             return {}

@@ -1,4 +1,6 @@
-"""Fixed-point formats, and the one way an integer loses precision here: round half up, then saturate."""
+"""Fixed-point formats, and the one way an integer loses precision here: round half up, then
+saturate.
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +11,9 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class FixedFormat:
-    """Two's complement integers of `width` bits; an integer n stands for n * 2**-frac. `frac` may be any sign."""
+    """Two's complement integers of `width` bits; an integer n stands for n * 2**-frac. `frac` may
+    be any sign.
+    """
 
     width: int
     frac: int
@@ -33,7 +37,9 @@ class FixedFormat:
 
 
 def shift_round(value: np.ndarray, shift: int) -> np.ndarray:
-    """Multiply int64 `value` by 2**-shift, rounding half up (towards plus infinity); a negative shift is exact."""
+    """Multiply int64 `value` by 2**-shift, rounding half up (towards plus infinity); a negative
+    shift is exact.
+    """
     if shift <= 0:
         return value << -shift
     return (value + (1 << (shift - 1))) >> shift
@@ -52,7 +58,9 @@ def requantize(value: np.ndarray, frac: int, target: FixedFormat) -> np.ndarray:
 def quantize(value: np.ndarray, target: FixedFormat) -> np.ndarray:
     """Real numbers to int64 in `target`: nearest (half up), saturating."""
     scaled = np.ldexp(np.asarray(value, np.float64), target.frac)
-    floor = np.floor(scaled)  # not floor(scaled + 0.5): of the number just below a half that sum rounds up
+    floor = np.floor(
+        scaled
+    )  # not floor(scaled + 0.5): of the number just below a half that sum rounds up
     return np.clip(floor + (scaled - floor >= 0.5), target.low, target.high).astype(np.int64)
 
 

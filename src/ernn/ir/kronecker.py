@@ -1,7 +1,7 @@
 """One small matrix many times over: I (x) G (x) I, as every core of a tensor train is multiplied.
 
-With `before` and `after` the sizes of the identities, G of (p, q) turns a vector of (before, q, after) numbers, the
-last index the fastest, into one of (before, p, after).  Only G is stored.
+With `before` and `after` the sizes of the identities, G of (p, q) turns a vector of (before, q,
+after) numbers, the last index the fastest, into one of (before, p, after).  Only G is stored.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,9 @@ class Repeated(Structure):
         """Sizes of G; UserError where the sizes of the whole are no multiples."""
         rows, columns = shape[-2:]
         if rows % self.times or columns % self.times:
-            raise UserError(f"a matrix of ({rows}, {columns}) is not {self.times} times a smaller one")
+            raise UserError(
+                f"a matrix of ({rows}, {columns}) is not {self.times} times a smaller one"
+            )
         return rows // self.times, columns // self.times
 
     def stored(self, shape: tuple[int, ...]) -> int:
@@ -64,7 +66,9 @@ class Repeated(Structure):
 
 @dataclass(frozen=True, eq=False)
 class RepeatedMatrix:
-    """Integer weights in `format` of matrices I (x) G (x) I, a G a gate: `core` (gates, p, q). For blocks of 1 only."""
+    """Integer weights in `format` of matrices I (x) G (x) I, a G a gate: `core` (gates, p, q). For
+    blocks of 1 only.
+    """
 
     core: Array
     format: FixedFormat
@@ -74,7 +78,9 @@ class RepeatedMatrix:
     def __post_init__(self) -> None:
         low, high = self.core.min(initial=0), self.core.max(initial=0)
         if self.core.dtype != np.int64 or low < self.format.low or high > self.format.high:
-            raise UserError(f"a core is int64 in {self.format.width} bits, not {self.core.dtype} {low}..{high}")
+            raise UserError(
+                f"a core is int64 in {self.format.width} bits, not {self.core.dtype} {low}..{high}"
+            )
 
     @property
     def structure(self) -> Repeated:
@@ -102,5 +108,7 @@ class RepeatedMatrix:
 
     @cached_property
     def weights(self) -> Array:
-        """The whole matrices (gates, rows, columns, 1), zeros and all: what a machine without repetition multiplies."""
+        """The whole matrices (gates, rows, columns, 1), zeros and all: what a machine without
+        repetition multiplies.
+        """
         return self.structure.whole(self.core)[..., None]

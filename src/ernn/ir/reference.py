@@ -1,7 +1,9 @@
-"""The float reference: a `Network` run in float64 by the obvious loop over time (equations: REFERENCE.md section 2).
+"""The float reference: a `Network` run in float64 by the obvious loop over time (equations:
+REFERENCE.md section 2).
 
-`run` takes one utterance and carries state, so a stream may be cut anywhere; `run_all` and `observe` take many
-utterances of any lengths at once, and `observe` hands out the values of the intermediate edges, for calibration:
+`run` takes one utterance and carries state, so a stream may be cut anywhere; `run_all` and
+`observe` take many utterances of any lengths at once, and `observe` hands out the values of the
+intermediate edges, for calibration:
 
 | layer | edge: values, one row a frame |
 |---|---|
@@ -75,17 +77,22 @@ def initial_state(network: Network) -> State:
 def run(network: Network, frames: Array, state: State | None = None) -> tuple[Array, State]:
     """Outputs (time, outputs) of one utterance (time, inputs), and the state after its last frame.
 
-    With `last_step` outputs are (1, outputs). Running chunks, each from the state of the one before, gives the outputs
-    of the whole, unless a layer is bidirectional: that needs the whole utterance, and a `state` raises UserError.
+    With `last_step` outputs are (1, outputs). Running chunks, each from the state of the one
+    before, gives the outputs of the whole, unless a layer is bidirectional: that needs the whole
+    utterance, and a `state` raises UserError.
     """
     if state is not None:
         _check_state(network, state)
-    outputs, end = _run(network, _batch(network, [frames]), state or initial_state(network), _ignore)
+    outputs, end = _run(
+        network, _batch(network, [frames]), state or initial_state(network), _ignore
+    )
     return outputs[0], tuple(_single(after) for after in end)
 
 
 def run_all(network: Network, utterances: Sequence[Array]) -> list[Array]:
-    """Outputs of each of many independent utterances, as `run` gives them; faster than one by one."""
+    """Outputs of each of many independent utterances, as `run` gives them; faster than one by
+    one.
+    """
     batch = _batch(network, utterances)
     outputs, _ = _run(network, batch, initial_state(network), _ignore)
     if network.last_step:
@@ -94,11 +101,12 @@ def run_all(network: Network, utterances: Sequence[Array]) -> list[Array]:
 
 
 def observe(network: Network, utterances: Array | Sequence[Array], record: Record) -> None:
-    """Run over one utterance (time, inputs) or many, and call `record(layer, edge, values)` for every edge.
+    """Run over one utterance (time, inputs) or many, and call `record(layer, edge, values)` for
+    every edge.
 
-    values is (n, ...), one row a frame, edges and shapes as in the module's docstring. An edge is recorded many
-    times, typically once a time step with n the number of utterances that still last: reduce as they come
-    (the rows of two edges do not match one another).
+    values is (n, ...), one row a frame, edges and shapes as in the module's docstring. An edge is
+    recorded many times, typically once a time step with n the number of utterances that still last:
+    reduce as they come (the rows of two edges do not match one another).
     """
     many = [utterances] if isinstance(utterances, np.ndarray) else utterances
     _run(network, _batch(network, many), initial_state(network), record)
@@ -130,7 +138,9 @@ def _check_frames(network: Network, frames: Array) -> None:
 
 def _check_state(network: Network, state: State) -> None:
     if any(isinstance(layer, BidirectionalLayer) for layer in network.layers):
-        raise UserError("a bidirectional layer needs the whole utterance at once: run it without a state")
+        raise UserError(
+            "a bidirectional layer needs the whole utterance at once: run it without a state"
+        )
     expected = [_shapes(s) for s in initial_state(network)]
     if [_shapes(s) for s in state] != expected:
         raise UserError(f"the state must hold arrays of shapes {expected}, one entry a layer")
@@ -156,7 +166,9 @@ def _run(network: Network, batch: _Batch, state: State, record: Record) -> tuple
             record(index, edge, rows)
 
         note("input", values[_valid(batch)])
-        values, after = _layer(layer, _Batch(values, batch.lengths), _spread(before, len(values)), note)
+        values, after = _layer(
+            layer, _Batch(values, batch.lengths), _spread(before, len(values)), note
+        )
         end.append(after)
     if network.last_step:
         values = values[np.arange(len(values)), batch.lengths - 1][:, None]
@@ -188,16 +200,24 @@ def _linear(layer: LinearLayer, batch: _Batch, note: _Note) -> Array:
 
 
 def _bidirectional(layer: BidirectionalLayer, batch: _Batch, note: _Note) -> Array:
-    starts = [_spread(_initial(part), len(batch.frames)) for part in (layer.forward, layer.backward)]
-    forward, _ = _layer(layer.forward, batch, starts[0], lambda edge, rows: note(f"forward.{edge}", rows))
+    starts = [
+        _spread(_initial(part), len(batch.frames)) for part in (layer.forward, layer.backward)
+    ]
+    forward, _ = _layer(
+        layer.forward, batch, starts[0], lambda edge, rows: note(f"forward.{edge}", rows)
+    )
     mirrored = _Batch(_reverse(batch), batch.lengths)
-    backward, _ = _layer(layer.backward, mirrored, starts[1], lambda edge, rows: note(f"backward.{edge}", rows))
+    backward, _ = _layer(
+        layer.backward, mirrored, starts[1], lambda edge, rows: note(f"backward.{edge}", rows)
+    )
     joined = np.concatenate([forward, _reverse(_Batch(backward, batch.lengths))], axis=-1)
     note("h", joined[_valid(batch)])
     return joined
 
 
-def _lstm(layer: LstmLayer, batch: _Batch, state: LstmState, note: _Note) -> tuple[Array, LstmState]:
+def _lstm(
+    layer: LstmLayer, batch: _Batch, state: LstmState, note: _Note
+) -> tuple[Array, LstmState]:
     from_input = _times(batch.frames, layer.input_weight.value)
     y, c = state.output, state.cell
     outputs = np.zeros((*batch.frames.shape[:2], layer.output_size))
@@ -280,12 +300,16 @@ def _reset_and_update(layer: GruLayer, products: Array) -> tuple[Array, Array]:
     return gates[:, 0], gates[:, 1]
 
 
-def _cell(layer: CellLayer, batch: _Batch, state: CellState, note: _Note) -> tuple[Array, CellState]:
+def _cell(
+    layer: CellLayer, batch: _Batch, state: CellState, note: _Note
+) -> tuple[Array, CellState]:
     outputs = np.zeros((*batch.frames.shape[:2], layer.output_size))
     values = state.values
     for t in range(batch.frames.shape[1]):
         live = t < batch.lengths
-        new = cell_frame(layer, batch.frames[:, t], values, lambda edge, rows, live=live: note(edge, rows[live]))
+        new = cell_frame(
+            layer, batch.frames[:, t], values, lambda edge, rows, live=live: note(edge, rows[live])
+        )
         values = {name: _where(live, new[name], values[name]) for name in values}
         outputs[:, t] = values[layer.cell.output]
     return outputs, CellState(values)
@@ -305,26 +329,42 @@ def cell_frame(
 ) -> dict[str, Array]:
     """Every step's values of one frame (utterances, length) from those of the frame before.
 
-    `look`: what a product sees of a vector that it reads, from the product's and the vector's names and the values.
-    `kept`: what is kept of a step's values, from its name and them.
+    `look`: what a product sees of a vector that it reads, from the product's and the vector's names
+    and the values. `kept`: what is kept of a step's values, from its name and them.
     """
     cell, values = layer.cell, dict(before)
     constants = dict(zip(cell.vectors, layer.vectors, strict=True))
-    weights = dict(zip((p.name for p in cell.products), zip(layer.weights, layer.biases, strict=True), strict=True))
+    weights = dict(
+        zip(
+            (p.name for p in cell.products),
+            zip(layer.weights, layer.biases, strict=True),
+            strict=True,
+        )
+    )
     for stage in cell.stages:
         gates: dict[str, Array] = {}
         for product in stage.products:
             matrices, bias = weights[product.name]
-            read = [look(product.name, name, x if name == INPUT else values[name]) for name in product.reads]
-            total = reduce(np.add, [_times(v, m.value) for v, m in zip(read, matrices, strict=True)])
+            read = [
+                look(product.name, name, x if name == INPUT else values[name])
+                for name in product.reads
+            ]
+            total = reduce(
+                np.add, [_times(v, m.value) for v, m in zip(read, matrices, strict=True)]
+            )
             note(product.name, total)
             biased = total if bias is None else total + bias
             gates |= {f"{product.name}.{gate}": biased[:, gate] for gate in range(product.gates)}
         for step in stage.steps:
             known = gates | constants | values
-            terms = [(-1.0 if term.negative else 1.0) * _multiplied(term.factors, known) for term in step.terms]
+            terms = [
+                (-1.0 if term.negative else 1.0) * _multiplied(term.factors, known)
+                for term in step.terms
+            ]
             values[step.name] = kept(step.name, _FUNCTIONS[step.activation](reduce(np.add, terms)))
-            note(f"signal.{step.name}" if step.name in cell.signals else step.name, values[step.name])
+            note(
+                f"signal.{step.name}" if step.name in cell.signals else step.name, values[step.name]
+            )
     return values
 
 
@@ -336,7 +376,9 @@ def _multiplied(names: tuple[str, ...], values: dict[str, Array]) -> Array:
 def _times(vectors: Array, weight: Array) -> Array:
     """Vectors (..., columns) times weights (gates, rows, columns): (..., gates, rows)."""
     gates, rows, columns = weight.shape
-    return (vectors @ weight.reshape(gates * rows, columns).T).reshape(*vectors.shape[:-1], gates, rows)
+    return (vectors @ weight.reshape(gates * rows, columns).T).reshape(
+        *vectors.shape[:-1], gates, rows
+    )
 
 
 def _sigmoid(x: Array) -> Array:
@@ -370,7 +412,8 @@ def _initial(layer: Layer) -> LayerState:
     match layer:
         case LstmLayer():
             return LstmState(
-                _or_zeros(layer.initial_output, layer.output_size), _or_zeros(layer.initial_cell, layer.hidden_size)
+                _or_zeros(layer.initial_output, layer.output_size),
+                _or_zeros(layer.initial_cell, layer.hidden_size),
             )
         case GruLayer():
             return GruState(_or_zeros(layer.initial_output, layer.output_size))
@@ -384,11 +427,15 @@ def _spread(state: LayerState, utterances: int) -> LayerState:
     """The same state for each of many utterances: one more axis, in front."""
     match state:
         case LstmState():
-            return LstmState(np.tile(state.output, (utterances, 1)), np.tile(state.cell, (utterances, 1)))
+            return LstmState(
+                np.tile(state.output, (utterances, 1)), np.tile(state.cell, (utterances, 1))
+            )
         case GruState():
             return GruState(np.tile(state.output, (utterances, 1)))
         case CellState():
-            return CellState({name: np.tile(values, (utterances, 1)) for name, values in state.values.items()})
+            return CellState(
+                {name: np.tile(values, (utterances, 1)) for name, values in state.values.items()}
+            )
         case None:
             return None
 

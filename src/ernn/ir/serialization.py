@@ -1,8 +1,10 @@
-"""Frozen dataclasses of plain values and arrays to one file and back, without executing code; and their digest.
+"""Frozen dataclasses of plain values and arrays to one file and back, without executing code; and
+their digest.
 
-A file is a safetensors container: the arrays, and the tree of values as JSON in the header's metadata.  Only the
-classes listed here can be made from a file, by their own constructors, so what they validate is validated on loading.
-The digest is SHA-256 over the canonical JSON and every array's shape and values, whatever width they are stored in.
+A file is a safetensors container: the arrays, and the tree of values as JSON in the header's
+metadata.  Only the classes listed here can be made from a file, by their own constructors, so what
+they validate is validated on loading. The digest is SHA-256 over the canonical JSON and every
+array's shape and values, whatever width they are stored in.
 """
 
 import hashlib
@@ -66,7 +68,9 @@ def save(path: Path | str, value: Any) -> Path:
     """Write a `Network`, an `IntegerModel` or any part of one to `path`, whole or not at all."""
     tree, arrays = _encode(value)
     metadata = {"format": _FORMAT, "tree": _canonical(tree), "digest": _digest(tree, arrays)}
-    return write_atomic(path, save_tensors({name: _narrowed(a) for name, a in arrays.items()}, metadata))
+    return write_atomic(
+        path, save_tensors({name: _narrowed(a) for name, a in arrays.items()}, metadata)
+    )
 
 
 def load(path: Path | str, kind: type[T]) -> T:
@@ -86,7 +90,8 @@ def load(path: Path | str, kind: type[T]) -> T:
     except Exception as error:  # whatever a damaged file does to the parsers
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise UserError(
-            f"{path} is not a file written by ernn, or is damaged: {why}; put back a copy, or do again what made it"
+            f"{path} is not a file written by ernn, or is damaged: {why}; put back a copy, or do "
+            "again what made it"
         ) from error
     if not isinstance(value, kind):
         raise UserError(f"{path} holds a {type(value).__name__}, not a {kind.__name__}")
@@ -107,8 +112,12 @@ def _encode(value: Any) -> tuple[Any, dict[str, Array]]:
             return {"array": len(arrays) - 1}
         if isinstance(part, tuple):
             return [walk(item) for item in part]
-        if is_dataclass(part) and (type(part) in _CLASSES or isinstance(part, structure.Description)):
-            return {"class": type(part).__name__} | {f.name: walk(getattr(part, f.name)) for f in fields(part)}
+        if is_dataclass(part) and (
+            type(part) in _CLASSES or isinstance(part, structure.Description)
+        ):
+            return {"class": type(part).__name__} | {
+                f.name: walk(getattr(part, f.name)) for f in fields(part)
+            }
         if part is None or type(part) in (bool, int, float, str):
             return part
         raise TypeError(f"cannot save a {type(part).__name__}")

@@ -1,9 +1,11 @@
-"""Sparse matrices as ESE keeps and runs them: bits stored, cycles on processing elements, load imbalance.
+"""Sparse matrices as ESE keeps and runs them: bits stored, cycles on processing elements, load
+imbalance.
 
-ESE (Han et al., FPGA 2017) gives row r of a matrix to processing element (PE) r mod pes.  A PE holds its entries column
-after column, each a weight and the number of zeros of its own rows that it skips before it, in `index_bits` bits; where
-more have to be skipped, a weight of zero is put in between (padding), stored and multiplied like any other.  Pointers
-say where each column begins.  NumPy only; `ernn.compress` has the same sets in torch, written differently.
+ESE (Han et al., FPGA 2017) gives row r of a matrix to processing element (PE) r mod pes.  A PE
+holds its entries column after column, each a weight and the number of zeros of its own rows that it
+skips before it, in `index_bits` bits; where more have to be skipped, a weight of zero is put in
+between (padding), stored and multiplied like any other.  Pointers say where each column begins.
+NumPy only; `ernn.compress` has the same sets in torch, written differently.
 """
 
 from collections.abc import Iterable
@@ -18,8 +20,13 @@ Array = np.ndarray
 
 
 def project(matrix: Array, structure: Sparse) -> Array:
-    """Nearest matrix (..., rows, columns) of a sparse structure in Frobenius norm; of equals, the first stay."""
-    kept, owner = groups(structure, *matrix.shape[-2:]), group_of(structure, *matrix.shape[-2:]).ravel()
+    """Nearest matrix (..., rows, columns) of a sparse structure in Frobenius norm; of equals, the
+    first stay.
+    """
+    kept, owner = (
+        groups(structure, *matrix.shape[-2:]),
+        group_of(structure, *matrix.shape[-2:]).ravel(),
+    )
     flat = matrix.reshape(-1, owner.size)
     found = np.zeros_like(flat)
     for row, out in zip(flat, found, strict=True):
@@ -44,9 +51,10 @@ def group_of(structure: Sparse, rows: int, columns: int) -> Array:
 class Packed:
     """One matrix (rows, columns) in the memories of `pes` processing elements.
 
-    values, gaps: of every entry, element after element, in each column after column; `gaps` counts the zeros before an
-    entry, from the column's top or from the entry before.  pointers (pes, columns + 1): an element's entries of column
-    c are pointers[pe, c] to pointers[pe, c + 1] - 1, counted in the element's own memory.
+    values, gaps: of every entry, element after element, in each column after column; `gaps` counts
+    the zeros before an entry, from the column's top or from the entry before.  pointers (pes,
+    columns + 1): an element's entries of column c are pointers[pe, c] to pointers[pe, c + 1] - 1,
+    counted in the element's own memory.
     """
 
     rows: int
@@ -70,10 +78,14 @@ class Packed:
         counts = np.diff(self.pointers, axis=1)
         column = np.concatenate([np.repeat(np.arange(self.columns), count) for count in counts])
         element = np.repeat(np.arange(self.pes), self.loads)
-        starts = np.concatenate([[True], (np.diff(column) != 0) | (np.diff(element) != 0)])[: len(column)]
+        starts = np.concatenate([[True], (np.diff(column) != 0) | (np.diff(element) != 0)])[
+            : len(column)
+        ]
         steps = np.cumsum(self.gaps + 1)
         before = (steps - self.gaps - 1)[starts]  # steps taken until each column's top
-        local = steps - 1 - np.repeat(before, np.diff(np.append(np.flatnonzero(starts), len(column))))
+        local = (
+            steps - 1 - np.repeat(before, np.diff(np.append(np.flatnonzero(starts), len(column))))
+        )
         return local * self.pes + element, column
 
     def unpack(self) -> Array:
@@ -95,14 +107,20 @@ def pack(matrix: Array, pes: int, index_bits: int = 4) -> Packed:
     """
     rows, columns = matrix.shape
     if rows % pes:
-        raise UserError(f"{pes} processing elements do not divide {rows} rows evenly: choose a divisor of {rows}")
+        raise UserError(
+            f"{pes} processing elements do not divide {rows} rows evenly: choose a divisor of "
+            f"{rows}"
+        )
     elements = matrix.reshape(rows // pes, pes, columns).transpose(1, 2, 0)
     element, column, local = np.nonzero(elements)
     first = np.concatenate([[True], (np.diff(element) != 0) | (np.diff(column) != 0)])[: len(local)]
     skipped = local - np.where(first, 0, np.roll(local, 1) + 1)
     padding = skipped >> index_bits
     last = np.cumsum(padding + 1) - 1  # where each weight lies among all entries
-    values, gaps = np.zeros(len(local) + padding.sum()), np.full(len(local) + padding.sum(), (1 << index_bits) - 1)
+    values, gaps = (
+        np.zeros(len(local) + padding.sum()),
+        np.full(len(local) + padding.sum(), (1 << index_bits) - 1),
+    )
     values[last], gaps[last] = elements[element, column, local], skipped & ((1 << index_bits) - 1)
     counts = np.zeros((pes, columns), int)
     np.add.at(counts, (element, column), padding + 1)
@@ -112,7 +130,9 @@ def pack(matrix: Array, pes: int, index_bits: int = 4) -> Packed:
 
 @dataclass(frozen=True)
 class Storage:
-    """Bits stored: of the weights kept, of the zeros put in between, of the indices of both, of the pointers."""
+    """Bits stored: of the weights kept, of the zeros put in between, of the indices of both, of the
+    pointers.
+    """
 
     weights: int
     padding: int
@@ -142,15 +162,18 @@ def storage(packed: Packed, weight_bits: int = 12) -> Storage:
     kept, all_of_them = int(np.count_nonzero(packed.values)), len(packed.values)
     pointer = int(packed.loads.max(initial=0)).bit_length()
     padding = (all_of_them - kept) * weight_bits
-    return Storage(kept * weight_bits, padding, all_of_them * packed.index_bits, packed.pointers.size * pointer)
+    return Storage(
+        kept * weight_bits, padding, all_of_them * packed.index_bits, packed.pointers.size * pointer
+    )
 
 
 @dataclass(frozen=True)
 class Work:
     """Cycles of matrix-vector products on processing elements that take one entry a cycle.
 
-    cycles: elements wait for each other at the end of each matrix only (ESE's queues, as if without end).
-    lockstep: they wait after each column.  entries: of all elements together, padding counted.
+    cycles: elements wait for each other at the end of each matrix only (ESE's queues, as if without
+    end). lockstep: they wait after each column.  entries: of all elements together, padding
+    counted.
     """
 
     pes: int
@@ -174,7 +197,10 @@ def work(matrices: Iterable[Packed]) -> Work:
     found = list(matrices)
     sizes = {packed.pes for packed in found}
     if len(sizes) != 1:
-        raise UserError(f"cycles are counted for matrices on one number of processing elements, not on {sorted(sizes)}")
+        raise UserError(
+            "cycles are counted for matrices on one number of processing elements, not on "
+            f"{sorted(sizes)}"
+        )
     cycles = sum(int(packed.loads.max()) for packed in found)
     lockstep = sum(int(np.diff(packed.pointers, axis=1).max(axis=0).sum()) for packed in found)
     return Work(sizes.pop(), cycles, lockstep, sum(len(packed.values) for packed in found))

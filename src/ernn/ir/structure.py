@@ -1,10 +1,11 @@
 """Structures: which set of matrices a weight belongs to, as frozen values.
 
-A structure says nothing about how a matrix gets there; solvers in `ernn.compress` do that, and know only
-`project`, `encode` and `decode`.  Matrices carry any number of leading axes: an LSTM's input weight is handled as
-(4, hidden, input), one matrix per gate, so that padding never mixes two gates.
+A structure says nothing about how a matrix gets there; solvers in `ernn.compress` do that, and know
+only `project`, `encode` and `decode`.  Matrices carry any number of leading axes: an LSTM's input
+weight is handled as (4, hidden, input), one matrix per gate, so that padding never mixes two gates.
 
-Those here are what the engine runs, and its pruned rivals.  All others are one file each in `ernn.compress.methods`.
+Those here are what the engine runs, and its pruned rivals.  All others are one file each in
+`ernn.compress.methods`.
 """
 
 from abc import ABC, abstractmethod
@@ -19,7 +20,9 @@ BLOCK_SIZES = (1, 2, 4, 8, 16, 32)
 
 
 class Description:
-    """A frozen value that a plan or a network may hold: a structure, or part of one as a grid of numbers is."""
+    """A frozen value that a plan or a network may hold: a structure, or part of one as a grid of
+    numbers is.
+    """
 
 
 def descriptions() -> dict[str, type[Description]]:
@@ -34,40 +37,56 @@ def descriptions() -> dict[str, type[Description]]:
 
 
 class Structure(Description, ABC):
-    """A set of matrices. `shape` is a weight's, (..., rows, columns); UserError where the structure does not fit it."""
+    """A set of matrices. `shape` is a weight's, (..., rows, columns); UserError where the structure
+    does not fit it.
+    """
 
     @abstractmethod
     def stored(self, shape: tuple[int, ...]) -> int:
-        """Numbers stored, padding counted; of a sparse structure the weights kept, whose positions `bits` counts."""
+        """Numbers stored, padding counted; of a sparse structure the weights kept, whose positions
+        `bits` counts.
+        """
 
     def multiplications(self, shape: tuple[int, ...]) -> int:
-        """Real multiplications of a matrix-vector product, three in a complex one, transforms excluded."""
+        """Real multiplications of a matrix-vector product, three in a complex one, transforms
+        excluded.
+        """
         return self.stored(shape)
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
-        """Bits stored: of the numbers, `number_bits` each where the structure does not say, and of where they lie."""
+        """Bits stored: of the numbers, `number_bits` each where the structure does not say, and of
+        where they lie.
+        """
         return self.stored(shape) * number_bits
 
     def nearest(self, matrix: np.ndarray) -> np.ndarray:
-        """Nearest matrix of the set, for those structures that `ernn.ir.circulant.project` does not know."""
+        """Nearest matrix of the set, for those structures that `ernn.ir.circulant.project` does not
+        know.
+        """
         raise TypeError(f"{self} has no projection in NumPy")
 
     def taken(self) -> "Structure":
-        """What the engine takes a matrix of the set for: rounded to a grid, it is still dense or circulant."""
+        """What the engine takes a matrix of the set for: rounded to a grid, it is still dense or
+        circulant.
+        """
         return self
 
     def recognised(self) -> "Structure":
-        """What can be told from a matrix of the set alone; of factors on a grid, that it is a product of factors."""
+        """What can be told from a matrix of the set alone; of factors on a grid, that it is a
+        product of factors.
+        """
         return self
 
     def factors(self, matrix: np.ndarray) -> "Factors | None":
-        """(gates, rows, columns) as a product of matrices, each a product of its own; None where it is taken whole."""
+        """(gates, rows, columns) as a product of matrices, each a product of its own; None where it
+        is taken whole.
+        """
         return None
 
 
 Factors = tuple[tuple[np.ndarray, Structure], ...]
-"""Matrices and what they are, (gates, rows, columns) or (1, rows, columns) where all gates share it, the left one of
-the gates' own; a vector meets the last one first."""
+"""Matrices and what they are, (gates, rows, columns) or (1, rows, columns) where all gates share
+it, the left one of the gates' own; a vector meets the last one first."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +101,9 @@ class Dense(Structure):
 class BlockCirculant(Structure):
     """Matrices of circulant `block` x `block` blocks (C-LSTM; E-RNN, HPCA 2019).
 
-    Each block is defined by its first column w: block[a, b] = w[(a - b) mod block].  `pad=True` admits sizes that the
-    block does not divide: the matrix is then the top left corner of a larger block-circulant one, and the padding is
-    counted as stored.
+    Each block is defined by its first column w: block[a, b] = w[(a - b) mod block].  `pad=True`
+    admits sizes that the block does not divide: the matrix is then the top left corner of a larger
+    block-circulant one, and the padding is counted as stored.
     """
 
     block: int
@@ -101,13 +120,17 @@ class BlockCirculant(Structure):
         return prod(shape[:-2]) * grid[0] * grid[1] * self.block
 
     def multiplications(self, shape: tuple[int, ...]) -> int:
-        """A block of size k costs 2 real products and k/2 - 1 complex ones of three (REFERENCE.md section 4)."""
+        """A block of size k costs 2 real products and k/2 - 1 complex ones of three (REFERENCE.md
+        section 4).
+        """
         per_block = 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
         return self.stored(shape) // self.block * per_block
 
 
 class _Kept(Structure):
-    """What the sparse structures share. The padding that ESE's way of storing needs is in `ernn.ir.sparse`."""
+    """What the sparse structures share. The padding that ESE's way of storing needs is in
+    `ernn.ir.sparse`.
+    """
 
     def stored(self, shape: tuple[int, ...]) -> int:
         kept = groups(self, shape[-2], shape[-1])  # type: ignore[arg-type]
@@ -115,12 +138,16 @@ class _Kept(Structure):
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
         kept = groups(self, shape[-2], shape[-1])  # type: ignore[arg-type]
-        return self.stored(shape) * number_bits + prod(shape[:-2]) * kept.count * position_bits(kept.size, kept.kept)
+        return self.stored(shape) * number_bits + prod(shape[:-2]) * kept.count * position_bits(
+            kept.size, kept.kept
+        )
 
 
 @dataclass(frozen=True)
 class Pruned(_Kept):
-    """Matrices of which a share `density` of the weights at most is not zero, wherever they lie (magnitude pruning)."""
+    """Matrices of which a share `density` of the weights at most is not zero, wherever they lie
+    (magnitude pruning).
+    """
 
     density: float
 
@@ -130,9 +157,11 @@ class Pruned(_Kept):
 
 @dataclass(frozen=True)
 class LoadBalanced(_Kept):
-    """ESE's load-balance-aware pruning (Han et al., FPGA 2017): every processing element has as many weights.
+    """ESE's load-balance-aware pruning (Han et al., FPGA 2017): every processing element has as
+    many weights.
 
-    Row r belongs to processing element r mod `pes`; each element's sub-matrix keeps a share `density` of its weights.
+    Row r belongs to processing element r mod `pes`; each element's sub-matrix keeps a share
+    `density` of its weights.
     """
 
     density: float
@@ -145,7 +174,9 @@ class LoadBalanced(_Kept):
 
 @dataclass(frozen=True)
 class BankBalanced(_Kept):
-    """Bank-balanced sparsity (Cao et al., FPGA 2019): every `bank` neighbours in a row keep a share `density`."""
+    """Bank-balanced sparsity (Cao et al., FPGA 2019): every `bank` neighbours in a row keep a share
+    `density`.
+    """
 
     density: float
     bank: int
@@ -160,7 +191,9 @@ Sparse = Pruned | LoadBalanced | BankBalanced
 
 @dataclass(frozen=True)
 class Groups:
-    """A sparse structure's rule for one matrix: its entries fall into `count` groups of `size`, `kept` of each stay."""
+    """A sparse structure's rule for one matrix: its entries fall into `count` groups of `size`,
+    `kept` of each stay.
+    """
 
     count: int
     size: int
@@ -170,7 +203,8 @@ class Groups:
 def groups(structure: Sparse, rows: int, columns: int) -> Groups:
     """Groups of one (rows, columns) matrix.
 
-    Raises UserError where the structure does not divide the matrix evenly, or where nothing would be kept.
+    Raises UserError where the structure does not divide the matrix evenly, or where nothing would
+    be kept.
     """
     match structure:
         case Pruned():
@@ -185,18 +219,23 @@ def groups(structure: Sparse, rows: int, columns: int) -> Groups:
     kept = round(structure.density * size)
     if not kept:
         raise UserError(
-            f"{structure} keeps none of the {size} weights of a group: choose a density of {1 / size:.2g} up"
+            f"{structure} keeps none of the {size} weights of a group: choose a density of "
+            f"{1 / size:.2g} up"
         )
     return Groups(count, size, kept)
 
 
 def require_density(density: float) -> None:
     if not 0 < density <= 1:
-        raise UserError(f"density is a share of the weights, above 0 and at most 1, not {density!r}")
+        raise UserError(
+            f"density is a share of the weights, above 0 and at most 1, not {density!r}"
+        )
 
 
 def density_on_the_way(density: float, share: float) -> float:
-    """The density at a `share` of the way from dense: fast at first, while much can go (Zhu & Gupta 2017)."""
+    """The density at a `share` of the way from dense: fast at first, while much can go (Zhu & Gupta
+    2017).
+    """
     return 1 - (1 - density) * (1 - (1 - share) ** 3)
 
 
@@ -207,11 +246,15 @@ def require_count(name: str, value: int) -> None:
 
 def _require_even(what: str, size: int, name: str, part: int) -> None:
     if size % part:
-        raise UserError(f"{what} not divide {size} {name} evenly: choose a number that {size} is a multiple of")
+        raise UserError(
+            f"{what} not divide {size} {name} evenly: choose a number that {size} is a multiple of"
+        )
 
 
 def block_size(structure: Structure) -> int:
-    """Block size of a structure, rounded to a grid or not; a dense or a sparse matrix has blocks of 1."""
+    """Block size of a structure, rounded to a grid or not; a dense or a sparse matrix has blocks of
+    1.
+    """
     taken = structure.taken()
     return taken.block if isinstance(taken, BlockCirculant) else 1
 
@@ -226,12 +269,15 @@ def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]
     for what, size in (("rows", rows), ("columns", columns)):
         if size % k and not padded:
             raise UserError(
-                f"block size {k} does not divide {size} {what}: choose a size that is a multiple of {k}, "
+                f"block size {k} does not divide {size} {what}: choose a size that is a multiple "
+                f"of {k}, "
                 f"or ask for padding with BlockCirculant({k}, pad=True)"
             )
     return ceil(rows / k), ceil(columns / k)
 
 
 def position_bits(size: int, kept: int) -> int:
-    """Bits that say which `kept` of `size` places are taken: a number for each or one bit a place, what is less."""
+    """Bits that say which `kept` of `size` places are taken: a number for each or one bit a place,
+    what is less.
+    """
     return min(size, kept * (size - 1).bit_length())

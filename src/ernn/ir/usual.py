@@ -1,6 +1,8 @@
-"""LSTM, GRU and linear layers as descriptions (`ernn.ir.cell`): the same integers as their own types give.
+"""LSTM, GRU and linear layers as descriptions (`ernn.ir.cell`): the same integers as their own
+types give.
 
-What needs it is a layer whose products are to be changed, as `ernn.quantization.lowering` does; all else keeps the types it has.
+What needs it is a layer whose products are to be changed, as `ernn.quantization.lowering` does; all
+else keeps the types it has.
 """
 
 import numpy as np
@@ -11,7 +13,9 @@ from ernn.ir.network import CellLayer, GruLayer, LinearLayer, LstmLayer, Matrix
 
 BOTH = ("x", "h")
 
-LINEAR = Cell("linear", (CellStage((CellProduct("product", 1, ("x",)),), (CellStep("h", "product.0"),)),))
+LINEAR = Cell(
+    "linear", (CellStage((CellProduct("product", 1, ("x",)),), (CellStep("h", "product.0"),)),)
+)
 
 _R, _Z = CellStep("r", "gates.0", "sigmoid"), CellStep("z", "gates.1", "sigmoid")
 _H = CellStep("h", "n + z*h - z*n", bounded=True)
@@ -25,7 +29,13 @@ GRU_AFTER = Cell(
                 CellProduct("candidate_input", 1, ("x",)),
                 CellProduct("candidate", 1, ("h",)),
             ),
-            (_R, _Z, CellStep("u", "candidate.0"), CellStep("n", "candidate_input.0 + r*u", "tanh"), _H),
+            (
+                _R,
+                _Z,
+                CellStep("u", "candidate.0"),
+                CellStep("n", "candidate_input.0 + r*u", "tanh"),
+                _H,
+            ),
         ),
     ),
 )
@@ -34,7 +44,9 @@ GRU_BEFORE = Cell(
     "GRU, reset before",
     (
         CellStage((CellProduct("gates", 2, BOTH),), (_R, _Z, CellStep("s", "r*h", bounded=True))),
-        CellStage((CellProduct("candidate", 1, ("x", "s")),), (CellStep("n", "candidate.0", "tanh"), _H)),
+        CellStage(
+            (CellProduct("candidate", 1, ("x", "s")),), (CellStep("n", "candidate.0", "tanh"), _H)
+        ),
     ),
 )
 
@@ -98,4 +110,6 @@ def _gru(layer: GruLayer) -> CellLayer:
 
 def _require_zero(*states: np.ndarray | None) -> None:
     if any(state is not None and np.any(state) for state in states):
-        raise UserError("a layer with factored matrices starts from zero states: leave the initial states out")
+        raise UserError(
+            "a layer with factored matrices starts from zero states: leave the initial states out"
+        )

@@ -8,7 +8,9 @@ from ernn.ir.network import Array
 
 
 def slots(like: Tensor, steps: int, kept: int, *shape: int) -> list[Tensor]:
-    """`steps` tensors of `shape`, of which `kept` are apart in memory: step t shares that of step t + kept."""
+    """`steps` tensors of `shape`, of which `kept` are apart in memory: step t shares that of step t
+    + kept.
+    """
     apart = like.new_empty(kept, *shape).unbind(0)
     return [apart[t % kept] for t in range(steps)]
 

@@ -1,15 +1,19 @@
-"""The element-wise steps of any described cell (`ernn.ir.cell`), forward and backward, as compiled loops over a table.
+"""The element-wise steps of any described cell (`ernn.ir.cell`), forward and backward, as compiled
+loops over a table.
 
-One compiled function runs every cell: what a step does is read from a table for each strip of numbers, one sequence's
-units in one frame, so a strip costs a few look-ups and is worked on in vector registers and the first level cache.
+One compiled function runs every cell: what a step does is read from a table for each strip of
+numbers, one sequence's units in one frame, so a strip costs a few look-ups and is worked on in
+vector registers and the first level cache.
 
 A table is two integer arrays, made once a cell by `table`:
 
     steps (steps, 3)   activation, the first of its terms, behind its last
-    terms (terms, 5)   kind and row of the first factor, kind and row of the second (NONE: there is none), 1 if negative
+    terms (terms, 5)   kind and row of the first factor, kind and row of the second (NONE: there is
+    none), 1 if negative
 
 Kinds say where a row is: GATE in gates (frames, batch, rows * hidden), NOW and BEFORE in values
-(steps, 1 + time, batch, hidden), whose frame t + 1 is the outputs' frame t, VECTOR in vectors (vectors, hidden).
+(steps, 1 + time, batch, hidden), whose frame t + 1 is the outputs' frame t, VECTOR in vectors
+(vectors, hidden).
 """
 
 from dataclasses import dataclass
@@ -31,7 +35,9 @@ _ZERO = np.float32(0)
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """`stages`: of each, its first step and behind its last. `output`: the row of the cell's output."""
+    """`stages`: of each, its first step and behind its last. `output`: the row of the cell's
+    output.
+    """
 
     steps: Array
     terms: Array
@@ -141,14 +147,25 @@ def sum_terms(steps, terms, s, frame, t, b, gates, values, vectors):
 
 @compiled
 def steps_forward(
-    steps: Array, terms: Array, begin: int, end: int, start: int, gates: Array, values: Array, vectors: Array
+    steps: Array,
+    terms: Array,
+    begin: int,
+    end: int,
+    start: int,
+    gates: Array,
+    values: Array,
+    vectors: Array,
 ) -> None:
-    """Steps `begin` to `end` of the frames from `start` on for which there are gates (frames, batch, rows * hidden)."""
+    """Steps `begin` to `end` of the frames from `start` on for which there are gates (frames,
+    batch, rows * hidden).
+    """
     for b in range(values.shape[2]):
         for frame in range(gates.shape[0]):
             t = start + frame
             for s in range(begin, end):
-                _activate(steps[s, 0], sum_terms(steps, terms, s, frame, t, b, gates, values, vectors))
+                _activate(
+                    steps[s, 0], sum_terms(steps, terms, s, frame, t, b, gates, values, vectors)
+                )
 
 
 @register_jitable
@@ -187,9 +204,10 @@ def steps_back(
 ) -> None:  # fmt: skip
     """The reverse of `steps_forward`, for as many frames from `start` on as d_gates has.
 
-    d_values (steps, 2, batch, hidden): gradients of frame t at (t + 1) % 2, of the frame before at t % 2. Those of a
-    frame's outputs are added before its last step, and the frame's place is cleared after its first. d_gates, zero at
-    first, and d_vectors (batch, vectors, hidden) are added to.
+    d_values (steps, 2, batch, hidden): gradients of frame t at (t + 1) % 2, of the frame before at
+    t % 2. Those of a frame's outputs are added before its last step, and the frame's place is
+    cleared after its first. d_gates, zero at first, and d_vectors (batch, vectors, hidden) are
+    added to.
     """
     for b in range(values.shape[2]):
         for frame in range(d_gates.shape[0] - 1, -1, -1):
@@ -200,6 +218,8 @@ def steps_back(
             for s in range(end - 1, begin - 1, -1):
                 d = d_values[s, now, b]
                 _activate_back(steps[s, 0], values[s, t + 1, b], d)
-                terms_back(steps, terms, s, frame, t, b, d, values, vectors, d_gates, d_values, d_vectors)
+                terms_back(
+                    steps, terms, s, frame, t, b, d, values, vectors, d_gates, d_values, d_vectors
+                )
             if begin == 0:
                 d_values[:, now, b] = 0

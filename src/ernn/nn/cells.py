@@ -1,7 +1,9 @@
-"""The recurrent cells that torch lacks, called as torch.nn.LSTM and torch.nn.GRU are (REFERENCE.md section 2).
+"""The recurrent cells that torch lacks, called as torch.nn.LSTM and torch.nn.GRU are (REFERENCE.md
+section 2).
 
-`PeepholeLSTM` (Sak et al. 2014) and `ResetBeforeGRU` (the GRU of the E-RNN paper).  Parameters are named, shaped and
-initialised as torch's; order of gates i, f, g, o and r, z, n.  Packed sequences: not here.
+`PeepholeLSTM` (Sak et al. 2014) and `ResetBeforeGRU` (the GRU of the E-RNN paper).  Parameters are
+named, shaped and initialised as torch's; order of gates i, f, g, o and r, z, n.  Packed sequences:
+not here.
 """
 
 from math import sqrt
@@ -15,7 +17,9 @@ from ernn.nn.recurrent import Direction, run, runs_here
 
 
 class _Stack(nn.Module):
-    """What both cells share: sizes, parameters, layouts. `gates` and `states` (how many kinds) are the cell's own."""
+    """What both cells share: sizes, parameters, layouts. `gates` and `states` (how many kinds) are
+    the cell's own.
+    """
 
     gates: int
     states: int
@@ -32,13 +36,18 @@ class _Stack(nn.Module):
     ) -> None:
         super().__init__()
         if not 0 <= proj_size < hidden_size:
-            raise UserError(f"proj_size must be at least 0 and below hidden_size = {hidden_size}, not {proj_size}")
+            raise UserError(
+                f"proj_size must be at least 0 and below hidden_size = {hidden_size}, not "
+                f"{proj_size}"
+            )
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.batch_first, self.dropout, self.bidirectional = batch_first, dropout, bidirectional
         self.proj_size = proj_size
         for index in range(num_layers):
             for suffix in ("", "_reverse") if bidirectional else ("",):
-                self._add_layer(f"_l{index}{suffix}", input_size if index == 0 else self.output_size)
+                self._add_layer(
+                    f"_l{index}{suffix}", input_size if index == 0 else self.output_size
+                )
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -1 / sqrt(hidden_size), 1 / sqrt(hidden_size))
 
@@ -59,19 +68,25 @@ class _Stack(nn.Module):
 
     def extra_repr(self) -> str:
         shown = ("num_layers", "batch_first", "dropout", "bidirectional", "proj_size")
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *[f"{n}={getattr(self, n)}" for n in shown]])
+        return ", ".join(
+            [f"{self.input_size}, {self.hidden_size}", *[f"{n}={getattr(self, n)}" for n in shown]]
+        )
 
     def _run(
         self, fast: Direction, slow: Direction, frames: Tensor, states: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
             shape = tuple(frames.shape)
-            raise UserError(f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}")
+            raise UserError(
+                f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
+            )
         return run(self, fast if runs_here(self, frames) else slow, frames, states)
 
 
 class PeepholeLSTM(_Stack):
-    """torch.nn.LSTM with peepholes: `peephole_l{n}` (3, hidden), the rows of i, f and o (o looks at the new cell)."""
+    """torch.nn.LSTM with peepholes: `peephole_l{n}` (3, hidden), the rows of i, f and o (o looks at
+    the new cell).
+    """
 
     gates, states = 4, 2
 
@@ -85,7 +100,9 @@ class PeepholeLSTM(_Stack):
         bidirectional: bool = False,
         proj_size: int = 0,
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size)
+        super().__init__(
+            input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size
+        )
 
     def _add_layer(self, suffix: str, columns: int) -> None:
         super()._add_layer(suffix, columns)
@@ -102,7 +119,9 @@ class PeepholeLSTM(_Stack):
 
 
 class ResetBeforeGRU(_Stack):
-    """torch.nn.GRU with n = tanh(W_in x + b_in + W_hn (r * h) + b_hn): the reset gate before the recurrent product."""
+    """torch.nn.GRU with n = tanh(W_in x + b_in + W_hn (r * h) + b_hn): the reset gate before the
+    recurrent product.
+    """
 
     gates, states = 3, 1
 
@@ -115,7 +134,9 @@ class ResetBeforeGRU(_Stack):
         dropout: float = 0.0,
         bidirectional: bool = False,
     ) -> None:
-        super().__init__(input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size=0)
+        super().__init__(
+            input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size=0
+        )
 
     def forward(self, frames: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs and h_n, shapes as torch.nn.GRU's."""

@@ -1,7 +1,8 @@
-"""Small products in registers, in LLVM's vector code: for layers whose steps take less time than calls of a BLAS.
+"""Small products in registers, in LLVM's vector code: for layers whose steps take less time than
+calls of a BLAS.
 
-Numbers lie `COLUMNS` side by side: columns of a batch.  Operands are (array, place, step): a flat float32 array, where
-in it they begin, and how far the next row is.
+Numbers lie `COLUMNS` side by side: columns of a batch.  Operands are (array, place, step): a flat
+float32 array, where in it they begin, and how far the next row is.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,10 @@ COLUMNS = 16
 
 _INT, _LANE, _NUMBER = ir.IntType(64), ir.IntType(32), ir.FloatType()
 _ROW = ir.VectorType(_NUMBER, COLUMNS)
-_EMPTY, _FIRST = ir.Constant(_ROW, ir.Undefined), ir.Constant(ir.VectorType(_LANE, COLUMNS), [0] * COLUMNS)
+_EMPTY, _FIRST = (
+    ir.Constant(_ROW, ir.Undefined),
+    ir.Constant(ir.VectorType(_LANE, COLUMNS), [0] * COLUMNS),
+)
 _INTRINSIC: Any = extending.intrinsic
 
 
@@ -51,7 +55,9 @@ def _product(rows: int, builder: Any, operands: tuple[_Operand, ...], count: Any
     ]
     following = builder.add(index, ir.Constant(_INT, 1))
     builder.branch(head)
-    for phi, begins, goes_on in zip((index, *sums), (ir.Constant(_INT, 0), *first), (following, *after), strict=True):
+    for phi, begins, goes_on in zip(
+        (index, *sums), (ir.Constant(_INT, 0), *first), (following, *after), strict=True
+    ):
         phi.add_incoming(begins, before)
         phi.add_incoming(goes_on, body)
     builder.position_at_end(end)
@@ -62,7 +68,9 @@ def _product(rows: int, builder: Any, operands: tuple[_Operand, ...], count: Any
 def _multiplied(builder: Any, number: Any, row: Any, total: Any) -> Any:
     one = builder.insert_element(_EMPTY, number, ir.Constant(_LANE, 0))
     repeated = builder.shuffle_vector(one, _EMPTY, _FIRST)
-    fused = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_ROW, [_ROW] * 3), "llvm.fmuladd.v16f32")
+    fused = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_ROW, [_ROW] * 3), "llvm.fmuladd.v16f32"
+    )
     return builder.call(fused, [repeated, row, total])
 
 
@@ -93,7 +101,13 @@ def add_product(to, start, weights, x, rows, count):
     """to[i] = start[i] + sum over j < `count` of weights[j][i] * x[j], for i < `rows`."""
     row = 0
     while row < rows:
-        some = (_from(to, row), _from(start, row), (weights[0], weights[1] + row, weights[2]), x, count)
+        some = (
+            _from(to, row),
+            _from(start, row),
+            (weights[0], weights[1] + row, weights[2]),
+            x,
+            count,
+        )
         if rows - row >= 8:
             _eight(*some)
             row += 8

@@ -1,8 +1,9 @@
 """A torch module for any described cell (`ernn.ir.cell`), called as torch.nn.GRU is.
 
-Parameters are named as torch names them, so that plans find them: `weight_ih_{product}_l0` for what a product
-multiplies the input with, `weight_hh_{product}_l0` for what it multiplies a step with (gates stacked, (gates * hidden,
-columns)), `bias_{product}_l0`, and the cell's vectors as `{vector}_l0`.  Every step is `hidden_size` long.
+Parameters are named as torch names them, so that plans find them: `weight_ih_{product}_l0` for what
+a product multiplies the input with, `weight_hh_{product}_l0` for what it multiplies a step with
+(gates stacked, (gates * hidden, columns)), `bias_{product}_l0`, and the cell's vectors as
+`{vector}_l0`.  Every step is `hidden_size` long.
 """
 
 from collections.abc import Mapping
@@ -22,12 +23,19 @@ _FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
 
 class DescribedCell(nn.Module):
-    """One layer of `cell`. `orthogonal`: the square recurrent matrices of single gates stay orthogonal in training."""
+    """One layer of `cell`. `orthogonal`: the square recurrent matrices of single gates stay
+    orthogonal in training.
+    """
 
     num_layers = 1
 
     def __init__(
-        self, cell: Cell, input_size: int, hidden_size: int, batch_first: bool = False, orthogonal: bool = False
+        self,
+        cell: Cell,
+        input_size: int,
+        hidden_size: int,
+        batch_first: bool = False,
+        orthogonal: bool = False,
     ) -> None:
         super().__init__()
         self.cell, self.input_size, self.hidden_size = cell, input_size, hidden_size
@@ -48,9 +56,16 @@ class DescribedCell(nn.Module):
         self.register_parameter(name, nn.Parameter(torch.empty(shape).uniform_(-bound, bound)))
 
     def _keep_orthogonal(self) -> None:
-        names = [weight_name(p, r) for p in self.cell.products for r in p.reads if r != INPUT and p.gates == 1]
+        names = [
+            weight_name(p, r)
+            for p in self.cell.products
+            for r in p.reads
+            if r != INPUT and p.gates == 1
+        ]
         if not names:
-            raise UserError(f"a {self.cell.title} has no square recurrent matrix that could be orthogonal")
+            raise UserError(
+                f"a {self.cell.title} has no square recurrent matrix that could be orthogonal"
+            )
         for name in names:
             parametrizations.orthogonal(self, name)
 
@@ -64,7 +79,9 @@ class DescribedCell(nn.Module):
             raise UserError(f"a {self.cell.title} starts from zero: leave the state out")
         if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
             shape = tuple(frames.shape)
-            raise UserError(f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}")
+            raise UserError(
+                f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
+            )
         ordered = frames.transpose(0, 1) if self.batch_first and frames.dim() == 3 else frames
         outputs = self._through(ordered if frames.dim() == 3 else ordered[:, None])
         last = outputs[-1:]
@@ -74,22 +91,37 @@ class DescribedCell(nn.Module):
 
     def _through(self, frames: Tensor) -> Tensor:
         """Outputs (time, batch, hidden) of frames (time, batch, inputs)."""
-        names = [weight_name(product, read) for product in self.cell.products for read in product.reads]
+        names = [
+            weight_name(product, read) for product in self.cell.products for read in product.reads
+        ]
         weights = {name: getattr(self, name) for name in names}  # once: they may be parametrized
         if not runs_here(self, frames):
             return explicit(self, frames, weights)
         vectors = [getattr(self, f"{name}_l0") for name in self.cell.vectors]
         stacked = torch.stack(vectors) if vectors else frames.new_empty(0, self.hidden_size)
-        back = [weights[weight_name(p, read)] for p in self.cell.products for read in p.reads if read != INPUT]
+        back = [
+            weights[weight_name(p, read)]
+            for p in self.cell.products
+            for read in p.reads
+            if read != INPUT
+        ]
         return CellScan.apply(self.cell, self._of_input(frames, weights), stacked, *back)  # type: ignore[no-any-return]
 
     def _of_input(self, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """What the gates of all products have of the input, biases included: (time, batch, gates * hidden)."""
+        """What the gates of all products have of the input, biases included: (time, batch, gates *
+        hidden).
+        """
         into, biases = [], []
         for product in self.cell.products:
             rows, reads = product.gates * self.hidden_size, INPUT in product.reads
-            into.append(weights[weight_name(product, INPUT)] if reads else frames.new_zeros(rows, self.input_size))
-            biases.append(getattr(self, f"bias_{product.name}_l0") if product.bias else frames.new_zeros(rows))
+            into.append(
+                weights[weight_name(product, INPUT)]
+                if reads
+                else frames.new_zeros(rows, self.input_size)
+            )
+            biases.append(
+                getattr(self, f"bias_{product.name}_l0") if product.bias else frames.new_zeros(rows)
+            )
         return functional.linear(frames, torch.cat(into), torch.cat(biases))
 
 
@@ -111,7 +143,9 @@ def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]
                 total = from_input[product.name][t]
                 for read in product.reads:
                     if read != INPUT:
-                        total = total + functional.linear(values[read], weights[weight_name(product, read)])
+                        total = total + functional.linear(
+                            values[read], weights[weight_name(product, read)]
+                        )
                 parts = total.chunk(product.gates, dim=-1)
                 gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
             for step in stage.steps:
@@ -121,7 +155,9 @@ def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]
     return torch.stack(outputs)
 
 
-def _of_input(owner: DescribedCell, product: CellProduct, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+def _of_input(
+    owner: DescribedCell, product: CellProduct, frames: Tensor, weights: Mapping[str, Tensor]
+) -> Tensor:
     """The part of a product that all frames have at once: of the input, and the bias."""
     bias = getattr(owner, f"bias_{product.name}_l0") if product.bias else None
     if INPUT in product.reads:

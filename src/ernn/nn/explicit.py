@@ -1,7 +1,8 @@
-"""The cells as their equations say, one step after the other in torch's operations (REFERENCE.md section 2).
+"""The cells as their equations say, one step after the other in torch's operations (REFERENCE.md
+section 2).
 
-What runs where the scans of `ernn.nn.directions` do not (other devices and number formats), and what they are tested
-against.  Arguments and results are those of `ernn.nn.directions`.
+What runs where the scans of `ernn.nn.directions` do not (other devices and number formats), and
+what they are tested against.  Arguments and results are those of `ernn.nn.directions`.
 """
 
 from typing import Any
@@ -11,14 +12,20 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def lstm(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs (time, batch, outputs) and (h, c) of an LSTM, with peepholes where `owner` has them."""
+def lstm(
+    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Outputs (time, batch, outputs) and (h, c) of an LSTM, with peepholes where `owner` has
+    them.
+    """
     y, c = state
     recurrent = getattr(owner, f"weight_hh{suffix}").t()
     projection = getattr(owner, f"weight_hr{suffix}").t() if owner.proj_size else None
     peephole = getattr(owner, f"peephole{suffix}", None)
     # Spread over the batch once, so that the gradient is summed over it once, not at every step.
-    looks = c.new_zeros(3, *c.shape) if peephole is None else peephole[:, None].expand(-1, len(c), -1)
+    looks = (
+        c.new_zeros(3, *c.shape) if peephole is None else peephole[:, None].expand(-1, len(c), -1)
+    )
     p_i, p_f, p_o = looks.unbind(0)
     outputs = []
     for product in _products(owner, suffix, x).unbind(0):
@@ -32,11 +39,15 @@ def lstm(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> tuple
     return torch.stack(outputs), (y, c)
 
 
-def gru_after(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+def gru_after(
+    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Outputs and (h,) of a GRU whose reset gate acts after the recurrent product, torch's own."""
     (h,) = state
     weight, bias = getattr(owner, f"weight_hh{suffix}"), getattr(owner, f"bias_hh{suffix}", None)
-    from_input = functional.linear(x, getattr(owner, f"weight_ih{suffix}"), getattr(owner, f"bias_ih{suffix}", None))
+    from_input = functional.linear(
+        x, getattr(owner, f"weight_ih{suffix}"), getattr(owner, f"bias_ih{suffix}", None)
+    )
     outputs = []
     for product in from_input.unbind(0):
         r, z, n = product.chunk(3, dim=1)
@@ -47,8 +58,12 @@ def gru_after(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> 
     return torch.stack(outputs), (h,)
 
 
-def gru_before(owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and (h,) of a GRU whose reset gate acts before the recurrent product, the E-RNN paper's."""
+def gru_before(
+    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Outputs and (h,) of a GRU whose reset gate acts before the recurrent product, the E-RNN
+    paper's.
+    """
     (h,) = state
     weight, gates = getattr(owner, f"weight_hh{suffix}"), 2 * owner.hidden_size
     for_gates, for_candidate = weight[:gates].t(), weight[gates:].t()

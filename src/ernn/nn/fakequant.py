@@ -1,8 +1,10 @@
-"""Rounding to fixed point in the midst of training: forward what the integers do, backward as if nothing were rounded.
+"""Rounding to fixed point in the midst of training: forward what the integers do, backward as if
+nothing were rounded.
 
-`fake_quantize(x, format)` equals `dequantize(quantize(x, format), format)` of `ernn.ir.fixed_point` for every number of x's type
-(in single precision of formats up to 24 bits).  Its gradient is that of the identity (straight-through: Bengio,
-Léonard, Courville 2013; Courbariaux, Bengio, David 2015), and 0 where the value saturates.
+`fake_quantize(x, format)` equals `dequantize(quantize(x, format), format)` of `ernn.ir.fixed_point`
+for every number of x's type (in single precision of formats up to 24 bits).  Its gradient is that
+of the identity (straight-through: Bengio, Léonard, Courville 2013; Courbariaux, Bengio, David
+2015), and 0 where the value saturates.
 """
 
 from typing import Any
@@ -17,25 +19,34 @@ _FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
 def floor_half_up(scaled: Tensor) -> Tensor:
-    """Nearest integer, halves up, exactly: x + 0.5 may round in single precision, x - floor(x) never does."""
+    """Nearest integer, halves up, exactly: x + 0.5 may round in single precision, x - floor(x)
+    never does.
+    """
     floor = scaled.floor()
     return floor + (scaled - floor >= 0.5)
 
 
 def at_random(scaled: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean exact."""
+    """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean
+    exact.
+    """
     floor = scaled.floor()
     dice = torch.rand(scaled.shape, generator=generator, dtype=scaled.dtype, device=scaled.device)
     return floor + (dice < scaled - floor)
 
 
 def fake_quantize(values: Tensor, format: FixedFormat, random: bool = False) -> Tensor:
-    """Nearest values of `format`, halves up, saturating; `random`: rounded up or down at random instead."""
+    """Nearest values of `format`, halves up, saturating; `random`: rounded up or down at random
+    instead.
+    """
     return _Rounding.apply(values, format, random)  # type: ignore[return-value]
 
 
-def tabulated(values: Tensor, table: ActivationTable, results: Tensor, random: bool = False) -> Tensor:
-    """The table's function of `values` rounded to its input format; the gradient is that of the true function.
+def tabulated(
+    values: Tensor, table: ActivationTable, results: Tensor, random: bool = False
+) -> Tensor:
+    """The table's function of `values` rounded to its input format; the gradient is that of the
+    true function.
 
     `results`: of all inputs of the table, `table_results`.
     """
@@ -43,7 +54,9 @@ def tabulated(values: Tensor, table: ActivationTable, results: Tensor, random: b
 
 
 def table_results(table: ActivationTable) -> Tensor:
-    """What the table gives for each of its inputs from the lowest up, as real numbers, float64 (2**width,)."""
+    """What the table gives for each of its inputs from the lowest up, as real numbers, float64
+    (2**width,).
+    """
     low_bits, half = table.input.width - table.segment_bits, (1 << table.slope_shift) >> 1
     rest = torch.arange(1 << low_bits)
     base, slope = (torch.from_numpy(numbers)[:, None] for numbers in (table.base, table.slope))
@@ -73,7 +86,9 @@ class _Rounding(torch.autograd.Function):
 
 class _Table(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, table: ActivationTable, results: Tensor, random: bool) -> Tensor:
+    def forward(
+        ctx: Any, values: Tensor, table: ActivationTable, results: Tensor, random: bool
+    ) -> Tensor:
         ctx.save_for_backward(values)
         ctx.function = table.function
         _, held = _integers(values, table.input, random)

@@ -1,4 +1,5 @@
-"""The GRU over time, in both reset conventions, with its gradient written out (compare `ernn.nn.lstm_scan`).
+"""The GRU over time, in both reset conventions, with its gradient written out (compare
+`ernn.nn.lstm_scan`).
 
 Gates are kept in the sequence n, r, z.
 """
@@ -23,14 +24,17 @@ from ernn.nn.threads import threads_for
 
 
 class GruAfterScan(torch.autograd.Function):
-    """(x, h0, into, back, bias) to outputs (time, hidden, batch); the reset gate acts after the recurrent product.
+    """(x, h0, into, back, bias) to outputs (time, hidden, batch); the reset gate acts after the
+    recurrent product.
 
-    into has the rows of n, r, z; back those of r, z, n. bias (block, 4, n): of n, r, z, and n's inside the reset. The
-    rest as for `LstmScan`.
+    into has the rows of n, r, z; back those of r, z, n. bias (block, 4, n): of n, r, z, and n's
+    inside the reset. The rest as for `LstmScan`.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, h0: Tensor, into: Tensor, back: Tensor, bias: Tensor, keep: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, h0: Tensor, into: Tensor, back: Tensor, bias: Tensor, keep: bool
+    ) -> Tensor:
         time, _, batch = x.shape
         parts, _, n = bias.shape
         from_x, from_h = products = [product(weight, parts, batch) for weight in (into, back)]
@@ -41,7 +45,12 @@ class GruAfterScan(torch.autograd.Function):
         gates, qs = slots(x, time, kept, parts, 3, n), slots(x, time, kept, parts, n)
         recurrent = x.new_empty(parts, 3, n)
         state_arrays = arrays([state.view(parts, n) for state in states])
-        gate_arrays, q_arrays, recurrent_array, biases = arrays(gates), arrays(qs), recurrent.numpy(), array(bias)
+        gate_arrays, q_arrays, recurrent_array, biases = (
+            arrays(gates),
+            arrays(qs),
+            recurrent.numpy(),
+            array(bias),
+        )
         operands, held = from_x.operands(x), []
         with threads_for(largest(products)):
             for t in range(time):
@@ -49,7 +58,12 @@ class GruAfterScan(torch.autograd.Function):
                 from_x.multiply(operands[t], gates[t])
                 from_h.multiply(operand, recurrent)
                 gru_after_step(
-                    gate_arrays[t], recurrent_array, biases, q_arrays[t], state_arrays[t], state_arrays[t + 1]
+                    gate_arrays[t],
+                    recurrent_array,
+                    biases,
+                    q_arrays[t],
+                    state_arrays[t],
+                    state_arrays[t + 1],
                 )
                 if keep:
                     held.append(operand)
@@ -85,19 +99,29 @@ class GruAfterScan(torch.autograd.Function):
 
 
 class GruBeforeScan(torch.autograd.Function):
-    """(x, h0, into, gates, candidate, bias) to outputs; the reset gate acts before the recurrent product.
+    """(x, h0, into, gates, candidate, bias) to outputs; the reset gate acts before the recurrent
+    product.
 
-    into has the rows of n, r, z; gates those of r, z, candidate those of n. bias (block, 3, n): of n, r, z. The rest as
-    for `LstmScan`.
+    into has the rows of n, r, z; gates those of r, z, candidate those of n. bias (block, 3, n): of
+    n, r, z. The rest as for `LstmScan`.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, h0: Tensor, into: Tensor, gates: Tensor, candidate: Tensor, bias: Tensor, keep: bool
+        ctx: Any,
+        x: Tensor,
+        h0: Tensor,
+        into: Tensor,
+        gates: Tensor,
+        candidate: Tensor,
+        bias: Tensor,
+        keep: bool,
     ) -> Tensor:
         time, _, batch = x.shape
         parts, _, n = bias.shape
-        from_x, from_h, from_reset = products = [product(weight, parts, batch) for weight in (into, gates, candidate)]
+        from_x, from_h, from_reset = products = [
+            product(weight, parts, batch) for weight in (into, gates, candidate)
+        ]
         h = x.new_empty(time + 1, *h0.shape)
         h[0] = h0
         states = h.unbind(0)
@@ -113,10 +137,14 @@ class GruBeforeScan(torch.autograd.Function):
                 operand = from_h.operand(states[t])
                 from_x.multiply(operands[t], values[t])
                 from_h.multiply(operand, for_gates)
-                gru_before_reset(value_arrays[t], gates_array, biases, state_arrays[t], reset_arrays[t])
+                gru_before_reset(
+                    value_arrays[t], gates_array, biases, state_arrays[t], reset_arrays[t]
+                )
                 reset = from_reset.operand(resets[t].view(-1, batch))
                 from_reset.multiply(reset, for_candidate)
-                gru_before_step(value_arrays[t], candidate_array, biases, state_arrays[t], state_arrays[t + 1])
+                gru_before_step(
+                    value_arrays[t], candidate_array, biases, state_arrays[t], state_arrays[t + 1]
+                )
                 if keep:
                     held.append(operand)
                     held_reset.append(reset)
@@ -146,11 +174,23 @@ class GruBeforeScan(torch.autograd.Function):
         reset_array = d_reset.view(parts, n).numpy()
         with threads_for(largest(products)):
             for t in reversed(range(len(values))):
-                gru_before_step_back(values[t], states[t], state, d_array, candidate_array, gates_array, total)
+                gru_before_step_back(
+                    values[t], states[t], state, d_array, candidate_array, gates_array, total
+                )
                 step_back(from_reset, d_candidate, held_reset[t], d_reset)
-                gru_before_reset_back(values[t], states[t], reset_array, state, d_array, gates_array, total)
+                gru_before_reset_back(
+                    values[t], states[t], reset_array, state, d_array, gates_array, total
+                )
                 if t:
                     running += d_outputs[t - 1]
                 step_back(from_h, d_gates, held[t], running, add=running)
                 step_back(from_x, d, xs[t], None if d_x is None else d_x[t])
-        return d_x, running, from_x.gradient(), from_h.gradient(), from_reset.gradient(), d_bias, None
+        return (
+            d_x,
+            running,
+            from_x.gradient(),
+            from_h.gradient(),
+            from_reset.gradient(),
+            d_bias,
+            None,
+        )

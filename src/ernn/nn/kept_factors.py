@@ -1,4 +1,6 @@
-"""Factors of a weight as they were trained, kept beside it: from their product alone they cannot be told again."""
+"""Factors of a weight as they were trained, kept beside it: from their product alone they cannot be
+told again.
+"""
 
 from collections.abc import Sequence
 
@@ -20,7 +22,9 @@ def keep_factors(owner: nn.Module, attribute: str, factors: Factors) -> None:
 
 
 def kept_factors(owner: nn.Module, attribute: str, value: np.ndarray) -> Factors | None:
-    """What the weight (gates, rows, columns) is the product of; None where nothing was kept, or of other numbers."""
+    """What the weight (gates, rows, columns) is the product of; None where nothing was kept, or of
+    other numbers.
+    """
     factors = getattr(owner, _NAME, {}).get(attribute)
     if factors is None:
         return None

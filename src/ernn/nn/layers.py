@@ -26,8 +26,8 @@ from ernn.nn.follow import Call, Recurrent, describe
 from ernn.nn.kept_factors import kept_factors, multiplied
 
 Structures = Callable[[str, tuple[int, int, int]], Structure] | Mapping[str, Structure]
-"""The structure of each matrix: by its name in `named_parameters()` (missing: dense), or by name and its shape
-(gates, rows, columns)."""
+"""The structure of each matrix: by its name in `named_parameters()` (missing: dense), or by name
+and its shape (gates, rows, columns)."""
 
 STRUCTURE_TOLERANCE = 1e-5
 
@@ -43,7 +43,9 @@ class LayerReader:
         """The layers of one call: one a stacked layer of its module."""
         module = call.module
         if isinstance(module, nn.Linear):
-            bias = _values(call, "bias") if module.bias is not None else np.zeros(module.out_features)
+            bias = (
+                _values(call, "bias") if module.bias is not None else np.zeros(module.out_features)
+            )
             return [LinearLayer(self._matrix(call, "weight", 1), bias)]
         if isinstance(module, DescribedCell):
             return [self._described(call, module)]
@@ -62,7 +64,9 @@ class LayerReader:
         self, call: Call, module: Recurrent, suffix: str, states: list[Array | None]
     ) -> LstmLayer | GruLayer:
         lstm = isinstance(module, nn.LSTM | PeepholeLSTM)
-        into, back = (self._matrix(call, f"weight_{side}{suffix}", 4 if lstm else 3) for side in ("ih", "hh"))
+        into, back = (
+            self._matrix(call, f"weight_{side}{suffix}", 4 if lstm else 3) for side in ("ih", "hh")
+        )
         bias, back_bias = (_bias(call, f"bias_{side}{suffix}", into) for side in ("ih", "hh"))
         if not lstm:
             reset = "before" if isinstance(module, ResetBeforeGRU) else "after"
@@ -74,14 +78,21 @@ class LayerReader:
     def _described(self, call: Call, module: DescribedCell) -> CellLayer:
         cell, hidden = module.cell, module.hidden_size
         weights = tuple(
-            tuple(self._matrix(call, weight_name(product, read), product.gates) for read in product.reads)
+            tuple(
+                self._matrix(call, weight_name(product, read), product.gates)
+                for read in product.reads
+            )
             for product in cell.products
         )
         biases = tuple(
-            _values(call, f"bias_{product.name}_l0").reshape(product.gates, hidden) if product.bias else None
+            _values(call, f"bias_{product.name}_l0").reshape(product.gates, hidden)
+            if product.bias
+            else None
             for product in cell.products
         )
-        return CellLayer(cell, weights, biases, tuple(_values(call, f"{name}_l0") for name in cell.vectors))
+        return CellLayer(
+            cell, weights, biases, tuple(_values(call, f"{name}_l0") for name in cell.vectors)
+        )
 
     def _matrix(self, call: Call, attribute: str, gates: int) -> Matrix:
         name = f"{call.name}.{attribute}" if call.name else attribute
@@ -89,7 +100,11 @@ class LayerReader:
         value = _values(call, attribute)
         value = value.reshape(gates, -1, value.shape[1])
         structure = self._structure(name, value.shape)
-        factors = kept_factors(call.module, attribute, value) if structure.recognised() != structure else None
+        factors = (
+            kept_factors(call.module, attribute, value)
+            if structure.recognised() != structure
+            else None
+        )
         if factors is not None:
             whole = multiplied([matrix for matrix, _ in factors])
             return Factored(whole, structure, factors=tuple(Matrix(*factor) for factor in factors))
@@ -101,11 +116,15 @@ class LayerReader:
         return self._structures.get(name, Dense())
 
     def check_names(self, module: nn.Module) -> None:
-        """Raise UserError for a structure given to a matrix that `module` does not have, used or not."""
+        """Raise UserError for a structure given to a matrix that `module` does not have, used or
+        not.
+        """
         names = [] if callable(self._structures) else self._structures
         unknown = [name for name in names if name not in self.seen and not _has(module, name)]
         if unknown:
-            raise UserError(f"structures names {', '.join(unknown)}; the matrices are {', '.join(self.seen)}")
+            raise UserError(
+                f"structures names {', '.join(unknown)}; the matrices are {', '.join(self.seen)}"
+            )
 
 
 def _has(module: nn.Module, name: str) -> bool:
@@ -124,7 +143,8 @@ def _inside(name: str, value: Array, structure: Structure) -> Array:
     residual = np.linalg.norm(value - nearest) / norm if norm else 0.0
     if residual > STRUCTURE_TOLERANCE:
         raise UserError(
-            f"{name} is not {structure}: the nearest such matrix is {residual:.2g} of its norm away "
+            f"{name} is not {structure}: the nearest such matrix is {residual:.2g} of its norm "
+            "away "
             f"(allowed: {STRUCTURE_TOLERANCE:g}); compress the module before importing it"
         )
     return nearest
@@ -134,17 +154,25 @@ def _values(call: Call, attribute: str) -> Array:
     tensor = getattr(call.module, attribute)
     if tensor.dtype not in (torch.float32, torch.float64):
         where = describe(call.name, call.module)
-        raise UserError(f"{where} has {attribute} in {tensor.dtype}: convert it first with .float()")
+        raise UserError(
+            f"{where} has {attribute} in {tensor.dtype}: convert it first with .float()"
+        )
     values = tensor.detach().cpu().double().numpy().copy()
     if not np.isfinite(values).all():
         where = describe(call.name, call.module)
-        raise UserError(f"{where} has a value in {attribute} that is not finite: the training diverged")
+        raise UserError(
+            f"{where} has a value in {attribute} that is not finite: the training diverged"
+        )
     return values
 
 
 def _bias(call: Call, attribute: str, weight: Matrix) -> Array:
     shape = weight.value.shape[:2]
-    return _values(call, attribute).reshape(shape) if hasattr(call.module, attribute) else np.zeros(shape)
+    return (
+        _values(call, attribute).reshape(shape)
+        if hasattr(call.module, attribute)
+        else np.zeros(shape)
+    )
 
 
 def _states(call: Call, row: int) -> list[Array | None]:
@@ -159,6 +187,7 @@ def _state(call: Call, state: Tensor) -> Array | None:
     if not (rows == rows[0]).all():
         where = describe(call.name, call.module)
         raise UserError(
-            f"{where} starts each sequence of the batch from another state: a network has one initial state"
+            f"{where} starts each sequence of the batch from another state: a network has one "
+            "initial state"
         )
     return rows[0].copy() if rows[0].any() else None

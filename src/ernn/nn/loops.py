@@ -1,8 +1,9 @@
 """The element-wise part of one time step of each cell, forward and backward, as compiled loops.
 
-Arrays are (parts, slots, n): n units times batch, contiguous; slots are gates.  `parts` is the block size (units in the
-order of `ernn.nn.order`), 1 for dense layers.  Each loop writes one array and works on a strip that stays in the first
-level cache: only so does the compiler make vector code without being told that arrays do not overlap.
+Arrays are (parts, slots, n): n units times batch, contiguous; slots are gates.  `parts` is the
+block size (units in the order of `ernn.nn.order`), 1 for dense layers.  Each loop writes one array
+and works on a strip that stays in the first level cache: only so does the compiler make vector code
+without being told that arrays do not overlap.
 """
 
 from numba import njit
@@ -12,8 +13,9 @@ from ernn.nn.activations import ONE, logistic, tanh
 
 STRIP = 1024  # elements
 
-# Not "nnan" and "ninf": a diverged training must be seen.  Not "reassoc": the process that compiles would then add in
-# another order than those that load the code from the cache, and a training that is resumed differ in its last bits.
+# Not "nnan" and "ninf": a diverged training must be seen.  Not "reassoc": the process that compiles
+# would then add in another order than those that load the code from the cache, and a training that
+# is resumed differ in its last bits.
 compiled = njit(cache=True, nogil=True, fastmath={"contract", "nsz", "arcp"}, error_model="numpy")
 
 
@@ -48,8 +50,11 @@ def _times_tanh(o: Array, cell: Array, out: Array) -> None:
 
 
 @compiled
-def lstm_step(gates: Array, bias: Array, peephole: Array, before: Array, after: Array, out: Array) -> None:
-    """gates (parts, 4, n): the products i, f, g, o on entry, the gates' values on return. `before`, `after`: the cell.
+def lstm_step(
+    gates: Array, bias: Array, peephole: Array, before: Array, after: Array, out: Array
+) -> None:
+    """gates (parts, 4, n): the products i, f, g, o on entry, the gates' values on return. `before`,
+    `after`: the cell.
 
     peephole (parts, 3, n), or (parts, 0, n) for none. out (parts, n): the cell's output m.
     """
@@ -130,8 +135,9 @@ def lstm_step_back(
 ) -> None:
     """The reverse of `lstm_step`.
 
-    d_out (parts, n): gradient of m. d_cell (parts, n): of the cell after on entry, of the cell before on return.
-    d (parts, 4, n) receives the gradient of the products; `d_bias` and `d_peephole` are added to.
+    d_out (parts, n): gradient of m. d_cell (parts, n): of the cell after on entry, of the cell
+    before on return. d (parts, 4, n) receives the gradient of the products; `d_bias` and
+    `d_peephole` are added to.
     """
     looking = peephole.shape[1] > 0
     for j in range(gates.shape[0]):
@@ -211,11 +217,15 @@ def _d_update(n: Array, z: Array, before: Array, d_state: Array, d: Array) -> No
 
 
 @compiled
-def gru_after_step(gates: Array, recurrent: Array, bias: Array, q: Array, before: Array, after: Array) -> None:
-    """GRU whose reset gate acts after the product: n = tanh(n + r * q). `before`, `after` (parts, n): the state.
+def gru_after_step(
+    gates: Array, recurrent: Array, bias: Array, q: Array, before: Array, after: Array
+) -> None:
+    """GRU whose reset gate acts after the product: n = tanh(n + r * q). `before`, `after` (parts,
+    n): the state.
 
-    gates (parts, 3, n): the input's products n, r, z on entry, the values on return. recurrent (parts, 3, n): products
-    r, z, q. bias (parts, 4, n) of n, r, z, q. q (parts, n) receives the last recurrent product with its bias.
+    gates (parts, 3, n): the input's products n, r, z on entry, the values on return. recurrent
+    (parts, 3, n): products r, z, q. bias (parts, 4, n) of n, r, z, q. q (parts, n) receives the
+    last recurrent product with its bias.
     """
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
@@ -230,12 +240,19 @@ def gru_after_step(gates: Array, recurrent: Array, bias: Array, q: Array, before
 
 @compiled
 def gru_after_step_back(
-    gates: Array, q: Array, before: Array, d_state: Array, d: Array, d_recurrent: Array, d_bias: Array
+    gates: Array,
+    q: Array,
+    before: Array,
+    d_state: Array,
+    d: Array,
+    d_recurrent: Array,
+    d_bias: Array,
 ) -> None:
     """The reverse of `gru_after_step`.
 
-    d_state (parts, n): gradient of the state after on entry; on return of the state before, but for what comes through
-    the products. d (parts, 3, n) receives the gradients of the input's products, d_recurrent of the recurrent ones.
+    d_state (parts, n): gradient of the state after on entry; on return of the state before, but for
+    what comes through the products. d (parts, 3, n) receives the gradients of the input's products,
+    d_recurrent of the recurrent ones.
     """
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
@@ -256,10 +273,14 @@ def gru_after_step_back(
 
 
 @compiled
-def gru_before_reset(gates: Array, recurrent: Array, bias: Array, before: Array, reset: Array) -> None:
-    """GRU whose reset gate acts before the product, first half: r and z, and `reset` (parts, n) receives r * state.
+def gru_before_reset(
+    gates: Array, recurrent: Array, bias: Array, before: Array, reset: Array
+) -> None:
+    """GRU whose reset gate acts before the product, first half: r and z, and `reset` (parts, n)
+    receives r * state.
 
-    gates (parts, 3, n) of n, r, z: the input's products; r and z are values on return. recurrent (parts, 2, n): r, z.
+    gates (parts, 3, n) of n, r, z: the input's products; r and z are values on return. recurrent
+    (parts, 2, n): r, z.
     """
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
@@ -270,7 +291,9 @@ def gru_before_reset(gates: Array, recurrent: Array, bias: Array, before: Array,
 
 
 @compiled
-def gru_before_step(gates: Array, recurrent: Array, bias: Array, before: Array, after: Array) -> None:
+def gru_before_step(
+    gates: Array, recurrent: Array, bias: Array, before: Array, after: Array
+) -> None:
     """Second half: n from product to value with recurrent (parts, n), and the state after."""
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
@@ -281,11 +304,19 @@ def gru_before_step(gates: Array, recurrent: Array, bias: Array, before: Array, 
 
 @compiled
 def gru_before_step_back(
-    gates: Array, before: Array, d_state: Array, d: Array, d_candidate: Array, d_recurrent: Array, d_bias: Array
+    gates: Array,
+    before: Array,
+    d_state: Array,
+    d: Array,
+    d_candidate: Array,
+    d_recurrent: Array,
+    d_bias: Array,
 ) -> None:
-    """The reverse of `gru_before_step`: gradients of n (into d and d_candidate) and z (into d and d_recurrent).
+    """The reverse of `gru_before_step`: gradients of n (into d and d_candidate) and z (into d and
+    d_recurrent).
 
-    d_state as in `gru_after_step_back`; d (parts, 3, n), d_candidate (parts, n), d_recurrent (parts, 2, n).
+    d_state as in `gru_after_step_back`; d (parts, 3, n), d_candidate (parts, n), d_recurrent
+    (parts, 2, n).
     """
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
@@ -302,9 +333,17 @@ def gru_before_step_back(
 
 @compiled
 def gru_before_reset_back(
-    gates: Array, before: Array, d_reset: Array, d_state: Array, d: Array, d_recurrent: Array, d_bias: Array
+    gates: Array,
+    before: Array,
+    d_reset: Array,
+    d_state: Array,
+    d: Array,
+    d_recurrent: Array,
+    d_bias: Array,
 ) -> None:
-    """The reverse of `gru_before_reset`: the gradient of r; what comes through `reset` is added to d_state."""
+    """The reverse of `gru_before_reset`: the gradient of r; what comes through `reset` is added to
+    d_state.
+    """
     for j in range(gates.shape[0]):
         for start in range(0, gates.shape[2], STRIP):
             s = slice(start, min(start + STRIP, gates.shape[2]))

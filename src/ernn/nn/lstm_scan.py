@@ -1,4 +1,6 @@
-"""The LSTM over time with its gradient written out: products into buffers, element-wise work in one compiled loop."""
+"""The LSTM over time with its gradient written out: products into buffers, element-wise work in one
+compiled loop.
+"""
 
 from typing import Any
 
@@ -13,12 +15,13 @@ from ernn.nn.threads import threads_for
 
 
 class LstmScan(torch.autograd.Function):
-    """(x, y0, c0, into, back, projection, bias, peephole) to outputs (time, outputs, batch) and the last cell.
+    """(x, y0, c0, into, back, projection, bias, peephole) to outputs (time, outputs, batch) and the
+    last cell.
 
-    x (time, inputs, batch); y0 (outputs, batch), c0 (hidden, batch): in the order of `ernn.nn.order` for `block`.
-    into, back, projection (or None): as `ernn.nn.products.product` takes them. bias (block, 4, n), peephole
-    (block, 3, n) or (block, 0, n): already spread over the batch, n = hidden / block * batch. keep: whether a gradient
-    is wanted.
+    x (time, inputs, batch); y0 (outputs, batch), c0 (hidden, batch): in the order of
+    `ernn.nn.order` for `block`. into, back, projection (or None): as `ernn.nn.products.product`
+    takes them. bias (block, 4, n), peephole (block, 3, n) or (block, 0, n): already spread over the
+    batch, n = hidden / block * batch. keep: whether a gradient is wanted.
     """
 
     @staticmethod
@@ -36,7 +39,9 @@ class LstmScan(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         time, _, batch = x.shape
         parts, _, n = bias.shape
-        products = [None if w is None else product(w, parts, batch) for w in (into, back, projection)]
+        products = [
+            None if w is None else product(w, parts, batch) for w in (into, back, projection)
+        ]
         from_x, from_y, to_y = products
         assert from_x and from_y
         y = x.new_empty(time + 1, *y0.shape)
@@ -45,7 +50,11 @@ class LstmScan(torch.autograd.Function):
         cells = slots(x, time + 1, time + 1 if keep else 2, parts, n)
         cells[0].copy_(c0.view(parts, n))
         gates = slots(x, time, time if keep else 1, parts, 4, n)
-        outs = slots(x, time, time if keep else 1, parts, n) if to_y else [out.view(parts, n) for out in ys[1:]]
+        outs = (
+            slots(x, time, time if keep else 1, parts, n)
+            if to_y
+            else [out.view(parts, n) for out in ys[1:]]
+        )
         gate_arrays, cell_arrays, out_arrays = arrays(gates), arrays(cells), arrays(outs)
         biases, looks = bias.detach().numpy(), peephole.detach().numpy()
         operands = from_x.operands(x)
@@ -54,7 +63,9 @@ class LstmScan(torch.autograd.Function):
             for t in range(time):
                 operand = from_y.operand(ys[t])
                 total((from_x, operands[t]), (from_y, operand), gates[t])
-                lstm_step(gate_arrays[t], biases, looks, cell_arrays[t], cell_arrays[t + 1], out_arrays[t])
+                lstm_step(
+                    gate_arrays[t], biases, looks, cell_arrays[t], cell_arrays[t + 1], out_arrays[t]
+                )
                 if keep:
                     held_y.append(operand)
                 if to_y:
@@ -88,7 +99,13 @@ class LstmScan(torch.autograd.Function):
         d_peephole = d_y.new_zeros(looks.shape)
         running = d_outputs[-1].clone()
         d_m = d_y.new_empty(parts * n // batch, batch) if to_y else running
-        same = d_m.view(parts, n).numpy(), d_cell.numpy(), d.numpy(), d_bias.numpy(), d_peephole.numpy()
+        same = (
+            d_m.view(parts, n).numpy(),
+            d_cell.numpy(),
+            d.numpy(),
+            d_bias.numpy(),
+            d_peephole.numpy(),
+        )
         with threads_for(largest(products)):
             for t in reversed(range(time)):
                 if to_y:

@@ -1,8 +1,10 @@
-"""The LSTM in blocks over a whole sequence in one compiled call each way, for layers whose steps are short.
+"""The LSTM in blocks over a whole sequence in one compiled call each way, for layers whose steps
+are short.
 
-A step of few products takes less time than the calls of it.  Here all steps are one call: the recurrent products,
-transforms and gates of a step, number by number of the batch side by side (`ernn.nn.columns`).  What does not wait for
-the step before, products with the input and the weights' gradients, are products over the whole sequence.
+A step of few products takes less time than the calls of it.  Here all steps are one call: the
+recurrent products, transforms and gates of a step, number by number of the batch side by side
+(`ernn.nn.columns`).  What does not wait for the step before, products with the input and the
+weights' gradients, are products over the whole sequence.
 """
 
 from typing import Any
@@ -24,7 +26,8 @@ LARGEST = 20_000_000
 
 
 def suits(x: Tensor, into: Tensor, back: Tensor, projection: Tensor | None) -> bool:
-    """Whether `LstmWhole` takes a layer, and should: one whose steps are too short to be shared out.
+    """Whether `LstmWhole` takes a layer, and should: one whose steps are too short to be shared
+    out.
 
     x (time, inputs, batch), weights as `ernn.nn.products.product` takes them.
     """
@@ -40,7 +43,14 @@ class LstmWhole(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y0: Tensor, c0: Tensor, into: Tensor, back: Tensor, bias: Tensor, peephole: Tensor
+        ctx: Any,
+        x: Tensor,
+        y0: Tensor,
+        c0: Tensor,
+        into: Tensor,
+        back: Tensor,
+        bias: Tensor,
+        peephole: Tensor,
     ) -> tuple[Tensor, Tensor]:
         time, _, batch = x.shape
         block, _, n = bias.shape
@@ -53,7 +63,11 @@ class LstmWhole(torch.autograd.Function):
         y[0], cells[0] = y0.view(block, n), c0.view(block, n)
         gates, held = x.new_empty(time, block, 4, n), x.new_empty(r, units, time * batch)
         room = x.new_empty(r * rows * COLUMNS)
-        weights = back.transpose(1, 2).contiguous(), analysis.t().contiguous(), synthesis.t().contiguous()
+        weights = (
+            back.transpose(1, 2).contiguous(),
+            analysis.t().contiguous(),
+            synthesis.t().contiguous(),
+        )
         forward(
             (time, batch, block, r, rows, units),
             *(_flat(tensor) for tensor in (sums, *weights, y, gates, held, room)),
@@ -76,8 +90,14 @@ class LstmWhole(torch.autograd.Function):
         room = d_y.new_empty(r * units * COLUMNS)
         backward(
             (time, batch, block, r, rows, units),
-            *(_flat(tensor) for tensor in (back, synthesis, analysis, d_y, running, d, spread, room)),
-            *(array(tensor) for tensor in (peephole, gates, cells, running, d_cell, d, d_bias, d_peephole)),
+            *(
+                _flat(tensor)
+                for tensor in (back, synthesis, analysis, d_y, running, d, spread, room)
+            ),
+            *(
+                array(tensor)
+                for tensor in (peephole, gates, cells, running, d_cell, d, d_bias, d_peephole)
+            ),
         )
         needs = ctx.needs_input_grad
         d_into = torch.bmm(spread, operand.transpose(1, 2)) if needs[3] else None
@@ -85,8 +105,21 @@ class LstmWhole(torch.autograd.Function):
         d_x = None
         if needs[0]:
             gone_back = torch.bmm(into.transpose(1, 2), spread).view(r, -1)
-            d_x = (analysis.t() @ gone_back).view(block, -1, time, batch).permute(2, 0, 1, 3).reshape(ctx.shape)
-        return d_x, running.view(-1, batch), d_cell.view(-1, batch), d_into, d_back, d_bias, d_peephole
+            d_x = (
+                (analysis.t() @ gone_back)
+                .view(block, -1, time, batch)
+                .permute(2, 0, 1, 3)
+                .reshape(ctx.shape)
+            )
+        return (
+            d_x,
+            running.view(-1, batch),
+            d_cell.view(-1, batch),
+            d_into,
+            d_back,
+            d_bias,
+            d_peephole,
+        )
 
 
 def _flat(tensor: Tensor) -> Array:
@@ -94,10 +127,26 @@ def _flat(tensor: Tensor) -> Array:
 
 
 @compiled
-def forward(sizes, sums, weights, analysis, synthesis, y, gates, held, room, bias, peephole, ys, by_step, cells):
-    """sums (r, rows, time, batch): spectra of the input products. weights (r, units, rows), analysis (block, r),
-    synthesis (r, block). y, ys (time + 1, block, n): the first is there. gates, by_step (time, block, 4, n), held
-    (r, units, time, batch): spectra of y. room (r, rows, COLUMNS). rows: blocks of all gates, units: of one."""
+def forward(
+    sizes,
+    sums,
+    weights,
+    analysis,
+    synthesis,
+    y,
+    gates,
+    held,
+    room,
+    bias,
+    peephole,
+    ys,
+    by_step,
+    cells,
+):
+    """sums (r, rows, time, batch): spectra of the input products. weights (r, units, rows),
+    analysis (block, r), synthesis (r, block). y, ys (time + 1, block, n): the first is there.
+    gates, by_step (time, block, 4, n), held (r, units, time, batch): spectra of y. room (r, rows,
+    COLUMNS). rows: blocks of all gates, units: of one."""
     time, batch, block, r, rows, units = sizes
     zero, columns = (np.zeros(COLUMNS, np.float32), 0, 0), time * batch
     for t in range(time):
@@ -105,9 +154,19 @@ def forward(sizes, sums, weights, analysis, synthesis, y, gates, held, room, bia
             at = t * batch + lane
             for unit in range(units):
                 state = (y, (t * block * units + unit) * batch + lane, units * batch)
-                add_product((held, unit * columns + at, units * columns), zero, (analysis, 0, r), state, r, block)
+                add_product(
+                    (held, unit * columns + at, units * columns),
+                    zero,
+                    (analysis, 0, r),
+                    state,
+                    r,
+                    block,
+                )
             for s in range(r):
-                to, start = (room, s * rows * COLUMNS, COLUMNS), (sums, s * rows * columns + at, columns)
+                to, start = (
+                    (room, s * rows * COLUMNS, COLUMNS),
+                    (sums, s * rows * columns + at, columns),
+                )
                 of = (held, s * units * columns + at, columns)
                 add_product(to, start, (weights, s * units * rows, rows), of, rows, units)
             for row in range(rows):
@@ -122,23 +181,40 @@ def backward(
     sizes, weights, synthesis, analysis, d_y, running, d, spread, room, peephole, by_step, cells, d_out, d_cell,
     d_gates, d_bias, d_peephole,
 ):  # fmt: skip
-    """weights (r, rows, units), synthesis (block, r), analysis (r, block). d_y (time, block, n). running, d_out: the
-    last step's d_y on entry, the gradient of y before the first step on return. spread (r, rows, time, batch) receives
-    the gradient of the spectra that `forward` sums. room (r, units, COLUMNS)."""
+    """weights (r, rows, units), synthesis (block, r), analysis (r, block). d_y (time, block, n).
+    running, d_out: the last step's d_y on entry, the gradient of y before the first step on return.
+    spread (r, rows, time, batch) receives the gradient of the spectra that `forward` sums. room (r,
+    units, COLUMNS)."""
     time, batch, block, r, rows, units = sizes
     zero, columns = (np.zeros(COLUMNS, np.float32), 0, 0), time * batch
     for t in range(time - 1, -1, -1):
-        lstm_step_back(by_step[t], peephole, cells[t], cells[t + 1], d_out, d_cell, d_gates, d_bias, d_peephole)
+        lstm_step_back(
+            by_step[t], peephole, cells[t], cells[t + 1], d_out, d_cell, d_gates, d_bias, d_peephole
+        )
         for lane in range(0, batch, COLUMNS):
             at = t * batch + lane
             for row in range(rows):
                 of = (d, row * batch + lane, rows * batch)
-                add_product((spread, row * columns + at, rows * columns), zero, (synthesis, 0, r), of, r, block)
+                add_product(
+                    (spread, row * columns + at, rows * columns),
+                    zero,
+                    (synthesis, 0, r),
+                    of,
+                    r,
+                    block,
+                )
             for s in range(r):
                 of = (spread, s * rows * columns + at, columns)
                 to = (room, s * units * COLUMNS, COLUMNS)
                 add_product(to, zero, (weights, s * rows * units, units), of, units, rows)
             for unit in range(units):
-                to, of = (running, unit * batch + lane, units * batch), (room, unit * COLUMNS, units * COLUMNS)
-                start = (d_y, ((t - 1) * block * units + unit) * batch + lane, units * batch) if t else zero
+                to, of = (
+                    (running, unit * batch + lane, units * batch),
+                    (room, unit * COLUMNS, units * COLUMNS),
+                )
+                start = (
+                    (d_y, ((t - 1) * block * units + unit) * batch + lane, units * batch)
+                    if t
+                    else zero
+                )
                 add_product(to, start, (analysis, 0, block), of, block, r)

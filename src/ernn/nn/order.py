@@ -1,7 +1,7 @@
 """The order in which a layer in blocks of k keeps its units: unit p * k + j at place (j, p).
 
-So the k-point transforms of all blocks of a vector are one matrix product with no copy: an axis (units, batch) is
-read as (k, blocks * batch).  For k = 1 nothing changes.
+So the k-point transforms of all blocks of a vector are one matrix product with no copy: an axis
+(units, batch) is read as (k, blocks * batch).  For k = 1 nothing changes.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,16 @@ def from_order(x: Tensor, block: int, dim: int) -> Tensor:
 
 
 def gates_to_order(x: Tensor, units: int, gates: Sequence[int], block: int) -> Tensor:
-    """Axis 0, (gate, unit), to (j, gate, p), all flattened; `gates`: the gates wanted, in the sequence wanted."""
+    """Axis 0, (gate, unit), to (j, gate, p), all flattened; `gates`: the gates wanted, in the
+    sequence wanted.
+    """
     apart = x.unflatten(0, (-1, units))
     chosen = apart if list(gates) == list(range(len(apart))) else apart[list(gates)]
-    return chosen.unflatten(1, (-1, block)).movedim(2, 0).flatten(0, 2) if block > 1 else chosen.flatten(0, 1)
+    return (
+        chosen.unflatten(1, (-1, block)).movedim(2, 0).flatten(0, 2)
+        if block > 1
+        else chosen.flatten(0, 1)
+    )
 
 
 def _exchange(x: Tensor, shape: tuple[int, int], dim: int) -> Tensor:

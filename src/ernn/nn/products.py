@@ -1,10 +1,13 @@
-"""Products of a weight with one time step's vectors, forward and backward, in buffers made once a sequence.
+"""Products of a weight with one time step's vectors, forward and backward, in buffers made once a
+sequence.
 
-Vectors are columns, (units, batch): the orientation in which a BLAS is fastest at the batch sizes of training.
-`DenseProduct` multiplies as it is, `CirculantProduct` in the frequency domain; a scan over time uses either alike:
+Vectors are columns, (units, batch): the orientation in which a BLAS is fastest at the batch sizes
+of training. `DenseProduct` multiplies as it is, `CirculantProduct` in the frequency domain; a scan
+over time uses either alike:
 
     operand = p.operand(v); total([(p, operand), ...], out)                 out = sum of W v
-    spread = p.spread(d); p.back(spread, out); p.gather(spread, operand)    W^T d; the gradient of W plus d v^T
+    spread = p.spread(d); p.back(spread, out); p.gather(spread, operand)    W^T d; the gradient of W
+    plus d v^T
 """
 
 from collections.abc import Sequence
@@ -16,8 +19,9 @@ from torch import Tensor
 from ernn.nn.spectra import transforms
 
 _DENSE_TOGETHER, _SPECTRA_TOGETHER = 128, 16
-"""Columns of d v^T that are multiplied at once.  With fewer, the gradient's own way to memory and back takes most
-of the time, with more, the copies that put them side by side do (measured; spectra stay in the second level cache)."""
+"""Columns of d v^T that are multiplied at once.  With fewer, the gradient's own way to memory and
+back takes most of the time, with more, the copies that put them side by side do (measured; spectra
+stay in the second level cache)."""
 
 
 class _Gather:
@@ -47,7 +51,9 @@ class _Gather:
 
     def _flush(self) -> None:
         columns = self._held * self._left.shape[3]
-        self._accumulate(self._left.flatten(2)[:, :, :columns], self._right.flatten(2)[:, :, :columns])
+        self._accumulate(
+            self._left.flatten(2)[:, :, :columns], self._right.flatten(2)[:, :, :columns]
+        )
         self._held = 0
 
     def _accumulate(self, left: Tensor, right: Tensor) -> None:
@@ -101,7 +107,9 @@ class DenseProduct:
 
 
 class CirculantProduct:
-    """weight (r, block rows, block columns): the spectra of its blocks. Vectors are in the order of `ernn.nn.order`."""
+    """weight (r, block rows, block columns): the spectra of its blocks. Vectors are in the order of
+    `ernn.nn.order`.
+    """
 
     def __init__(self, weight: Tensor, block: int, batch: int) -> None:
         self.weight, self.block, self.batch = weight, block, batch
@@ -111,10 +119,14 @@ class CirculantProduct:
 
     def operands(self, vectors: Tensor) -> Sequence[Tensor]:
         apart = vectors.unflatten(1, (self.block, -1)).transpose(0, 1).reshape(self.block, -1)
-        return (self.analysis @ apart).view(self.r, len(vectors), self.columns, self.batch).unbind(1)
+        return (
+            (self.analysis @ apart).view(self.r, len(vectors), self.columns, self.batch).unbind(1)
+        )
 
     def operand(self, vector: Tensor) -> Tensor:
-        return torch.mm(self.analysis, vector.view(self.block, -1)).view(self.r, self.columns, self.batch)
+        return torch.mm(self.analysis, vector.view(self.block, -1)).view(
+            self.r, self.columns, self.batch
+        )
 
     def multiply(self, operand: Tensor, out: Tensor, add: bool = False) -> None:
         torch.bmm(self.weight, operand, out=self.sum)
@@ -131,10 +143,15 @@ class CirculantProduct:
         self._transposed = self.weight.transpose(1, 2).contiguous()
         self._back = self.weight.new_empty(self.r, self.columns, self.batch)
         self._gather = _Gather(self.weight, self.batch, _SPECTRA_TOGETHER) if gradient else None
-        self._from_synthesis, self._from_analysis = self.synthesis.t().contiguous(), self.analysis.t().contiguous()
+        self._from_synthesis, self._from_analysis = (
+            self.synthesis.t().contiguous(),
+            self.analysis.t().contiguous(),
+        )
 
     def spread(self, d: Tensor) -> Tensor:
-        return torch.mm(self._from_synthesis, d.view(self.block, -1)).view(self.r, self.rows, self.batch)
+        return torch.mm(self._from_synthesis, d.view(self.block, -1)).view(
+            self.r, self.rows, self.batch
+        )
 
     def back(self, spread: Tensor, out: Tensor, add: Tensor | None = None) -> None:
         torch.bmm(self._transposed, spread, out=self._back)
@@ -155,8 +172,12 @@ class CirculantProduct:
 Product = DenseProduct | CirculantProduct
 
 
-def step_back(product: Product, d: Tensor, operand: Tensor, out: Tensor | None, add: Tensor | None = None) -> None:
-    """One step back through a product: its weight's gradient plus d v^T and, where wanted, out = W^T d, plus `add`."""
+def step_back(
+    product: Product, d: Tensor, operand: Tensor, out: Tensor | None, add: Tensor | None = None
+) -> None:
+    """One step back through a product: its weight's gradient plus d v^T and, where wanted, out =
+    W^T d, plus `add`.
+    """
     spread = product.spread(d)
     product.gather(spread, operand)
     if out is not None:
@@ -164,8 +185,12 @@ def step_back(product: Product, d: Tensor, operand: Tensor, out: Tensor | None, 
 
 
 def product(weight: Tensor, block: int, batch: int) -> Product:
-    """Of a weight (rows, columns), or of the spectra (r, block rows, block columns) of one in blocks."""
-    return DenseProduct(weight, batch) if weight.dim() == 2 else CirculantProduct(weight, block, batch)
+    """Of a weight (rows, columns), or of the spectra (r, block rows, block columns) of one in
+    blocks.
+    """
+    return (
+        DenseProduct(weight, batch) if weight.dim() == 2 else CirculantProduct(weight, block, batch)
+    )
 
 
 def largest(products: Sequence[Product | None]) -> int:

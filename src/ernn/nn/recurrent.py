@@ -1,10 +1,12 @@
-"""torch.nn.LSTM and torch.nn.GRU with faster training on the processor: same parameters, results and arguments.
+"""torch.nn.LSTM and torch.nn.GRU with faster training on the processor: same parameters, results
+and arguments.
 
-    model.lstm = LSTM(40, 512, proj_size=256)        instead of torch.nn.LSTM(40, 512, proj_size=256)
+    model.lstm = LSTM(40, 512, proj_size=256)        instead of torch.nn.LSTM(40, 512,
+    proj_size=256)
 
-Where a weight has been made block-circulant by `ernn.compress.inside.enter`, its products are taken in the frequency
-domain, forward and backward.  On other devices (cuDNN), in other number formats, for packed sequences and under
-torch.compile, torch's own forward runs.
+Where a weight has been made block-circulant by `ernn.compress.inside.enter`, its products are taken
+in the frequency domain, forward and backward.  On other devices (cuDNN), in other number formats,
+for packed sequences and under torch.compile, torch's own forward runs.
 """
 
 from collections.abc import Callable
@@ -39,13 +41,21 @@ class LSTM(nn.LSTM):
         return outputs, (h, c)
 
     def _suits_onednn(self, frames: Tensor) -> bool:
-        """Whether torch hands the layer to oneDNN and that is faster: without projection, dense or small."""
-        if self.proj_size or frames.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+        """Whether torch hands the layer to oneDNN and that is faster: without projection, dense or
+        small.
+        """
+        if (
+            self.proj_size
+            or frames.dtype != torch.float32
+            or not torch.backends.mkldnn.is_available()
+        ):
             return False
         if not in_blocks(self):
             return True
         batch = frames.shape[0 if self.batch_first else 1] if frames.dim() == 3 else 1
-        whole = torch.is_grad_enabled() and batch % COLUMNS == 0  # `ernn.nn.lstm_whole`, which is faster yet
+        whole = (
+            torch.is_grad_enabled() and batch % COLUMNS == 0
+        )  # `ernn.nn.lstm_whole`, which is faster yet
         return self.hidden_size <= _SMALL and torch.get_num_threads() > 1 and not whole
 
 
@@ -64,7 +74,9 @@ class GRU(nn.GRU):
 
 
 def runs_here(module: nn.Module, frames: Any) -> bool:
-    """Whether the scans written here can run: plain tensors of single or double precision on the processor."""
+    """Whether the scans written here can run: plain tensors of single or double precision on the
+    processor.
+    """
     if type(frames) is not Tensor or frames.dim() not in (2, 3) or frames.numel() == 0:
         return False
     traced = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined]
@@ -75,7 +87,9 @@ def runs_here(module: nn.Module, frames: Any) -> bool:
 
 
 def stack(module: Any, direction: Direction, frames: Tensor, states: State) -> tuple[Tensor, State]:
-    """All layers and directions on frames (time, batch, inputs); states (layers * directions, batch, size)."""
+    """All layers and directions on frames (time, batch, inputs); states (layers * directions,
+    batch, size).
+    """
     suffixes = ("", "_reverse") if getattr(module, "bidirectional", False) else ("",)
     ends: list[State] = []
     for index in range(module.num_layers):
@@ -92,8 +106,12 @@ def stack(module: Any, direction: Direction, frames: Tensor, states: State) -> t
     return frames, tuple(torch.stack(kind) for kind in zip(*ends, strict=True))
 
 
-def run(module: Any, direction: Direction, frames: Tensor, states: State | None) -> tuple[Tensor, State]:
-    """`stack` with the layouts of torch: batch first or not, without a batch, zeros for states that are not given."""
+def run(
+    module: Any, direction: Direction, frames: Tensor, states: State | None
+) -> tuple[Tensor, State]:
+    """`stack` with the layouts of torch: batch first or not, without a batch, zeros for states that
+    are not given.
+    """
     batched, axis = frames.dim() == 3, 0 if module.batch_first else 1
     frames = frames if batched else frames.unsqueeze(axis)
     if states is None:
@@ -102,9 +120,15 @@ def run(module: Any, direction: Direction, frames: Tensor, states: State | None)
         states = tuple(state.unsqueeze(1) for state in states)
     if isinstance(module, nn.RNNBase):
         module.check_forward_args(frames, states if len(states) > 1 else states[0], None)  # type: ignore[arg-type]
-    outputs, ends = stack(module, direction, frames.transpose(0, 1) if module.batch_first else frames, states)
+    outputs, ends = stack(
+        module, direction, frames.transpose(0, 1) if module.batch_first else frames, states
+    )
     outputs = outputs.transpose(0, 1) if module.batch_first else outputs
-    return (outputs, ends) if batched else (outputs.squeeze(axis), tuple(end.squeeze(1) for end in ends))
+    return (
+        (outputs, ends)
+        if batched
+        else (outputs.squeeze(axis), tuple(end.squeeze(1) for end in ends))
+    )
 
 
 def zeros(module: Any, frames: Tensor) -> State:

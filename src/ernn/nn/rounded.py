@@ -1,19 +1,24 @@
-"""A model run as its integers would be: training that sees every rounding of the data (quantization-aware training).
+"""A model run as its integers would be: training that sees every rounding of the data
+(quantization-aware training).
 
-    integers = quantize(network, calibration, QuantizeSpec(data=DataBits(cell=8)))    # formats from observed ranges
-    rounded = Rounded(model, integers)                                                # shares the model's parameters
-    ...                                                                               # train `rounded` as any module
-    quantize(network as trained, calibration, spec, like=integers)                    # these very formats
+    integers = quantize(network, calibration, QuantizeSpec(data=DataBits(cell=8)))    # formats from
+    observed ranges rounded = Rounded(model, integers)
+    # shares the model's parameters
+    ...                                                                               # train
+    `rounded` as any module quantize(network as trained, calibration, spec, like=integers)
+    # these very formats
 
-Rounded where the integers are: the input, biases and peepholes, every product's result, what goes into sigmoid and
-tanh, what their tables give, cell and hidden states, the outputs.  Of a dense network (blocks of 1) also what a product
-reads and its sum: with weights that lie in their formats, in double precision, the outputs equal golden's integers.
-Not modelled: the rounding of weights, which is the compression plan's (`ernn.compress.methods.quantized`), and, in
-blocks, that of spectra and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
+Rounded where the integers are: the input, biases and peepholes, every product's result, what goes
+into sigmoid and tanh, what their tables give, cell and hidden states, the outputs.  Of a dense
+network (blocks of 1) also what a product reads and its sum: with weights that lie in their formats,
+in double precision, the outputs equal golden's integers. Not modelled: the rounding of weights,
+which is the compression plan's (`ernn.compress.methods.quantized`), and, in blocks, that of spectra
+and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
 
-It runs the cells' descriptions (`ernn.ir.usual`, `ernn.ir.compact`), any cell in one way: in compiled loops
-(`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go - other devices, rounding at
-random, an LSTM's projection, and states of a dense network that its products do not see in full.
+It runs the cells' descriptions (`ernn.ir.usual`, `ernn.ir.compact`), any cell in one way: in
+compiled loops (`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go
+- other devices, rounding at random, an LSTM's projection, and states of a dense network that its
+products do not see in full.
 """
 
 from collections.abc import Mapping
@@ -38,10 +43,12 @@ from ernn.nn.rounded_scan import RoundedScan, Rounds
 
 
 class Rounded(nn.Module):
-    """Frames (batch, time, inputs) to (batch, time, outputs), every edge rounded as `integers`, made of the model, do.
+    """Frames (batch, time, inputs) to (batch, time, outputs), every edge rounded as `integers`,
+    made of the model, do.
 
-    random: in training, data are rounded up or down at random (stochastic rounding); never in evaluation.
-    Raises UserError where `integers` are of other layers, or of factored matrices, whose inner results are not here.
+    random: in training, data are rounded up or down at random (stochastic rounding); never in
+    evaluation. Raises UserError where `integers` are of other layers, or of factored matrices,
+    whose inner results are not here.
     """
 
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
@@ -49,15 +56,24 @@ class Rounded(nn.Module):
         self.model, self.integers, self.random = model, integers, random
         self._formats = edge_formats(integers)
         for table in (integers.sigmoid, integers.tanh):
-            self.register_buffer(table.function, table_results(table).to(model.output.bias), persistent=False)
-        self._layers = [*([] if model.front is None else [model.front]), *model.recurrent, model.output]
+            self.register_buffer(
+                table.function, table_results(table).to(model.output.bias), persistent=False
+            )
+        self._layers = [
+            *([] if model.front is None else [model.front]),
+            *model.recurrent,
+            model.output,
+        ]
         if len(self._layers) != len(integers.layers):
-            raise UserError(f"{len(self._layers)} layers cannot be rounded as {len(integers.layers)} are")
+            raise UserError(
+                f"{len(self._layers)} layers cannot be rounded as {len(integers.layers)} are"
+            )
         for module, layer in zip(self._layers, integers.layers, strict=True):
             wanted = {f"{layer.name}.{product.name}" for product in cell_of(module).products}
             if {product.name for product in layer.products} != wanted:
                 raise UserError(
-                    f"{layer.name} has other products as integers: data are not rounded in training where matrices are "
+                    f"{layer.name} has other products as integers: data are not rounded in "
+                    "training where matrices are "
                     "factored; train it with another structure, or quantize it afterwards"
                 )
 
@@ -79,34 +95,53 @@ class Rounded(nn.Module):
     def _read(self, signal: str, values: Tensor) -> Tensor:
         """What products see of a signal."""
         spectrum = self.integers.signal(signal).spectrum
-        return values if spectrum is None or self._in_full(signal) else self._round(values, spectrum)
+        return (
+            values if spectrum is None or self._in_full(signal) else self._round(values, spectrum)
+        )
 
     def _in_full(self, signal: str) -> bool:
-        """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is not modelled."""
+        """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is
+        not modelled.
+        """
         format, spectrum = (found := self.integers.signal(signal)).format, found.spectrum
         if self.integers.block > 1 or spectrum is None:
             return True
         return 0 <= spectrum.frac - format.frac <= spectrum.width - format.width
 
     def _product(self, product: Product, total: Tensor) -> Tensor:
-        return self._round(total if self.integers.block > 1 else self._round(total, product.rows), product.output)
+        return self._round(
+            total if self.integers.block > 1 else self._round(total, product.rows), product.output
+        )
 
     def _through(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> Tensor:
         """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
         cell = seen.cell
         if not cell.states and not cell.recurrent and len(frames) > 1:  # all frames at once
-            return self._through(seen, layer, frames.flatten(0, 1)[None])[0].unflatten(0, frames.shape[:2])
-        products = {named.name: product for named, product in zip(cell.products, layer.products, strict=True)}
-        biases = {name: self._round(bias, products[name].output) for name, bias in seen.biases.items()}
+            return self._through(seen, layer, frames.flatten(0, 1)[None])[0].unflatten(
+                0, frames.shape[:2]
+            )
+        products = {
+            named.name: product
+            for named, product in zip(cell.products, layer.products, strict=True)
+        }
+        biases = {
+            name: self._round(bias, products[name].output) for name, bias in seen.biases.items()
+        }
         formats = _vector_formats(layer)
-        vectors = {name: self._round(vector, formats[name]) for name, vector in seen.vectors.items()}
+        vectors = {
+            name: self._round(vector, formats[name]) for name, vector in seen.vectors.items()
+        }
         x = self._read(layer.input, frames)
         of_input = {
-            p.name: functional.linear(x, seen.weights[p.name, INPUT]) for p in cell.products if INPUT in p.reads
+            p.name: functional.linear(x, seen.weights[p.name, INPUT])
+            for p in cell.products
+            if INPUT in p.reads
         }
         if self._scannable(seen, layer, frames):
             return self._scanned(seen, products, layer, of_input, biases, vectors)
-        values = {name: frames.new_zeros(frames.shape[1], size) for name, size in seen.lengths.items()}
+        values = {
+            name: frames.new_zeros(frames.shape[1], size) for name, size in seen.lengths.items()
+        }
         outputs = []
         for t in range(len(frames)):
             for stage in cell.stages:
@@ -116,19 +151,33 @@ class Rounded(nn.Module):
                     for read in product.reads:
                         if read != INPUT:
                             states = self._read(f"{layer.name}.{read}", values[read])
-                            parts.append(functional.linear(states, seen.weights[product.name, read]))
+                            parts.append(
+                                functional.linear(states, seen.weights[product.name, read])
+                            )
                     total = self._product(products[product.name], sum(parts[1:], parts[0]))
                     total = total + biases[product.name] if product.name in biases else total
-                    gates |= {f"{product.name}.{n}": gate for n, gate in enumerate(total.chunk(product.gates, dim=-1))}
+                    gates |= {
+                        f"{product.name}.{n}": gate
+                        for n, gate in enumerate(total.chunk(product.gates, dim=-1))
+                    }
                 for step in stage.steps:
                     total = sum_of(step, gates | vectors | values)
-                    values[step.name] = self._activated(step.activation, f"{layer.name}.{step.name}", total)
+                    values[step.name] = self._activated(
+                        step.activation, f"{layer.name}.{step.name}", total
+                    )
             outputs.append(values[cell.output])
         return torch.stack(outputs)
 
     def _scannable(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> bool:
-        lengths, states = set(seen.lengths.values()), {r for p in seen.cell.products for r in p.reads if r != INPUT}
-        plain = frames.device.type == "cpu" and frames.dtype in (torch.float32, torch.float64) and frames.numel() > 0
+        lengths, states = (
+            set(seen.lengths.values()),
+            {r for p in seen.cell.products for r in p.reads if r != INPUT},
+        )
+        plain = (
+            frames.device.type == "cpu"
+            and frames.dtype in (torch.float32, torch.float64)
+            and frames.numel() > 0
+        )
         in_full = all(self._in_full(f"{layer.name}.{state}") for state in states)
         return plain and in_full and len(lengths) == 1 and not (self.random and self.training)
 
@@ -143,12 +192,21 @@ class Rounded(nn.Module):
     ) -> Tensor:
         cell, some = seen.cell, next(iter(of_input.values()))
         rows = {p.name: seen.lengths[cell.output] * p.gates for p in cell.products}
-        from_x = [of_input.get(name, some.new_zeros(*some.shape[:2], size)) for name, size in rows.items()]
+        from_x = [
+            of_input.get(name, some.new_zeros(*some.shape[:2], size)) for name, size in rows.items()
+        ]
         added = [biases.get(name, some.new_zeros(size)) for name, size in rows.items()]
-        stacked = torch.stack(list(vectors.values())) if vectors else some.new_empty(0, seen.lengths[cell.output])
-        weights = [seen.weights[p.name, read] for p in cell.products for read in p.reads if read != INPUT]
+        stacked = (
+            torch.stack(list(vectors.values()))
+            if vectors
+            else some.new_empty(0, seen.lengths[cell.output])
+        )
+        weights = [
+            seen.weights[p.name, read] for p in cell.products for read in p.reads if read != INPUT
+        ]
         on_the_way = {
-            name: (0.0,) * 4 if self.integers.block > 1 else format_row(p.rows) for name, p in products.items()
+            name: (0.0,) * 4 if self.integers.block > 1 else format_row(p.rows)
+            for name, p in products.items()
         }
         rounds = Rounds(
             cell,
@@ -168,19 +226,25 @@ class Rounded(nn.Module):
     def _format(self, layer: IntegerLayer, step: CellStep) -> FixedFormat:
         """What a step's sum is rounded to."""
         table = step.activation in ("sigmoid", "tanh")
-        return self.integers.activation_input if table else self._formats[f"{layer.name}.{step.name}"]
+        return (
+            self.integers.activation_input if table else self._formats[f"{layer.name}.{step.name}"]
+        )
 
     def _activated(self, activation: str | None, edge: str, total: Tensor) -> Tensor:
         if activation in ("sigmoid", "tanh"):
             table = self.integers.sigmoid if activation == "sigmoid" else self.integers.tanh
-            return tabulated(total, table, self.get_buffer(activation), self.random and self.training)
+            return tabulated(
+                total, table, self.get_buffer(activation), self.random and self.training
+            )
         value = self._at(edge, total)
         return value.relu() if activation == "relu" else value
 
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """A torch layer's tensors as its cell names them: weights (gates * rows, columns) by product and what it reads."""
+    """A torch layer's tensors as its cell names them: weights (gates * rows, columns) by product
+    and what it reads.
+    """
 
     cell: Cell
     weights: Mapping[tuple[str, str], Tensor]
@@ -190,7 +254,9 @@ class Described:
     @property
     def lengths(self) -> dict[str, int]:
         """Length of every step."""
-        rows = {p.name: len(self.weights[p.name, p.reads[0]]) // p.gates for p in self.cell.products}
+        rows = {
+            p.name: len(self.weights[p.name, p.reads[0]]) // p.gates for p in self.cell.products
+        }
         return self.cell.lengths(rows, {name: len(vector) for name, vector in self.vectors.items()})
 
 
@@ -217,10 +283,14 @@ def described(module: nn.Module) -> Described:
     if isinstance(module, nn.Linear):
         return Described(cell, {("product", INPUT): module.weight}, {"product": module.bias}, {})
     if isinstance(module, DescribedCell):
-        weights = {(p.name, read): get(weight_name(p, read)) for p in cell.products for read in p.reads}
+        weights = {
+            (p.name, read): get(weight_name(p, read)) for p in cell.products for read in p.reads
+        }
         biases = {p.name: get(f"bias_{p.name}_l0") for p in cell.products if p.bias}
         return Described(cell, weights, biases, {name: get(f"{name}_l0") for name in cell.vectors})
-    into, back, bias, back_bias = (get(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+    into, back, bias, back_bias = (
+        get(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
     if isinstance(module, PeepholeLSTM | nn.LSTM):
         weights = {("gates", INPUT): into, ("gates", "h"): back}
         if module.proj_size:
@@ -232,7 +302,9 @@ def described(module: nn.Module) -> Described:
     gates = {"gates": (bias + back_bias)[:both]}
     if cell is usual.GRU_AFTER:
         weights["candidate", "h"] = back[both:]
-        return Described(cell, weights, {**gates, n: bias[both:], "candidate": back_bias[both:]}, {})
+        return Described(
+            cell, weights, {**gates, n: bias[both:], "candidate": back_bias[both:]}, {}
+        )
     weights["candidate", "s"] = back[both:]
     return Described(cell, weights, {**gates, n: (bias + back_bias)[both:]}, {})
 

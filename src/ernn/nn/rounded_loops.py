@@ -1,8 +1,10 @@
-"""The steps of `ernn.nn.rounded` as compiled loops: those of `ernn.nn.cell_loops`, every edge rounded.
+"""The steps of `ernn.nn.rounded` as compiled loops: those of `ernn.nn.cell_loops`, every edge
+rounded.
 
-Formats are rows (scale, low, high, step) of the numbers' own type, what `format_row` gives.  A product has two: of its
-sum on the way (a row of zeros: it is not rounded there) and of its result.  What is rounded is kept for the way back:
-raw (time, batch, gates * hidden) the sums of products, before (steps, time, batch, hidden) those of steps.
+Formats are rows (scale, low, high, step) of the numbers' own type, what `format_row` gives.  A
+product has two: of its sum on the way (a row of zeros: it is not rounded there) and of its result.
+What is rounded is kept for the way back: raw (time, batch, gates * hidden) the sums of products,
+before (steps, time, batch, hidden) those of steps.
 """
 
 import numpy as np
@@ -80,10 +82,12 @@ def rounded_forward(
     sigmoid: Array, tangent: Array, biases: Array, raw: Array, gates: Array, before: Array, values: Array,
     vectors: Array,
 ) -> None:  # fmt: skip
-    """One stage of frame t. stage: its first gate, behind its last, its first step, behind its last.
+    """One stage of frame t. stage: its first gate, behind its last, its first step, behind its
+    last.
 
-    formats (steps, 4), of steps with a table that of its input; products (gates, 2, 4); sigmoid, tangent: what the
-    tables give; biases (gates * hidden,); gates (1, batch, gates * hidden), where results are written.
+    formats (steps, 4), of steps with a table that of its input; products (gates, 2, 4); sigmoid,
+    tangent: what the tables give; biases (gates * hidden,); gates (1, batch, gates * hidden), where
+    results are written.
     """
     size = values.shape[3]
     for b in range(values.shape[2]):
@@ -117,7 +121,8 @@ def rounded_back(
     products: Array, raw: Array, before: Array, values: Array, vectors: Array, d_outputs: Array, d_gates: Array,
     d_values: Array, d_vectors: Array, d_biases: Array,
 ) -> None:  # fmt: skip
-    """The reverse of `rounded_forward`; arrays of gradients as in `ernn.nn.cell_loops.steps_back`, of all frames.
+    """The reverse of `rounded_forward`; arrays of gradients as in `ernn.nn.cell_loops.steps_back`,
+    of all frames.
 
     d_biases (batch, gates * hidden) is added to.
     """

@@ -1,8 +1,10 @@
-"""Circulant products as products of spectra, with as few real multiplications as there can be over the reals.
+"""Circulant products as products of spectra, with as few real multiplications as there can be over
+the reals.
 
-The product of a circulant block is a cyclic convolution, w * x = C ((A w) o (A x)) with constant A (r, k), C (k, r):
-A takes the real and the imaginary parts of the k-point DFT and, for the complex bins, their sum (three real products
-instead of four), C the inverse DFT.  r = 2 + 3 (k/2 - 1) is 5 for k = 4, 11 for 8, 23 for 16.
+The product of a circulant block is a cyclic convolution, w * x = C ((A w) o (A x)) with constant A
+(r, k), C (k, r): A takes the real and the imaginary parts of the k-point DFT and, for the complex
+bins, their sum (three real products instead of four), C the inverse DFT.  r = 2 + 3 (k/2 - 1) is 5
+for k = 4, 11 for 8, 23 for 16.
 """
 
 from functools import cache
@@ -29,9 +31,13 @@ def transforms(block: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     for real, imaginary in zip(cosine[1:-1], sine[1:-1], strict=True):
         analysis += [real, imaginary, real + imaginary]
         synthesis += _synthesis(real, imaginary)
-    return torch.tensor(np.array(analysis)).to(dtype), torch.tensor(np.array(synthesis).T / block).to(dtype)
+    return torch.tensor(np.array(analysis)).to(dtype), torch.tensor(
+        np.array(synthesis).T / block
+    ).to(dtype)
 
 
 def _synthesis(real: Array, imaginary: Array) -> list[Array]:
-    """What the products ac, bd and (a + b)(c + d) add to the output: of (a + bi)(c + di), real ac - bd, and so on."""
+    """What the products ac, bd and (a + b)(c + d) add to the output: of (a + bi)(c + di), real ac -
+    bd, and so on.
+    """
     return [2 * (real - imaginary), 2 * (-real - imaginary), 2 * imaginary]

@@ -1,1 +1,3 @@
-"""The path from speech to a placed engine as steps over a run directory: what the command line calls."""
+"""The path from speech to a placed engine as steps over a run directory: what the command line
+calls.
+"""

@@ -27,9 +27,13 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.size is not None and (self.cycles is not None or self.device is not None):
-            raise UserError("--budget is of a network in software; give it alone, or --cycles and --device")
+            raise UserError(
+                "--budget is of a network in software; give it alone, or --cycles and --device"
+            )
         if self.size is None and self.device is None:
-            raise UserError("say what the network may take: --budget 40kB, --cycles 800 or --device LFE5U-25F")
+            raise UserError(
+                "say what the network may take: --budget 40kB, --cycles 800 or --device LFE5U-25F"
+            )
 
     @property
     def unit(self) -> str:

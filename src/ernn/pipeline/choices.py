@@ -13,9 +13,15 @@ from ernn.train.spec import TrainSpec
 
 
 def plan(
-    block: int | None, output_block: int | None, density: float | None, pes: int | None, bank: int | None
+    block: int | None,
+    output_block: int | None,
+    density: float | None,
+    pes: int | None,
+    bank: int | None,
 ) -> CompressionPlan | None:
-    """The plan asked for, None where nothing was; UserError where the options do not go together."""
+    """The plan asked for, None where nothing was; UserError where the options do not go
+    together.
+    """
     if density is None and (pes or bank):
         raise UserError("--pes and --bank say where weights are kept: give --density as well")
     if density is not None:
@@ -27,7 +33,9 @@ def plan(
     return None if block is None else CompressionPlan.blocks(block, output_block or 1)
 
 
-def _sparse(density: float, pes: int | None, bank: int | None) -> Pruned | LoadBalanced | BankBalanced:
+def _sparse(
+    density: float, pes: int | None, bank: int | None
+) -> Pruned | LoadBalanced | BankBalanced:
     match pes, bank:
         case None, None:
             return Pruned(density)
@@ -47,7 +55,8 @@ def data_bits(words: Sequence[str]) -> DataBits:
         kind, _, bits = word.partition("=")
         if kind not in kinds or not bits.isdecimal():
             raise UserError(
-                f"--bits-of takes a kind and its bits, as cell=8, not {word!r}; kinds are {', '.join(kinds)}"
+                f"--bits-of takes a kind and its bits, as cell=8, not {word!r}; kinds are "
+                f"{', '.join(kinds)}"
             )
         found[kind] = int(bits)
     return DataBits(**found)
@@ -60,7 +69,9 @@ def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -
     return recipe.taught(_way(name, recipe, first, then))
 
 
-def _way(name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec) -> ByAdmm | OneShot | Direct | Gradual:
+def _way(
+    name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec
+) -> ByAdmm | OneShot | Direct | Gradual:
     match name:
         case "admm":
             return ByAdmm(first, then, recipe.solver)
@@ -71,4 +82,6 @@ def _way(name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec) -> ByAdmm
         case "gradual":
             return Gradual(first, then)
         case _:
-            raise UserError(f"no solver is called {name!r}; they are admm, one-shot, direct and gradual")
+            raise UserError(
+                f"no solver is called {name!r}; they are admm, one-shot, direct and gradual"
+            )

@@ -20,12 +20,19 @@ from ernn.search.space import Goal
 
 UNITS = {"lut": "LUT", "ff": "FF", "dsp": "multipliers", "block_ram": "kbit"}
 COLUMNS = (
-    *("", "elements", "groups × words", "lanes", "streams", "multipliers", "cycles a frame", "latency, cycles"),
+    *(
+        "",
+        "elements",
+        "groups × words",
+        "lanes",
+        "streams",
+        "multipliers",
+        "cycles a frame",
+        "latency, cycles",
+    ),
     *("frames/s", "latency µs", "LUT", "FF", "DSP", "block RAM kbit", "of the device"),
 )
-PROXY = (
-    "; no register or addition is packed into DSP48E2 by Yosys: a 7-series device is the better proxy for LUT and FF"
-)
+PROXY = "; no register or addition is packed into DSP48E2 by Yosys: a 7-series device is the better proxy for LUT and FF"
 
 
 def request(
@@ -62,8 +69,14 @@ def of_run(run: Run) -> Designs:
 
 def designs(found: Found) -> Designs:
     """What was found, for records and pictures: the fitting designs, smallest first."""
-    request, fitting = found.request, [one for one in found.scheduled if found.request.fits(one.use)]
-    rows = [_row(one, found) for one in sorted(fitting, key=lambda one: (one.share, one.cycles_per_frame))]
+    request, fitting = (
+        found.request,
+        [one for one in found.scheduled if found.request.fits(one.use)],
+    )
+    rows = [
+        _row(one, found)
+        for one in sorted(fitting, key=lambda one: (one.share, one.cycles_per_frame))
+    ]
     return Designs(
         kind="estimated",
         tool=tool(request),
@@ -116,7 +129,9 @@ def record(run: RunRecord, found: Found) -> None:
         note = f"{found.request.limit(name):,} may be used of {getattr(found.request.device, name).value:,}"
         value = getattr(best.use, name)
         run.set(f"chosen.{name}", Measurement(value, UNITS[name], "estimated", by, note=note))
-    clock = Measurement(best.clock_mhz, "MHz", "estimated", f"assumed: {found.request.clock.source}")
+    clock = Measurement(
+        best.clock_mhz, "MHz", "estimated", f"assumed: {found.request.clock.source}"
+    )
     run.set("chosen.clock_mhz", clock)
     speed = "assumed clock ÷ predicted cycles"
     run.set("chosen.fps", Measurement(round(best.fps, 1), "frames/s", "estimated", speed))
@@ -133,7 +148,12 @@ def as_json(found: Designs) -> dict[str, Any]:
     rows = values.pop("rows")
     best = next(row for row in rows if row["best"])
     limits = {item["name"]: int(item["value"]) for item in values.pop("limits")}
-    return values | {"limits": limits, "best": best, "front": [row for row in rows if row["front"]], "all": rows}
+    return values | {
+        "limits": limits,
+        "best": best,
+        "front": [row for row in rows if row["front"]],
+        "all": rows,
+    }
 
 
 def title(found: Designs) -> str:
@@ -141,7 +161,8 @@ def title(found: Designs) -> str:
     missed = "" if found.complete else "; the budget of schedules ended the search"
     return (
         f"For {found.goal} on {found.device}: the best, and the front{missed}. Within {limits} "
-        f"({found.margin:.0%} of LUT and FF left free). Cycles: exact. Clock: assumed ({found.clock}). Area: estimated."
+        f"({found.margin:.0%} of LUT and FF left free). Cycles: exact. Clock: assumed "
+        f"({found.clock}). Area: estimated."
     )
 
 
@@ -150,8 +171,18 @@ def rows(found: Designs) -> list[tuple[str, ...]]:
     shown = [row for row in found.rows if row.best or row.front]
     return [
         (
-            *("best" if row.best else "", str(row.pes), f"{row.splits} × {row.words}", str(row.lanes)),
-            *(str(row.streams), str(row.multipliers), f"{row.cycles_per_frame:,.4g}", f"{row.latency_cycles:,}"),
+            *(
+                "best" if row.best else "",
+                str(row.pes),
+                f"{row.splits} × {row.words}",
+                str(row.lanes),
+            ),
+            *(
+                str(row.streams),
+                str(row.multipliers),
+                f"{row.cycles_per_frame:,.4g}",
+                f"{row.latency_cycles:,}",
+            ),
             *(f"{row.fps:,.0f}", f"{row.latency_us:,.4g}", f"{row.lut:,}", f"{row.ff:,}"),
             *(str(row.dsp), f"{row.block_ram:,}", f"{row.share:.0%}"),
         )
@@ -171,4 +202,8 @@ def standalone(svg: str) -> str:
     colours = {"--ink": "#1f2328", "--soft": "#57606a", "--rule": "#c8ccd0", "--paper": "#ffffff"}
     for name, colour in colours.items():
         svg = svg.replace(f"var({name})", colour)
-    return svg if "xmlns=" in svg else svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    return (
+        svg
+        if "xmlns=" in svg
+        else svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    )

@@ -1,7 +1,9 @@
-"""`ernn compare`: every method of the survey on a user's network at the same storage and the same training.
+"""`ernn compare`: every method of the survey on a user's network at the same storage and the same
+training.
 
-Results are files, one a network and seed, in WORK/CORPUS/IDENTITY/seedN; the identity is of everything they follow from
-but the seed.  A run that is stopped goes on with what is missing, and a training with its last epoch.
+Results are files, one a network and seed, in WORK/CORPUS/IDENTITY/seedN; the identity is of
+everything they follow from but the seed.  A run that is stopped goes on with what is missing, and a
+training with its last epoch.
 """
 
 import hashlib
@@ -42,21 +44,24 @@ from ernn.train.task import Prepared
 DEVICE, STREAMS = "LFE5U-85F", 2
 """Result files say the cycles of this engine; others are predicted beside them."""
 FOLDER = "compare"
-PREDICTING = (".", "compress", "search")
+PREDICTING = ("ir", "quantization", "scheduling", "estimate", "compress", "search")
 TERMINAL = ("method", "error", "bytes", "cycles", "frames/s")
 BUDGET = (
-    "A budget is so many times fewer bits than the dense network's recurrent layers have at 12 bits a weight; "
-    "positions, padding and scales count. Each method has the largest setting within it (1 % over for scales, "
+    "A budget is so many times fewer bits than the dense network's recurrent layers have at 12 "
+    "bits a weight; "
+    "positions, padding and scales count. Each method has the largest setting within it (1 % over "
+    "for scales, "
     "10 % for padding), matrix by matrix, and nothing else is tuned.",
 )
 
 
 @dataclass(frozen=True)
 class Asked:
-    """target: a corpus, or a run directory whose network it is. epochs: of dense training, ADMM and retraining.
+    """target: a corpus, or a run directory whose network it is. epochs: of dense training, ADMM and
+    retraining.
 
-    only: methods by name, all where empty. work: None is out/compare, or `compare` in the run. hidden, epochs: None is
-    the recipe's. clock: MHz, None is what is assumed of the device.
+    only: methods by name, all where empty. work: None is out/compare, or `compare` in the run.
+    hidden, epochs: None is the recipe's. clock: MHz, None is what is assumed of the device.
     """
 
     target: str
@@ -117,7 +122,9 @@ def setting(asked: Asked) -> Setting:
         asked.epochs[2] or recipe.retrain.epochs,
     )
     if asked.hidden:
-        recipe = replace(recipe, layers=tuple(replace(layer, hidden=asked.hidden) for layer in recipe.layers))
+        recipe = replace(
+            recipe, layers=tuple(replace(layer, hidden=asked.hidden) for layer in recipe.layers)
+        )
     model = recipe.model(prepared.task).spec
     name = identity(recipe, model)
     if own is not None:
@@ -131,7 +138,9 @@ def setting(asked: Asked) -> Setting:
 def _of_run(own: Run, asked: Asked) -> tuple[str, Prepared, Recipe]:
     options, prepared = own.options("train"), speech.prepared(own)
     if asked.hidden or asked.epochs[0]:
-        raise UserError(f"the dense network of {own.folder} is there already: leave --hidden and --epochs out")
+        raise UserError(
+            f"the dense network of {own.folder} is there already: leave --hidden and --epochs out"
+        )
     model = ModelSpec.from_dict(options["model"])
     recipe = replace(
         recipe_for(prepared.corpus, asked.recipe).without_data("a comparison"),
@@ -145,7 +154,9 @@ def _of_run(own: Run, asked: Asked) -> tuple[str, Prepared, Recipe]:
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:
-    """Of everything that results follow from but the seed; without [data], which no recipe has here."""
+    """Of everything that results follow from but the seed; without [data], which no recipe has
+    here.
+    """
     values = asdict(recipe.with_seed(0)) | {"plan": recipe.plan.to_dict(), "model": model.to_dict()}
     del values["data"]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -169,7 +180,9 @@ def result_file(asked: Asked, seed: int, made: Entry, times: float) -> Path:
 
 
 def jobs_of(asked: Asked) -> list[Job]:
-    """Everything that the comparison needs, in the sequence in which one process does it; weights are epochs."""
+    """Everything that the comparison needs, in the sequence in which one process does it; weights
+    are epochs.
+    """
     at, found = setting(asked), []
     made = list(entries(asked))
     for seed in at.seeds:
@@ -177,7 +190,10 @@ def jobs_of(asked: Asked) -> list[Job]:
         epochs = at.recipe.dense.epochs
         found.append(Job(f"dense, seed {seed}", dense, partial(_dense, asked, seed), epochs))
         for times, one in made:
-            title, file = f"{one.rival.name}, {times:g} times, seed {seed}", result_file(asked, seed, one, times)
+            title, file = (
+                f"{one.rival.name}, {times:g} times, seed {seed}",
+                result_file(asked, seed, one, times),
+            )
             work = partial(_trained, asked, seed, one, times)
             found.append(Job(title, file, work, rival.epochs(one, at.recipe), dense))
     return found + _predictions(asked, [one for _, one in made])
@@ -186,12 +202,18 @@ def jobs_of(asked: Asked) -> list[Job]:
 def predictions_of(asked: Asked) -> list[Job]:
     """What the results that are there need for a table."""
     there = {(one["name"], one["times"]) for one in results(asked)}
-    return _predictions(asked, [one for times, one in entries(asked) if (one.rival.name, times) in there])
+    return _predictions(
+        asked, [one for times, one in entries(asked) if (one.rival.name, times) in there]
+    )
 
 
 def _predictions(asked: Asked, made: Sequence[Entry]) -> list[Job]:
-    files = {_prediction_file(asked, one): one for one in (dense_entry(setting(asked).model), *made)}
-    works = {file: partial(rival.cycles, one, asked.device, asked.streams) for file, one in files.items()}
+    files = {
+        _prediction_file(asked, one): one for one in (dense_entry(setting(asked).model), *made)
+    }
+    works = {
+        file: partial(rival.cycles, one, asked.device, asked.streams) for file, one in files.items()
+    }
     return [Job(f"cycles of {files[file].rival.name}", file, work) for file, work in works.items()]
 
 
@@ -208,13 +230,17 @@ def dense_network(asked: Asked, seed: int) -> Any:
         return network.dense_model(at.own)
     recipe = at.recipe.with_seed(seed)
     model = recipe.model(at.prepared.task)
-    stages.train_dense(model, at.prepared.task, recipe.dense, at.seed(seed) / "dense", progress=False)
+    stages.train_dense(
+        model, at.prepared.task, recipe.dense, at.seed(seed) / "dense", progress=False
+    )
     return model
 
 
 def _trained(asked: Asked, seed: int, made: Entry, times: float) -> dict[str, Any]:
     at = setting(asked)
-    dense = {name: tensor.clone() for name, tensor in dense_network(asked, seed).state_dict().items()}
+    dense = {
+        name: tensor.clone() for name, tensor in dense_network(asked, seed).state_dict().items()
+    }
     place = result_file(asked, seed, made, times)
     folder = place.with_name(place.name.removesuffix(".json"))
     told, recipe = _kept_cycles(asked, made), at.recipe.with_seed(seed)
@@ -227,12 +253,16 @@ def _trained(asked: Asked, seed: int, made: Entry, times: float) -> dict[str, An
 def dense_entry(model: ModelSpec) -> Entry:
     """The dense network as if it were a method's."""
     plan = CompressionPlan()
-    return Entry(replace(RIVALS["fewer units"], name="dense"), model, plan, recurrent_bits(model, plan))
+    return Entry(
+        replace(RIVALS["fewer units"], name="dense"), model, plan, recurrent_bits(model, plan)
+    )
 
 
 def _prediction_file(asked: Asked, made: Entry) -> Path:
     """Of today's code: a better search gives other cycles, and takes seconds."""
-    name = hashlib.sha256(json.dumps([made.model.to_dict(), made.plan.to_dict()], sort_keys=True).encode()).hexdigest()
+    name = hashlib.sha256(
+        json.dumps([made.model.to_dict(), made.plan.to_dict()], sort_keys=True).encode()
+    ).hexdigest()
     engine = f"{asked.device}-{asked.streams}-{code_digest(PREDICTING)[:8]}"
     return setting(asked).folder / "predicted" / engine / f"{name[:16]}.json"
 
@@ -248,8 +278,12 @@ def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
 # The comparison
 
 
-def compare(asked: Asked, workers: int = 1, progress: bool = True, as_is: bool = False) -> Comparison:
-    """Do what is missing, by so many processes, and put all results together. as_is: nothing is trained."""
+def compare(
+    asked: Asked, workers: int = 1, progress: bool = True, as_is: bool = False
+) -> Comparison:
+    """Do what is missing, by so many processes, and put all results together. as_is: nothing is
+    trained.
+    """
     wanted = jobs_of(asked)
     make = partial(predictions_of, asked) if as_is else partial(jobs_of, asked)
     jobs = make() if as_is else wanted
@@ -271,7 +305,9 @@ def results(asked: Asked) -> Iterator[dict[str, Any]]:
     for seed in setting(asked).seeds:
         files = [setting(asked).seed(seed) / "dense.json"]
         files += [result_file(asked, seed, made, times) for times, made in entries(asked)]
-        yield from (json.loads(file.read_text()) | {"seed": seed} for file in files if file.exists())
+        yield from (
+            json.loads(file.read_text()) | {"seed": seed} for file in files if file.exists()
+        )
 
 
 def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
@@ -281,7 +317,10 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
     left = [job for job in jobs if not job.done]
     failed = tuple(Item(job.title, job.failure.read_text()) for job in left if job.failure.exists())
     if not dense:
-        raise UserError(f"no dense network has been trained: {failed[0].value if failed else 'begin without --as-is'}")
+        raise UserError(
+            "no dense network has been trained: "
+            f"{failed[0].value if failed else 'begin without --as-is'}"
+        )
     rows = []
     for times, made in entries(asked):
         same = [one for one in found if one["name"] == made.rival.name and one["times"] == times]
@@ -290,8 +329,10 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
     recipe = at.recipe
     after, first = recipe.admm.epochs + recipe.retrain.epochs, recipe.dense.epochs
     trained = (
-        f"From the dense network of its seed ({first} epochs) every method is trained for {after} epochs, by ADMM for "
-        f"{recipe.admm.epochs} of them; what begins anew has {first + after}. The test split is heard once, at the end."
+        f"From the dense network of its seed ({first} epochs) every method is trained for {after} "
+        "epochs, by ADMM for "
+        f"{recipe.admm.epochs} of them; what begins anew has {first + after}. The test split is "
+        "heard once, at the end."
     )
     return Comparison(
         f"Methods compared on {at.corpus}",
@@ -311,7 +352,9 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
 
 
 def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]) -> Row:
-    """Of a method's results over seeds. Bits and multiplications are those of the network that was trained."""
+    """Of a method's results over seeds. Bits and multiplications are those of the network that was
+    trained.
+    """
     first, seconds = same[0], [one["cpu_seconds"] for one in same if "cpu_seconds" in one]
     cycles, mhz, estimated = _speed(asked, made, first)
     return Row(
@@ -328,10 +371,14 @@ def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]
     )
 
 
-def _speed(asked: Asked, made: Entry, result: dict[str, Any]) -> tuple[float | None, float | None, bool]:
-    """Cycles of a frame, the clock assumed for as many multipliers, whether the cycles are an estimate.
+def _speed(
+    asked: Asked, made: Entry, result: dict[str, Any]
+) -> tuple[float | None, float | None, bool]:
+    """Cycles of a frame, the clock assumed for as many multipliers, whether the cycles are an
+    estimate.
 
-    A result of a plan that would be another today has the cycles that its file says, which are of `DEVICE`.
+    A result of a plan that would be another today has the cycles that its file says, which are of
+    `DEVICE`.
     """
     file = _prediction_file(asked, made)
     if file.exists() and result.get("plan", made.plan.to_dict()) == made.plan.to_dict():
@@ -376,7 +423,10 @@ def report(asked: Asked, comparison: Comparison, folder: Path | None = None) -> 
 def table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Columns and rows for a terminal, budget by budget, the least error first."""
     shown = [number for number, column in enumerate(COLUMNS) if column in TERMINAL]
-    rows = [("1", comparison.dense), *((f"{times:g}", row) for times, group in comparison.groups for row in group)]
+    rows = [
+        ("1", comparison.dense),
+        *((f"{times:g}", row) for times, group in comparison.groups for row in group),
+    ]
     found = [(times, *(cells(row)[number] for number in shown)) for times, row in rows]
     return ("times", *(COLUMNS[number] for number in shown)), found
 

@@ -1,4 +1,6 @@
-"""The recipe that `ernn train` and `ernn compress` follow for a corpus where nothing else is asked for."""
+"""The recipe that `ernn train` and `ernn compress` follow for a corpus where nothing else is asked
+for.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,9 @@ def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
 
 
 def _own(corpus: Corpus) -> Recipe:
-    """For a corpus without a recipe, that of its unit on 40 log-mel bins, three frames at a time."""
+    """For a corpus without a recipe, that of its unit on 40 log-mel bins, three frames at a
+    time.
+    """
     match corpus.name:
         case "digits":
             return DIGITS
@@ -28,4 +32,6 @@ def _own(corpus: Corpus) -> Recipe:
         case _:
             _, rate = corpus.utterances("train")[0].samples()
             recipe = DIGITS if corpus.unit == "digit" else AN4
-            return replace(recipe, features=FeatureSpec(kind="logmel", rate=rate, stack=3, subsample=3))
+            return replace(
+                recipe, features=FeatureSpec(kind="logmel", rate=rate, stack=3, subsample=3)
+            )

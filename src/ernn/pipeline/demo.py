@@ -38,8 +38,14 @@ def _compress(run: Run, seed: int) -> Outcome:
 STEPS = (
     DemoStep("train a dense network on spoken digits", _train),
     DemoStep("compress it to block-circulant weights by ADMM", _compress),
-    DemoStep("turn it into integers", lambda run, seed: network.quantize_network(run, QuantizeSpec(), 200)),
-    DemoStep("count the integer model's errors on the test split", lambda run, seed: network.evaluate(run)),
+    DemoStep(
+        "turn it into integers",
+        lambda run, seed: network.quantize_network(run, QuantizeSpec(), 200),
+    ),
+    DemoStep(
+        "count the integer model's errors on the test split",
+        lambda run, seed: network.evaluate(run),
+    ),
     DemoStep(
         f"design an engine for {DEVICE}",
         lambda run, seed: hardware.design(run, choosing.request(DEVICE, streams=STREAMS)),
@@ -50,7 +56,9 @@ STEPS = (
         lambda run, seed: hardware.verify(run, VERIFIED_FRAMES, STALL, seed),
     ),
     DemoStep("count its area", lambda run, seed: placing.synth(run, ())),
-    DemoStep("place and route it", lambda run, seed: placing.place(run, PLACE_SEEDS, None, TARGET_MHZ)),
+    DemoStep(
+        "place and route it", lambda run, seed: placing.place(run, PLACE_SEEDS, None, TARGET_MHZ)
+    ),
 )
 
 

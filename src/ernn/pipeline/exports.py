@@ -1,4 +1,6 @@
-"""A run's engine for tools and boards outside: Vivado sources, a bitstream with what its host must know."""
+"""A run's engine for tools and boards outside: Vivado sources, a bitstream with what its host must
+know.
+"""
 
 import shutil
 from dataclasses import asdict
@@ -18,13 +20,19 @@ VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
 
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
-    """Write the engine, without probes, and Tcl for Vivado into the run's folder; the files to begin with."""
+    """Write the engine, without probes, and Tcl for Vivado into the run's folder; the files to
+    begin with.
+    """
     require_part(part)
     plan = scheduled(run)
     design, digest = plan.layout.design, codec.digest(plan.layout.model)
-    description = f"integer model {digest}, {design.elements} processing elements, {design.streams} streams"
+    description = (
+        f"integer model {digest}, {design.elements} processing elements, {design.streams} streams"
+    )
     verilog = to_verilog(Engine(plan))
-    return vivado_project(verilog, run.path(VIVADO), part=part, clock_mhz=clock_mhz, description=description)
+    return vivado_project(
+        verilog, run.path(VIVADO), part=part, clock_mhz=clock_mhz, description=description
+    )
 
 
 def board(run: Run, name: str, clock_mhz: float, baud: int, seed: int) -> tuple[Bitstream, Path]:

@@ -5,7 +5,15 @@ from typing import cast
 
 from ernn.ir.edges import edge_formats as formats_of_edges
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
+from ernn.ir.network import (
+    BidirectionalLayer,
+    CellLayer,
+    GruLayer,
+    Layer,
+    LinearLayer,
+    LstmLayer,
+    Network,
+)
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.report.record import Measurement
@@ -17,7 +25,9 @@ NORMAL_95 = 1.959964
 
 
 def error_rate(rate: ErrorRate, tool: str) -> Measurement:
-    """An error rate in per cent with its 95 % interval (Wilson 1927, tokens taken as independent)."""
+    """An error rate in per cent with its 95 % interval (Wilson 1927, tokens taken as
+    independent).
+    """
     return Measurement(
         round(rate.percent, 4),
         "%",
@@ -32,15 +42,22 @@ def error_rate(rate: ErrorRate, tool: str) -> Measurement:
 def wilson(errors: int, tokens: int) -> tuple[float, float]:
     """Interval of a proportion in per cent."""
     share, z2 = errors / tokens, NORMAL_95**2 / tokens
-    middle, half = share + z2 / 2, NORMAL_95 * sqrt(share * (1 - share) / tokens + z2 / (4 * tokens))
-    return round(100 * max(0.0, middle - half) / (1 + z2), 4), round(100 * min(1.0, middle + half) / (1 + z2), 4)
+    middle, half = (
+        share + z2 / 2,
+        NORMAL_95 * sqrt(share * (1 - share) / tokens + z2 / (4 * tokens)),
+    )
+    return round(100 * max(0.0, middle - half) / (1 + z2), 4), round(
+        100 * min(1.0, middle + half) / (1 + z2), 4
+    )
 
 
 def size_row(name: str, network: Network, bits: int) -> SizeRow:
     """Size of one form of the network; `bits` of one weight."""
     matrices = [matrix for layer in network.layers for matrix in layer.matrices]
     multiplications = sum(m.structure.multiplications(m.value.shape) for m in matrices)
-    return SizeRow(name, network.stored_weights, network.stored_recurrent_weights, bits, multiplications)
+    return SizeRow(
+        name, network.stored_weights, network.stored_recurrent_weights, bits, multiplications
+    )
 
 
 def dense_row(model: ModelSpec) -> SizeRow:
@@ -77,7 +94,11 @@ def _names(layer: Layer) -> tuple[str, ...]:
         case LinearLayer():
             return ("weight",)
         case CellLayer():
-            return tuple(f"{product.name} of {read}" for product in layer.cell.products for read in product.reads)
+            return tuple(
+                f"{product.name} of {read}"
+                for product in layer.cell.products
+                for read in product.reads
+            )
         case BidirectionalLayer():
             ways = ("forward", layer.forward), ("backward", layer.backward)
             return tuple(f"{way} {matrix}" for way, one in ways for matrix in _names(one))
@@ -105,4 +126,6 @@ def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
     """Every named edge of the model with its format."""
     spectra = {f"{s.name}.spectrum": s.spectrum for s in model.signals if s.spectrum is not None}
     found = formats_of_edges(model) | spectra
-    return tuple(EdgeFormat(name, True, format.width, format.frac) for name, format in found.items())
+    return tuple(
+        EdgeFormat(name, True, format.width, format.frac) for name, format in found.items()
+    )

@@ -53,7 +53,9 @@ def scheduled(run: Run) -> Schedule:
 
 
 def verilog_of(run: Run) -> Verilog:
-    """The engine with its probes: what is written, simulated, synthesised (probes cut off) and placed is this text."""
+    """The engine with its probes: what is written, simulated, synthesised (probes cut off) and
+    placed is this text.
+    """
     return to_verilog(Engine(scheduled(run), probes=True))
 
 
@@ -62,10 +64,15 @@ def build(run: Run) -> Outcome:
 
     def work() -> None:
         made = verilog_of(run)
-        run.path(TOP).unlink(missing_ok=True)  # so that what is stopped half-way is taken neither for old nor for new
+        run.path(TOP).unlink(
+            missing_ok=True
+        )  # so that what is stopped half-way is taken neither for old nor for new
         made.write(run.path(RTL))
         tool = "counted in the Verilog"
-        lines, memories = made.text.count("\n"), sum(content.count(b"\n") for content in made.memories.values())
+        lines, memories = (
+            made.text.count("\n"),
+            sum(content.count(b"\n") for content in made.memories.values()),
+        )
         run.record.set("build.verilog_lines", Measurement(lines, "lines", "measured", tool))
         run.record.set("build.memory_words", Measurement(memories, "words", "measured", tool))
 
@@ -73,7 +80,8 @@ def build(run: Run) -> Outcome:
 
 
 def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
-    """Simulate at least `frames` frames of test speech with random stalls, every integer against golden's.
+    """Simulate at least `frames` frames of test speech with random stalls, every integer against
+    golden's.
 
     The outcome is recorded whether or not it is equality; `verify.mismatches` says which.
     """
@@ -87,10 +95,16 @@ def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
         _record_proof(run.record, made, proof)
         cycles = measure_cycles(simulator, made, utterances[0][0])
         tool = "Verilator, all streams busy, no stalls"
-        run.record.set("cycles.simulated", Measurement(cycles.interval, "cycles", "simulated", tool))
+        run.record.set(
+            "cycles.simulated", Measurement(cycles.interval, "cycles", "simulated", tool)
+        )
         tool = "Verilator, a frame's last word in to its last word out, idle engine"
-        run.record.set("verify.latency_cycles", Measurement(cycles.latency, "cycles", "simulated", tool))
-        _record_utilisation(run.record, made, cycles.interval, Measurement(0, "%", "simulated", "Verilator"))
+        run.record.set(
+            "verify.latency_cycles", Measurement(cycles.latency, "cycles", "simulated", tool)
+        )
+        _record_utilisation(
+            run.record, made, cycles.interval, Measurement(0, "%", "simulated", "Verilator")
+        )
         _record_activity(run.record, measure_activity(simulator, made, utterances[0][:BUSY_FRAMES]))
         record_speed(run.record)
         record_power(run.record, chosen(run).device, made.layout.model)
@@ -103,16 +117,27 @@ def disagreement(run: Run) -> str:
     found = series.take(run.record, series.Proof)
     if found is None or found.first_divergence:
         return found.first_divergence if found else "nothing was verified yet"
-    for name, what in (("mismatches", "output integers differ"), ("protocol_violations", "AXI4-Stream rules broken")):
+    for name, what in (
+        ("mismatches", "output integers differ"),
+        ("protocol_violations", "AXI4-Stream rules broken"),
+    ):
         count = int(run.record.get(f"verify.{name}").value)
         if count:
             return f"{count} {what}"
-    predicted, simulated = (int(run.record.get(f"cycles.{name}").value) for name in ("predicted", "simulated"))
-    return "" if predicted == simulated else f"{predicted} cycles a round predicted, {simulated} simulated"
+    predicted, simulated = (
+        int(run.record.get(f"cycles.{name}").value) for name in ("predicted", "simulated")
+    )
+    return (
+        ""
+        if predicted == simulated
+        else f"{predicted} cycles a round predicted, {simulated} simulated"
+    )
 
 
 def record_speed(record: RunRecord) -> None:
-    """Frames per second and latency, where the record holds the clock and the cycles they follow from."""
+    """Frames per second and latency, where the record holds the clock and the cycles they follow
+    from.
+    """
     clock, per_frame = record.find("clock_mhz"), record.find("cycles_per_frame")
     if clock is None or per_frame is None:
         return
@@ -127,50 +152,73 @@ def record_speed(record: RunRecord) -> None:
 
 
 def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
-    """Utterances of the test split, whole, until they have `frames` frames; UserError where it has fewer."""
+    """Utterances of the test split, whole, until they have `frames` frames; UserError where it has
+    fewer.
+    """
     examples = speech.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
     if frames < 1 or frames > lengths[-1]:
-        raise UserError(f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}")
+        raise UserError(
+            f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}"
+        )
     return integer_utterances(model, examples[: int(np.searchsorted(lengths, frames)) + 1])
 
 
 def _record_design(record: RunRecord, made: Schedule) -> None:
     design, note = made.layout.design, "a round: one frame of every stream"
     record.set(
-        "cycles.predicted", Measurement(made.interval, "cycles", "estimated", "ernn.scheduling.schedule", note=note)
+        "cycles.predicted",
+        Measurement(made.interval, "cycles", "estimated", "ernn.scheduling.schedule", note=note),
     )
     per_frame, tool = (
         made.cycles_per_frame,
-        f"ernn.scheduling.schedule, {design.elements} processing elements, {design.streams} streams",
+        f"ernn.scheduling.schedule, {design.elements} processing elements, {design.streams} "
+        "streams",
     )
     record.set("cycles_per_frame", Measurement(per_frame, "cycles", "estimated", tool))
     _record_utilisation(record, made, made.interval, Measurement(0, "%", "estimated", tool))
     record.set("multipliers", Measurement(made.multipliers, "multipliers", "estimated", tool))
     useful = made.useful_array + made.useful_vector
-    record.set("multiplications.frame", Measurement(useful, "multiplications", "measured", "counted from the model"))
+    record.set(
+        "multiplications.frame",
+        Measurement(useful, "multiplications", "measured", "counted from the model"),
+    )
     bars = tuple(series.ScheduleBar(b.unit, b.start, b.end, b.label, b.stream) for b in made.bars)
-    picture = series.Schedule("estimated", "ernn.scheduling.schedule", UNITS, bars, 0, made.interval, design.streams)
+    picture = series.Schedule(
+        "estimated", "ernn.scheduling.schedule", UNITS, bars, 0, made.interval, design.streams
+    )
     series.put(record, picture)
 
 
-def _record_utilisation(record: RunRecord, made: Schedule, interval: int, source: Measurement) -> None:
-    """Useful multiplier-cycles of all, at `interval` cycles a round, with the kind and tool of `source`."""
+def _record_utilisation(
+    record: RunRecord, made: Schedule, interval: int, source: Measurement
+) -> None:
+    """Useful multiplier-cycles of all, at `interval` cycles a round, with the kind and tool of
+    `source`.
+    """
     share = 100 * made.interval / interval
     note = "useful multiplier-cycles of all multiplier-cycles of the engine, all streams busy"
     record.set("utilisation", replace(source, value=round(share * made.utilisation, 3), note=note))
     note = "the same of the processing elements alone"
-    record.set("array_utilisation", replace(source, value=round(share * made.array_utilisation, 3), note=note))
+    record.set(
+        "array_utilisation",
+        replace(source, value=round(share * made.array_utilisation, 3), note=note),
+    )
 
 
 def _record_activity(record: RunRecord, share: float) -> None:
     note = "of the bits of spectra, products and the vector unit's results, test speech, all streams busy"
     tool = f"Verilator, {BUSY_FRAMES} frames of test speech on every stream"
-    record.set("activity", Measurement(round(100 * share, 3), "% of bits a cycle", "simulated", tool, note=note))
+    record.set(
+        "activity",
+        Measurement(round(100 * share, 3), "% of bits a cycle", "simulated", tool, note=note),
+    )
 
 
 def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
-    tool = f"Verilator, {made.layout.design.streams} streams, stalls {proof.stall}, seed {proof.seed}"
+    tool = (
+        f"Verilator, {made.layout.design.streams} streams, stalls {proof.stall}, seed {proof.seed}"
+    )
 
     def set_count(name: str, value: int, unit: str) -> None:
         record.set(f"verify.{name}", Measurement(value, unit, "simulated", tool))
@@ -179,7 +227,9 @@ def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
     set_count("integers", proof.integers, "integers")
     set_count("mismatches", proof.mismatches + proof.missing, "integers")
     set_count("protocol_violations", len(proof.violations), "violations")
-    stalls = f"each handshake paused with probability {proof.stall} in every cycle, seed {proof.seed}"
+    stalls = (
+        f"each handshake paused with probability {proof.stall} in every cycle, seed {proof.seed}"
+    )
     model = made.layout.model
     first = str(proof.divergence) if proof.divergence else ""
     edges = (model.output.name,)

@@ -60,9 +60,11 @@ def train(
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Train a dense network on `corpus`; `task` is its description (`ernn.pipeline.speech.describe`).
+    """Train a dense network on `corpus`; `task` is its description
+    (`ernn.pipeline.speech.describe`).
 
-    `front`: as in `ModelSpec`. `trained`: what exactly this training gave before; then it is not done again.
+    `front`: as in `ModelSpec`. `trained`: what exactly this training gave before; then it is not
+    done again.
     """
     features = FeatureSpec(**task["features"])
     inputs = extract(features, corpus.utterances("train")[0]).shape[1]
@@ -81,7 +83,9 @@ def train(
                 stages.train_dense(module, data.task, spec, folder, progress)
         _save_state(run.path(DENSE), module)
         rate = evaluate_model(module, data.test)
-        run.record.set("error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}"))
+        run.record.set(
+            "error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}")
+        )
 
     return run.perform("train", options, work, writes=[DENSE])
 
@@ -95,7 +99,8 @@ def compress(
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Bring the dense network, cut to so many `units` in each layer, into the sets of `plan` by `solver`.
+    """Bring the dense network, cut to so many `units` in each layer, into the sets of `plan` by
+    `solver`.
 
     `trained` as for `train`. The step's options have the `model` that a cut network is."""
     options = {"plan": plan.to_dict(), **to_dict(solver)}
@@ -113,7 +118,9 @@ def compress(
             with _checkpoints(run, "compress", options) as folder:
                 done = solvers.compress(module, data.task, plan, solver, folder, progress)
             residuals, formats = _residuals(done[0]), done[-1].formats
-        network = import_torch(module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan))
+        network = import_torch(
+            module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan)
+        )
         _save_state(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
         _save_formats(run.path(FORMATS), formats)
@@ -122,7 +129,12 @@ def compress(
         run.record.set("error_rate.compressed", figures.error_rate(rate, tool))
         _record_size(run, network)
         if residuals:
-            put(run.record, Convergence("measured", "ernn.compress.admm, ‖W−Z‖/‖W‖ after each update", residuals))
+            put(
+                run.record,
+                Convergence(
+                    "measured", "ernn.compress.admm, ‖W−Z‖/‖W‖ after each update", residuals
+                ),
+            )
 
     return run.perform(
         "compress",
@@ -134,47 +146,64 @@ def compress(
 
 
 def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
-    """The compressed network in integers, formats from the first `utterances` of the training split.
+    """The compressed network in integers, formats from the first `utterances` of the training
+    split.
 
-    A network whose data were rounded in training gets the formats that it was trained with: then `spec` must leave
-    those of single kinds of data open.
+    A network whose data were rounded in training gets the formats that it was trained with: then
+    `spec` must leave those of single kinds of data open.
     """
     options = {"spec": asdict(spec), "utterances": utterances}
     trained = run.path(FORMATS).exists()
     if trained and spec.data.given:
-        raise UserError("the network was trained with bits for its data: leave the bits of single kinds out")
+        raise UserError(
+            "the network was trained with bits for its data: leave the bits of single kinds out"
+        )
 
     def work() -> None:
         network = codec.load(run.path(NETWORK), Network)
-        calibration = [e.features.astype(np.float64) for e in speech.prepared(run).task.train[:utterances]]
+        calibration = [
+            e.features.astype(np.float64) for e in speech.prepared(run).task.train[:utterances]
+        ]
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
         model = quantize(network, calibration, spec, like)
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, spec)
 
-    return run.perform("quantize", options, work, reads=[NETWORK, *([FORMATS] if trained else [])], writes=[MODEL])
+    return run.perform(
+        "quantize", options, work, reads=[NETWORK, *([FORMATS] if trained else [])], writes=[MODEL]
+    )
 
 
 def evaluate(run: Run, shown: int = 2) -> Outcome:
-    """Error rate of the integer model on the whole test split, by golden; `shown` utterances go to the report."""
+    """Error rate of the integer model on the whole test split, by golden; `shown` utterances go to
+    the report.
+    """
 
     def work() -> None:
         model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
         scores = run_all(model, integer_utterances(model, data.test), Fast)
         rate = _rate(data.test, scores)
-        run.record.set("error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}"))
+        run.record.set(
+            "error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}")
+        )
         hearing.put_utterances(run.record, data, scores, shown)
 
     return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
 
 
 def integers_of(
-    model: AcousticModel, plan: CompressionPlan, spec: QuantizeSpec, data: Prepared, formats: IntegerModel | None = None
+    model: AcousticModel,
+    plan: CompressionPlan,
+    spec: QuantizeSpec,
+    data: Prepared,
+    formats: IntegerModel | None = None,
 ) -> IntegerModel:
     """A network that lies in the sets of `plan`, made integer on training utterances.
 
     `formats`: those that its data were rounded to in training."""
-    network = import_torch(model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan))
+    network = import_torch(
+        model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan)
+    )
     calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
     return quantize(network, calibration, spec, formats)
 
@@ -204,7 +233,9 @@ def _checkpoints(run: Run, name: str, options: dict[str, Any]) -> Iterator[Path]
 
 def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
     names = list(dict.fromkeys(residual.matrix for residual in trained.residuals))
-    values = {name: tuple(r.primal for r in trained.residuals if r.matrix == name) for name in names}
+    values = {
+        name: tuple(r.primal for r in trained.residuals if r.matrix == name) for name in names
+    }
     return tuple(MatrixConvergence(name, primal) for name, primal in values.items())
 
 
@@ -216,7 +247,9 @@ def dense_model(run: Run) -> AcousticModel:
 def compressed_model(run: Run) -> AcousticModel:
     """The network of a run after compression, its matrices decoded."""
     cut = run.options("compress").get("model")
-    return _model(_dense_spec(run) if cut is None else ModelSpec.from_dict(cut), run.path(COMPRESSED))
+    return _model(
+        _dense_spec(run) if cut is None else ModelSpec.from_dict(cut), run.path(COMPRESSED)
+    )
 
 
 def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
@@ -225,11 +258,14 @@ def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
         module.load_state_dict(_load_state(weights))
     except RuntimeError:
         raise UserError(
-            f"{weights} holds the weights of another network than {STATE} describes: do again what made it"
+            f"{weights} holds the weights of another network than {STATE} describes: do again what "
+            "made it"
         ) from None
     for name, tensor in module.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise UserError(f"{weights} has a value in {name} that is not finite: do again what made it")
+            raise UserError(
+                f"{weights} has a value in {name} that is not finite: do again what made it"
+            )
     return module
 
 
@@ -240,7 +276,9 @@ def _dense_spec(run: Run) -> ModelSpec:
 def _save_state(path: Path, module: torch.nn.Module) -> None:
     from safetensors.torch import save
 
-    write_atomic(path, save({name: tensor.contiguous() for name, tensor in module.state_dict().items()}))
+    write_atomic(
+        path, save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
+    )
 
 
 def _save_formats(path: Path, formats: IntegerModel | None) -> None:
@@ -256,26 +294,49 @@ def _load_state(path: Path) -> dict[str, Tensor]:
     try:
         return load(path.read_bytes())
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it and run the step that makes it again") from None
+        raise UserError(
+            f"{path} cannot be read ({error}): remove it and run the step that makes it again"
+        ) from None
 
 
 def _record_size(run: Run, network: Network) -> None:
-    dense, compressed = figures.dense_row(_dense_spec(run)), figures.size_row("compressed", network, 32)
+    dense, compressed = (
+        figures.dense_row(_dense_spec(run)),
+        figures.size_row("compressed", network, 32),
+    )
     counted = "counted from the network, padding included"
     ratio = dense.recurrent_weights / compressed.recurrent_weights
-    run.record.set("compression.weights", Measurement(compressed.weights, "weights", "measured", counted))
-    run.record.set("compression.dense_weights", Measurement(dense.weights, "weights", "measured", counted))
-    note = f"recurrent layers: {dense.recurrent_weights} dense, {compressed.recurrent_weights} stored"
-    run.record.set("compression.ratio", Measurement(round(ratio, 4), "×", "measured", counted, note=note))
+    run.record.set(
+        "compression.weights", Measurement(compressed.weights, "weights", "measured", counted)
+    )
+    run.record.set(
+        "compression.dense_weights", Measurement(dense.weights, "weights", "measured", counted)
+    )
+    note = (
+        f"recurrent layers: {dense.recurrent_weights} dense, {compressed.recurrent_weights} stored"
+    )
+    run.record.set(
+        "compression.ratio", Measurement(round(ratio, 4), "×", "measured", counted, note=note)
+    )
     put(run.record, Sizes("measured", counted, (dense, compressed)))
 
 
 def _record_model(run: Run, network: Network, model: IntegerModel, spec: QuantizeSpec) -> None:
     tool = "ernn.quantization.activation_tables, over every input integer"
     for name, table in (("sigmoid", model.sigmoid), ("tanh", model.tanh)):
-        run.record.set(f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool))
-    dense, compressed = figures.dense_row(_dense_spec(run)), figures.size_row("compressed", network, 32)
+        run.record.set(
+            f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool)
+        )
+    dense, compressed = (
+        figures.dense_row(_dense_spec(run)),
+        figures.size_row("compressed", network, 32),
+    )
     rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
     put(run.record, Sizes("measured", "counted from the network, padding included", rows))
     layers, edges = figures.layer_pictures(network, spec.weight_bits), figures.edge_formats(model)
-    put(run.record, NetworkPicture("measured", "ernn.quantization.quantize", layers, edges, codec.digest(model)))
+    put(
+        run.record,
+        NetworkPicture(
+            "measured", "ernn.quantization.quantize", layers, edges, codec.digest(model)
+        ),
+    )

@@ -1,4 +1,6 @@
-"""The general search over a folder: trials, their table, and the picture of what cannot be beaten."""
+"""The general search over a folder: trials, their table, and the picture of what cannot be
+beaten.
+"""
 
 from dataclasses import asdict
 from io import StringIO
@@ -20,7 +22,9 @@ AXES = {"kbit": "on chip: weights, constants, states (kbit)", "cycles": "predict
 def run(
     job: TrialJob, space: Space, trials: int, sampler: Sampler, workers: int, address: str | None
 ) -> dict[str, Any]:
-    """Search with `workers` at a time: Ray's at `address`, or this machine's; a single one is this process."""
+    """Search with `workers` at a time: Ray's at `address`, or this machine's; a single one is this
+    process.
+    """
     job.check()
     pool = Here() if workers == 1 and address is None else RayPool(workers, address)
     try:
@@ -29,12 +33,15 @@ def run(
         if isinstance(pool, RayPool):
             pool.close()
     asked = {
-        name: value if isinstance(value, int | float | None) else str(value) for name, value in asdict(job).items()
+        name: value if isinstance(value, int | float | None) else str(value)
+        for name, value in asdict(job).items()
     }
     found = {"asked": {**asked, "sampler": sampler, "space": asdict(space)}, **summary(study)}
     write_json(job.folder / TABLE, found)
     _require_finished(found["trials"])
-    write_atomic(job.folder / PICTURE, picture(study, f"{job.corpus} on {job.device}, seed {job.seed}"))
+    write_atomic(
+        job.folder / PICTURE, picture(study, f"{job.corpus} on {job.device}, seed {job.seed}")
+    )
     return found
 
 
@@ -43,7 +50,8 @@ def _require_finished(trials: list[dict[str, Any]]) -> None:
     if not any(trial["state"] == "complete" for trial in trials):
         reasons = [reason for trial in trials for reason in trial["said"].values()]
         raise UserError(
-            f"none of {len(trials)} trials came to its end; the first: {(reasons or ['no reason said'])[0]}"
+            f"none of {len(trials)} trials came to its end; the first: "
+            f"{(reasons or ['no reason said'])[0]}"
         )
 
 
@@ -59,12 +67,22 @@ def _counts(trial: FrozenTrial) -> bool:
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
     reached = dict(zip(OBJECTIVES, trial.values, strict=True)) if trial.values else {}
-    said = {name: trial.user_attrs[name] for name in ("stopped", "error") if name in trial.user_attrs}
-    return {"number": trial.number, "state": trial.state.name.lower(), **trial.params, **reached, "said": said}
+    said = {
+        name: trial.user_attrs[name] for name in ("stopped", "error") if name in trial.user_attrs
+    }
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        **trial.params,
+        **reached,
+        "said": said,
+    }
 
 
 def picture(study: optuna.Study, title: str) -> str:
-    """SVG: errors over storage and over cycles; trials that no other beats are filled, numbered and listed."""
+    """SVG: errors over storage and over cycles; trials that no other beats are filled, numbered and
+    listed.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -75,7 +93,10 @@ def picture(study: optuna.Study, title: str) -> str:
     finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     others = [trial for trial in finished if trial.number not in numbers]
     figure = Figure(figsize=(12, 4.8), layout="constrained")
-    figure.suptitle(f"{title}: {len(finished)} trials, {len(best)} networks that no other beats in all three", size=11)
+    figure.suptitle(
+        f"{title}: {len(finished)} trials, {len(best)} networks that no other beats in all three",
+        size=11,
+    )
     grid = figure.add_gridspec(1, 3, width_ratios=(1, 1, 0.55))
     left = figure.add_subplot(grid[0])
     for axes, name in ((left, "kbit"), (figure.add_subplot(grid[1], sharey=left), "cycles")):
@@ -84,7 +105,14 @@ def picture(study: optuna.Study, title: str) -> str:
     left.set_ylabel("validation errors of the integer model (%)")
     key = figure.add_subplot(grid[2])
     key.axis("off")
-    key.text(0, 1, "\n".join(f"{n}  {_named(t)}" for n, t in enumerate(best, 1)), va="top", size=8, linespacing=1.5)
+    key.text(
+        0,
+        1,
+        "\n".join(f"{n}  {_named(t)}" for n, t in enumerate(best, 1)),
+        va="top",
+        size=8,
+        linespacing=1.5,
+    )
     text = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ernn"}):
         figure.savefig(text, format="svg", metadata={"Date": None})
@@ -92,8 +120,15 @@ def picture(study: optuna.Study, title: str) -> str:
 
 
 def _draw(axes: Any, column: int, best: list[FrozenTrial], others: list[FrozenTrial]) -> None:
-    axes.scatter([t.values[column] for t in others], [t.values[0] for t in others], c="none", edgecolors="0.6")
-    axes.scatter([t.values[column] for t in best], [t.values[0] for t in best], c="#1f5fa8", zorder=3)
+    axes.scatter(
+        [t.values[column] for t in others],
+        [t.values[0] for t in others],
+        c="none",
+        edgecolors="0.6",
+    )
+    axes.scatter(
+        [t.values[column] for t in best], [t.values[0] for t in best], c="#1f5fa8", zorder=3
+    )
     for number, trial in enumerate(best, 1):
         place = (trial.values[column], trial.values[0])
         axes.annotate(str(number), place, (5, 3), textcoords="offset points", size=8)

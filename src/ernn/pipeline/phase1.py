@@ -1,4 +1,6 @@
-"""Phase I over a folder: the search of `ernn.search.model` on a corpus and a device, and a run to go on from."""
+"""Phase I over a folder: the search of `ernn.search.model` on a corpus and a device, and a run to
+go on from.
+"""
 
 import json
 from dataclasses import asdict, dataclass
@@ -50,8 +52,12 @@ class Asked:
     recipe: Path | None = None
 
 
-def explore(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
-    """Search; write decisions, the summary, and, where a network was found, a run directory that holds it."""
+def explore(
+    folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
+) -> dict[str, Any]:
+    """Search; write decisions, the summary, and, where a network was found, a run directory that
+    holds it.
+    """
     corpus = open_corpus(name, root, seed=0)
     recipe = adapted(recipe_for(corpus, asked.recipe).without_data("a search"), asked)
     data = Prepared(corpus, recipe.features)
@@ -112,7 +118,9 @@ def _question(asked: Asked, recipe: Recipe, data: Prepared) -> Question:
     hidden, layers = asked.hidden or recipe.layers[0].hidden, asked.layers or len(recipe.layers)
 
     def model(layer: LayerSpec) -> ModelSpec:
-        return ModelSpec(data.task.inputs, (layer,) * layers, data.task.outputs, recipe.dropout, recipe.front)
+        return ModelSpec(
+            data.task.inputs, (layer,) * layers, data.task.outputs, recipe.dropout, recipe.front
+        )
 
     return Question(
         asked.device,
@@ -144,10 +152,16 @@ def _dense(question: Question, bench: Bench, data: Prepared) -> dict[str, Any]:
 
 
 def _errors(trial: Trial, bench: Bench, data: Prepared) -> dict[str, Any]:
-    """Validation and test error rates in per cent; the test split is heard here, after all decisions."""
+    """Validation and test error rates in per cent; the test split is heard here, after all
+    decisions.
+    """
     test, known = evaluate_model(bench.network(trial), data.test), bench.known(trial)
     assert known is not None
-    return {"validation_percent": known.validation, "test_percent": test.percent, "test_tokens": test.tokens}
+    return {
+        "validation_percent": known.validation,
+        "test_percent": test.percent,
+        "test_tokens": test.tokens,
+    }
 
 
 def _keep(run: Run, found: Found, bench: Bench, data: Prepared, task: dict[str, Any]) -> None:
@@ -155,5 +169,14 @@ def _keep(run: Run, found: Found, bench: Bench, data: Prepared, task: dict[str, 
     start = found.trial.start
     assert isinstance(start, DenseTrial)
     model, trained = start.model, bench.state(start)
-    network.train(run, data.corpus, task, model.layers, model.dropout, start.spec, front=model.front, trained=trained)
+    network.train(
+        run,
+        data.corpus,
+        task,
+        model.layers,
+        model.dropout,
+        start.spec,
+        front=model.front,
+        trained=trained,
+    )
     network.compress(run, found.trial.plan, found.trial.solver, trained=bench.state(found.trial))

@@ -24,8 +24,13 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
         verilog = hardware.verilog_of(run)
         areas = [(device, synthesise(verilog, device)) for device in devices]
         for name, value in _counts(areas[0][1]).items():
-            run.record.set(f"area.{name}", Measurement(value, "cells", "estimated", areas[0][1].tool, note=UNPLACED))
-        kbit = Measurement(areas[0][1].bram_kbit, "kbit", "estimated", areas[0][1].tool, note=UNPLACED)
+            run.record.set(
+                f"area.{name}",
+                Measurement(value, "cells", "estimated", areas[0][1].tool, note=UNPLACED),
+            )
+        kbit = Measurement(
+            areas[0][1].bram_kbit, "kbit", "estimated", areas[0][1].tool, note=UNPLACED
+        )
         run.record.set("area.block_ram_kbit", kbit)
         series.put(run.record, series.Areas(tuple(_table(device, area) for device, area in areas)))
         record_power(run.record, counted[0], hardware.model_of(run))
@@ -35,13 +40,17 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
 
 
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
-    """Place and route the engine on its device, once per seed; the median clock is the one that counts."""
+    """Place and route the engine on its device, once per seed; the median clock is the one that
+    counts.
+    """
     device = chosen(run).device
     grade_of(device, grade)  # what cannot be placed is said before the Verilog is made
 
     def work() -> None:
         verilog = hardware.verilog_of(run)
-        placement = place_and_route(verilog, device, grade=grade, seeds=seeds, target_mhz=target_mhz)
+        placement = place_and_route(
+            verilog, device, grade=grade, seeds=seeds, target_mhz=target_mhz
+        )
         _record_clock(run.record, placement)
         hardware.record_speed(run.record)
         record_power(run.record, device, hardware.model_of(run))
@@ -53,14 +62,24 @@ def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float
 def _record_clock(record: RunRecord, placement: Placement) -> None:
     tool = f"{placement.tool}, {placement.device} grade {placement.grade}"
     spread = (min(placement.clock_mhz), max(placement.clock_mhz))
-    seeds, note = len(placement.runs), "median of the seeds; nextpnr's timing model, no vendor sign-off"
-    clock = Measurement(placement.median_mhz, "MHz", "placed", tool, seeds=seeds, spread=spread, note=note)
+    seeds, note = (
+        len(placement.runs),
+        "median of the seeds; nextpnr's timing model, no vendor sign-off",
+    )
+    clock = Measurement(
+        placement.median_mhz, "MHz", "placed", tool, seeds=seeds, spread=spread, note=note
+    )
     record.set("clock_mhz", clock)
     record.set("clock.best_mhz", Measurement(placement.best_mhz, "MHz", "placed", tool))
     path = placement.runs[0].critical_path
     note = f"from {path.start} to {path.end}"
-    record.set("clock.critical_path_ns", Measurement(path.delay_ns, "ns", "placed", tool, note=note))
-    record.set("clock.critical_path_routing_ns", Measurement(path.routing_ns, "ns", "placed", tool, note=note))
+    record.set(
+        "clock.critical_path_ns", Measurement(path.delay_ns, "ns", "placed", tool, note=note)
+    )
+    record.set(
+        "clock.critical_path_routing_ns",
+        Measurement(path.routing_ns, "ns", "placed", tool, note=note),
+    )
     runs = tuple(series.ClockRun(run.seed, run.clock_mhz) for run in placement.runs)
     series.put(record, series.Clocks("placed", tool, placement.device, runs, placement.target_mhz))
 
@@ -77,6 +96,8 @@ def _table(device: Device, area: Area) -> series.Area:
         ("block RAM kbit", area.bram_kbit, device.block_ram.value),
         ("UltraRAM kbit", area.uram_kbit, device.ultra_ram.value),
     )
-    rows = tuple(series.AreaRow(name, used, available) for name, used, available in pairs if available)
+    rows = tuple(
+        series.AreaRow(name, used, available) for name, used, available in pairs if available
+    )
     note = PROXY if device.is_ultrascale else UNPLACED
     return series.Area("estimated", area.tool, device.name, rows, note)

@@ -1,4 +1,6 @@
-"""`ernn recommend`: widths, structures and bits of a run's network within a budget, beside one block size for all."""
+"""`ernn recommend`: widths, structures and bits of a run's network within a budget, beside one
+block size for all.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,7 +18,15 @@ from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.phase1 import task_identity
 from ernn.pipeline.run import Run, digest, file_digest
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.search.candidates import BITS, UNIFORM_BITS, Space, blocks, space_of, stored_bytes, uniform
+from ernn.search.candidates import (
+    BITS,
+    UNIFORM_BITS,
+    Space,
+    blocks,
+    space_of,
+    stored_bytes,
+    uniform,
+)
 from ernn.search.choosers.by import By
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.known import chooser
@@ -35,10 +45,11 @@ FIGURES = ("validation_percent", "test_percent", "test_tokens", "price", "bytes"
 
 @dataclass(frozen=True)
 class Asked:
-    """trials: of the search, so many trainings of `epochs`; towards, inside: of the training at the end.
+    """trials: of the search, so many trainings of `epochs`; towards, inside: of the training at the
+    end.
 
-    sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone with a device.
-    widths: shares of each recurrent layer's units to choose from.
+    sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone
+    with a device. widths: shares of each recurrent layer's units to choose from.
     """
 
     budget: Budget
@@ -57,33 +68,52 @@ class Asked:
     recipe: Path | None = None
 
 
-def of_corpus(folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
-    """`of_run` of a run in `folder` with a dense network by the corpus's recipe, trained unless it is there."""
+def of_corpus(
+    folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
+) -> dict[str, Any]:
+    """`of_run` of a run in `folder` with a dense network by the corpus's recipe, trained unless it
+    is there.
+    """
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
     recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     task = speech.describe(corpus, name, root, 0, recipe.features)
     layers, front = recipe.layers, recipe.front
-    network.train(run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress)
+    network.train(
+        run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress
+    )
     return of_run(run, asked, progress=progress)
 
 
 def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
-    """Choose, compress the run by what was chosen, and one block size of the same storage beside it.
+    """Choose, compress the run by what was chosen, and one block size of the same storage beside
+    it.
 
     Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
     """
     folder, data = run.path(FOLDER), speech.prepared(run)
     recipe = recipe_for(data.corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     recipe = recipe.with_epochs(
-        recipe.dense.epochs, asked.towards or recipe.admm.epochs, asked.inside or recipe.retrain.epochs
+        recipe.dense.epochs,
+        asked.towards or recipe.admm.epochs,
+        asked.inside or recipe.retrain.epochs,
     )
     model = network.dense_model(run).spec
     space = space_for(model, asked)
     log = Log(folder)
-    log.add("budget", f"{space.limit:,.0f} {asked.budget.unit}", mildest=space.price(space.mildest), picks=space.size)
+    log.add(
+        "budget",
+        f"{space.limit:,.0f} {asked.budget.unit}",
+        mildest=space.price(space.mildest),
+        picks=space.size,
+    )
     tried = search(run, space, asked, recipe.retrain, data, log)
     chosen = best(tried)
-    log.add("chosen", f"by {asked.by.value} in {len(tried)} trials", price=chosen.price, **space.describe(chosen.pick))
+    log.add(
+        "chosen",
+        f"by {asked.by.value} in {len(tried)} trials",
+        price=chosen.price,
+        **space.describe(chosen.pick),
+    )
     return _conclude(run, space, chosen, asked, recipe, data, log, progress)
 
 
@@ -92,10 +122,14 @@ def space_for(model: ModelSpec, asked: Asked) -> Space:
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
     inners = (*blocks(asked.sizes), *(() if asked.budget.on_engine else asked.others))
-    return space_of(model, inners, bits, price, asked.budget.limit, asked.budget.on_engine, asked.widths)
+    return space_of(
+        model, inners, bits, price, asked.budget.limit, asked.budget.on_engine, asked.widths
+    )
 
 
-def search(run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prepared, log: Log) -> list[Tried]:
+def search(
+    run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prepared, log: Log
+) -> list[Tried]:
     """All trials; those that RUN/recommend/trials has are not trained again."""
     spec, folder = replace(training, epochs=asked.epochs, average=0.0), run.path(FOLDER)
 
@@ -104,14 +138,25 @@ def search(run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prep
 
     identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
     options = {one.name: [str(option) for option in one.options] for one in space.parts}
-    own = digest({"task": identity, "train": spec.to_dict(), "options": options, "limit": space.limit})[:12]
-    setting = Setting(space, dense, data.task, spec, asked.trials, folder / f"{asked.by.value}-{own}", asked.seed)
+    own = digest(
+        {"task": identity, "train": spec.to_dict(), "options": options, "limit": space.limit}
+    )[:12]
+    setting = Setting(
+        space, dense, data.task, spec, asked.trials, folder / f"{asked.by.value}-{own}", asked.seed
+    )
     trial = Rehearsal(dense, data.task, spec, folder / "trials", identity)
     return recommend(space, chooser(asked.by, setting), trial, asked.trials, log, asked.epochs)
 
 
 def _conclude(
-    run: Run, space: Space, chosen: Tried, asked: Asked, recipe: Recipe, data: Prepared, log: Log, progress: bool
+    run: Run,
+    space: Space,
+    chosen: Tried,
+    asked: Asked,
+    recipe: Recipe,
+    data: Prepared,
+    log: Log,
+    progress: bool,
 ) -> dict[str, Any]:
     bench, dense = _bench(run, data, progress)
     units = space.units(chosen.pick)
@@ -166,9 +211,11 @@ def _weight_bits(asked: Asked) -> int:
 
 
 def _uniform(space: Space, asked: Asked) -> CompressionPlan | None:
-    """The smallest block size that keeps to the budget when all recurrent layers have it, None where none does.
+    """The smallest block size that keeps to the budget when all recurrent layers have it, None
+    where none does.
 
-    The output matrix is dense, which suits it, or where the budget does not allow that of the same block size.
+    The output matrix is dense, which suits it, or where the budget does not allow that of the same
+    block size.
     """
     plans = [uniform(block, _weight_bits(asked)) for block in BLOCK_SIZES]
     plans += [uniform(block, _weight_bits(asked), output=block) for block in BLOCK_SIZES]

@@ -1,7 +1,8 @@
-"""One of the survey's methods (`ernn.search.rivals`) on one task: trained from the dense network, and its figures.
+"""One of the survey's methods (`ernn.search.rivals`) on one task: trained from the dense network,
+and its figures.
 
-Methods are trained for equally long: from the dense network of their seed for the epochs of ADMM and of its retraining
-together; what begins anew has the dense network's epochs too.
+Methods are trained for equally long: from the dense network of their seed for the epochs of ADMM
+and of its retraining together; what begins anew has the dense network's epochs too.
 """
 
 import time
@@ -34,9 +35,17 @@ ANEW = ("fresh", "direct")
 
 
 def figures(
-    made: Entry, dense: Weights, recipe: Recipe, prepared: Prepared, folder: Path, times: float, told: dict[str, Any]
+    made: Entry,
+    dense: Weights,
+    recipe: Recipe,
+    prepared: Prepared,
+    folder: Path,
+    times: float,
+    told: dict[str, Any],
 ) -> dict[str, Any]:
-    """Train, and hear the test split once. `folder`: for checkpoints. `told`: what `cycles` gives."""
+    """Train, and hear the test split once. `folder`: for checkpoints. `told`: what `cycles`
+    gives.
+    """
     began = time.process_time()
     model = trained(made, dense, recipe, prepared, folder)
     seconds = time.process_time() - began
@@ -58,7 +67,11 @@ def errors(model: AcousticModel, prepared: Prepared) -> dict[str, Any]:
     """Error rates in per cent."""
     rate = evaluate_model(model, prepared.test)
     validation = evaluate_model(model, prepared.task.validation)
-    return {"percent": rate.percent, "tokens": rate.tokens, "validation_percent": validation.percent}
+    return {
+        "percent": rate.percent,
+        "tokens": rate.tokens,
+        "validation_percent": validation.percent,
+    }
 
 
 def epochs(made: Entry, recipe: Recipe) -> int:
@@ -67,9 +80,14 @@ def epochs(made: Entry, recipe: Recipe) -> int:
     return after + (recipe.dense.epochs if made.rival.way in ANEW else 0)
 
 
-def trained(made: Entry, dense: Weights, recipe: Recipe, prepared: Prepared, folder: Path) -> AcousticModel:
+def trained(
+    made: Entry, dense: Weights, recipe: Recipe, prepared: Prepared, folder: Path
+) -> AcousticModel:
     """The method's network after its training."""
-    task, after = prepared.task, replace(recipe.retrain, epochs=recipe.admm.epochs + recipe.retrain.epochs)
+    task, after = (
+        prepared.task,
+        replace(recipe.retrain, epochs=recipe.admm.epochs + recipe.retrain.epochs),
+    )
     whole = replace(recipe.dense, epochs=recipe.dense.epochs + after.epochs)
     torch.manual_seed(recipe.dense.seed)
     if made.rival.way == "fresh":
@@ -80,7 +98,9 @@ def trained(made: Entry, dense: Weights, recipe: Recipe, prepared: Prepared, fol
     if made.rival.cell is None:
         model.load_state_dict(dense)
     if made.rival.way == "units":
-        model = without_others(model, largest_units(model, [layer.hidden for layer in made.model.layers]))
+        model = without_others(
+            model, largest_units(model, [layer.hidden for layer in made.model.layers])
+        )
         stages.train_dense(model, task, after, folder, progress=False)
         return model
     ways: dict[str, Plain] = {
@@ -98,9 +118,11 @@ def trained(made: Entry, dense: Weights, recipe: Recipe, prepared: Prepared, fol
 
 
 def cycles(made: Entry, device: str, streams: int) -> dict[str, Any]:
-    """Of a frame on the engine that suits the device; None where neither it nor golden runs the network.
+    """Of a frame on the engine that suits the device; None where neither it nor golden runs the
+    network.
 
-    cycles_kind: predicted, or estimated where golden runs the network and no engine does. multipliers: the engine's.
+    cycles_kind: predicted, or estimated where golden runs the network and no engine does.
+    multipliers: the engine's.
     """
     found, bits = find_device(device), QuantizeSpec(BITS)
     predicted = predictor(found, streams, bits)(made.model, made.plan)

@@ -1,4 +1,6 @@
-"""How errors grow with noise, with perturbations chosen against a network, and with flipped bits of its memories."""
+"""How errors grow with noise, with perturbations chosen against a network, and with flipped bits of
+its memories.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -49,14 +51,16 @@ PGD_STEPS = 5
 DRAWS = 3
 """Of what is drawn: noise and flipped bits; errors are means over them."""
 NOTE = (
-    "measured; noise and flipped bits are means of so many draws, attacks follow the gradient of the float network "
+    "measured; noise and flipped bits are means of so many draws, attacks follow the gradient of "
+    "the float network "
     "(that of integers: of the network they were made of)"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network under strain. `integers`: what is run, where given; attacks follow the gradient of `module`.
+    """A network under strain. `integers`: what is run, where given; attacks follow the gradient of
+    `module`.
 
     zeros: False where the weights' zeros are not stored and cannot flip.
     """
@@ -84,20 +88,28 @@ class Line:
 
 def levels(subject: Subject) -> list[tuple[Strain, float]]:
     """What a network is put under; level 0 is nothing. Flipped bits are of integers alone."""
-    own: list[Strain] = [strain for strain in STRAINS if subject.integers is not None or strain not in FLIPS]
+    own: list[Strain] = [
+        strain for strain in STRAINS if subject.integers is not None or strain not in FLIPS
+    ]
     return [(strain, level) for strain in own for level in (0.0, *LEVELS[strain])]
 
 
-def lines(subject: Subject, examples: Sequence[Example], seed: int = 0, draws: int = DRAWS) -> Iterator[Line]:
+def lines(
+    subject: Subject, examples: Sequence[Example], seed: int = 0, draws: int = DRAWS
+) -> Iterator[Line]:
     """The errors at all `levels`, of noise and flipped bits the mean of `draws`."""
     own = subject.percent(examples)
     for strain, level in levels(subject):
         seeds = range(seed, seed + (1 if strain in ATTACKS else draws))
-        errors = [_error(subject, examples, strain, level, one) for one in seeds] if level else [own]
+        errors = (
+            [_error(subject, examples, strain, level, one) for one in seeds] if level else [own]
+        )
         yield Line(subject.name, strain, level, mean(errors))
 
 
-def _error(subject: Subject, examples: Sequence[Example], strain: Strain, level: float, seed: int) -> float:
+def _error(
+    subject: Subject, examples: Sequence[Example], strain: Strain, level: float, seed: int
+) -> float:
     match strain:
         case "noise":
             return subject.percent(noisy(examples, level, seed))
@@ -116,11 +128,14 @@ def _error(subject: Subject, examples: Sequence[Example], strain: Strain, level:
 def measure(run: Run, utterances: int, seed: int) -> dict[str, Any]:
     """Of the run's dense network and, as far as there, the compressed one and its integers.
 
-    On the first validation utterances. Writes robustness.json and robustness.svg into the run's folder.
+    On the first validation utterances. Writes robustness.json and robustness.svg into the run's
+    folder.
     """
     examples, subjects = speech.prepared(run).task.validation[:utterances], list(_subjects(run))
     coming = chain.from_iterable(lines(subject, examples, seed) for subject in subjects)
-    found = list(progress(coming, "Errors under strain", sum(len(levels(subject)) for subject in subjects)))
+    found = list(
+        progress(coming, "Errors under strain", sum(len(levels(subject)) for subject in subjects))
+    )
     picture = write_atomic(run.path("robustness.svg"), standalone(drawn(found)))
     result = {
         "kind": "measured",
@@ -153,6 +168,7 @@ def drawn(found: Sequence[Line]) -> str:
         of = [line for line in found if line.strain == strain]
         names = dict.fromkeys(line.network for line in of)
         panels[AXES[strain]] = [
-            Curve(name, tuple((line.level, line.error) for line in of if line.network == name)) for name in names
+            Curve(name, tuple((line.level, line.error) for line in of if line.network == name))
+            for name in names
         ]
     return curves({axis: some for axis, some in panels.items() if some}, "error rate, %")

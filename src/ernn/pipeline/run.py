@@ -1,8 +1,8 @@
 """A run directory: what one command leaves for the next, and what has been done with which inputs.
 
-`run.json` keeps, for every step done, the digest of its inputs, the command as typed and the seconds it took.  A step
-whose inputs are unchanged is skipped.  A step done anew takes away the figures of all steps that used its result: a
-record never mixes two networks.
+`run.json` keeps, for every step done, the digest of its inputs, the command as typed and the
+seconds it took.  A step whose inputs are unchanged is skipped.  A step done anew takes away the
+figures of all steps that used its result: a record never mixes two networks.
 """
 
 import hashlib
@@ -27,7 +27,12 @@ from ernn.report.record import Measurement, RunRecord
 
 STATE = "run.json"
 RECORD = "record.json"
-DONE = {"key": str, "options": dict, "seconds": (int, float), "command": str}  # what is kept of a step
+DONE = {
+    "key": str,
+    "options": dict,
+    "seconds": (int, float),
+    "command": str,
+}  # what is kept of a step
 TABLES = {
     "task": {"corpus", "root", "corpus_seed", "identity", "features"},
     "model": {"input_size", "layers", "outputs"},
@@ -38,7 +43,9 @@ ANEW = "it was damaged or changed by hand; put back a copy, or begin again in an
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did. `skipped`: its inputs were unchanged, its results are those of the last time."""
+    """What a command did. `skipped`: its inputs were unchanged, its results are those of the last
+    time.
+    """
 
     step: str
     folder: Path
@@ -63,14 +70,20 @@ def file_digest(path: Path) -> str:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """Of plain values, and of the version of this program: options of another version are other options."""
-    text = json.dumps({"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True)
+    """Of plain values, and of the version of this program: options of another version are other
+    options.
+    """
+    text = json.dumps(
+        {"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def code_digest(folders: tuple[str, ...]) -> str:
-    """Of the Python files in and below these folders of the package: a result of other code is another result."""
+    """Of the Python files in and below these folders of the package: a result of other code is
+    another result.
+    """
     package = Path(__file__).parents[1]
     files = [path for folder in folders for path in sorted((package / folder).rglob("*.py"))]
     return hashlib.sha256("".join(file_digest(path) for path in files).encode()).hexdigest()
@@ -88,13 +101,18 @@ class Run:
         self._state: dict[str, Any] = {"settings": {}, "steps": {}}
         if self.path(STATE).exists():
             self._state = _read_state(self.path(STATE))
-        self.record = RunRecord.load(self.path(RECORD)) if self.path(RECORD).exists() else RunRecord()
+        self.record = (
+            RunRecord.load(self.path(RECORD)) if self.path(RECORD).exists() else RunRecord()
+        )
 
     @classmethod
     def existing(cls, folder: Path | str) -> "Run":
         """A run that has begun; UserError where the folder is not one."""
         if not (Path(folder) / STATE).exists():
-            raise UserError(f"{folder} is not a run directory (no {STATE}): begin with `ernn train --out {folder}`")
+            raise UserError(
+                f"{folder} is not a run directory (no {STATE}): begin with `ernn train --out "
+                f"{folder}`"
+            )
         return cls(folder)
 
     def path(self, name: str) -> Path:
@@ -108,12 +126,18 @@ class Run:
     def options(self, step: str) -> dict[str, Any]:
         """Options that `step` was done with; UserError where it is still to be done."""
         if not self.done(step):
-            command = f"ernn train --out {self.folder}" if step == "train" else f"ernn {step} {self.folder}"
+            command = (
+                f"ernn train --out {self.folder}"
+                if step == "train"
+                else f"ernn {step} {self.folder}"
+            )
             raise UserError(f"{self.folder} has no result of `{step}` yet: run `{command}` first")
         return self._state["steps"][step]["options"]
 
     def trained(self, what: str) -> dict[str, Any]:
-        """The `task`, `model` or `train` that `ernn train` was given; UserError where that is not there."""
+        """The `task`, `model` or `train` that `ernn train` was given; UserError where that is not
+        there.
+        """
         table = self.options("train").get(what)
         if not isinstance(table, dict) or not TABLES[what] <= table.keys():
             raise UserError(f"{self.path(STATE)} does not say the {what} that was trained: {ANEW}")
@@ -126,7 +150,9 @@ class Run:
 
     def commands(self) -> list[str]:
         """Commands as typed, in the path's order, each once."""
-        typed = [self._state["steps"][step.name]["command"] for step in STEPS if self.done(step.name)]
+        typed = [
+            self._state["steps"][step.name]["command"] for step in STEPS if self.done(step.name)
+        ]
         return list(dict.fromkeys(typed))
 
     def perform(
@@ -137,9 +163,11 @@ class Run:
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
     ) -> Outcome:
-        """Do step `name` by `work()`, unless it was done so: equal `options` and files `reads`, `writes` there.
+        """Do step `name` by `work()`, unless it was done so: equal `options` and files `reads`,
+        `writes` there.
 
-        UserError where the step it needs has not been done, or another command is at work in the folder.
+        UserError where the step it needs has not been done, or another command is at work in the
+        folder.
         """
         step = step_named(name)
         if step.needs is not None:
@@ -153,13 +181,25 @@ class Run:
         self._require_writable()
         with alone(self.path(STATE)) as mine:
             if not mine:
-                raise UserError(f"another command is at work in {self.folder}: wait for its end, or use another folder")
-            if self.path(STATE).exists() and json.dumps(_read_state(self.path(STATE))) != json.dumps(self._state):
-                raise UserError(f"another command has changed {self.folder} meanwhile: do this one again")
+                raise UserError(
+                    f"another command is at work in {self.folder}: wait for its end, or use "
+                    "another folder"
+                )
+            if self.path(STATE).exists() and json.dumps(
+                _read_state(self.path(STATE))
+            ) != json.dumps(self._state):
+                raise UserError(
+                    f"another command has changed {self.folder} meanwhile: do this one again"
+                )
             return self._do(step, key, options, work, writes)
 
     def _do(
-        self, step: Step, key: str, options: Mapping[str, Any], work: Callable[[], None], writes: Sequence[str]
+        self,
+        step: Step,
+        key: str,
+        options: Mapping[str, Any],
+        work: Callable[[], None],
+        writes: Sequence[str],
     ) -> Outcome:
         before = self._standing(writes)
         self._forget(step)
@@ -186,7 +226,9 @@ class Run:
         return _Standing(self.record, json.dumps(self._state), files)
 
     def _put_back(self, before: "_Standing", writes: Sequence[str]) -> None:
-        """A step that could not be done takes nothing away, as long as it has not touched its files."""
+        """A step that could not be done takes nothing away, as long as it has not touched its
+        files.
+        """
         if self.path(STATE).exists() and self._standing(writes).files == before.files:
             self.record, self._state = before.record, json.loads(before.state)
             self.record.save(self.path(RECORD))
@@ -194,13 +236,16 @@ class Run:
 
     def _require_writable(self) -> None:
         """So that a folder that cannot be written to is found before the work, not after it."""
-        there = next(place for place in (self.folder, *self.folder.absolute().parents) if place.exists())
+        there = next(
+            place for place in (self.folder, *self.folder.absolute().parents) if place.exists()
+        )
         try:
             with tempfile.TemporaryFile(dir=there):
                 pass
         except OSError as error:
             raise UserError(
-                f"{self.folder} cannot be a run directory ({there}: {error.strerror}): choose another"
+                f"{self.folder} cannot be a run directory ({there}: {error.strerror}): choose "
+                "another"
             ) from None
 
     def _key(self, step: Step, options: Mapping[str, Any], reads: Sequence[str]) -> str:
@@ -209,10 +254,16 @@ class Run:
 
     def _current(self, name: str, key: str, writes: Sequence[str]) -> bool:
         done = self._state["steps"].get(name)
-        return done is not None and done["key"] == key and all(self.path(file).exists() for file in writes)
+        return (
+            done is not None
+            and done["key"] == key
+            and all(self.path(file).exists() for file in writes)
+        )
 
     def _forget(self, step: Step) -> None:
-        """Take away what `step` and all that follow from it have left in the record and the state."""
+        """Take away what `step` and all that follow from it have left in the record and the
+        state.
+        """
         gone = (step, *dependents(step.name))
         kept = RunRecord()
         for path, measurement in self.record.measurements():

@@ -21,7 +21,8 @@ from ernn.train.evaluate import evaluate_model
 
 @dataclass(frozen=True)
 class Found:
-    """dense: validation error of the dense network, in per cent; lines: the error with one part compressed.
+    """dense: validation error of the dense network, in per cent; lines: the error with one part
+    compressed.
 
     left_out: matrices that none of the structures fits.
     """
@@ -47,29 +48,40 @@ class Found:
 
 
 def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> Found:
-    """Project one matrix (or gate) at a time without any retraining and take the error on the validation split.
+    """Project one matrix (or gate) at a time without any retraining and take the error on the
+    validation split.
 
     Writes sensitivity.json and sensitivity.svg into the run's folder.
     """
     module, validation = dense_model(run), speech.prepared(run).task.validation
     dense = evaluate_model(module, validation).percent
-    lines = tuple(sensitivity(module, structures, lambda m: evaluate_model(m, validation).percent, gates))
+    lines = tuple(
+        sensitivity(module, structures, lambda m: evaluate_model(m, validation).percent, gates)
+    )
     columns = list(dict.fromkeys(str(line.structure) for line in lines))
     rows = list(dict.fromkeys(line.part for line in lines))
     values = {(line.part, str(line.structure)): line.error - dense for line in lines}
     table = [[values.get((row, column)) for column in columns] for row in rows]
     label = f"points of validation error more than {dense:.2f} %, each part compressed alone"
-    picture = write_atomic(run.path("sensitivity.svg"), standalone(heat_map(rows, columns, table, label)))
+    picture = write_atomic(
+        run.path("sensitivity.svg"), standalone(heat_map(rows, columns, table, label))
+    )
     fitted = {line.matrix for line in lines}
-    left_out = tuple(one.name for one in matrices(module, CompressionPlan()) if one.name not in fitted)
+    left_out = tuple(
+        one.name for one in matrices(module, CompressionPlan()) if one.name not in fitted
+    )
     found = Found(dense, lines, picture, left_out)
     write_json(run.path("sensitivity.json"), found.to_dict())
     return found
 
 
 def structure_of(text: str) -> Structure:
-    """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; UserError where it is none."""
+    """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; UserError where it is
+    none.
+    """
     try:
         return parse_structure(tomllib.loads(f"structure = {text}")["structure"])
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{text!r} is not written as a recipe writes a structure: {error}") from error
+        raise UserError(
+            f"{text!r} is not written as a recipe writes a structure: {error}"
+        ) from error

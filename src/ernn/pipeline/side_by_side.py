@@ -1,8 +1,9 @@
 """Jobs whose results are files, done by one process or by several: what is there is not done again.
 
-Every worker goes through all the jobs and takes those whose result is missing and that no other worker holds.  A job is
-held by a lock on a file beside its result, which the system lets go of when the worker dies, however it dies: another
-takes the job then.  A result is written last and whole, so a job has been done or it has not.
+Every worker goes through all the jobs and takes those whose result is missing and that no other
+worker holds.  A job is held by a lock on a file beside its result, which the system lets go of when
+the worker dies, however it dies: another takes the job then.  A result is written last and whole,
+so a job has been done or it has not.
 """
 
 import fcntl
@@ -25,7 +26,9 @@ PAUSE = 0.2  # seconds between looks at what others do
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """`work` gives what `file` is to hold, as JSON. after: a result that must be there first. weight: of the whole."""
+    """`work` gives what `file` is to hold, as JSON. after: a result that must be there first.
+    weight: of the whole.
+    """
 
     title: str
     file: Path
@@ -48,7 +51,9 @@ Make = Callable[[], Sequence[Job]]
 
 
 def work_through(jobs: Sequence[Job], begun: Begun = lambda job: None) -> None:
-    """Do what is not done, until all are done or have failed, whoever does them. A failed job never ends the others."""
+    """Do what is not done, until all are done or have failed, whoever does them. A failed job never
+    ends the others.
+    """
     waiting = list(jobs)
     while waiting:
         waiting = [job for job in waiting if not job.done and not job.failure.exists()]
@@ -90,14 +95,17 @@ def alone(file: Path) -> Iterator[bool]:
 
 
 def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> None:
-    """Jobs by so many processes, each of which makes them anew; `watch` is called with them again and again.
+    """Jobs by so many processes, each of which makes them anew; `watch` is called with them again
+    and again.
 
     A worker that dies leaves its job to the others. Where all have died it ends, with jobs left.
     """
     jobs = make()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(make, "func", make).__module__])  # imported once
-    running = [context.Process(target=_work, args=(make, os.getpid()), daemon=True) for _ in range(workers)]
+    running = [
+        context.Process(target=_work, args=(make, os.getpid()), daemon=True) for _ in range(workers)
+    ]
     for process in running:
         process.start()
     try:
@@ -115,6 +123,8 @@ def _work(make: Make, parent: int) -> None:
     def begun(job: Job) -> None:
         os.kill(parent, 0)  # raises where nobody waits for the result any more
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all of us: the one that waits for us ends us quietly
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches all of us: the one that waits for us ends us quietly
     with redirect_stdout(sys.stderr):
         work_through(make(), begun)

@@ -1,4 +1,6 @@
-"""The corpus and the features that a run was begun with, so that every later command sees the same frames."""
+"""The corpus and the features that a run was begun with, so that every later command sees the same
+frames.
+"""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +14,9 @@ from ernn.pipeline.run import Run
 from ernn.train.task import Prepared
 
 
-def describe(corpus: Corpus, name: str, root: Path | None, seed: int, features: FeatureSpec) -> dict[str, Any]:
+def describe(
+    corpus: Corpus, name: str, root: Path | None, seed: int, features: FeatureSpec
+) -> dict[str, Any]:
     """What `prepared` needs to find the same frames again, as JSON holds it."""
     return {
         "corpus": name,
@@ -24,10 +28,15 @@ def describe(corpus: Corpus, name: str, root: Path | None, seed: int, features: 
 
 
 def prepared(run: Run) -> Prepared:
-    """The corpus of a run through its features; UserError where it has changed since the training."""
+    """The corpus of a run through its features; UserError where it has changed since the
+    training.
+    """
     task = run.trained("task")
     root = None if task["root"] is None else Path(task["root"])
     corpus = open_corpus(task["corpus"], root, task["corpus_seed"])
     if corpus.identity != task["identity"]:
-        raise UserError(f"corpus {task['corpus']} has changed since `ernn train`: train again in a new run directory")
+        raise UserError(
+            f"corpus {task['corpus']} has changed since `ernn train`: train again in a new run "
+            "directory"
+        )
     return Prepared(corpus, FeatureSpec(**task["features"]))

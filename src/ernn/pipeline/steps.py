@@ -1,4 +1,6 @@
-"""The steps of the path: what each needs done before it, and which figures of the record are its own."""
+"""The steps of the path: what each needs done before it, and which figures of the record are its
+own.
+"""
 
 from dataclasses import dataclass
 
@@ -37,14 +39,26 @@ DESIGN_FIGURES = (
 VERIFY_FIGURES = ("verify", "cycles.simulated", "latency_us", "activity", "power")
 STEPS = (
     Step("train", None, TRAINING, ("error_rate.dense",)),
-    Step("compress", "train", TRAINING, ("error_rate.compressed", "compression"), ("convergence", "sizes")),
+    Step(
+        "compress",
+        "train",
+        TRAINING,
+        ("error_rate.compressed", "compression"),
+        ("convergence", "sizes"),
+    ),
     Step("quantize", "compress", INTEGERS, ("activations",), ("network",)),
     Step("evaluate", "quantize", INTEGERS, ("error_rate.integer",), ("utterances",)),
     Step("design", "quantize", DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
     Step("build", "design", HARDWARE, ("build",)),
     Step("verify", "build", HARDWARE, VERIFY_FIGURES, ("proof", "power")),
     Step("synth", "build", HARDWARE, ("area", "power"), ("areas", "power")),
-    Step("place", "build", HARDWARE, ("clock_mhz", "clock", "fps", "latency_us", "power"), ("clocks", "power")),
+    Step(
+        "place",
+        "build",
+        HARDWARE,
+        ("clock_mhz", "clock", "fps", "latency_us", "power"),
+        ("clocks", "power"),
+    ),
 )
 _BY_NAME = {step.name: step for step in STEPS}
 

@@ -1,4 +1,6 @@
-"""What a run was, for its report: what was asked, on which machine, by which commands, where the time went."""
+"""What a run was, for its report: what was asked, on which machine, by which commands, where the
+time went.
+"""
 
 import os
 import platform
@@ -31,7 +33,8 @@ def about(run: Run) -> About:
     asked = [Item("Corpus", task["corpus"]), Item("Dense network", network(run)), *_choices(run)]
     return About(
         f"{task['corpus']}: {network(run)} on {_device(run)}",
-        "A recurrent network compressed, made integer, built as an accelerator and compared bit for bit.",
+        "A recurrent network compressed, made integer, built as an accelerator and compared bit "
+        "for bit.",
         tuple(asked),
         environment(),
         tuple(run.commands()),
@@ -82,7 +85,9 @@ def _choices(run: Run) -> list[Item]:
         items.append(Item("Compression", options["solver"]))
     if run.done("quantize"):
         spec = run.options("quantize")["spec"]
-        items.append(Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data"))
+        items.append(
+            Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data")
+        )
     if run.done("design"):
         items.append(Item("Device", _device(run)))
         items.append(Item("Streams", str(chosen(run).design.streams)))
@@ -91,7 +96,9 @@ def _choices(run: Run) -> list[Item]:
 
 
 def structure_item(plan: dict[str, Any]) -> Item:
-    """The recurrent matrices' structure, from a plan's plain values; where matrices have their own, all by name."""
+    """The recurrent matrices' structure, from a plan's plain values; where matrices have their own,
+    all by name.
+    """
     match plan["recurrent"]:
         case _ if plan["overrides"]:
             pass
@@ -99,9 +106,13 @@ def structure_item(plan: dict[str, Any]) -> Item:
             return Item("Density", f"{100 * density:g} %")
         case {"block": block} | int(block):
             return Item("Block size", str(block))
-    from ernn.compress.plan import CompressionPlan  # loads torch, which a report of blocks does without
+    from ernn.compress.plan import (
+        CompressionPlan,
+    )  # loads torch, which a report of blocks does without
 
     read = CompressionPlan.from_dict(plan)
     if read.overrides:
-        return Item("Structures", "; ".join(f"{name}: {structure}" for name, structure in read.overrides))
+        return Item(
+            "Structures", "; ".join(f"{name}: {structure}" for name, structure in read.overrides)
+        )
     return Item("Structure", str(read.recurrent))

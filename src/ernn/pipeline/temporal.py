@@ -22,14 +22,17 @@ from ernn.train.evaluate import ErrorRate, compare
 
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NOTE = (
-    "errors and shares are measured in golden; cycles are estimated, mean of all frames, for the run's design with a "
-    "memory of sums that no engine has: columns shared evenly by its groups, or those whose words lie in their banks"
+    "errors and shares are measured in golden; cycles are estimated, mean of all frames, for the "
+    "run's design with a "
+    "memory of sums that no engine has: columns shared evenly by its groups, or those whose words "
+    "lie in their banks"
 )
 WITHOUT = "errors and shares are measured in golden; cycles need an engine to be counted on: `ernn design` first"
 
 
 def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str, Any]:
-    """Error on the first validation utterances, shares in per cent and cycles a frame for every threshold.
+    """Error on the first validation utterances, shares in per cent and cycles a frame for every
+    threshold.
 
     Cycles are None where the run has no design. Writes deltas.json into the run's folder.
     """
@@ -42,8 +45,14 @@ def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str,
     for threshold in thresholds:
         scores, updates = run_deltas(model, frames, threshold)
         pairs = zip(examples, scores, strict=True)
-        rate = sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
-        lines.append({"threshold": threshold, "error": rate.percent} | _shares(updates) | _cycles(updates, design))
+        rate = sum(
+            (compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate()
+        )
+        lines.append(
+            {"threshold": threshold, "error": rate.percent}
+            | _shares(updates)
+            | _cycles(updates, design)
+        )
     found = {
         "split": "validation",
         "utterances": len(examples),
@@ -65,4 +74,7 @@ def _cycles(updates: Updates, design: Design | None) -> dict[str, float | None]:
     if design is None:
         return {"cycles": None, "cycles_as_they_lie": None}
     each = {"cycles": True, "cycles_as_they_lie": False}
-    return {name: float(delta_cycles(updates, design, balanced).mean()) for name, balanced in each.items()}
+    return {
+        name: float(delta_cycles(updates, design, balanced).mean())
+        for name, balanced in each.items()
+    }

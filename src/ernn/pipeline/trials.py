@@ -1,4 +1,6 @@
-"""What a trial of the general search does, on whichever machine: train, compress, make integer, count errors."""
+"""What a trial of the general search does, on whichever machine: train, compress, make integer,
+count errors.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +28,8 @@ from ernn.train.task import Prepared
 class TrialJob:
     """Everything a worker needs: `folder` must be the same one on every machine.
 
-    epochs, towards, inside: of dense training, ADMM, and training inside the sets; None is the recipe's.
-    margin: points by which a cheaper trial must have been better to end one early.
+    epochs, towards, inside: of dense training, ADMM, and training inside the sets; None is the
+    recipe's. margin: points by which a cheaper trial must have been better to end one early.
     """
 
     folder: Path
@@ -43,15 +45,25 @@ class TrialJob:
     recipe: Path | None = None
 
     def check(self) -> None:
-        """UserError where the corpus, the device or the recipe is not there, before time is spent."""
+        """UserError where the corpus, the device or the recipe is not there, before time is
+        spent.
+        """
         find_device(self.device)
         _prepared(self)
 
     def __call__(self, choice: Choice) -> Outcome:
-        """Errors of the integer model on validation examples, bits of its weights and states, predicted cycles."""
+        """Errors of the integer model on validation examples, bits of its weights and states,
+        predicted cycles.
+        """
         data, recipe = _prepared(self)
         layer = LayerSpec(choice.cell, choice.hidden)
-        model = ModelSpec(data.task.inputs, (layer,) * choice.layers, data.task.outputs, recipe.dropout, recipe.front)
+        model = ModelSpec(
+            data.task.inputs,
+            (layer,) * choice.layers,
+            data.task.outputs,
+            recipe.dropout,
+            recipe.front,
+        )
         plan, bits = _plan(choice.block), QuantizeSpec(choice.weight_bits)
         kbit = cost(model, plan, bits.weight_bits, bits.data_bits).bits / 1024
         device = find_device(self.device)
@@ -59,10 +71,14 @@ class TrialJob:
             return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit")
         predicted = predictor(device, self.streams, bits)(model, plan)
         if predicted is None:
-            return Outcome(stopped=f"does not fit {device.name}: {kbit:.0f} kbit, and no engine of this shape")
+            return Outcome(
+                stopped=f"does not fit {device.name}: {kbit:.0f} kbit, and no engine of this shape"
+            )
         return self._train(model, choice.block, bits, kbit, predicted.cycles_per_frame)
 
-    def _train(self, model: ModelSpec, block: int, bits: QuantizeSpec, kbit: float, cycles: float) -> Outcome:
+    def _train(
+        self, model: ModelSpec, block: int, bits: QuantizeSpec, kbit: float, cycles: float
+    ) -> Outcome:
         data, recipe = _prepared(self)
         bench = Bench(self.folder / "trials", data.task, task_identity(data), progress=False)
         dense = DenseTrial(model, recipe.dense)
@@ -75,12 +91,19 @@ class TrialJob:
                 result = bench.result(trial)
         except PrunedError as reason:
             return Outcome(stopped=str(reason))
-        Course(kbit, cycles, result.course).save(self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json")
-        error = integer_rate(integers_of(bench.network(trial), _plan(block), bits, data), data.task.validation)
+        Course(kbit, cycles, result.course).save(
+            self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json"
+        )
+        error = integer_rate(
+            integers_of(bench.network(trial), _plan(block), bits, data), data.task.validation
+        )
         return Outcome(error.percent, kbit, cycles)
 
-    def _from_nearest(self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe) -> CompressedTrial:
-        """From the trained network of the nearest smaller block size; the dense one has blocks of 1.
+    def _from_nearest(
+        self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe
+    ) -> CompressedTrial:
+        """From the trained network of the nearest smaller block size; the dense one has blocks of
+        1.
 
         Which one that was is kept, so that a search that is started again goes the same way.
         """
@@ -88,7 +111,9 @@ class TrialJob:
 
         def trial(block: int) -> CompressedTrial:
             start = int((folder / str(block)).read_text())
-            return CompressedTrial(dense if start == 1 else trial(start), _plan(block), recipe.by_admm)
+            return CompressedTrial(
+                dense if start == 1 else trial(start), _plan(block), recipe.by_admm
+            )
 
         known = [int(path.name) for path in folder.glob("[0-9]*")]
         trained = [one for one in known if one < block and bench.known(trial(one))]
@@ -105,6 +130,10 @@ def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
     """The corpus is read once a process."""
     corpus = open_corpus(job.corpus, job.root, seed=0)
     recipe = recipe_for(corpus, job.recipe).without_data("a search").with_seed(job.seed)
-    epochs = job.epochs or recipe.dense.epochs, job.towards or recipe.admm.epochs, job.inside or recipe.retrain.epochs
+    epochs = (
+        job.epochs or recipe.dense.epochs,
+        job.towards or recipe.admm.epochs,
+        job.inside or recipe.retrain.epochs,
+    )
     recipe = recipe.with_epochs(*epochs)
     return Prepared(corpus, recipe.features), recipe

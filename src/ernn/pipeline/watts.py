@@ -1,4 +1,6 @@
-"""What power a run's engine is estimated to take, once its cells, its clock and how busy it is are known."""
+"""What power a run's engine is estimated to take, once its cells, its clock and how busy it is are
+known.
+"""
 
 from ernn.estimate import power
 from ernn.estimate.device import Device
@@ -22,10 +24,16 @@ def record_power(record: RunRecord, device: Device, model: IntegerModel) -> None
     fps = record.find("fps")
     if fps is not None:
         per_frame = Measurement(
-            round(1e6 * watts.total / fps.value, 4), "µJ", "estimated", TOOL, note="all streams busy"
+            round(1e6 * watts.total / fps.value, 4),
+            "µJ",
+            "estimated",
+            TOOL,
+            note="all streams busy",
         )
         record.set("power.frame", per_frame)
-    series.put(record, series.Power("estimated", TOOL, device.name, power.assumptions(device, engine)))
+    series.put(
+        record, series.Power("estimated", TOOL, device.name, power.assumptions(device, engine))
+    )
 
 
 def _engine(record: RunRecord, model: IntegerModel) -> power.Engine | None:

@@ -1,9 +1,11 @@
-"""Piecewise-linear sigmoid and tanh as integer tables, with their largest error over every input integer.
+"""Piecewise-linear sigmoid and tanh as integer tables, with their largest error over every input
+integer.
 
-On each segment the line is chosen by trying bases and slopes near the chord shifted by half its error, and keeping
-the best by exact evaluation of the table's own arithmetic.  With `low_bits` = input width - segment bits, slopes have
-low_bits + 3 fraction bits (`slope_shift`): over a segment the rounding of a slope costs at most 1/16 of an output
-step, and a slope needs at most low_bits + 6 bits where the output has two fraction bits more than the input.
+On each segment the line is chosen by trying bases and slopes near the chord shifted by half its
+error, and keeping the best by exact evaluation of the table's own arithmetic.  With `low_bits` =
+input width - segment bits, slopes have low_bits + 3 fraction bits (`slope_shift`): over a segment
+the rounding of a slope costs at most 1/16 of an output step, and a slope needs at most low_bits + 6
+bits where the output has two fraction bits more than the input.
 """
 
 from collections.abc import Callable
@@ -23,14 +25,25 @@ _TRIALS = (-1, 0, 1)
 def activation_table(
     function: Function, input: FixedFormat, output: FixedFormat, segment_bits: int = 8
 ) -> ActivationTable:
-    """The function as 2**min(segment_bits, input.width) segments over the whole range of `input`."""
+    """The function as 2**min(segment_bits, input.width) segments over the whole range of
+    `input`.
+    """
     segment_bits = min(segment_bits, input.width)
     low_bits = input.width - segment_bits
     slope_shift = low_bits + 3 if low_bits else 0
-    wanted = _true(function)(_inputs(input)).reshape(1 << segment_bits, 1 << low_bits) * 2.0**output.frac
+    wanted = (
+        _true(function)(_inputs(input)).reshape(1 << segment_bits, 1 << low_bits) * 2.0**output.frac
+    )
     base, slope, error = _best_lines(wanted, slope_shift, output)
     return ActivationTable(
-        function, input, output, segment_bits, slope_shift, base, slope, float(error.max()) * output.step
+        function,
+        input,
+        output,
+        segment_bits,
+        slope_shift,
+        base,
+        slope,
+        float(error.max()) * output.step,
     )
 
 
@@ -51,22 +64,33 @@ def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> tuple[A
         for slope_trial in _TRIALS if wanted.shape[1] > 1 else (0,):
             base = np.clip(np.rint(start).astype(np.int64) + base_trial, output.low, output.high)
             slope = np.rint(rise * 2.0**slope_shift).astype(np.int64) + slope_trial
-            error = np.abs(_evaluate(base, slope, wanted.shape[1], slope_shift, output) - wanted).max(1)
+            error = np.abs(
+                _evaluate(base, slope, wanted.shape[1], slope_shift, output) - wanted
+            ).max(1)
             better = error < best_error
-            best_base, best_slope = np.where(better, base, best_base), np.where(better, slope, best_slope)
+            best_base, best_slope = (
+                np.where(better, base, best_base),
+                np.where(better, slope, best_slope),
+            )
             best_error = np.minimum(error, best_error)
     return best_base, best_slope, best_error
 
 
 def _shifted_chord(wanted: Array) -> tuple[Array, Array]:
-    """Start and rise per input of each segment's chord, moved by half its largest distance from the function."""
+    """Start and rise per input of each segment's chord, moved by half its largest distance from the
+    function.
+    """
     inputs = wanted.shape[1]
     rise = (wanted[:, -1] - wanted[:, 0]) / max(1, inputs - 1)
     distance = wanted - wanted[:, :1] - rise[:, None] * np.arange(inputs)
     return wanted[:, 0] + (distance.max(1) + distance.min(1)) / 2, rise
 
 
-def _evaluate(base: Array, slope: Array, inputs: int, slope_shift: int, output: FixedFormat) -> Array:
+def _evaluate(
+    base: Array, slope: Array, inputs: int, slope_shift: int, output: FixedFormat
+) -> Array:
     half = (1 << slope_shift) >> 1
-    value = ((base[:, None] << slope_shift) + slope[:, None] * np.arange(inputs) + half) >> slope_shift
+    value = (
+        (base[:, None] << slope_shift) + slope[:, None] * np.arange(inputs) + half
+    ) >> slope_shift
     return np.clip(value, output.low, output.high)

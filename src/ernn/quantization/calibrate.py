@@ -19,7 +19,9 @@ _READ_BY_PRODUCTS = {"input", "m", "h", "rh"}
 
 @dataclass(frozen=True)
 class Range:
-    """Largest absolute value of an edge, and of the packed spectra of its words (0 where no product reads it)."""
+    """Largest absolute value of an edge, and of the packed spectra of its words (0 where no product
+    reads it).
+    """
 
     value: float = 0.0
     spectrum: float = 0.0
@@ -32,11 +34,16 @@ def range_of(values: Array, block: int) -> Range:
     """The range of vectors (..., n), cut into words of `block` values."""
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % block)])
     words = padded.reshape(*values.shape[:-1], padded.shape[-1] // block, block)
-    return Range(float(np.abs(values).max(initial=0)), float(np.abs(packed_rfft(words)).max(initial=0)))
+    return Range(
+        float(np.abs(values).max(initial=0)), float(np.abs(packed_rfft(words)).max(initial=0))
+    )
 
 
-def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict[tuple[int, str], Range]:
-    """Ranges by (layer, edge), edges named as by `ernn.ir.reference.observe`; utterances are (time, inputs) each.
+def calibrate(
+    network: Network, utterances: Sequence[Array], block: int
+) -> dict[tuple[int, str], Range]:
+    """Ranges by (layer, edge), edges named as by `ernn.ir.reference.observe`; utterances are (time,
+    inputs) each.
 
     Raises UserError where there is no frame at all, or a value is not finite.
     """
@@ -44,12 +51,16 @@ def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict
 
     def record(layer: int, edge: str, values: Array) -> None:
         if not np.isfinite(values).all():
-            raise UserError(f"layer {layer}, edge {edge}: a value is not finite; check the calibration frames")
+            raise UserError(
+                f"layer {layer}, edge {edge}: a value is not finite; check the calibration frames"
+            )
         spectral = edge.split(".")[-1] in _READ_BY_PRODUCTS or edge.startswith("signal.")
         seen = range_of(values, block) if spectral else Range(float(np.abs(values).max(initial=0)))
         ranges[layer, edge] = ranges[layer, edge].joined(seen)
 
     if sum(len(frames) for frames in utterances) == 0:
-        raise UserError("calibration needs at least one frame: give typical utterances as arrays (time, inputs)")
+        raise UserError(
+            "calibration needs at least one frame: give typical utterances as arrays (time, inputs)"
+        )
     observe(network, utterances, record)
     return dict(ranges)

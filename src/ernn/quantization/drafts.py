@@ -1,4 +1,6 @@
-"""What a network's layers are built from while its scales are still open: formats, signals, products."""
+"""What a network's layers are built from while its scales are still open: formats, signals,
+products.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +24,11 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class QuantizeSpec:
-    """Bit widths. `data_bits`: signals, spectra, product outputs, states, activations; twiddles have data_bits - 2
-    fraction bits.  `guard`: fraction bits added inside the forward transform.  `segment_bits`: at most 2**segment_bits
-    segments an activation.  `headroom`: factor on every observed range.  `data`: kinds of data with fewer bits than
-    `data_bits`.  Raises UserError outside the ranges below."""
+    """Bit widths. `data_bits`: signals, spectra, product outputs, states, activations; twiddles
+    have data_bits - 2 fraction bits.  `guard`: fraction bits added inside the forward transform.
+    `segment_bits`: at most 2**segment_bits segments an activation.  `headroom`: factor on every
+    observed range.  `data`: kinds of data with fewer bits than `data_bits`.  Raises UserError
+    outside the ranges below."""
 
     weight_bits: int = 12
     data_bits: int = 16
@@ -35,7 +38,12 @@ class QuantizeSpec:
     data: DataBits = DataBits()
 
     def __post_init__(self) -> None:
-        allowed = {"weight_bits": (4, 18), "data_bits": (4, 18), "segment_bits": (2, 12), "guard": (0, 4)}
+        allowed = {
+            "weight_bits": (4, 18),
+            "data_bits": (4, 18),
+            "segment_bits": (2, 12),
+            "guard": (0, 4),
+        }
         for name, (low, high) in allowed.items():
             value = getattr(self, name)
             if type(value) is not int:
@@ -46,7 +54,9 @@ class QuantizeSpec:
             raise UserError(f"headroom must be 1..16, not {self.headroom}")
         for name, bits in self.data.given.items():
             if bits > self.data_bits:
-                raise UserError(f"{name} cannot have {bits} bits where data_bits is {self.data_bits}")
+                raise UserError(
+                    f"{name} cannot have {bits} bits where data_bits is {self.data_bits}"
+                )
 
     @property
     def twiddle_bits(self) -> int:
@@ -60,7 +70,9 @@ class QuantizeSpec:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a layer is: the prefix of its edges' names in the model, and how the reference names them."""
+    """Where a layer is: the prefix of its edges' names in the model, and how the reference names
+    them.
+    """
 
     name: str
     index: int
@@ -94,7 +106,9 @@ class Drafts:
         return self.ranges.get((place.index, place.prefix + edge), Range())
 
     def output_range(self, place: Place, edge: str, *states: Array | None) -> Range:
-        """Range of a layer's output: as it makes it, as the next layer reads it, and before the first frame."""
+        """Range of a layer's output: as it makes it, as the next layer reads it, and before the
+        first frame.
+        """
         seen = self.range(place, edge)
         if not place.prefix:
             seen = seen.joined(self.range(Place("", place.index + 1), "input"))
@@ -111,9 +125,13 @@ class Drafts:
         """The edge's format where one is given, else this one."""
         return self.given.get(edge, format)
 
-    def signal(self, name: str, length: int, seen: Range, format: FixedFormat, read: bool = True) -> SignalDraft:
+    def signal(
+        self, name: str, length: int, seen: Range, format: FixedFormat, read: bool = True
+    ) -> SignalDraft:
         format, width = self.settled(name, format), self.spec.data_bits
-        narrower = width - format.width  # a narrow signal's spectrum has the full width, and room for all its values
+        narrower = (
+            width - format.width
+        )  # a narrow signal's spectrum has the full width, and room for all its values
         held = self.format(seen.spectrum, format.high * format.step if narrower else 0.0)
         frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
@@ -138,7 +156,9 @@ class Drafts:
         bits = self.spec.bits("gates")
         return FixedFormat(bits, bits - (4 if bits >= 8 else 3))
 
-    def product(self, name: str, operands: Sequence[tuple[SignalDraft, Matrix]], output: FixedFormat) -> ProductDraft:
+    def product(
+        self, name: str, operands: Sequence[tuple[SignalDraft, Matrix]], output: FixedFormat
+    ) -> ProductDraft:
         parts = tuple(self._operand(*operand) for operand in operands)
         product = ProductDraft(name, parts, self.settled(name, output), self.spec.data_bits)
         self.products.append(product)
@@ -148,7 +168,9 @@ class Drafts:
         width, sizes = self.spec.weight_bits, (matrix.rows, matrix.columns)
         if isinstance(matrix.structure, Repeated):
             core = matrix.structure.core(matrix.value)[..., None]
-            return OperandDraft(signal, core, fit(largest(core), width), *sizes, 1, matrix.structure)
+            return OperandDraft(
+                signal, core, fit(largest(core), width), *sizes, 1, matrix.structure
+            )
         weights = packed_rfft(first_columns(matrix, self.block))
         kept = self.block if isinstance(matrix.structure, BlockCirculant) else 1
         return OperandDraft(signal, weights, fit(largest(weights), width), *sizes, kept)
@@ -156,23 +178,30 @@ class Drafts:
 
 def largest(*arrays: Array | None) -> float:
     """Largest absolute value of all arrays; 0 where there are none."""
-    return max((float(np.abs(array).max(initial=0)) for array in arrays if array is not None), default=0.0)
+    return max(
+        (float(np.abs(array).max(initial=0)) for array in arrays if array is not None), default=0.0
+    )
 
 
 def first_columns(matrix: Matrix, block: int) -> Array:
-    """First columns (gates, block rows, block columns, block) whose product with words is the matrix's.
+    """First columns (gates, block rows, block columns, block) whose product with words is the
+    matrix's.
 
-    Of a dense matrix, each row is element 0 of a circulant block's product: y_0 = sum_b w[-b mod block] x_b.
+    Of a dense matrix, each row is element 0 of a circulant block's product: y_0 = sum_b w[-b mod
+    block] x_b.
     """
     if not isinstance(matrix.structure, BlockCirculant):
         gates, rows, columns = matrix.value.shape
         padded = np.pad(matrix.value, [(0, 0), (0, 0), (0, -columns % block)])
         return padded.reshape(gates, rows, -1, block)[..., -np.arange(block) % block]
     blocks = encode_blocks(matrix.value, block)
-    off = float(np.abs(decode_blocks(blocks, matrix.rows, matrix.columns) - matrix.value).max(initial=0))
+    off = float(
+        np.abs(decode_blocks(blocks, matrix.rows, matrix.columns) - matrix.value).max(initial=0)
+    )
     if off > 1e-5 * max(1e-30, largest(matrix.value)):
         raise UserError(
-            f"a matrix {matrix.value.shape} said to be in circulant blocks of {block} is not (by {off:.2g}): "
+            f"a matrix {matrix.value.shape} said to be in circulant blocks of {block} is not (by "
+            f"{off:.2g}): "
             "project it first"
         )
     return blocks

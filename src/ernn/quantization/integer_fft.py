@@ -1,14 +1,16 @@
 """Real FFTs as integer stages, for `IntegerModel.forward` and `.inverse`.
 
-Radix-2, decimation in time, on packed real spectra [X0, X(k/2), Re X1, Im X1, ...]: a transform of size n is made of
-two of size n/2, E over the even and O over the odd elements.  With W = exp(-2 pi i / n), O'_f = W**f O_f:
+Radix-2, decimation in time, on packed real spectra [X0, X(k/2), Re X1, Im X1, ...]: a transform of
+size n is made of two of size n/2, E over the even and O over the odd elements.  With W = exp(-2 pi
+i / n), O'_f = W**f O_f:
 
     X_0 = E_0 + O_0     X_(n/2) = E_0 - O_0     X_(n/4) = E_(n/4) - i O_(n/4)
     X_f = E_f + O'_f    X_(n/2 - f) = conj(E_f - O'_f)      for 0 < f < n/4
 
-so every level is at most two stages: rotations (constants round(cos * 2**bits), shift `bits`; n >= 8 only) and
-butterflies (entries -1, 0, 1; no shift).  The inverse runs the levels backwards, doubling at each: it is not divided
-by k.  Sorensen et al., "Real-valued fast Fourier transform algorithms", IEEE Trans. ASSP 35(6), 1987.
+so every level is at most two stages: rotations (constants round(cos * 2**bits), shift `bits`; n >=
+8 only) and butterflies (entries -1, 0, 1; no shift).  The inverse runs the levels backwards,
+doubling at each: it is not divided by k.  Sorensen et al., "Real-valued fast Fourier transform
+algorithms", IEEE Trans. ASSP 35(6), 1987.
 """
 
 import numpy as np
@@ -21,7 +23,9 @@ Array = np.ndarray
 
 
 def forward_transform(k: int, twiddle_bits: int, guard: int) -> Transform:
-    """The real FFT of size k: constants of `twiddle_bits` fraction bits, `guard` bits added before the first stage."""
+    """The real FFT of size k: constants of `twiddle_bits` fraction bits, `guard` bits added before
+    the first stage.
+    """
     _check_size(k)
     stages: list[Stage] = []
     for n in _levels(k):
@@ -34,7 +38,9 @@ def forward_transform(k: int, twiddle_bits: int, guard: int) -> Transform:
 
 
 def inverse_transform(k: int, twiddle_bits: int) -> Transform:
-    """k times the inverse real FFT of size k; no guard bits, since a product's `rows` format has its own."""
+    """k times the inverse real FFT of size k; no guard bits, since a product's `rows` format has
+    its own.
+    """
     _check_size(k)
     stages: list[Stage] = []
     for n in reversed(_levels(k)):
@@ -47,7 +53,9 @@ def inverse_transform(k: int, twiddle_bits: int) -> Transform:
 
 
 def packed_rfft(words: Array) -> Array:
-    """Packed spectra of real words (..., k), in floating point: what `forward_transform` approximates."""
+    """Packed spectra of real words (..., k), in floating point: what `forward_transform`
+    approximates.
+    """
     k = words.shape[-1]
     if k == 1:
         return np.asarray(words, np.float64)

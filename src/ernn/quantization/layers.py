@@ -1,4 +1,6 @@
-"""Each kind of layer to its integer form: which signals and products it needs, and which format each edge gets."""
+"""Each kind of layer to its integer form: which signals and products it needs, and which format
+each edge gets.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +18,15 @@ from ernn.ir.integer_model import (
     IntegerLinear,
     IntegerLstm,
 )
-from ernn.ir.network import BidirectionalLayer, CellLayer, GruLayer, Layer, LinearLayer, LstmLayer, Network
+from ernn.ir.network import (
+    BidirectionalLayer,
+    CellLayer,
+    GruLayer,
+    Layer,
+    LinearLayer,
+    LstmLayer,
+    Network,
+)
 from ernn.quantization.calibrate import Range
 from ernn.quantization.drafts import Drafts, Place, largest
 from ernn.quantization.scales import ProductDraft, SignalDraft, fit
@@ -26,7 +36,9 @@ Finish = Callable[[], IntegerLayer]
 
 
 def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
-    """Draft every signal and product; each function returned makes a layer, once `balance` has settled the scales."""
+    """Draft every signal and product; each function returned makes a layer, once `balance` has
+    settled the scales.
+    """
     seen, finishers = drafts.range(Place("", 0), "input"), []
     signal = drafts.signal("x", network.input_size, seen, drafts.format(seen.value, kind="input"))
     for index, layer in enumerate(network.layers):
@@ -36,7 +48,9 @@ def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
     return finishers
 
 
-def _layer(drafts: Drafts, layer: Layer, place: Place, input: SignalDraft) -> tuple[SignalDraft, Finish]:
+def _layer(
+    drafts: Drafts, layer: Layer, place: Place, input: SignalDraft
+) -> tuple[SignalDraft, Finish]:
     match layer:
         case LstmLayer() | GruLayer():
             return _recurrent(drafts, layer, place, input)
@@ -48,16 +62,26 @@ def _layer(drafts: Drafts, layer: Layer, place: Place, input: SignalDraft) -> tu
             return _bidirectional(drafts, layer, place, input)
 
 
-def _recurrent_output(drafts: Drafts, layer: LstmLayer | GruLayer, place: Place) -> tuple[Range, FixedFormat]:
+def _recurrent_output(
+    drafts: Drafts, layer: LstmLayer | GruLayer, place: Place
+) -> tuple[Range, FixedFormat]:
     known = largest(layer.initial_output)
     seen = drafts.output_range(place, "h", layer.initial_output)
     projected = isinstance(layer, LstmLayer) and layer.projection is not None
-    format = drafts.format(seen.value, known, "hidden") if projected else drafts.bounded(seen, known, "hidden")
+    format = (
+        drafts.format(seen.value, known, "hidden")
+        if projected
+        else drafts.bounded(seen, known, "hidden")
+    )
     return seen, format
 
 
 def _recurrent(
-    drafts: Drafts, layer: LstmLayer | GruLayer, place: Place, input: SignalDraft, format: FixedFormat | None = None
+    drafts: Drafts,
+    layer: LstmLayer | GruLayer,
+    place: Place,
+    input: SignalDraft,
+    format: FixedFormat | None = None,
 ) -> tuple[SignalDraft, Callable[[], IntegerLstm | IntegerGru]]:
     """Draft a layer; its output in `format` where that is given."""
     seen, own = _recurrent_output(drafts, layer, place)
@@ -76,13 +100,17 @@ def _lstm(
     inner = output
     if layer.projection is not None:
         seen = drafts.range(place, "m")
-        inner = drafts.signal(f"{name}.m", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden"))
+        inner = drafts.signal(
+            f"{name}.m", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden")
+        )
     gates = drafts.product(
         f"{name}.gates",
         [(input, layer.input_weight), (output, layer.recurrent_weight)],
         drafts.format(drafts.range(place, "gates").value, largest(layer.bias), "gates"),
     )
-    projection = layer.projection and drafts.product(f"{name}.projection", [(inner, layer.projection)], output.format)
+    projection = layer.projection and drafts.product(
+        f"{name}.projection", [(inner, layer.projection)], output.format
+    )
     peephole = None if layer.peephole is None else fit(largest(layer.peephole), width)
 
     def finish() -> IntegerLstm:
@@ -110,14 +138,23 @@ def _gru(
     gates = drafts.product(
         f"{place.name}.gates",
         [(input, layer.input_weight.part(0, 2)), (output, layer.recurrent_weight.part(0, 2))],
-        drafts.format(drafts.range(place, "rz").value, largest((layer.input_bias + layer.recurrent_bias)[:2]), "gates"),
+        drafts.format(
+            drafts.range(place, "rz").value,
+            largest((layer.input_bias + layer.recurrent_bias)[:2]),
+            "gates",
+        ),
     )
     make = _after if layer.reset == "after" else _before
     return make(drafts, layer, place, input, output, gates)
 
 
 def _after(
-    drafts: Drafts, layer: GruLayer, place: Place, input: SignalDraft, output: SignalDraft, gates: ProductDraft
+    drafts: Drafts,
+    layer: GruLayer,
+    place: Place,
+    input: SignalDraft,
+    output: SignalDraft,
+    gates: ProductDraft,
 ) -> Callable[[], IntegerGru]:
     from_input = drafts.product(
         f"{place.name}.candidate_input",
@@ -126,7 +163,9 @@ def _after(
     )
     biased = drafts.range(place, "nh").value + largest(layer.recurrent_bias[2])
     candidate = drafts.product(
-        f"{place.name}.candidate", [(output, layer.recurrent_weight.part(2, 3))], drafts.format(biased, kind="gates")
+        f"{place.name}.candidate",
+        [(output, layer.recurrent_weight.part(2, 3))],
+        drafts.format(biased, kind="gates"),
     )
     both = layer.input_bias[:2] + layer.recurrent_bias[:2]
 
@@ -138,7 +177,12 @@ def _after(
             "after",
             gates.finish(),
             candidate.finish(),
-            np.concatenate([to_integers(both, gates.output), to_integers(layer.input_bias[2:], from_input.output)]),
+            np.concatenate(
+                [
+                    to_integers(both, gates.output),
+                    to_integers(layer.input_bias[2:], from_input.output),
+                ]
+            ),
             candidate_input=from_input.finish(),
             candidate_bias=to_integers(layer.recurrent_bias[2], candidate.output),
             initial_output=_integers(layer.initial_output, output.format),
@@ -148,11 +192,18 @@ def _after(
 
 
 def _before(
-    drafts: Drafts, layer: GruLayer, place: Place, input: SignalDraft, output: SignalDraft, gates: ProductDraft
+    drafts: Drafts,
+    layer: GruLayer,
+    place: Place,
+    input: SignalDraft,
+    output: SignalDraft,
+    gates: ProductDraft,
 ) -> Callable[[], IntegerGru]:
     bias = layer.input_bias + layer.recurrent_bias
     seen = drafts.range(place, "rh")
-    reset = drafts.signal(f"{place.name}.s", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden"))
+    reset = drafts.signal(
+        f"{place.name}.s", layer.hidden_size, seen, drafts.bounded(seen, kind="hidden")
+    )
     candidate = drafts.product(
         f"{place.name}.candidate",
         [(input, layer.input_weight.part(2, 3)), (reset, layer.recurrent_weight.part(2, 3))],
@@ -167,7 +218,9 @@ def _before(
             "before",
             gates.finish(),
             candidate.finish(),
-            np.concatenate([to_integers(bias[:2], gates.output), to_integers(bias[2:], candidate.output)]),
+            np.concatenate(
+                [to_integers(bias[:2], gates.output), to_integers(bias[2:], candidate.output)]
+            ),
             reset_state=reset.name,
             initial_output=_integers(layer.initial_output, output.format),
         )
@@ -218,10 +271,14 @@ def _cell(
 ) -> tuple[SignalDraft, Callable[[], IntegerCell]]:
     cell, name = layer.cell, place.name
     formats = {step.name: _step_format(drafts, layer, place, step) for step in cell.steps}
-    signals = {INPUT: input} | {step: _step_signal(drafts, layer, place, step, formats[step]) for step in cell.signals}
+    signals = {INPUT: input} | {
+        step: _step_signal(drafts, layer, place, step, formats[step]) for step in cell.signals
+    }
     products = []
     for product, matrices, bias in zip(cell.products, layer.weights, layer.biases, strict=True):
-        operands = [(signals[read], matrix) for read, matrix in zip(product.reads, matrices, strict=True)]
+        operands = [
+            (signals[read], matrix) for read, matrix in zip(product.reads, matrices, strict=True)
+        ]
         output = drafts.format(drafts.range(place, product.name).value, largest(bias), "gates")
         products.append(drafts.product(f"{name}.{product.name}", operands, output))
     vectors = [fit(largest(vector), drafts.spec.data_bits) for vector in layer.vectors]
@@ -246,19 +303,28 @@ def _cell(
 
 def _step_range(drafts: Drafts, layer: CellLayer, place: Place, step: str) -> Range:
     edge = f"signal.{step}" if step in layer.cell.signals else step
-    return drafts.output_range(place, edge) if step == layer.cell.output else drafts.range(place, edge)
+    return (
+        drafts.output_range(place, edge) if step == layer.cell.output else drafts.range(place, edge)
+    )
 
 
 def _step_format(drafts: Drafts, layer: CellLayer, place: Place, step: CellStep) -> FixedFormat:
     if step.activation in ("sigmoid", "tanh"):
         return drafts.activated
     seen, kind = _step_range(drafts, layer, place, step.name), kind_of(layer.cell, step)
-    format = drafts.bounded(seen, kind=kind) if step.bounded else drafts.format(seen.value, kind=kind)
+    format = (
+        drafts.bounded(seen, kind=kind) if step.bounded else drafts.format(seen.value, kind=kind)
+    )
     return drafts.settled(f"{place.name}.{step.name}", format)
 
 
-def _step_signal(drafts: Drafts, layer: CellLayer, place: Place, step: str, format: FixedFormat) -> SignalDraft:
-    seen, inside = _step_range(drafts, layer, place, step), {read for p in layer.cell.products for read in p.reads}
+def _step_signal(
+    drafts: Drafts, layer: CellLayer, place: Place, step: str, format: FixedFormat
+) -> SignalDraft:
+    seen, inside = (
+        _step_range(drafts, layer, place, step),
+        {read for p in layer.cell.products for read in p.reads},
+    )
     read = step in inside or (place.index + 1, "input") in drafts.ranges
     return drafts.signal(f"{place.name}.{step}", layer.lengths[step], seen, format, read)
 

@@ -1,9 +1,11 @@
-"""A network in terms of what the engine multiplies: factored matrices become a product of a product.
+"""A network in terms of what the engine multiplies: factored matrices become a product of a
+product.
 
-A matrix W = A B is two products with a signal between them, of as many values as the rank.  B is a product of its own,
-a stage before; its results are rounded and transformed as any signal's, and the product that had W has A.  W = A B C is
-three products with two signals, and so on.  Gates that share B share its product, as far as they multiply the same
-vector: of a GRU that resets before, h and r*h do not.
+A matrix W = A B is two products with a signal between them, of as many values as the rank.  B is a
+product of its own, a stage before; its results are rounded and transformed as any signal's, and the
+product that had W has A.  W = A B C is three products with two signals, and so on.  Gates that
+share B share its product, as far as they multiply the same vector: of a GRU that resets before, h
+and r*h do not.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -29,7 +31,8 @@ from ernn.ir.usual import as_cell
 def lowered(network: Network) -> Network:
     """The network that is quantized: structures as the engine takes them, factors as products.
 
-    Raises UserError for what has no such form (a factored layer in both directions, or with initial states).
+    Raises UserError for what has no such form (a factored layer in both directions, or with initial
+    states).
     """
     return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
 
@@ -39,12 +42,17 @@ def _lowered(layer: Layer) -> Layer:
     if not any(isinstance(matrix, Factored) for matrix in layer.matrices):
         return layer
     if isinstance(layer, BidirectionalLayer):
-        raise UserError("a layer in both directions cannot have factored matrices: decode them, or train one way")
+        raise UserError(
+            "a layer in both directions cannot have factored matrices: decode them, or train one "
+            "way"
+        )
     return _Rewritten(as_cell(layer)).layer()
 
 
 def _as_taken(part: Any) -> Any:
-    """Every matrix in a layer with the structure that the engine takes it for, or with its factors."""
+    """Every matrix in a layer with the structure that the engine takes it for, or with its
+    factors.
+    """
     match part:
         case Factored():
             return replace(part, structure=part.structure.taken())
@@ -57,7 +65,9 @@ def _as_taken(part: Any) -> Any:
         case tuple():
             return tuple(_as_taken(item) for item in part)
         case LstmLayer() | GruLayer() | LinearLayer() | CellLayer() | BidirectionalLayer():
-            return replace(part, **{field.name: _as_taken(getattr(part, field.name)) for field in fields(part)})
+            return replace(
+                part, **{field.name: _as_taken(getattr(part, field.name)) for field in fields(part)}
+            )
         case _:
             return part
 
@@ -74,8 +84,12 @@ class _Rewritten:
     stages: list[CellStage] = field(default_factory=list)
     weights: list[tuple[Matrix, ...]] = field(default_factory=list)
     biases: list[Array | None] = field(default_factory=list)
-    renamed: dict[str, str] = field(default_factory=dict)  # gates that are products of their own now
-    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)  # by vector and its factors
+    renamed: dict[str, str] = field(
+        default_factory=dict
+    )  # gates that are products of their own now
+    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(
+        default_factory=dict
+    )  # by vector and its factors
 
     def layer(self) -> CellLayer:
         at = 0
@@ -88,9 +102,14 @@ class _Rewritten:
         return CellLayer(made, tuple(self.weights), tuple(self.biases), self.source.vectors)
 
     def _stage(
-        self, stage: CellStage, weights: tuple[tuple[Matrix, ...], ...], biases: tuple[Array | None, ...]
+        self,
+        stage: CellStage,
+        weights: tuple[tuple[Matrix, ...], ...],
+        biases: tuple[Array | None, ...],
     ) -> None:
-        self.taken = {key: names for key, names in self.taken.items() if key[0] == INPUT}  # others may have changed
+        self.taken = {
+            key: names for key, names in self.taken.items() if key[0] == INPUT
+        }  # others may have changed
         first: _Downs = {}
         then: list[tuple[CellProduct, tuple[Matrix, ...], Array | None]] = []
         for product, matrices, bias in zip(stage.products, weights, biases, strict=True):
@@ -98,7 +117,9 @@ class _Rewritten:
             then += self._joined(product, ups, bias)
         for place in sorted(first):
             self._factors(first[place])
-        self.stages.append(CellStage(tuple(p for p, _, _ in then), tuple(self._step(step) for step in stage.steps)))
+        self.stages.append(
+            CellStage(tuple(p for p, _, _ in then), tuple(self._step(step) for step in stage.steps))
+        )
         self.weights += [matrices for _, matrices, _ in then]
         self.biases += [bias for _, _, bias in then]
 
@@ -116,7 +137,9 @@ class _Rewritten:
     def _split(
         self, product: CellProduct, matrices: tuple[Matrix, ...], downs: "_Downs"
     ) -> list[tuple[tuple[str, ...], Matrix]]:
-        """For each operand what is read now, one name or one a gate, and the left factor; the others go to `downs`."""
+        """For each operand what is read now, one name or one a gate, and the left factor; the
+        others go to `downs`.
+        """
         ups = []
         for read, matrix in zip(product.reads, matrices, strict=True):
             names: tuple[str, ...] = (read,)
@@ -125,7 +148,9 @@ class _Rewritten:
             for level, factor in enumerate(reversed(others)):
                 key = (*key, id(factor.value))
                 if key not in self.taken:
-                    stage = downs.setdefault((level, factor.rows), [])  # the steps of a stage have one length
+                    stage = downs.setdefault(
+                        (level, factor.rows), []
+                    )  # the steps of a stage have one length
                     name = f"{product.name}_{read}" + (f"_then{level}" if level else "")
                     self.taken[key] = self._down(name, names, factor, stage)
                 names = self.taken[key]
@@ -133,16 +158,29 @@ class _Rewritten:
         return ups
 
     def _down(
-        self, name: str, reads: tuple[str, ...], factor: Matrix, stage: list[tuple[CellProduct, Matrix]]
+        self,
+        name: str,
+        reads: tuple[str, ...],
+        factor: Matrix,
+        stage: list[tuple[CellProduct, Matrix]],
     ) -> tuple[str, ...]:
-        """Adds a factor's products to a stage, one for each vector that it reads; the names of their results."""
+        """Adds a factor's products to a stage, one for each vector that it reads; the names of
+        their results.
+        """
         gates = len(factor.value)
         if len(reads) == 1:
-            stage.append((CellProduct(name, gates, reads, bias=False), Matrix(factor.value, factor.structure)))
+            stage.append(
+                (
+                    CellProduct(name, gates, reads, bias=False),
+                    Matrix(factor.value, factor.structure),
+                )
+            )
             return tuple(f"{name}_{gate}" for gate in range(gates))
         for gate, read in enumerate(reads):
             one = gate % gates
-            stage.append((CellProduct(f"{name}_{gate}", 1, (read,), bias=False), factor.part(one, one + 1)))
+            stage.append(
+                (CellProduct(f"{name}_{gate}", 1, (read,), bias=False), factor.part(one, one + 1))
+            )
         return tuple(f"{name}_{gate}_0" for gate in range(len(reads)))
 
     def _joined(

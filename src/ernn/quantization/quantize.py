@@ -1,8 +1,10 @@
-"""A trained `Network` to an `IntegerModel`: every format chosen from ranges observed on calibration frames.
+"""A trained `Network` to an `IntegerModel`: every format chosen from ranges observed on calibration
+frames.
 
-Scales are powers of two. Each format has the most fraction bits with which the largest observed absolute value, times
-`headroom`, does not saturate; weights, biases, peepholes and initial states are known and never saturate.  The values
-of h, m and r*h that cannot leave [-1, 1] are given the range +-1 at most (1.0 itself becomes the largest integer).
+Scales are powers of two. Each format has the most fraction bits with which the largest observed
+absolute value, times `headroom`, does not saturate; weights, biases, peepholes and initial states
+are known and never saturate.  The values of h, m and r*h that cannot leave [-1, 1] are given the
+range +-1 at most (1.0 itself becomes the largest integer).
 """
 
 from collections.abc import Sequence
@@ -32,15 +34,18 @@ DEFAULT = QuantizeSpec()
 
 
 def quantize(
-    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT, like: IntegerModel | None = None
+    network: Network,
+    calibration: Sequence[Array],
+    spec: QuantizeSpec = DEFAULT,
+    like: IntegerModel | None = None,
 ) -> IntegerModel:
     """The network in integers.
 
-    `calibration`: typical utterances, (time, inputs) each, from training data.  `like`: a model of the same layers
-    with the formats of data and the tables that are wanted, so that `spec.data` is not looked at; weights, spectra and
-    what a product rounds on its way still get their own.  Raises UserError where block-circulant matrices differ in
-    block size, a matrix does not have the structure it claims, there is nothing to calibrate on, or `like` is of other
-    layers.
+    `calibration`: typical utterances, (time, inputs) each, from training data.  `like`: a model of
+    the same layers with the formats of data and the tables that are wanted, so that `spec.data` is
+    not looked at; weights, spectra and what a product rounds on its way still get their own.
+    Raises UserError where block-circulant matrices differ in block size, a matrix does not have the
+    structure it claims, there is nothing to calibrate on, or `like` is of other layers.
     """
     _require_width(spec, like)
     network = lowered(network)
@@ -64,7 +69,8 @@ def quantize(
     )
     if like is not None and edge_formats(model) != given:
         raise UserError(
-            "the formats given are of another network: quantize the one that was trained with them, in the same layers"
+            "the formats given are of another network: quantize the one that was trained with "
+            "them, in the same layers"
         )
     return model
 
@@ -73,7 +79,8 @@ def _require_width(spec: QuantizeSpec, like: IntegerModel | None) -> None:
     spectrum = None if like is None else like.input.spectrum
     if spectrum is not None and spectrum.width != spec.data_bits:
         raise UserError(
-            f"the network was trained with data of {spectrum.width} bits: quantize it with these, not {spec.data_bits}"
+            f"the network was trained with data of {spectrum.width} bits: quantize it with these, "
+            f"not {spec.data_bits}"
         )
 
 
@@ -81,29 +88,37 @@ def _tables(drafts: Drafts) -> tuple[ActivationTable, ActivationTable]:
     """Of sigmoid and tanh."""
     formats = drafts.activation_input, drafts.activated
     segments = drafts.spec.segment_bits
-    return activation_table("sigmoid", *formats, segments), activation_table("tanh", *formats, segments)
+    return activation_table("sigmoid", *formats, segments), activation_table(
+        "tanh", *formats, segments
+    )
 
 
 def common_block(network: Network) -> int:
     """The block size of all block-circulant matrices of a `lowered` network; 1 where all are dense.
 
-    Raises UserError where they differ, or where a matrix has another structure: nothing skips a weight.
+    Raises UserError where they differ, or where a matrix has another structure: nothing skips a
+    weight.
     """
     structures = [matrix.structure for layer in network.layers for matrix in layer.matrices]
-    if others := [one for one in structures if not isinstance(one, Dense | BlockCirculant | Repeated)]:
+    if others := [
+        one for one in structures if not isinstance(one, Dense | BlockCirculant | Repeated)
+    ]:
         raise UserError(
-            f"the engine runs dense and block-circulant matrices, this network has {others[0]}: compress it to a block "
+            f"the engine runs dense and block-circulant matrices, this network has {others[0]}: "
+            "compress it to a block "
             "size for hardware; any other network is evaluated and counted in software only"
         )
     blocks = sorted({s.block for s in structures if isinstance(s, BlockCirculant)})
     if len(blocks) > 1:
         raise UserError(
-            f"one accelerator has one block size, but this network has blocks of {blocks}: compress all layers with "
+            f"one accelerator has one block size, but this network has blocks of {blocks}: "
+            "compress all layers with "
             "the same block size, or leave a layer dense"
         )
     if blocks and any(isinstance(structure, Repeated) for structure in structures):
         raise UserError(
-            f"a tensor train does not go with blocks of {blocks[0]} in one network: leave its other matrices dense, "
+            f"a tensor train does not go with blocks of {blocks[0]} in one network: leave its "
+            "other matrices dense, "
             "low rank or tensor trains"
         )
     return blocks[0] if blocks else 1

@@ -1,10 +1,11 @@
 """Products before their scales are settled, and the rule that settles them.
 
-All operands of a product must have the same fraction bits, spectrum's plus weights', so that their sum is exact.
-Operands with more than the least are reduced, a bit of precision at a time where it costs least: first the signal's
-spectrum, as long as it keeps as many significant bits as a weight has, then the weights.  A spectrum is shared by all
-products that read it, so reducing one may call for another: repeated until nothing changes.  Fractions only ever
-fall, a spectrum's by at most data_bits - weight_bits, and reducing weights changes no other product: it ends.
+All operands of a product must have the same fraction bits, spectrum's plus weights', so that their
+sum is exact. Operands with more than the least are reduced, a bit of precision at a time where it
+costs least: first the signal's spectrum, as long as it keeps as many significant bits as a weight
+has, then the weights.  A spectrum is shared by all products that read it, so reducing one may call
+for another: repeated until nothing changes.  Fractions only ever fall, a spectrum's by at most
+data_bits - weight_bits, and reducing weights changes no other product: it ends.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,9 @@ from ernn.ir.kronecker import Repeated, RepeatedMatrix
 Array = np.ndarray
 
 _SPARE_FRACTION = 8
-"""A range below 2**-8 is given no more fraction bits than 2**-8 itself: nothing downstream would see them."""
+"""A range below 2**-8 is given no more fraction bits than 2**-8 itself: nothing downstream would
+see them.
+"""
 
 
 def fit(largest: float, width: int) -> FixedFormat:
@@ -31,7 +34,9 @@ def fit(largest: float, width: int) -> FixedFormat:
 
 @dataclass
 class SignalDraft:
-    """A signal whose spectrum's fraction bits may still fall; `spectrum` is None where no product reads it."""
+    """A signal whose spectrum's fraction bits may still fall; `spectrum` is None where no product
+    reads it.
+    """
 
     name: str
     length: int
@@ -45,8 +50,8 @@ class SignalDraft:
 
 @dataclass
 class OperandDraft:
-    """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's; where they are
-    `repeated`, those of the small matrix."""
+    """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's;
+    where they are `repeated`, those of the small matrix."""
 
     signal: SignalDraft
     weights: Array
@@ -77,16 +82,23 @@ class OperandDraft:
         integers = quantize(self.weights, self.format)
         worst = float(np.abs(dequantize(integers, self.format) - self.weights).max(initial=0))
         if worst > self.format.step / 2:
-            raise AssertionError(f"a weight read with {self.signal.name} saturates in {self.format}")
+            raise AssertionError(
+                f"a weight read with {self.signal.name} saturates in {self.format}"
+            )
         if self.repeated is not None:
             times = self.repeated.before, self.repeated.after
             return Operand(self.signal.name, RepeatedMatrix(integers[..., 0], self.format, *times))
-        return Operand(self.signal.name, SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept))
+        return Operand(
+            self.signal.name,
+            SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept),
+        )
 
 
 @dataclass
 class ProductDraft:
-    """A product whose operands may still differ in fraction bits. `width`: of what it rounds on its way."""
+    """A product whose operands may still differ in fraction bits. `width`: of what it rounds on its
+    way.
+    """
 
     name: str
     operands: tuple[OperandDraft, ...]
@@ -96,7 +108,8 @@ class ProductDraft:
     def __post_init__(self) -> None:
         if len({operand.kept for operand in self.operands}) != 1:
             raise UserError(
-                f"{self.name}: a dense and a block-circulant matrix cannot be summed in one product; compress both "
+                f"{self.name}: a dense and a block-circulant matrix cannot be summed in one "
+                "product; compress both "
                 "(BlockCirculant(k, pad=True) admits any size) or neither"
             )
 
@@ -118,10 +131,11 @@ class ProductDraft:
         return Product(self.name, operands, self._rows(operands), self.output)
 
     def _rows(self, operands: tuple[Operand, ...]) -> FixedFormat:
-        """Two more fraction bits than the output has, or would have at full width, and range for k outputs of it.
+        """Two more fraction bits than the output has, or would have at full width, and range for k
+        outputs of it.
 
-        Of a dense row's inverse transform all but element 0 are unrelated to any output: there the range must also
-        hold the worst case, lest saturation spoil element 0.
+        Of a dense row's inverse transform all but element 0 are unrelated to any output: there the
+        range must also hold the worst case, lest saturation spoil element 0.
         """
         k = operands[0].matrix.weights.shape[3]
         frac = min(self.output.frac + self.width - self.output.width + 2, self.frac)
@@ -132,7 +146,9 @@ class ProductDraft:
             _largest_sum(operand.matrix.weights) * -draft.spectrum.low
             for operand, draft in zip(operands, self.operands, strict=True)
         )
-        return FixedFormat(max(width, ceil(log2(max(1, worst) * 2.0 ** (frac - self.frac) + 1)) + 1), frac)
+        return FixedFormat(
+            max(width, ceil(log2(max(1, worst) * 2.0 ** (frac - self.frac) + 1)) + 1), frac
+        )
 
     @property
     def kept(self) -> int:
@@ -140,7 +156,9 @@ class ProductDraft:
 
 
 def _largest_sum(weights: Array) -> int:
-    """Largest sum over block columns of one complex bin's |Re| + |Im|, or a real bin's absolute value."""
+    """Largest sum over block columns of one complex bin's |Re| + |Im|, or a real bin's absolute
+    value.
+    """
     total = np.abs(weights).sum(axis=2)
     pairs = total[..., 2:].reshape(*total.shape[:-1], -1, 2).sum(-1)
     return int(max(total[..., :2].max(), pairs.max(initial=0)))

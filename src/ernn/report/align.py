@@ -1,4 +1,6 @@
-"""Where a recognised sequence differs from the truth, for showing; error rates are counted elsewhere, by a library."""
+"""Where a recognised sequence differs from the truth, for showing; error rates are counted
+elsewhere, by a library.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,35 +10,49 @@ from ernn.report.series import Token, Utterance
 
 @dataclass(frozen=True)
 class Pair:
-    """One column of an alignment: index into the truth and into the recognised sequence; None is a gap."""
+    """One column of an alignment: index into the truth and into the recognised sequence; None is a
+    gap.
+    """
 
     truth: int | None
     recognised: int | None
 
 
 def aligned(item: Utterance) -> tuple[Pair, ...]:
-    """The utterance's truth and recognised labels side by side; times decide between equally good alignments."""
+    """The utterance's truth and recognised labels side by side; times decide between equally good
+    alignments.
+    """
 
     def overlap(i: int, j: int) -> bool:
         return _overlap(item.truth[i], item.recognised[j])
 
-    return align([token.label for token in item.truth], [token.label for token in item.recognised], overlap)
+    return align(
+        [token.label for token in item.truth], [token.label for token in item.recognised], overlap
+    )
 
 
 def _overlap(a: Token, b: Token) -> bool:
     if a.start is None or b.start is None:
         return False
-    ends = [token.start + 1 if token.end is None else token.end for token in (a, b) if token.start is not None]
+    ends = [
+        token.start + 1 if token.end is None else token.end
+        for token in (a, b)
+        if token.start is not None
+    ]
     return a.start <= ends[1] and b.start < ends[0]
 
 
 def align(
-    truth: Sequence[str], recognised: Sequence[str], overlap: Callable[[int, int], bool] = lambda i, j: False
+    truth: Sequence[str],
+    recognised: Sequence[str],
+    overlap: Callable[[int, int], bool] = lambda i, j: False,
 ) -> tuple[Pair, ...]:
-    """Columns of an alignment with the fewest substitutions, deletions and insertions (Levenshtein).
+    """Columns of an alignment with the fewest substitutions, deletions and insertions
+    (Levenshtein).
 
-    Among those, one with the most equal labels, so that a deletion and a later insertion are not shown as a run of
-    substitutions; equal labels that overlap in time count double, so of two equal neighbours the right one is lost.
+    Among those, one with the most equal labels, so that a deletion and a later insertion are not
+    shown as a run of substitutions; equal labels that overlap in time count double, so of two equal
+    neighbours the right one is lost.
     """
     edit = 2 * len(truth) + 1  # one edit weighs more than all equal labels together
 
@@ -61,8 +77,12 @@ def align(
     return tuple(reversed(pairs))
 
 
-def _costs(rows: int, columns: int, edit: int, diagonal: Callable[[int, int], int]) -> list[list[int]]:
-    """cost[i][j]: least cost of aligning the first i labels of the truth with the first j recognised."""
+def _costs(
+    rows: int, columns: int, edit: int, diagonal: Callable[[int, int], int]
+) -> list[list[int]]:
+    """cost[i][j]: least cost of aligning the first i labels of the truth with the first j
+    recognised.
+    """
     cost = [[edit * j for j in range(columns + 1)]]
     for i in range(rows):
         row = [edit * (i + 1)]

@@ -1,6 +1,8 @@
-"""Compression methods side by side at budgets of storage: a table, a picture, and one HTML page of both.
+"""Compression methods side by side at budgets of storage: a table, a picture, and one HTML page of
+both.
 
-Everything is computed before: here are only means, spreads, and frames a second as clock over cycles.
+Everything is computed before: here are only means, spreads, and frames a second as clock over
+cycles.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +30,11 @@ ABOUT = "≈: golden alone runs it, and its multiplications, passes and latencie
 
 @dataclass(frozen=True)
 class Row:
-    """A method at a budget. errors: rates in per cent, one a seed. bits: of the recurrent layers, everything counted.
+    """A method at a budget. errors: rates in per cent, one a seed. bits: of the recurrent layers,
+    everything counted.
 
-    cycles: predicted for a frame, or `estimated` where golden alone runs it; None: software only. mhz: the clock
-    assumed. seconds: mean of the processor's in training, None where not kept.
+    cycles: predicted for a frame, or `estimated` where golden alone runs it; None: software only.
+    mhz: the clock assumed. seconds: mean of the processor's in training, None where not kept.
     """
 
     name: str
@@ -83,7 +86,10 @@ class Comparison:
     def groups(self) -> list[tuple[float, list[Row]]]:
         """Rows by budget, the least error first."""
         times = sorted({row.times for row in self.rows})
-        return [(one, sorted((r for r in self.rows if r.times == one), key=lambda r: r.error)) for one in times]
+        return [
+            (one, sorted((r for r in self.rows if r.times == one), key=lambda r: r.error))
+            for one in times
+        ]
 
     @property
     def families(self) -> list[str]:
@@ -112,7 +118,9 @@ def cells(row: Row) -> tuple[str, ...]:
         str(len(row.errors)),
         f"{row.bytes:,.0f}",
         f"{row.multiplications:,}",
-        "software" if row.cycles is None else f"{'≈ ' if row.estimated else ''}{number(row.cycles)}",
+        "software"
+        if row.cycles is None
+        else f"{'≈ ' if row.estimated else ''}{number(row.cycles)}",
         "" if row.fps is None else f"{row.fps:,.0f}",
         "" if row.seconds is None else f"{row.seconds:,.0f}",
     )
@@ -123,14 +131,23 @@ def legends(comparison: Comparison) -> dict[str, tuple[str, str]]:
     at = f"{comparison.device}, {comparison.streams} streams"
     cycles = f"predicted for a frame on {at}, weights of 12 bits; exact for the best design found. {ABOUT}"
     return {
-        "error": ("measured", f"per cent of {comparison.tokens:,} test tokens, greedy decoding: mean ± deviation"),
+        "error": (
+            "measured",
+            f"per cent of {comparison.tokens:,} test tokens, greedy decoding: mean ± deviation",
+        ),
         "least to most": ("measured", "per cent, over the seeds"),
         "seeds": ("measured", "trainings, each from another dense network"),
         "bytes": ("measured", "exact: recurrent weights with positions, padding and scales"),
         "multiplications": ("measured", "exact: real ones in one frame, transforms counted"),
         "cycles": ("estimated", cycles),
-        "frames/s": ("estimated", f"clock ÷ cycles, of all streams together; the clock: {comparison.clock}"),
-        "CPU seconds": ("measured", "of the processor in training, mean; the dense network's not counted"),
+        "frames/s": (
+            "estimated",
+            f"clock ÷ cycles, of all streams together; the clock: {comparison.clock}",
+        ),
+        "CPU seconds": (
+            "measured",
+            "of the processor in training, mean; the dense network's not counted",
+        ),
     }
 
 
@@ -139,7 +156,9 @@ def clocks(rows: Sequence[Row]) -> str:
     found = sorted(row.mhz for row in rows if row.mhz is not None)
     if not found:
         return "none of these runs on the engine"
-    return f"{found[0]:.0f} MHz" if found[0] == found[-1] else f"{found[0]:.0f} to {found[-1]:.0f} MHz"
+    return (
+        f"{found[0]:.0f} MHz" if found[0] == found[-1] else f"{found[0]:.0f} to {found[-1]:.0f} MHz"
+    )
 
 
 def markdown(comparison: Comparison, drawn: str) -> str:
@@ -152,14 +171,20 @@ def markdown(comparison: Comparison, drawn: str) -> str:
     best = front(c.rows)
     lines += [f"![error rate over bytes]({drawn})", ""] if c.rows else []
     for times, rows in c.groups:
-        lines += [f"## {times:g} times fewer bits", "", f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+        lines += [
+            f"## {times:g} times fewer bits",
+            "",
+            f"| {' | '.join(COLUMNS)} |",
+            "|" + "---|" * len(COLUMNS),
+        ]
         for row in rows:
             name, *others = cells(row)
             lines.append(f"| {f'**{name}**' if row in best else name} | {' | '.join(others)} |")
         lines.append("")
     if c.rows:
         lines.append(
-            "Bold: none at any budget has fewer errors in as few bytes. `software`: the engine does not run it there."
+            "Bold: none at any budget has fewer errors in as few bytes. `software`: the engine "
+            "does not run it there."
         )
     lines += [f"- Failed: {item.name} ({item.value})" for item in c.failed]
     lines += [f"- {c.missing} results are not there yet."] if c.missing else []
@@ -167,7 +192,9 @@ def markdown(comparison: Comparison, drawn: str) -> str:
 
 
 def picture(comparison: Comparison) -> str:
-    """Mean error over storage with the spread over seeds, a colour and mark for each family; the front is joined."""
+    """Mean error over storage with the spread over seeds, a colour and mark for each family; the
+    front is joined.
+    """
     from matplotlib.figure import Figure
 
     with styled():
@@ -175,7 +202,11 @@ def picture(comparison: Comparison) -> str:
         axes = figure.subplots()
         for index, family in enumerate(comparison.families):
             rows = [row for row in comparison.rows if row.family == family]
-            look = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)], "label": family}
+            look = {
+                "color": PALETTE[index % len(PALETTE)],
+                "marker": MARKERS[index % len(MARKERS)],
+                "label": family,
+            }
             axes.errorbar(
                 [row.bytes for row in rows],
                 [row.error for row in rows],
@@ -184,10 +215,14 @@ def picture(comparison: Comparison) -> str:
             )
         _join(axes, front(comparison.rows))
         dense = comparison.dense
-        axes.axhline(dense.error, color=SOFT, lw=1, ls=":", label=f"dense, {dense.bytes:,.0f} bytes")
+        axes.axhline(
+            dense.error, color=SOFT, lw=1, ls=":", label=f"dense, {dense.bytes:,.0f} bytes"
+        )
         axes.set(xlabel="bytes of the recurrent layers' weights", ylabel="error rate, %")
         if len({dense.error, *(error for row in comparison.rows for error in row.errors)}) == 1:
-            axes.set_ylim(0.5 * dense.error or -1, 2 * dense.error or 1)  # nothing to choose a range by
+            axes.set_ylim(
+                0.5 * dense.error or -1, 2 * dense.error or 1
+            )  # nothing to choose a range by
         _logarithmic(axes, comparison.rows)
         axes.grid()
         figure.legend(loc="outside lower center", ncols=5)
@@ -208,7 +243,9 @@ def _logarithmic(axes: Any, rows: Sequence[Row]) -> None:
         low, high = axis.get_view_interval()
         named = "23456789" if high < 8 * low else "235"
         axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(lambda value, _, named=named: f"{value:,g}" if f"{value:e}"[0] in named else "")
+        axis.set_minor_formatter(
+            lambda value, _, named=named: f"{value:,g}" if f"{value:e}"[0] in named else ""
+        )
 
 
 def _join(axes: Any, rows: Sequence[Row]) -> None:
@@ -222,7 +259,14 @@ def _join(axes: Any, rows: Sequence[Row]) -> None:
         label="no method is better",
     )
     for row in rows:
-        axes.annotate(row.name, (row.bytes, row.error), (-6, -10), textcoords="offset points", fontsize=7.5, ha="right")
+        axes.annotate(
+            row.name,
+            (row.bytes, row.error),
+            (-6, -10),
+            textcoords="offset points",
+            fontsize=7.5,
+            ha="right",
+        )
     if rows:
         axes.set_xlim(left=0.6 * rows[0].bytes)  # room for the first name
 

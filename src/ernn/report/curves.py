@@ -28,12 +28,17 @@ def curves(panels: Mapping[str, Sequence[Curve]], label: str) -> str:
     names = list(dict.fromkeys(curve.name for some in panels.values() for curve in some))
     rows = -(-len(panels) // COLUMNS)
     with styled():
-        figure = Figure(figsize=(3.5 * min(COLUMNS, len(panels)), 2.9 * rows + 0.5), layout="constrained")
+        figure = Figure(
+            figsize=(3.5 * min(COLUMNS, len(panels)), 2.9 * rows + 0.5), layout="constrained"
+        )
         for number, (words, some) in enumerate(panels.items(), 1):
             axes = figure.add_subplot(rows, min(COLUMNS, len(panels)), number)
             for curve in some:
                 index = names.index(curve.name)
-                look: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "marker": MARKERS[index % len(MARKERS)]}
+                look: dict[str, Any] = {
+                    "color": PALETTE[index % len(PALETTE)],
+                    "marker": MARKERS[index % len(MARKERS)],
+                }
                 look["ls"] = LINES[index % len(LINES)]  # curves may lie on each other
                 axes.plot(*zip(*curve.points, strict=True), label=curve.name, ms=4, lw=1.2, **look)
             levels = sorted({x for curve in some for x, _ in curve.points if x > 0})

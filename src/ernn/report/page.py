@@ -1,7 +1,8 @@
 """A run's record as one HTML page that needs nothing but itself.
 
-What a run did not obtain is said to be not run.  Every figure carries a badge with its kind; the badge's tooltip names
-the tool.  Nothing here measures: the page computes only ratios of figures in the record, and labels them so.
+What a run did not obtain is said to be not run.  Every figure carries a badge with its kind; the
+badge's tooltip names the tool.  Nothing here measures: the page computes only ratios of figures in
+the record, and labels them so.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,9 @@ ERROR_NAMES = {
 
 
 def render(record: RunRecord) -> str:
-    """The page as HTML text. UserError where a series in the record does not have its stated shape."""
+    """The page as HTML text. UserError where a series in the record does not have its stated
+    shape.
+    """
     template = environment().get_template("template.html")
     return template.render(_context(record))
 
@@ -46,7 +49,10 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "source": source, "duration": duration}
-    environment.globals |= {"accelerators": published.ACCELERATORS, "error_rates": published.ERROR_RATES}
+    environment.globals |= {
+        "accelerators": published.ACCELERATORS,
+        "error_rates": published.ERROR_RATES,
+    }
     environment.globals["marks"] = published.MARKS
     return environment
 
@@ -61,7 +67,9 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "about": series.take(record, series.About),
         "sizes": series.take(record, series.Sizes),
         "network": network,
-        "matrices": [(f"{layer.name} {m.name}", m) for layer in network.layers for m in layer.matrices]
+        "matrices": [
+            (f"{layer.name} {m.name}", m) for layer in network.layers for m in layer.matrices
+        ]
         if network
         else [],
         "schedule": schedule,
@@ -93,7 +101,11 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
 
     return {
         "convergence": draw(series.Convergence, plots.convergence, lambda s: s.matrices),
-        "network": draw(series.NetworkPicture, plots.network, lambda s: any(layer.matrices for layer in s.layers)),
+        "network": draw(
+            series.NetworkPicture,
+            plots.network,
+            lambda s: any(layer.matrices for layer in s.layers),
+        ),
         "schedule": draw(series.Schedule, plots.schedule, lambda s: s.bars),
         "designs": draw(series.Designs, plots.designs, lambda s: s.rows),
         "clocks": draw(series.Clocks, plots.clocks, lambda s: s.runs),
@@ -108,7 +120,10 @@ def _drawn_utterances(record: RunRecord) -> list[Markup]:
     if shown is None:
         return []
     items = enumerate(shown.items)
-    return [Markup(plots.utterance(item, shown.frame_ms, shown.feature, f"utterance{i}")) for i, item in items]
+    return [
+        Markup(plots.utterance(item, shown.frame_ms, shown.feature, f"utterance{i}"))
+        for i, item in items
+    ]
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,9 @@ class ErrorBar:
 
 def _errors(record: RunRecord) -> list[ErrorBar]:
     found = record.group("error_rate")
-    ordered = [name for name in ERROR_NAMES if name in found] + [name for name in found if name not in ERROR_NAMES]
+    ordered = [name for name in ERROR_NAMES if name in found] + [
+        name for name in found if name not in ERROR_NAMES
+    ]
     tops = [max(m.value, m.interval[1] if m.interval else 0) for m in found.values()]
     scale = 100 / (max(tops, default=1) or 1)
     return [_error_bar(ERROR_NAMES.get(name, name), found[name], scale) for name in ordered]
@@ -148,22 +165,30 @@ def losses(record: RunRecord) -> list[tuple[str, Measurement]]:
 
 def _loss(found: dict[str, Measurement], before: str, after: str) -> Measurement:
     tool = f"error_rate.{after} − error_rate.{before}, from this record"
-    return Measurement(round(found[after].value - found[before].value, 6), "points", found[after].kind, tool)
+    return Measurement(
+        round(found[after].value - found[before].value, 6), "points", found[after].kind, tool
+    )
 
 
 @dataclass(frozen=True)
 class SpeedLimit:
-    """What the multipliers could do at this clock if none ever waited, and how much of it the design does."""
+    """What the multipliers could do at this clock if none ever waited, and how much of it the
+    design does.
+    """
 
     fps: Measurement
     reached: Measurement
 
 
 def speed_limit(record: RunRecord) -> SpeedLimit | None:
-    """Frames/s when every multiplier is useful in every cycle: multipliers x clock / multiplications of a frame."""
+    """Frames/s when every multiplier is useful in every cycle: multipliers x clock /
+    multiplications of a frame.
+    """
     paths = ("multipliers", "clock_mhz", "multiplications.frame", "fps")
     multipliers, clock, work, fps = (record.find(path) for path in paths)
-    if not (multipliers and clock and work and fps and work.value and clock.value and multipliers.value):
+    if not (
+        multipliers and clock and work and fps and work.value and clock.value and multipliers.value
+    ):
         return None
     limit = multipliers.value * clock.value * 1e6 / work.value
     tool = "multipliers × clock ÷ multiplications of a frame, from this record"
@@ -209,14 +234,22 @@ def columns(item: Utterance) -> list[Column]:
     for pair in aligned(item):
         above = "" if pair.truth is None else truth[pair.truth]
         below = "" if pair.recognised is None else found[pair.recognised]
-        fault = "insertion" if pair.truth is None else "deletion" if pair.recognised is None else "substitution"
+        fault = (
+            "insertion"
+            if pair.truth is None
+            else "deletion"
+            if pair.recognised is None
+            else "substitution"
+        )
         same = pair.truth is not None and pair.recognised is not None and above == below
         shown.append(Column(above, below, "" if same else fault))
     return shown
 
 
 def number(value: float, unit: str = "") -> str:
-    """A figure for reading: grouped whole numbers, per cents to two places, others to four digits."""
+    """A figure for reading: grouped whole numbers, per cents to two places, others to four
+    digits.
+    """
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{value:,.0f}"
     if unit in ("%", "points"):
@@ -228,7 +261,10 @@ def number(value: float, unit: str = "") -> str:
 
 def source(measurement: Measurement) -> str:
     """A measurement's tooltip: kind, tool, and what the figure rests on."""
-    parts = [f"{measurement.kind}: {measurement.tool}", f"value {measurement.value} {measurement.unit}".rstrip()]
+    parts = [
+        f"{measurement.kind}: {measurement.tool}",
+        f"value {measurement.value} {measurement.unit}".rstrip(),
+    ]
     if measurement.tokens:
         parts.append(f"{measurement.tokens} test tokens")
     if measurement.interval:

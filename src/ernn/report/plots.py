@@ -1,4 +1,6 @@
-"""The report's figures, each a function from a series to an inline SVG.  matplotlib is imported when one is drawn."""
+"""The report's figures, each a function from a series to an inline SVG.  matplotlib is imported
+when one is drawn.
+"""
 
 import math
 import textwrap
@@ -21,7 +23,8 @@ from ernn.report.series import (
 )
 from ernn.report.svg import INK, PAPER, RULE, SOFT, styled, to_svg
 
-# After Paul Tol's "bright", darkened so that white text on it, and it on light or dark paper, can be read.
+# After Paul Tol's "bright", darkened so that white text on it, and it on light or dark paper, can
+# be read.
 PALETTE = ("#4477aa", "#d94f63", "#228833", "#a67c00", "#2f8fb3", "#aa3377", "#777777", "#c9662a")
 MARKERS = "osD^vPX*"
 WRONG = "#d1495b"
@@ -48,7 +51,15 @@ def convergence(series: Convergence) -> str:
         for index, matrix in enumerate(series.matrices):
             values = [max(v, floor) for v in matrix.values]
             dashes = "-" if index < len(PALETTE) else "--"
-            axes.plot(range(len(values)), values, dashes, color=_colour(index), lw=1.6, marker=".", label=matrix.name)
+            axes.plot(
+                range(len(values)),
+                values,
+                dashes,
+                color=_colour(index),
+                lw=1.6,
+                marker=".",
+                label=matrix.name,
+            )
         axes.set(yscale="log", xlabel="ADMM update", ylabel="‖W − Z‖ / ‖W‖")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_formatter("")
@@ -56,11 +67,15 @@ def convergence(series: Convergence) -> str:
         axes.grid(axis="y")
         if series.matrices:
             figure.legend(loc="outside lower left", ncols=2)
-        return to_svg(figure, "convergence", "Distance of each matrix to its structure over ADMM updates")
+        return to_svg(
+            figure, "convergence", "Distance of each matrix to its structure over ADMM updates"
+        )
 
 
 def designs(series: Designs) -> str:
-    """Frames per second, or latency, against the largest share of the device; the front joined, the best named."""
+    """Frames per second, or latency, against the largest share of the device; the front joined, the
+    best named.
+    """
     throughput = series.goal == "throughput"
 
     def point(row: DesignRow) -> tuple[float, float]:
@@ -74,16 +89,29 @@ def designs(series: Designs) -> str:
         if others:
             axes.plot(*zip(*others, strict=True), "o", ms=4, color=RULE, label="other designs")
         axes.plot(*zip(*front, strict=True), "o-", ms=5, lw=1.2, color=PALETTE[0], label="front")
-        axes.plot(*point(best), "o", ms=9, mfc="none", mew=2, color=PALETTE[2], label=f"best: {_design(best)}")
+        axes.plot(
+            *point(best),
+            "o",
+            ms=9,
+            mfc="none",
+            mew=2,
+            color=PALETTE[2],
+            label=f"best: {_design(best)}",
+        )
         axes.set(yscale="log", xlim=(0, max(100.0, 105 * max(row.share for row in series.rows))))
         axes.set(
-            xlabel=f"largest share of {series.device} taken, %", ylabel="frames/s" if throughput else "latency, µs"
+            xlabel=f"largest share of {series.device} taken, %",
+            ylabel="frames/s" if throughput else "latency, µs",
         )
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axes.yaxis.set_minor_formatter(lambda value, _: f"{value:,g}" if str(value)[0] in "25" else "")
+        axes.yaxis.set_minor_formatter(
+            lambda value, _: f"{value:,g}" if str(value)[0] in "25" else ""
+        )
         axes.grid()
         figure.legend(loc="outside lower left")
-        return to_svg(figure, "designs", f"{series.goal} of designs against what they take of {series.device}")
+        return to_svg(
+            figure, "designs", f"{series.goal} of designs against what they take of {series.device}"
+        )
 
 
 def _design(row: DesignRow) -> str:
@@ -101,11 +129,21 @@ def clocks(series: Clocks) -> str:
         rows = range(len(series.runs))
         axes.hlines(rows, 0, [run.mhz for run in series.runs], color=RULE, lw=1)
         for row, run in zip(rows, series.runs, strict=True):
-            axes.plot(run.mhz, row, "o", ms=6.5, color=PALETTE[2] if run.mhz == best else PALETTE[0])
+            axes.plot(
+                run.mhz, row, "o", ms=6.5, color=PALETTE[2] if run.mhz == best else PALETTE[0]
+            )
             role = " best" if run.mhz == best else " median" if run.mhz == median else ""
-            axes.annotate(f"{run.mhz:.1f}{role}", (run.mhz, row), (7, 0), textcoords="offset points", va="center")
+            axes.annotate(
+                f"{run.mhz:.1f}{role}",
+                (run.mhz, row),
+                (7, 0),
+                textcoords="offset points",
+                va="center",
+            )
         if series.constraint_mhz is not None:
-            axes.axvline(series.constraint_mhz, color=SOFT, lw=1, ls=":", label="asked of the placer")
+            axes.axvline(
+                series.constraint_mhz, color=SOFT, lw=1, ls=":", label="asked of the placer"
+            )
             figure.legend(loc="outside lower right")
         axes.set_yticks(rows, [f"seed {run.seed}" for run in series.runs])
         axes.set(xlabel="MHz", xlim=(0, 1.28 * best), ylim=(len(ordered) - 0.4, -0.6))
@@ -130,7 +168,9 @@ def utterance(item: Utterance, frame_ms: float, feature: str, name: str) -> str:
         lanes.set(xlabel="seconds", ylim=(-0.6, 1.6), xlim=(0, len(item.features) * seconds))
         lanes.spines["left"].set_visible(False)
         lanes.tick_params(axis="y", length=0)
-        return to_svg(figure, name, f"Utterance {item.id}: features, truth and recognised labels over time")
+        return to_svg(
+            figure, name, f"Utterance {item.id}: features, truth and recognised labels over time"
+        )
 
 
 def _features(axes: Any, item: Utterance, seconds: float, feature: str) -> None:
@@ -139,7 +179,9 @@ def _features(axes: Any, item: Utterance, seconds: float, feature: str) -> None:
     values = np.asarray(item.features, dtype=float).T
     low, high = np.percentile(values, (2, 98))
     extent = (0, values.shape[1] * seconds, 0, values.shape[0])
-    axes.imshow(values, aspect="auto", origin="lower", cmap="magma", vmin=low, vmax=high, extent=extent)
+    axes.imshow(
+        values, aspect="auto", origin="lower", cmap="magma", vmin=low, vmax=high, extent=extent
+    )
     axes.set_ylabel(textwrap.fill(feature, 24), fontsize=8)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(axis="x", length=0, labelbottom=False)
@@ -150,12 +192,16 @@ def _correct(item: Utterance) -> tuple[set[int], set[int]]:
     equal = [
         (p.truth, p.recognised)
         for p in aligned(item)
-        if p.truth is not None and p.recognised is not None and truth[p.truth] == found[p.recognised]
+        if p.truth is not None
+        and p.recognised is not None
+        and truth[p.truth] == found[p.recognised]
     ]
     return {i for i, _ in equal}, {j for _, j in equal}
 
 
-def _lane(axes: Any, row: int, tokens: Sequence[Token], seconds: float, correct: set[int], colour: str) -> None:
+def _lane(
+    axes: Any, row: int, tokens: Sequence[Token], seconds: float, correct: set[int], colour: str
+) -> None:
     size = 9 if len(tokens) <= 30 else 7
     for index, token in enumerate(tokens):
         if token.start is None:
@@ -165,17 +211,34 @@ def _lane(axes: Any, row: int, tokens: Sequence[Token], seconds: float, correct:
         right = index in correct
         face = colour if right else WRONG
         axes.broken_barh(
-            [(left, width)], (row - 0.4, 0.8), facecolors=face, alpha=0.28, edgecolors=face, ls="-" if right else "--"
+            [(left, width)],
+            (row - 0.4, 0.8),
+            facecolors=face,
+            alpha=0.28,
+            edgecolors=face,
+            ls="-" if right else "--",
         )
         weight = "normal" if right else "bold"
-        axes.text(left + width / 2, row, token.label, ha="center", va="center", weight=weight, fontsize=size)
+        axes.text(
+            left + width / 2,
+            row,
+            token.label,
+            ha="center",
+            va="center",
+            weight=weight,
+            fontsize=size,
+        )
 
 
 def schedule(series: Schedule) -> str:
-    """Who is busy when: a row per unit, a colour per stream (per label where there is one stream)."""
+    """Who is busy when: a row per unit, a colour per stream (per label where there is one
+    stream).
+    """
     bars = coalesced(series.bars)
     streams = sorted({bar.stream for bar in bars})
-    keys: list[Any] = streams if len(streams) > 1 else list(dict.fromkeys(bar.label for bar in bars))
+    keys: list[Any] = (
+        streams if len(streams) > 1 else list(dict.fromkeys(bar.label for bar in bars))
+    )
     start, end = min(bar.start for bar in bars), max(bar.end for bar in bars)
     with styled():
         figure, axes = _axes(WIDE, 1.25 + 0.46 * len(series.units))
@@ -195,16 +258,22 @@ def schedule(series: Schedule) -> str:
 
 def _bar(axes: Any, bar: ScheduleBar, row: int, colour: str, span: int) -> None:
     width = bar.end - bar.start
-    axes.broken_barh([(bar.start, width)], (row - 0.34, 0.68), facecolors=colour, edgecolors=PAPER, lw=0.6)
+    axes.broken_barh(
+        [(bar.start, width)], (row - 0.34, 0.68), facecolors=colour, edgecolors=PAPER, lw=0.6
+    )
     room = width / span * 150  # characters of this size across the figure
     text = next((t for t in (bar.label, bar.label.split(" ")[0]) if len(t) < room), "")
-    axes.text(bar.start + width / 2, row, text, ha="center", va="center", fontsize=7.5, color="#ffffff")
+    axes.text(
+        bar.start + width / 2, row, text, ha="center", va="center", fontsize=7.5, color="#ffffff"
+    )
 
 
 def _mark_round(axes: Any, series: Schedule) -> None:
     left, right = series.round_start, series.round_end
     axes.axvspan(left, right, color=RULE, alpha=0.35, lw=0, zorder=0)
-    axes.annotate("", (left, -0.58), (right, -0.58), arrowprops={"arrowstyle": "<->", "color": INK, "lw": 1})
+    axes.annotate(
+        "", (left, -0.58), (right, -0.58), arrowprops={"arrowstyle": "<->", "color": INK, "lw": 1}
+    )
     text = f"one round: {right - left:,} cycles"
     axes.text((left + right) / 2, -0.66, text, ha="center", va="bottom", weight="bold")
 
@@ -222,15 +291,23 @@ def coalesced(bars: Sequence[ScheduleBar]) -> list[ScheduleBar]:
     merged: list[ScheduleBar] = []
     for bar in sorted(bars, key=lambda b: (b.unit, b.stream, b.label, b.start)):
         last = merged[-1] if merged else None
-        if last and (last.unit, last.stream, last.label) == (bar.unit, bar.stream, bar.label) and bar.start <= last.end:
-            merged[-1] = ScheduleBar(bar.unit, last.start, max(last.end, bar.end), bar.label, bar.stream)
+        if (
+            last
+            and (last.unit, last.stream, last.label) == (bar.unit, bar.stream, bar.label)
+            and bar.start <= last.end
+        ):
+            merged[-1] = ScheduleBar(
+                bar.unit, last.start, max(last.end, bar.end), bar.label, bar.stream
+            )
         else:
             merged.append(bar)
     return sorted(merged, key=lambda b: (b.start, b.unit))
 
 
 def network(series: NetworkPicture) -> str:
-    """A column per layer, its matrices below each other, a field per gate; all to one scale, in points on the page."""
+    """A column per layer, its matrices below each other, a field per gate; all to one scale, in
+    points on the page.
+    """
     layers = [layer for layer in series.layers if layer.matrices]
     page = WIDE * 72
     gap, narrowest = min(64, 0.35 * page / (len(layers) + 1)), min(78, 0.3 * page / len(layers))
@@ -245,17 +322,26 @@ def network(series: NetworkPicture) -> str:
         _arrow(figure.axes[0], left - gap, left, height - 18, str(layers[0].inputs))
         for number, (layer, width) in enumerate(zip(layers, widths, strict=True)):
             _layer(figure.axes[0], layer, left, width, height, scale, _colour(number))
-            _arrow(figure.axes[0], left + width, left + width + gap, height - 18, str(layer.outputs))
+            _arrow(
+                figure.axes[0], left + width, left + width + gap, height - 18, str(layer.outputs)
+            )
             left += width + gap
-        return to_svg(figure, "network", "The network's weight matrices to scale, and how much of each is stored")
+        return to_svg(
+            figure,
+            "network",
+            "The network's weight matrices to scale, and how much of each is stored",
+        )
 
 
-# Points: above each matrix, for its name and size; the most that a layer's matrices may be high together.
+# Points: above each matrix, for its name and size; the most that a layer's matrices may be high
+# together.
 CAPTION, HIGHEST = 30, 230
 
 
 def _scale(sizes: Sequence[int], narrowest: float, room: float) -> float:
-    """The largest scale at which columns of these sizes, none narrower than `narrowest`, fit in `room` (bisection)."""
+    """The largest scale at which columns of these sizes, none narrower than `narrowest`, fit in
+    `room` (bisection).
+    """
     low, high = 0.0, room / max(sizes)
     for _ in range(30):
         middle = (low + high) / 2
@@ -276,17 +362,45 @@ def _blank(width: float, height: float) -> Any:
 
 
 def _arrow(axes: Any, left: float, right: float, y: float, text: str) -> None:
-    axes.annotate("", (right - 6, y), (left + 6, y), arrowprops={"arrowstyle": "-|>", "color": SOFT, "lw": 1.2})
+    axes.annotate(
+        "",
+        (right - 6, y),
+        (left + 6, y),
+        arrowprops={"arrowstyle": "-|>", "color": SOFT, "lw": 1.2},
+    )
     axes.text((left + right) / 2, y + 5, text, ha="center", va="bottom", color=SOFT)
 
 
-def _layer(axes: Any, layer: LayerPicture, left: float, width: float, height: float, scale: float, colour: str) -> None:
+def _layer(
+    axes: Any,
+    layer: LayerPicture,
+    left: float,
+    width: float,
+    height: float,
+    scale: float,
+    colour: str,
+) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    box = FancyBboxPatch((left + 2, height - 28), width - 4, 20, boxstyle="round,pad=2", fc=colour, lw=0)
+    box = FancyBboxPatch(
+        (left + 2, height - 28), width - 4, 20, boxstyle="round,pad=2", fc=colour, lw=0
+    )
     axes.add_patch(box)
-    text = f"{layer.name}: {layer.type}" if width > 5.2 * (len(layer.name) + len(layer.type) + 2) else layer.name
-    axes.text(left + width / 2, height - 18, text, ha="center", va="center", weight="bold", color="#ffffff", fontsize=8)
+    text = (
+        f"{layer.name}: {layer.type}"
+        if width > 5.2 * (len(layer.name) + len(layer.type) + 2)
+        else layer.name
+    )
+    axes.text(
+        left + width / 2,
+        height - 18,
+        text,
+        ha="center",
+        va="center",
+        weight="bold",
+        color="#ffffff",
+        fontsize=8,
+    )
     top = height - 40
     for matrix in layer.matrices:
         top -= CAPTION
@@ -294,8 +408,12 @@ def _layer(axes: Any, layer: LayerPicture, left: float, width: float, height: fl
         top -= matrix.columns * scale
 
 
-def _matrix(axes: Any, matrix: MatrixBits, left: float, top: float, scale: float, colour: str) -> None:
-    """Columns run downward, gates side by side; each gate's field is filled as far as it is stored."""
+def _matrix(
+    axes: Any, matrix: MatrixBits, left: float, top: float, scale: float, colour: str
+) -> None:
+    """Columns run downward, gates side by side; each gate's field is filled as far as it is
+    stored.
+    """
     from matplotlib.patches import Rectangle
 
     field, height = matrix.rows * scale, matrix.columns * scale

@@ -1,9 +1,11 @@
 """What a run found, as numbers that say how each was obtained.
 
-A record is a tree.  Its leaves are `Measurement`s, reached by dotted paths (`error_rate.dense`); under `series.` lie
-the plain arrays that plots are drawn from, whose shapes `ernn.report.series` states.  On disk it is one JSON file:
+A record is a tree.  Its leaves are `Measurement`s, reached by dotted paths (`error_rate.dense`);
+under `series.` lie the plain arrays that plots are drawn from, whose shapes `ernn.report.series`
+states.  On disk it is one JSON file:
 
-    {"clock_mhz": {"value": 96.1, "unit": "MHz", "kind": "placed", "tool": "nextpnr-ecp5 0.11.1"}, ...,
+    {"clock_mhz": {"value": 96.1, "unit": "MHz", "kind": "placed", "tool": "nextpnr-ecp5 0.11.1"},
+    ...,
      "series": {"area": {...}, ...}}
 
 Keys are sorted, so that two records of equal content are equal files.
@@ -51,10 +53,11 @@ def _require(ok: bool, message: str) -> None:
 class Measurement:
     """One figure and where it comes from.
 
-    `kind`: measured (ran, counted), simulated (RTL), placed (after place and route), estimated (a model's word for it),
-    published (someone else's).  `tool`: the program, its version or the command that gave it.
-    `tokens`: test tokens behind an error rate.  `interval`: 95 % confidence, (low, high).  `seeds`: how many runs the
-    value stands for; `spread`: the smallest and the largest of them.  Interval and spread are in `unit`.
+    `kind`: measured (ran, counted), simulated (RTL), placed (after place and route), estimated (a
+    model's word for it), published (someone else's).  `tool`: the program, its version or the
+    command that gave it. `tokens`: test tokens behind an error rate.  `interval`: 95 % confidence,
+    (low, high).  `seeds`: how many runs the value stands for; `spread`: the smallest and the
+    largest of them.  Interval and spread are in `unit`.
     """
 
     value: float
@@ -69,7 +72,10 @@ class Measurement:
 
     def __post_init__(self) -> None:
         number = isinstance(self.value, Real) and not isinstance(self.value, bool)
-        _require(number and math.isfinite(self.value), f"a measurement is a finite number, not {self.value!r}")
+        _require(
+            number and math.isfinite(self.value),
+            f"a measurement is a finite number, not {self.value!r}",
+        )
         _require(self.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         _require(bool(self.tool), "a measurement names the tool that gave it: `tool` is empty")
         for name, count in (("tokens", self.tokens), ("seeds", self.seeds)):
@@ -90,7 +96,9 @@ def _leaf(measurement: Measurement) -> dict[str, Any]:
 
 
 def _measurement(path: str, leaf: dict[str, Any]) -> Measurement:
-    arguments: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in leaf.items()}
+    arguments: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in leaf.items()
+    }
     try:
         return Measurement(**arguments)
     except TypeError as error:
@@ -100,7 +108,10 @@ def _measurement(path: str, leaf: dict[str, Any]) -> Measurement:
 def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Measurement]]:
     for name, node in tree.items():
         path = f"{prefix}{name}"
-        _require(isinstance(node, dict), f"{path} in the record must be a measurement or a group, not {node!r}")
+        _require(
+            isinstance(node, dict),
+            f"{path} in the record must be a measurement or a group, not {node!r}",
+        )
         if "value" in node:
             yield path, _measurement(path, node)
         else:
@@ -110,7 +121,8 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Measuremen
 class RunRecord:
     """Measurements by dotted path, and the plain arrays behind the plots by name.
 
-    A group and a measurement cannot share a path: `error_rate` is a group once `error_rate.dense` is set.
+    A group and a measurement cannot share a path: `error_rate` is a group once `error_rate.dense`
+    is set.
     """
 
     def __init__(self) -> None:
@@ -118,12 +130,17 @@ class RunRecord:
         self._series: dict[str, Any] = {}
 
     def set(self, path: str, measurement: Measurement) -> None:
-        """Set or replace a figure. UserError for a malformed path, a wrong unit, or a path that is a group."""
+        """Set or replace a figure. UserError for a malformed path, a wrong unit, or a path that is
+        a group.
+        """
         parts = path.split(".")
         allowed = all(parts) and parts[0] != "series" and "value" not in parts
         _require(allowed, f"{path!r} cannot hold a measurement")
         expected = UNITS.get(path, measurement.unit)
-        _require(measurement.unit == expected, f"{path} is recorded in {expected!r}, not {measurement.unit!r}")
+        _require(
+            measurement.unit == expected,
+            f"{path} is recorded in {expected!r}, not {measurement.unit!r}",
+        )
         for other in self._measurements:
             nested = other.startswith(f"{path}.") or path.startswith(f"{other}.")
             _require(not nested, f"{path} and {other} cannot both hold a measurement")
@@ -138,14 +155,19 @@ class RunRecord:
         measurement = self.find(path)
         if measurement is None:
             raise UserError(
-                f"the record holds no {path!r}; it holds {', '.join(sorted(self._measurements)) or 'nothing'}"
+                f"the record holds no {path!r}; it holds "
+                f"{', '.join(sorted(self._measurements)) or 'nothing'}"
             )
         return measurement
 
     def group(self, path: str) -> dict[str, Measurement]:
         """Figures below `path`, by the rest of their path, sorted."""
         prefix = f"{path}."
-        return {name.removeprefix(prefix): m for name, m in self.measurements() if name.startswith(prefix)}
+        return {
+            name.removeprefix(prefix): m
+            for name, m in self.measurements()
+            if name.startswith(prefix)
+        }
 
     def measurements(self) -> list[tuple[str, Measurement]]:
         """Every figure with its path, sorted by path."""
@@ -156,7 +178,9 @@ class RunRecord:
         return [path for path in UNITS if path not in self._measurements]
 
     def set_series(self, name: str, data: Any) -> None:
-        """Keep plain data (as JSON holds it) as `series.<name>`; `ernn.report.series.put` does it from typed values."""
+        """Keep plain data (as JSON holds it) as `series.<name>`; `ernn.report.series.put` does it
+        from typed values.
+        """
         _require(name.isidentifier(), f"a series needs a simple name, not {name!r}")
         self._series[name] = json.loads(json.dumps(data, allow_nan=False, default=_plain))
 
@@ -206,6 +230,10 @@ class RunRecord:
         try:
             return cls.from_json(Path(path).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise UserError(f"no record at {path}: run `ernn demo`, or name the record.json of a run") from None
+            raise UserError(
+                f"no record at {path}: run `ernn demo`, or name the record.json of a run"
+            ) from None
         except (UserError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: {error}; remove it, and do the steps again whose figures are wanted") from None
+            raise UserError(
+                f"{path}: {error}; remove it, and do the steps again whose figures are wanted"
+            ) from None

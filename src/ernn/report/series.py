@@ -1,8 +1,9 @@
 """What the report draws: typed values, each kept in the record as `series.<NAME>`.
 
-`put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page says "not run" for None.
-On disk a value is the same thing in JSON: a dataclass is an object, a tuple an array.  Every series that holds figures
-carries the kind and the tool they come from (see `ernn.report.record.Measurement`).
+`put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page says
+"not run" for None. On disk a value is the same thing in JSON: a dataclass is an object, a tuple an
+array.  Every series that holds figures carries the kind and the tool they come from (see
+`ernn.report.record.Measurement`).
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -30,8 +31,9 @@ class Item:
 class About:
     """The run in words: the page's title, what was asked, on what machine, by which commands.
 
-    `summary`: one or two sentences under the title. `asked`: task, model, block size, bits, device, streams, limit of
-    accuracy. `environment`: versions of Python and of each tool, processor. `commands`: as typed, in order.
+    `summary`: one or two sentences under the title. `asked`: task, model, block size, bits, device,
+    streams, limit of accuracy. `environment`: versions of Python and of each tool, processor.
+    `commands`: as typed, in order.
     """
 
     NAME: ClassVar[str] = "about"
@@ -58,8 +60,9 @@ class _Sourced:
 class SizeRow:
     """One form of the network ("dense", "compressed", "integer").
 
-    `weights`: numbers stored in all matrices, padding counted; `recurrent_weights`: in the recurrent layers only;
-    `bits`: of one weight; `multiplications`: real ones in the matrix products of one frame, transforms apart.
+    `weights`: numbers stored in all matrices, padding counted; `recurrent_weights`: in the
+    recurrent layers only; `bits`: of one weight; `multiplications`: real ones in the matrix
+    products of one frame, transforms apart.
     """
 
     name: str
@@ -79,7 +82,9 @@ class Sizes(_Sourced):
 
 @dataclass(frozen=True)
 class MatrixConvergence:
-    """`values[i]`: ‖W−Z‖/‖W‖ (Frobenius) of one matrix after ADMM update i; a residual of 0 is drawn at the floor."""
+    """`values[i]`: ‖W−Z‖/‖W‖ (Frobenius) of one matrix after ADMM update i; a residual of 0 is
+    drawn at the floor.
+    """
 
     name: str
     values: tuple[float, ...]
@@ -95,7 +100,9 @@ class Convergence(_Sourced):
 
 @dataclass(frozen=True)
 class MatrixBits:
-    """One weight matrix as stored: `gates` matrices of (rows, columns), block size (1 is dense), numbers and bits."""
+    """One weight matrix as stored: `gates` matrices of (rows, columns), block size (1 is dense),
+    numbers and bits.
+    """
 
     name: str
     gates: int
@@ -119,8 +126,8 @@ class LayerPicture:
 
 @dataclass(frozen=True)
 class EdgeFormat:
-    """A named edge of the integer model: sign, width and fraction bits; `saturated`: share of values (0..1) that
-    saturated there on the test set, where counted."""
+    """A named edge of the integer model: sign, width and fraction bits; `saturated`: share of
+    values (0..1) that saturated there on the test set, where counted."""
 
     name: str
     signed: bool
@@ -141,7 +148,9 @@ class NetworkPicture(_Sourced):
 
 @dataclass(frozen=True)
 class Token:
-    """A phone, digit or word. `start`, `end` in frames (end exclusive), None where no alignment is known."""
+    """A phone, digit or word. `start`, `end` in frames (end exclusive), None where no alignment is
+    known.
+    """
 
     label: str
     start: float | None = None
@@ -150,7 +159,9 @@ class Token:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Features [frame][coefficient] (lowest first), the truth, and what the integer network recognised."""
+    """Features [frame][coefficient] (lowest first), the truth, and what the integer network
+    recognised.
+    """
 
     id: str
     features: tuple[tuple[float, ...], ...]
@@ -159,12 +170,17 @@ class Utterance:
 
     def __post_init__(self) -> None:
         widths = {len(frame) for frame in self.features}
-        _require(len(widths) == 1, f"utterance {self.id!r}: every frame needs as many coefficients, found {widths}")
+        _require(
+            len(widths) == 1,
+            f"utterance {self.id!r}: every frame needs as many coefficients, found {widths}",
+        )
 
 
 @dataclass(frozen=True)
 class Utterances(_Sourced):
-    """Utterances to show (one to three). `feature`: what the picture shows ("13 MFCCs"); `frame_ms`: hop."""
+    """Utterances to show (one to three). `feature`: what the picture shows ("13 MFCCs");
+    `frame_ms`: hop.
+    """
 
     NAME: ClassVar[str] = "utterances"
     corpus: str
@@ -175,7 +191,9 @@ class Utterances(_Sourced):
 
 @dataclass(frozen=True)
 class ScheduleBar:
-    """`unit` is busy in cycles [start, end) for `stream`, on `label` (for instance "lstm0 gates")."""
+    """`unit` is busy in cycles [start, end) for `stream`, on `label` (for instance "lstm0
+    gates").
+    """
 
     unit: str
     start: int
@@ -184,15 +202,18 @@ class ScheduleBar:
     stream: int = 0
 
     def __post_init__(self) -> None:
-        _require(self.start < self.end, f"a bar of {self.unit} must end after it starts: [{self.start}, {self.end})")
+        _require(
+            self.start < self.end,
+            f"a bar of {self.unit} must end after it starts: [{self.start}, {self.end})",
+        )
 
 
 @dataclass(frozen=True)
 class Schedule(_Sourced):
-    """The engine over time. `units`: rows from top to bottom ("MAC array", "inverse FFT", "vector unit", "FFT",
-    "output"); one round, the part that repeats, is cycles [round_start, round_end); `frames` are done in each.
-    `bars` must hold everything that happens within the round, work begun before it too; what lies outside is drawn, but
-    not counted as busy."""
+    """The engine over time. `units`: rows from top to bottom ("MAC array", "inverse FFT", "vector
+    unit", "FFT", "output"); one round, the part that repeats, is cycles [round_start, round_end);
+    `frames` are done in each. `bars` must hold everything that happens within the round, work begun
+    before it too; what lies outside is drawn, but not counted as busy."""
 
     NAME: ClassVar[str] = "schedule"
     units: tuple[str, ...]
@@ -210,9 +231,11 @@ class Schedule(_Sourced):
 
 @dataclass(frozen=True)
 class DesignRow:
-    """One design: what it is, what it gives (exact cycles, an assumed clock) and what it is predicted to take.
+    """One design: what it is, what it gives (exact cycles, an assumed clock) and what it is
+    predicted to take.
 
-    `share`: the largest share of a resource, 0..1; `best`: the one chosen; `front`: no other is better and smaller.
+    `share`: the largest share of a resource, 0..1; `best`: the one chosen; `front`: no other is
+    better and smaller.
     """
 
     pes: int
@@ -239,8 +262,9 @@ class DesignRow:
 
 @dataclass(frozen=True)
 class Designs(_Sourced):
-    """The chosen design among those that fit. `goal`: throughput or latency; `limits`: what may be used, by resource;
-    `clock`: what the assumed clock rests on; `complete`: whether anything that could be better was looked at."""
+    """The chosen design among those that fit. `goal`: throughput or latency; `limits`: what may be
+    used, by resource; `clock`: what the assumed clock rests on; `complete`: whether anything that
+    could be better was looked at."""
 
     NAME: ClassVar[str] = "designs"
     device: str
@@ -258,7 +282,9 @@ class Designs(_Sourced):
 
 @dataclass(frozen=True)
 class AreaRow:
-    """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has (same counting unit)."""
+    """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has (same counting
+    unit).
+    """
 
     resource: str
     used: float
@@ -267,7 +293,9 @@ class AreaRow:
 
 @dataclass(frozen=True)
 class Area(_Sourced):
-    """One device's fill; `note` says what a reader must know (a proxy family, an unplaced netlist)."""
+    """One device's fill; `note` says what a reader must know (a proxy family, an unplaced
+    netlist).
+    """
 
     device: str
     rows: tuple[AreaRow, ...]
@@ -284,7 +312,9 @@ class Areas:
 
 @dataclass(frozen=True)
 class Power(_Sourced):
-    """What the estimate of power on `device` rests on, a sentence each; its figures are the measurements `power.*`."""
+    """What the estimate of power on `device` rests on, a sentence each; its figures are the
+    measurements `power.*`.
+    """
 
     NAME: ClassVar[str] = "power"
     device: str
@@ -311,7 +341,9 @@ class Clocks(_Sourced):
 
 @dataclass(frozen=True)
 class Fault:
-    """A corruption put in on purpose and the report it met: ("one weight word", "lstm0.gates, step 3, lane 5")."""
+    """A corruption put in on purpose and the report it met: ("one weight word", "lstm0.gates, step
+    3, lane 5").
+    """
 
     injected: str
     reported: str
@@ -321,8 +353,9 @@ class Fault:
 class Proof:
     """How the comparison ran; its counts are the measurements `verify.*`.
 
-    `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in words (probability on
-    either handshake, seed). `streams`: interleaved. `first_divergence`: empty when everything was equal.
+    `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in words
+    (probability on either handshake, seed). `streams`: interleaved. `first_divergence`: empty when
+    everything was equal.
     """
 
     NAME: ClassVar[str] = "proof"
@@ -365,7 +398,19 @@ Series = (
     | Timings
 )
 S = TypeVar(
-    "S", About, Sizes, Convergence, NetworkPicture, Utterances, Schedule, Designs, Areas, Power, Clocks, Proof, Timings
+    "S",
+    About,
+    Sizes,
+    Convergence,
+    NetworkPicture,
+    Utterances,
+    Schedule,
+    Designs,
+    Areas,
+    Power,
+    Clocks,
+    Proof,
+    Timings,
 )
 
 
@@ -385,7 +430,9 @@ def _decode(path: str, hint: Any, plain: Any) -> Any:
         return _decode_dataclass(path, hint, plain)
     if get_origin(hint) is tuple:
         _require(isinstance(plain, list), f"{path} must be an array, not {plain!r}")
-        return tuple(_decode(f"{path}[{i}]", get_args(hint)[0], item) for i, item in enumerate(plain))
+        return tuple(
+            _decode(f"{path}[{i}]", get_args(hint)[0], item) for i, item in enumerate(plain)
+        )
     accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     return _scalar(path, accepted, plain)
 
@@ -396,7 +443,9 @@ def _decode_dataclass(path: str, of: Any, plain: Any) -> Any:
     known = {field.name for field in fields(of)}
     _require(set(plain) <= known, f"{path} has no field {', '.join(sorted(set(plain) - known))}")
     try:
-        return of(**{name: _decode(f"{path}.{name}", hints[name], value) for name, value in plain.items()})
+        return of(
+            **{name: _decode(f"{path}.{name}", hints[name], value) for name, value in plain.items()}
+        )
     except TypeError as error:
         raise UserError(f"{path} is incomplete: {error}") from None
 

@@ -1,4 +1,6 @@
-"""A matplotlib figure as inline SVG that takes the page's colours and shares no id with another figure."""
+"""A matplotlib figure as inline SVG that takes the page's colours and shares no id with another
+figure.
+"""
 
 import io
 import re
@@ -8,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 from xml.etree import ElementTree
 
-# Stand-ins that matplotlib draws with; the page's style sheet gives them their colour, light or dark.
+# Stand-ins that matplotlib draws with; the page's style sheet gives them their colour, light or
+# dark.
 INK, SOFT, RULE, PAPER = "#010203", "#040506", "#070809", "#0a0b0c"
 _VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 _REFERENCE = re.compile(r"#(?=[A-Za-z])")
@@ -44,16 +47,22 @@ STYLE: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the page's style, without a display, leaving the user's matplotlib settings as they were."""
+    """Draw in the page's style, without a display, leaving the user's matplotlib settings as they
+    were.
+    """
     import matplotlib
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's browser has the glyph
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing"
+        )  # the reader's browser has the glyph
         yield
 
 
 def to_svg(figure: Any, name: str, label: str) -> str:
-    """`figure` as an `<svg>` element: ids prefixed by `name`, `label` for screen readers, no namespace, no metadata."""
+    """`figure` as an `<svg>` element: ids prefixed by `name`, `label` for screen readers, no
+    namespace, no metadata.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = ElementTree.fromstring(_CONTROL.sub("", buffer.getvalue()))
@@ -67,8 +76,12 @@ def to_svg(figure: Any, name: str, label: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """What `to_svg` gives as a file of its own, which no page gives colours: the page's light ones."""
-    colours = "--ink: #1b2430; --soft: #566273; --rule: #d9dee5; --paper: #ffffff; background: #ffffff"
+    """What `to_svg` gives as a file of its own, which no page gives colours: the page's light
+    ones.
+    """
+    colours = (
+        "--ink: #1b2430; --soft: #566273; --rule: #d9dee5; --paper: #ffffff; background: #ffffff"
+    )
     head, rest = svg.split(">", 1)
     named = head.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     return f"{named}><style>svg {{ {colours} }}</style>{rest}\n"

@@ -1,8 +1,9 @@
-"""Piecewise-linear activations: one lane's tables, `Pipeline.activation` cycles from value to result (see
-`ActivationTable`).
+"""Piecewise-linear activations: one lane's tables, `Pipeline.activation` cycles from value to
+result (see `ActivationTable`).
 
-In deep pipelines: 1 memory; 2 its output register; 3 the multiplier's operands; 4 its product; 5 a register apart from
-it; 6 base plus product, or the value itself; 7, 8 saturated.  Shallow ones have no 3, 5 and 7.
+In deep pipelines: 1 memory; 2 its output register; 3 the multiplier's operands; 4 its product; 5 a
+register apart from it; 6 base plus product, or the value itself; 7, 8 saturated.  Shallow ones have
+no 3, 5 and 7.
 """
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
@@ -65,12 +66,18 @@ class Activation(wiring.Component):
         for shift in sorted(set(shifts)):
             half = Const(1 << (shift - 1), shift) if shift else Const(0, 0)
             sums.append((Cat(half, base).as_signed() + product) >> shift)
-        return Mux(tanh, sums[-1 if shifts[1] > shifts[0] else 0], sums[-1 if shifts[0] > shifts[1] else 0])
+        return Mux(
+            tanh, sums[-1 if shifts[1] > shifts[0] else 0], sums[-1 if shifts[0] > shifts[1] else 0]
+        )
 
     def _lookup(self, m: Module, segment: Signal) -> list[Signal]:
         words = []
         for table in self.tables:
-            pairs = zip(pack(table.base[:, None], self.width), pack(table.slope[:, None], self.slope_bits), strict=True)
+            pairs = zip(
+                pack(table.base[:, None], self.width),
+                pack(table.slope[:, None], self.slope_bits),
+                strict=True,
+            )
             words += [base | slope << self.width for base, slope in pairs]
         table = memory.Memory(shape=self.width + self.slope_bits, depth=len(words), init=words)
         m.submodules.table = table

@@ -1,4 +1,6 @@
-"""Small arithmetic on Amaranth values: rounding, saturation, selection among constants, products with constants."""
+"""Small arithmetic on Amaranth values: rounding, saturation, selection among constants, products
+with constants.
+"""
 
 from collections.abc import Callable, Sequence
 from math import ceil
@@ -8,20 +10,33 @@ from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 _REDUCED = 16  # bits compared with each other before a register: two levels of look-up tables
 
 
-def rounded(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str, shift_cycles: int) -> Signal:
-    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Shift but for a bit; in one cycle, round."""
+def rounded(
+    m: Module, value: Value, by: Value, shifts: Sequence[int], name: str, shift_cycles: int
+) -> Signal:
+    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Shift but for a bit; in
+    one cycle, round.
+    """
 
     def doubled(shift: int) -> Value:
-        return value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
+        return (
+            value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
+        )
 
     twice = delayed(m, chosen(m, by, shifts, doubled, f"{name}_by"), shift_cycles, f"{name}_twice")
     return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
 
 
 def saturated(
-    m: Module, value: Value, widths: Sequence[int], which: Value, name: str, fit: int, zero: Value | None = None
+    m: Module,
+    value: Value,
+    widths: Sequence[int],
+    which: Value,
+    name: str,
+    fit: int,
+    zero: Value | None = None,
 ) -> Signal:
-    """A signed value clamped to widths[which] bits: in `fit` cycles what does not fit is found out, in one replaced.
+    """A signed value clamped to widths[which] bits: in `fit` cycles what does not fit is found out,
+    in one replaced.
 
     `zero`, in that last cycle, makes it 0.
     """
@@ -31,7 +46,9 @@ def saturated(
     found = delayed(m, alike, fit, f"{name}_alike")
     over = ~(found[:parts].all() | found[parts : 2 * parts].all())
     sign = delayed(m, value[-1], fit, f"{name}_sign")
-    kept = delayed(m, value[:largest].as_signed() if len(value) > largest else value, fit, f"{name}_kept")
+    kept = delayed(
+        m, value[:largest].as_signed() if len(value) > largest else value, fit, f"{name}_kept"
+    )
     which = delayed(m, which, fit, f"{name}_which")
     limit = chosen(m, which, widths, lambda width: _limit(sign, width), f"{name}_limit")
     clamped = Mux(over, limit, kept)
@@ -39,11 +56,16 @@ def saturated(
 
 
 def _alike(value: Value, width: int, parts: int) -> Value:
-    """Of each of so many parts of the bits that must be equal to fit `width` bits: all 1; then, of each: all 0."""
+    """Of each of so many parts of the bits that must be equal to fit `width` bits: all 1; then, of
+    each: all 0.
+    """
     top = value[min(width, len(value)) - 1 :]
     cut = [top[start : start + _REDUCED] for start in range(0, len(top), _REDUCED)]
     cut += [Const(0, 0)] * (parts - len(cut))
-    return Cat(*(part.all() if len(part) else 1 for part in cut), *(~part.any() if len(part) else 1 for part in cut))
+    return Cat(
+        *(part.all() if len(part) else 1 for part in cut),
+        *(~part.any() if len(part) else 1 for part in cut),
+    )
 
 
 def _limit(sign: Value, width: int) -> Value:
@@ -52,13 +74,19 @@ def _limit(sign: Value, width: int) -> Value:
 
 
 def chosen(
-    m: Module, index: Value, choices: Sequence[int], function: Callable[[int], Value], name: str = "chosen"
+    m: Module,
+    index: Value,
+    choices: Sequence[int],
+    function: Callable[[int], Value],
+    name: str = "chosen",
 ) -> Value:
     """function(choices[index]) for a signed function; a single choice needs no selector."""
     if len(choices) == 1:
         return function(choices[0])
     values = [Value.cast(function(choice)) for choice in choices]
-    result = Signal(signed(max(len(value) + (not value.shape().signed) for value in values)), name=name)
+    result = Signal(
+        signed(max(len(value) + (not value.shape().signed) for value in values)), name=name
+    )
     with m.Switch(index):
         for number, value in enumerate(values):
             with m.Case(number):
@@ -71,7 +99,9 @@ Term = tuple[Value, bool]  # a value, and whether it is to be subtracted
 
 def signed_sum(terms: Sequence[Term]) -> Value:
     """The sum of all terms; no value is negated on its own."""
-    plus, minus = ([value for value, negative in terms if negative == kind] for kind in (False, True))
+    plus, minus = (
+        [value for value, negative in terms if negative == kind] for kind in (False, True)
+    )
     total = sum(plus[1:], plus[0]) if plus else Const(0, signed(1))
     for value in minus:
         total = total - value
@@ -88,7 +118,9 @@ def added(m: Module, terms: Sequence[Term], levels: int, name: str, registers: b
 
 
 def _pair(m: Module, pair: Sequence[Term], name: str, registered: bool) -> Term:
-    """One term or the sum of two, perhaps registered; subtracted as a whole where nothing in it is added."""
+    """One term or the sum of two, perhaps registered; subtracted as a whole where nothing in it is
+    added.
+    """
     negative = all(sign for _, sign in pair)
     total = signed_sum([(value, sign and not negative) for value, sign in pair])
     return delayed(m, total, int(registered), name), negative
@@ -108,7 +140,9 @@ def added_in_pairs(m: Module, values: Sequence[Value], name: str) -> Value:
 
 
 def divided(m: Module, value: Value, divisor: int, most: int, name: str) -> tuple[Value, Value]:
-    """value // divisor and value % divisor for values below `most`: wires for a power of two, else a table."""
+    """value // divisor and value % divisor for values below `most`: wires for a power of two, else
+    a table.
+    """
     bits = divisor.bit_length() - 1
     if divisor == 1 << bits:
         return value[bits:], value[:bits]

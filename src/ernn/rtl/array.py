@@ -1,8 +1,9 @@
 """The multiplier array: a systolic row of processing elements, each one block row at a time.
 
-Operands, addresses and flags pass from element to element: nothing is broadcast.  Complex products take three
-multiplications, (a + jb)(c + jd) with m1 = c(a + b), m2 = a(d - c), m3 = b(c + d), summed apart and combined
-once a row.  Results leave over a bus of one register an element, the first element's first.
+Operands, addresses and flags pass from element to element: nothing is broadcast.  Complex products
+take three multiplications, (a + jb)(c + jd) with m1 = c(a + b), m2 = a(d - c), m3 = b(c + d),
+summed apart and combined once a row.  Results leave over a bus of one register an element, the
+first element's first.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,9 @@ PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of 
 
 
 class OperandLayout(data.StructLayout):
-    """Spectrum word and the sums re + im of its complex bins, where it has any: Verilog knows no wire of no bits."""
+    """Spectrum word and the sums re + im of its complex bins, where it has any: Verilog knows no
+    wire of no bits.
+    """
 
     def __init__(self, block: int, width: int) -> None:
         fields = {"lanes": data.ArrayLayout(signed(width), block)}
@@ -34,11 +37,13 @@ class OperandLayout(data.StructLayout):
 class Element(wiring.Component):
     """One processing element.
 
-    `operand` arrives `Pipeline.operand` - 1 cycles after `address`; `clear` and `store` (first and last column of a
-    row) come with it; `drain` puts the stored sums on the bus; the `first` element's are on it whenever no other's are.
-    Around every multiplier and behind the bank there are the registers that hard blocks have within (operands and
-    product; output), and in deep pipelines one more, free to be placed apart from the block.  With `parity` a word of
-    the bank has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as `fault`.
+    `operand` arrives `Pipeline.operand` - 1 cycles after `address`; `clear` and `store` (first and
+    last column of a row) come with it; `drain` puts the stored sums on the bus; the `first`
+    element's are on it whenever no other's are. Around every multiplier and behind the bank there
+    are the registers that hard blocks have within (operands and product; output), and in deep
+    pipelines one more, free to be placed apart from the block.  With `parity` a word of the bank
+    has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as
+    `fault`.
     """
 
     def __init__(
@@ -81,7 +86,10 @@ class Element(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        operand, bus = Signal(self.operand.shape(), reset_less=True), Signal(self.bus.shape(), reset_less=True)
+        operand, bus = (
+            Signal(self.operand.shape(), reset_less=True),
+            Signal(self.bus.shape(), reset_less=True),
+        )
         chained = register(m, self.address, "address")
         self._address = chained if self.apart else self.address  # the element's own
         m.d.sync += operand.eq(self.operand)
@@ -102,14 +110,22 @@ class Element(wiring.Component):
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
             with m.If(store):
                 m.d.sync += kept.eq(total)
-            m.d.sync += bus[index].eq(kept if self.first else Mux(self.drain, kept, self.bus[index]))
+            m.d.sync += bus[index].eq(
+                kept if self.first else Mux(self.drain, kept, self.bus[index])
+            )
         return m
 
     def _factors(self, m: Module) -> list[tuple[Value, Value]]:
         """The pairs to multiply: data, and weights or their sums."""
         weights = self._weights(m)
         lanes = [self.operand.lanes[i] for i in range(self.block)]
-        direct = list(zip(lanes[:2], [delayed(m, w, 2, f"w{i}") for i, w in enumerate(weights[:2])], strict=True))
+        direct = list(
+            zip(
+                lanes[:2],
+                [delayed(m, w, 2, f"w{i}") for i, w in enumerate(weights[:2])],
+                strict=True,
+            )
+        )
         pairs: list[tuple[Value, Value]] = [(a, b) for a, b in direct]
         for number, position in enumerate(range(2, self.block, 2)):
             real, imaginary = weights[position], weights[position + 1]
@@ -125,7 +141,11 @@ class Element(wiring.Component):
         words, tail = self._whole_memories(m)
         if tail:
             words.append(self._tail(m, tail))
-        which = delayed(m, self._address[DEPTH_BITS:], 2 + self.apart, "part") if len(words) > 1 else Const(0)
+        which = (
+            delayed(m, self._address[DEPTH_BITS:], 2 + self.apart, "part")
+            if len(words) > 1
+            else Const(0)
+        )
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
         if self.parity:
             self._check(m, chosen)
@@ -134,12 +154,17 @@ class Element(wiring.Component):
     def _check(self, m: Module, word: Value) -> None:
         """In two steps, beside the products; then from element to element as everything else."""
         starts = range(0, self.word, CHECKED)
-        parts = [register(m, word[at : min(at + CHECKED, self.word)].xor(), f"parity{at // CHECKED}") for at in starts]
+        parts = [
+            register(m, word[at : min(at + CHECKED, self.word)].xor(), f"parity{at // CHECKED}")
+            for at in starts
+        ]
         odd = register(m, Cat(parts).xor(), "odd")
         m.d.comb += self.next_fault.eq(register(m, self.fault | odd, "fault"))
 
     def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
-        """Words 2 + `apart` cycles after the element's address, and what is left over of the bank for `_tail`."""
+        """Words 2 + `apart` cycles after the element's address, and what is left over of the bank
+        for `_tail`.
+        """
         whole = in_memories(len(self.bank))
         words = []
         for first in range(0, whole, DEPTH):
@@ -152,26 +177,33 @@ class Element(wiring.Component):
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
-        """The same of the words that would take a whole row of block RAMs for themselves: some bits are in memories,
-        the others read from logic.
+        """The same of the words that would take a whole row of block RAMs for themselves: some bits
+        are in memories, the others read from logic.
 
-        Every bit of those needs the whole address, so that in deep pipelines there is a cycle to spread it.
+        Every bit of those needs the whole address, so that in deep pipelines there is a cycle to
+        spread it.
         """
         low = min(self.tail, self.word)
-        bank = memory.Memory(shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words])
+        bank = memory.Memory(
+            shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words]
+        )
         m.submodules.tail = bank
         port = bank.read_port()
         m.d.comb += port.addr.eq(self._address[: address_bits(len(words))])
         read = delayed(m, port.data, 1 + self.apart, "tail_word")
         high = self.word - low
-        return Cat(read, self._from_logic(m, [word >> low for word in words], high)) if high else read
+        return (
+            Cat(read, self._from_logic(m, [word >> low for word in words], high)) if high else read
+        )
 
     def _from_logic(self, m: Module, words: list[int], width: int) -> Value:
         address = delayed(m, self._address[: address_bits(len(words))], self.apart, "tail_address")
         parts = []
         for first in range(0, len(words), PART):
             init = words[first : first + PART]
-            part = memory.Memory(shape=width, depth=len(init), init=init, attrs={"ram_style": "logic"})
+            part = memory.Memory(
+                shape=width, depth=len(init), init=init, attrs={"ram_style": "logic"}
+            )
             m.submodules[f"tail{first // PART}"] = part
             port = part.read_port()
             m.d.comb += port.addr.eq(address[: address_bits(len(init))])
@@ -181,8 +213,8 @@ class Element(wiring.Component):
 
 
 class Array(wiring.Component):
-    """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's, `drain` a cycle
-    before."""
+    """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's,
+    `drain` a cycle before."""
 
     def __init__(
         self,
@@ -197,7 +229,17 @@ class Array(wiring.Component):
     ) -> None:
         self.parity = parity
         self.elements = [
-            Element(bank, block, data_bits, weight_bits, accumulator, pipeline, tail, number == 0, parity)
+            Element(
+                bank,
+                block,
+                data_bits,
+                weight_bits,
+                accumulator,
+                pipeline,
+                tail,
+                number == 0,
+                parity,
+            )
             for number, bank in enumerate(banks)
         ]
         self.data_bits, self.block, self.pipeline = data_bits, block, pipeline
@@ -242,7 +284,9 @@ class Array(wiring.Component):
         for lane, value in enumerate(lanes):
             m.d.sync += operand.lanes[lane].eq(register(m, value, f"lane{lane}"))
         for number, position in enumerate(range(2, self.block, 2)):
-            m.d.sync += operand.sums[number].eq(register(m, lanes[position] + lanes[position + 1], f"pair{number}"))
+            m.d.sync += operand.sums[number].eq(
+                register(m, lanes[position] + lanes[position + 1], f"pair{number}")
+            )
         m.d.comb += [
             first.address.eq(self.address),
             first.operand.eq(operand),

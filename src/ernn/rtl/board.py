@@ -15,7 +15,9 @@ _RESET_CYCLES = 15
 
 @dataclass(frozen=True)
 class Pll:
-    """Dividers of an EHXPLLL with feedback from its own output: output = input / `input_div` * `feedback_div`."""
+    """Dividers of an EHXPLLL with feedback from its own output: output = input / `input_div` *
+    `feedback_div`.
+    """
 
     input_mhz: float
     input_div: int
@@ -38,11 +40,14 @@ _VCO, _DETECTOR, _DIVIDERS = (400.0, 800.0), (3.125, 400.0), range(1, 129)
 
 
 def pll_for(input_mhz: float, output_mhz: float) -> Pll:
-    """The PLL that makes exactly `output_mhz`, its oscillator nearest to 600 MHz; UserError where there is none."""
+    """The PLL that makes exactly `output_mhz`, its oscillator nearest to 600 MHz; UserError where
+    there is none.
+    """
     found = [
         Pll(input_mhz, down, up, out)
         for down, up in product(range(1, 9), _DIVIDERS)
-        if abs(input_mhz / down * up - output_mhz) < 1e-9 and _DETECTOR[0] <= input_mhz / down <= _DETECTOR[1]
+        if abs(input_mhz / down * up - output_mhz) < 1e-9
+        and _DETECTOR[0] <= input_mhz / down <= _DETECTOR[1]
         for out in _DIVIDERS
         if _VCO[0] <= output_mhz * out <= _VCO[1]
     ]
@@ -55,11 +60,20 @@ def pll_for(input_mhz: float, output_mhz: float) -> Pll:
 
 
 class BoardTop(wiring.Component):
-    """Pins, PLL, reset until the PLL has locked and while the button is pressed, and the serial engine."""
+    """Pins, PLL, reset until the PLL has locked and while the button is pressed, and the serial
+    engine.
+    """
 
     def __init__(self, engine: SerialEngine, pll: Pll) -> None:
         self.engine, self.pll = engine, pll
-        ports = {"clk": In(1), "reset": In(1), "received": In(1), "sent": Out(1), "lost": Out(1), "locked": Out(1)}
+        ports = {
+            "clk": In(1),
+            "reset": In(1),
+            "received": In(1),
+            "sent": Out(1),
+            "lost": Out(1),
+            "locked": Out(1),
+        }
         super().__init__(ports)
 
     def elaborate(self, platform: object) -> Module:
@@ -78,7 +92,11 @@ class BoardTop(wiring.Component):
         with m.Elif(wait != _RESET_CYCLES):
             m.d.start += wait.eq(wait + 1)
         m.submodules.serial = serial = self.engine
-        m.d.comb += [serial.received.eq(self.received), self.sent.eq(serial.sent), self.lost.eq(serial.lost)]
+        m.d.comb += [
+            serial.received.eq(self.received),
+            self.sent.eq(serial.sent),
+            self.lost.eq(serial.lost),
+        ]
         return m
 
     def _pll(self, fast: Signal) -> Instance:

@@ -1,9 +1,10 @@
 """A tape player: walks a tape row by row, group by group, once for every start pulse.
 
-The row is on `row` in every cycle in which `active` is high; the first active cycle is 4 + gap cycles after `start`.
-What decides the next row (gap, count, end of the group) is kept in registers, the next group's too, so that the loop
-around the row counter is short; all else comes from a memory, its output register and a register apart from it, and
-everything outside is three cycles later than the counter.
+The row is on `row` in every cycle in which `active` is high; the first active cycle is 4 + gap
+cycles after `start`. What decides the next row (gap, count, end of the group) is kept in registers,
+the next group's too, so that the loop around the row counter is short; all else comes from a
+memory, its output register and a register apart from it, and everything outside is three cycles
+later than the counter.
 """
 
 from amaranth import Const, Module, Mux, Signal, Value
@@ -18,7 +19,9 @@ BEHIND = 3
 
 
 class Player(wiring.Component):
-    """Plays `tape`. Outputs: `active`; `index`, how often the current group has been played; `final`, last time."""
+    """Plays `tape`. Outputs: `active`; `index`, how often the current group has been played;
+    `final`, last time.
+    """
 
     def __init__(self, tape: Tape, name: str) -> None:
         self.tape, self.name = tape, name
@@ -51,9 +54,16 @@ class Player(wiring.Component):
             m.d.sync += [rows_left.eq(rows_left - 1), last.eq(rows_left == 1), pc.eq(pc + 1)]
             with m.If(last):
                 m.d.sync += [rows_left.eq(held["rows"]), last.eq(held["single"])]
-                m.d.sync += [index.eq(index + 1), held["count"].eq(held["count"] - 1), final.eq(held["count"] == 2)]
+                m.d.sync += [
+                    index.eq(index + 1),
+                    held["count"].eq(held["count"] - 1),
+                    final.eq(held["count"] == 2),
+                ]
                 with m.If(final):
-                    m.d.sync += [pc.eq(Mux(held["ends"], 0, pc + 1)), base.eq(Mux(held["ends"], 0, pc + 1))]
+                    m.d.sync += [
+                        pc.eq(Mux(held["ends"], 0, pc + 1)),
+                        base.eq(Mux(held["ends"], 0, pc + 1)),
+                    ]
                 with m.Else():
                     m.d.sync += pc.eq(base)
         with m.If(waiting):
@@ -64,8 +74,17 @@ class Player(wiring.Component):
             m.d.sync += [idle.eq(1), active.eq(0)]
         with m.If(pop):
             m.d.sync += [held[name].eq(value) for name, value in following.items()]
-            m.d.sync += [rows_left.eq(following["rows"]), last.eq(following["single"]), final.eq(following["once"])]
-            m.d.sync += [index.eq(0), idle.eq(0), waiting.eq(~following["now"]), active.eq(following["now"])]
+            m.d.sync += [
+                rows_left.eq(following["rows"]),
+                last.eq(following["single"]),
+                final.eq(following["once"]),
+            ]
+            m.d.sync += [
+                index.eq(0),
+                idle.eq(0),
+                waiting.eq(~following["now"]),
+                active.eq(following["now"]),
+            ]
         self._rows(m, pc)
         m.d.comb += [
             self.active.eq(delayed_flag(m, active, BEHIND, "active")),
@@ -76,11 +95,14 @@ class Player(wiring.Component):
         return m
 
     def _groups(self, m: Module, pop: Value) -> dict[str, Value]:
-        """The group to be played next, in registers: its gap, count, rows after the first, whether it `ends` the tape.
+        """The group to be played next, in registers: its gap, count, rows after the first, whether
+        it `ends` the tape.
 
-        And what would otherwise be compared in the loop: `now`, no gap; `once`, a count of one; `single`, one row.
+        And what would otherwise be compared in the loop: `now`, no gap; `once`, a count of one;
+        `single`, one row.
 
-        A group may last one cycle, so that the one behind it is looked up (in logic) while it is taken.
+        A group may last one cycle, so that the one behind it is looked up (in logic) while it is
+        taken.
         """
         groups = self.tape.groups
         columns = {

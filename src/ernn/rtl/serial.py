@@ -2,15 +2,27 @@
 
 Either way a frame is one header byte and then its beats, the lowest byte of a beat first:
 
-    header: bit 7 the frame begins a sequence; bit 6 (from the board) something was lost or malformed since reset;
-    bits 3..0 the stream
+    header: bit 7 the frame begins a sequence; bit 6 (from the board) something was lost or
+    malformed since reset; bits 3..0 the stream
 
-How many bytes a frame has is fixed by the network.  There is no flow control on the line: whoever sends keeps at most
-two frames of a stream unanswered, which is what the engine can hold.  A break (the line low for twelve bits or more)
-resets the engine and both directions.  `ernn.flow.serial_link` is the other end.
+How many bytes a frame has is fixed by the network.  There is no flow control on the line: whoever
+sends keeps at most two frames of a stream unanswered, which is what the engine can hold.  A break
+(the line low for twelve bits or more) resets the engine and both directions.
+`ernn.flow.serial_link` is the other end.
 """
 
-from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, ResetInserter, ResetSignal, Signal, Value
+from amaranth.hdl import (
+    Cat,
+    ClockSignal,
+    Const,
+    Instance,
+    Module,
+    Mux,
+    ResetInserter,
+    ResetSignal,
+    Signal,
+    Value,
+)
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -21,7 +33,9 @@ BREAK_BITS = 12
 
 
 class Receiver(wiring.Component):
-    """`byte` with `valid` for one cycle a byte; `broken` while the line has been low for `BREAK_BITS` bits."""
+    """`byte` with `valid` for one cycle a byte; `broken` while the line has been low for
+    `BREAK_BITS` bits.
+    """
 
     def __init__(self, clocks_per_bit: int) -> None:
         self.clocks = clocks_per_bit
@@ -37,7 +51,9 @@ class Receiver(wiring.Component):
         m.d.sync += [self.valid.eq(0), low.eq(Mux(line, 0, low + ~self.broken))]
         with m.If(self.broken):
             m.d.sync += left.eq(0)
-        with m.Elif((left == 0) & ~line):  # the first sample is the middle of bit 0, one and a half bits from here
+        with m.Elif(
+            (left == 0) & ~line
+        ):  # the first sample is the middle of bit 0, one and a half bits from here
             m.d.sync += [left.eq(BITS - 1), timer.eq(self.clocks + self.clocks // 2 - 1)]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
@@ -76,10 +92,13 @@ class Transmitter(wiring.Component):
 class SerialEngine(wiring.Component):
     """The engine `top` between `received` and `sent` lines; `beats_in`: beats of a frame.
 
-    `lost` stays high after a byte that came while the engine could not take it, and after the engine's own error.
+    `lost` stays high after a byte that came while the engine could not take it, and after the
+    engine's own error.
     """
 
-    def __init__(self, top: str, beat_bytes: int, tid_bits: int, beats_in: int, clocks_per_bit: int) -> None:
+    def __init__(
+        self, top: str, beat_bytes: int, tid_bits: int, beats_in: int, clocks_per_bit: int
+    ) -> None:
         self.top, self.bytes, self.tid_bits, self.clocks = top, beat_bytes, tid_bits, clocks_per_bit
         self.beats_in = beats_in
         super().__init__({"received": In(1), "sent": Out(1, init=1), "lost": Out(1)})
@@ -104,11 +123,30 @@ class SerialEngine(wiring.Component):
     def _engine(self, m: Module) -> dict[str, Signal]:
         ports = {"rst": Signal(name="engine_broken"), "error": Signal(name="engine_error")}
         for side in ("s_axis", "m_axis"):
-            widths = {"tdata": 8 * self.bytes, "tvalid": 1, "tready": 1, "tlast": 1, "tuser": 1, "tid": self.tid_bits}
-            ports |= {f"{side}_{name}": Signal(width, name=f"{side}_{name}") for name, width in widths.items()}
-        inputs = {name for name in ports if name.startswith("s_axis") or name == "m_axis_tready"} - {"s_axis_tready"}
-        connected: dict[str, Value] = {"i_clk": ClockSignal(), "i_rst": ResetSignal() | ports["rst"]}
-        connected |= {f"{'i' if name in inputs else 'o'}_{name}": ports[name] for name in ports if name != "rst"}
+            widths = {
+                "tdata": 8 * self.bytes,
+                "tvalid": 1,
+                "tready": 1,
+                "tlast": 1,
+                "tuser": 1,
+                "tid": self.tid_bits,
+            }
+            ports |= {
+                f"{side}_{name}": Signal(width, name=f"{side}_{name}")
+                for name, width in widths.items()
+            }
+        inputs = {
+            name for name in ports if name.startswith("s_axis") or name == "m_axis_tready"
+        } - {"s_axis_tready"}
+        connected: dict[str, Value] = {
+            "i_clk": ClockSignal(),
+            "i_rst": ResetSignal() | ports["rst"],
+        }
+        connected |= {
+            f"{'i' if name in inputs else 'o'}_{name}": ports[name]
+            for name in ports
+            if name != "rst"
+        }
         m.submodules.engine = Instance(self.top, **connected)
         return ports
 
@@ -119,7 +157,9 @@ class SerialEngine(wiring.Component):
         data, valid = ports["s_axis_tdata"], ports["s_axis_tvalid"]
         with m.If(ports["s_axis_tready"]):
             m.d.sync += valid.eq(0)
-        with m.If(receiver.valid & valid & ~ports["s_axis_tready"]):  # what waits is spoilt by what comes
+        with m.If(
+            receiver.valid & valid & ~ports["s_axis_tready"]
+        ):  # what waits is spoilt by what comes
             m.d.sync += self.lost.eq(1)
         with m.If(receiver.valid & ~inside & receiver.byte[self.tid_bits : STREAM_BITS].any()):
             m.d.sync += self.lost.eq(1)
@@ -133,14 +173,25 @@ class SerialEngine(wiring.Component):
             m.d.sync += [data.eq(Cat(data[8:], receiver.byte)), byte.eq(byte + 1)]
             with m.If(byte == self.bytes - 1):
                 final = beat == self.beats_in - 1
-                m.d.sync += [valid.eq(1), byte.eq(0), beat.eq(Mux(final, 0, beat + 1)), inside.eq(~final)]
-                m.d.sync += [ports["s_axis_tlast"].eq(final), ports["s_axis_tuser"].eq(begins & (beat == 0))]
+                m.d.sync += [
+                    valid.eq(1),
+                    byte.eq(0),
+                    beat.eq(Mux(final, 0, beat + 1)),
+                    inside.eq(~final),
+                ]
+                m.d.sync += [
+                    ports["s_axis_tlast"].eq(final),
+                    ports["s_axis_tuser"].eq(begins & (beat == 0)),
+                ]
 
     def _give(self, m: Module, transmitter: Transmitter, ports: dict[str, Signal]) -> None:
         """A header before a frame's first beat, then the beat byte by byte."""
         inside, byte = Signal(), _counter(self.bytes)
         header = Cat(
-            _sized(ports["m_axis_tid"], STREAM_BITS), Const(0, LOST - STREAM_BITS), self.lost, ports["m_axis_tuser"]
+            _sized(ports["m_axis_tid"], STREAM_BITS),
+            Const(0, LOST - STREAM_BITS),
+            self.lost,
+            ports["m_axis_tuser"],
         )
         sends = transmitter.ready & ports["m_axis_tvalid"]
         m.d.comb += [

@@ -1,8 +1,8 @@
 """AXI4-Stream on both sides of the engine.
 
-A beat is one line: `Design.words` words of k numbers, each sign-extended to `container_bits`; a packet (TLAST) is one
-frame; TID names the stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts from zero
-state.
+A beat is one line: `Design.words` words of k numbers, each sign-extended to `container_bits`; a
+packet (TLAST) is one frame; TID names the stream; TUSER on a frame's first beat marks the first
+frame of a sequence, which starts from zero state.
 """
 
 from math import ceil
@@ -47,11 +47,11 @@ def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
 
 
 class Pair(wiring.Component):
-    """A queue of two words, one a cycle: what is `given` while `valid` and `ready` comes out on `word` while `waiting`,
-    until it is `take`n.
+    """A queue of two words, one a cycle: what is `given` while `valid` and `ready` comes out on
+    `word` while `waiting`, until it is `take`n.
 
-    `ready` and `waiting` depend on registers alone, and so does what every flip-flop of a word waits for: a word that
-    is free takes whatever is given, valid or not.
+    `ready` and `waiting` depend on registers alone, and so does what every flip-flop of a word
+    waits for: a word that is free takes whatever is given, valid or not.
     """
 
     def __init__(self, width: int) -> None:
@@ -71,7 +71,11 @@ class Pair(wiring.Component):
         words = Array(Signal.like(self.given, name=f"word{i}", reset_less=True) for i in range(2))
         free = Array(Signal(init=1, name=f"free{i}") for i in range(2))
         into, out = Signal(), Signal()
-        m.d.comb += [self.ready.eq(free[into]), self.waiting.eq(~free[out]), self.word.eq(words[out])]
+        m.d.comb += [
+            self.ready.eq(free[into]),
+            self.waiting.eq(~free[out]),
+            self.word.eq(words[out]),
+        ]
         for number in range(2):
             with m.If(free[number]):
                 m.d.sync += words[number].eq(self.given)
@@ -85,17 +89,28 @@ class Pair(wiring.Component):
 class ResultQueue(wiring.Component):
     """A queue in block RAM that is never written when full: its user sees to that.
 
-    What is `write`n as `given` comes out on `word` while `waiting`, until it is `take`n; four cycles later at the
-    earliest.  Nothing on the way from the memory waits for `take` itself but for a register: two words fit behind it.
+    What is `write`n as `given` comes out on `word` while `waiting`, until it is `take`n; four
+    cycles later at the earliest.  Nothing on the way from the memory waits for `take` itself but
+    for a register: two words fit behind it.
     """
 
     def __init__(self, width: int, depth: int) -> None:
         self.depth = depth
-        super().__init__({"given": In(width), "write": In(1), "word": Out(width), "waiting": Out(1), "take": In(1)})
+        super().__init__(
+            {
+                "given": In(width),
+                "write": In(1),
+                "word": Out(width),
+                "waiting": Out(1),
+                "take": In(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.storage = storage = memory.Memory(shape=len(self.given), depth=self.depth, init=[])
+        m.submodules.storage = storage = memory.Memory(
+            shape=len(self.given), depth=self.depth, init=[]
+        )
         write, read = storage.write_port(), storage.read_port()
         level = Signal(range(self.depth + 1))
         spare = Signal.like(self.word, reset_less=True)
@@ -113,7 +128,11 @@ class ResultQueue(wiring.Component):
         with m.If(going):
             m.d.sync += [fetched.eq(taken), valid.eq(fetched), word.eq(read.data), spare.eq(word)]
         with m.If(~self.waiting | self.take):
-            m.d.sync += [shown.eq(Mux(going, word, spare)), self.waiting.eq(valid | ~going), going.eq(1)]
+            m.d.sync += [
+                shown.eq(Mux(going, word, spare)),
+                self.waiting.eq(valid | ~going),
+                going.eq(1),
+            ]
         with m.Else():
             m.d.sync += going.eq(going & ~valid)
         return m
@@ -122,9 +141,10 @@ class ResultQueue(wiring.Component):
 class FrameInput(wiring.Component):
     """Takes frames line by line, at most two a stream: one in use, one waiting.
 
-    A line goes out on `word` with `go` when `grant` allows; `index` is its place in the frame, `phase` the copy it
-    belongs to, `frame` marks a frame's last line.  `release` frees a stream's frame in use.  `first` is the flag of
-    the frame in each phase of each stream.  `error` stays high after a frame of the wrong length or an unknown stream.
+    A line goes out on `word` with `go` when `grant` allows; `index` is its place in the frame,
+    `phase` the copy it belongs to, `frame` marks a frame's last line.  `release` frees a stream's
+    frame in use.  `first` is the flag of the frame in each phase of each stream.  `error` stays
+    high after a frame of the wrong length or an unknown stream.
     """
 
     def __init__(self, model: IntegerModel, design: Design) -> None:
@@ -150,7 +170,8 @@ class FrameInput(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # A queue each for the numbers and for the flags: what selects a flag must not reach every bit of a number too.
+        # A queue each for the numbers and for the flags: what selects a flag must not reach every
+        # bit of a number too.
         flags = {name: getattr(self.axi, name) for name in _FLAGS}
         m.submodules.numbers = numbers = Pair(len(self.axi.tdata))
         m.submodules.flags = queue = Pair(sum(len(flag) for flag in flags.values()))
@@ -176,18 +197,29 @@ class FrameInput(wiring.Component):
             self.word.eq(self._masked(numbers.word, ends)),
         ]
         with m.If(self.go):
-            m.d.sync += [counts[tid].eq(Mux(ends, 0, count + 1)), phases[tid].eq(phases[tid] ^ ends)]
+            m.d.sync += [
+                counts[tid].eq(Mux(ends, 0, count + 1)),
+                phases[tid].eq(phases[tid] ^ ends),
+            ]
             with m.If(begins):
                 m.d.sync += self.first.bit_select((tid << 1) | phases[tid], 1).eq(user)
         with m.If(waiting & (~known | (self.go & (last != ends)))):
             m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
-            mine, later, now = self.go & (tid == stream), Signal(name=f"later{stream}"), Signal(2, name=f"now{stream}")
+            mine, later, now = (
+                self.go & (tid == stream),
+                Signal(name=f"later{stream}"),
+                Signal(2, name=f"now{stream}"),
+            )
             m.d.comb += [
                 later.eq(Mux(mine, ends, fresh[stream])),
                 now.eq(held[stream] + (mine & fresh[stream]) - self.release[stream]),
             ]
-            m.d.sync += [fresh[stream].eq(later), held[stream].eq(now), welcome[stream].eq(~later | (now < 2))]
+            m.d.sync += [
+                fresh[stream].eq(later),
+                held[stream].eq(now),
+                welcome[stream].eq(~later | (now < 2)),
+            ]
         return m
 
     def _parts(self, word: Value, widths: list[int]) -> list[Value]:
@@ -196,7 +228,9 @@ class FrameInput(wiring.Component):
         return [word[end - width : end] for end, width in zip(ends, widths, strict=True)]
 
     def _masked(self, word: Value, ends: Value) -> Value:
-        """Lanes without their containers; those past the vector's end are zero, as the contract says."""
+        """Lanes without their containers; those past the vector's end are zero, as the contract
+        says.
+        """
         container = container_bits(self.width)
         lanes = [word[i * container : i * container + self.width] for i in range(self.line)]
         used = self.length - (self.lines - 1) * self.line
@@ -204,7 +238,9 @@ class FrameInput(wiring.Component):
 
 
 class FrameOutput(wiring.Component):
-    """Queues result lines; `room` tells that a round of all streams fits, frames under way counted."""
+    """Queues result lines; `room` tells that a round of all streams fits, frames under way
+    counted.
+    """
 
     def __init__(self, model: IntegerModel, design: Design, rounds: int) -> None:
         self.line, self.width = model.block * design.words, model.input.format.width
@@ -233,12 +269,18 @@ class FrameOutput(wiring.Component):
         shown = queue
         if self.far:  # nothing in the queue then waits for TREADY itself
             m.submodules.shown = shown = Pair(width)
-            m.d.comb += [shown.given.eq(queue.word), shown.valid.eq(queue.waiting), queue.take.eq(shown.ready)]
+            m.d.comb += [
+                shown.given.eq(queue.word),
+                shown.valid.eq(queue.waiting),
+                queue.take.eq(shown.ready),
+            ]
         under_way = Signal(range(self.frames + 1))
         left = self.axi.tvalid & self.axi.tready & self.axi.tlast
         m.d.sync += under_way.eq(under_way + self.begun - delayed_flag(m, left, self.far, "left"))
         m.d.comb += [
-            queue.given.eq(delayed(m, Cat(self.word, self.final, self.first, self.stream), self.far, "given")),
+            queue.given.eq(
+                delayed(m, Cat(self.word, self.final, self.first, self.stream), self.far, "given")
+            ),
             queue.write.eq(delayed_flag(m, self.write, self.far, "write")),
             shown.take.eq(self.axi.tready & self.axi.tvalid if self.far else self.axi.tready),
             self.room.eq(under_way + self.streams <= self.frames),

@@ -1,4 +1,6 @@
-"""The real FFT and its inverse as pipelines: a register after every adder, or every few (depths: `ernn.scheduling.timing`)."""
+"""The real FFT and its inverse as pipelines: a register after every adder, or every few (depths:
+`ernn.scheduling.timing`).
+"""
 
 from amaranth import Const, Module, Value, signed
 
@@ -13,7 +15,9 @@ Lane = tuple[Value, int]  # a signed value and a bound on its magnitude
 def transform_pipe(
     m: Module, lanes: list[Value], bound: int, transform: Transform, name: str, pipeline: Pipeline
 ) -> list[Value]:
-    """All stages in order; `lanes` are bounded by `bound` in magnitude; depth: `timing.transform_depth`."""
+    """All stages in order; `lanes` are bounded by `bound` in magnitude; depth:
+    `timing.transform_depth`.
+    """
     current: list[Lane] = [(lane << transform.guard, bound << transform.guard) for lane in lanes]
     for number, stage in enumerate(transform.stages):
         current = _stage(m, current, stage, f"{name}{number}", pipeline)
@@ -29,7 +33,9 @@ def _stage(m: Module, lanes: list[Lane], stage: Stage, name: str, pipeline: Pipe
         if not stage.shift.any():
             total = signed_sum([_scaled(value, constant) for constant, value, _ in used])
         else:
-            exact, negative = _sum_of_products(m, used, tree_levels(stage), f"{name}_{row}", pipeline.levels)
+            exact, negative = _sum_of_products(
+                m, used, tree_levels(stage), f"{name}_{row}", pipeline.levels
+            )
             half = Const((1 << int(shift)) >> 1, signed(int(shift) + 1))
             total = signed_sum([(half, False), (exact, negative)]) >> int(shift)
         result.append((register(m, total, f"{name}_{row}", shape), bound))
@@ -47,7 +53,9 @@ def _bound(used: list[tuple[int, Value, int]], shift: int) -> int:
     return (exact + (1 << (shift - 1)) >> shift) if shift else exact
 
 
-def _sum_of_products(m: Module, used: list[tuple[int, Value, int]], levels: int, name: str, registers: bool) -> Term:
+def _sum_of_products(
+    m: Module, used: list[tuple[int, Value, int]], levels: int, name: str, registers: bool
+) -> Term:
     """Terms with the same constant are added before they are multiplied, by shifts and adds."""
     groups: dict[int, list[Term]] = {}
     for constant, value, _ in used:

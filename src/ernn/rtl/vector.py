@@ -1,7 +1,9 @@
-"""The vector unit: steps of `ernn.scheduling.vector_program`, one term of a beat of `lanes` numbers a cycle.
+"""The vector unit: steps of `ernn.scheduling.vector_program`, one term of a beat of `lanes` numbers
+a cycle.
 
-What happens after issue, and when, is in `ernn.scheduling.timing.Pipeline`: addresses, memories, their registers, operands,
-product, scaled, term, sum, rounded, saturated, activation or bypass; then the result is written.
+What happens after issue, and when, is in `ernn.scheduling.timing.Pipeline`: addresses, memories,
+their registers, operands, product, scaled, term, sum, rounded, saturated, activation or bypass;
+then the result is written.
 """
 
 from collections.abc import Mapping
@@ -22,13 +24,13 @@ from ernn.scheduling.weight_banks import pack
 class VectorUnit(wiring.Component):
     """Plays the vector tape.
 
-    `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while the tape plays.
-    `gate_address` asks for a gates word, `gate_word` brings it two cycles after issue.
-    `beat` is a step's result, `Pipeline.vector` cycles after issue, marked by `done` and named by `label`; with a
-    line's last beat the whole line is on `result`, with `send` (to the forward transforms), `output`, and their tags;
-    `sends` is `send`, `Pipeline.far` cycles before.
-    `valid` and `first` hold the flags of this round's frames, then those of the round before, where frames may be
-    late; `turn` selects among them.
+    `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while
+    the tape plays. `gate_address` asks for a gates word, `gate_word` brings it two cycles after
+    issue. `beat` is a step's result, `Pipeline.vector` cycles after issue, marked by `done` and
+    named by `label`; with a line's last beat the whole line is on `result`, with `send` (to the
+    forward transforms), `output`, and their tags; `sends` is `send`, `Pipeline.far` cycles before.
+    `valid` and `first` hold the flags of this round's frames, then those of the round before, where
+    frames may be late; `turn` selects among them.
     """
 
     def __init__(self, schedule: Schedule) -> None:
@@ -72,46 +74,84 @@ class VectorUnit(wiring.Component):
         m.d.comb += player.start.eq(self.start)
         row = player.row
         lanes = self._sums(m, self._operands(m))
-        activate, tanh = (delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "tanh"))
+        activate, tanh = (
+            delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "tanh")
+        )
         results = []
         zeros = [
-            b | n for b, n in zip(self._beyond(m, self.pipeline.vector - 1), self._below_zero(m, lanes), strict=True)
+            b | n
+            for b, n in zip(
+                self._beyond(m, self.pipeline.vector - 1), self._below_zero(m, lanes), strict=True
+            )
         ]
         for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
-            unit = Activation(self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh, self.pipeline)
+            unit = Activation(
+                self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh, self.pipeline
+            )
             m.submodules[f"activation{lane}"] = unit
-            m.d.comb += [unit.value.eq(value), unit.activate.eq(activate), unit.tanh.eq(tanh), unit.zero.eq(beyond)]
+            m.d.comb += [
+                unit.value.eq(value),
+                unit.activate.eq(activate),
+                unit.tanh.eq(tanh),
+                unit.zero.eq(beyond),
+            ]
             results.append(unit.result)
         self._results(m, results)
         return m
 
     def _below_zero(self, m: Module, lanes: list[Value]) -> list[Value]:
-        """Which values a ReLU turns to zero, one cycle before they are written; none where no step has one."""
+        """Which values a ReLU turns to zero, one cycle before they are written; none where no step
+        has one.
+        """
         if all(step.activation != "relu" for step in self.schedule.layout.steps):
             return [Const(0, 1)] * len(lanes)
         positive = delayed(m, self.player.row["positive"], self.pipeline.values, "positive")
         later = self.pipeline.activation - 1
-        return [delayed(m, positive & value[-1], later, f"below{lane}") for lane, value in enumerate(lanes)]
+        return [
+            delayed(m, positive & value[-1], later, f"below{lane}")
+            for lane, value in enumerate(lanes)
+        ]
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `Pipeline.operands` cycles after issue."""
-        row, index, memories, apart = self.player.row, self.player.index, self.pipeline.memories, self.pipeline.apart
+        row, index, memories, apart = (
+            self.player.row,
+            self.player.index,
+            self.pipeline.memories,
+            self.pipeline.apart,
+        )
         beat_bits = self.beats.bit_length() - 1
         stride = self._strided(m, row["gate_stride"], index[beat_bits:])
-        beat = delayed(m, index[:beat_bits], memories - 1, "gate_beat") if beat_bits else Const(0, 1)
-        gates = lanes_of(delayed(m, self.gate_word, apart, "gate_word_later"), self.block * self.width, self.words)
+        beat = (
+            delayed(m, index[:beat_bits], memories - 1, "gate_beat") if beat_bits else Const(0, 1)
+        )
+        gates = lanes_of(
+            delayed(m, self.gate_word, apart, "gate_word_later"),
+            self.block * self.width,
+            self.words,
+        )
         part = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
         gate = register(m, part, "gate_read")
         m.d.sync += self.gate_address.eq(row["gate"] + stride)
         first = register(m, self._of_turn(self.first), "first")
-        early = {name: delayed(m, row[name], memories, name) for name in ("peephole", "add_gate", "add_value", "bias")}
-        biases, peepholes = self._constants(m, register(m, row["constant"] + index, "constant_address"))
+        early = {
+            name: delayed(m, row[name], memories, name)
+            for name in ("peephole", "add_gate", "add_value", "bias")
+        }
+        biases, peepholes = self._constants(
+            m, register(m, row["constant"] + index, "constant_address")
+        )
         words = {}
         self.value_writes = []
         for name in ("a", "b"):
             values = self._value_memory(m, name)
             m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
-            cleared = delayed(m, first & register(m, row[f"{name}_before"], f"{name}_before"), 2, f"{name}_cleared")
+            cleared = delayed(
+                m,
+                first & register(m, row[f"{name}_before"], f"{name}_before"),
+                2,
+                f"{name}_cleared",
+            )
             read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
             words[name] = delayed(m, read, apart, f"{name}_kept")
         words["b"] = Mux(early["peephole"], peepholes, words["b"])
@@ -144,14 +184,18 @@ class VectorUnit(wiring.Component):
     def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
         """One of two copies of the values, for one read a cycle each."""
         values = memory.Memory(
-            shape=self.width * self.schedule.layout.beat, depth=self.schedule.layout.value_beats, init=[]
+            shape=self.width * self.schedule.layout.beat,
+            depth=self.schedule.layout.value_beats,
+            init=[],
         )
         m.submodules[f"values_{name}"] = values
         self.value_writes.append(values.write_port())
         return values.read_port()
 
     def _constants(self, m: Module, address: Value) -> tuple[Value, Value]:
-        words = self.schedule.layout.constants[1] or ((np.zeros(self.schedule.layout.beat, np.int64),) * 2,)
+        words = self.schedule.layout.constants[1] or (
+            (np.zeros(self.schedule.layout.beat, np.int64),) * 2,
+        )
         half = self.width * self.schedule.layout.beat
         biases, peepholes = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
         init = [bias | peephole << half for bias, peephole in zip(biases, peepholes, strict=True)]
@@ -166,10 +210,12 @@ class VectorUnit(wiring.Component):
         """Saturated sums of every lane, `Pipeline.values` cycles after issue."""
         row, shifts, pipeline = self.player.row, self.schedule.shifts, self.pipeline
         addend_shift, bias_shift = (
-            delayed(m, row[f"{x}_shift"], pipeline.operands, f"{x}_shift") for x in ("addend", "bias")
+            delayed(m, row[f"{x}_shift"], pipeline.operands, f"{x}_shift")
+            for x in ("addend", "bias")
         )
         product_shift, multiply, negative = (
-            delayed(m, row[name], pipeline.products, name) for name in ("product_shift", "multiply", "negative")
+            delayed(m, row[name], pipeline.products, name)
+            for name in ("product_shift", "multiply", "negative")
         )
         negated = delayed(m, row["multiply"] & row["negative"], pipeline.products, "negated")
         first_term = delayed(m, row["first_term"], pipeline.terms, "first_term")
@@ -178,19 +224,27 @@ class VectorUnit(wiring.Component):
         results = []
         for number, lane in enumerate(lanes):
             product = delayed(m, lane["a"] * lane["b"], 1 + pipeline.apart, f"product{number}")
-            addend = chosen(m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend")
+            addend = chosen(
+                m, addend_shift, shifts.addend, lambda s, x=lane["addend"]: x << s, "addend"
+            )
             bias = chosen(m, bias_shift, shifts.bias, lambda s, x=lane["bias"]: x << s, "bias")
             parts = (register(m, addend, f"addend{number}"), register(m, bias, f"bias{number}"))
             both = delayed(m, parts[0] + parts[1], pipeline.apart, f"both{number}")
             added = register(m, both + negated, f"added{number}")
             scaled = chosen(m, product_shift, shifts.product, lambda s, x=product: x << s, "scaled")
             # -x = ~x + 1; `added` has the 1
-            signed_product = register(m, Mux(multiply, Mux(negative, ~scaled, scaled), 0), f"signed{number}")
-            term = delayed(m, (added + signed_product)[:exact].as_signed(), pipeline.term, f"term{number}")
+            signed_product = register(
+                m, Mux(multiply, Mux(negative, ~scaled, scaled), 0), f"signed{number}"
+            )
+            term = delayed(
+                m, (added + signed_product)[:exact].as_signed(), pipeline.term, f"term{number}"
+            )
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
             exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}", pipeline.shift)
-            results.append(saturated(m, exact_result, (self.width,), Const(0), f"value{number}", pipeline.fit))
+            results.append(
+                saturated(m, exact_result, (self.width,), Const(0), f"value{number}", pipeline.fit)
+            )
         return results
 
     def _results(self, m: Module, results: list[Value]) -> None:
@@ -206,7 +260,10 @@ class VectorUnit(wiring.Component):
 
         done, far = flag("last", go), self.pipeline.far
         address = delayed(m, row["value"] + player.index, self.pipeline.value, "value_address")
-        value, keep = delayed(m, self.beat, far, "value"), delayed_flag(m, flag("keep", go), far, "keep_later")
+        value, keep = (
+            delayed(m, self.beat, far, "value"),
+            delayed_flag(m, flag("keep", go), far, "keep_later"),
+        )
         for port in self.value_writes:
             m.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(keep)]
         sends = delayed_flag(m, whole & row.get("send", 1), write - far, "send")
@@ -226,7 +283,8 @@ class VectorUnit(wiring.Component):
         ]
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:
-        """Which numbers of a beat lie at or past number `tail` of the line that ends a vector, `cycles` after issue.
+        """Which numbers of a beat lie at or past number `tail` of the line that ends a vector,
+        `cycles` after issue.
 
         None where `tail` is 0, which stands for a whole line.
         """
@@ -259,5 +317,7 @@ class VectorUnit(wiring.Component):
 
 
 def turn_of(row: Mapping[str, Value], streams: int) -> Value:
-    """Which frame a tape row is about: its stream, counted on through the rounds before where it is late."""
+    """Which frame a tape row is about: its stream, counted on through the rounds before where it is
+    late.
+    """
     return row["stream"] + row["late"] * streams if "late" in row else row["stream"]

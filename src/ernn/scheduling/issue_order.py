@@ -1,10 +1,11 @@
 """The turns of a round: a stage of a stream's frame, and which rounds what it reads was written in.
 
-Turns come in this order where nothing else decides: every stream's first stage, then every stream's second, and so on.
-Staggered, a stage follows the one before it a stream later, and so the last streams' later stages fall into the next
-round: they are *late* by one, and the next round's first stages run beside them.  Stages up to the last that reads the
-network's input are not late, because the input of a frame is given up at the end of its round.  Nor may the frame
-after read what a stage has not written yet: from a stage that reads it to the one that writes it there are fewer delays
+Turns come in this order where nothing else decides: every stream's first stage, then every stream's
+second, and so on. Staggered, a stage follows the one before it a stream later, and so the last
+streams' later stages fall into the next round: they are *late* by one, and the next round's first
+stages run beside them.  Stages up to the last that reads the network's input are not late, because
+the input of a frame is given up at the end of its round.  Nor may the frame after read what a stage
+has not written yet: from a stage that reads it to the one that writes it there are fewer delays
 than streams.
 """
 
@@ -33,11 +34,15 @@ class Turns:
 
     def __iter__(self) -> Iterator[Turn]:
         streams, stages = range(self.layout.design.streams), range(len(self.layout.stages))
-        turns = [Turn(stage, stream, self.late(stage, stream)) for stage in stages for stream in streams]
+        turns = [
+            Turn(stage, stream, self.late(stage, stream)) for stage in stages for stream in streams
+        ]
         yield from sorted(turns, key=lambda turn: (self.order(turn), turn.stage, turn.stream))
 
     def order(self, turn: Turn) -> int:
-        """Place in the round; staggered, turns side by side have the same, late ones beside the next round's first."""
+        """Place in the round; staggered, turns side by side have the same, late ones beside the
+        next round's first.
+        """
         streams = self.layout.design.streams
         if not self.layout.design.staggered:
             return turn.stage * streams + turn.stream
@@ -47,7 +52,10 @@ class Turns:
     def _delays(self) -> tuple[int, ...]:
         """Streams by which each stage follows the first."""
         name = self.layout.model.input.name
-        reads = [any(o.signal == name for p in stage.products for o in p.operands) for stage in self.layout.stages]
+        reads = [
+            any(o.signal == name for p in stage.products for o in p.operands)
+            for stage in self.layout.stages
+        ]
         last = max(index for index, reading in enumerate(reads) if reading)
         if not self.layout.design.staggered:
             return (0,) * len(reads)
@@ -60,7 +68,9 @@ class Turns:
 
     @cached_property
     def _loops(self) -> list[tuple[int, int]]:
-        """(reader, writer) for every stage that reads what the same or a later one wrote in the frame before."""
+        """(reader, writer) for every stage that reads what the same or a later one wrote in the
+        frame before.
+        """
         return [
             (number, self._writers[name][0])
             for number, stage in enumerate(self.layout.stages)
@@ -85,7 +95,11 @@ class Turns:
         found: dict[str, tuple[int, int]] = {}
         for number, stage in enumerate(self.layout.stages):
             for index, step in enumerate(stage.steps):
-                found |= {name: (number, index) for name in (step.signal, step.keep and step.keep.name) if name}
+                found |= {
+                    name: (number, index)
+                    for name in (step.signal, step.keep and step.keep.name)
+                    if name
+                }
         return found
 
     def before(self, name: str, stage: int, step: int = -1) -> bool:
@@ -94,7 +108,9 @@ class Turns:
         return writer is not None and writer >= (stage, step)
 
     def age(self, name: str, turn: Turn, step: int = -1) -> int:
-        """Rounds between its writing and its reading there; 0: it is written in the same round, by an earlier turn."""
+        """Rounds between its writing and its reading there; 0: it is written in the same round, by
+        an earlier turn.
+        """
         writer = self._writers.get(name)
         if writer is None:
             return 0
@@ -108,5 +124,12 @@ class Turns:
 def _read(stage: LayerStage) -> set[str]:
     """Signals and values that a stage reads."""
     signals = {operand.signal for product in stage.products for operand in product.operands}
-    parts = (part for step in stage.steps for term in step.terms for part in (term.a, term.b, term.addend))
-    return signals | {part.name for part in parts if isinstance(part, Value) and (part.state or part.carried)}
+    parts = (
+        part
+        for step in stage.steps
+        for term in step.terms
+        for part in (term.a, term.b, term.addend)
+    )
+    return signals | {
+        part.name for part in parts if isinstance(part, Value) and (part.state or part.carried)
+    }

@@ -1,9 +1,10 @@
 """A walk through one round that writes both tapes and keeps the time at which everything is there.
 
-Always the pass or step that can begin first is next; of several, one of the first turn, and of turns side by side the
-one that is least far.  Times are issue cycles: `*_ready[place]` is the first cycle in which an item that reads it may
-issue.  What an item reads of this round's results delays it.  What it reads of an earlier round's, and what it must
-have read before a later round overwrites it, are lower bounds on the interval.
+Always the pass or step that can begin first is next; of several, one of the first turn, and of
+turns side by side the one that is least far.  Times are issue cycles: `*_ready[place]` is the first
+cycle in which an item that reads it may issue.  What an item reads of this round's results delays
+it.  What it reads of an earlier round's, and what it must have read before a later round overwrites
+it, are lower bounds on the interval.
 """
 
 from collections import defaultdict
@@ -60,7 +61,9 @@ class _Read:
 
 @dataclass
 class _Chunk:
-    """Lines under way in the vector unit: its next step, and from when on that can begin (None: not known)."""
+    """Lines under way in the vector unit: its next step, and from when on that can begin (None: not
+    known).
+    """
 
     first: int
     lines: int
@@ -86,15 +89,17 @@ class _Work:
         return self.begun < self.lines or bool(self.chunks)
 
 
-Option = tuple[tuple[float, ...], Callable[[], None]]  # when it begins, what decides between equals; what to do
+Option = tuple[
+    tuple[float, ...], Callable[[], None]
+]  # when it begins, what decides between equals; what to do
 
 
 @dataclass
 class Walk:
     """Both tapes, and what is known at every time.
 
-    `expected`: when a round before will have written a place, for what reads it late; `vector_from`: the vector unit
-    begins no earlier.  Both only place items well.
+    `expected`: when a round before will have written a place, for what reads it late;
+    `vector_from`: the vector unit begins no earlier.  Both only place items well.
     """
 
     layout: Layout
@@ -106,23 +111,31 @@ class Walk:
     vector: list[dict[str, int]] = field(default_factory=list)
     edges: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     bars: list[Bar] = field(default_factory=list)
-    outputs: list[tuple[int, int]] = field(default_factory=list)  # (rounds late, when a result leaves)
+    outputs: list[tuple[int, int]] = field(
+        default_factory=list
+    )  # (rounds late, when a result leaves)
     array_free: int = 0
     drain_free: int = 0
     vector_free: int = field(init=False, default=0)
     spectrum_ready: dict[Place, int] = field(default_factory=dict)  # written in this round
-    spectrum_reads: dict[tuple[Place, int], _Span] = field(default_factory=lambda: defaultdict(_Span))  # by place, age
+    spectrum_reads: dict[tuple[Place, int], _Span] = field(
+        default_factory=lambda: defaultdict(_Span)
+    )  # by place, age
     gate_first: dict[int, int] = field(default_factory=dict)  # a line's first row is written
     gate_ready: dict[int, int] = field(default_factory=dict)
     gate_read: dict[int, int] = field(default_factory=dict)
     value_ready: dict[int, int] = field(default_factory=dict)
-    old_reads: dict[tuple[int, int], int] = field(default_factory=dict)  # first read of an old value, by address, age
+    old_reads: dict[tuple[int, int], int] = field(
+        default_factory=dict
+    )  # first read of an old value, by address, age
 
     def __post_init__(self) -> None:
         self.turns = Turns(self.layout)
         self.vector_free = self.vector_from
         self._shared = any(len(one.parts) > 1 for stage in self.layout.passes for one in stage)
-        self._cut: dict[tuple[object, ...], list[tuple[int, list[_Read | None]]]] = {}  # of passes that read the same
+        self._cut: dict[
+            tuple[object, ...], list[tuple[int, list[_Read | None]]]
+        ] = {}  # of passes that read the same
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
 
@@ -135,7 +148,9 @@ class Walk:
         while options := [*self._passes_next(works), *self._steps_next(works)]:
             _, act = min(options, key=lambda option: option[0])
             act()
-        assert not any(work.passes or work.steps_left for work in works), "turns wait for each other"
+        assert not any(work.passes or work.steps_left for work in works), (
+            "turns wait for each other"
+        )
         self.array[-1]["end"] = 1
         self.vector[-1]["end"] = 1
 
@@ -160,7 +175,9 @@ class Walk:
                     yield key, lambda w=work, s=start: self._do_pass(w, s)
 
     def _left(self, work: _Work) -> float:
-        """How urgent a turn's next pass is, the smaller the more: by its share done, later stages a bit ahead."""
+        """How urgent a turn's next pass is, the smaller the more: by its share done, later stages a
+        bit ahead.
+        """
         share = 1 - len(work.passes) / len(self.layout.passes[work.turn.stage])
         return share if work.turn.stage == 0 else share * AHEAD
 
@@ -184,8 +201,12 @@ class Walk:
         return ready
 
     def _stretches(self, one: Pass, turn: Turn) -> list[tuple[int, list[_Read | None]]]:
-        """Cut a pass where a group goes on to another operand, and a column for the tags of each further part."""
-        signals = tuple(operand.signal for operand in one.product.operands)  # equal columns of another signal differ
+        """Cut a pass where a group goes on to another operand, and a column for the tags of each
+        further part.
+        """
+        signals = tuple(
+            operand.signal for operand in one.product.operands
+        )  # equal columns of another signal differ
         key = (signals, one.columns, len(one.parts), turn)
         if key not in self._cut:
             self._cut[key] = self._cuts(one, turn)
@@ -195,10 +216,18 @@ class Walk:
         cuts = {0, one.length, *(one.length - number for number in range(1, len(one.parts)))}
         for columns in one.columns:
             operands = [operand for operand, _ in columns]
-            cuts |= {i for i in range(1, len(operands)) if operands[i] != operands[i - 1]} | {len(operands)}
+            cuts |= {i for i in range(1, len(operands)) if operands[i] != operands[i - 1]} | {
+                len(operands)
+            }
         ordered = sorted(cuts)
         return [
-            (last - first, [self._read(one, bank, first, last - first, turn) for bank in range(len(one.columns))])
+            (
+                last - first,
+                [
+                    self._read(one, bank, first, last - first, turn)
+                    for bank in range(len(one.columns))
+                ],
+            )
             for first, last in pairwise(ordered)
         ]
 
@@ -213,13 +242,17 @@ class Walk:
         previous = int(self.turns.before(signal, turn.stage))
         return _Read(signal, address, count, self.turns.age(signal, turn), previous)
 
-    def _issue(self, one: Pass, stretches: list[tuple[int, list[_Read | None]]], start: int, turn: Turn) -> None:
+    def _issue(
+        self, one: Pass, stretches: list[tuple[int, list[_Read | None]]], start: int, turn: Turn
+    ) -> None:
         cycle, rows = start, []
         for number, (count, reads) in enumerate(stretches):
             for bank, read in enumerate(reads):
                 if read is not None:
                     for i in range(read.count):
-                        self.spectrum_reads[(bank, read.address + i), read.age].add(cycle + i, cycle + i)
+                        self.spectrum_reads[(bank, read.address + i), read.age].add(
+                            cycle + i, cycle + i
+                        )
             part = max(0, number + len(one.parts) - len(stretches))
             rows.append(self._array_row(one, part, count, reads, turn))
             rows[-1]["weights"] = one.weights + cycle - start
@@ -228,7 +261,10 @@ class Walk:
         rows[-1]["drain"] = 1
         if self._shared:
             for number, row in enumerate(reversed(rows)):
-                row |= {"tag": int(number < len(one.parts)), "more": int(0 < number < len(one.parts))}
+                row |= {
+                    "tag": int(number < len(one.parts)),
+                    "more": int(0 < number < len(one.parts)),
+                }
         self.array += rows
         self.array_free = cycle
         chain = self.layout.design.pes // self.layout.design.words
@@ -239,14 +275,19 @@ class Walk:
         last = leave + one.count // self.layout.design.words
         self.bars.append(Bar("inverse transform", leave, last, one.product.name, turn.stream))
 
-    def _array_row(self, one: Pass, number: int, count: int, reads: list[_Read | None], turn: Turn) -> dict[str, int]:
+    def _array_row(
+        self, one: Pass, number: int, count: int, reads: list[_Read | None], turn: Turn
+    ) -> dict[str, int]:
         """A tape row with the tags of part `number` of the pass."""
         part = one.parts[number]
         product = part.product
         row = {"gap": 0, "count": count, "end": 0}
         for bank, read in enumerate(reads):
             name = str(bank or "")
-            row |= {f"spectrum{name}": read.address if read else 0, f"previous{name}": read.previous if read else 0}
+            row |= {
+                f"spectrum{name}": read.address if read else 0,
+                f"previous{name}": read.previous if read else 0,
+            }
         row |= {
             "weights": 0,
             "clear": 0,
@@ -255,7 +296,9 @@ class Walk:
             "row": self._row_address(part, turn),
             "rows": part.count // self.layout.design.words,
             "dense": int(part.rows.dense),
-            "rows_shift": self.shifts.rows.index(self.model.product_frac(product) - product.rows.frac),
+            "rows_shift": self.shifts.rows.index(
+                self.model.product_frac(product) - product.rows.frac
+            ),
             "rows_width": self.shifts.widths.index(product.rows.width),
             "output_shift": self.shifts.output.index(self.shifts.output_shift(product)),
         }
@@ -269,7 +312,9 @@ class Walk:
         )
 
     def _note_rows(self, one: Pass, written: int, turn: Turn) -> None:
-        """When each line of results is there: rows leave one a bus and cycle, a dense line's perhaps in many passes."""
+        """When each line of results is there: rows leave one a bus and cycle, a dense line's
+        perhaps in many passes.
+        """
         words = self.layout.design.words
         for part in one.parts:
             base = self.layout.gates(part.product, turn.stream)
@@ -283,7 +328,9 @@ class Walk:
     # --- steps on the vector unit
 
     def _steps_next(self, works: list[_Work]) -> Iterator[Option]:
-        """Every chunk's next step that can begin at a known time; a stream's turns use the vector unit in order."""
+        """Every chunk's next step that can begin at a known time; a stream's turns use the vector
+        unit in order.
+        """
         begun: set[int] = set()
         for work in works:
             if work.steps_left and work.turn.stream not in begun:
@@ -355,14 +402,18 @@ class Walk:
                 ready.append([self.value_ready.get(base + i) for i in beats])
         if isinstance(term.addend, Gate):
             base, stride = self._gate_address(term.addend, turn.stream, chunk.first)
-            ready.append([self.gate_ready.get(base + i // self.layout.beats * stride) for i in beats])
+            ready.append(
+                [self.gate_ready.get(base + i // self.layout.beats * stride) for i in beats]
+            )
         return ready
 
     def _gate_address(self, gate: Gate, stream: int, first: int) -> tuple[int, int]:
         product = next(p for p in self.layout.products if p.name == gate.product)
         return self.layout.gate(product, gate.gate, stream, first)
 
-    def _note_term_reads(self, term: Term, turn: Turn, chunk: _Chunk, start: int, stride: int) -> None:
+    def _note_term_reads(
+        self, term: Term, turn: Turn, chunk: _Chunk, start: int, stride: int
+    ) -> None:
         beats = range(chunk.lines * self.layout.beats)
         for value in _values(term):
             age = self.turns.age_of_value(value, turn, chunk.step)
@@ -376,23 +427,38 @@ class Walk:
                 self.gate_read[base + i // self.layout.beats * step] = start + i * stride
 
     def _note_writes(self, step: Step, turn: Turn, chunk: _Chunk, start: int, stride: int) -> None:
-        """When each beat of the result is there; a line goes on to the transforms or the output with its last beat."""
-        sent, beats = step.signal is not None and self._has_spectrum(step.signal), chunk.lines * self.layout.beats
+        """When each beat of the result is there; a line goes on to the transforms or the output
+        with its last beat.
+        """
+        sent, beats = (
+            step.signal is not None and self._has_spectrum(step.signal),
+            chunk.lines * self.layout.beats,
+        )
         for i in range(beats):
             issue = start + i * stride
             if step.keep is not None:
-                self.value_ready[self._value(step.keep, turn, chunk) + i] = issue + self.timing.pipeline.value
+                self.value_ready[self._value(step.keep, turn, chunk) + i] = (
+                    issue + self.timing.pipeline.value
+                )
             if sent:
                 line = chunk.first + i // self.layout.beats
-                self._note_spectra(str(step.signal), turn.stream, line, issue + self.timing.spectrum)
+                self._note_spectra(
+                    str(step.signal), turn.stream, line, issue + self.timing.spectrum
+                )
             if step.output:
                 self.outputs.append((turn.late, issue + self.timing.pipeline.vector))
         if sent:
             done = start + self.timing.pipeline.vector
-            self.bars.append(Bar("forward transform", done, done + beats * stride, str(step.signal), turn.stream))
+            self.bars.append(
+                Bar("forward transform", done, done + beats * stride, str(step.signal), turn.stream)
+            )
 
     def _note_spectra(self, signal: str, stream: int, line: int, time: int) -> None:
-        base, words, splits = self.layout.spectrum(signal, stream), self.layout.design.words, self.layout.design.splits
+        base, words, splits = (
+            self.layout.spectrum(signal, stream),
+            self.layout.design.words,
+            self.layout.design.splits,
+        )
         for place in range(line * words, (line + 1) * words):
             self.spectrum_ready[place % splits, base + place // splits] = time
 
@@ -406,7 +472,11 @@ class Walk:
         a = term.addend if isinstance(term.addend, Value) else term.a
         b = term.b if isinstance(term.b, Value) else None
         peephole = term.b if isinstance(term.b, Constant) else None
-        gate, stride = self._gate_address(term.addend, stream, first) if isinstance(term.addend, Gate) else (0, 0)
+        gate, stride = (
+            self._gate_address(term.addend, stream, first)
+            if isinstance(term.addend, Gate)
+            else (0, 0)
+        )
         last = index == len(step.terms) - 1
         ends = first + lines == self.layout.lines(step.length)
         constant = self.layout.constant(term.bias, peephole)
@@ -443,7 +513,9 @@ class Walk:
             "spectrum": self.layout.spectrum(step.signal, stream) * self.layout.turns + first
             if sent and step.signal
             else 0,
-            "spectrum_shift": self.shifts.spectrum.index(self.shifts.spectrum_shift(step.signal)) if sent else 0,
+            "spectrum_shift": self.shifts.spectrum.index(self.shifts.spectrum_shift(step.signal))
+            if sent
+            else 0,
             "output": int(last and step.output),
             "final": int(step.output and ends),
             "tail": step.length % self.layout.line if ends else 0,
@@ -453,7 +525,9 @@ class Walk:
 
     def _before(self, value: Value | None, turn: Turn, step: int) -> int:
         """Whether a state is still the frame before's, and so zero in a sequence's first frame."""
-        return int(value is not None and value.state and self.turns.before(value.name, turn.stage, step))
+        return int(
+            value is not None and value.state and self.turns.before(value.name, turn.stage, step)
+        )
 
     # --- from one round to the next
 
@@ -473,18 +547,25 @@ class Walk:
             "vector unit's start": vector_start + 1,
         }
         written = [
-            (place, age, span) for (place, age), span in self.spectrum_reads.items() if place in self.spectrum_ready
+            (place, age, span)
+            for (place, age), span in self.spectrum_reads.items()
+            if place in self.spectrum_ready
         ]
         recurrence = [
             ceil((self.spectrum_ready[place] - span.first) / age)
             for place, age, span in written
             if age and span.first is not None
         ]
-        recurrence += [ceil((self.value_ready[a] - first) / age) for (a, age), first in self.old_reads.items()]
+        recurrence += [
+            ceil((self.value_ready[a] - first) / age) for (a, age), first in self.old_reads.items()
+        ]
         bounds["recurrence"] = max(recurrence, default=0)
         gates = [last + 2 - self.gate_first[line] for line, last in self.gate_read.items()]
         bounds["gates overwritten"] = max(gates, default=0)
-        overwritten = [ceil((span.last + 2 - self.spectrum_ready[place]) / (2 - age)) for place, age, span in written]
+        overwritten = [
+            ceil((span.last + 2 - self.spectrum_ready[place]) / (2 - age))
+            for place, age, span in written
+        ]
         bounds["spectra overwritten"] = max(overwritten, default=0)
         bounds["start"] = 4
         return bounds

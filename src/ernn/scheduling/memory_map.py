@@ -2,11 +2,14 @@
 
 A *line* is `Design.words` words of k numbers side by side: a single word, where `words` is 1.
 
-- spectra: words of k spectrum numbers in `Design.splits` banks, one region a signal and stream; the phase (which of two
-  copies) is a further address bit.  Word w of a signal lies at place w + `shift(signal)` of its region, which goes
-  through the banks in turns.
-- gates: lines of product results, in the order they are computed (`ernn.scheduling.weight_banks.Rows`).
-- values: what the vector unit keeps, in beats of as many numbers of each word as it has lanes; states and carried
+- spectra: words of k spectrum numbers in `Design.splits` banks, one region a signal and stream; the
+  phase (which of two
+  copies) is a further address bit.  Word w of a signal lies at place w + `shift(signal)` of its
+  region, which goes through the banks in turns.
+- gates: lines of product results, in the order they are computed
+  (`ernn.scheduling.weight_banks.Rows`).
+- values: what the vector unit keeps, in beats of as many numbers of each word as it has lanes;
+  states and carried
   values whole and once a stream, the rest one chunk.
 - constants: beats of biases and peepholes.
 """
@@ -82,12 +85,16 @@ class Layout:
     # --- spectra
 
     def shift(self, signal: str) -> int:
-        """Where a signal's first word lies among the banks; results of the vector unit always begin in the first."""
+        """Where a signal's first word lies among the banks; results of the vector unit always begin
+        in the first.
+        """
         return self._input_shift if signal == self.model.input.name else 0
 
     @cached_property
     def _input_shift(self) -> int:
-        """The shift of the input with which passes are shortest: it fills the banks that others leave emptier."""
+        """The shift of the input with which passes are shortest: it fills the banks that others
+        leave emptier.
+        """
         return min(range(self.design.splits), key=self._array_cycles)
 
     def _array_cycles(self, shift: int) -> int:
@@ -112,7 +119,10 @@ class Layout:
 
     def _spectrum_words(self, signal: Signal) -> int:
         """Words that a signal takes in every bank."""
-        return ceil((self.lines(signal.length) * self.design.words + self.shift(signal.name)) / self.design.splits)
+        return ceil(
+            (self.lines(signal.length) * self.design.words + self.shift(signal.name))
+            / self.design.splits
+        )
 
     def spectrum(self, signal: str, stream: int) -> int:
         """First word of a signal's spectrum in every bank, without the phase bit."""
@@ -131,18 +141,24 @@ class Layout:
 
     @cached_property
     def _late(self) -> dict[str, tuple[int, ...]]:
-        """Gates of each product that fewer steps follow than others of their stage, in a deferred design."""
+        """Gates of each product that fewer steps follow than others of their stage, in a deferred
+        design.
+        """
         late: dict[str, tuple[int, ...]] = {}
         for stage in self.stages if self.design.deferred else ():
             found = heights(stage)
             for product in stage.products:
                 gates = range(product.gates)
-                late[product.name] = tuple(g for g in gates if found[product.name, g] < max(found.values()))
+                late[product.name] = tuple(
+                    g for g in gates if found[product.name, g] < max(found.values())
+                )
         return late
 
     @cached_property
     def passes(self) -> tuple[tuple[Pass, ...], ...]:
-        """Passes of each stage in the order of their weights, which lie one pass after the other in every bank."""
+        """Passes of each stage in the order of their weights, which lie one pass after the other in
+        every bank.
+        """
         stages, weights = [], 0
         for stage in self.stages:
             rows = [self.rows(product) for product in stage.products]
@@ -191,8 +207,8 @@ class Layout:
         return min(lines, self.design.chunk) * self.design.overlap
 
     def value(self, value: Value, stream: int, first: int, slot: int = 0) -> int:
-        """Address of the first beat of a value's line `first`, which begins a chunk; `slot`: the place among the chunks
-        at work of what lives no longer than a chunk."""
+        """Address of the first beat of a value's line `first`, which begins a chunk; `slot`: the
+        place among the chunks at work of what lives no longer than a chunk."""
         base, lines = self._values[0][value.name], self.lines(value.length)
         if value.state or value.carried:
             base += stream * lines + first
@@ -205,7 +221,9 @@ class Layout:
         return max(1, self._values[1] * self.beats)
 
     @cached_property
-    def constants(self) -> tuple[dict[tuple[int, int], int], tuple[tuple[np.ndarray, np.ndarray], ...]]:
+    def constants(
+        self,
+    ) -> tuple[dict[tuple[int, int], int], tuple[tuple[np.ndarray, np.ndarray], ...]]:
         """Addresses by (id of bias, id of peephole), and the beats: pairs (biases, peepholes)."""
         bases: dict[tuple[int, int], int] = {}
         memory: list[tuple[np.ndarray, np.ndarray]] = []
@@ -215,7 +233,9 @@ class Layout:
                 key = (id(term.bias), id(peephole))
                 if (term.bias or peephole) and key not in bases:
                     bases[key] = len(memory)
-                    memory += zip(self._constant(term.bias, step), self._constant(peephole, step), strict=True)
+                    memory += zip(
+                        self._constant(term.bias, step), self._constant(peephole, step), strict=True
+                    )
         return bases, tuple(memory)
 
     def constant(self, bias: Constant | None, peephole: Constant | None) -> int:

@@ -1,6 +1,7 @@
 """From an engine's probe writes back to named edges: which lanes of which edge, on which stream.
 
-The n-th write at a place is the stream's n-th frame: a stream without a frame in a round writes nothing.
+The n-th write at a place is the stream's n-th frame: a stream without a frame in a round writes
+nothing.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,9 @@ class Place:
 
 def _owner(bases: dict[tuple[str, int], int], address: int) -> tuple[str, int, int]:
     """(name, stream, offset) of the region that holds an address."""
-    (name, stream), base = max(((key, b) for key, b in bases.items() if b <= address), key=lambda pair: pair[1])
+    (name, stream), base = max(
+        ((key, b) for key, b in bases.items() if b <= address), key=lambda pair: pair[1]
+    )
     return name, stream, address - base
 
 
@@ -36,7 +39,11 @@ def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | Non
     layout, k, words = schedule.layout, schedule.layout.model.block, schedule.layout.design.words
     bits = address_bits(layout.spectrum_words * layout.turns)
     streams = range(layout.design.streams)
-    bases = {(s.name, st): layout.spectrum(s.name, st) * layout.turns for s in layout.signals for st in streams}
+    bases = {
+        (s.name, st): layout.spectrum(s.name, st) * layout.turns
+        for s in layout.signals
+        for st in streams
+    }
     name, stream, slot = _owner(bases, address & ((1 << bits) - 1))
     word = slot * words + column - layout.shift(name)
     inside = 0 <= word < layout.words(layout.model.signal(name).length)
@@ -44,12 +51,16 @@ def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | Non
 
 
 def product_place(schedule: Schedule, column: int, address: int) -> Place | None:
-    """Address: number of the row's first result, then a dense row's flag; None for a row that only fills a line."""
+    """Address: number of the row's first result, then a dense row's flag; None for a row that only
+    fills a line.
+    """
     layout, k = schedule.layout, schedule.layout.model.block
     bits = address_bits(layout.gates_total * k)
     dense, number = address >> bits, address & ((1 << bits) - 1)
     streams = range(layout.design.streams)
-    bases = {(p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams}
+    bases = {
+        (p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams
+    }
     name, stream, offset = _owner(bases, number)
     product = next(p for p in layout.products if p.name == name)
     place, lane = divmod(offset, k)
@@ -61,7 +72,9 @@ def product_place(schedule: Schedule, column: int, address: int) -> Place | None
 
 
 def vector_place(schedule: Schedule, column: int, address: int) -> Place | None:
-    """Address: how often the step's group has been played, then the tape row; None for lanes that only fill a line."""
+    """Address: how often the step's group has been played, then the tape row; None for lanes that
+    only fill a line.
+    """
     layout = schedule.layout
     bits = schedule.vector.index_bits
     edge, stream, line = schedule.edges[address >> bits]

@@ -1,9 +1,10 @@
-"""The static schedule: which row of which product on the processing elements at which cycle, and what follows.
+"""The static schedule: which row of which product on the processing elements at which cycle, and
+what follows.
 
-A *round* is one frame of every stream.  Each unit plays its tape once a round.  Rounds start `interval` cycles apart in
-the steady state; every hazard between a round and the next is a lower bound on that interval, so a round that starts
-later is safe too.  Cycle 0 is the first in which the processing elements' tape can issue.  The tapes are written by
-`ernn.scheduling.list_scheduler`.
+A *round* is one frame of every stream.  Each unit plays its tape once a round.  Rounds start
+`interval` cycles apart in the steady state; every hazard between a round and the next is a lower
+bound on that interval, so a round that starts later is safe too.  Cycle 0 is the first in which the
+processing elements' tape can issue.  The tapes are written by `ernn.scheduling.list_scheduler`.
 """
 
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ REPEATS = 3  # walks that know when the one before finished
 class Schedule:
     """Tapes and what they take.
 
-    `interval`: cycles between rounds; `length`: from cycle 0 until the round's last word is handed to the output;
-    `rounds_late`: rounds after its own in which a frame may still be at work; `bounds`: lower bounds on the interval by
-    cause; `edges`: for each row of the vector tape that ends a step, (edge, stream, first line).
+    `interval`: cycles between rounds; `length`: from cycle 0 until the round's last word is handed
+    to the output; `rounds_late`: rounds after its own in which a frame may still be at work;
+    `bounds`: lower bounds on the interval by cause; `edges`: for each row of the vector tape that
+    ends a step, (edge, stream, first line).
     """
 
     layout: Layout
@@ -51,7 +53,9 @@ class Schedule:
 
     @property
     def latency(self) -> int:
-        """Cycles from a frame's last word in to its last word out, idle engine, the stream that is served last."""
+        """Cycles from a frame's last word in to its last word out, idle engine, the stream that is
+        served last.
+        """
         return self.length + self.timing.input
 
     @property
@@ -61,7 +65,9 @@ class Schedule:
 
     @cached_property
     def sum_bits(self) -> int:
-        """Bits of the vector unit's exact sums: a product and an addend, shifted up, term by term."""
+        """Bits of the vector unit's exact sums: a product and an addend, shifted up, term by
+        term.
+        """
         terms = max(len(step.terms) for step in self.layout.steps)
         up = max(*self.shifts.product, *self.shifts.addend, *self.shifts.bias, 0)
         return 2 * self.layout.model.input.format.width + up + 2 + terms.bit_length()
@@ -72,7 +78,9 @@ class Schedule:
 
     @cached_property
     def multipliers(self) -> int:
-        """All multipliers: the array's, and in every vector lane one for products and one for interpolation."""
+        """All multipliers: the array's, and in every vector lane one for products and one for
+        interpolation.
+        """
         return self.array_multipliers + 2 * self.layout.beat
 
     @cached_property
@@ -84,13 +92,16 @@ class Schedule:
     def useful_vector(self) -> int:
         """Multiplications a frame needs in its element-wise steps, interpolation included."""
         products = (
-            step.length * sum(term.product_frac is not None for term in step.terms) for step in self.layout.steps
+            step.length * sum(term.product_frac is not None for term in step.terms)
+            for step in self.layout.steps
         )
         return sum(products) + sum(step.length for step in self.layout.steps if step.activation)
 
     @property
     def array_utilisation(self) -> float:
-        """Useful multiplier-cycles over all multiplier-cycles of the processing elements, steady state."""
+        """Useful multiplier-cycles over all multiplier-cycles of the processing elements, steady
+        state.
+        """
         return self.useful_array / (self.array_multipliers * self.cycles_per_frame)
 
     @property
@@ -144,13 +155,17 @@ def require_engine(model: IntegerModel) -> None:
     """UserError where products have a form that no engine multiplies."""
     if found := model.repeated:
         raise UserError(
-            f"{found[0].name} multiplies a core of a tensor train: no hardware is generated for that, golden runs it "
-            "and ernn.search.estimate counts its cycles; for hardware compress to BlockCirculant, LowRank or Tucker"
+            f"{found[0].name} multiplies a core of a tensor train: no hardware is generated for "
+            "that, golden runs it "
+            "and ernn.search.estimate counts its cycles; for hardware compress to BlockCirculant, "
+            "LowRank or Tucker"
         )
 
 
 def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:
-    """A walk; after another one, it knows when that finished, and lets the vector unit begin as late as that allows."""
+    """A walk; after another one, it knows when that finished, and lets the vector unit begin as
+    late as that allows.
+    """
     if before is None:
         walk = Walk(layout, timing, Shifts.of(layout))
     else:
@@ -167,4 +182,8 @@ def _interval(walk: Walk) -> int:
 
 def _hoped(walk: Walk) -> int:
     """The interval if neither the recurrence nor the vector unit were in the way."""
-    return max(bound for cause, bound in walk.bounds().items() if cause not in ("recurrence", "vector unit"))
+    return max(
+        bound
+        for cause, bound in walk.bounds().items()
+        if cause not in ("recurrence", "vector unit")
+    )

@@ -1,4 +1,6 @@
-"""The few constant shifts an engine needs: formats are fixed per edge, so every alignment is one of a short list."""
+"""The few constant shifts an engine needs: formats are fixed per edge, so every alignment is one of
+a short list.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -2,7 +2,9 @@
 
 
 def signed_digits(constant: int) -> tuple[tuple[int, int], ...]:
-    """Canonical signed digits of a non-negative constant, (sign, power) each: the fewest that are not zero."""
+    """Canonical signed digits of a non-negative constant, (sign, power) each: the fewest that are
+    not zero.
+    """
     digits, power = [], 0
     while constant:
         if constant & 1:

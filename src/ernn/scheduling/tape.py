@@ -1,7 +1,8 @@
 """Tapes: what a unit of the engine plays, row by row, once a round.
 
-A row is a mapping of small non-negative integers.  Rows form groups that end with `last` = 1; a group is played `count`
-times, after `gap` idle cycles (the same in all its rows); the tape ends with the row where `end` = 1.
+A row is a mapping of small non-negative integers.  Rows form groups that end with `last` = 1; a
+group is played `count` times, after `gap` idle cycles (the same in all its rows); the tape ends
+with the row where `end` = 1.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,11 @@ class Tape:
     def constants(self) -> dict[str, int]:
         """Fields that never change, and so need no memory."""
         first = self.rows[0]
-        return {name: value for name, value in first.items() if all(row[name] == value for row in self.rows)}
+        return {
+            name: value
+            for name, value in first.items()
+            if all(row[name] == value for row in self.rows)
+        }
 
     @cached_property
     def widths(self) -> dict[str, int]:

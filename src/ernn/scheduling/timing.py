@@ -1,7 +1,9 @@
-"""Latencies of the engine's pipelines in cycles. The RTL is built to these figures; the schedule relies on them.
+"""Latencies of the engine's pipelines in cycles. The RTL is built to these figures; the schedule
+relies on them.
 
-"Issue" is the cycle in which a unit's tape player is active; a memory written at the end of cycle c can be read by
-an item issued in cycle c or later, because a read address is registered once on its way.
+"Issue" is the cycle in which a unit's tape player is active; a memory written at the end of cycle c
+can be read by an item issued in cycle c or later, because a read address is registered once on its
+way.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +21,12 @@ FAR_QUEUES = 3  # more of them: a round starts later, two registers before what 
 class Pipeline:
     """How many registers paths have, in cycles.
 
-    `apart`: behind memories and multipliers, apart from the hard block's own; `array`: the same in the array; `far`: on
-    ways across a full device: addresses of weights, results on their way to memories and transforms, the start of a
-    round, both ends of the streams; `shift`, `fit`: a rounding's shift, and finding out whether the result fits, each
-    before the cycle that rounds or saturates; `term`: between a scaled product and the vector unit's sum; `levels`:
-    after each level of an adder tree in a transform; `store`: before the memories of spectra and gates.
+    `apart`: behind memories and multipliers, apart from the hard block's own; `array`: the same in
+    the array; `far`: on ways across a full device: addresses of weights, results on their way to
+    memories and transforms, the start of a round, both ends of the streams; `shift`, `fit`: a
+    rounding's shift, and finding out whether the result fits, each before the cycle that rounds or
+    saturates; `term`: between a scaled product and the vector unit's sum; `levels`: after each
+    level of an adder tree in a transform; `store`: before the memories of spectra and gates.
     """
 
     apart: int
@@ -42,7 +45,9 @@ class Pipeline:
 
     @property
     def operand(self) -> int:
-        """Issue -> operand at the first element: addresses, memory, its registers, blanking, sums, operand."""
+        """Issue -> operand at the first element: addresses, memory, its registers, blanking, sums,
+        operand.
+        """
         return 6 + 2 * self.array + self.far
 
     @property
@@ -108,8 +113,8 @@ class Pipeline:
 DEEP = Pipeline(apart=1, array=1, far=0, shift=1, fit=1, term=1, levels=True, store=1)
 """One adder or one choice a cycle: for the clock on ECP5."""
 DIRECT = replace(DEEP, array=0, far=1)
-"""For an engine that fills its device: no register of its own between a hard block of the array and logic, which then
-lie side by side, but one more on every way across."""
+"""For an engine that fills its device: no register of its own between a hard block of the array and
+logic, which then lie side by side, but one more on every way across."""
 SHALLOW = Pipeline(apart=0, array=0, far=0, shift=0, fit=0, term=0, levels=False, store=0)
 """A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
 
@@ -119,14 +124,18 @@ def pipeline_of(design: Design) -> Pipeline:
 
 
 def stage_depth(stage: Stage, pipeline: Pipeline) -> int:
-    """Registers of a transform stage: one; where constants are multiplied, one for terms with the same constant, one a
-    level of the adder tree, one for rounding."""
+    """Registers of a transform stage: one; where constants are multiplied, one for terms with the
+    same constant, one a level of the adder tree, one for rounding."""
     return 2 + (tree_levels(stage) if pipeline.levels else 0) if stage.shift.any() else 1
 
 
 def tree_levels(stage: Stage) -> int:
-    """Levels of the tree that adds a row's shifted terms, two at a time, as deep as its deepest row needs."""
-    digits = max(sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix)
+    """Levels of the tree that adds a row's shifted terms, two at a time, as deep as its deepest row
+    needs.
+    """
+    digits = max(
+        sum(len(signed_digits(c)) for c in {abs(int(c)) for c in row}) for row in stage.matrix
+    )
     return (digits - 1).bit_length()
 
 
@@ -145,10 +154,11 @@ class Timing:
 
     `pipeline`: what they are made of.
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
-    `product`: the same -> that result is written to the gates memory; later rows follow one a cycle.
-    `spectrum`: issue of a step's last term -> its spectrum is written.
-    `forward`, `inverse`: the transforms, the registers around the forward one and the rounding after it included.
-    `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way out of its queue.
+    `product`: the same -> that result is written to the gates memory; later rows follow one a
+    cycle. `spectrum`: issue of a step's last term -> its spectrum is written. `forward`, `inverse`:
+    the transforms, the registers around the forward one and the rounding after it included.
+    `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way
+    out of its queue.
     """
 
     pipeline: Pipeline
@@ -162,8 +172,13 @@ class Timing:
     @classmethod
     def of(cls, model: IntegerModel, design: Design) -> "Timing":
         pipeline = pipeline_of(design)
-        inverse, stored = transform_depth(model.inverse, pipeline), pipeline.rounding + pipeline.store
-        leave = pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
+        inverse, stored = (
+            transform_depth(model.inverse, pipeline),
+            pipeline.rounding + pipeline.store,
+        )
+        leave = (
+            pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
+        )
         forward = pipeline.entry + transform_depth(model.forward, pipeline) + stored
         return cls(
             pipeline=pipeline,

@@ -1,7 +1,8 @@
 """What the engine's vector unit does for each layer: steps of sums of products, one per named edge.
 
 A step computes, lane by lane, req(sum of its terms) and then, if asked, an activation.  A term is
-+-a*b + addend + bias, each part optional.  Formats follow the arithmetic stated in `ernn.ir.integer_model`.
++-a*b + addend + bias, each part optional.  Formats follow the arithmetic stated in
+`ernn.ir.integer_model`.
 """
 
 from collections.abc import Mapping
@@ -31,8 +32,9 @@ Activation = Function
 class Value:
     """A vector kept by the vector unit.
 
-    `state` persists from frame to frame and is zero before a sequence's first; `carried` lives from one stage to the
-    next.  Both have one copy a stream; any other value lives within a chunk of words.
+    `state` persists from frame to frame and is zero before a sequence's first; `carried` lives from
+    one stage to the next.  Both have one copy a stream; any other value lives within a chunk of
+    words.
     """
 
     name: str
@@ -61,7 +63,9 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """+-a*b + addend + bias; b may be a constant; an addend is a gate, or a value (which then takes a's place)."""
+    """+-a*b + addend + bias; b may be a constant; an addend is a gate, or a value (which then takes
+    a's place).
+    """
 
     a: Value | None = None
     b: Value | Constant | None = None
@@ -81,9 +85,11 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """req(sum of terms -> target), then `activation` (of them relu keeps the format); the result is the edge `name`.
+    """req(sum of terms -> target), then `activation` (of them relu keeps the format); the result is
+    the edge `name`.
 
-    `keep`: written to the vector unit's memory.  `signal`: sent through the forward transform.  `output`: sent out.
+    `keep`: written to the vector unit's memory.  `signal`: sent through the forward transform.
+    `output`: sent out.
     """
 
     name: str
@@ -111,21 +117,26 @@ class LayerStage:
 
 
 def heights(stage: LayerStage) -> dict[tuple[str, int], int]:
-    """Steps one after the other from a gate (product, number) to the end of the stage, the one that reads it among
-    them."""
+    """Steps one after the other from a gate (product, number) to the end of the stage, the one that
+    reads it among them."""
     after: list[int] = []
     for number, step in reversed(list(enumerate(stage.steps))):
         readers = [
             after[len(stage.steps) - 1 - later]
             for later in range(number + 1, len(stage.steps))
-            if any(step.keep is not None and step.keep in (t.a, t.b, t.addend) for t in stage.steps[later].terms)
+            if any(
+                step.keep is not None and step.keep in (t.a, t.b, t.addend)
+                for t in stage.steps[later].terms
+            )
         ]
         after.append(1 + max(readers, default=0))
     found: dict[tuple[str, int], int] = {}
     for step, height in zip(stage.steps, reversed(after), strict=True):
         for gate in (term.addend for term in step.terms):
             if isinstance(gate, Gate):
-                found[gate.product, gate.gate] = max(height, found.get((gate.product, gate.gate), 0))
+                found[gate.product, gate.gate] = max(
+                    height, found.get((gate.product, gate.gate), 0)
+                )
     return found
 
 
@@ -137,10 +148,14 @@ class _Writer:
     length: int
     steps: list[Step] = field(default_factory=list)
 
-    def activation(self, name: str, function: Activation, *terms: Term, carried: bool = False) -> Value:
+    def activation(
+        self, name: str, function: Activation, *terms: Term, carried: bool = False
+    ) -> Value:
         table = self.model.sigmoid if function == "sigmoid" else self.model.tanh
         value = Value(name, self.length, table.output, carried=carried)
-        self.steps.append(Step(name, self.length, terms, self.model.activation_input, function, value))
+        self.steps.append(
+            Step(name, self.length, terms, self.model.activation_input, function, value)
+        )
         return value
 
     def keep(self, value: Value, *terms: Term) -> Value:
@@ -151,7 +166,11 @@ class _Writer:
         signal = self.model.signal(name)
         final = self.model.output.name == name
         spectrum = name if signal.spectrum is not None else None
-        self.steps.append(Step(name, signal.length, terms, signal.format, keep=keep, signal=spectrum, output=final))
+        self.steps.append(
+            Step(
+                name, signal.length, terms, signal.format, keep=keep, signal=spectrum, output=final
+            )
+        )
 
     def take(self) -> tuple[Step, ...]:
         steps, self.steps = tuple(self.steps), []
@@ -170,7 +189,11 @@ def _lstm(model: IntegerModel, layer: IntegerLstm) -> list[LayerStage]:
     def gate(index: int, letter: str, function: Activation, peephole: int | None) -> Value:
         bias = Constant(layer.bias[index], product.output)
         peep = None
-        if layer.peephole is not None and layer.peephole_format is not None and peephole is not None:
+        if (
+            layer.peephole is not None
+            and layer.peephole_format is not None
+            and peephole is not None
+        ):
             peep = Constant(layer.peephole[peephole], layer.peephole_format)
         term = Term(cell if peep else None, peep, addend=_gate(product, index), bias=bias)
         return writer.activation(f"{name}.{letter}", function, term)
@@ -204,7 +227,10 @@ def _gru(model: IntegerModel, layer: IntegerGru) -> list[LayerStage]:
     if layer.reset == "after":
         assert layer.candidate_input is not None and layer.candidate_bias is not None
         u = Value(f"{name}.u", hidden, candidate.output)
-        writer.keep(u, Term(addend=_gate(candidate, 0), bias=Constant(layer.candidate_bias, candidate.output)))
+        writer.keep(
+            u,
+            Term(addend=_gate(candidate, 0), bias=Constant(layer.candidate_bias, candidate.output)),
+        )
         source, reset = layer.candidate_input, (r, u)
     else:
         assert layer.reset_state is not None
@@ -239,7 +265,9 @@ def _described(model: IntegerModel, layer: IntegerCell) -> list[LayerStage]:
     }
     known = values | {
         vector: Constant(numbers, format)
-        for vector, numbers, format in zip(cell.vectors, layer.vectors, layer.vector_formats, strict=True)
+        for vector, numbers, format in zip(
+            cell.vectors, layer.vectors, layer.vector_formats, strict=True
+        )
     }
     constants = {
         f"{named.name}.{gate}": Constant(bias, product.output)
@@ -285,7 +313,9 @@ def _described_step(
     assert keep is None or isinstance(keep, Value)
     spectrum = step.name in layer.cell.signals and model.signal(edge).spectrum is not None
     final = edge == model.output.name
-    return Step(edge, length, tuple(terms), target, step.activation, keep, edge if spectrum else None, final)
+    return Step(
+        edge, length, tuple(terms), target, step.activation, keep, edge if spectrum else None, final
+    )
 
 
 def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
@@ -300,7 +330,8 @@ def _stages_of(model: IntegerModel, layer: IntegerLayer) -> list[LayerStage]:
             return _described(model, layer)
         case IntegerBidirectional():
             raise UserError(
-                f"{layer.name} is bidirectional: hardware sees a frame before the next one exists and cannot run "
+                f"{layer.name} is bidirectional: hardware sees a frame before the next one exists "
+                "and cannot run "
                 "backwards in time; run it in software (golden), or train a one-way layer"
             )
 
@@ -310,7 +341,8 @@ def _require_one_width(model: IntegerModel) -> None:
     for edge, format in edge_formats(model).items():
         if format.width != width:
             raise UserError(
-                f"{edge} has {format.width} bits and the input {width}: the engine's data have one width; quantize "
+                f"{edge} has {format.width} bits and the input {width}: the engine's data have one "
+                "width; quantize "
                 "without bits for single kinds of data, or run the network in software (golden)"
             )
 
@@ -322,5 +354,8 @@ def stages(model: IntegerModel) -> list[LayerStage]:
         for what in ("initial_output", "initial_cell"):
             start = getattr(layer, what, None)
             if start is not None and np.any(start):
-                raise UserError(f"{layer.name} has a non-zero {what}: hardware starts a sequence from zero state")
+                raise UserError(
+                    f"{layer.name} has a non-zero {what}: hardware starts a sequence from zero "
+                    "state"
+                )
     return [stage for layer in model.layers for stage in _stages_of(model, layer)]

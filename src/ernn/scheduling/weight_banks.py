@@ -1,10 +1,11 @@
 """Weights to memory words and back: what each processing element's bank holds.
 
-A product's rows are taken line by line (a *line* is `Design.words` words side by side), gate by gate, so that all gates
-of a line finish together: row (line, gate, word) of a block-circulant product, row (line, gate, lane, word) of a dense
-one.  A pass gives the next rows to the elements of every group, one row each; row i leaves on bus i mod `words`.  The
-groups share a pass's block columns: group g takes those whose words lie in bank g of the spectra, in order, and zeros
-where it has fewer than the others.  A bank holds, pass after pass, one word of k weights a column.
+A product's rows are taken line by line (a *line* is `Design.words` words side by side), gate by
+gate, so that all gates of a line finish together: row (line, gate, word) of a block-circulant
+product, row (line, gate, lane, word) of a dense one.  A pass gives the next rows to the elements of
+every group, one row each; row i leaves on bus i mod `words`.  The groups share a pass's block
+columns: group g takes those whose words lie in bank g of the spectra, in order, and zeros where it
+has fewer than the others.  A bank holds, pass after pass, one word of k weights a column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,9 @@ Column = tuple[int, int]  # operand, block column
 DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
 DEPTH = 1 << DEPTH_BITS
 TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
-CHECKED = 16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
+CHECKED = (
+    16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
+)
 
 
 def in_memories(words: int) -> int:
@@ -31,8 +34,8 @@ def in_memories(words: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """The order in which a product's rows are computed; `side`: words side by side; `late`: gates that come after all
-    lines of the others."""
+    """The order in which a product's rows are computed; `side`: words side by side; `late`: gates
+    that come after all lines of the others."""
 
     product: Product
     block: int
@@ -62,7 +65,9 @@ class Rows:
         return (self.lines * self.product.gates * self.lanes - missing) * self.side
 
     def locate(self, index: int) -> tuple[int, int]:
-        """(gate, block row of the matrix) of the row computed `index`-th; the block row may not exist (padding)."""
+        """(gate, block row of the matrix) of the row computed `index`-th; the block row may not
+        exist (padding).
+        """
         rest, word = divmod(index, self.side)
         place, lane = divmod(rest, self.lanes)
         gates = self.early
@@ -77,14 +82,16 @@ class Rows:
         return tuple(gate for gate in range(self.product.gates) if gate not in self.late)
 
     def place(self, gate: int) -> tuple[int, int]:
-        """(place of a gate's first line among the product's lines in the order they are computed, distance of its
-        lines)."""
+        """(place of a gate's first line among the product's lines in the order they are computed,
+        distance of its lines)."""
         if gate in self.late:
             return self.lines * len(self.early) + self.late.index(gate), len(self.late)
         return self.early.index(gate), len(self.early)
 
     def weights(self, index: int) -> dict[str, np.ndarray]:
-        """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does not exist."""
+        """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does
+        not exist.
+        """
         gate, row = self.locate(index)
         return {
             operand.signal: operand.matrix.weights[gate, row]
@@ -118,9 +125,11 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """Rows side by side on the elements: those of the first part, then of the second, which reads no other signals.
+    """Rows side by side on the elements: those of the first part, then of the second, which reads
+    no other signals.
 
-    `columns`: what each group multiplies; `weights`: address of the first column's weights, the same in every bank.
+    `columns`: what each group multiplies; `weights`: address of the first column's weights, the
+    same in every bank.
     """
 
     parts: tuple[Part, ...]
@@ -145,7 +154,9 @@ class Pass:
         return min(part.progress for part in self.parts)
 
 
-def columns_of_groups(product: Product, banks: Mapping[str, int], groups: int) -> tuple[tuple[Column, ...], ...]:
+def columns_of_groups(
+    product: Product, banks: Mapping[str, int], groups: int
+) -> tuple[tuple[Column, ...], ...]:
     """The columns of each group; `banks`: where a signal's first word lies."""
     columns: list[list[Column]] = [[] for _ in range(groups)]
     for index, operand in enumerate(product.operands):
@@ -154,16 +165,21 @@ def columns_of_groups(product: Product, banks: Mapping[str, int], groups: int) -
     return tuple(tuple(one) for one in columns)
 
 
-def passes(products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elements: int) -> list[Pass]:
+def passes(
+    products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elements: int
+) -> list[Pass]:
     """Passes of products that can start together, product by product, `elements` rows each.
 
-    Where the last rows of a product leave elements free, the last rows of another go there, if it reads no signal
-    that the first does not: their weights for the signals they do not read are zero.
+    Where the last rows of a product leave elements free, the last rows of another go there, if it
+    reads no signal that the first does not: their weights for the signals they do not read are
+    zero.
     """
     made, left = [], []
     for rows, columns in products:
         whole = rows.count // elements * elements
-        made += [Pass((Part(rows, first, elements),), columns) for first in range(0, whole, elements)]
+        made += [
+            Pass((Part(rows, first, elements),), columns) for first in range(0, whole, elements)
+        ]
         if whole < rows.count:
             left.append(Pass((Part(rows, whole, rows.count - whole),), columns))
     left.sort(key=lambda one: -one.length)  # the widest are the hosts
@@ -178,7 +194,9 @@ def passes(products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elem
 
 
 def _fits(host: Pass, guest: Pass, elements: int) -> bool:
-    """Whether the guest's rows can ride along; each part takes a column of the pass for its tags."""
+    """Whether the guest's rows can ride along; each part takes a column of the pass for its
+    tags.
+    """
     read, also = ({operand.signal for operand in one.product.operands} for one in (host, guest))
     return also <= read and host.count + guest.count <= elements and len(host.parts) < host.length
 
@@ -207,14 +225,19 @@ def _row_weights(one: Pass, element: int) -> dict[str, np.ndarray]:
 
 
 def with_parity(words: Sequence[int], bits: int) -> list[int]:
-    """Words of `bits` bits with one more on top, so that an even number of each word's bits is 1."""
+    """Words of `bits` bits with one more on top, so that an even number of each word's bits is
+    1.
+    """
     return [word | (word.bit_count() & 1) << bits for word in words]
 
 
 def pack(words: np.ndarray, width: int) -> list[int]:
     """Rows of signed numbers to unsigned memory words, element 0 in the lowest bits."""
     mask = (1 << width) - 1
-    return [sum((int(value) & mask) << (width * lane) for lane, value in enumerate(word)) for word in words]
+    return [
+        sum((int(value) & mask) << (width * lane) for lane, value in enumerate(word))
+        for word in words
+    ]
 
 
 def unpack(words: list[int], width: int, lanes: int) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""What automatic compression chooses from: widths of layers, structure and bits of matrices, and what they cost."""
+"""What automatic compression chooses from: widths of layers, structure and bits of matrices, and
+what they cost.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,12 +21,16 @@ BITS = (12, 8, 6, 5, 4, 3)
 UNIFORM_BITS = 12
 """Of a weight where one block size for all matrices is what a choice is compared with."""
 GRAIN = 8
-"""A layer that is cut keeps a multiple of so many units: blocks up to this size then need no padding."""
+"""A layer that is cut keeps a multiple of so many units: blocks up to this size then need no
+padding.
+"""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Numbers of `bits` bits in the structure `inner`; of blocks it is their spectra, which the engine stores."""
+    """Numbers of `bits` bits in the structure `inner`; of blocks it is their spectra, which the
+    engine stores.
+    """
 
     inner: Structure
     bits: int
@@ -36,7 +42,9 @@ class Candidate:
 
     @property
     def structure(self) -> Quantized:
-        return Quantized(self.inner, Uniform(self.bits), spectra=isinstance(self.inner, BlockCirculant))
+        return Quantized(
+            self.inner, Uniform(self.bits), spectra=isinstance(self.inner, BlockCirculant)
+        )
 
     def stored_bits(self, shape: tuple[int, ...]) -> int:
         """Of a matrix; UserError where the structure does not fit it."""
@@ -55,7 +63,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Units:
-    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`); the others are cut."""
+    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`); the
+    others are cut.
+    """
 
     count: int
     bits: ClassVar[int] = 0  # none of its own: matrices are what is rounded
@@ -81,7 +91,9 @@ class Width:
 
 @dataclass(frozen=True)
 class Part:
-    """Matrices that take the same candidate: one of them, or all that the engine wants alike. Mildest option first."""
+    """Matrices that take the same candidate: one of them, or all that the engine wants alike.
+    Mildest option first.
+    """
 
     name: str
     shapes: tuple[Shape, ...]
@@ -135,7 +147,9 @@ class Space:
 
     def assigned(self, pick: Pick) -> list[tuple[Part, Candidate]]:
         """What the matrices take."""
-        return list(zip(self.matrices, (one for one in pick if isinstance(one, Candidate)), strict=True))
+        return list(
+            zip(self.matrices, (one for one in pick if isinstance(one, Candidate)), strict=True)
+        )
 
     def spec(self, pick: Pick) -> ModelSpec:
         """The network before compression, cut."""
@@ -144,11 +158,17 @@ class Space:
 
     def plan(self, pick: Pick) -> CompressionPlan:
         pairs = self.assigned(pick)
-        return CompressionPlan(overrides=tuple((one.name, c.structure) for part, c in pairs for one in part.shapes))
+        return CompressionPlan(
+            overrides=tuple((one.name, c.structure) for part, c in pairs for one in part.shapes)
+        )
 
     def widest(self) -> "Space":
-        """Every layer as wide as there is: for ways that choose no widths. UserError where nothing of it fits."""
-        found = replace(self, widths=tuple(replace(one, options=one.options[:1]) for one in self.widths))
+        """Every layer as wide as there is: for ways that choose no widths. UserError where nothing
+        of it fits.
+        """
+        found = replace(
+            self, widths=tuple(replace(one, options=one.options[:1]) for one in self.widths)
+        )
         _require_possible(found)
         return found
 
@@ -167,7 +187,9 @@ class Space:
     def neighbours(self, pick: Pick) -> Iterator[Pick]:
         """Picks that differ in one part."""
         for index, part in enumerate(self.parts):
-            yield from (self.changed(pick, index, other) for other in part.options if other != pick[index])
+            yield from (
+                self.changed(pick, index, other) for other in part.options if other != pick[index]
+            )
 
     def describe(self, pick: Pick) -> dict[str, str]:
         """Options by their part's name, in words."""
@@ -183,7 +205,8 @@ def space_of(
     alike: bool,
     widths: Sequence[float] = (1.0,),
 ) -> Space:
-    """The space of a network; `alike`: all matrices of its recurrent layers take the same, as the engine wants it.
+    """The space of a network; `alike`: all matrices of its recurrent layers take the same, as the
+    engine wants it.
 
     widths: shares of a layer's units to choose from; with 1 alone layers stay as they are.
     UserError where a structure fits no matrix, and where even the harshest pick is above the limit.
@@ -205,18 +228,27 @@ def space_of(
 
 def _widths(model: ModelSpec, shares: Sequence[float]) -> tuple[Width, ...]:
     if wrong := [one for one in shares if not 0 < one <= 1]:
-        raise UserError(f"widths are shares of a layer's units, above 0 and at most 1, not {wrong[0]:g}")
+        raise UserError(
+            f"widths are shares of a layer's units, above 0 and at most 1, not {wrong[0]:g}"
+        )
     found = []
     for index, layer in enumerate(model.layers):
-        wanted = (GRAIN * ceil(max(1, round(share * layer.hidden)) / GRAIN) for share in sorted(shares, reverse=True))
+        wanted = (
+            GRAIN * ceil(max(1, round(share * layer.hidden)) / GRAIN)
+            for share in sorted(shares, reverse=True)
+        )
         counts = dict.fromkeys(min(layer.hidden, count) for count in wanted)
         found.append(Width(f"recurrent.{index}", tuple(Units(count) for count in counts)))
     return tuple(found)
 
 
-def _options(group: Sequence[Shape], inners: Sequence[Structure], bits: Sequence[int]) -> tuple[Candidate, ...]:
+def _options(
+    group: Sequence[Shape], inners: Sequence[Structure], bits: Sequence[int]
+) -> tuple[Candidate, ...]:
     found: dict[Candidate, int] = {}
-    for candidate in (Candidate(inner, width) for inner in inners for width in sorted(bits, reverse=True)):
+    for candidate in (
+        Candidate(inner, width) for inner in inners for width in sorted(bits, reverse=True)
+    ):
         try:
             found[candidate] = sum(candidate.stored_bits(one.shape) for one in group)
         except UserError:
@@ -228,13 +260,16 @@ def _require_possible(space: Space) -> None:
     least = min(space.price(pick) for pick in _harshest(space))
     if least > space.limit:
         raise UserError(
-            f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise it, "
+            f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise "
+            "it, "
             "or allow larger blocks, fewer bits or narrower layers"
         )
 
 
 def _harshest(space: Space) -> Iterable[Pick]:
-    """Of each part the option that stores least; and what all matrices can take alike, with the narrowest layers."""
+    """Of each part the option that stores least; and what all matrices can take alike, with the
+    narrowest layers.
+    """
     yield tuple(part.options[-1] for part in space.parts)
     for candidate in space.matrices[0].options:
         if all(candidate in part.options for part in space.matrices):
@@ -249,7 +284,9 @@ def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
 
 
 def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> CompressionPlan:
-    """One block size for all matrices of the recurrent layers, `output` for the others, and one number of bits."""
+    """One block size for all matrices of the recurrent layers, `output` for the others, and one
+    number of bits.
+    """
     inner, outer = (Candidate(one, bits).structure for one in (*blocks([block]), *blocks([output])))
     return CompressionPlan(inner, inner, inner, outer)
 
@@ -257,6 +294,12 @@ def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> Compressio
 def stored_bytes(model: ModelSpec, plan: CompressionPlan) -> float:
     """Bytes of all weight matrices, scales and padding counted; biases and states are apart."""
     try:
-        return sum(plan.structure(one.name, one.role).bits(one.shape, UNIFORM_BITS) for one in shapes(model)) / 8
+        return (
+            sum(
+                plan.structure(one.name, one.role).bits(one.shape, UNIFORM_BITS)
+                for one in shapes(model)
+            )
+            / 8
+        )
     except UserError:
         return inf  # a structure that a narrow layer is too small for

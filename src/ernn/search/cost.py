@@ -1,4 +1,6 @@
-"""What a network costs before it is trained: weights, bits on chip, multiplications, all from shapes alone."""
+"""What a network costs before it is trained: weights, bits on chip, multiplications, all from
+shapes alone.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +22,12 @@ GATES = {"lstm": 4, "gru": 3}
 
 @dataclass(frozen=True)
 class Shape:
-    """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates, rows, columns).
+    """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates,
+    rows, columns).
 
-    reads: the vectors that it multiplies; one that several weights read is transformed once. returns: gates whose
-    results go back through the inverse transform for this weight. What several weights add up to goes back once, so one
-    of them counts it.
+    reads: the vectors that it multiplies; one that several weights read is transformed once.
+    returns: gates whose results go back through the inverse transform for this weight. What several
+    weights add up to goes back once, so one of them counts it.
     """
 
     name: str
@@ -50,10 +53,14 @@ def shapes(model: ModelSpec) -> Iterator[Shape]:
 def _usual(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Shape]:
     """A layer's output is the vector of its name."""
     gates, before = GATES[layer.cell], layer.cell == "gru" and layer.reset == "before"
-    apart = int(layer.cell == "gru" and not before)  # the candidate's two products go back each by itself
+    apart = int(
+        layer.cell == "gru" and not before
+    )  # the candidate's two products go back each by itself
     own = (name, f"{name}.reset") if before else (name,)
     yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs), (vector,), apart)
-    yield Shape(f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size), own, gates)
+    yield Shape(
+        f"{name}.weight_hh_l0", "recurrent", (gates, layer.hidden, layer.output_size), own, gates
+    )
     if layer.projection is not None:
         shape = (1, layer.projection, layer.hidden)
         yield Shape(f"{name}.weight_hr_l0", "projection", shape, (f"{name}.unprojected",), 1)
@@ -72,9 +79,11 @@ def _compact(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[
 
 @dataclass(frozen=True)
 class Cost:
-    """weights: numbers stored in matrices. bits: on chip, of those, the biases and peepholes, and the states.
+    """weights: numbers stored in matrices. bits: on chip, of those, the biases and peepholes, and
+    the states.
 
-    multiplications: real ones a frame, in products (3 for a complex one) and in the transforms' rotations.
+    multiplications: real ones a frame, in products (3 for a complex one) and in the transforms'
+    rotations.
     """
 
     weights: int
@@ -82,14 +91,18 @@ class Cost:
     multiplications: int
 
 
-def cost(model: ModelSpec, plan: CompressionPlan, weight_bits: int = 12, data_bits: int = 16) -> Cost:
+def cost(
+    model: ModelSpec, plan: CompressionPlan, weight_bits: int = 12, data_bits: int = 16
+) -> Cost:
     """Of one stream.  Raises UserError where the plan does not fit the model."""
     weights, products = 0, 0
     for one in shapes(model):
         structure = plan.structure(one.name, one.role)
         weights += structure.stored(one.shape)
         products += structure.multiplications(one.shape)
-    constants = sum(_constants(layer) for layer in model.layers) + model.outputs + (model.front or 0)
+    constants = (
+        sum(_constants(layer) for layer in model.layers) + model.outputs + (model.front or 0)
+    )
     states = sum(_states(layer) for layer in model.layers)
     bits = weights * weight_bits + (constants + states) * data_bits
     return Cost(weights, bits, products + _turned(model, plan))
@@ -104,7 +117,9 @@ def _constants(layer: LayerSpec) -> int:
     if layer.cell in COMPACT:
         cell = COMPACT[layer.cell]
         return layer.hidden * (sum(p.gates for p in cell.products if p.bias) + len(cell.vectors))
-    apart = layer.cell == "gru" and layer.reset == "after"  # the candidate's two products have a bias each
+    apart = (
+        layer.cell == "gru" and layer.reset == "after"
+    )  # the candidate's two products have a bias each
     return layer.hidden * (GATES[layer.cell] + apart + 3 * layer.peepholes)
 
 
@@ -116,7 +131,9 @@ def _states(layer: LayerSpec) -> int:
 
 
 def _turned(model: ModelSpec, plan: CompressionPlan) -> int:
-    """Multiplications of the transforms: of every vector once for each size of blocks, and of results."""
+    """Multiplications of the transforms: of every vector once for each size of blocks, and of
+    results.
+    """
     words: dict[tuple[str, int], int] = {}
     back = 0
     for one in shapes(model):

@@ -1,18 +1,19 @@
-"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine multiplies: an estimate, never a claim.
+"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine multiplies: an
+estimate, never a claim.
 
-Assumed is the engine there is, but that it takes the small matrices of a core one after the other, each with the words
-that it meets, and keeps their weights once.  Only rows of one small matrix read the same words, so only they share a
-pass.  Then, a frame:
+Assumed is the engine there is, but that it takes the small matrices of a core one after the other,
+each with the words that it meets, and keeps their weights once.  Only rows of one small matrix read
+the same words, so only they share a pass.  Then, a frame:
 
-    array  = over all products: small matrices * ceil(rows / pes) * max(ceil(columns / splits), pes / words)
-    vector = terms of all steps, a line a cycle
-    loop   = of the layer that takes longest, stage by stage: what its passes or its terms take, whichever is more, and
+    array  = over all products: small matrices * ceil(rows / pes) * max(ceil(columns / splits), pes
+    / words) vector = terms of all steps, a line a cycle loop   = of the layer that takes longest,
+    stage by stage: what its passes or its terms take, whichever is more, and
              the latencies of a product, of the steps that wait for each other and of a spectrum
     cycles = max(streams * array, streams * vector, loop) / streams
 
-Multiplications over the multipliers there are, and what passes and pipelines cost besides.  Of the area, multipliers
-and weight banks are held against the device, logic is not.  On networks that the engine does run, tests hold this
-between 0.7 and 1.15 times what is scheduled.
+Multiplications over the multipliers there are, and what passes and pipelines cost besides.  Of the
+area, multipliers and weight banks are held against the device, logic is not.  On networks that the
+engine does run, tests hold this between 0.7 and 1.15 times what is scheduled.
 """
 
 from collections.abc import Iterator
@@ -37,7 +38,9 @@ MEMORY = 0.9
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cycles on a design, a frame's (`array`, `vector`) or a layer's (`loop`); see the module's docstring."""
+    """Cycles on a design, a frame's (`array`, `vector`) or a layer's (`loop`); see the module's
+    docstring.
+    """
 
     design: Design
     array: int
@@ -51,7 +54,9 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Busy:
-    """What a stage takes of the array and of the vector unit, and how long its last result is under way."""
+    """What a stage takes of the array and of the vector unit, and how long its last result is under
+    way.
+    """
 
     layer: str
     array: int
@@ -64,9 +69,12 @@ def estimate(model: IntegerModel, design: Design) -> Estimate:
     layout, timing = Layout(model, design), Timing.of(model, design)
     stages = [_busy(stage, layout, timing) for stage in layout.stages]
     loops = [
-        sum(max(one.array, one.vector) + one.wait for one in layer) for _, layer in groupby(stages, lambda s: s.layer)
+        sum(max(one.array, one.vector) + one.wait for one in layer)
+        for _, layer in groupby(stages, lambda s: s.layer)
     ]
-    return Estimate(design, sum(one.array for one in stages), sum(one.vector for one in stages), max(loops))
+    return Estimate(
+        design, sum(one.array for one in stages), sum(one.vector for one in stages), max(loops)
+    )
 
 
 def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate:
@@ -84,7 +92,9 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
         if time < least and _banks(model, design, device) <= MEMORY * device.block_ram.value:
             least, best = time, found
     if best is None:
-        raise UserError(f"{device.name} has no room for an engine of this network: choose a larger device")
+        raise UserError(
+            f"{device.name} has no room for an engine of this network: choose a larger device"
+        )
     return best
 
 

@@ -1,8 +1,9 @@
 """Phase II: the engine for a model and a device, for throughput or for latency.
 
-Cycles are the schedule's, and exact; area is predicted (`ernn.estimate.area`), the clock assumed (`ernn.estimate.clock`).
-Shapes are taken by what they promise: no schedule is shorter than the array's passes or the vector unit's terms.  A
-shape is scheduled only if it promises more than a design that fits and takes no more of the device.
+Cycles are the schedule's, and exact; area is predicted (`ernn.estimate.area`), the clock assumed
+(`ernn.estimate.clock`). Shapes are taken by what they promise: no schedule is shorter than the
+array's passes or the vector unit's terms.  A shape is scheduled only if it promises more than a
+design that fits and takes no more of the device.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,8 +38,9 @@ _INSTEAD = {
 
 @dataclass(frozen=True)
 class Request:
-    """`streams` and `pes` are chosen where None.  `margin`: the share of LUTs and flip-flops, which are estimates, that
-    is left free; multipliers and block RAMs are known and may all be used.  `parity`: words of weights are checked."""
+    """`streams` and `pes` are chosen where None.  `margin`: the share of LUTs and flip-flops, which
+    are estimates, that is left free; multipliers and block RAMs are known and may all be used.
+    `parity`: words of weights are checked."""
 
     device: Device
     clock: Clock
@@ -67,7 +69,8 @@ class Request:
 class Choice:
     """A design with what it takes and what it gives.
 
-    `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a resource; `limit`: what bounds cycles.
+    `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a resource; `limit`:
+    what bounds cycles.
     """
 
     design: Design
@@ -100,9 +103,11 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """The best design, and the front: of those scheduled, time against the largest share of a resource.
+    """The best design, and the front: of those scheduled, time against the largest share of a
+    resource.
 
-    `complete`: nothing that was left out promises more; otherwise the budget of schedules ended the search.
+    `complete`: nothing that was left out promises more; otherwise the budget of schedules ended the
+    search.
     """
 
     request: Request
@@ -113,11 +118,14 @@ class Found:
     complete: bool
 
 
-def search(model: IntegerModel, request: Request, budget: int | None = BUDGET, slack: float = SLACK) -> Found:
-    """The best design for `request`. UserError where none fits, saying what is short and by how much.
+def search(
+    model: IntegerModel, request: Request, budget: int | None = BUDGET, slack: float = SLACK
+) -> Found:
+    """The best design for `request`. UserError where none fits, saying what is short and by how
+    much.
 
-    Within the `budget` no design left out is faster than those found by more than `slack`; without one (None), and
-    with a slack of 1, the best design and the front are those of the whole space.
+    Within the `budget` no design left out is faster than those found by more than `slack`; without
+    one (None), and with a slack of 1, the best design and the front are those of the whole space.
     """
     walk = _Search(model, request, slack)
     smallest = walk.look(_smallest(request))
@@ -136,7 +144,9 @@ def best(choices: Iterable[Choice], goal: Goal) -> Choice:
     choices = list(choices)
     fastest = min(choice.time(goal) for choice in choices)
     near = [choice for choice in choices if choice.time(goal) <= NEAR * fastest]
-    return min(near, key=lambda one: (one.share, one.time(goal), one.design.streams, one.design.chunk))
+    return min(
+        near, key=lambda one: (one.share, one.time(goal), one.design.streams, one.design.chunk)
+    )
 
 
 def evaluate(plan: Schedule, request: Request) -> Choice:
@@ -172,7 +182,9 @@ class _Search:
         return choice
 
     def for_the_best(self, shapes: Sequence[Shape], budget: int | None) -> bool:
-        """Shapes by what they promise, until none can be near the fastest; whether that was reached."""
+        """Shapes by what they promise, until none can be near the fastest; whether that was
+        reached.
+        """
         for shape in shapes:
             if shape.time > NEAR * min(one.time(self.request.goal) for one in self.fitting):
                 return True
@@ -201,7 +213,9 @@ class _Search:
 
     def _least(self, designs: Sequence[Design]) -> Use:
         """What each of these designs of one shape takes at least, without scheduling any."""
-        streams, chunk = (min(getattr(one, name) for one in designs) for name in ("streams", "chunk"))
+        streams, chunk = (
+            min(getattr(one, name) for one in designs) for name in ("streams", "chunk")
+        )
         smallest = replace(designs[0], streams=streams, chunk=chunk, overlap=1, staggered=False)
         return least(Layout(self.model, smallest), self.request.device.family)
 
@@ -212,7 +226,9 @@ class _Search:
 
 
 def _through(shapes: Sequence[Shape]) -> list[Shape]:
-    """Some of the shapes that promise most for their share, evenly from the smallest to the largest."""
+    """Some of the shapes that promise most for their share, evenly from the smallest to the
+    largest.
+    """
     front = pareto(shapes, lambda one: (one.time, one.share))
     step = max(1, len(front) // SHOWN)
     return front[::step]
@@ -227,18 +243,28 @@ def _too_large(smallest: Choice, request: Request, block: int) -> str:
     device, design = request.device, smallest.design
     short = {name: getattr(smallest.use, name) - request.limit(name) for name in RESOURCES}
     parts = [
-        f"{getattr(smallest.use, name):,} {NAMES[name]}, {by:,} more than the {request.limit(name):,} "
+        f"{getattr(smallest.use, name):,} {NAMES[name]}, {by:,} more than the "
+        f"{request.limit(name):,} "
         f"{'there are' if name in EXACT else f'that a margin of {request.margin:.0%} leaves'}"
         for name, by in short.items()
         if by > 0
     ]
     worst = max(short, key=lambda name: short[name] / max(1, request.limit(name)))
     asked = f"{_counted(design.pes, 'processing element')}, {_counted(design.streams, 'stream')}"
-    larger = [one.name for one in devices() if one.family == device.family and _holds(one, smallest.use, request)]
-    then = f"choose a larger device ({', '.join(larger)})" if larger else "choose a device of a larger family"
+    larger = [
+        one.name
+        for one in devices()
+        if one.family == device.family and _holds(one, smallest.use, request)
+    ]
+    then = (
+        f"choose a larger device ({', '.join(larger)})"
+        if larger
+        else "choose a device of a larger family"
+    )
     fewer = " or fewer processing elements" if design.pes > 1 else ""
     return (
-        f"{device.name} cannot hold this network in blocks of {block}: an engine of {asked} takes {'; '.join(parts)}; "
+        f"{device.name} cannot hold this network in blocks of {block}: an engine of {asked} takes "
+        f"{'; '.join(parts)}; "
         f"{then}{fewer}; {_INSTEAD[worst]}"
     )
 

@@ -24,7 +24,8 @@ class Decision:
 class Log:
     """decisions.jsonl and decisions.txt in `folder`, written whole at every decision.
 
-    A search that is started again makes the same decisions from the same results, so it writes the same log.
+    A search that is started again makes the same decisions from the same results, so it writes the
+    same log.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +36,9 @@ class Log:
         self.decisions.append(made)
         lines = [json.dumps(asdict(one), ensure_ascii=False) for one in self.decisions]
         write_atomic(self.folder / "decisions.jsonl", "\n".join(lines) + "\n")
-        write_atomic(self.folder / "decisions.txt", "\n".join(str(one) for one in self.decisions) + "\n")
+        write_atomic(
+            self.folder / "decisions.txt", "\n".join(str(one) for one in self.decisions) + "\n"
+        )
         return made
 
 

@@ -1,13 +1,16 @@
-"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few trainings (REFERENCE.md section 3).
+"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few trainings
+(REFERENCE.md section 3).
 
-1. The smallest block size with which the LSTM's weights fit the device's on-chip memory is the lower bound; the upper
+1. The smallest block size with which the LSTM's weights fit the device's on-chip memory is the
+  lower bound; the upper
    one is the largest that still saves a worthwhile share of the dense network's multiplications.
 2. The dense LSTM is trained: it sets the limit, and is where compression starts.
 3. The largest block size that keeps the accuracy, by bisection.
 4. A GRU instead: dense, and compressed to the same block size.
 5. Larger blocks for the output matrix, and the input matrices where `mixed` allows several sizes.
 
-Every training is a trial of a `Bench`, every decision goes to a `Log`.  Accuracy is judged on validation examples.
+Every training is a trial of a `Bench`, every decision goes to a `Log`.  Accuracy is judged on
+validation examples.
 """
 
 from collections.abc import Callable
@@ -43,10 +46,11 @@ Predict = Callable[[ModelSpec, CompressionPlan], Prediction | None]
 class Question:
     """What is asked.
 
-    lstm, gru: the network to start from, and the one to try instead.  dense, solver: how they are trained.
-    memory: share of the device's block RAM that weights, constants and states may take.  worth: a larger block size is
-    worthwhile while it saves at least this share of the dense network's multiplications.  trainings: at most so many.
-    mixed: input matrices may have larger blocks than recurrent ones (software; the engine has one block size).
+    lstm, gru: the network to start from, and the one to try instead.  dense, solver: how they are
+    trained. memory: share of the device's block RAM that weights, constants and states may take.
+    worth: a larger block size is worthwhile while it saves at least this share of the dense
+    network's multiplications.  trainings: at most so many. mixed: input matrices may have larger
+    blocks than recurrent ones (software; the engine has one block size).
     """
 
     device: Device
@@ -64,9 +68,15 @@ class Question:
 
     def __post_init__(self) -> None:
         if not 0 < self.memory <= 1:
-            raise UserError(f"memory is a share of the device's block RAM, above 0 and at most 1, not {self.memory}")
+            raise UserError(
+                "memory is a share of the device's block RAM, above 0 and at most 1, not "
+                f"{self.memory}"
+            )
         if self.trainings < 2:
-            raise UserError(f"a search needs at least 2 trainings, a dense and a compressed one, not {self.trainings}")
+            raise UserError(
+                "a search needs at least 2 trainings, a dense and a compressed one, not "
+                f"{self.trainings}"
+            )
 
     @property
     def bits(self) -> int:
@@ -124,16 +134,28 @@ class Explorer:
         fitting = [k for k in BLOCK_SIZES if bits[k] <= asked.bits]
         if not fitting:
             raise UserError(
-                f"{what}: even in blocks of {BLOCK_SIZES[-1]} it takes {bits[BLOCK_SIZES[-1]]:,} bits, "
-                f"{asked.memory:.0%} of {asked.device.name}'s block RAM are {asked.bits:,}: choose a larger device or "
+                f"{what}: even in blocks of {BLOCK_SIZES[-1]} it takes {bits[BLOCK_SIZES[-1]]:,} "
+                "bits, "
+                f"{asked.memory:.0%} of {asked.device.name}'s block RAM are {asked.bits:,}: choose "
+                "a larger device or "
                 "fewer units"
             )
         lower, least = fitting[0], asked.worth * spent[1]
-        upper = max([lower, *(large for small, large in pairwise(BLOCK_SIZES) if spent[small] - spent[large] >= least)])
+        upper = max(
+            [
+                lower,
+                *(
+                    large
+                    for small, large in pairwise(BLOCK_SIZES)
+                    if spent[small] - spent[large] >= least
+                ),
+            ]
+        )
         blocks = [k for k in BLOCK_SIZES if max(2, lower) <= k <= upper] or [2]
         self.log.add(
             f"bounds {what}",
-            f"blocks of {blocks[0]} to {blocks[-1]}: {lower} is the smallest that fits, beyond {upper} a doubling "
+            f"blocks of {blocks[0]} to {blocks[-1]}: {lower} is the smallest that fits, beyond "
+            f"{upper} a doubling "
             f"saves less than {asked.worth:.0%} of the dense multiplications",
             bits=bits,
             bits_allowed=asked.bits,
@@ -142,7 +164,9 @@ class Explorer:
         return blocks
 
     def _largest(self, dense: DenseTrial, blocks: list[int], limit: float) -> Found | None:
-        """The largest of `blocks` that keeps the accuracy, by bisection within this step's share of trainings."""
+        """The largest of `blocks` that keeps the accuracy, by bisection within this step's share of
+        trainings.
+        """
         best: Found | None = None
         reserved = 3 if self.question.trainings >= 5 else 0  # the GRU's two and one to refine
         low, high = 0, len(blocks) - 1
@@ -154,7 +178,12 @@ class Explorer:
             best = found if kept else best
             low, high = (middle + 1, high) if kept else (low, middle - 1)
         chosen = f"block {best.block}" if best else "no block size tried"
-        self.log.add("largest block", f"{chosen} keeps the accuracy", tried=len(self.trained) - 1, limit=limit)
+        self.log.add(
+            "largest block",
+            f"{chosen} keeps the accuracy",
+            tried=len(self.trained) - 1,
+            limit=limit,
+        )
         return best
 
     def _try_gru(self, best: Found | None, limit: float) -> Found | None:
@@ -166,20 +195,37 @@ class Explorer:
         dense = DenseTrial(self.question.gru, self.question.dense)
         reached = self._train(dense).validation
         if reached > limit:
-            self.log.add("GRU", "not compressed: the dense one is beyond the limit", validation=reached, limit=limit)
+            self.log.add(
+                "GRU",
+                "not compressed: the dense one is beyond the limit",
+                validation=reached,
+                limit=limit,
+            )
             return best
-        self.log.add("dense GRU", "within the limit", validation=reached, limit=limit, trainings=len(self.trained))
+        self.log.add(
+            "dense GRU",
+            "within the limit",
+            validation=reached,
+            limit=limit,
+            trainings=len(self.trained),
+        )
         block = best.block if best and best.block in blocks else blocks[0]
         found = self._compress(dense, block)
         kept = self._judge(f"GRU block {block}", found, limit)
         if kept and (best is None or found.cost.weights < best.cost.weights):
-            self.log.add("cell", "GRU", weights=found.cost.weights, lstm=best.cost.weights if best else None)
+            self.log.add(
+                "cell", "GRU", weights=found.cost.weights, lstm=best.cost.weights if best else None
+            )
             return found
-        self.log.add("cell", "LSTM" if best else "none yet", weights=best.cost.weights if best else None)
+        self.log.add(
+            "cell", "LSTM" if best else "none yet", weights=best.cost.weights if best else None
+        )
         return best
 
     def _refine(self, best: Found, limit: float) -> Found:
-        """Larger blocks where they cost least: the output matrix, and with `mixed` the input matrices."""
+        """Larger blocks where they cost least: the output matrix, and with `mixed` the input
+        matrices.
+        """
         larger = _finer(best.trial.plan, best.block, self.question.mixed)
         if larger == best.trial.plan or not self._left():
             self.log.add("finer blocks", "not tried", left=self._left())
@@ -216,19 +262,29 @@ class Explorer:
             weights=found.cost.weights,
             bits=found.cost.bits,
             multiplications=found.cost.multiplications,
-            predicted_cycles_per_frame=found.prediction.cycles_per_frame if found.prediction else None,
+            predicted_cycles_per_frame=found.prediction.cycles_per_frame
+            if found.prediction
+            else None,
             trainings=len(self.trained),
         )
         return kept
 
     def _compress(self, start: DenseTrial, block: int) -> Found:
         """The output matrix, small and near the labels, stays dense until the end."""
-        return self._trial(CompressedTrial(start, CompressionPlan.blocks(block), self.question.solver))
+        return self._trial(
+            CompressedTrial(start, CompressionPlan.blocks(block), self.question.solver)
+        )
 
     def _trial(self, trial: CompressedTrial) -> Found:
         result = self._train(trial)
         block = block_size(trial.plan.recurrent)
-        return Found(trial, result, self._cost(trial.model, trial.plan), block, self.predict(trial.model, trial.plan))
+        return Found(
+            trial,
+            result,
+            self._cost(trial.model, trial.plan),
+            block,
+            self.predict(trial.model, trial.plan),
+        )
 
     def _train(self, trial: DenseTrial | CompressedTrial) -> Result:
         self.trained.append(self.bench.result(trial))

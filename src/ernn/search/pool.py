@@ -55,7 +55,8 @@ class Here:
 class RayPool:
     """Ray workers: of the cluster at `address`, or of this machine where it is None ("local").
 
-    A call whose worker or machine dies is given to another worker, `ATTEMPTS` times in all.  Close it when done.
+    A call whose worker or machine dies is given to another worker, `ATTEMPTS` times in all.  Close
+    it when done.
     """
 
     def __init__(self, size: int, address: str | None = None) -> None:
@@ -107,7 +108,9 @@ def _connect(size: int, address: str | None) -> None:
 
 
 def _done(call: Callable[[Any], Any], argument: Any) -> Any:
-    """What runs on a worker.  What a trial raises comes back as a value: only a dead worker is a Ray error."""
+    """What runs on a worker.  What a trial raises comes back as a value: only a dead worker is a
+    Ray error.
+    """
     try:
         return call(argument)
     except Exception as error:

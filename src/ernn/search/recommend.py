@@ -1,4 +1,6 @@
-"""Automatic compression: a chooser proposes, a trial tells, until the trials are used up; the best is chosen."""
+"""Automatic compression: a chooser proposes, a trial tells, until the trials are used up; the best
+is chosen.
+"""
 
 from collections.abc import Callable
 
@@ -13,11 +15,13 @@ Trial = Callable[[tuple[int, ...] | None, CompressionPlan], Heard]
 """Of units (`Space.units`) and a plan."""
 
 
-def recommend(space: Space, chooser: Chooser, trial: Trial, trials: int, log: Log, epochs: int = 1) -> list[Tried]:
+def recommend(
+    space: Space, chooser: Chooser, trial: Trial, trials: int, log: Log, epochs: int = 1
+) -> list[Tried]:
     """Everything tried, in order; `epochs`: of one trial.
 
-    A trial that was done before comes from its file, so a search that was stopped and is started again makes the same
-    choices.  UserError where no trial was within the budget.
+    A trial that was done before comes from its file, so a search that was stopped and is started
+    again makes the same choices.  UserError where no trial was within the budget.
     """
     history: list[Tried] = []
     trials -= -(-chooser.epochs // epochs)

@@ -1,4 +1,6 @@
-"""A trial of automatic compression: the dense network, cut, in a plan's sets after a short training, each done once."""
+"""A trial of automatic compression: the dense network, cut, in a plan's sets after a short
+training, each done once.
+"""
 
 import hashlib
 import json
@@ -31,7 +33,9 @@ class Heard:
 
 @dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """Trials of one dense network, each a file in `folder`; `identity` tells network and examples from others."""
+    """Trials of one dense network, each a file in `folder`; `identity` tells network and examples
+    from others.
+    """
 
     dense: Callable[[], AcousticModel]
     task: Task

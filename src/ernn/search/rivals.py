@@ -1,8 +1,10 @@
-"""The survey's methods at one budget: for a network and a share of its bits, the plan or the smaller network of each.
+"""The survey's methods at one budget: for a network and a share of its bits, the plan or the
+smaller network of each.
 
-A budget is on the recurrent layers' weights, with positions, padding and scales, as a share of the dense ones' at 12
-bits a number; every matrix keeps to it by itself.  A method takes the largest setting that does: nothing else is tuned.
-Scales of grids may go above it by 1 %, the padding of blocks of one size for the whole network by 10 %.
+A budget is on the recurrent layers' weights, with positions, padding and scales, as a share of the
+dense ones' at 12 bits a number; every matrix keeps to it by itself.  A method takes the largest
+setting that does: nothing else is tuned. Scales of grids may go above it by 1 %, the padding of
+blocks of one size for the whole network by 10 %.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +20,15 @@ from ernn.compress.methods.tiles import Tiles
 from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
-from ernn.ir.structure import BLOCK_SIZES, BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
+from ernn.ir.structure import (
+    BLOCK_SIZES,
+    BankBalanced,
+    BlockCirculant,
+    Dense,
+    LoadBalanced,
+    Pruned,
+    Structure,
+)
 from ernn.nn.spec import Cell, ModelSpec
 from ernn.search.cost import Shape, shapes
 
@@ -31,14 +41,17 @@ WIDEST = 4
 
 Family = Literal["compact", "decomposition", "quantization", "sparsity", "block-circulant", "joint"]
 Way = Literal["one-shot", "ADMM", "gradual", "direct", "taught", "fresh", "units"]
-"""How it is trained: from the dense network (fresh and direct: from the beginning); units: hidden units are removed."""
+"""How it is trained: from the dense network (fresh and direct: from the beginning); units: hidden
+units are removed.
+"""
 Candidates = Callable[[tuple[int, int, int]], Iterable[Structure]]
 """Structures for a weight (gates, rows, columns), those that store most first."""
 
 
 @dataclass(frozen=True)
 class Rival:
-    """One method. `candidates`: of every recurrent layer's matrix. `cell`: of all layers, None for their own.
+    """One method. `candidates`: of every recurrent layer's matrix. `cell`: of all layers, None for
+    their own.
 
     `common`: the same for all matrices, as the engine wants of blocks.
     """
@@ -53,7 +66,9 @@ class Rival:
 
 @dataclass(frozen=True)
 class Entry:
-    """A rival at a budget: the network, the plan for it, and the bits of its recurrent layers' weights."""
+    """A rival at a budget: the network, the plan for it, and the bits of its recurrent layers'
+    weights.
+    """
 
     rival: Rival
     model: ModelSpec
@@ -63,11 +78,15 @@ class Entry:
 
 def recurrent_bits(model: ModelSpec, plan: CompressionPlan) -> int:
     """Bits of the recurrent layers' weights, everything counted."""
-    return sum(plan.structure(one.name, one.role).bits(one.shape, BITS) for one in _recurrent(model))
+    return sum(
+        plan.structure(one.name, one.role).bits(one.shape, BITS) for one in _recurrent(model)
+    )
 
 
 def entry(rival: Rival, model: ModelSpec, times: float) -> Entry | None:
-    """The rival with `times` fewer bits than the dense `model`; None where it cannot be made so small."""
+    """The rival with `times` fewer bits than the dense `model`; None where it cannot be made so
+    small.
+    """
     budget = int(recurrent_bits(model, CompressionPlan()) / times)
     if rival.cell is None and rival.candidates is not None:
         return _common(rival, model, budget) if rival.common else _planned(rival, model, times)
@@ -76,7 +95,9 @@ def entry(rival: Rival, model: ModelSpec, times: float) -> Entry | None:
         smaller = _resized(model, hidden / largest, rival.cell)
         plan = CompressionPlan()
         if rival.candidates is not None:
-            found = {one.name: next(iter(rival.candidates(one.shape))) for one in _recurrent(smaller)}
+            found = {
+                one.name: next(iter(rival.candidates(one.shape))) for one in _recurrent(smaller)
+            }
             plan = CompressionPlan(overrides=tuple(found.items()))
         if recurrent_bits(smaller, plan) <= budget:
             return Entry(rival, smaller, plan, recurrent_bits(smaller, plan))
@@ -98,7 +119,9 @@ def _planned(rival: Rival, model: ModelSpec, times: float) -> Entry | None:
 
 
 def _common(rival: Rival, model: ModelSpec, budget: int) -> Entry | None:
-    """One structure for every matrix; what it pads may take the whole `PADDING` above the budget."""
+    """One structure for every matrix; what it pads may take the whole `PADDING` above the
+    budget.
+    """
     assert rival.candidates is not None
     for structure in rival.candidates((1, 1, 1)):
         plan = CompressionPlan(structure, structure, structure)
@@ -188,7 +211,8 @@ def _grids(*grids: Grid) -> Candidates:
 
 def _with(candidates: Candidates, grid: Grid) -> Candidates:
     return lambda shape: (
-        Quantized(inner, grid, spectra=isinstance(inner, BlockCirculant)) for inner in candidates(shape)
+        Quantized(inner, grid, spectra=isinstance(inner, BlockCirculant))
+        for inner in candidates(shape)
     )
 
 
@@ -204,10 +228,27 @@ def _all() -> Iterator[Rival]:
     yield Rival("low rank, ADMM", "decomposition", "ADMM", _ranks(False))
     yield Rival("tensor train", "decomposition", "one-shot", _trains)
     yield Rival("Tucker", "decomposition", "one-shot", _tuckers)
-    yield Rival("uniform", "quantization", "one-shot", _grids(*[Uniform(bits) for bits in range(12, 1, -1)]))
-    yield Rival("uniform, ADMM", "quantization", "ADMM", _grids(*[Uniform(bits) for bits in range(12, 1, -1)]))
-    yield Rival("powers of two", "quantization", "one-shot", _grids(*[PowersOfTwo(bits) for bits in range(8, 1, -1)]))
-    yield Rival("learned step", "quantization", "one-shot", _grids(*[LearnedStep(bits) for bits in range(8, 1, -1)]))
+    yield Rival(
+        "uniform", "quantization", "one-shot", _grids(*[Uniform(bits) for bits in range(12, 1, -1)])
+    )
+    yield Rival(
+        "uniform, ADMM",
+        "quantization",
+        "ADMM",
+        _grids(*[Uniform(bits) for bits in range(12, 1, -1)]),
+    )
+    yield Rival(
+        "powers of two",
+        "quantization",
+        "one-shot",
+        _grids(*[PowersOfTwo(bits) for bits in range(8, 1, -1)]),
+    )
+    yield Rival(
+        "learned step",
+        "quantization",
+        "one-shot",
+        _grids(*[LearnedStep(bits) for bits in range(8, 1, -1)]),
+    )
     yield Rival("ternary", "quantization", "one-shot", _grids(Ternary()))
     yield Rival("binary", "quantization", "one-shot", _grids(Binary()))
     yield Rival("pruned", "sparsity", "one-shot", _pruned)
@@ -217,7 +258,9 @@ def _all() -> Iterator[Rival]:
     yield Rival("vectors of 8", "sparsity", "one-shot", _tiles(8, 1))
     yield Rival("tiles of 4 x 4", "sparsity", "one-shot", _tiles(4, 4))
     yield Rival("hidden units removed", "sparsity", "units")
-    yield Rival("block-circulant, 6 bits", "joint", "one-shot", _with(_blocks, Uniform(6)), common=True)
+    yield Rival(
+        "block-circulant, 6 bits", "joint", "one-shot", _with(_blocks, Uniform(6)), common=True
+    )
     yield Rival("low rank, 6 bits", "joint", "one-shot", _with(_ranks(False), Uniform(6)))
     yield Rival("pruned, 4 bits", "joint", "one-shot", _with(_pruned, Uniform(4)))
     yield Rival("minimal gated unit in blocks of 4", "joint", "direct", _block_of(4), "mgu")

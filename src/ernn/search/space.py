@@ -18,18 +18,32 @@ from ernn.scheduling.weight_banks import Rows
 Goal = Literal["throughput", "latency"]
 WORDS = (1, 2, 3, 4, 5, 6, 8)
 STREAMS: dict[Goal, tuple[int, ...]] = {"throughput": (2, 3, 4, 1), "latency": (1,)}
-# (chunk, overlap, staggered, deferred), the most promising first: with lines of one word, and of several
+# (chunk, overlap, staggered, deferred), the most promising first: with lines of one word, and of
+# several
 NARROW = (
-    *((8, 1, True, False), (16, 1, True, False), (8, 4, True, False), (4, 16, False, True), (16, 1, False, False)),
+    *(
+        (8, 1, True, False),
+        (16, 1, True, False),
+        (8, 4, True, False),
+        (4, 16, False, True),
+        (16, 1, False, False),
+    ),
     *((4, 1, True, False), (8, 1, False, False), (4, 1, False, False)),
 )
-WIDE = tuple((chunk, 12, late, deferred) for late in (True, False) for deferred in (True, False) for chunk in (1, 2))
+WIDE = tuple(
+    (chunk, 12, late, deferred)
+    for late in (True, False)
+    for deferred in (True, False)
+    for chunk in (1, 2)
+)
 MOST = 512  # processing elements in a group
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A matrix of `rows` (of all gates) and `columns` words, multiplied with so many vectors a frame."""
+    """A matrix of `rows` (of all gates) and `columns` words, multiplied with so many vectors a
+    frame.
+    """
 
     rows: int
     columns: int
@@ -38,8 +52,9 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Shape:
-    """What decides multipliers and the array's cycles.  No design of this shape takes less of the device's multipliers
-    than `share`, nor less than `time` microseconds for a frame: each needs all its passes and all its terms."""
+    """What decides multipliers and the array's cycles.  No design of this shape takes less of the
+    device's multipliers than `share`, nor less than `time` microseconds for a frame: each needs all
+    its passes and all its terms."""
 
     pes: int
     splits: int
@@ -60,7 +75,9 @@ class Shape:
 
 @dataclass(frozen=True)
 class Space:
-    """Shapes for a network that have no more multipliers than the device; `pes`: elements of a group, where given."""
+    """Shapes for a network that have no more multipliers than the device; `pes`: elements of a
+    group, where given.
+    """
 
     model: IntegerModel
     device: Device
@@ -74,7 +91,10 @@ class Space:
         return sorted(found, key=lambda one: (one.time, one.share))
 
     def _of_words(self, words: int) -> Iterator[Shape]:
-        block, layout = self.model.block, Layout(self.model, Design(words, splits=words, words=words))
+        block, layout = (
+            self.model.block,
+            Layout(self.model, Design(words, splits=words, words=words)),
+        )
         most = self.device.dsp.value // multipliers_per_pe(block)
         found = [kernel for product in layout.products for kernel in kernels(product, block, words)]
         rows, columns = [one.rows for one in found], [one.columns for one in found]
@@ -88,14 +108,20 @@ class Space:
         lanes = 1
         while lanes <= self.model.block:
             shallow = self.device.is_ultrascale  # fast against the clock that is assumed for them
-            layout = Layout(self.model, Design(pes, lanes=lanes, splits=splits, words=words, shallow=shallow))
+            layout = Layout(
+                self.model, Design(pes, lanes=lanes, splits=splits, words=words, shallow=shallow)
+            )
             share = dsp(layout, self.device.family) / self.device.dsp.value
             if share > 1:
                 return
             vector = _vector_cycles(layout)
             cycles = max(array, vector) if self.goal == "throughput" else _latency(layout, array)
-            multipliers = layout.design.elements * multipliers_per_pe(self.model.block) + 2 * layout.beat
-            yield Shape(pes, splits, words, lanes, shallow, share, cycles / self.clock.mhz(multipliers))
+            multipliers = (
+                layout.design.elements * multipliers_per_pe(self.model.block) + 2 * layout.beat
+            )
+            yield Shape(
+                pes, splits, words, lanes, shallow, share, cycles / self.clock.mhz(multipliers)
+            )
             lanes *= 2
 
 
@@ -116,13 +142,21 @@ def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
 
 
 def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
-    """Multiples of `words` up to `most` that save a round of some count against one multiple fewer."""
-    groups = {ceil(ceil(count / rounds) / words) * words for count in set(counts) for rounds in range(1, count + 1)}
+    """Multiples of `words` up to `most` that save a round of some count against one multiple
+    fewer.
+    """
+    groups = {
+        ceil(ceil(count / rounds) / words) * words
+        for count in set(counts)
+        for rounds in range(1, count + 1)
+    }
     return {size for size in groups | {words, most // words * words} if words <= size <= most}
 
 
 def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> int:
-    """No fewer: whole passes of each, and the longest of what is left over, where that may ride along."""
+    """No fewer: whole passes of each, and the longest of what is left over, where that may ride
+    along.
+    """
     lengths = [max(ceil(one.columns / splits), pes // words) for one in kernels]
     pairs = list(zip(kernels, lengths, strict=True))
     whole = sum(one.times * (one.rows // pes) * length for one, length in pairs)
@@ -134,8 +168,10 @@ def _vector_cycles(layout: Layout) -> int:
 
 
 def _latency(layout: Layout, array: int) -> int:
-    """No fewer cycles from a frame's last word in to its last word out: each stage waits for the one before, and no
-    step begins before the first product's result."""
+    """No fewer cycles from a frame's last word in to its last word out: each stage waits for the
+    one before, and no step begins before the first product's result."""
     timing, stages = Timing.of(layout.model, layout.design), len(layout.stages)
     waits = array + stages * timing.product + (stages - 1) * timing.spectrum
-    return timing.input + max(waits, timing.product + _vector_cycles(layout)) + timing.pipeline.vector
+    return (
+        timing.input + max(waits, timing.product + _vector_cycles(layout)) + timing.pipeline.vector
+    )

@@ -1,8 +1,9 @@
-"""The general search: Optuna over cell, size, layers, block size and bits, against errors, storage and cycles.
+"""The general search: Optuna over cell, size, layers, block size and bits, against errors, storage
+and cycles.
 
-The study lives in a journal on disk.  A search that was killed asks again for what was running then, and no finished
-trial is done twice.  What a trial does is a `Job`, any callable from a choice to an outcome; who does it is a pool
-(`ernn.search.pool`), this process or many machines.
+The study lives in a journal on disk.  A search that was killed asks again for what was running
+then, and no finished trial is done twice.  What a trial does is a `Job`, any callable from a choice
+to an outcome; who does it is a pool (`ernn.search.pool`), this process or many machines.
 """
 
 import logging
@@ -76,7 +77,12 @@ class Space:
 
     def choose(self, trial: optuna.Trial) -> Choice:
         """The sampler's choice."""
-        return Choice(**{name: trial.suggest_categorical(name, values) for name, values in asdict(self).items()})
+        return Choice(
+            **{
+                name: trial.suggest_categorical(name, values)
+                for name, values in asdict(self).items()
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -96,12 +102,18 @@ Job = Callable[[Choice], Outcome]
 
 
 def search(
-    folder: Path, space: Space, job: Job, trials: int, pool: Pool, sampler: Sampler = "nsga2", seed: int = 0
+    folder: Path,
+    space: Space,
+    job: Job,
+    trials: int,
+    pool: Pool,
+    sampler: Sampler = "nsga2",
+    seed: int = 0,
 ) -> optuna.Study:
     """Do trials until `trials` have ended (finished, stopped early, or failed); the study.
 
-    A trial whose worker dies is given to another; a trial that raises is marked as failed, with its error, and the
-    search goes on. Raises UserError where `folder` holds a search of another space.
+    A trial whose worker dies is given to another; a trial that raises is marked as failed, with its
+    error, and the search goes on. Raises UserError where `folder` holds a search of another space.
     """
     study = open_study(folder, trials, sampler, seed)
     _require_same(study, space, folder)
@@ -136,19 +148,25 @@ def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna
     folder.mkdir(parents=True, exist_ok=True)
     storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
     directions = [StudyDirection.MINIMIZE] * len(OBJECTIVES)
-    study = optuna.create_study(storage=storage, study_name="ernn", load_if_exists=True, directions=directions)
+    study = optuna.create_study(
+        storage=storage, study_name="ernn", load_if_exists=True, directions=directions
+    )
     study.sampler = _sampler(sampler, seed + len(study.get_trials(deepcopy=False)), trials)
     return study
 
 
 def pareto(study: optuna.Study) -> list[FrozenTrial]:
-    """Finished trials that no other beats in everything, fewest errors first; of equal choices, the first."""
+    """Finished trials that no other beats in everything, fewest errors first; of equal choices, the
+    first.
+    """
     unlike = {str(sorted(trial.params.items())): trial for trial in reversed(study.best_trials)}
     return sorted(unlike.values(), key=lambda trial: (*trial.values, trial.number))
 
 
 def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
-    """`seed` differs after a restart, so that a sampler that begins anew does not propose the same points again."""
+    """`seed` differs after a restart, so that a sampler that begins anew does not propose the same
+    points again.
+    """
     match name:
         case "nsga2":
             return NSGAIISampler(population_size=max(4, min(20, trials // 4)), seed=seed)
@@ -159,13 +177,21 @@ def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count: those lost with a search that was killed do not, since they are asked for again."""
-    found = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL))
-    return [trial for trial in found if trial.state != TrialState.FAIL or "error" in trial.user_attrs]
+    """Trials that count: those lost with a search that was killed do not, since they are asked for
+    again.
+    """
+    found = study.get_trials(
+        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    )
+    return [
+        trial for trial in found if trial.state != TrialState.FAIL or "error" in trial.user_attrs
+    ]
 
 
 def _ask_again(study: optuna.Study) -> None:
-    """Trials that ran when the search was killed are marked as failed and their choices put first in the queue."""
+    """Trials that ran when the search was killed are marked as failed and their choices put first
+    in the queue.
+    """
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
         if trial.params:

@@ -1,8 +1,9 @@
 """Trials as values, and the bench that trains each of them once.
 
-A trial's name is a digest of everything that decides its outcome.  Its folder holds checkpoints while it is trained;
-then the weights and, written last, the result.  A bench that is killed at any moment and started again trains nothing
-that has a result, and goes on with what it was training from the last epoch, with the same numbers.
+A trial's name is a digest of everything that decides its outcome.  Its folder holds checkpoints
+while it is trained; then the weights and, written last, the result.  A bench that is killed at any
+moment and started again trains nothing that has a result, and goes on with what it was training
+from the last epoch, with the same numbers.
 """
 
 import fcntl
@@ -47,7 +48,9 @@ class DenseTrial:
 
 @dataclass(frozen=True)
 class NarrowedTrial:
-    """The network of trial `start` cut to its largest units, as many in each layer; nothing is trained."""
+    """The network of trial `start` cut to its largest units, as many in each layer; nothing is
+    trained.
+    """
 
     start: DenseTrial
     units: tuple[int, ...]
@@ -73,7 +76,11 @@ class CompressedTrial:
         return self.start.model
 
     def to_dict(self) -> dict[str, Any]:
-        return {"start": self.start.to_dict(), "plan": self.plan.to_dict(), **solvers.to_dict(self.solver)}
+        return {
+            "start": self.start.to_dict(),
+            "plan": self.plan.to_dict(),
+            **solvers.to_dict(self.solver),
+        }
 
 
 Trial = DenseTrial | NarrowedTrial | CompressedTrial
@@ -81,7 +88,8 @@ Trial = DenseTrial | NarrowedTrial | CompressedTrial
 
 @dataclass(frozen=True)
 class Result:
-    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all its stages.
+    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all
+    its stages.
 
     course: the validation error rate in per cent at the end of each of those epochs.
     """
@@ -137,7 +145,9 @@ class Bench:
         """Weights of a trial that has a result; UserError where it has none."""
         path = self.folder / self.name(trial) / STATE
         if self.known(trial) is None:
-            raise UserError(f"the trial {self.name(trial)} has no result in {self.folder}: train it first")
+            raise UserError(
+                f"the trial {self.name(trial)} has no result in {self.folder}: train it first"
+            )
         return load(path.read_bytes())
 
     @contextmanager
@@ -155,25 +165,37 @@ class Bench:
         model, trained = self._run(trial, folder / "checkpoints")
         return self._keep(trial, folder, model, trained)
 
-    def _keep(self, trial: Trial, folder: Path, model: AcousticModel, trained: tuple[stages.Trained, ...]) -> Result:
+    def _keep(
+        self, trial: Trial, folder: Path, model: AcousticModel, trained: tuple[stages.Trained, ...]
+    ) -> Result:
         validation = 100 * evaluate_model(model, self.task.validation).rate
         course = tuple(100 * epoch.validation for stage in trained for epoch in stage.history)
         seconds = sum(stage.seconds for stage in trained)
         result = Result(self.name(trial), validation, len(course), seconds, course)
-        write_atomic(folder / STATE, save({name: t.contiguous() for name, t in model.state_dict().items()}))
+        write_atomic(
+            folder / STATE, save({name: t.contiguous() for name, t in model.state_dict().items()})
+        )
         write_json(folder / RESULT, {"result": asdict(result), "trial": trial.to_dict()})
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return result
 
-    def _run(self, trial: Trial, checkpoints: Path) -> tuple[AcousticModel, tuple[stages.Trained, ...]]:
+    def _run(
+        self, trial: Trial, checkpoints: Path
+    ) -> tuple[AcousticModel, tuple[stages.Trained, ...]]:
         match trial:
             case DenseTrial(model, spec):
                 torch.manual_seed(spec.seed)
                 fresh = AcousticModel(model)
-                return fresh, (stages.train_dense(fresh, self.task, spec, checkpoints / "dense", self.progress),)
+                return fresh, (
+                    stages.train_dense(
+                        fresh, self.task, spec, checkpoints / "dense", self.progress
+                    ),
+                )
             case NarrowedTrial(start, units):
                 return narrowed(self.network(start), units), ()
             case CompressedTrial(start, plan, solver):
                 network = self.network(start)
-                done = solvers.compress(network, self.task, plan, solver, checkpoints, self.progress)
+                done = solvers.compress(
+                    network, self.task, plan, solver, checkpoints, self.progress
+                )
                 return network, done

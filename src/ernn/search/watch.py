@@ -1,4 +1,6 @@
-"""Ending a trial early: when a finished one that costs no more was already better at the same epoch."""
+"""Ending a trial early: when a finished one that costs no more was already better at the same
+epoch.
+"""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +19,9 @@ class PrunedError(Exception):
 
 @dataclass(frozen=True)
 class Course:
-    """What a finished trial cost and how its validation error rate (per cent) went, epoch by epoch of all stages."""
+    """What a finished trial cost and how its validation error rate (per cent) went, epoch by epoch
+    of all stages.
+    """
 
     kbit: float
     cycles: float
@@ -34,7 +38,8 @@ def finished(folder: Path) -> list[Course]:
 
 
 def hopeless(mine: Course, others: Sequence[Course], after: int, margin: float) -> Course | None:
-    """A finished trial that costs no more and whose best by this epoch was lower by `margin` points.
+    """A finished trial that costs no more and whose best by this epoch was lower by `margin`
+    points.
 
     Nothing is hopeless within the first `after` epochs.
     """
@@ -44,7 +49,11 @@ def hopeless(mine: Course, others: Sequence[Course], after: int, margin: float) 
     best = min(mine.validation)
     for other in others:
         cheaper = other.kbit <= mine.kbit and other.cycles <= mine.cycles
-        if cheaper and len(other.validation) >= epochs and min(other.validation[:epochs]) <= best - margin:
+        if (
+            cheaper
+            and len(other.validation) >= epochs
+            and min(other.validation[:epochs]) <= best - margin
+        ):
             return other
     return None
 
@@ -52,8 +61,16 @@ def hopeless(mine: Course, others: Sequence[Course], after: int, margin: float) 
 class Watch(Callback):
     """Raises `PrunedError` at the end of an epoch that makes the trial hopeless."""
 
-    def __init__(self, kbit: float, cycles: float, others: Sequence[Course], after: int, margin: float = 1.0) -> None:
-        self.kbit, self.cycles, self.others, self.after, self.margin = kbit, cycles, others, after, margin
+    def __init__(
+        self, kbit: float, cycles: float, others: Sequence[Course], after: int, margin: float = 1.0
+    ) -> None:
+        self.kbit, self.cycles, self.others, self.after, self.margin = (
+            kbit,
+            cycles,
+            others,
+            after,
+            margin,
+        )
         self._earlier: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -61,12 +78,15 @@ class Watch(Callback):
         if better := hopeless(mine, self.others, self.after, self.margin):
             epochs = len(mine.validation)
             raise PrunedError(
-                f"{min(mine.validation):.2f} % after {epochs} epochs; a trial of {better.kbit:g} kbit and "
+                f"{min(mine.validation):.2f} % after {epochs} epochs; a trial of {better.kbit:g} "
+                "kbit and "
                 f"{better.cycles:g} cycles had {min(better.validation[:epochs]):.2f} % by then"
             )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Called at the end of every stage, also of one that had ended before and was not trained again."""
+        """Called at the end of every stage, also of one that had ended before and was not trained
+        again.
+        """
         self._earlier += _percents(pl_module)
 
 

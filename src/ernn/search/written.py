@@ -12,7 +12,9 @@ def parse_bytes(text: str) -> float:
     """ "40kB", "1.5 MiB" or "40000"; UserError for anything else."""
     found = _SIZE.fullmatch(text.strip())
     if found is None or found[2] not in UNITS or float(found[1]) == 0:
-        raise UserError(f'a size is written as "40kB" or "1.5MiB" ({", ".join(list(UNITS)[1:])}), not {text!r}')
+        raise UserError(
+            f'a size is written as "40kB" or "1.5MiB" ({", ".join(list(UNITS)[1:])}), not {text!r}'
+        )
     return float(found[1]) * UNITS[found[2]]
 
 

@@ -1,4 +1,6 @@
-"""Lightning callbacks: ADMM and gradual compression in the training loop, a progress bar with the time left."""
+"""Lightning callbacks: ADMM and gradual compression in the training loop, a progress bar with the
+time left.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +23,9 @@ _WATCHING: ContextVar[tuple[Callback, ...]] = ContextVar("watching", default=())
 
 @contextmanager
 def watched_by(*callbacks: Callback) -> Iterator[None]:
-    """Every stage trained within has these callbacks too: how a search watches what it has trained."""
+    """Every stage trained within has these callbacks too: how a search watches what it has
+    trained.
+    """
     token = _WATCHING.set(callbacks)
     try:
         yield
@@ -35,18 +39,21 @@ def watching() -> tuple[Callback, ...]:
 
 
 class AdmmCallback(Callback):
-    """Adds an `Admm`'s penalty to the gradient of every step and updates it after every `every`-th epoch.
+    """Adds an `Admm`'s penalty to the gradient of every step and updates it after every `every`-th
+    epoch.
 
-    Works with any LightningModule: the penalty is differentiated by itself, after the module's own loss. Its state is
-    part of the checkpoint. `finish()` is left to the caller.  Training stops once all residuals are at most
-    `tolerance`.
+    Works with any LightningModule: the penalty is differentiated by itself, after the module's own
+    loss. Its state is part of the checkpoint. `finish()` is left to the caller.  Training stops
+    once all residuals are at most `tolerance`.
     """
 
     def __init__(self, admm: Admm, every: int = 1, tolerance: float = 0.0) -> None:
         self.admm, self.every, self.tolerance = admm, every, tolerance
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop_if_converged(trainer)  # so that a stage that had ended does not go on when it is resumed
+        self._stop_if_converged(
+            trainer
+        )  # so that a stage that had ended does not go on when it is resumed
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         penalty: Tensor = self.admm.penalty()
@@ -69,7 +76,9 @@ class AdmmCallback(Callback):
 
 
 class PullCallback(Callback):
-    """Draws the plan's matrices of `model` to their sets after every epoch, by a share that grows to 1 in the last."""
+    """Draws the plan's matrices of `model` to their sets after every epoch, by a share that grows
+    to 1 in the last.
+    """
 
     def __init__(self, model: nn.Module, plan: CompressionPlan) -> None:
         self.model, self.plan = model, plan
@@ -79,11 +88,20 @@ class PullCallback(Callback):
 
 
 class ProgressCallback(Callback):
-    """One line on standard error while training: epoch, time left, loss and validation error rate."""
+    """One line on standard error while training: epoch, time left, loss and validation error
+    rate.
+    """
 
     def __init__(self, title: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, TextColumn("{task.fields[state]}"), console=Console(stderr=True))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        self._progress = Progress(
+            *columns, TextColumn("{task.fields[state]}"), console=Console(stderr=True)
+        )
         self._title = title
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -93,7 +111,9 @@ class ProgressCallback(Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._show(pl_module.history)  # type: ignore[arg-type]
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         self._progress.stop()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -102,5 +122,9 @@ class ProgressCallback(Callback):
 
     def _show(self, history: list[Epoch]) -> None:
         done = len(history)
-        state = f"loss {history[-1].loss:.3f}, validation {100 * history[-1].validation:.2f} %" if history else ""
+        state = (
+            f"loss {history[-1].loss:.3f}, validation {100 * history[-1].validation:.2f} %"
+            if history
+            else ""
+        )
         self._progress.update(self._bar, completed=done, state=state)

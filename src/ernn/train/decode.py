@@ -10,7 +10,9 @@ from ernn.data.batches import BLANK
 from ernn.errors import UserError
 
 Scores = npt.NDArray[Any]
-"""(frames, classes): logits, log-probabilities or the integers of a quantized model; class 0 is the blank."""
+"""(frames, classes): logits, log-probabilities or the integers of a quantized model; class 0 is the
+blank.
+"""
 
 Decoder = Callable[[Scores], tuple[int, ...]]
 
@@ -24,7 +26,8 @@ def greedy(scores: Scores) -> tuple[int, ...]:
 
 
 def beam_search(scores: Scores, width: int = 10, scale: float = 1.0) -> tuple[int, ...]:
-    """The labelling of highest probability, summed over its alignments, among `width` prefixes (fast-ctc-decode).
+    """The labelling of highest probability, summed over its alignments, among `width` prefixes
+    (fast-ctc-decode).
 
     `scale` turns integer scores into logits; floats are logits or log-probabilities as they are.
     Raises UserError where width is below 1.
@@ -36,7 +39,8 @@ def beam_search(scores: Scores, width: int = 10, scale: float = 1.0) -> tuple[in
     probabilities = _softmax(np.asarray(scores, np.float64) * scale).astype(np.float32)
     if len(probabilities) == 0:
         return ()
-    # The library joins labels into one string: one private character for each class keeps them apart.
+    # The library joins labels into one string: one private character for each class keeps them
+    # apart.
     alphabet = [chr(0xE000 + index) for index in range(probabilities.shape[1])]
     text, _ = search(probabilities, alphabet, beam_size=width, beam_cut_threshold=0.0)
     return tuple(ord(character) - 0xE000 for character in text)

@@ -1,4 +1,6 @@
-"""Error rate of anything that turns features into scores: a torch model, the float reference, the integer model."""
+"""Error rate of anything that turns features into scores: a torch model, the float reference, the
+integer model.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,9 @@ from ernn.train.decode import Decoder, Scores, greedy
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """Edits that turn what was recognised into what was said, over `tokens` labels said (Levenshtein, kaldialign)."""
+    """Edits that turn what was recognised into what was said, over `tokens` labels said
+    (Levenshtein, kaldialign).
+    """
 
     insertions: int = 0
     deletions: int = 0
@@ -29,7 +33,9 @@ class ErrorRate:
 
     @property
     def rate(self) -> float:
-        """Errors per token, 0.15 for 15 %; insertions can take it above 1. UserError where there is no token."""
+        """Errors per token, 0.15 for 15 %; insertions can take it above 1. UserError where there is
+        no token.
+        """
         if self.tokens == 0:
             raise UserError("an error rate needs at least one label in the reference")
         return self.errors / self.tokens
@@ -49,7 +55,8 @@ class ErrorRate:
 
     def __str__(self) -> str:
         return (
-            f"{self.percent:.2f} % of {self.tokens} ({self.substitutions} substituted, {self.deletions} deleted, "
+            f"{self.percent:.2f} % of {self.tokens} ({self.substitutions} substituted, "
+            f"{self.deletions} deleted, "
             f"{self.insertions} inserted)"
         )
 
@@ -63,7 +70,9 @@ def compare(truth: Sequence[int], recognised: Sequence[int]) -> ErrorRate:
 def evaluate(
     scores: Callable[[FloatArray], Scores], examples: Iterable[Example], decoder: Decoder = greedy
 ) -> ErrorRate:
-    """Error rate where `scores` maps features float32 (frames, dim) of one utterance to (frames, classes), blank 0."""
+    """Error rate where `scores` maps features float32 (frames, dim) of one utterance to (frames,
+    classes), blank 0.
+    """
     pairs = ((example.labels, decoder(scores(example.features))) for example in examples)
     return sum((compare(truth, found) for truth, found in pairs), ErrorRate())
 
@@ -71,14 +80,18 @@ def evaluate(
 def evaluate_model(
     model: nn.Module, examples: Sequence[Example], decoder: Decoder = greedy, batch: int = 32
 ) -> ErrorRate:
-    """Error rate of a torch model (batch, frames, dim) -> (batch, frames, classes), in padded batches; dropout off."""
+    """Error rate of a torch model (batch, frames, dim) -> (batch, frames, classes), in padded
+    batches; dropout off.
+    """
     training = model.training
     model.eval()
     total = ErrorRate()
     with torch.inference_mode():
         for part in Batches(examples, batch, shuffle=False):
             logits = model(part.features)
-            for row, length, labels, count in zip(logits, part.lengths, part.labels, part.label_lengths, strict=True):
+            for row, length, labels, count in zip(
+                logits, part.lengths, part.labels, part.label_lengths, strict=True
+            ):
                 total += compare(labels[:count].tolist(), decoder(row[:length].numpy()))
     model.train(training)
     return total

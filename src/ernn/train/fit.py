@@ -26,10 +26,12 @@ ONE_PROCESS = {"devices": 1}
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a stage gave. state: of the model with plain weights. validation: its error rate, 0.15 for 15 %.
+    """What a stage gave. state: of the model with plain weights. validation: its error rate, 0.15
+    for 15 %.
 
-    history: every epoch. seconds: of all epochs, those before a stop included. residuals: ADMM's, empty elsewhere.
-    formats: a model in integers with the formats that data were rounded to, None where they were not.
+    history: every epoch. seconds: of all epochs, those before a stop included. residuals: ADMM's,
+    empty elsewhere. formats: a model in integers with the formats that data were rounded to, None
+    where they were not.
     """
 
     state: dict[str, Tensor] = field(repr=False)
@@ -53,13 +55,16 @@ def fit(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> CtcModule:
-    """Train `model` in place; it ends with the weights of the last epoch, the best are in the result's `best_state`.
+    """Train `model` in place; it ends with the weights of the last epoch, the best are in the
+    result's `best_state`.
 
-    With `folder`, every epoch is kept there as last.ckpt, and a run that finds one goes on from it with the same
-    numbers as if it had never stopped.  Raises UserError where the loss is no longer finite, or where the checkpoint
-    is of another specification.
+    With `folder`, every epoch is kept there as last.ckpt, and a run that finds one goes on from it
+    with the same numbers as if it had never stopped.  Raises UserError where the loss is no longer
+    finite, or where the checkpoint is of another specification.
     """
-    return fit_module(CtcModule(model, task, spec, distillation), folder, callbacks, title, progress)
+    return fit_module(
+        CtcModule(model, task, spec, distillation), folder, callbacks, title, progress
+    )
 
 
 def fit_module(
@@ -70,7 +75,9 @@ def fit_module(
     progress: bool,
     machines: Mapping[str, Any] = ONE_PROCESS,
 ) -> CtcModule:
-    """What `fit` does, of a module that is there already; `machines`: where Lightning is to run it."""
+    """What `fit` does, of a module that is there already; `machines`: where Lightning is to run
+    it.
+    """
     spec = module.spec
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
     with _quiet(), _interruptible():
@@ -84,7 +91,9 @@ def fit_module(
 def _trainer(
     spec: TrainSpec, folder: Path | None, callbacks: list[Callback], machines: Mapping[str, Any]
 ) -> pl.Trainer:
-    stopping = EarlyStopping("validation", patience=spec.patience, check_on_train_epoch_end=True, strict=False)
+    stopping = EarlyStopping(
+        "validation", patience=spec.patience, check_on_train_epoch_end=True, strict=False
+    )
     return pl.Trainer(
         accelerator="cpu",
         **machines,
@@ -101,12 +110,16 @@ def _trainer(
 
 
 def _keeper(folder: Path) -> ModelCheckpoint:
-    return ModelCheckpoint(folder, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False)
+    return ModelCheckpoint(
+        folder, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
+    )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's banners and advice, which are about machines and loaders that are not used here."""
+    """Without Lightning's banners and advice, which are about machines and loaders that are not
+    used here.
+    """
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -122,7 +135,9 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lightning turns Ctrl+C into an exit of the process and leaves it deaf to the next one; here it stays Ctrl+C."""
+    """Lightning turns Ctrl+C into an exit of the process and leaves it deaf to the next one; here
+    it stays Ctrl+C.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

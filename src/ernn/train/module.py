@@ -24,8 +24,8 @@ from ernn.train.task import Task
 
 @dataclass(frozen=True)
 class Epoch:
-    """number: from 1. loss: nats per label, mean of the epoch, penalties apart. validation: error rate, 0.15 for 15 %.
-    seconds: since the stage began."""
+    """number: from 1. loss: nats per label, mean of the epoch, penalties apart. validation: error
+    rate, 0.15 for 15 %. seconds: since the stage began."""
 
     number: int
     loss: float
@@ -36,13 +36,20 @@ class Epoch:
 class CtcModule(pl.LightningModule):
     """`model` (batch, frames, dim) -> logits (batch, frames, classes), class 0 the blank.
 
-    Every epoch draws its order, dropout and noise from (seed, epoch) alone: a run that was stopped and resumed from
-    an epoch's checkpoint goes on with the same numbers. `best_state` holds the weights of the epoch with the lowest
-    validation error rate (the later one of equals); with `spec.average` both are of the averaged weights. With a
-    `distillation` the model learns from a teacher too; `history` still shows the CTC loss alone.
+    Every epoch draws its order, dropout and noise from (seed, epoch) alone: a run that was stopped
+    and resumed from an epoch's checkpoint goes on with the same numbers. `best_state` holds the
+    weights of the epoch with the lowest validation error rate (the later one of equals); with
+    `spec.average` both are of the averaged weights. With a `distillation` the model learns from a
+    teacher too; `history` still shows the CTC loss alone.
     """
 
-    def __init__(self, model: nn.Module, task: Task, spec: TrainSpec, distillation: Distillation | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        spec: TrainSpec,
+        distillation: Distillation | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.task, self.spec, self.distillation = model, task, spec, distillation
         self.average = Average(model, spec.average) if spec.average else None
@@ -59,13 +66,18 @@ class CtcModule(pl.LightningModule):
         self.batches.set_epoch(self.current_epoch)
         return self.batches
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
         """Training is on the processor, where a batch already is."""
         return batch
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), self.spec.rate, betas=(0.9, 0.98), weight_decay=self.spec.weight_decay
+            self.model.parameters(),
+            self.spec.rate,
+            betas=(0.9, 0.98),
+            weight_decay=self.spec.weight_decay,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share_of_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -118,7 +130,10 @@ class CtcModule(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         kept = checkpoint["ernn"]
         if kept["spec"] != self.spec.to_dict():
-            raise UserError("the checkpoint is of another training specification: resume with the same, or start anew")
+            raise UserError(
+                "the checkpoint is of another training specification: resume with the same, or "
+                "start anew"
+            )
         self.history = [Epoch(**epoch) for epoch in kept["history"]]
         self.best, self.best_state = kept["best"], kept["best_state"]
         if self.average is not None:
@@ -136,15 +151,28 @@ class CtcModule(pl.LightningModule):
         if isfinite(loss.item()):
             return
         checkpoint = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
-        good = f"the last good checkpoint is {checkpoint}" if checkpoint else "no checkpoint was written"
+        good = (
+            f"the last good checkpoint is {checkpoint}"
+            if checkpoint
+            else "no checkpoint was written"
+        )
         raise UserError(
-            f"the loss is {loss.item()} in epoch {self.current_epoch + 1}: training diverged; {good}; "
-            f"start again with a lower rate than {self.spec.rate} or a smaller clip than {self.spec.clip}"
+            f"the loss is {loss.item()} in epoch {self.current_epoch + 1}: training diverged; "
+            f"{good}; "
+            f"start again with a lower rate than {self.spec.rate} or a smaller clip than "
+            f"{self.spec.clip}"
         )
 
 
 def ctc(logits: Tensor, batch: Batch) -> Tensor:
     """CTC loss in nats per label of the batch (Graves et al. 2006)."""
     log_probabilities = logits.log_softmax(-1).transpose(0, 1)
-    total = ctc_loss(log_probabilities, batch.labels, batch.lengths, batch.label_lengths, blank=BLANK, reduction="sum")
+    total = ctc_loss(
+        log_probabilities,
+        batch.labels,
+        batch.lengths,
+        batch.label_lengths,
+        blank=BLANK,
+        reduction="sum",
+    )
     return total / batch.label_lengths.sum()

@@ -1,10 +1,12 @@
-"""Data-parallel training: several processes, each on a part of every batch, by PyTorch's DDP through Lightning.
+"""Data-parallel training: several processes, each on a part of every batch, by PyTorch's DDP
+through Lightning.
 
     torchrun --nproc-per-node 2 train_my_network.py        # which calls `fit_together`
 
-Each process makes every batch of `ernn.train.fit` and takes its own utterances of it; losses are weighted by the labels
-of the whole batch, so the averaged gradient, and with it the loss curve, is that of one process with the whole batch
-(noise, masks and dropout apart, which every process draws by itself).
+Each process makes every batch of `ernn.train.fit` and takes its own utterances of it; losses are
+weighted by the labels of the whole batch, so the averaged gradient, and with it the loss curve, is
+that of one process with the whole batch (noise, masks and dropout apart, which every process draws
+by itself).
 """
 
 import os
@@ -40,20 +42,26 @@ def fit_together(
     low_rank_after: int = 10,
     progress: bool = False,
 ) -> CtcModule:
-    """`ernn.train.fit.fit` in each of the processes that torchrun started, on any number of machines.
+    """`ernn.train.fit.fit` in each of the processes that torchrun started, on any number of
+    machines.
 
-    low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD, Vogels et al. 2019) from step
-    `low_rank_after` on, what they lose being added to the next step's; its memory is not in the checkpoint, so a run
-    that is stopped goes on with slightly other numbers.  Raises UserError outside torchrun, or where a batch has fewer
-    utterances than there are processes.
+    low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD, Vogels et
+    al. 2019) from step `low_rank_after` on, what they lose being added to the next step's; its
+    memory is not in the checkpoint, so a run that is stopped goes on with slightly other numbers.
+    Raises UserError outside torchrun, or where a batch has fewer utterances than there are
+    processes.
     """
     own, total = _place()
     if spec.batch < total:
         raise UserError(
-            f"a batch of {spec.batch} utterances cannot be shared by {total} processes: choose a larger one"
+            f"a batch of {spec.batch} utterances cannot be shared by {total} processes: choose a "
+            "larger one"
         )
     if low_rank < 0 or low_rank_after < 2:
-        raise UserError(f"low_rank is at least 0 and low_rank_after at least 2, not {low_rank} and {low_rank_after}")
+        raise UserError(
+            f"low_rank is at least 0 and low_rank_after at least 2, not {low_rank} and "
+            f"{low_rank_after}"
+        )
     here = int(os.environ.get("LOCAL_WORLD_SIZE", total))
     strategy = DDPStrategy(process_group_backend="gloo")
     machines = {"devices": here, "num_nodes": total // here, "strategy": strategy}
@@ -64,7 +72,8 @@ def fit_together(
 
 
 def part_of(batch: Batch, own: int, total: int) -> tuple[Batch, float]:
-    """The utterances own, own + total, ... of a batch, and the weight of their mean loss in `total` times the whole's.
+    """The utterances own, own + total, ... of a batch, and the weight of their mean loss in `total`
+    times the whole's.
 
     A process for which none are left hears the first one, with weight 0.
     """
@@ -73,7 +82,13 @@ def part_of(batch: Batch, own: int, total: int) -> tuple[Batch, float]:
     weight = total * int(batch.label_lengths[rows].sum()) / labels
     rows = rows if len(rows) else torch.zeros(1, dtype=torch.int64)
     ids = tuple(batch.ids[row] for row in rows.tolist())
-    part = Batch(batch.features[rows], batch.lengths[rows], batch.labels[rows], batch.label_lengths[rows], ids)
+    part = Batch(
+        batch.features[rows],
+        batch.lengths[rows],
+        batch.labels[rows],
+        batch.label_lengths[rows],
+        ids,
+    )
     return part, weight
 
 
@@ -115,14 +130,19 @@ class _Share(CtcModule):
         self._losses.append(whole / self.total)
         return loss
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
         return batch
 
 
 def _place() -> tuple[int, int]:
     """This process's number, and how many there are."""
     if not dist.is_torchelastic_launched():
-        raise UserError("training together needs its processes: start the program with torchrun --nproc-per-node 2 ...")
+        raise UserError(
+            "training together needs its processes: start the program with torchrun "
+            "--nproc-per-node 2 ..."
+        )
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 
 

@@ -1,4 +1,5 @@
-"""Recipes in TOML: what a person changes of a corpus's own recipe, checked before any time is spent.
+"""Recipes in TOML: what a person changes of a corpus's own recipe, checked before any time is
+spent.
 
 dropout = 0.2
 
@@ -14,12 +15,11 @@ input = 16
 [dense]                      # also [admm] and [retrain]: values of TrainSpec; [solver]: of AdmmSpec
 epochs = 40
 
-[distil]                     # compressed networks learn from the dense one too; values of DistilSpec, or none
-labels = 0.3
+[distil]                     # compressed networks learn from the dense one too; values of
+DistilSpec, or none labels = 0.3
 
-[data]                       # then training with data rounded to so many bits; values of DataSpec and DataBits, or none
-cell = 8
-epochs = 4
+[data]                       # then training with data rounded to so many bits; values of DataSpec
+and DataBits, or none cell = 8 epochs = 4
 
 [features]
 kind = "logmel"
@@ -36,11 +36,25 @@ from ernn.nn.spec import LayerSpec
 from ernn.train.recipes import Recipe
 from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 
-KEYS = ("features", "layers", "dropout", "front", "plan", "dense", "admm", "solver", "retrain", "distil", "data")
+KEYS = (
+    "features",
+    "layers",
+    "dropout",
+    "front",
+    "plan",
+    "dense",
+    "admm",
+    "solver",
+    "retrain",
+    "distil",
+    "data",
+)
 
 
 def load_recipe(path: Path | str, base: Recipe) -> Recipe:
-    """`base` with what the file says; UserError for a file that cannot be read, a key or a value that is wrong."""
+    """`base` with what the file says; UserError for a file that cannot be read, a key or a value
+    that is wrong.
+    """
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -54,7 +68,9 @@ def load_recipe(path: Path | str, base: Recipe) -> Recipe:
 def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
     """`base` with other values, in the form that TOML holds them."""
     _require_keys("a recipe", values, KEYS)
-    changes: dict[str, Any] = {name: values[name] for name in ("dropout", "front") if name in values}
+    changes: dict[str, Any] = {
+        name: values[name] for name in ("dropout", "front") if name in values
+    }
     for name in ("features", "plan", "dense", "admm", "solver", "retrain"):
         if name in values:
             changes[name] = _with(name, getattr(base, name), values[name])
@@ -84,7 +100,9 @@ def _table(name: str, values: Any) -> dict[str, Any]:
 
 
 def _with(name: str, value: Any, table: Any) -> Any:
-    """`value` with what `table` says; its own error names the table, and a value of the wrong kind is one too."""
+    """`value` with what `table` says; its own error names the table, and a value of the wrong kind
+    is one too.
+    """
     table = _table(name, table)
     try:
         match value:

@@ -1,6 +1,7 @@
 """Recipes: everything that leads from a corpus to a compressed network, as frozen values.
 
-Chosen on validation examples alone; the error rates they reach on test examples are in docs/results.
+Chosen on validation examples alone; the error rates they reach on test examples are in
+docs/results.
 """
 
 from dataclasses import dataclass, replace
@@ -26,10 +27,11 @@ from ernn.train.task import Task
 class Recipe:
     """A network and the way to its compressed form.
 
-    features, layers, dropout, front: the network. dense: its training. plan: the structure of its matrices. admm:
-    training towards the plan's sets, with `solver` as ADMM's own values. retrain: training inside the sets afterwards.
-    data: after that, training inside the sets with rounded data (None: there is none). distil: in all of these the
-    network learns from the dense one too (None: it does not).
+    features, layers, dropout, front: the network. dense: its training. plan: the structure of its
+    matrices. admm: training towards the plan's sets, with `solver` as ADMM's own values. retrain:
+    training inside the sets afterwards. data: after that, training inside the sets with rounded
+    data (None: there is none). distil: in all of these the network learns from the dense one too
+    (None: it does not).
     """
 
     features: FeatureSpec
@@ -46,7 +48,9 @@ class Recipe:
 
     def with_seed(self, seed: int) -> "Recipe":
         """The same, begun from another point: initial weights, order, dropout and noise."""
-        stages = {name: replace(getattr(self, name), seed=seed) for name in ("dense", "admm", "retrain")}
+        stages = {
+            name: replace(getattr(self, name), seed=seed) for name in ("dense", "admm", "retrain")
+        }
         return replace(self, **stages)
 
     def with_epochs(self, dense: int, admm: int, retrain: int) -> "Recipe":
@@ -69,17 +73,22 @@ class Recipe:
         return Taught(whole, self.distil) if self.distil else whole
 
     def without_data(self, what: str) -> "Recipe":
-        """The same; UserError where it has data rounded, which `what`, making integers of its own, would undo."""
+        """The same; UserError where it has data rounded, which `what`, making integers of its own,
+        would undo.
+        """
         if self.data is not None:
             raise UserError(
-                f"{what} chooses formats of its own: leave [data] out of its recipe, `ernn compress` has it"
+                f"{what} chooses formats of its own: leave [data] out of its recipe, `ernn "
+                "compress` has it"
             )
         return self
 
     def model(self, task: Task) -> AcousticModel:
         """A fresh network for `task`, the same for the same seed."""
         torch.manual_seed(self.dense.seed)
-        return AcousticModel(ModelSpec(task.inputs, self.layers, task.outputs, self.dropout, self.front))
+        return AcousticModel(
+            ModelSpec(task.inputs, self.layers, task.outputs, self.dropout, self.front)
+        )
 
     def structures(self, model: nn.Module) -> dict[str, Structure]:
         """What `ernn.nn.importer.import_torch` is told about the compressed model."""
@@ -88,8 +97,12 @@ class Recipe:
     def train_dense(self, model: nn.Module, task: Task, folder: Path | None = None) -> Trained:
         return stages.train_dense(model, task, self.dense, _inside(folder, "dense"))
 
-    def compress(self, model: AcousticModel, task: Task, folder: Path | None = None) -> tuple[Trained, ...]:
-        """ADMM, then training inside the sets, and with rounded data where wanted, of a trained model in place."""
+    def compress(
+        self, model: AcousticModel, task: Task, folder: Path | None = None
+    ) -> tuple[Trained, ...]:
+        """ADMM, then training inside the sets, and with rounded data where wanted, of a trained
+        model in place.
+        """
         return compress(model, task, self.plan, self.by_admm, folder)
 
 
@@ -127,7 +140,9 @@ AN4 = Recipe(
 )
 """AN4's phones: two GRU layers, every matrix in blocks of 8, the output layer's too."""
 
-_SPEECHOCEAN = TrainSpec(epochs=18, batch=16, rate=8e-3, warmup=0.1, noise=0.3, masks=2, mask_frames=6, average=0.99)
+_SPEECHOCEAN = TrainSpec(
+    epochs=18, batch=16, rate=8e-3, warmup=0.1, noise=0.3, masks=2, mask_frames=6, average=0.99
+)
 
 SPEECHOCEAN = Recipe(
     features=FeatureSpec(kind="mfcc", deltas=1, stack=6, subsample=6),
@@ -140,7 +155,8 @@ SPEECHOCEAN = Recipe(
     retrain=replace(_SPEECHOCEAN, epochs=9),
     distil=DistilSpec(),
 )
-"""speechocean762's phones: cepstra, with which CTC begins in three epochs (with log-mel bins in six); 60 ms a frame.
+"""speechocean762's phones: cepstra, with which CTC begins in three epochs (with log-mel bins in
+six); 60 ms a frame.
 
 Frames of 30 ms take twice as long and were no better after 8 epochs.
 """
@@ -158,7 +174,9 @@ TIMIT = Recipe(
     solver=AdmmSpec(rho=1.0, growth=1.3),
     retrain=replace(_TIMIT_AFTER, epochs=40),
 )
-"""TIMIT with the network of ESE, C-LSTM and E-RNN: two LSTM layers of 1,024 units with peepholes, projected to 512.
+"""TIMIT with the network of ESE, C-LSTM and E-RNN: two LSTM layers of 1,024 units with peepholes,
+projected to 512.
 
-Not tuned: the corpus needs a licence and was not at hand.  The recipe runs on a miniature of it in the tests.
+Not tuned: the corpus needs a licence and was not at hand.  The recipe runs on a miniature of it in
+the tests.
 """

@@ -30,10 +30,14 @@ class _Spec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise UserError."""
+        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise
+        UserError.
+        """
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
-        _require(not unknown, f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join(known)}")
+        _require(
+            not unknown, f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join(known)}"
+        )
         return cls(**values)
 
     def save(self, path: Path | str) -> Path:
@@ -46,7 +50,9 @@ class _Spec:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise UserError(f"cannot read {path} as JSON: {error}") from error
-        _require(isinstance(values, dict), f"{path} must hold an object, not {type(values).__name__}")
+        _require(
+            isinstance(values, dict), f"{path} must hold an object, not {type(values).__name__}"
+        )
         return cls.from_dict(values)
 
 
@@ -54,12 +60,13 @@ class _Spec:
 class TrainSpec(_Spec):
     """One stage of training with AdamW on CTC.
 
-    epochs, batch (utterances), seed. rate: highest learning rate, reached linearly over the first `warmup` share of
-    all steps, then a cosine to zero. weight_decay: AdamW's. clip: largest gradient norm. patience: epochs without a
-    lower validation error rate before stopping. noise: deviation of Gaussian noise on the normalised features.
-    masks: stretches of up to `mask_frames` frames set to zero per utterance (SpecAugment, Park et al. 2019).
-    average: decay of a running average of the weights, which is then what is validated and kept (0: the weights
-    themselves; see `ernn.train.average`).
+    epochs, batch (utterances), seed. rate: highest learning rate, reached linearly over the first
+    `warmup` share of all steps, then a cosine to zero. weight_decay: AdamW's. clip: largest
+    gradient norm. patience: epochs without a lower validation error rate before stopping. noise:
+    deviation of Gaussian noise on the normalised features. masks: stretches of up to `mask_frames`
+    frames set to zero per utterance (SpecAugment, Park et al. 2019). average: decay of a running
+    average of the weights, which is then what is validated and kept (0: the weights themselves; see
+    `ernn.train.average`).
     """
 
     epochs: int = 30
@@ -79,23 +86,43 @@ class TrainSpec(_Spec):
         super().__post_init__()
         for name in ("epochs", "batch", "patience", "mask_frames"):
             value = getattr(self, name)
-            _require(type(value) is int and value >= 1, f"{name} must be a whole number of at least 1, not {value!r}")
+            _require(
+                type(value) is int and value >= 1,
+                f"{name} must be a whole number of at least 1, not {value!r}",
+            )
         for name in ("seed", "masks"):
             value = getattr(self, name)
-            _require(type(value) is int and value >= 0, f"{name} must be a whole number of at least 0, not {value!r}")
+            _require(
+                type(value) is int and value >= 0,
+                f"{name} must be a whole number of at least 0, not {value!r}",
+            )
         _require(self.seed < 2**32, f"seed must be below 2**32 = {2**32}, not {self.seed}")
-        _require(self.rate > 0 and self.clip > 0, f"rate and clip must be above 0, not {self.rate} and {self.clip}")
-        _require(0 <= self.warmup < 1, f"warmup is a share of all steps, at least 0 and below 1, not {self.warmup}")
-        _require(0 <= self.average < 1, f"average is a decay per step, at least 0 and below 1, not {self.average}")
+        _require(
+            self.rate > 0 and self.clip > 0,
+            f"rate and clip must be above 0, not {self.rate} and {self.clip}",
+        )
+        _require(
+            0 <= self.warmup < 1,
+            f"warmup is a share of all steps, at least 0 and below 1, not {self.warmup}",
+        )
+        _require(
+            0 <= self.average < 1,
+            f"average is a decay per step, at least 0 and below 1, not {self.average}",
+        )
         least = min(self.noise, self.weight_decay)
-        _require(least >= 0, f"noise and weight_decay must be at least 0, not {self.noise} and {self.weight_decay}")
+        _require(
+            least >= 0,
+            f"noise and weight_decay must be at least 0, not {self.noise} and {self.weight_decay}",
+        )
 
 
 @dataclass(frozen=True)
 class AdmmSpec(_Spec):
-    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z and U.
+    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z
+    and U.
 
-    tolerance: training towards the sets ends early once every primal and dual residual is at most this; 0: never.
+    tolerance: training towards the sets ends early once every primal and dual residual is at most
+    this; 0: never.
     """
 
     rho: float = 1.0
@@ -107,11 +134,18 @@ class AdmmSpec(_Spec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require(0 < self.rho <= self.most, f"rho must be above 0 and at most most = {self.most}, not {self.rho}")
-        _require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
-        _require(type(self.every) is int and self.every >= 1, f"every must be at least 1 epoch, not {self.every!r}")
         _require(
-            self.balance == 0 or self.balance > 1, f"balance must be 0 (off) or a factor above 1, not {self.balance}"
+            0 < self.rho <= self.most,
+            f"rho must be above 0 and at most most = {self.most}, not {self.rho}",
+        )
+        _require(self.growth >= 1, f"growth must be at least 1, not {self.growth}")
+        _require(
+            type(self.every) is int and self.every >= 1,
+            f"every must be at least 1 epoch, not {self.every!r}",
+        )
+        _require(
+            self.balance == 0 or self.balance > 1,
+            f"balance must be 0 (off) or a factor above 1, not {self.balance}",
         )
         _require(self.tolerance >= 0, f"tolerance must be at least 0, not {self.tolerance}")
 
@@ -126,7 +160,8 @@ class DistilSpec(_Spec):
     def __post_init__(self) -> None:
         super().__post_init__()
         _require(
-            min(self.labels, self.peaks) >= 0, f"labels and peaks must be at least 0, not {self.labels}, {self.peaks}"
+            min(self.labels, self.peaks) >= 0,
+            f"labels and peaks must be at least 0, not {self.labels}, {self.peaks}",
         )
 
 
@@ -134,8 +169,9 @@ class DistilSpec(_Spec):
 class DataSpec:
     """Training with rounded data after the compression (`ernn.nn.rounded`).
 
-    bits: of each kind of data; data_bits: of all the rest. random: rounded up or down at random instead of to the
-    nearest. epochs, rate: of this training, which in all else is that inside the sets.
+    bits: of each kind of data; data_bits: of all the rest. random: rounded up or down at random
+    instead of to the nearest. epochs, rate: of this training, which in all else is that inside the
+    sets.
     """
 
     bits: DataBits = DataBits()
@@ -165,9 +201,16 @@ class DataSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise UserError."""
-        kinds, own = ([f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls))
+        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise
+        UserError.
+        """
+        kinds, own = (
+            [f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls)
+        )
         unknown = sorted(set(values) - {*kinds, *own})
-        _require(not unknown, f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join([*kinds, *own])}")
+        _require(
+            not unknown,
+            f"{cls.__name__} has no {', '.join(unknown)}: it has {', '.join([*kinds, *own])}",
+        )
         bits = DataBits(**{name: values[name] for name in kinds if name in values})
         return cls(bits, **{name: values[name] for name in own if name in values})

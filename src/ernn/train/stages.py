@@ -1,8 +1,9 @@
-"""The stages that lead to a compressed network; each trains a model in place and says what came of it.
+"""The stages that lead to a compressed network; each trains a model in place and says what came of
+it.
 
-Dense first, then `compress_by_admm` and `retrain_inside`; `one_shot` and `train_direct` are the rivals of ADMM.
-With a `folder` a stage can be stopped and started again (see `ernn.train.fit`); with a `distillation` it learns from
-teachers too (see `ernn.train.distil`).
+Dense first, then `compress_by_admm` and `retrain_inside`; `one_shot` and `train_direct` are the
+rivals of ADMM. With a `folder` a stage can be stopped and started again (see `ernn.train.fit`);
+with a `distillation` it learns from teachers too (see `ernn.train.distil`).
 """
 
 from pathlib import Path
@@ -38,7 +39,9 @@ def train_dense(
     distillation: Distillation | None = None,
 ) -> Trained:
     """Train all weights freely; the model ends with those of the epoch best on validation."""
-    module = fit(model, task, spec, folder, title="dense", progress=progress, distillation=distillation)
+    module = fit(
+        model, task, spec, folder, title="dense", progress=progress, distillation=distillation
+    )
     model.load_state_dict(module.best_state)
     return Trained(_plain_state(model), module.best, tuple(module.history))
 
@@ -53,7 +56,8 @@ def compress_by_admm(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Draw a trained model's weights into the plan's sets and project them; `retrain_inside` should follow.
+    """Draw a trained model's weights into the plan's sets and project them; `retrain_inside` should
+    follow.
 
     `validation` is after the projection.
     """
@@ -75,10 +79,20 @@ def retrain_inside(
     domain: inside.Domain = "time",
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense` does."""
+    """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense`
+    does.
+    """
     inside.enter(model, plan, domain)
     try:
-        module = fit(model, task, spec, folder, title="inside the set", progress=progress, distillation=distillation)
+        module = fit(
+            model,
+            task,
+            spec,
+            folder,
+            title="inside the set",
+            progress=progress,
+            distillation=distillation,
+        )
         model.load_state_dict(module.best_state)
     finally:
         inside.leave(model)
@@ -95,18 +109,30 @@ def retrain_rounded(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Train a model that lies in the plan's sets on inside them, its data rounded to the formats of its integers.
+    """Train a model that lies in the plan's sets on inside them, its data rounded to the formats of
+    its integers.
 
-    Formats are those that `ernn.quantization.quantize` chooses before this training, from the first `CALIBRATION` utterances of the
-    training split; they are in what is returned.  Ends as `train_dense` does, validated with rounded data.
+    Formats are those that `ernn.quantization.quantize` chooses before this training, from the first
+    `CALIBRATION` utterances of the training split; they are in what is returned.  Ends as
+    `train_dense` does, validated with rounded data.
     """
-    network = import_torch(model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan))
+    network = import_torch(
+        model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan)
+    )
     calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
     formats = quantize(network, calibration, data.quantization())
     rounded = Rounded(model, formats, data.random)
     inside.enter(model, plan)
     try:
-        module = fit(rounded, task, spec, folder, title="rounded data", progress=progress, distillation=distillation)
+        module = fit(
+            rounded,
+            task,
+            spec,
+            folder,
+            title="rounded data",
+            progress=progress,
+            distillation=distillation,
+        )
         rounded.load_state_dict(module.best_state)
     finally:
         inside.leave(model)
@@ -155,9 +181,13 @@ def pull_towards(
 
     It ends in the sets, with the weights of the last epoch; `validation` is of those.
     """
-    module = fit(model, task, spec, folder, [PullCallback(model, plan)], "gradual", progress, distillation)
+    module = fit(
+        model, task, spec, folder, [PullCallback(model, plan)], "gradual", progress, distillation
+    )
     inside.project_once(model, plan)
-    return Trained(_plain_state(model), evaluate_model(model, task.validation).rate, tuple(module.history))
+    return Trained(
+        _plain_state(model), evaluate_model(model, task.validation).rate, tuple(module.history)
+    )
 
 
 def _plain_state(model: nn.Module) -> dict[str, Tensor]:

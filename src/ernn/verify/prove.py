@@ -1,8 +1,9 @@
-"""Golden against simulation: every output integer equal, or the first edge, time step and lane that is not.
+"""Golden against simulation: every output integer equal, or the first edge, time step and lane that
+is not.
 
-The simulated engine gets the frames of whole utterances on all its streams, with random stalls on both handshakes.
-Where an output differs, the same run is repeated with the engine's probes recorded, and every intermediate integer is
-compared in the order of the dataflow.
+The simulated engine gets the frames of whole utterances on all its streams, with random stalls on
+both handshakes. Where an output differs, the same run is repeated with the engine's probes
+recorded, and every intermediate integer is compared in the order of the dataflow.
 """
 
 from collections import Counter
@@ -29,7 +30,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first integer that differs: edge, where it is, and both values. `lane` counts from 0 within the edge."""
+    """The first integer that differs: edge, where it is, and both values. `lane` counts from 0
+    within the edge.
+    """
 
     edge: str
     stream: int
@@ -41,8 +44,10 @@ class Divergence:
 
     def __str__(self) -> str:
         return (
-            f"first difference at edge {self.edge}, lane {self.lane}, time step {self.time} of utterance "
-            f"{self.utterance} (stream {self.stream}): golden {self.golden}, simulated {self.simulated}"
+            f"first difference at edge {self.edge}, lane {self.lane}, time step {self.time} of "
+            "utterance "
+            f"{self.utterance} (stream {self.stream}): golden {self.golden}, simulated "
+            f"{self.simulated}"
         )
 
 
@@ -50,8 +55,9 @@ class Divergence:
 class Proof:
     """What a run showed.
 
-    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the first;
-    `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised error port; `missing` output beats.
+    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the
+    first; `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised error port; `missing`
+    output beats.
     """
 
     frames: int
@@ -93,23 +99,29 @@ def prove(
 ) -> Proof:
     """Run utterances, int64 (time, inputs) each, through golden and simulation and compare.
 
-    `stall`: probability that either handshake pauses in a cycle.  `golden`: the model that the engine should implement,
-    if not the one it was made from (to see a corrupted engine caught).  `reset_at`: the engine is reset in that cycle,
-    and everything begins again.
+    `stall`: probability that either handshake pauses in a cycle.  `golden`: the model that the
+    engine should implement, if not the one it was made from (to see a corrupted engine caught).
+    `reset_at`: the engine is reset in that cycle, and everything begins again.
     """
     if not 0 <= stall < 1:
         raise UserError(f"stall is a probability, at least 0 and below 1, not {stall}")
     if reset_at is not None and reset_at < 0:
         raise UserError(f"reset_at is a cycle, counted from 0, not {reset_at}")
-    model = replace(golden or schedule.layout.model, last_step=False)  # the engine gives every frame's output
+    model = replace(
+        golden or schedule.layout.model, last_step=False
+    )  # the engine gives every frame's output
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     _require_frames(model, stimulus)
-    simulation, missing = _simulate(simulator, schedule, stimulus, stall, seed, _flags(simulator), reset_at)
+    simulation, missing = _simulate(
+        simulator, schedule, stimulus, stall, seed, _flags(simulator), reset_at
+    )
     expected = expected_outputs(model, utterances)
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
     if (mismatches or missing) and simulator.probes:
-        probed, _ = _simulate(simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at)
+        probed, _ = _simulate(
+            simulator, schedule, stimulus, stall, seed, simulator.probes, reset_at
+        )
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
         frames=stimulus.frames,
@@ -129,44 +141,65 @@ def _flags(simulator: Simulator) -> tuple[str, ...]:
 
 
 CHECKED = 16
-"""Frames of every utterance on which the compiled golden model is held to the plain one, in every proof."""
+"""Frames of every utterance on which the compiled golden model is held to the plain one, in every
+proof.
+"""
 
 
 def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[Array]:
-    """What golden gives: the compiled form on all frames, the plain one on the first of every utterance.
+    """What golden gives: the compiled form on all frames, the plain one on the first of every
+    utterance.
 
-    Tests hold the two equal on every edge; so that a proof need not take that on trust, it looks at them again.
+    Tests hold the two equal on every edge; so that a proof need not take that on trust, it looks at
+    them again.
     """
     expected = run_all(model, utterances, Fast)
-    for plain, fast in zip(run_all(model, [frames[:CHECKED] for frames in utterances]), expected, strict=True):
+    for plain, fast in zip(
+        run_all(model, [frames[:CHECKED] for frames in utterances]), expected, strict=True
+    ):
         if not np.array_equal(plain, fast[:CHECKED]):
-            raise AssertionError("the compiled golden model differs from the plain one: report this model as a bug")
+            raise AssertionError(
+                "the compiled golden model differs from the plain one: report this model as a bug"
+            )
     return expected
 
 
 ROUNDS = 12
-"""Rounds of every stream that cycles are measured on; the first third of the intervals is left out."""
+"""Rounds of every stream that cycles are measured on; the first third of the intervals is left
+out.
+"""
 
 
 def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
-    """Interval between rounds with every stream busy; latency of one frame of the last stream on an idle engine."""
+    """Interval between rounds with every stream busy; latency of one frame of the last stream on an
+    idle engine.
+    """
     inputs = schedule.layout.model.input.length
     if np.shape(frame) != (inputs,):
-        raise UserError(f"one frame of ({inputs},) integers is measured with, not {np.shape(frame)}: give utterance[0]")
+        raise UserError(
+            f"one frame of ({inputs},) integers is measured with, not {np.shape(frame)}: give "
+            "utterance[0]"
+        )
     streams = schedule.layout.design.streams
     busy = Stimulus(tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams)), streams)
     steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
     starts = steady.events["round"].astype(np.int64)
     gaps = Counter(np.diff(starts)[ROUNDS // 3 :].tolist())
     nothing = (frame[None][:0],) * (streams - 1)
-    alone, _ = _simulate(simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=())
-    return Cycles(gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1]))
+    alone, _ = _simulate(
+        simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=()
+    )
+    return Cycles(
+        gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1])
+    )
 
 
 def measure_activity(simulator: Simulator, schedule: Schedule, frames: Array) -> float:
-    """Share of data bits that toggle in a cycle, 0..1, every stream busy with `frames`, int64 (time, inputs).
+    """Share of data bits that toggle in a cycle, 0..1, every stream busy with `frames`, int64
+    (time, inputs).
 
-    Counted where the engine's probes are: words of spectra, of products, of the vector unit's results.
+    Counted where the engine's probes are: words of spectra, of products, of the vector unit's
+    results.
     """
     streams = schedule.layout.design.streams
     busy = Stimulus(tuple(frames for _ in range(streams)), streams)
@@ -185,15 +218,21 @@ def _require_frames(model: IntegerModel, stimulus: Stimulus) -> None:
     source = model.input
     for index, utterance in enumerate(stimulus.utterances):
         if utterance.ndim != 2 or utterance.shape[1] != source.length:
-            raise UserError(f"utterance {index} must be (time, {source.length} inputs), not {utterance.shape}")
+            raise UserError(
+                f"utterance {index} must be (time, {source.length} inputs), not {utterance.shape}"
+            )
         if not np.issubdtype(utterance.dtype, np.integer):
             raise UserError(
                 f"utterance {index} is {utterance.dtype}: the engine takes integers, which "
                 "ernn.golden.boundary.quantize_input(model, frames) makes of features"
             )
-        if utterance.size and not source.format.low <= utterance.min() <= utterance.max() <= source.format.high:
+        if (
+            utterance.size
+            and not source.format.low <= utterance.min() <= utterance.max() <= source.format.high
+        ):
             raise UserError(
-                f"utterance {index} holds {utterance.min()}..{utterance.max()}, outside {source.format.width} bits"
+                f"utterance {index} holds {utterance.min()}..{utterance.max()}, outside "
+                f"{source.format.width} bits"
             )
 
 
@@ -266,8 +305,8 @@ def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus)
 
 
 def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) -> Iterator[str]:
-    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each stream; and ports that tell of
-    errors."""
+    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each stream; and
+    ports that tell of errors."""
     yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
     for name, cycles in simulation.events.items():
         if len(cycles):
@@ -306,7 +345,9 @@ def first_divergence(
         wrong = np.flatnonzero(expected != word[: len(expected)])
         if wrong.size:
             lane = place.first + int(wrong[0])
-            one = Divergence(place.edge, place.stream, *where, lane, int(row[lane]), int(word[wrong[0]]))
+            one = Divergence(
+                place.edge, place.stream, *where, lane, int(row[lane]), int(word[wrong[0]])
+            )
             found.append(((number, ranks[place.edge], lane), one))
     return min(found, key=lambda pair: pair[0])[1] if found else None
 

@@ -11,7 +11,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Utterance i, int64 (time, inputs), goes to stream i mod `streams`, after the stream's earlier ones."""
+    """Utterance i, int64 (time, inputs), goes to stream i mod `streams`, after the stream's earlier
+    ones.
+    """
 
     utterances: tuple[Array, ...]
     streams: int
@@ -28,7 +30,11 @@ class Stimulus:
     def order(self) -> tuple[tuple[int, int, int], ...]:
         """(stream, utterance, time) of every frame in the order it is sent: streams take turns."""
         queues = [
-            [(stream, index, time) for index in self.of_stream(stream) for time in range(len(self.utterances[index]))]
+            [
+                (stream, index, time)
+                for index in self.of_stream(stream)
+                for time in range(len(self.utterances[index]))
+            ]
             for stream in range(self.streams)
         ]
         longest = max(map(len, queues), default=0)
@@ -43,7 +49,9 @@ class Stimulus:
         return None
 
     def words(self, block: int) -> Array:
-        """All frames in sending order as words (frames * words a frame, block), zeros after the last input."""
+        """All frames in sending order as words (frames * words a frame, block), zeros after the
+        last input.
+        """
         frames = np.stack([self.utterances[index][time] for _, index, time in self.order])
         padding = ceil(frames.shape[1] / block) * block - frames.shape[1]
         return np.pad(frames, ((0, 0), (0, padding))).reshape(-1, block)

@@ -1,4 +1,6 @@
-"""Structures that are one file each (docs/how-to/add-a-structure.md): what lies here is known where plans are read."""
+"""Structures that are one file each (docs/how-to/add-a-structure.md): what lies here is known where
+plans are read.
+"""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -16,8 +16,8 @@ from ernn.ir.structure import Dense, Factors, require_count
 class LowRank(Method):
     """Matrices of at most rank `rank`, kept as A (rows, rank) times B (rank, columns).
 
-    `stacked`: the gates of a weight (gates, rows, columns), one above the other, are one matrix with one B: fewer
-    numbers for the same rank (Prabhavalkar et al. 2016).
+    `stacked`: the gates of a weight (gates, rows, columns), one above the other, are one matrix
+    with one B: fewer numbers for the same rank (Prabhavalkar et al. 2016).
     """
 
     factored: ClassVar[bool] = True
@@ -35,19 +35,27 @@ class LowRank(Method):
         *outer, rows, columns = shape
         if self.rank > min(rows, columns):
             raise UserError(
-                f"rank {self.rank} is no restriction on ({rows}, {columns}): choose at most the lesser size"
+                f"rank {self.rank} is no restriction on ({rows}, {columns}): choose at most the "
+                "lesser size"
             )
         gates = outer[-1] if self.stacked and outer else 1
         matrices = prod(outer) // gates
         return matrices * self.rank * (gates * rows + columns)
 
     def encode(self, matrix: Tensor) -> Parts:
-        """A (..., gates, rows, rank) and B (..., gates or 1, rank, columns), the singular values' roots in each."""
+        """A (..., gates, rows, rank) and B (..., gates or 1, rank, columns), the singular values'
+        roots in each.
+        """
         self.stored(tuple(matrix.shape))
         stacks = self.stacked and matrix.dim() > 2
-        left, values, right = torch.linalg.svd(matrix.flatten(-3, -2) if stacks else matrix, full_matrices=False)
+        left, values, right = torch.linalg.svd(
+            matrix.flatten(-3, -2) if stacks else matrix, full_matrices=False
+        )
         root = values[..., : self.rank].sqrt()
-        left, right = left[..., : self.rank] * root[..., None, :], root[..., :, None] * right[..., : self.rank, :]
+        left, right = (
+            left[..., : self.rank] * root[..., None, :],
+            root[..., :, None] * right[..., : self.rank, :],
+        )
         if stacks:
             left, right = left.unflatten(-2, (-1, matrix.shape[-2])), right.unsqueeze(-3)
         return Parts((left, right))
@@ -62,19 +70,26 @@ class LowRank(Method):
 
 
 def rank_by_energy(matrix: Tensor, share: float) -> int:
-    """Least rank that keeps a `share` of the squared norm of every matrix of (..., rows, columns)."""
+    """Least rank that keeps a `share` of the squared norm of every matrix of (..., rows,
+    columns).
+    """
     if not 0 < share <= 1:
-        raise UserError(f"energy is a share of the squared norm, above 0 and at most 1, not {share!r}")
+        raise UserError(
+            f"energy is a share of the squared norm, above 0 and at most 1, not {share!r}"
+        )
     kept = torch.linalg.svdvals(matrix.detach().double()).square().cumsum(-1)
     enough = kept >= share * kept[..., -1:] * (1 - 1e-12)
     return int(enough.double().argmax(-1).max()) + 1
 
 
 def rank_by_budget(shape: tuple[int, ...], numbers: int, stacked: bool = False) -> int:
-    """Largest rank of a weight of `shape` that stores at most `numbers`; UserError where rank 1 stores more."""
+    """Largest rank of a weight of `shape` that stores at most `numbers`; UserError where rank 1
+    stores more.
+    """
     rank = min(numbers // LowRank(1, stacked).stored(shape), *shape[-2:])
     if rank < 1:
         raise UserError(
-            f"rank 1 of {shape} stores {LowRank(1, stacked).stored(shape)} numbers, the budget is {numbers}"
+            f"rank 1 of {shape} stores {LowRank(1, stacked).stored(shape)} numbers, the budget is "
+            f"{numbers}"
         )
     return rank

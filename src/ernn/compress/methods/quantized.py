@@ -15,12 +15,14 @@ from ernn.ir.structure import BlockCirculant, Structure
 
 @dataclass(frozen=True)
 class Quantized(Method):
-    """Matrices of `inner` whose stored numbers lie on `grid`, all numbers of a weight (gates, rows, columns) alike.
+    """Matrices of `inner` whose stored numbers lie on `grid`, all numbers of a weight (gates, rows,
+    columns) alike.
 
-    Nearest for dense, block-circulant and sparse matrices, whose distance is that of their numbers; of decompositions
-    each factor is rounded by itself, which is near but not nearest, and may move a little when projected again.
-    `spectra`: what lies on the grid are the packed spectra of circulant blocks, which is what the engine stores.
-    Trained inside by rounding straight through; with `LearnedStep` the step is trained too.
+    Nearest for dense, block-circulant and sparse matrices, whose distance is that of their numbers;
+    of decompositions each factor is rounded by itself, which is near but not nearest, and may move
+    a little when projected again. `spectra`: what lies on the grid are the packed spectra of
+    circulant blocks, which is what the engine stores. Trained inside by rounding straight through;
+    with `LearnedStep` the step is trained too.
     """
 
     inner: Structure
@@ -29,7 +31,9 @@ class Quantized(Method):
 
     def __post_init__(self) -> None:
         if isinstance(self.inner, Quantized) or not isinstance(self.inner, Structure):
-            raise UserError(f"the inner structure of Quantized is dense or compressed, not {self.inner!r}")
+            raise UserError(
+                f"the inner structure of Quantized is dense or compressed, not {self.inner!r}"
+            )
         if not isinstance(self.grid, Grid):
             raise UserError(f"a grid is such as Uniform(8) or Ternary(), not {self.grid!r}")
         if self.spectra and not isinstance(self.inner, BlockCirculant):
@@ -77,7 +81,10 @@ class Quantized(Method):
     def start(self, matrix: Tensor) -> Parts:
         found = self._inner(matrix)
         if isinstance(self.grid, LearnedStep):
-            found = replace(found, tensors=(*found.tensors, torch.stack([self.grid.step(t) for t in found.tensors])))
+            found = replace(
+                found,
+                tensors=(*found.tensors, torch.stack([self.grid.step(t) for t in found.tensors])),
+            )
         return found
 
     def again(self, matrix: Tensor, held: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -92,7 +99,9 @@ class Quantized(Method):
         """Rounded; gradients pass."""
         if isinstance(self.grid, LearnedStep):
             *numbers, steps = parts.tensors
-            rounded = tuple(self.grid.trained(n, step) for n, step in zip(numbers, steps.unbind(0), strict=True))
+            rounded = tuple(
+                self.grid.trained(n, step) for n, step in zip(numbers, steps.unbind(0), strict=True)
+            )
         else:
             rounded = tuple(self.grid.through(tensor) for tensor in parts.tensors)
         return replace(parts, tensors=rounded)

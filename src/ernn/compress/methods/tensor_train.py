@@ -1,4 +1,6 @@
-"""Tensor-train matrices (Oseledets 2011; Novikov et al. 2015; in recurrent layers Yang, Krompass, Tresp, ICML 2017)."""
+"""Tensor-train matrices (Oseledets 2011; Novikov et al. 2015; in recurrent layers Yang, Krompass,
+Tresp, ICML 2017).
+"""
 
 from dataclasses import dataclass
 from math import prod
@@ -15,11 +17,14 @@ from ernn.ir.structure import Factors, require_count
 
 @dataclass(frozen=True)
 class TensorTrain(Method):
-    """Row i = (i_1, ..., i_d) and column j = (j_1, ..., j_d), in `row_modes` and `column_modes`, the first the slowest:
+    """Row i = (i_1, ..., i_d) and column j = (j_1, ..., j_d), in `row_modes` and `column_modes`,
+    the first the slowest:
 
-        W[i, j] = G_1[i_1, j_1] G_2[i_2, j_2] ... G_d[i_d, j_d]    with G_k[i_k, j_k] of at most (rank, rank)
+        W[i, j] = G_1[i_1, j_1] G_2[i_2, j_2] ... G_d[i_d, j_d]    with G_k[i_k, j_k] of at most
+        (rank, rank)
 
-    Found by one sweep of singular value decompositions: at most sqrt(d - 1) times as far as the nearest.
+    Found by one sweep of singular value decompositions: at most sqrt(d - 1) times as far as the
+    nearest.
     """
 
     factored: ClassVar[bool] = True
@@ -32,7 +37,10 @@ class TensorTrain(Method):
         for mode in (*self.row_modes, *self.column_modes):
             require_count("a mode", mode)
         if len(self.row_modes) != len(self.column_modes) or len(self.row_modes) < 2:
-            raise UserError(f"rows and columns need as many modes, two at least: {self.row_modes}, {self.column_modes}")
+            raise UserError(
+                f"rows and columns need as many modes, two at least: {self.row_modes}, "
+                f"{self.column_modes}"
+            )
 
     @property
     def modes(self) -> tuple[int, ...]:
@@ -41,8 +49,13 @@ class TensorTrain(Method):
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Between the cores, 1 at both ends: `rank`, or less where the modes on one side allow no more."""
-        middle = [min(self.rank, prod(self.modes[:k]), prod(self.modes[k:])) for k in range(1, len(self.modes))]
+        """Between the cores, 1 at both ends: `rank`, or less where the modes on one side allow no
+        more.
+        """
+        middle = [
+            min(self.rank, prod(self.modes[:k]), prod(self.modes[k:]))
+            for k in range(1, len(self.modes))
+        ]
         return (1, *middle, 1)
 
     @property
@@ -51,7 +64,10 @@ class TensorTrain(Method):
 
     def stored(self, shape: tuple[int, ...]) -> int:
         if (prod(self.row_modes), prod(self.column_modes)) != tuple(shape[-2:]):
-            raise UserError(f"modes {self.row_modes} and {self.column_modes} do not multiply to {tuple(shape[-2:])}")
+            raise UserError(
+                f"modes {self.row_modes} and {self.column_modes} do not multiply to "
+                f"{tuple(shape[-2:])}"
+            )
         cores = zip(self.ranks, self.modes, self.ranks[1:], strict=False)
         return prod(shape[:-2]) * sum(before * mode * after for before, mode, after in cores)
 
@@ -74,14 +90,18 @@ class TensorTrain(Method):
         cores = []
         for k in range(d - 1):
             rows = self.ranks[k] * self.modes[k]
-            left, values, right = torch.linalg.svd(rest.reshape(*outer, rows, -1), full_matrices=False)
+            left, values, right = torch.linalg.svd(
+                rest.reshape(*outer, rows, -1), full_matrices=False
+            )
             kept = self.ranks[k + 1]
             cores.append(self._core(left[..., :kept], k))
             rest = values[..., :kept, None] * right[..., :kept, :]
         return Parts((*cores, self._core(rest.reshape(*outer, -1, 1), d - 1)))
 
     def split(self, parts: Parts) -> Factors:
-        """A matrix a core, which multiplies (column modes up to its own, rank, row modes behind it)."""
+        """A matrix a core, which multiplies (column modes up to its own, rank, row modes behind
+        it).
+        """
         found = []
         for k, core in enumerate(parts.tensors):
             structure = Repeated(prod(self.column_modes[:k]), prod(self.row_modes[k + 1 :]))
@@ -89,11 +109,15 @@ class TensorTrain(Method):
         return tuple(found)
 
     def _core(self, unfolded: Tensor, k: int) -> Tensor:
-        return unfolded.reshape(*unfolded.shape[:-2], self.ranks[k], self.row_modes[k], self.column_modes[k], -1)
+        return unfolded.reshape(
+            *unfolded.shape[:-2], self.ranks[k], self.row_modes[k], self.column_modes[k], -1
+        )
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         outer = parts.tensors[0].shape[:-4]
-        whole = parts.tensors[0].new_ones(*outer, 1, 1, 1)  # (..., rows so far, columns so far, rank)
+        whole = parts.tensors[0].new_ones(
+            *outer, 1, 1, 1
+        )  # (..., rows so far, columns so far, rank)
         for core in parts.tensors:
             grown = torch.einsum("...ijr,...rmns->...imjns", whole, core)
             whole = grown.flatten(-5, -4).flatten(-3, -2)

@@ -1,4 +1,6 @@
-"""Structured sparsity: whole tiles stay or go (Wen et al. 2016; Narang et al. 2017 for recurrent layers)."""
+"""Structured sparsity: whole tiles stay or go (Wen et al. 2016; Narang et al. 2017 for recurrent
+layers).
+"""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -15,7 +17,8 @@ from ernn.ir.structure import density_on_the_way, position_bits, require_count, 
 class Tiles(Method):
     """A share `density` of the tiles of (`rows`, `columns`) is kept, those of largest norm.
 
-    Vectors are tiles of one row or of one column; a tile as long as the matrix is a whole row or column.
+    Vectors are tiles of one row or of one column; a tile as long as the matrix is a whole row or
+    column.
     """
 
     density: float
@@ -31,17 +34,24 @@ class Tiles(Method):
         """Tiles of one matrix, and how many of them are kept."""
         rows, columns = shape[-2:]
         if rows % self.rows or columns % self.columns:
-            raise UserError(f"tiles of {self.rows} x {self.columns} do not divide a matrix of {rows} x {columns}")
+            raise UserError(
+                f"tiles of {self.rows} x {self.columns} do not divide a matrix of {rows} x "
+                f"{columns}"
+            )
         tiles = rows // self.rows * (columns // self.columns)
         if not round(self.density * tiles):
-            raise UserError(f"{self} keeps none of {tiles} tiles: choose a density of {1 / tiles:.2g} up")
+            raise UserError(
+                f"{self} keeps none of {tiles} tiles: choose a density of {1 / tiles:.2g} up"
+            )
         return tiles, round(self.density * tiles)
 
     def stored(self, shape: tuple[int, ...]) -> int:
         return prod(shape[:-2]) * self._counts(shape)[1] * self.rows * self.columns
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
-        return self.stored(shape) * number_bits + prod(shape[:-2]) * position_bits(*self._counts(shape))
+        return self.stored(shape) * number_bits + prod(shape[:-2]) * position_bits(
+            *self._counts(shape)
+        )
 
     def encode(self, matrix: Tensor) -> Parts:
         """Tiles kept (..., kept, rows * columns), and which they are (..., kept), ascending."""
@@ -58,8 +68,12 @@ class Tiles(Method):
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         values, places = parts.tensors[0], parts.held[0][..., None].expand_as(parts.tensors[0])
         tiles = rows // self.rows * (columns // self.columns)
-        whole = torch.scatter(values.new_zeros(*values.shape[:-2], tiles, values.shape[-1]), -2, places, values)
-        apart = whole.unflatten(-2, (rows // self.rows, -1)).unflatten(-1, (self.rows, self.columns))
+        whole = torch.scatter(
+            values.new_zeros(*values.shape[:-2], tiles, values.shape[-1]), -2, places, values
+        )
+        apart = whole.unflatten(-2, (rows // self.rows, -1)).unflatten(
+            -1, (self.rows, self.columns)
+        )
         return apart.transpose(-3, -2).flatten(-2).flatten(-3, -2)
 
     def weaker(self, share: float) -> "Tiles":
@@ -67,5 +81,9 @@ class Tiles(Method):
 
     def _split(self, matrix: Tensor) -> Tensor:
         """(..., tiles, rows * columns)."""
-        apart = matrix.unflatten(-1, (-1, self.columns)).unflatten(-3, (-1, self.rows)).transpose(-3, -2)
+        apart = (
+            matrix.unflatten(-1, (-1, self.columns))
+            .unflatten(-3, (-1, self.rows))
+            .transpose(-3, -2)
+        )
         return apart.flatten(-2).flatten(-3, -2)

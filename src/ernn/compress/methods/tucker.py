@@ -15,10 +15,11 @@ from ernn.ir.structure import Dense, Factors, require_count
 
 @dataclass(frozen=True)
 class Tucker(Method):
-    """Gates (gates, rows, columns) as U C_g V: U (rows, row_rank), V (column_rank, columns) shared, a core C_g a gate.
+    """Gates (gates, rows, columns) as U C_g V: U (rows, row_rank), V (column_rank, columns) shared,
+    a core C_g a gate.
 
-    By the higher-order singular value decomposition: at most sqrt(2) times as far as the nearest, which has no closed
-    form.
+    By the higher-order singular value decomposition: at most sqrt(2) times as far as the nearest,
+    which has no closed form.
     """
 
     factored: ClassVar[bool] = True
@@ -36,7 +37,10 @@ class Tucker(Method):
     def stored(self, shape: tuple[int, ...]) -> int:
         *outer, rows, columns = shape
         if self.row_rank > rows or self.column_rank > columns:
-            raise UserError(f"ranks {self.row_rank}, {self.column_rank} are above the sizes of ({rows}, {columns})")
+            raise UserError(
+                f"ranks {self.row_rank}, {self.column_rank} are above the sizes of ({rows}, "
+                f"{columns})"
+            )
         gates = outer[-1] if outer else 1
         core = gates * self.row_rank * self.column_rank
         return prod(outer) // gates * (rows * self.row_rank + core + self.column_rank * columns)

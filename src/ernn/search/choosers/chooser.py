@@ -1,4 +1,6 @@
-"""What every way to choose is: it proposes a pick, hears how the trial went, and proposes the next."""
+"""What every way to choose is: it proposes a pick, hears how the trial went, and proposes the
+next.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +16,9 @@ from ernn.train.task import Task
 
 @dataclass(frozen=True)
 class Tried:
-    """A pick after its trial. loss: nats per label on validation examples. error: their error rate in per cent."""
+    """A pick after its trial. loss: nats per label on validation examples. error: their error rate
+    in per cent.
+    """
 
     pick: Pick
     loss: float
@@ -24,10 +28,11 @@ class Tried:
 
 
 class Chooser(Protocol):
-    """`propose` is called with everything tried so far, and with the same history proposes the same.
+    """`propose` is called with everything tried so far, and with the same history proposes the
+    same.
 
-    `epochs`: passes over the training examples that it makes for itself before its first proposal; they are taken from
-    the trials' own.
+    `epochs`: passes over the training examples that it makes for itself before its first proposal;
+    they are taken from the trials' own.
     """
 
     epochs: int
@@ -41,8 +46,8 @@ class Chooser(Protocol):
 class Setting:
     """What a chooser is made from.
 
-    dense: makes the trained dense network. spec: training of one trial. trials: how many there will be if a chooser
-    trains nothing itself. folder: where its own training is kept.
+    dense: makes the trained dense network. spec: training of one trial. trials: how many there will
+    be if a chooser trains nothing itself. folder: where its own training is kept.
     """
 
     space: Space
@@ -55,7 +60,9 @@ class Setting:
     progress: bool = False
 
     def widest(self) -> AcousticModel:
-        """The dense network as wide as the mildest pick: all that are narrower are its beginnings."""
+        """The dense network as wide as the mildest pick: all that are narrower are its
+        beginnings.
+        """
         return narrowed(self.dense(), self.space.units(self.space.mildest))
 
 

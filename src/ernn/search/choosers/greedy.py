@@ -1,10 +1,13 @@
-"""Greedy by sensitivity: from the mildest pick the steps that cost the least loss per byte (or cycle) saved.
+"""Greedy by sensitivity: from the mildest pick the steps that cost the least loss per byte (or
+cycle) saved.
 
-What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What structures and widths
-cost would be far too much without training; the first trials are each part alone in each structure, or of each width,
-trained for a moment.  The rises of the loss are added up to predict any pick.  Later trials are what this predicts to
-be best, first with structures and widths weighed against bits in several ways - how much training mends of either is
-not known -, then with the weights that explain what was tried within the budget; and at last what lies around the best.
+What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What
+structures and widths cost would be far too much without training; the first trials are each part
+alone in each structure, or of each width, trained for a moment.  The rises of the loss are added up
+to predict any pick.  Later trials are what this predicts to be best, first with structures and
+widths weighed against bits in several ways - how much training mends of either is not known -, then
+with the weights that explain what was tried within the budget; and at last what lies around the
+best.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +34,9 @@ PRIOR, LEAST = 0.1, 0.01
 
 
 class Greedy:
-    """The table takes as many trials as there are structures and widths of all parts, but for the mildest of each."""
+    """The table takes as many trials as there are structures and widths of all parts, but for the
+    mildest of each.
+    """
 
     epochs = 0
 
@@ -40,7 +45,10 @@ class Greedy:
 
     def propose(self, history: Sequence[Tried]) -> Pick | None:
         tried = {one.pick: one for one in history}
-        return next((pick for pick in chain(table(self.space), self._chosen(tried)) if pick not in tried), None)
+        return next(
+            (pick for pick in chain(table(self.space), self._chosen(tried)) if pick not in tried),
+            None,
+        )
 
     def _chosen(self, tried: Mapping[Pick, Tried]) -> Iterator[Pick]:
         """Only asked for once the whole table is there, if there were so many trials."""
@@ -56,14 +64,19 @@ class Greedy:
     def _rises(self, tried: Mapping[Pick, Tried]) -> "Rises":
         space, least = self.space, tried[self.space.mildest].loss
         forms = [
-            {o.form: tried[space.changed(space.mildest, index, o)].loss - least for o in _forms(space, index)}
+            {
+                o.form: tried[space.changed(space.mildest, index, o)].loss - least
+                for o in _forms(space, index)
+            }
             for index in range(len(space.parts))
         ]
         return Rises(space, forms, [{Units.bits: 0.0} for _ in space.widths] + self.roundings)
 
     @cached_property
     def roundings(self) -> list[dict[int, float]]:
-        """What the loss rises by when matrices are rounded to so many bits, all else as it was trained."""
+        """What the loss rises by when matrices are rounded to so many bits, all else as it was
+        trained.
+        """
         model, examples = self.setting.widest(), self.setting.task.validation
         least, options = loss(model, examples), [part.options for part in self.space.matrices]
         every = sorted({option.bits for part in options for option in part}, reverse=True)
@@ -73,26 +86,39 @@ class Greedy:
         found = sensitivity(model, grids, lambda rounded: loss(rounded, examples))
         rise = {(line.matrix, line.structure): line.error - least for line in found}
         return [
-            {bits: sum(rise[one.name, grid] for one in part.shapes) for bits, grid in zip(every, grids, strict=True)}
+            {
+                bits: sum(rise[one.name, grid] for one in part.shapes)
+                for bits, grid in zip(every, grids, strict=True)
+            }
             for part in self.space.matrices
         ]
 
 
 def table(space: Space) -> list[Pick]:
-    """The mildest pick, and those that differ from it in the structure of one part, or in one width."""
-    alone = (space.changed(space.mildest, i, o) for i in range(len(space.parts)) for o in _forms(space, i))
+    """The mildest pick, and those that differ from it in the structure of one part, or in one
+    width.
+    """
+    alone = (
+        space.changed(space.mildest, i, o)
+        for i in range(len(space.parts))
+        for o in _forms(space, i)
+    )
     return list(dict.fromkeys((space.mildest, *alone)))
 
 
 def _forms(space: Space, index: int) -> list[Option]:
     """Options of a part with as many bits as its mildest."""
-    return [option for option in space.parts[index].options if option.bits == space.mildest[index].bits]
+    return [
+        option for option in space.parts[index].options if option.bits == space.mildest[index].bits
+    ]
 
 
 class Rises:
-    """Predicts how much a pick's loss is above the mildest one's: the sum of what its forms and its bits cost.
+    """Predicts how much a pick's loss is above the mildest one's: the sum of what its forms and its
+    bits cost.
 
-    Something that stores less never counts for less than something that stores more: differences below that are noise.
+    Something that stores less never counts for less than something that stores more: differences
+    below that are noise.
     """
 
     def __init__(
@@ -103,7 +129,10 @@ class Rises:
         weights: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.space, self.weights = space, weights
-        self.forms, self.roundings = [_rising(one) for one in forms], [_rising(one) for one in roundings]
+        self.forms, self.roundings = (
+            [_rising(one) for one in forms],
+            [_rising(one) for one in roundings],
+        )
 
     def weighed(self, forms: float, bits: float) -> "Rises":
         return Rises(self.space, self.forms, self.roundings, (forms, bits))
@@ -111,7 +140,9 @@ class Rises:
     def terms(self, pick: Pick) -> tuple[float, float]:
         """What structures and widths cost, and what the bits cost."""
         form = sum(rise[option.form] for rise, option in zip(self.forms, pick, strict=True))
-        return form, sum(rise[option.bits] for rise, option in zip(self.roundings, pick, strict=True))
+        return form, sum(
+            rise[option.bits] for rise, option in zip(self.roundings, pick, strict=True)
+        )
 
     def __call__(self, pick: Pick) -> float:
         form, rounding = self.terms(pick)
@@ -119,7 +150,9 @@ class Rises:
 
 
 def explained(rises: Rises, tried: Sequence[tuple[Pick, float]]) -> tuple[float, float]:
-    """Weights, not negative, with which rises that were seen are explained best; a half where nothing is known."""
+    """Weights, not negative, with which rises that were seen are explained best; a half where
+    nothing is known.
+    """
     rows = np.array([*(rises.terms(pick) for pick, _ in tried), (PRIOR, 0.0), (0.0, PRIOR)])
     found = nonnegative(rows, np.array([*(rise for _, rise in tried), PRIOR / 2, PRIOR / 2]))
     return max(LEAST, float(found[0])), max(LEAST, float(found[1]))

@@ -1,7 +1,9 @@
-"""A policy-gradient controller (REINFORCE: Williams 1992; Zoph and Le 2017): a distribution over each part's options.
+"""A policy-gradient controller (REINFORCE: Williams 1992; Zoph and Le 2017): a distribution over
+each part's options.
 
-A pick is drawn; how much better than usual its trial went moves the distribution towards or away from it.  A pick above
-the budget is not tried: it moves the distribution at once, by how far above it is.
+A pick is drawn; how much better than usual its trial went moves the distribution towards or away
+from it.  A pick above the budget is not tried: it moves the distribution at once, by how far above
+it is.
 """
 
 from collections.abc import Sequence
@@ -16,11 +18,15 @@ REFUSED = 2000
 
 
 class Policy:
-    """rate: of the logits. push: the same where a pick was above the budget. memory: of what is usual."""
+    """rate: of the logits. push: the same where a pick was above the budget. memory: of what is
+    usual.
+    """
 
     epochs = 0
 
-    def __init__(self, setting: Setting, rate: float = 0.5, push: float = 0.02, memory: float = 0.8) -> None:
+    def __init__(
+        self, setting: Setting, rate: float = 0.5, push: float = 0.02, memory: float = 0.8
+    ) -> None:
         self.space, self.rate, self.push, self.memory = setting.space, rate, push, memory
         self.random = np.random.default_rng(setting.seed)
         self.logits = [np.zeros(len(part.options)) for part in self.space.parts]
@@ -33,7 +39,9 @@ class Policy:
         known = {one.pick for one in history}
         for _ in range(REFUSED):
             self.drawn = [int(self.random.choice(len(one), p=shares(one))) for one in self.logits]
-            pick = tuple(part.options[i] for part, i in zip(self.space.parts, self.drawn, strict=True))
+            pick = tuple(
+                part.options[i] for part, i in zip(self.space.parts, self.drawn, strict=True)
+            )
             if not self.space.fits(pick):
                 self._move(-self.push * min(10.0, self.space.price(pick) / self.space.limit - 1))
             elif pick not in known:

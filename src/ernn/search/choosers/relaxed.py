@@ -1,8 +1,10 @@
-"""A gradient-based relaxation (DARTS: Liu et al. 2019): weights are mixtures of their projections, shares are trained.
+"""A gradient-based relaxation (DARTS: Liu et al. 2019): weights are mixtures of their projections,
+shares are trained.
 
-The loss has a penalty on the bytes to be expected above the budget.  The mixtures sharpen from epoch to epoch; what has
-the largest shares within the budget is proposed first, then what lies around it.  Widths are not relaxed: what a
-matrix stores would no longer be a sum over its own shares.  Every layer keeps the widest that there is.
+The loss has a penalty on the bytes to be expected above the budget.  The mixtures sharpen from
+epoch to epoch; what has the largest shares within the budget is proposed first, then what lies
+around it.  Widths are not relaxed: what a matrix stores would no longer be a sum over its own
+shares.  Every layer keeps the widest that there is.
 """
 
 from collections.abc import Sequence
@@ -34,8 +36,13 @@ class Relaxed:
     def __init__(self, setting: Setting) -> None:
         self.setting, self.space = setting, setting.space.widest()
         self.epochs, mildest = setting.trials * setting.spec.epochs // 2, self.space.mildest
-        if sum(part.stored_bits(one) for part, one in self.space.assigned(mildest)) != 8 * self.space.price(mildest):
-            raise UserError("the relaxation takes a budget in bytes, which add up: --budget, or choose another way")
+        if sum(
+            part.stored_bits(one) for part, one in self.space.assigned(mildest)
+        ) != 8 * self.space.price(mildest):
+            raise UserError(
+                "the relaxation takes a budget in bytes, which add up: --budget, or choose another "
+                "way"
+            )
 
     def propose(self, history: Sequence[Tried]) -> Pick | None:
         first, tried = descend(self.space, self._cost), {one.pick for one in history}
@@ -53,9 +60,19 @@ class Relaxed:
         model.add_module("shares", shares)
         share_weights(model, self.space, shares.of)
         spec, folder = own_training(self.setting, self.epochs), self.setting.folder
-        fit(model, self.setting.task, spec, folder, [Sharpen(shares)], "relaxation", self.setting.progress)
+        fit(
+            model,
+            self.setting.task,
+            spec,
+            folder,
+            [Sharpen(shares)],
+            "relaxation",
+            self.setting.progress,
+        )
         return {
-            part.name: dict(zip(part.options, (shares.logits[i] / COLDEST).log_softmax(0).tolist(), strict=True))
+            part.name: dict(
+                zip(part.options, (shares.logits[i] / COLDEST).log_softmax(0).tolist(), strict=True)
+            )
             for i, part in enumerate(self.space.matrices)
         }
 
@@ -70,7 +87,9 @@ class Shares(nn.Module):
             start[0] = log(max(1, len(start) - 1))
         self.logits = nn.ParameterList(nn.Parameter(start) for start in starts)
         self.parts, self.limit, self.temperature = list(parts), limit, 1.0
-        self.stored = [torch.tensor([part.stored_bits(one) / 8 for one in part.options]) for part in parts]
+        self.stored = [
+            torch.tensor([part.stored_bits(one) / 8 for one in part.options]) for part in parts
+        ]
 
     def of(self, part: Part) -> dict[Candidate, Tensor | float]:
         index = self.parts.index(part)
@@ -92,7 +111,9 @@ class Sharpen(Callback):
         self.shares = shares
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.shares.temperature = COLDEST ** (trainer.current_epoch / max(1, (trainer.max_epochs or 1) - 1))
+        self.shares.temperature = COLDEST ** (
+            trainer.current_epoch / max(1, (trainer.max_epochs or 1) - 1)
+        )
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.shares.penalty().backward()

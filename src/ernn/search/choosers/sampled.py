@@ -1,4 +1,5 @@
-"""Optuna's samplers over the candidates of every part: random, TPE (Bergstra et al. 2011), NSGA-II (Deb et al. 2002).
+"""Optuna's samplers over the candidates of every part: random, TPE (Bergstra et al. 2011), NSGA-II
+(Deb et al. 2002).
 
 A pick above the budget is told at once as bad, the worse the further above, and costs no trial.
 """
@@ -49,8 +50,13 @@ class Sampled:
         return None
 
     def _pick(self, trial: optuna.Trial) -> Pick:
-        chosen = (trial.suggest_categorical(part.name, range(len(part.options))) for part in self.space.parts)
-        return tuple(part.options[index] for part, index in zip(self.space.parts, chosen, strict=True))
+        chosen = (
+            trial.suggest_categorical(part.name, range(len(part.options)))
+            for part in self.space.parts
+        )
+        return tuple(
+            part.options[index] for part, index in zip(self.space.parts, chosen, strict=True)
+        )
 
 
 def _sampler(name: Name, setting: Setting) -> optuna.samplers.BaseSampler:
@@ -60,4 +66,6 @@ def _sampler(name: Name, setting: Setting) -> optuna.samplers.BaseSampler:
         case "tpe":
             return optuna.samplers.TPESampler(multivariate=True, seed=setting.seed)
         case "nsga2":
-            return optuna.samplers.NSGAIISampler(population_size=max(4, setting.trials // 4), seed=setting.seed)
+            return optuna.samplers.NSGAIISampler(
+                population_size=max(4, setting.trials // 4), seed=setting.seed
+            )

@@ -1,4 +1,6 @@
-"""A network whose weights stand for all options at once: what the relaxation and the super-net train."""
+"""A network whose weights stand for all options at once: what the relaxation and the super-net
+train.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,11 +20,12 @@ Size = Callable[[Shape], tuple[int, int, int]]
 
 
 class Options(nn.Module):
-    """A weight (gates * rows, columns), decoded as the sum of its projections, each times its share; those without one
-    are left out.  Gradients pass to the weight, rounding straight through, and to the shares.
+    """A weight (gates * rows, columns), decoded as the sum of its projections, each times its
+    share; those without one are left out.  Gradients pass to the weight, rounding straight through,
+    and to the shares.
 
-    Of a narrower network the weight is the first rows and columns, as many as `size` says, and is decoded from them
-    alone; what it lacks is read as 0: nobody hears the units that were cut.
+    Of a narrower network the weight is the first rows and columns, as many as `size` says, and is
+    decoded from them alone; what it lacks is read as 0: nobody hears the units that were cut.
     """
 
     def __init__(
@@ -39,22 +42,35 @@ class Options(nn.Module):
         _, rows, columns = self.size()
         matrix = whole[:, :rows, :columns]
         mixed = sum(self._projections(matrix), start=0 * matrix)
-        return functional.pad(mixed, (0, whole.shape[2] - columns, 0, whole.shape[1] - rows)).flatten(0, 1)
+        return functional.pad(
+            mixed, (0, whole.shape[2] - columns, 0, whole.shape[1] - rows)
+        ).flatten(0, 1)
 
     def _projections(self, matrix: Tensor) -> Iterator[Tensor]:
-        """One of each structure: roundings to several widths are added up before they are decoded."""
+        """One of each structure: roundings to several widths are added up before they are
+        decoded.
+        """
         shares = self.shares()
         for inner in dict.fromkeys(candidate.inner for candidate in shares):
-            alike = {candidate.structure: share for candidate, share in shares.items() if candidate.inner == inner}
+            alike = {
+                candidate.structure: share
+                for candidate, share in shares.items()
+                if candidate.inner == inner
+            }
             first = next(iter(alike))
             numbers: Parts = first.start(matrix)
-            mixed = (sum(share * one.grid.through(t) for one, share in alike.items()) for t in numbers.tensors)
+            mixed = (
+                sum(share * one.grid.through(t) for one, share in alike.items())
+                for t in numbers.tensors
+            )
             yield first.decode(replace(numbers, tensors=tuple(mixed)), *matrix.shape[-2:])
 
 
-def share_weights(model: AcousticModel, space: Space, mix: Mix, size: Size = lambda one: one.shape) -> None:
-    """Every matrix of `model`, which is as wide as the space allows, is from now on what `mix` says of its part, in the
-    size of a network as wide or narrower, whenever it is read."""
+def share_weights(
+    model: AcousticModel, space: Space, mix: Mix, size: Size = lambda one: one.shape
+) -> None:
+    """Every matrix of `model`, which is as wide as the space allows, is from now on what `mix` says
+    of its part, in the size of a network as wide or narrower, whenever it is read."""
     named = {matrix.name: matrix for matrix in matrices(model, CompressionPlan())}
     for part in space.matrices:
         for one in part.shapes:

@@ -1,4 +1,6 @@
-"""From what picks are thought to cost in accuracy to those to try: steps into the budget, and what lies around."""
+"""From what picks are thought to cost in accuracy to those to try: steps into the budget, and what
+lies around.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -11,7 +13,9 @@ FEW = 500
 
 
 def descend(space: Space, cost: Cost) -> Pick:
-    """The pick within the budget that the greedy steps lead to; the best one of a space with few picks."""
+    """The pick within the budget that the greedy steps lead to; the best one of a space with few
+    picks.
+    """
     if space.size <= FEW:
         every = sorted(product(*(part.options for part in space.parts)), key=cost)
         return next(pick for pick in every if space.fits(pick))
@@ -19,7 +23,12 @@ def descend(space: Space, cost: Cost) -> Pick:
     while not space.fits(pick):
         before, paid = cost(pick), space.price(pick)
         steps = [near for near in space.neighbours(pick) if space.price(near) < paid]
-        pick = min(steps, key=lambda near: _worth(cost(near) - before, paid - max(space.price(near), space.limit)))
+        pick = min(
+            steps,
+            key=lambda near: _worth(
+                cost(near) - before, paid - max(space.price(near), space.limit)
+            ),
+        )
     return _use_up(space, cost, pick)
 
 
@@ -30,7 +39,9 @@ def _worth(rise: float, saved: float) -> tuple[float, float]:
 
 def _use_up(space: Space, cost: Cost, pick: Pick) -> Pick:
     """What the last step left of the budget goes to whatever gains most by it."""
-    while better := [near for near in space.neighbours(pick) if space.fits(near) and cost(near) < cost(pick)]:
+    while better := [
+        near for near in space.neighbours(pick) if space.fits(near) and cost(near) < cost(pick)
+    ]:
         pick = min(better, key=cost)
     return pick
 

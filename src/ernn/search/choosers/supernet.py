@@ -1,7 +1,9 @@
-"""A one-shot super-net (Guo et al. 2020): every step trains another pick within the budget, all with the same weights.
+"""A one-shot super-net (Guo et al. 2020): every step trains another pick within the budget, all
+with the same weights.
 
-Narrower layers are the first units of the widest, which has them in the order of their size (slimmable networks).
-Picks are then heard on validation examples with the shared weights, without training, and proposed the best first.
+Narrower layers are the first units of the widest, which has them in the order of their size
+(slimmable networks). Picks are then heard on validation examples with the shared weights, without
+training, and proposed the best first.
 """
 
 from collections.abc import Sequence
@@ -38,11 +40,21 @@ class SuperNet:
     @cached_property
     def _ranked(self) -> list[Pick]:
         setting = self.setting
-        picks = fitting(setting.space, max(HEARD, 10 * setting.trials), np.random.default_rng(setting.seed))
+        picks = fitting(
+            setting.space, max(HEARD, 10 * setting.trials), np.random.default_rng(setting.seed)
+        )
         current = Current(setting.space, picks)
         model = setting.widest()
         share_weights(model, setting.space, current.of, current.size)
-        fit(model, setting.task, own_training(setting, self.epochs), setting.folder, [current], "super-net", False)
+        fit(
+            model,
+            setting.task,
+            own_training(setting, self.epochs),
+            setting.folder,
+            [current],
+            "super-net",
+            False,
+        )
         heard: dict[Pick, float] = {}
         for pick in picks[:HEARD]:
             current.choose(pick)
@@ -70,7 +82,9 @@ class Current(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: object, batch_idx: int
     ) -> None:
-        self.choose(self.picks[int(np.random.default_rng(trainer.global_step).integers(len(self.picks)))])
+        self.choose(
+            self.picks[int(np.random.default_rng(trainer.global_step).integers(len(self.picks)))]
+        )
 
 
 def fitting(space: Space, count: int, random: np.random.Generator) -> list[Pick]:
