@@ -8,7 +8,7 @@ import numpy as np
 
 from ernn.ir.cell import INPUT, Cell
 from ernn.ir.circulant import project
-from ernn.ir.network import CellLayer, Matrix
+from ernn.ir.network import Layer, Matrix
 from ernn.ir.structure import Structure
 from tests.models import DENSE
 
@@ -22,7 +22,7 @@ def random_cell(
     hidden: int,
     structure: Structure = DENSE,
     scale: float = 1.0,
-) -> CellLayer:
+) -> Layer:
     """`cell` with random weights of `structure`; every step is `hidden` long."""
 
     def matrix(gates: int, columns: int) -> Matrix:
@@ -30,22 +30,23 @@ def random_cell(
         return Matrix(scale * value / max(1e-9, value.std()) / np.sqrt(columns + 1), structure)
 
     weights = tuple(
-        tuple(matrix(product.gates, inputs if read == INPUT else hidden) for read in product.reads)
+        tuple(
+            matrix(product.gates, inputs if read.name == INPUT else hidden)
+            for read in product.reads
+        )
         for product in cell.products
     )
     biases = tuple(
         rng.normal(size=(p.gates, hidden)) * 0.5 if p.bias else None for p in cell.products
     )
-    return CellLayer(
-        cell, weights, biases, tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors)
-    )
+    return Layer(cell, weights, biases, tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors))
 
 
 def sigma(v: Array) -> Array:
     return 1 / (1 + np.exp(-v))
 
 
-def cifg(layer: CellLayer, frames: Array) -> list[Array]:
+def cifg(layer: Layer, frames: Array) -> list[Array]:
     ((w, u),), (b,) = layer.weights, layer.biases
     h = c = np.zeros(w.rows)
     outputs = []
@@ -58,7 +59,7 @@ def cifg(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def mgu(layer: CellLayer, frames: Array) -> list[Array]:
+def mgu(layer: Layer, frames: Array) -> list[Array]:
     ((w, u), (wc, uc)), (b, bc) = layer.weights, layer.biases
     h, outputs = np.zeros(w.rows), []
     for x in frames:
@@ -69,7 +70,7 @@ def mgu(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def ligru(layer: CellLayer, frames: Array) -> list[Array]:
+def ligru(layer: Layer, frames: Array) -> list[Array]:
     ((w, u),), (b,) = layer.weights, layer.biases
     h, outputs = np.zeros(w.rows), []
     for x in frames:
@@ -80,7 +81,7 @@ def ligru(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def sru(layer: CellLayer, frames: Array) -> list[Array]:
+def sru(layer: Layer, frames: Array) -> list[Array]:
     ((values,), (gates,)), (_, b), (v_f, v_r) = layer.weights, layer.biases, layer.vectors
     c, outputs = np.zeros(values.rows), []
     for x in frames:
@@ -91,8 +92,8 @@ def sru(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def qrnn(layer: CellLayer, frames: Array) -> list[Array]:
-    ((now,), (before,)), (b, _) = layer.weights, layer.biases
+def qrnn(layer: Layer, frames: Array) -> list[Array]:
+    ((now, before),), (b,) = layer.weights, layer.biases
     c, last, outputs = np.zeros(now.rows), np.zeros(now.columns), []
     for x in frames:
         z, f, o = (now.value[k] @ x + before.value[k] @ last + b[k] for k in range(3))
@@ -102,7 +103,7 @@ def qrnn(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def indrnn(layer: CellLayer, frames: Array) -> list[Array]:
+def indrnn(layer: Layer, frames: Array) -> list[Array]:
     ((w,),), (b,), (u,) = layer.weights, layer.biases, layer.vectors
     h, outputs = np.zeros(w.rows), []
     for x in frames:
@@ -111,7 +112,7 @@ def indrnn(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-def rnn(layer: CellLayer, frames: Array) -> list[Array]:
+def rnn(layer: Layer, frames: Array) -> list[Array]:
     ((w, u),), (b,) = layer.weights, layer.biases
     h, outputs = np.zeros(w.rows), []
     for x in frames:
@@ -120,7 +121,40 @@ def rnn(layer: CellLayer, frames: Array) -> list[Array]:
     return outputs
 
 
-LOOPS: dict[str, Callable[[CellLayer, Array], list[Array]]] = {
+def mingru(layer: Layer, frames: Array) -> list[Array]:
+    ((w,),), (b,) = layer.weights, layer.biases
+    h, outputs = np.zeros(w.rows), []
+    for x in frames:
+        z = sigma(w.value[0] @ x + b[0])
+        h = (1 - z) * h + z * (w.value[1] @ x + b[1])
+        outputs.append(h)
+    return outputs
+
+
+def fastgrnn(layer: Layer, frames: Array) -> list[Array]:
+    """zeta and nu a unit, as `open` = zeta + nu and `less` = -zeta."""
+    ((w, u),), (b_z, b_n, both, less) = layer.weights, layer.vectors
+    zeta, nu = -less, both + less
+    h, outputs = np.zeros(w.rows), []
+    for x in frames:
+        shared = w.value[0] @ x + u.value[0] @ h
+        z, n = sigma(shared + b_z), np.tanh(shared + b_n)
+        h = (zeta * (1 - z) + nu) * n + z * h
+        outputs.append(h)
+    return outputs
+
+
+def lru(layer: Layer, frames: Array) -> list[Array]:
+    ((into,), (c_re, c_im, direct)), (l_re, l_im) = layer.weights, layer.vectors
+    eigenvalues, state, outputs = l_re + 1j * l_im, np.zeros(into.rows, complex), []
+    for x in frames:
+        state = eigenvalues * state + (into.value[0] + 1j * into.value[1]) @ x
+        read = (c_re.value[0] - 1j * c_im.value[0]) @ state  # Re((c_re + i c_im') s), c_im' = -c_im
+        outputs.append(read.real + direct.value[0] @ x)
+    return outputs
+
+
+LOOPS: dict[str, Callable[[Layer, Array], list[Array]]] = {
     "cifg": cifg,
     "mgu": mgu,
     "ligru": ligru,
@@ -128,4 +162,7 @@ LOOPS: dict[str, Callable[[CellLayer, Array], list[Array]]] = {
     "qrnn": qrnn,
     "indrnn": indrnn,
     "rnn": rnn,
+    "mingru": mingru,
+    "fastgrnn": fastgrnn,
+    "lru": lru,
 }

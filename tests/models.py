@@ -1,20 +1,15 @@
 """Random networks and integer models, for every test that needs one."""
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import (
-    BidirectionalLayer,
-    GruLayer,
-    LinearLayer,
-    LstmLayer,
-    Matrix,
-    Network,
-    ResetGate,
-)
+from ernn.ir.cells import ResetGate
+from ernn.ir.layers import gru, linear, lstm, reading
+from ernn.ir.network import NETWORK, Layer, Matrix, Network, Source
 from ernn.ir.structure import BlockCirculant, Dense, Structure
 from ernn.quantization.quantize import QuantizeSpec, quantize
 
@@ -42,16 +37,16 @@ def random_lstm(
     projection: int = 0,
     peepholes: bool = False,
     states: bool = False,
-) -> LstmLayer:
+) -> Layer:
     outputs = projection or hidden
-    return LstmLayer(
+    return lstm(
         random_matrix(rng, 4, hidden, inputs, structure),
         random_matrix(rng, 4, hidden, outputs, structure),
         rng.normal(size=(4, hidden)) * 0.5,
-        rng.normal(size=(3, hidden)) * 0.3 if peepholes else None,
-        random_matrix(rng, 1, projection, hidden, structure) if projection else None,
-        rng.normal(size=outputs) * 0.5 if states else None,
-        rng.normal(size=hidden) if states else None,
+        peephole=rng.normal(size=(3, hidden)) * 0.3 if peepholes else None,
+        projection=random_matrix(rng, 1, projection, hidden, structure) if projection else None,
+        initial_output=rng.normal(size=outputs) * 0.5 if states else None,
+        initial_cell=rng.normal(size=hidden) if states else None,
     )
 
 
@@ -62,21 +57,21 @@ def random_gru(
     structure: Structure = DENSE,
     reset: ResetGate = "after",
     states: bool = False,
-) -> GruLayer:
-    return GruLayer(
+) -> Layer:
+    return gru(
         random_matrix(rng, 3, hidden, inputs, structure),
         random_matrix(rng, 3, hidden, hidden, structure),
         rng.normal(size=(3, hidden)) * 0.5,
         rng.normal(size=(3, hidden)) * 0.5,
-        reset,
-        rng.normal(size=hidden) * 0.5 if states else None,
+        reset=reset,
+        initial_output=rng.normal(size=hidden) * 0.5 if states else None,
     )
 
 
 def random_linear(
     rng: np.random.Generator, inputs: int, outputs: int, structure: Structure = DENSE
-) -> LinearLayer:
-    return LinearLayer(random_matrix(rng, 1, outputs, inputs, structure), rng.normal(size=outputs))
+) -> Layer:
+    return linear(random_matrix(rng, 1, outputs, inputs, structure), rng.normal(size=outputs))
 
 
 def random_network(
@@ -100,22 +95,22 @@ def random_network(
     """
     structure = structure_of(block, pad)
 
-    def recurrent(width: int) -> LstmLayer | GruLayer:
+    def recurrent(width: int) -> Layer:
         if cell == "lstm":
             return random_lstm(rng, width, hidden, structure, projection, peepholes, states)
         return random_gru(rng, width, hidden, structure, reset, states)
 
-    stack, width = [], input_size
+    stack, sources, sizes = [], [NETWORK], [input_size]
     for _ in range(layers):
-        stack.append(
-            BidirectionalLayer(recurrent(width), recurrent(width))
-            if bidirectional
-            else recurrent(width)
-        )
-        width = stack[-1].output_size
-    return Network(
-        (*stack, random_linear(rng, width, outputs)) if outputs else tuple(stack), last_step
-    )
+        made = [recurrent(sum(sizes)) for _ in range(1 + bidirectional)]
+        made = [reading(layer, sources, sizes) for layer in made]
+        sources = [Source(len(stack) + number, "h") for number in range(len(made))]
+        sizes = [layer.output_size for layer in made]
+        stack += [replace(layer, backward=number == 1) for number, layer in enumerate(made)]
+    if outputs:
+        last = reading(random_linear(rng, sum(sizes), outputs), sources, sizes)
+        return Network((*stack, last), last_step)
+    return Network(tuple(stack), last_step, tuple(sources))
 
 
 def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) -> Array:

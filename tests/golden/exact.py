@@ -5,16 +5,13 @@ Real values are `Fraction`; `req` is the only rounding.  No NumPy arithmetic and
 `ernn.golden` is used.
 """
 
-from collections.abc import Callable
 from fractions import Fraction
 from math import floor
 
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import (
     ActivationTable,
-    IntegerGru,
-    IntegerLinear,
-    IntegerLstm,
+    IntegerLayer,
     IntegerModel,
     Product,
     Signal,
@@ -111,102 +108,102 @@ def activation(table: ActivationTable, v: int) -> Fraction:
 
 
 class Exact:
-    """A model without bidirectional layers, frame by frame; values are integers in their signals'
-    formats.
+    """A chain of LSTM, GRU and linear layers, frame by frame, each cell written from its paper;
+    values are integers in their signals' formats.
     """
 
     def __init__(self, model: IntegerModel) -> None:
         self.model = model
         self.state: dict[str, Vector] = {}
         for layer in model.layers:
-            if not isinstance(layer, IntegerLinear):
-                self._begin(layer.output, model.signal(layer.output).length, layer.initial_output)
-            if isinstance(layer, IntegerLstm):
-                self._begin(f"{layer.name}.c", layer.hidden_size, layer.initial_cell)
-
-    def _begin(self, name: str, length: int, start) -> None:
-        self.state[name] = [0] * length if start is None else start.tolist()
+            for name in layer.cell.remembered:
+                start = dict(zip(layer.cell.remembered, layer.initial, strict=False)).get(name)
+                zero = [0] * layer.lengths[name]
+                self.state[f"{layer.name}.{name}"] = zero if start is None else start.tolist()
 
     def frame(self, x: Vector) -> Vector:
         for layer in self.model.layers:
-            match layer:
-                case IntegerLstm():
-                    x = self._lstm(layer, x)
-                case IntegerGru():
-                    x = self._gru(layer, x)
-                case IntegerLinear():
-                    x = self._linear(layer, x)
+            kind = layer.cell.title.split(",")[0]
+            x = {"LSTM": self._lstm, "GRU": self._gru, "linear": self._linear}[kind](layer, x)
         return x
 
     def _spectrum(self, name: str, values: Vector) -> list[Vector]:
         return spectrum(self.model, self.model.signal(name), values)
 
-    def _gate(self, table: ActivationTable, sums: list[Fraction]) -> list[Fraction]:
-        return [activation(table, req(v, self.model.activation_input)) for v in sums]
-
-    def _reals(self, name: str, values: Vector) -> list[Fraction]:
-        return [real(v, self.model.signal(name).format) for v in values]
+    def _gate(self, function: str, sums: list[Fraction]) -> list[Fraction]:
+        table = next(one for one in self.model.tables if one.function == function)
+        return [activation(table, req(v, table.input)) for v in sums]
 
     def _req(self, name: str, values: list[Fraction]) -> Vector:
         return [req(v, self.model.signal(name).format) for v in values]
 
-    def _lstm(self, layer: IntegerLstm, x: Vector) -> Vector:
-        model, n = self.model, range(layer.hidden_size)
-        spectra = {layer.input: self._spectrum(layer.input, x)}
-        spectra[layer.output] = self._spectrum(layer.output, self.state[layer.output])
-        p = product(model, layer.gates, spectra)
-        b = [[real(v, layer.gates.output) for v in gate] for gate in layer.bias.tolist()]
-        peep: Callable[[int, int], Fraction] = lambda gate, j: (  # noqa: E731
-            Fraction(0)
-            if layer.peephole is None
-            else real(layer.peephole[gate, j], layer.peephole_format)
-        )
-        c = [real(v, layer.cell) for v in self.state[f"{layer.name}.c"]]
-        i = self._gate(model.sigmoid, [p[0][j] + b[0][j] + peep(0, j) * c[j] for j in n])
-        f = self._gate(model.sigmoid, [p[1][j] + b[1][j] + peep(1, j) * c[j] for j in n])
-        g = self._gate(model.tanh, [p[2][j] + b[2][j] for j in n])
-        cell = [req(f[j] * c[j] + i[j] * g[j], layer.cell) for j in n]
-        new = [real(v, layer.cell) for v in cell]
-        o = self._gate(model.sigmoid, [p[3][j] + b[3][j] + peep(2, j) * new[j] for j in n])
-        t = self._gate(model.tanh, new)
-        out = self._req(layer.cell_output, [o[j] * t[j] for j in n])
-        if layer.projection is not None:
-            m = {layer.cell_output: self._spectrum(layer.cell_output, out)}
-            out = self._req(layer.output, product(model, layer.projection, m)[0])
-        self.state[layer.output], self.state[f"{layer.name}.c"] = out, cell
-        return out
+    def _product(self, layer: IntegerLayer, name: str, spectra: dict) -> list[list[Fraction]]:
+        """A product's values, gate by gate, its bias added exactly."""
+        number = [one.name for one in layer.cell.products].index(name)
+        made, bias = layer.products[number], layer.biases[number]
+        gates = product(self.model, made, spectra)
+        if bias is None:
+            return gates
+        return [
+            [v + real(b, made.output) for v, b in zip(gate, row, strict=True)]
+            for gate, row in zip(gates, bias.tolist(), strict=True)
+        ]
 
-    def _gru(self, layer: IntegerGru, x: Vector) -> Vector:
-        model, n = self.model, range(layer.hidden_size)
-        before = self.state[layer.output]
-        h = self._reals(layer.output, before)
+    def _format(self, layer: IntegerLayer, step: str) -> FixedFormat:
+        return layer.formats[[one.name for one in layer.cell.steps].index(step)]
+
+    def _peephole(self, layer: IntegerLayer, gate: str) -> list[Fraction]:
+        if not layer.vectors:
+            return [Fraction(0)] * layer.products[0].length
+        at = layer.cell.vectors.index(f"p_{gate}")
+        return [real(v, layer.vector_formats[at]) for v in layer.vectors[at].tolist()]
+
+    def _lstm(self, layer: IntegerLayer, x: Vector) -> Vector:
+        n, h, c_ = range(layer.products[0].length), f"{layer.name}.h", f"{layer.name}.c"
         spectra = {
-            layer.input: self._spectrum(layer.input, x),
-            layer.output: self._spectrum(layer.output, before),
+            layer.inputs[0]: self._spectrum(layer.inputs[0], x),
+            h: self._spectrum(h, self.state[h]),
         }
-        p = product(model, layer.gates, spectra)
-        b = [[real(v, layer.gates.output) for v in gate] for gate in layer.bias[:2].tolist()]
-        r, z = (self._gate(model.sigmoid, [p[q][j] + b[q][j] for j in n]) for q in (0, 1))
-        if layer.reset == "after":
-            q = product(model, layer.candidate, spectra)[0]
-            format = layer.candidate.output
-            u = [real(req(q[j] + real(layer.candidate_bias[j], format), format), format) for j in n]
-            base = product(model, layer.candidate_input, spectra)[0]
-            sums = [
-                base[j] + real(layer.bias[2, j], layer.candidate_input.output) + r[j] * u[j]
-                for j in n
-            ]
-        else:
-            s = self._req(layer.reset_state, [r[j] * h[j] for j in n])
-            spectra[layer.reset_state] = self._spectrum(layer.reset_state, s)
-            q = product(model, layer.candidate, spectra)[0]
-            sums = [q[j] + real(layer.bias[2, j], layer.candidate.output) for j in n]
-        new = self._gate(model.tanh, sums)
-        out = self._req(layer.output, [z[j] * h[j] - z[j] * new[j] + new[j] for j in n])
-        self.state[layer.output] = out
+        p, cell = self._product(layer, "gates", spectra), self._format(layer, "c")
+        p_i, p_f, p_o = (self._peephole(layer, gate) for gate in "ifo")
+        c = [real(v, cell) for v in self.state[c_]]
+        i = self._gate("sigmoid", [p[0][j] + p_i[j] * c[j] for j in n])
+        f = self._gate("sigmoid", [p[1][j] + p_f[j] * c[j] for j in n])
+        g = self._gate("tanh", p[2])
+        self.state[c_] = [req(f[j] * c[j] + i[j] * g[j], cell) for j in n]
+        new = [real(v, cell) for v in self.state[c_]]
+        o = self._gate("sigmoid", [p[3][j] + p_o[j] * new[j] for j in n])
+        t = self._gate("tanh", new)
+        projected = len(layer.products) == 2
+        m = f"{layer.name}.m" if projected else h
+        out = self._req(m, [o[j] * t[j] for j in n])
+        if projected:
+            out = self._req(h, self._product(layer, "projection", {m: self._spectrum(m, out)})[0])
+        self.state[h] = out
         return out
 
-    def _linear(self, layer: IntegerLinear, x: Vector) -> Vector:
-        p = product(self.model, layer.product, {layer.input: self._spectrum(layer.input, x)})[0]
-        bias = [real(v, layer.product.output) for v in layer.bias.tolist()]
-        return self._req(layer.output, [a + b for a, b in zip(p, bias, strict=True)])
+    def _gru(self, layer: IntegerLayer, x: Vector) -> Vector:
+        n, name = range(layer.products[0].length), f"{layer.name}.h"
+        before, s_ = self.state[name], f"{layer.name}.s"
+        h = [real(v, self.model.signal(name).format) for v in before]
+        x_ = layer.inputs[0]
+        spectra = {x_: self._spectrum(x_, x), name: self._spectrum(name, before)}
+        r, z = (self._gate("sigmoid", p) for p in self._product(layer, "gates", spectra))
+        if layer.cell.title == "GRU, reset after":
+            format = self._format(layer, "u")
+            q = self._product(layer, "candidate", spectra)[0]
+            u = [real(req(v, format), format) for v in q]
+            base = self._product(layer, "candidate_input", spectra)[0]
+            sums = [base[j] + r[j] * u[j] for j in n]
+        else:
+            s = self._req(s_, [r[j] * h[j] for j in n])
+            reset = {x_: spectra[x_], s_: self._spectrum(s_, s)}
+            sums = self._product(layer, "candidate", reset)[0]
+        new = self._gate("tanh", sums)
+        out = self._req(name, [z[j] * h[j] - z[j] * new[j] + new[j] for j in n])
+        self.state[name] = out
+        return out
+
+    def _linear(self, layer: IntegerLayer, x: Vector) -> Vector:
+        spectra = {layer.inputs[0]: self._spectrum(layer.inputs[0], x)}
+        return self._req(f"{layer.name}.h", self._product(layer, "product", spectra)[0])

@@ -215,11 +215,9 @@ def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
 
 def _gates(owner: nn.Module, attribute: str, role: Role) -> int:
     """Matrices stacked in one parameter; a projection has none of an LSTM's gates."""
-    return (
-        1
-        if role in ("output", "projection")
-        else getattr(owner, attribute).shape[0] // int(owner.hidden_size)
-    )  # type: ignore[arg-type]
+    if role in ("output", "projection"):
+        return 1
+    return getattr(owner, attribute).shape[0] // int(owner.hidden_size)  # type: ignore[arg-type]
 
 
 def _require_fit(matrix: NamedMatrix) -> None:

@@ -17,9 +17,10 @@ import numpy as np
 from ernn.deltas.updates import Updates
 from ernn.errors import UserError
 from ernn.golden.arithmetic import Plainly, Term
-from ernn.golden.cell import OneWay, frame_through
+from ernn.golden.cell import frame_through
 from ernn.golden.frames import check_frames, last_step
 from ernn.golden.machine import start
+from ernn.golden.part import Part, whole
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import ActivationTable, IntegerModel, Product
 
@@ -35,24 +36,25 @@ def run_deltas(
     name ('x', 'l0.h'), 0 for those that are not there.  Raises UserError for a model with a layer
     in both directions or initial states.
     """
-    layers = _one_way(model)
+    part = _one_way(model)
     limits = {
         signal.name: _limit(threshold, signal.name, signal.format) for signal in model.signals
     }
     if isinstance(threshold, Mapping) and (unknown := set(threshold) - set(limits)):
         raise UserError(f"no signal is called {min(unknown)!r}; they are {', '.join(limits)}")
-    outputs, columns = [], {product.name: [] for layer in layers for product in layer.products}
+    outputs, columns = [], {product.name: [] for layer in part.layers for product in layer.products}
     for frames in utterances:
         check_frames(model, frames)
         arithmetic = _Told(Plainly(model), limits, columns)
-        memories = [start(model, layer) for layer in layers]
-        found = np.empty((len(frames), model.output.length), np.int64)
+        memory = start(model, part)
+        found = np.empty((len(frames), model.output_size), np.int64)
         for t, frame in enumerate(frames):
-            found[t : t + 1], memories = frame_through(
-                arithmetic, layers, frame[None], memories, _ignore
-            )
+            given, memory = frame_through(arithmetic, part, [frame[None]], memory, _ignore)
+            found[t] = np.concatenate(given, axis=1)[0]
         outputs.append(last_step(model, found))
-    widths = {product.name: product.block_columns for layer in layers for product in layer.products}
+    widths = {
+        product.name: product.block_columns for layer in part.layers for product in layer.products
+    }
     return outputs, Updates(
         model, {n: np.array(c, bool).reshape(-1, widths[n]) for n, c in columns.items()}
     )
@@ -87,7 +89,7 @@ class _Told:
         self.told[signal] = np.where(changed[:, None], words, before)
         return self.plain.spectrum(signal, self.told[signal].reshape(1, -1)[:, :length])
 
-    def product(self, product: Product, spectra: Mapping[str, Array]) -> list[Array]:
+    def product(self, product: Product, spectra: Sequence[Array]) -> list[Array]:
         """All columns, which is what those that changed come to; before the first frame nothing was
         told.
         """
@@ -108,16 +110,14 @@ class _Told:
         return self.plain.activate(table, value)
 
 
-def _one_way(model: IntegerModel) -> list[OneWay]:
-    layers = [layer for layer in model.layers if isinstance(layer, OneWay)]
-    if len(layers) < len(model.layers):
-        raise UserError("a layer in both directions is not run by deltas: train one way")
-    for layer in layers:
-        for what in ("initial_output", "initial_cell"):
-            first = getattr(layer, what, None)
+def _one_way(model: IntegerModel) -> Part:
+    if model.backward:
+        raise UserError("a layer that runs backward is not run by deltas: train one way")
+    for layer in model.layers:
+        for name, first in zip(layer.cell.remembered, layer.initial, strict=False):
             if first is not None and np.any(first):
-                raise UserError(f"{layer.name} has a non-zero {what}: deltas begin at zero")
-    return layers
+                raise UserError(f"{layer.name} has a non-zero initial {name}: deltas begin at zero")
+    return whole(model)
 
 
 def _limit(threshold: float | Mapping[str, float], signal: str, format: FixedFormat) -> int:

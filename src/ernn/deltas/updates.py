@@ -8,12 +8,27 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ernn.deltas.reference import DeltaWork
 from ernn.ir.integer_model import IntegerModel, Operand
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.scheduling.design import multipliers_per_pe
 
 Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class DeltaWork:
+    """Multiplications of the columns of all products that changed, and of all that there are."""
+
+    multiplications: int
+    dense: int
+
+    @property
+    def share(self) -> float:
+        """Of a dense network's multiplications."""
+        return self.multiplications / self.dense
+
+    def __add__(self, other: "DeltaWork") -> "DeltaWork":
+        return DeltaWork(self.multiplications + other.multiplications, self.dense + other.dense)
 
 
 @dataclass(frozen=True, eq=False)

@@ -231,7 +231,7 @@ class Logic:
         addend, bias, product = self.terms
         both, term = far * (max(addend, bias) + 1), self.pipeline.term * u.plan.sum_bits
         sums = addend + bias + both + product + term + u.plan.sum_bits
-        slope, low = u.layout.model.slope_bits, u.data - u.layout.model.sigmoid.segment_bits
+        slope, low = u.layout.model.slope_bits, u.data - u.layout.model.tables[0].segment_bits
         read = 2 * self.behind("values", u.data) + self.behind("activations", u.data + slope)
         behind = max(0, far - self.taken)
         before = (2 * u.data + slope + low) * max(0, 1 - self.taken)

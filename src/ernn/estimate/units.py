@@ -98,13 +98,13 @@ class Units:
             Memory(
                 "activations",
                 self.data + model.slope_bits,
-                2 << model.sigmoid.segment_bits,
+                2 << model.tables[0].segment_bits,
                 False,
                 count=layout.beat,
             ),
             Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
             Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
-            Memory("output queue", line + tag, frames * layout.lines(model.output.length), True),
+            Memory("output queue", line + tag, frames * layout.lines(model.output_size), True),
         )
 
     def _banks(self) -> Iterator[Memory]:
@@ -153,7 +153,7 @@ def multipliers(layout: Layout) -> Iterator[tuple[int, Multiplier]]:
     yield elements * pairs, Multiplier(data + 1, weight)
     yield elements * pairs * 2, Multiplier(data, weight + 1)
     yield layout.beat, Multiplier(data, data)
-    low = data - model.sigmoid.segment_bits
+    low = data - model.tables[0].segment_bits
     if low:
         yield layout.beat, Multiplier(model.slope_bits, low + 1)
 

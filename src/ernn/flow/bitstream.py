@@ -49,7 +49,7 @@ def wire_of(schedule: Schedule) -> Wire:
     """What the host must know of an engine's frames."""
     model, layout = schedule.layout.model, schedule.layout
     bits = model.input.format.width
-    return Wire(model.input.length, model.output.length, bits, layout.line, layout.design.streams)
+    return Wire(model.input.length, model.output_size, bits, layout.line, layout.design.streams)
 
 
 def serial_engine(schedule: Schedule, clocks_per_bit: int) -> SerialEngine:

@@ -2,7 +2,7 @@
 every execution.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,8 +49,8 @@ class Arithmetic(Protocol):
         """A signal's spectrum; for products only."""
         ...
 
-    def product(self, product: Product, spectra: Mapping[str, Value]) -> list[Value]:
-        """Outputs, gate by gate, from spectra by signal's name."""
+    def product(self, product: Product, spectra: Sequence[Value]) -> list[Value]:
+        """Outputs, gate by gate, from the spectra of its operands."""
         ...
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Value:
@@ -76,7 +76,7 @@ class Plainly:
     def spectrum(self, signal: str, value: Array) -> Array:
         return fft.spectrum(self.model.forward, self.model.signal(signal), value)
 
-    def product(self, product: Product, spectra: Mapping[str, Array]) -> list[Array]:
+    def product(self, product: Product, spectra: Sequence[Array]) -> list[Array]:
         out = matvec.product(self.model, product, spectra)
         return [out[:, gate] for gate in range(product.gates)]
 

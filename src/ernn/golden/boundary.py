@@ -24,4 +24,6 @@ def quantize_input(model: IntegerModel, frames: Array) -> Array:
 
 def dequantize_output(model: IntegerModel, outputs: Array) -> Array:
     """The model's integer outputs as real numbers, exact."""
-    return dequantize(outputs, model.output.format)
+    cuts = np.cumsum([signal.length for signal in model.results])[:-1]
+    parts = zip(np.split(outputs, cuts, axis=-1), model.results, strict=True)
+    return np.concatenate([dequantize(part, signal.format) for part, signal in parts], axis=-1)

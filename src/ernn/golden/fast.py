@@ -5,24 +5,24 @@ to 15 bits with data of up to 16 are multiplied in 16-bit pairs (`ernn.golden.pa
 wider takes the same way in 64 bits.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ernn.golden.butterflies import butterflies
-from ernn.golden.cell import Memory, OneWay, frame_through
+from ernn.golden.cell import frame_through, numbers_of, remembered
 from ernn.golden.frames import check_range
 from ernn.golden.lanes import LANES, SIDE
 from ernn.golden.lookup import tabulated
-from ernn.golden.machine import Edges, one_way, start
+from ernn.golden.machine import Edges, State, check_state, start
 from ernn.golden.packing import CHUNK_LIMIT, pack
 from ernn.golden.pairs import STREAMS
+from ernn.golden.part import Part, whole
 from ernn.golden.play import Machine, play
 from ernn.golden.recorder import Recorder, Vector
 from ernn.golden.straight import is_usual
 from ernn.golden.vectors import in_order, laid_out
-from ernn.ir.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import IntegerModel, value_format
 
 Array = np.ndarray
 
@@ -30,33 +30,53 @@ Array = np.ndarray
 class Fast:
     """`ernn.golden.machine.Machine`, compiled."""
 
-    def __init__(
-        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
-    ) -> None:
-        layers = one_way(model, layers)
+    def __init__(self, model: IntegerModel, part: Part | None = None, streams: int = 1) -> None:
+        self._part = part = part or whole(model)
         self._model, self._streams = model, streams
         self._recorder = recorder = Recorder(model, SIDE if streams >= SIDE // 2 else 1)
-        self._input = recorder.of(model.signal(layers[0].input))
+        inputs = [recorder.of(model.signal(name)) for name in part.reads]
         self._edges: dict[str, tuple[Vector, ...]] = {}
-        before = [_kept(recorder, layer) for layer in layers]
-        self._output, after = frame_through(recorder, layers, self._input, before, self._note)
-        for old, new in zip(before, after, strict=True):
-            _carry(recorder, old, new)
+        before = _kept(recorder, part)
+        outputs, after = frame_through(recorder, part, inputs, before, self._note)
+        for name, value in after.items():
+            recorder.copy(before[name], value)
+        assert len(inputs) == len(outputs) == 1
+        self._input, self._output, self._before = inputs[0], outputs[0], before
         program, machine = _prepared(recorder)
         self._play = (program, *machine.forward, *machine.inverse, *machine[2:])
         self._ends = (
             *recorder.place(self._input),
             *recorder.place(self._output),
-            *_range(model, layers[0].input),
+            *_range(model, part.reads[0]),
         )
-        self._memory = _first_memory(recorder, streams, _states(model, layers, before))
+        self._memory = self._first(None)
         self._start = self._memory.copy()
+
+    def _first(self, state: State | None) -> Array:
+        values = start(self._model, self._part, state)
+        states = [
+            (vector, laid_out(values[name].reshape(-1), self._model.block))
+            for name, vector in self._before.items()
+        ]
+        return _first_memory(self._recorder, self._streams, states)
 
     def _note(self, edge: str, *vectors: Vector) -> None:
         self._edges[edge] = vectors
 
-    def reset(self) -> None:
-        self._memory[:] = self._start
+    def reset(self, state: State | None = None) -> None:
+        check_state(self._part, state)
+        self._memory[:] = self._start if state is None else self._first(state)
+
+    def state(self, stream: int = 0) -> dict[str, Array]:
+        return {
+            one.edge: np.array(
+                [
+                    self._read(self._before[numbers_of(one.edge, d + 1)])[stream]
+                    for d in range(one.frames)
+                ]
+            )
+            for one in remembered(self._part)
+        }
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
         if not frames.flags.carray:
@@ -93,58 +113,21 @@ def _range(model: IntegerModel, signal: str) -> tuple[int, int]:
     return format.low, format.high
 
 
-def _kept(recorder: Recorder, layer: OneWay) -> Memory | None:
-    """Vectors for what a layer keeps from frame to frame."""
-    if isinstance(layer, IntegerLinear):
-        return None
-    if isinstance(layer, IntegerCell):
-        return Memory(None, None, kept=_kept_steps(recorder, layer))
-    signal = recorder.model.signal(layer.output)
-    assert signal.spectrum is not None
-    output = recorder.of(signal)
-    spectrum = recorder.vector(output.size, -signal.spectrum.low)
-    cell = (
-        recorder.vector(layer.hidden_size, -layer.cell.low)
-        if isinstance(layer, IntegerLstm)
-        else None
-    )
-    return Memory(output, spectrum, cell)
-
-
-def _kept_steps(recorder: Recorder, layer: IntegerCell) -> dict[str, Vector]:
-    lengths, formats = layer.lengths, layer.format_of
-    found = {step: recorder.vector(lengths[step], -formats[step].low) for step in layer.cell.states}
-    for step in layer.cell.recurrent:
-        signal = recorder.model.signal(layer.signal(step))
-        assert signal.spectrum is not None
-        size = recorder.vector(signal.length, -signal.format.low).size
-        found[f"{signal.name}.spectrum"] = recorder.vector(size, -signal.spectrum.low)
+def _kept(recorder: Recorder, part: Part) -> dict[str, Vector]:
+    """Vectors for what is kept from frame to frame."""
+    found = {}
+    for one in remembered(part):
+        format = value_format(recorder.model, one.layer, one.name)
+        length = one.layer.lengths[one.name]
+        for name, _, delay in one.names:
+            bound = -format.low
+            if name != numbers_of(one.edge, delay):
+                spectrum = recorder.model.signal(one.edge).spectrum
+                assert spectrum is not None
+                bound = -spectrum.low
+            size = laid_out(np.zeros(length), recorder.model.block).size
+            found[name] = recorder.vector(size if bound != -format.low else length, bound)
     return found
-
-
-def _pairs(one: Memory | None, other: Memory | None) -> list[tuple[Any, Any]]:
-    """Parts of two memories that are there."""
-    if one is None or other is None:
-        return []
-    parts = [(one.output, other.output), (one.spectrum, other.spectrum), (one.cell, other.cell)]
-    parts += [(value, other.kept[name]) for name, value in one.kept.items()]
-    return [pair for pair in parts if pair[0] is not None]
-
-
-def _carry(recorder: Recorder, old: Memory | None, new: Memory | None) -> None:
-    for to, value in _pairs(old, new):
-        recorder.copy(to, value)
-
-
-def _states(
-    model: IntegerModel, layers: Sequence[OneWay], memories: Sequence[Memory | None]
-) -> list[tuple[Vector, Array]]:
-    """What is kept before the first frame."""
-    return [
-        (vector, laid_out(values.reshape(-1), model.block))
-        for layer, memory in zip(layers, memories, strict=True)
-        for vector, values in _pairs(memory, start(model, layer))
-    ]
 
 
 def _first_memory(recorder: Recorder, streams: int, states: list[tuple[Vector, Array]]) -> Array:

@@ -9,13 +9,7 @@ import numpy as np
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import trace
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import (
-    IntegerBidirectional,
-    IntegerCell,
-    IntegerLayer,
-    IntegerLstm,
-    IntegerModel,
-)
+from ernn.ir.integer_model import IntegerModel
 
 Array = np.ndarray
 
@@ -29,7 +23,7 @@ def saturation(
     `utterances`: int64 (time, inputs) each. Edges: signals, their spectra, products' outputs,
     cells.
     """
-    formats = edge_formats(model)
+    formats = _can_saturate(model)
     counts: dict[str, tuple[int, int]] = {edge: (0, 0) for edge in formats}
     for frames in utterances:
         for edge, values in trace(model, frames, implementation).items():
@@ -39,24 +33,14 @@ def saturation(
     return counts
 
 
-def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
-    """Formats of the traced edges that can saturate."""
+def _can_saturate(model: IntegerModel) -> dict[str, FixedFormat]:
+    """Formats of the traced edges that can saturate: what a table gives does not."""
     formats = {signal.name: signal.format for signal in model.signals}
-    formats |= {
-        f"{signal.name}.spectrum": signal.spectrum for signal in model.signals if signal.spectrum
-    }
+    for signal in model.signals:
+        if signal.spectrum is not None:
+            formats[f"{signal.name}.spectrum"] = signal.spectrum
     for layer in model.layers:
         formats |= {product.name: product.output for product in layer.products}
-        if isinstance(layer, IntegerCell):
-            plain = [
-                step for step in layer.cell.steps if step.activation not in ("sigmoid", "tanh")
-            ]
-            formats |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in plain}
-        formats |= {
-            f"{part.name}.c": part.cell for part in _parts(layer) if isinstance(part, IntegerLstm)
-        }
+        plain = [step for step in layer.cell.steps if model.table(step.activation) is None]
+        formats |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in plain}
     return formats
-
-
-def _parts(layer: IntegerLayer) -> tuple[IntegerLayer, ...]:
-    return (layer.forward, layer.backward) if isinstance(layer, IntegerBidirectional) else (layer,)

@@ -1,29 +1,37 @@
 """Layers at work: what runs frames and keeps state, and its obvious form."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
+from ernn.errors import UserError
 from ernn.golden.arithmetic import Plainly
-from ernn.golden.cell import Memory, OneWay, frame_through
-from ernn.ir.integer_model import IntegerCell, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.golden.cell import frame_through, numbers_of, remembered
+from ernn.golden.part import Part, whole
+from ernn.ir.integer_model import IntegerModel, value_format
 
 Array = np.ndarray
 Edges = dict[str, list[Array]]
 """By edge, one array (streams, values) a frame."""
+State = Mapping[str, Array]
+"""By remembered edge ('l0.c', 'x'), integers (frames, length) before now, the last frame's first."""
 
 
 class Machine(Protocol):
-    """One-way layers that follow one another, on a number of streams, with the state of each."""
+    """A part of a model on a number of streams, with the state of each."""
 
-    def reset(self) -> None:
-        """Every stream back to the state before its first frame."""
+    def reset(self, state: State | None = None) -> None:
+        """Every stream back to the state before its first frame, or to the one given."""
+        ...
+
+    def state(self, stream: int = 0) -> dict[str, Array]:
+        """What a stream remembers now."""
         ...
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
-        """Outputs (time, streams, outputs) for the next frames (time, streams, inputs), int64;
-        notes every edge.
+        """What the part gives (time, streams, values) for the next frames of what it reads (time,
+        streams, values), int64; notes every edge.
 
         Raises UserError, and does nothing, where the frames of the model's input are out of its
         range.
@@ -32,74 +40,94 @@ class Machine(Protocol):
 
 
 class Implementation(Protocol):
-    """A way to make a machine; where `layers` is None, the whole model."""
+    """A way to make a machine; where `part` is None, the whole model."""
 
     def __call__(
-        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
+        self, model: IntegerModel, part: Part | None = None, streams: int = 1
     ) -> Machine: ...
 
 
-def one_way(model: IntegerModel, layers: Sequence[OneWay] | None) -> Sequence[OneWay]:
-    """`layers`, or the whole model's."""
-    if layers is not None:
-        return layers
-    assert all(isinstance(layer, OneWay) for layer in model.layers)
-    return [layer for layer in model.layers if isinstance(layer, OneWay)]
+def start(model: IntegerModel, part: Part, state: State | None = None) -> dict[str, Array]:
+    """The memory before the first frame, of one stream: initial values, or those of `state`."""
+    plain, memory = Plainly(model), {}
+    for one in remembered(part):
+        history = _history(model, part, one.edge, one.frames, state)
+        for name, _, delay in one.names:
+            values = history[delay - 1][None]
+            own = name == numbers_of(one.edge, delay)
+            memory[name] = values if own else plain.spectrum(one.edge, values)
+    return memory
 
 
-def start(model: IntegerModel, layer: OneWay) -> Memory | None:
-    """A layer's memory before the first frame, of one stream."""
-    if isinstance(layer, IntegerLinear):
-        return None
-    if isinstance(layer, IntegerCell):
-        return Memory(None, None, kept=_first(model, layer))
-    signal = model.signal(layer.output)
-    output = _or_zero(layer.initial_output, signal.length)
-    spectrum = Plainly(model).spectrum(layer.output, output)
-    if not isinstance(layer, IntegerLstm):
-        return Memory(output, spectrum)
-    return Memory(output, spectrum, _or_zero(layer.initial_cell, layer.hidden_size))
-
-
-def _first(model: IntegerModel, layer: IntegerCell) -> dict[str, Array]:
-    """Zeros for what a described layer keeps."""
-    found = {step: _or_zero(None, layer.lengths[step]) for step in layer.cell.states}
-    for step in layer.cell.recurrent:
-        signal = layer.signal(step)
-        found[f"{signal}.spectrum"] = Plainly(model).spectrum(
-            signal, _or_zero(None, layer.lengths[step])
+def _history(model: IntegerModel, part: Part, edge: str, frames: int, state: State | None) -> Array:
+    """Values (frames, length) before the first frame, the last frame's first."""
+    layer, name = next(
+        (layer, name)
+        for layer in part.layers
+        for name in layer.cell.remembered
+        if layer.signal(name) == edge
+    )
+    if state is None or edge not in state:
+        return np.tile(layer.initial_value(name), (frames, 1))
+    values, format = np.asarray(state[edge]), value_format(model, layer, name)
+    shape = (frames, layer.lengths[name])
+    if values.shape != shape or values.dtype != np.int64:
+        raise UserError(
+            f"the state of {edge} must be int64 {shape}, not {values.dtype} {values.shape}"
         )
-    return found
+    if values.size and not (format.low <= values.min() and values.max() <= format.high):
+        raise UserError(f"the state of {edge} is outside {format.low}..{format.high}")
+    return values
 
 
-def _or_zero(vector: Array | None, length: int) -> Array:
-    return (np.zeros(length, np.int64) if vector is None else vector)[None]
+def check_state(part: Part, state: State | None) -> None:
+    """Raises UserError where a state names what the part does not remember."""
+    known = [one.edge for one in remembered(part)]
+    unknown = [edge for edge in state or {} if edge not in known]
+    if unknown:
+        kept = ", ".join(known) or "nothing"
+        raise UserError(f"the network does not remember {unknown[0]}: it remembers {kept}")
 
 
 class Plain:
     """The obvious implementation: frame after frame, the contract's words in NumPy."""
 
-    def __init__(
-        self, model: IntegerModel, layers: Sequence[OneWay] | None = None, streams: int = 1
-    ) -> None:
-        self._arithmetic, self._layers = Plainly(model), one_way(model, layers)
+    def __init__(self, model: IntegerModel, part: Part | None = None, streams: int = 1) -> None:
+        self._arithmetic, self._part, self._streams = Plainly(model), part or whole(model), streams
+        sizes = [model.signal(name).length for name in self._part.reads]
+        self._cuts = np.cumsum(sizes)[:-1]
         self.reset()
 
-    def reset(self) -> None:
-        self._memories = [start(self._arithmetic.model, layer) for layer in self._layers]
+    def reset(self, state: State | None = None) -> None:
+        check_state(self._part, state)
+        first = start(self._arithmetic.model, self._part, state)
+        self._memory = {
+            name: np.repeat(values, self._streams, axis=0) for name, values in first.items()
+        }
+
+    def state(self, stream: int = 0) -> dict[str, Array]:
+        return {
+            one.edge: np.array(
+                [self._memory[numbers_of(one.edge, d + 1)][stream] for d in range(one.frames)]
+            )
+            for one in remembered(self._part)
+        }
 
     def push(self, frames: Array, edges: Edges | None = None) -> Array:
-        length = self._arithmetic.model.signal(self._layers[-1].output).length
+        model = self._arithmetic.model
+        length = sum(model.signal(name).length for name in self._part.gives)
         outputs = np.empty((*frames.shape[:2], length), np.int64)
 
         def note(edge: str, *values: Array) -> None:
             if edges is not None:
-                joined = np.concatenate([value.reshape(len(value), -1) for value in values], axis=1)
+                joined = np.concatenate([v.reshape(len(v), -1) for v in values], axis=1)
                 assert joined.dtype == np.int64, f"{edge} holds {joined.dtype}"
                 edges.setdefault(edge, []).append(joined)
 
         for t, frame in enumerate(frames):
-            outputs[t], self._memories = frame_through(
-                self._arithmetic, self._layers, frame, self._memories, note
+            inputs = np.split(frame, self._cuts, axis=1)
+            given, self._memory = frame_through(
+                self._arithmetic, self._part, inputs, self._memory, note
             )
+            outputs[t] = np.concatenate(given, axis=1)
         return outputs

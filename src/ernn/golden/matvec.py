@@ -2,7 +2,7 @@
 back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -52,11 +52,12 @@ def _sum(w: Array, x: Array) -> Array:
     return np.tensordot(x, w, axes=([-1], [2]))
 
 
-def product(model: IntegerModel, product: Product, spectra: Mapping[str, Array]) -> Array:
+def product(model: IntegerModel, product: Product, spectra: Sequence[Array]) -> Array:
     """A product's output (..., gates, length) from the spectra (..., words, k) of the signals it
     reads.
     """
-    total = sum(_operand(operand.matrix, spectra[operand.signal]) for operand in product.operands)
+    pairs = zip(product.operands, spectra, strict=True)
+    total = sum(_operand(operand.matrix, spectrum) for operand, spectrum in pairs)
     rows = requantize(np.asarray(total), model.product_frac(product), product.rows)
     doublings = model.block.bit_length() - 1  # the inverse is not divided by k
     out = requantize(

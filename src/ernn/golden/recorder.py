@@ -2,7 +2,7 @@
 `play` plays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -103,11 +103,11 @@ class Recorder:
         )
         return to
 
-    def product(self, product: Product, spectra: Mapping[str, Vector]) -> list[Vector]:
+    def product(self, product: Product, spectra: Sequence[Vector]) -> list[Vector]:
         largest = self._transformed(self.model.inverse, -product.rows.low)
         gates = [self.vector(product.length, -product.output.low) for _ in range(product.gates)]
         first, doublings = len(self.operands), self.model.block.bit_length() - 1
-        self.operands += [spectra[operand.signal] for operand in product.operands]
+        self.operands += spectra
         rows = _rounding(self.model.product_frac(product), product.rows, CHUNK_LIMIT)
         self.steps.append(
             {"kind": Kind.MULTIPLY, "to": gates[0], "product": len(self.products)}
@@ -162,7 +162,7 @@ class Recorder:
 
     @property
     def tables(self) -> tuple[ActivationTable, ...]:
-        return self.model.sigmoid, self.model.tanh
+        return self.model.tables
 
     def copy(self, to: Vector, value: Vector) -> None:
         """At the frame's end, what the next one reads."""

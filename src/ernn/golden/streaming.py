@@ -5,47 +5,57 @@ import numpy as np
 from ernn.errors import UserError
 from ernn.golden.fast import Fast
 from ernn.golden.frames import check_shape, last_step
-from ernn.golden.machine import Implementation
-from ernn.ir.integer_model import IntegerBidirectional, IntegerModel
+from ernn.golden.machine import Implementation, State
+from ernn.ir.integer_model import IntegerModel
 
 Array = np.ndarray
 
 
 def _require_one_way(model: IntegerModel) -> None:
-    for layer in model.layers:
-        if isinstance(layer, IntegerBidirectional):
-            raise UserError(
-                f"{layer.name} is bidirectional and needs the whole utterance: it cannot be "
-                "streamed"
-            )
+    for layer in model.backward:
+        raise UserError(
+            f"{layer.name} runs backward and needs the whole utterance: it cannot be streamed"
+        )
 
 
 class Stream:
-    """One endless utterance: state is kept between calls.  Raises UserError for bidirectional
-    models.
+    """One endless utterance: state is kept between calls.
 
+    `state`: what it begins with in the place of the model's initial values, integers (frames,
+    length) by edge, the last frame's first; `Stream.state` gives such a one.
     `Fast` by default: it prepares the weights for this processor once, here.
+    Raises UserError for models with a layer that runs backward.
     """
 
-    def __init__(self, model: IntegerModel, implementation: Implementation = Fast) -> None:
+    def __init__(
+        self,
+        model: IntegerModel,
+        implementation: Implementation = Fast,
+        state: State | None = None,
+    ) -> None:
         _require_one_way(model)
         self._model, self._machine = model, implementation(model)
+        if state is not None:
+            self._machine.reset(state)
 
-    def reset(self) -> None:
-        """Back to the state before the first frame."""
-        self._machine.reset()
+    def reset(self, state: State | None = None) -> None:
+        """Back to the state before the first frame, or to another one."""
+        self._machine.reset(state)
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """What is remembered now, integers (frames, length) by edge, the last frame's first."""
+        return self._machine.state()
 
     def push(self, frames: Array) -> Array:
-        """Outputs (time, outputs) for the next frames (time, inputs), int64, as `run` gives
-        them.
-        """
+        """Outputs (time, outputs) for the next frames (time, inputs), int64, as `run` gives them."""
         check_shape(self._model, frames)
         return last_step(self._model, self._machine.push(frames[:, None])[:, 0])
 
 
 class Streams:
-    """`count` endless utterances side by side, one frame of each at a time: each equal to a
-    `Stream` of its own.
+    """`count` endless utterances side by side, one frame of each at a time: each equal to a `Stream`
+    of its own.
 
     Weights are read once for several streams, so a frame takes less time than in a `Stream`.
     """
@@ -56,7 +66,8 @@ class Streams:
         if count < 1:
             raise UserError(f"the number of streams must be at least 1, not {count}")
         _require_one_way(model)
-        self._model, self._count, self._machine = model, count, implementation(model, streams=count)
+        self._model, self._count = model, count
+        self._machine = implementation(model, streams=count)
 
     def reset(self) -> None:
         """All streams back to the state before the first frame."""

@@ -1,15 +1,15 @@
-"""Recurrent cells as short descriptions: products, then element-wise steps.
+"""Layers as short descriptions: products, then element-wise steps.
 
 From one description come the float reference, the torch module that is trained, the integers of
 golden and the engine's program.  A coupled-gate LSTM is
 
     Cell("coupled-gate LSTM", (
         CellStage(
-            (CellProduct("gates", 3, ("x", "h")),),
+            (CellProduct("gates", 3, (Read("x"), Read("h", 1))),),
             (
                 CellStep("i", "gates.0", "sigmoid"),
                 CellStep("g", "gates.1", "tanh"),
-                CellStep("c", "c - i*c + i*g"),
+                CellStep("c", "c@1 - i*c@1 + i*g"),
                 CellStep("o", "gates.2", "sigmoid"),
                 CellStep("t", "c", "tanh"),
                 CellStep("h", "o*t", bounded=True),
@@ -18,9 +18,10 @@ golden and the engine's program.  A coupled-gate LSTM is
     ))
 
 A step is a sum of terms.  `gates.1` is gate 1 of the product `gates`, its bias included; other
-names are steps, or constant vectors (`vectors`), which may only be the second factor of a product.
-A step that is read before it is written in the frame is the frame before's, zero before the first.
-"x" is the layer's input; products alone read it.
+names are steps, the layer's inputs, or constant vectors.  `c@1` is c of one frame before: its initial
+value before the first.  What has no delay must have been written earlier in the same frame.
+Products read what was written up to any number of frames before; a step reads one frame back at
+most, and keeps what is older in a step of its own.
 
 The engine's sums and golden's take at most two products and two addends, a bias being one; addends
 are only added.
@@ -28,16 +29,38 @@ are only added.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 from ernn.errors import UserError
+from ernn.ir.activations import BOUNDED, FUNCTIONS, Function
 
-Function = Literal["sigmoid", "tanh", "relu"]
 INPUT = "x"
+"""The usual name of a layer's only input."""
 
-_TERM = re.compile(r"\s*([+-]?)\s*([\w.]+)(?:\s*\*\s*([\w.]+))?\s*")
+_NAME = r"[\w.]+(?:@\d+)?"
+_TERM = re.compile(rf"\s*([+-]?)\s*({_NAME})(?:\s*\*\s*({_NAME}))?\s*")
+
+
+@dataclass(frozen=True)
+class Read:
+    """What is read: an input or a step (of a sum also a gate or a vector), of `delay` frames before.
+
+    >>> Read.of("h@1")
+    Read(name='h', delay=1)
+    """
+
+    name: str
+    delay: int = 0
+
+    @classmethod
+    def of(cls, text: str) -> "Read":
+        """From the words of a description: `h`, or `h@1`."""
+        name, _, delay = text.partition("@")
+        return cls(name, int(delay or 0))
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.delay}" if self.delay else self.name
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ class CellProduct:
 
     name: str
     gates: int
-    reads: tuple[str, ...]
+    reads: tuple[Read, ...]
     bias: bool = True
 
 
@@ -56,15 +79,13 @@ class CellProduct:
 class CellTerm:
     """One factor or two, added or taken away."""
 
-    factors: tuple[str, ...]
+    factors: tuple[Read, ...]
     negative: bool = False
 
 
 @dataclass(frozen=True)
 class CellStep:
-    """`name` = activation(`sum`); `bounded`: its values cannot leave [-1, 1] (sigmoid's and tanh's
-    never can).
-    """
+    """`name` = activation(`sum`); `bounded`: its values cannot leave [-1, 1], as sigmoid's never can."""
 
     name: str
     sum: str
@@ -78,18 +99,21 @@ class CellStep:
             match = _TERM.match(self.sum, at)
             if match is None or (found and not match[1]):
                 raise UserError(
-                    f"step {self.name}: {self.sum!r} is not a sum of names and products of two "
-                    "names"
+                    f"step {self.name}: {self.sum!r} is not a sum of names and products of two names"
                 )
-            found.append(
-                CellTerm(tuple(name for name in match.groups()[1:] if name), match[1] == "-")
-            )
+            factors = tuple(Read.of(name) for name in match.groups()[1:] if name)
+            found.append(CellTerm(factors, match[1] == "-"))
             at = match.end()
         return tuple(found)
 
     @property
-    def reads(self) -> tuple[str, ...]:
-        return tuple(name for term in self.terms for name in term.factors)
+    def reads(self) -> tuple[Read, ...]:
+        return tuple(read for term in self.terms for read in term.factors)
+
+    @property
+    def within_one(self) -> bool:
+        """Whether its values cannot leave [-1, 1]."""
+        return self.bounded or self.activation in BOUNDED
 
 
 @dataclass(frozen=True)
@@ -102,42 +126,41 @@ class CellStage:
 
 @dataclass(frozen=True)
 class Cell:
-    """`title` for people. `output`: the step that is the layer's output.
+    """A layer's equations.
 
+    `title`: for people.  `vectors`: constants of as many numbers as the steps that read them have.
+    `inputs`: what the layer is given each frame.  `outputs`: steps that other layers and the network's
+    user may have.
     Raises UserError for a description that the engine could not run.
     """
 
     title: str
     stages: tuple[CellStage, ...]
     vectors: tuple[str, ...] = ()
-    output: str = "h"
+    inputs: tuple[str, ...] = (INPUT,)
+    outputs: tuple[str, ...] = ("h",)
 
     def __post_init__(self) -> None:
-        names = [step.name for step in self.steps]
+        products = (product.name for product in self.products)
+        names = [*self.inputs, *self.vectors, *products, *self._steps]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        _require(not twice, f"{self.title}: {', '.join(twice)} names two things")
         _require(
-            len(set(names)) == len(names) and INPUT not in names,
-            f"{self.title}: two steps have the same name",
+            len(self.inputs) > 0 and len(self.outputs) > 0, f"{self.title}: inputs and outputs"
         )
-        _require(self.output in names, f"{self.title} has no step {self.output!r} for its output")
-        for product in self.products:
-            missing = set(product.reads) - {INPUT, *names}
-            _require(
-                not missing,
-                f"{self.title}: product {product.name} reads {missing}, which is no step",
-            )
+        for output in self.outputs:
+            _require(output in self._steps, f"{self.title} has no step {output!r} for its output")
         for step in self.steps:
-            self._check(step)
-        read = {name for step in self.steps for name in step.reads} | {
-            r for p in self.products for r in p.reads
-        }
-        idle = [name for name in names if name not in read and name != self.output]
-        _require(not idle, f"{self.title}: nothing reads {', '.join(idle)}")
+            _require(step.activation in FUNCTIONS, f"{self.title}: no function {step.activation!r}")
+            self._check_sum(step)
+        self._check_order()
+        self._check_used()
 
-    def _check(self, step: CellStep) -> None:
+    def _check_sum(self, step: CellStep) -> None:
         what = f"{self.title}, step {step.name}"
         addends = [term for term in step.terms if len(term.factors) == 1]
         products = [term for term in step.terms if len(term.factors) == 2]
-        count = sum(2 if self._has_bias(term.factors[0]) else 1 for term in addends)
+        count = sum(2 if self._has_bias(term.factors[0].name) else 1 for term in addends)
         _require(
             count <= 2 and len(products) <= 2,
             f"{what}: two addends (a bias is one) and two products at most",
@@ -145,29 +168,71 @@ class Cell:
         _require(
             not any(term.negative for term in addends), f"{what}: only products can be taken away"
         )
+        vectors = [term for term in addends if term.factors[0].name in self.vectors]
+        _require(len(vectors) < 2, f"{what}: two constant vectors are added; add them beforehand")
         for term in step.terms:
-            for place, name in enumerate(term.factors):
-                gate = self.gate(name)
-                known = gate is not None or name in self.vectors or name in self._names
-                _require(
-                    known, f"{what} reads {name}, which is neither a step, a gate nor a vector"
-                )
-                _require(
-                    gate is None or len(term.factors) == 1,
-                    f"{what}: a gate cannot be multiplied; keep it first",
-                )
-                _require(
-                    name not in self.vectors or place == 1,
-                    f"{what}: a vector is the second factor of a product",
-                )
+            for place, read in enumerate(term.factors):
+                self._check_factor(what, read, place, len(term.factors))
+
+    def _check_factor(self, what: str, read: Read, place: int, count: int) -> None:
+        name, gate = read.name, self.gate(read.name)
+        constant = gate is not None or name in self.vectors
+        known = constant or name in self._steps or name in self.inputs
+        _require(
+            known, f"{what} reads {name}, which is neither a step, an input, a gate nor a vector"
+        )
+        _require(
+            gate is None or count == 1,
+            f"{what}: a gate cannot be multiplied; keep it in a step first",
+        )
+        _require(
+            name not in self.vectors or place == count - 1,
+            f"{what}: a vector is added, or the second factor of a product",
+        )
+        _require(
+            read.delay <= (0 if constant else 1),
+            f"{what} reads {read}: gates and vectors have no delay, steps and inputs one frame; keep "
+            "what is older in a step of its own",
+        )
+
+    def _check_order(self) -> None:
+        """What has no delay was written earlier in the same frame."""
+        written = {*self.inputs, *self.vectors}
+        for stage in self.stages:
+            for product in stage.products:
+                for read in product.reads:
+                    known = read.name in self._steps or read.name in self.inputs
+                    what = f"{self.title}: product {product.name} reads {read.name}, which"
+                    _require(known, f"{what} is no step")
+                    _require(
+                        read.delay > 0 or read.name in written,
+                        f"{what} is written later in the frame: give it a delay, as in {read.name}@1",
+                    )
+            gates = {f"{p.name}.{gate}" for p in stage.products for gate in range(p.gates)}
+            for step in stage.steps:
+                for read in step.reads:
+                    now = read.name in written | gates
+                    _require(
+                        read.delay > 0 or now,
+                        f"{self.title}, step {step.name} reads {read.name}, which is written later "
+                        f"in the frame: write {read.name}@1 for the frame before's",
+                    )
+                written.add(step.name)
+
+    def _check_used(self) -> None:
+        read = {r.name for step in self.steps for r in step.reads}
+        read |= {r.name for p in self.products for r in p.reads}
+        names = [*self._steps, *self.inputs, *self.vectors]
+        idle = [name for name in names if name not in read and name not in self.outputs]
+        _require(not idle, f"{self.title}: nothing reads {', '.join(idle)}")
 
     def _has_bias(self, name: str) -> bool:
         gate = self.gate(name)
         return gate is not None and gate[0].bias
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(step.name for step in self.steps)
+    def _steps(self) -> tuple[str, ...]:
+        return tuple(step.name for step in self.steps)
 
     @cached_property
     def products(self) -> tuple[CellProduct, ...]:
@@ -177,95 +242,135 @@ class Cell:
     def steps(self) -> tuple[CellStep, ...]:
         return tuple(step for stage in self.stages for step in stage.steps)
 
+    @cached_property
+    def _gates(self) -> dict[str, tuple[CellProduct, int]]:
+        return {f"{p.name}.{gate}": (p, gate) for p in self.products for gate in range(p.gates)}
+
     def gate(self, name: str) -> tuple[CellProduct, int] | None:
         """Product and number of a gate's name; None where it names something else."""
-        product, dot, number = name.partition(".")
-        found = next((p for p in self.products if p.name == product), None)
-        return (
-            None if not dot or found is None or int(number) >= found.gates else (found, int(number))
-        )
+        return self._gates.get(name)
+
+    @cached_property
+    def multiplied(self) -> frozenset[str]:
+        """Inputs and steps that products read."""
+        return frozenset(read.name for product in self.products for read in product.reads)
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
-        """Steps that products read, here or in the next layer."""
-        read = {name for product in self.products for name in product.reads}
+        """Steps that products read, here or perhaps in a later layer."""
         return tuple(
-            step.name for step in self.steps if step.name in read or step.name == self.output
+            name for name in self._steps if name in self.multiplied or name in self.outputs
         )
 
     @cached_property
     def kept(self) -> tuple[str, ...]:
-        """Steps whose numbers other steps read, or the next frame's."""
-        read = {name for step in self.steps for name in step.reads}
-        return tuple(step.name for step in self.steps if step.name in read)
+        """Steps whose numbers other steps read, in this frame or the next."""
+        read = {read.name for step in self.steps for read in step.reads}
+        return tuple(name for name in self._steps if name in read)
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """Steps of which another step reads the frame before's numbers."""
-        return tuple(dict.fromkeys(name for name, when in self._early() if when == "number"))
+        """Inputs and steps of which a step reads the frame before's numbers."""
+        read = {read.name for step in self.steps for read in step.reads if read.delay}
+        return tuple(name for name in (*self.inputs, *self._steps) if name in read)
 
     @cached_property
-    def recurrent(self) -> tuple[str, ...]:
-        """Steps of which a product reads the frame before's."""
-        return tuple(dict.fromkeys(name for name, when in self._early() if when == "spectrum"))
+    def delays(self) -> Mapping[str, int]:
+        """Inputs and steps that products read delayed, and by how many frames at most."""
+        found: dict[str, int] = {}
+        for read in (read for product in self.products for read in product.reads if read.delay):
+            found[read.name] = max(read.delay, found.get(read.name, 0))
+        return found
 
-    def _early(self) -> Iterator[tuple[str, str]]:
-        """What is read before it is written."""
-        written: set[str] = set()
-        for stage in self.stages:
-            for product in stage.products:
-                yield from (
-                    (name, "spectrum") for name in product.reads if name not in written | {INPUT}
-                )
-            for step in stage.steps:
-                yield from (
-                    (name, "number") for name in step.reads if name in self._names - written
-                )
-                written.add(step.name)
+    @cached_property
+    def remembered(self) -> tuple[str, ...]:
+        """Inputs and steps whose values outlive their frame: each has an initial value."""
+        names = (*self.inputs, *self._steps)
+        return tuple(name for name in names if name in self.states or name in self.delays)
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether a frame's outputs depend on what the layer wrote in the frame before."""
+        return any(name in self._steps for name in self.remembered)
 
     def stage_of(self, step: str) -> int:
         """In which stage a step is written."""
-        return next(
-            n for n, stage in enumerate(self.stages) if any(s.name == step for s in stage.steps)
-        )
+        return next(n for n, stage in enumerate(self.stages) if _writes(stage, step))
 
     def read_later(self, step: str) -> bool:
-        """Whether another stage reads its numbers."""
-        written = self.stage_of(step)
-        readers = (
-            n for n, stage in enumerate(self.stages) for other in stage.steps if step in other.reads
-        )
-        return any(n != written for n in readers)
+        """Whether another stage reads its numbers of the same frame."""
+        later = self.stages[self.stage_of(step) + 1 :]
+        return any(Read(step) in other.reads for stage in later for other in stage.steps)
 
-    def lengths(self, rows: Mapping[str, int], vectors: Mapping[str, int]) -> dict[str, int]:
-        """Length of every step, from those of the products' gates and of the vectors; UserError
-        where they differ.
+    def lengths(self, rows: Mapping[str, int], known: Mapping[str, int]) -> dict[str, int]:
+        """Length of every step and input.
+
+        `rows`: of each product's gates; `known`: of vectors, and of inputs that products read.
+        Raises UserError where they differ.
         """
-        found: dict[str, int] = {}
-        while len(found) < len(self.steps):
+        found = {name: known[name] for name in self.inputs if name in known}
+        wanted = len(self.inputs) + len(self.steps)
+        while len(found) < wanted:
             before = len(found)
             for step in self.steps:
-                sizes = {
-                    size
-                    for name in step.reads
-                    if (size := self._length(name, rows, vectors, found)) is not None
-                }
+                sizes = set(self._sizes(step, rows, known, found))
                 _require(
                     len(sizes) < 2,
                     f"{self.title}, step {step.name}: lengths {sorted(sizes)} are added",
                 )
                 if sizes:
-                    found[step.name] = sizes.pop()
+                    found |= dict.fromkeys(self._alike(step), sizes.pop())
             _require(
-                len(found) > before, f"{self.title}: the length of a step follows from nothing"
+                len(found) > before,
+                f"{self.title}: the length of a step or input follows from nothing",
             )
         return found
 
-    def _length(
-        self, name: str, rows: Mapping[str, int], vectors: Mapping[str, int], found: dict[str, int]
-    ) -> int | None:
-        gate = self.gate(name)
-        return rows[gate[0].name] if gate else vectors.get(name, found.get(name))
+    def with_input_split(self, name: str, names: tuple[str, ...]) -> "Cell":
+        """The same layer with several inputs in the place of one, which products alone read."""
+        _require(
+            all(read.name != name for step in self.steps for read in step.reads),
+            f"{self.title}: a step reads {name}, which cannot be several vectors one after another",
+        )
+
+        def split(product: CellProduct) -> CellProduct:
+            reads = [
+                tuple(Read(one, read.delay) for one in names) if read.name == name else (read,)
+                for read in product.reads
+            ]
+            return replace(product, reads=tuple(read for part in reads for read in part))
+
+        stages = tuple(
+            replace(stage, products=tuple(split(product) for product in stage.products))
+            for stage in self.stages
+        )
+        at = self.inputs.index(name)
+        inputs = (*self.inputs[:at], *names, *self.inputs[at + 1 :])
+        return replace(self, stages=stages, inputs=inputs)
+
+    def _alike(self, step: CellStep) -> Iterator[str]:
+        """A step, and the inputs and steps that it reads: all of one length."""
+        yield step.name
+        names = (*self.inputs, *self._steps)
+        yield from (read.name for read in step.reads if read.name in names)
+
+    def _sizes(
+        self,
+        step: CellStep,
+        rows: Mapping[str, int],
+        known: Mapping[str, int],
+        found: Mapping[str, int],
+    ) -> Iterator[int]:
+        for name in (step.name, *(read.name for read in step.reads)):
+            gate = self.gate(name)
+            if gate is not None:
+                yield rows[gate[0].name]
+            elif name in found or name in known:
+                yield found[name] if name in found else known[name]
+
+
+def _writes(stage: CellStage, step: str) -> bool:
+    return any(one.name == step for one in stage.steps)
 
 
 def _require(ok: bool, message: str) -> None:

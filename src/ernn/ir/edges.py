@@ -18,9 +18,20 @@ from typing import Literal
 from ernn.errors import UserError
 from ernn.ir.cell import Cell, CellStep
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerCell, IntegerGru, IntegerLayer, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import NETWORK, Source
 
 Kind = Literal["input", "hidden", "cell", "gates", "activations"]
+
+
+def layer_name(index: int) -> str:
+    """The name of a network's layer in the integer model."""
+    return f"l{index}"
+
+
+def edge_name(source: Source) -> str:
+    """The name of a layer's product or step, or of the network's input."""
+    return source.output if source == NETWORK else f"{layer_name(source.layer)}.{source.output}"
 
 
 @dataclass(frozen=True)
@@ -61,26 +72,13 @@ def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
     """The format of every named edge but spectra, which are `<signal>.spectrum` and no edge of the
     cells.
 
-    What goes into the tables is `activation input`; what comes out of them has the names of the
-    tables.
+    What goes into a table is `<function> input`; what comes out of it has the name of the function.
     """
     found = {signal.name: signal.format for signal in model.signals}
     for layer in model.layers:
-        found |= {product.name: product.output for product in layer.products} | _inside(layer)
-    found["activation input"] = model.activation_input
-    found["sigmoid"], found["tanh"] = model.sigmoid.output, model.tanh.output
+        found |= {product.name: product.output for product in layer.products}
+        formats = zip(layer.cell.steps, layer.formats, strict=True)
+        found |= {f"{layer.name}.{step.name}": format for step, format in formats}
+    for table in model.tables:
+        found |= {f"{table.function} input": table.input, table.function: table.output}
     return found
-
-
-def _inside(layer: IntegerLayer) -> dict[str, FixedFormat]:
-    match layer:
-        case IntegerLstm():
-            return {f"{layer.name}.c": layer.cell}
-        case IntegerGru(reset="after"):
-            return {f"{layer.name}.u": layer.candidate.output}
-        case IntegerCell():
-            return {
-                f"{layer.name}.{step.name}": layer.format_of[step.name] for step in layer.cell.steps
-            }
-        case _:
-            return {}

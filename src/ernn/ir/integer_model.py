@@ -26,27 +26,14 @@ block's weights are chosen so that element 0 of the inverse transform is that ro
 operand), and only element 0 is kept.  A repeated matrix I (x) G (x) I (`ernn.ir.kronecker`) is the
 dense matrix that it is short for; k is 1 then.
 
-*Activations* sigma(v), tanh(v): `ActivationTable`, on integers in `activation_input`.
+An operand with a delay d reads the spectrum of d frames before; before the first frame that is the
+spectrum of the signal's initial values.
 
-*LSTM* (p: peepholes; gates i, f, g, o):
-    i = sigma(req(P_i + b_i + p_i*c -> activation_input))     f likewise   g = tanh(req(P_g + b_g ->
-    activation_input)) c' = req(f*c + i*g -> cell) o = sigma(req(P_o + b_o + p_o*c' ->
-    activation_input)) m = req(o * tanh(req(c' -> activation_input)) -> cell_output)   and with a
-    projection   y = req(P_y -> output)
-*GRU*, reset "after":
-    r = sigma(req(P_r + b_r)), z = sigma(req(P_z + b_z))
-    u = req(Q + candidate_bias -> Q's format), Q = candidate product
-    n = tanh(req(N + b_n + r*u -> activation_input)), N = candidate_input product
-    h' = req(z*h - z*n + n -> output)
-reset "before": s = req(r*h -> reset_state), n = tanh(req(Q + b_n)), Q over (x, s); h' as above.
-*Linear*: y = req(P + b -> output).
-*Described* (`ernn.ir.cell`): step after step, a gate being its product plus its bias,
-    v = req(sum of the step's terms -> activation_input), then sigma or tanh; or
-    v = req(sum of the step's terms -> the step's format), then max(v, 0) where its activation is
-    relu.
-What a step reads before it is written is the frame before's.
-*Bidirectional*: both directions' outputs and the joined one have the same format; nothing is
-rounded in joining. Terms of a sum with different fraction bits are aligned by exact left shifts
+*Steps* (`ernn.ir.cell`): one after the other, a gate being its product plus its bias,
+    v = req(sum of the step's terms -> the table's input), then the table (`ActivationTable`); or
+    v = req(sum of the step's terms -> the step's format), then max(v, 0) where its function is relu.
+What a step reads with a delay is the frame before's, the initial value before the first.
+Terms of a sum with different fraction bits are aligned by exact left shifts
 before they are added.
 
 No sum, aligned as above, can reach 2**62, whatever the input: checked in worst case when a model is
@@ -61,10 +48,10 @@ from math import ceil, log2
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell
+from ernn.ir.activations import EXACT
+from ernn.ir.cell import Cell
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.kronecker import RepeatedMatrix
-from ernn.ir.network import ResetGate
 
 Array = np.ndarray
 
@@ -155,10 +142,11 @@ class SpectralMatrix:
 
 @dataclass(frozen=True, eq=False)
 class Operand:
-    """One term of a product: a matrix times the spectrum of the signal named."""
+    """One term of a product: a matrix times the spectrum of the signal named, `delay` frames ago."""
 
     signal: str
     matrix: SpectralMatrix | RepeatedMatrix
+    delay: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,127 +224,52 @@ class ActivationTable:
 
 
 @dataclass(frozen=True, eq=False)
-class IntegerLstm:
-    """LSTM layer. `cell_output` is `output` without a projection. `bias` (4, hidden) in
-    `gates.output`'s format; `peephole` (3, hidden: i, f, o) in `peephole_format`; initial states in
-    their edges' formats, None is zero."""
+class IntegerLayer:
+    """A layer described by `cell`.
 
-    name: str
-    input: str
-    cell_output: str
-    output: str
-    gates: Product
-    bias: Array
-    cell: FixedFormat
-    projection: Product | None = None
-    peephole: Array | None = None
-    peephole_format: FixedFormat | None = None
-    initial_output: Array | None = None
-    initial_cell: Array | None = None
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        return (self.gates,) + ((self.projection,) if self.projection else ())
-
-    @property
-    def hidden_size(self) -> int:
-        return self.gates.length
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerGru:
-    """GRU layer. `gates`: r, z over (input, output). reset "after": `candidate_input` over the
-    input, `candidate` over the output, with `candidate_bias` (hidden,) in `candidate.output`'s
-    format; "before": `candidate` over (input, `reset_state`), the others None.  `bias` (3, hidden):
-    r, z in `gates.output`; n in the format of `candidate_input.output` ("after") or
-    `candidate.output` ("before")."""
-
-    name: str
-    input: str
-    output: str
-    reset: ResetGate
-    gates: Product
-    candidate: Product
-    bias: Array
-    candidate_input: Product | None = None
-    candidate_bias: Array | None = None
-    reset_state: str | None = None
-    initial_output: Array | None = None
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        middle = (self.candidate_input,) if self.candidate_input else ()
-        return (self.gates, *middle, self.candidate)
-
-    @property
-    def hidden_size(self) -> int:
-        return self.gates.length
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerLinear:
-    """y = req(product + bias); `bias` (outputs,) in `product.output`'s format."""
-
-    name: str
-    input: str
-    output: str
-    product: Product
-    bias: Array
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        return (self.product,)
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerBidirectional:
-    """Two layers over the same input, the second in reversed time; `output` joins their outputs.
-    Software only.
+    inputs: names of signals, by the cell's `inputs`.  products, biases: in the cell's order; a bias
+    (gates, rows) has its product's output format.  formats: of every step's values.  vectors: in
+    `vector_formats`.  initial: by the cell's `remembered`, integers (length,) in the format of the
+    step or input, None is zero.  backward: over reversed time (software only).
+    A step that products read, and every output, is a signal of the same format called
+    '<layer>.<step>'.
     """
 
     name: str
-    input: str
-    output: str
-    forward: IntegerLstm | IntegerGru
-    backward: IntegerLstm | IntegerGru
-
-    @property
-    def products(self) -> tuple[Product, ...]:
-        return self.forward.products + self.backward.products
-
-
-@dataclass(frozen=True, eq=False)
-class IntegerCell:
-    """A layer described by `cell`. `products` and `biases` (gates, rows), in their product's output
-    format, in the cell's order; `vectors` in `vector_formats`; `formats`: of every step's values.
-    A step that products read, and the output, is a signal of the same format called
-    '<layer>.<step>'."""
-
-    name: str
-    input: str
-    output: str
+    inputs: tuple[str, ...]
     cell: Cell
     products: tuple[Product, ...]
     biases: tuple[Array | None, ...]
     formats: tuple[FixedFormat, ...]
     vectors: tuple[Array, ...] = ()
     vector_formats: tuple[FixedFormat, ...] = ()
+    initial: tuple[Array | None, ...] = ()
+    backward: bool = False
 
     def signal(self, name: str) -> str:
-        """The model's name for what a product of the cell reads."""
-        return self.input if name == INPUT else f"{self.name}.{name}"
+        """The model's name for an input or a step."""
+        if name in self.cell.inputs:
+            return self.inputs[self.cell.inputs.index(name)]
+        return f"{self.name}.{name}"
+
+    @property
+    def output(self) -> str:
+        """The signal of its first output."""
+        return self.signal(self.cell.outputs[0])
 
     @cached_property
     def lengths(self) -> dict[str, int]:
-        """Length of every step."""
+        """Length of every step and input."""
+        cell = self.cell
         rows = {
-            named.name: product.length
-            for named, product in zip(self.cell.products, self.products, strict=True)
+            p.name: product.length for p, product in zip(cell.products, self.products, strict=True)
         }
-        vectors = {
-            name: len(vector) for name, vector in zip(self.cell.vectors, self.vectors, strict=True)
-        }
-        return self.cell.lengths(rows, vectors)
+        known = {name: len(vector) for name, vector in zip(cell.vectors, self.vectors, strict=True)}
+        for named, product in zip(cell.products, self.products, strict=True):
+            for read, operand in zip(named.reads, product.operands, strict=True):
+                if read.name in cell.inputs:
+                    known.setdefault(read.name, operand.matrix.columns)
+        return cell.lengths(rows, known)
 
     @cached_property
     def format_of(self) -> dict[str, FixedFormat]:
@@ -369,25 +282,27 @@ class IntegerCell:
         names = [product.name for product in self.cell.products]
         return self.products[names.index(name)], self.biases[names.index(name)]
 
-
-IntegerLayer = IntegerLstm | IntegerGru | IntegerLinear | IntegerBidirectional | IntegerCell
+    def initial_value(self, name: str) -> Array:
+        """Integers (length,) of a remembered step or input before the first frame."""
+        values = dict(zip(self.cell.remembered, self.initial, strict=False)).get(name)
+        return np.zeros(self.lengths[name], np.int64) if values is None else values
 
 
 @dataclass(frozen=True, eq=False)
 class IntegerModel:
     """A network in integers; see the module's docstring for what each part means.
 
-    `signals[0]` is the input; the last layer's output is the model's.
+    `signals[0]` is the input; `outputs` names the signals that the user gets, one after the other.
+    `tables`: one for each function that a step ends with, but those that are exact.
     """
 
     block: int
     signals: tuple[Signal, ...]
     layers: tuple[IntegerLayer, ...]
+    outputs: tuple[str, ...]
     forward: Transform
     inverse: Transform
-    activation_input: FixedFormat
-    sigmoid: ActivationTable
-    tanh: ActivationTable
+    tables: tuple[ActivationTable, ...]
     last_step: bool = False
 
     def __post_init__(self) -> None:
@@ -396,11 +311,8 @@ class IntegerModel:
             f"the inverse transform has no guard bits, not {self.inverse.guard}",
         )
         _require(len(self._by_name) == len(self.signals), "two signals have the same name")
-        for table in (self.sigmoid, self.tanh):
-            _require(
-                table.input == self.activation_input,
-                f"{table.function} does not read activation_input",
-            )
+        functions = [table.function for table in self.tables]
+        _require(len(set(functions)) == len(functions), "two tables have the same function")
         for layer in self.layers:
             for product in layer.products:
                 self._check_product(product)
@@ -431,8 +343,21 @@ class IntegerModel:
 
     @property
     def slope_bits(self) -> int:
-        """Bits of a slope of either activation table."""
-        return max(self.sigmoid.slope_bits, self.tanh.slope_bits)
+        """Bits of a slope of the tables' widest."""
+        return max((table.slope_bits for table in self.tables), default=1)
+
+    @cached_property
+    def _table_of(self) -> dict[str, ActivationTable]:
+        return {table.function: table for table in self.tables}
+
+    def table(self, function: str | None) -> ActivationTable | None:
+        """The table of a step's function; None where the function is exact, or none."""
+        return self._table_of.get(str(function))
+
+    @property
+    def backward(self) -> tuple[IntegerLayer, ...]:
+        """Layers that run over reversed time, which golden does and no engine."""
+        return tuple(layer for layer in self.layers if layer.backward)
 
     def _check_product(self, product: Product) -> None:
         fracs = set()
@@ -489,8 +414,13 @@ class IntegerModel:
         return self.signals[0]
 
     @property
-    def output(self) -> Signal:
-        return self.signal(self.layers[-1].output)
+    def results(self) -> tuple[Signal, ...]:
+        """The signals that the user gets of a frame."""
+        return tuple(self.signal(name) for name in self.outputs)
+
+    @property
+    def output_size(self) -> int:
+        return sum(signal.length for signal in self.results)
 
 
 _LIMIT = 1 << 62
@@ -548,153 +478,72 @@ _Sum = tuple[str, FixedFormat, list[FixedFormat]]
 
 
 def _check_layer(model: IntegerModel, layer: IntegerLayer) -> None:
-    sums: Iterator[_Sum] = iter(())
-    match layer:
-        case IntegerLstm():
-            _check_lstm(model, layer)
-            sums = _lstm_sums(model, layer)
-        case IntegerGru():
-            _check_gru(model, layer)
-            sums = _gru_sums(model, layer)
-        case IntegerLinear():
-            _vector(f"{layer.name}.bias", layer.bias, (layer.product.length,), layer.product.output)
-            output = layer.product.output
-            sums = iter([(layer.output, model.signal(layer.output).format, [output, output])])
-        case IntegerBidirectional():
-            _check_bidirectional(model, layer)
-        case IntegerCell():
-            _check_cell(model, layer)
-            sums = _cell_sums(model, layer)
-    for edge, target, terms in sums:
+    for product, bias in zip(layer.products, layer.biases, strict=True):
+        shape = (product.gates, product.length)
+        _vector(f"{product.name}.bias", bias, shape, product.output)
+    vectors = zip(layer.cell.vectors, layer.vectors, layer.vector_formats, strict=True)
+    for name, vector, format in vectors:
+        _vector(f"{layer.name}.{name}", vector, vector.shape, format)
+    _check_reads(layer)
+    _check_steps(model, layer)
+    _check_initial(model, layer)
+    for edge, target, terms in _sums(model, layer):
         _check_sum(edge, target, terms)
 
 
-def _vector(
-    name: str, values: Array | None, shape: tuple[int, ...], format: FixedFormat | None
-) -> None:
-    if values is None:
-        return
-    _require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
-    _require(format is not None, f"{name} has no format")
-    assert format is not None
-    _fits(name, values, format)
+def _check_reads(layer: IntegerLayer) -> None:
+    """Operands are those of the description."""
+    for named, product in zip(layer.cell.products, layer.products, strict=True):
+        wanted = [(layer.signal(read.name), read.delay) for read in named.reads]
+        found = [(operand.signal, operand.delay) for operand in product.operands]
+        _require(found == wanted, f"{product.name} reads {found}, its description {wanted}")
 
 
-def _check_lstm(model: IntegerModel, layer: IntegerLstm) -> None:
-    name, hidden, output = layer.name, layer.hidden_size, model.signal(layer.output)
-    _vector(f"{name}.bias", layer.bias, (4, hidden), layer.gates.output)
-    _vector(f"{name}.peephole", layer.peephole, (3, hidden), layer.peephole_format)
-    _vector(f"{name}.initial_output", layer.initial_output, (output.length,), output.format)
-    _vector(f"{name}.initial_cell", layer.initial_cell, (hidden,), layer.cell)
-    same = layer.projection is not None or layer.cell_output == layer.output
-    _require(same, f"{name} has no projection, so its cell output is its output")
-
-
-def _check_gru(model: IntegerModel, layer: IntegerGru) -> None:
-    name, hidden, output = layer.name, layer.hidden_size, model.signal(layer.output)
-    after = (
-        layer.candidate_input is not None,
-        layer.candidate_bias is not None,
-        layer.reset_state is None,
-    )
-    _require(
-        set(after) == {layer.reset == "after"},
-        f"{name}: parts do not belong to reset {layer.reset!r}",
-    )
-    _vector(f"{name}.bias", layer.bias[:2], (2, hidden), layer.gates.output)
-    last = layer.candidate_input or layer.candidate
-    _vector(f"{name}.bias", layer.bias[2:], (1, hidden), last.output)
-    _vector(f"{name}.candidate_bias", layer.candidate_bias, (hidden,), layer.candidate.output)
-    _vector(f"{name}.initial_output", layer.initial_output, (output.length,), output.format)
-
-
-def _check_bidirectional(model: IntegerModel, layer: IntegerBidirectional) -> None:
-    parts = [model.signal(part.output) for part in (layer.forward, layer.backward)]
-    joined = model.signal(layer.output)
-    _require(
-        {part.format for part in parts} == {joined.format},
-        f"{layer.name}: directions differ in format",
-    )
-    _require(
-        sum(part.length for part in parts) == joined.length, f"{layer.name}: lengths do not add up"
-    )
-    for part in (layer.forward, layer.backward):
-        _check_layer(model, part)
-
-
-def _check_cell(model: IntegerModel, layer: IntegerCell) -> None:
-    for product, bias in zip(layer.products, layer.biases, strict=True):
-        _vector(f"{product.name}.bias", bias, (product.gates, product.length), product.output)
-    for name, vector, format in zip(
-        layer.cell.vectors, layer.vectors, layer.vector_formats, strict=True
-    ):
-        _vector(f"{layer.name}.{name}", vector, vector.shape, format)
+def _check_steps(model: IntegerModel, layer: IntegerLayer) -> None:
     for step, format in zip(layer.cell.steps, layer.formats, strict=True):
-        edge = f"{layer.name}.{step.name}"
-        if step.activation in ("sigmoid", "tanh"):
-            table = model.sigmoid if step.activation == "sigmoid" else model.tanh
+        edge, table = f"{layer.name}.{step.name}", model.table(step.activation)
+        if table is not None:
             _require(
                 format == table.output,
                 f"{edge} has the format of the {step.activation} table, {table.output}",
             )
+        exact = step.activation is None or step.activation in EXACT
+        _require(exact or table is not None, f"{edge}: no table of {step.activation}")
         if step.name in layer.cell.signals:
             signal = model.signal(edge)
             same = (signal.format, signal.length) == (format, layer.lengths[step.name])
             _require(same, f"{edge} differs from its signal in format or length")
-    _require(
-        layer.output == layer.signal(layer.cell.output),
-        f"{layer.name} gives out {layer.cell.output}",
-    )
 
 
-def _cell_sums(model: IntegerModel, layer: IntegerCell) -> Iterator[_Sum]:
+def _check_initial(model: IntegerModel, layer: IntegerLayer) -> None:
+    for name, values in zip(layer.cell.remembered, layer.initial, strict=False):
+        format = value_format(model, layer, name)
+        _vector(f"{layer.name}, initial {name}", values, (layer.lengths[name],), format)
+
+
+def value_format(model: IntegerModel, layer: IntegerLayer, name: str) -> FixedFormat:
+    """Format of a step, a vector or an input of a layer."""
+    if name in layer.cell.inputs:
+        return model.signal(layer.signal(name)).format
+    return layer.format_of[name]
+
+
+def _vector(name: str, values: Array | None, shape: tuple[int, ...], format: FixedFormat) -> None:
+    if values is not None:
+        _require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
+        _fits(name, values, format)
+
+
+def _sums(model: IntegerModel, layer: IntegerLayer) -> Iterator[_Sum]:
+    """Every step's edge, the format it is rounded to, and those of its terms."""
     for step, format in zip(layer.cell.steps, layer.formats, strict=True):
         terms: list[FixedFormat] = []
         for term in step.terms:
-            gate = layer.cell.gate(term.factors[0])
+            gate = layer.cell.gate(term.factors[0].name)
             if gate is not None:
                 terms += [layer.product(gate[0].name)[0].output] * (2 if gate[0].bias else 1)
                 continue
-            factors = [layer.format_of[name] for name in term.factors]
+            factors = [value_format(model, layer, read.name) for read in term.factors]
             terms.append(_times(*factors) if len(factors) == 2 else factors[0])
-        target = model.activation_input if step.activation in ("sigmoid", "tanh") else format
-        yield f"{layer.name}.{step.name}", target, terms
-
-
-def _lstm_sums(model: IntegerModel, layer: IntegerLstm) -> Iterator[_Sum]:
-    gate, cell, name = layer.gates.output, layer.cell, layer.name
-    peephole = [] if layer.peephole_format is None else [_times(layer.peephole_format, cell)]
-    yield f"{name}.i", model.activation_input, [gate, gate, *peephole]
-    yield (
-        f"{name}.c",
-        cell,
-        [_times(model.sigmoid.output, cell), _times(model.sigmoid.output, model.tanh.output)],
-    )
-    yield f"{name}.t", model.activation_input, [cell]
-    m = _times(model.sigmoid.output, model.tanh.output)
-    yield layer.cell_output, model.signal(layer.cell_output).format, [m]
-    if layer.projection is not None:
-        yield layer.output, model.signal(layer.output).format, [layer.projection.output]
-
-
-def _gru_sums(model: IntegerModel, layer: IntegerGru) -> Iterator[_Sum]:
-    gate, name, sigmoid, tanh = (
-        layer.gates.output,
-        layer.name,
-        model.sigmoid.output,
-        model.tanh.output,
-    )
-    h, candidate = model.signal(layer.output).format, layer.candidate.output
-    yield f"{name}.r", model.activation_input, [gate, gate]
-    if layer.candidate_input is not None:
-        from_input = layer.candidate_input.output
-        yield f"{name}.u", candidate, [candidate, candidate]
-        yield (
-            f"{name}.n",
-            model.activation_input,
-            [from_input, from_input, _times(sigmoid, candidate)],
-        )
-    elif layer.reset_state is not None:
-        yield layer.reset_state, model.signal(layer.reset_state).format, [_times(sigmoid, h)]
-        yield f"{name}.n", model.activation_input, [candidate, candidate]
-    yield layer.output, h, [_times(sigmoid, h), _times(sigmoid, tanh), tanh]
+        table = model.table(step.activation)
+        yield f"{layer.name}.{step.name}", table.input if table else format, terms

@@ -1,33 +1,24 @@
-"""A trained recurrent network as plain arrays: what the training side hands on, and what is
-quantized.
+"""A trained network as plain arrays: what the training side hands on, and what is quantized.
 
-Every layer is a typed, frozen value; weights are float64 NumPy arrays.  The order of gates is
-torch's: LSTM i, f, g, o; GRU r, z, n.  `Matrix.value` has one matrix per gate: (gates, rows,
-columns).  Equations: REFERENCE.md section 2.
+One kind of layer: a description (`ernn.ir.cell`) and its arrays, float64.  `ernn.ir.layers` makes
+LSTM, GRU, linear and convolution layers from the arrays that people have of them.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell
+from ernn.ir.cell import Cell
 from ernn.ir.structure import Dense, Structure
 
 Array = np.ndarray
-ResetGate = Literal["after", "before"]
 
 
 def _require(ok: bool, message: str) -> None:
     if not ok:
         raise UserError(message)
-
-
-def _require_state(name: str, vector: Array | None, size: int) -> None:
-    if vector is not None:
-        _require(vector.shape == (size,), f"{name} must be {(size,)}, not {vector.shape}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,305 +70,286 @@ class Factored(Matrix):
         )
 
 
-@dataclass(frozen=True, eq=False)
-class LstmLayer:
-    """LSTM (Sak et al. 2014), optionally with peepholes (3, hidden: i, f, o) and a projection (1,
-    projected, hidden).
+@dataclass(frozen=True)
+class Source:
+    """Where a layer's input comes from: output `output` of layer number `layer`, counted from 0.
 
-    input_weight (4, hidden, input); recurrent_weight (4, hidden, output); bias (4, hidden).
-    `initial_output` and `initial_cell` are the state before the first frame; None is zero.
+    `NETWORK` is the network's own input.
     """
 
-    input_weight: Matrix
-    recurrent_weight: Matrix
-    bias: Array
-    peephole: Array | None = None
-    projection: Matrix | None = None
-    initial_output: Array | None = None
-    initial_cell: Array | None = None
+    layer: int
+    output: str = "h"
 
-    def __post_init__(self) -> None:
-        hidden = self.hidden_size
-        _require(self.input_weight.value.shape[0] == 4, "an LSTM has 4 gates")
-        expected = (4, hidden, self.output_size)
-        _require(
-            self.recurrent_weight.value.shape == expected,
-            f"recurrent weight must be {expected}, not {self.recurrent_weight.value.shape}",
-        )
-        _require(
-            self.bias.shape == (4, hidden), f"bias must be {(4, hidden)}, not {self.bias.shape}"
-        )
-        if self.peephole is not None:
-            _require(
-                self.peephole.shape == (3, hidden),
-                f"peephole must be {(3, hidden)}, not {self.peephole.shape}",
-            )
-        if self.projection is not None:
-            expected = (1, self.output_size, hidden)
-            shape = self.projection.value.shape
-            _require(shape == expected, f"projection must be {expected}, not {shape}")
-        _require_state("initial_output", self.initial_output, self.output_size)
-        _require_state("initial_cell", self.initial_cell, hidden)
 
-    @property
-    def input_size(self) -> int:
-        return self.input_weight.columns
-
-    @property
-    def hidden_size(self) -> int:
-        return self.input_weight.rows
-
-    @property
-    def output_size(self) -> int:
-        return self.projection.rows if self.projection is not None else self.hidden_size
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        return (self.input_weight, self.recurrent_weight) + (
-            (self.projection,) if self.projection else ()
-        )
+NETWORK = Source(-1, "x")
 
 
 @dataclass(frozen=True, eq=False)
-class GruLayer:
-    """GRU. `reset="after"` is torch's and cuDNN's r * (W_hn h + b_hn); "before" is E-RNN's W_hn (r
-    * h).
+class Layer:
+    """One layer: its description and its arrays.
 
-    input_weight (3, hidden, input); recurrent_weight (3, hidden, hidden); input_bias,
-    recurrent_bias (3, hidden).
-    """
+    weights: by product of the cell, one matrix (gates, rows, columns) for each vector that it reads.
+    biases: by product (gates, rows), None where it has none.
+    vectors: by their order in the cell, one-dimensional.
+    initial: by the cell's `remembered`, the values (length,) before the first frame; None is zero,
+    and so are all where it is left out.
+    inputs: by the cell's `inputs`; left out, the first output of the layer before.
+    backward: the layer runs over the frames in reversed order (software only).
 
-    input_weight: Matrix
-    recurrent_weight: Matrix
-    input_bias: Array
-    recurrent_bias: Array
-    reset: ResetGate = "after"
-    initial_output: Array | None = None
-
-    def __post_init__(self) -> None:
-        hidden = self.hidden_size
-        _require(self.input_weight.value.shape[0] == 3, "a GRU has 3 gates")
-        _require(
-            self.recurrent_weight.value.shape == (3, hidden, hidden),
-            f"recurrent weight must be {(3, hidden, hidden)}, not "
-            f"{self.recurrent_weight.value.shape}",
-        )
-        for name, bias in (
-            ("input_bias", self.input_bias),
-            ("recurrent_bias", self.recurrent_bias),
-        ):
-            _require(bias.shape == (3, hidden), f"{name} must be {(3, hidden)}, not {bias.shape}")
-        _require(
-            self.reset in ("after", "before"),
-            f"reset must be 'after' or 'before', not {self.reset!r}",
-        )
-        _require_state("initial_output", self.initial_output, hidden)
-
-    @property
-    def input_size(self) -> int:
-        return self.input_weight.columns
-
-    @property
-    def hidden_size(self) -> int:
-        return self.input_weight.rows
-
-    @property
-    def output_size(self) -> int:
-        return self.hidden_size
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        return (self.input_weight, self.recurrent_weight)
-
-
-@dataclass(frozen=True, eq=False)
-class LinearLayer:
-    """y = W x + b; weight (1, output, input), bias (output,)."""
-
-    weight: Matrix
-    bias: Array
-
-    def __post_init__(self) -> None:
-        _require(self.weight.value.shape[0] == 1, "a linear layer has one matrix")
-        expected = (self.output_size,)
-        _require(self.bias.shape == expected, f"bias must be {expected}, not {self.bias.shape}")
-
-    @property
-    def input_size(self) -> int:
-        return self.weight.columns
-
-    @property
-    def output_size(self) -> int:
-        return self.weight.rows
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        return (self.weight,)
-
-
-@dataclass(frozen=True, eq=False)
-class BidirectionalLayer:
-    """Two recurrent layers, the second over reversed time; outputs joined [forward, backward].
-    Software only.
-    """
-
-    forward: LstmLayer | GruLayer
-    backward: LstmLayer | GruLayer
-
-    def __post_init__(self) -> None:
-        sizes = (self.forward.input_size, self.backward.input_size)
-        _require(
-            sizes[0] == sizes[1],
-            f"both directions read the same input, not {sizes[0]} and {sizes[1]} values",
-        )
-
-    @property
-    def input_size(self) -> int:
-        return self.forward.input_size
-
-    @property
-    def output_size(self) -> int:
-        return self.forward.output_size + self.backward.output_size
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        return self.forward.matrices + self.backward.matrices
-
-
-@dataclass(frozen=True, eq=False)
-class CellLayer:
-    """A layer whose equations are a description (`ernn.ir.cell`); its states are zero before the
-    first frame.
-
-    weights: by product of the cell, one matrix for each vector that it reads.  biases: by product
-    (gates, rows), None where it has none.  vectors: by their order in the cell.
+    Raises UserError where shapes do not belong together.
     """
 
     cell: Cell
     weights: tuple[tuple[Matrix, ...], ...]
     biases: tuple[Array | None, ...]
     vectors: tuple[Array, ...] = ()
+    initial: tuple[Array | None, ...] = ()
+    inputs: tuple[Source, ...] = ()
+    backward: bool = False
 
     def __post_init__(self) -> None:
         cell = self.cell
-        given = (
-            tuple(len(matrices) for matrices in self.weights),
-            len(self.biases),
-            len(self.vectors),
-        )
-        wanted = (
-            tuple(len(product.reads) for product in cell.products),
-            len(cell.products),
-            len(cell.vectors),
-        )
+        given = tuple(len(one) for one in self.weights), len(self.biases), len(self.vectors)
+        wanted = tuple(len(p.reads) for p in cell.products), len(cell.products), len(cell.vectors)
         _require(
             given == wanted,
             f"{cell.title}: matrices a product, biases and vectors are {wanted}, not {given}",
         )
-        for product, matrices, bias in zip(cell.products, self.weights, self.biases, strict=True):
-            shapes = {matrix.value.shape[:2] for matrix in matrices}
-            rows = matrices[0].rows
-            _require(
-                shapes == {(product.gates, rows)},
-                f"{cell.title}: {product.name} has matrices of {shapes}",
-            )
-            _require(
-                (bias is not None) == product.bias,
-                f"{cell.title}: {product.name} and its bias disagree",
-            )
-            if bias is not None:
-                _require(
-                    bias.shape == (product.gates, rows),
-                    f"bias must be {(product.gates, rows)}, not {bias.shape}",
-                )
-            for read, matrix in zip(product.reads, matrices, strict=True):
-                size = self.input_size if read == INPUT else self.lengths[read]
-                _require(
-                    matrix.columns == size,
-                    f"{cell.title}: {product.name} reads {size} values of {read}",
-                )
-
+        self._check_products()
+        self._check_initial()
         for stage in cell.stages:
             sizes = {self.lengths[step.name] for step in stage.steps}
             _require(
                 len(sizes) == 1,
                 f"{cell.title}: the steps of a stage are of one length, not of {sorted(sizes)}",
             )
+        _require(
+            len(self.inputs) in (0, len(cell.inputs)),
+            f"{cell.title} has the inputs {', '.join(cell.inputs)}, not {len(self.inputs)}",
+        )
+
+    def _check_products(self) -> None:
+        title = self.cell.title
+        for product, matrices, bias in zip(
+            self.cell.products, self.weights, self.biases, strict=True
+        ):
+            shapes = {matrix.value.shape[:2] for matrix in matrices}
+            shape = (product.gates, matrices[0].rows)
+            _require(shapes == {shape}, f"{title}: {product.name} must be {shape}, not {shapes}")
+            _require(
+                (bias is not None) == product.bias,
+                f"{title}: {product.name} and its bias disagree",
+            )
+            _require(
+                bias is None or bias.shape == shape,
+                f"{title}: bias of {product.name} must be {shape}, not {bias.shape if bias is not None else None}",
+            )
+            for read, matrix in zip(product.reads, matrices, strict=True):
+                size = self.lengths[read.name]
+                _require(
+                    matrix.columns == size,
+                    f"{title}: {product.name} reads {size} values of {read.name}, its matrix has "
+                    f"{matrix.columns} columns",
+                )
+
+    def _check_initial(self) -> None:
+        names = self.cell.remembered
+        _require(
+            len(self.initial) in (0, len(names)),
+            f"{self.cell.title} keeps {', '.join(names) or 'nothing'}: {len(self.initial)} initial "
+            "values are given",
+        )
+        for name, values in zip(names, self.initial, strict=False):
+            if values is not None:
+                shape = (self.lengths[name],)
+                _require(
+                    values.shape == shape,
+                    f"{self.cell.title}: initial {name} must be {shape}, not {values.shape}",
+                )
 
     @cached_property
     def lengths(self) -> dict[str, int]:
-        """Length of every step."""
-        rows = {
-            p.name: matrices[0].rows
-            for p, matrices in zip(self.cell.products, self.weights, strict=True)
-        }
-        sizes = {
-            name: len(vector) for name, vector in zip(self.cell.vectors, self.vectors, strict=True)
-        }
-        return self.cell.lengths(rows, sizes)
+        """Length of every step and input."""
+        cell = self.cell
+        rows = {p.name: m[0].rows for p, m in zip(cell.products, self.weights, strict=True)}
+        known = {name: len(vector) for name, vector in zip(cell.vectors, self.vectors, strict=True)}
+        for product, matrices in zip(cell.products, self.weights, strict=True):
+            for read, matrix in zip(product.reads, matrices, strict=True):
+                if read.name in cell.inputs:
+                    known.setdefault(read.name, matrix.columns)
+        return cell.lengths(rows, known)
 
-    @cached_property
-    def input_size(self) -> int:
-        pairs = zip(self.cell.products, self.weights, strict=True)
-        return next(
-            matrix.columns
-            for product, matrices in pairs
-            for read, matrix in zip(product.reads, matrices, strict=True)
-            if read == INPUT
-        )
+    def initial_value(self, name: str) -> Array:
+        """Values (length,) of a remembered step or input before the first frame."""
+        values = dict(zip(self.cell.remembered, self.initial, strict=False)).get(name)
+        return np.zeros(self.lengths[name]) if values is None else values
+
+    @property
+    def input_sizes(self) -> tuple[int, ...]:
+        return tuple(self.lengths[name] for name in self.cell.inputs)
 
     @property
     def output_size(self) -> int:
-        return self.lengths[self.cell.output]
+        """Of the first output."""
+        return self.lengths[self.cell.outputs[0]]
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         return tuple(matrix for matrices in self.weights for matrix in matrices)
 
+    def matrix(self, product: str, read: str) -> Matrix:
+        """The matrix with which `product` multiplies `read`, named as in `h@1`."""
+        for named, matrices in zip(self.cell.products, self.weights, strict=True):
+            for one, matrix in zip(named.reads, matrices, strict=True):
+                if named.name == product and str(one) == read:
+                    return matrix
+        raise KeyError(f"{self.cell.title}: no product {product} of {read}")
 
-Layer = LstmLayer | GruLayer | LinearLayer | BidirectionalLayer | CellLayer
+    def bias(self, product: str) -> Array | None:
+        """Bias (gates, rows) of a product."""
+        names = [one.name for one in self.cell.products]
+        return self.biases[names.index(product)]
+
+    def vector(self, name: str) -> Array:
+        """A constant vector by name."""
+        return self.vectors[self.cell.vectors.index(name)]
 
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers applied in order to frames (time, input_size).
+    """Layers applied to frames (time, input_size); each reads the network's input or earlier layers.
 
-    `last_step`: what the user's model returns is the last frame's output only (a classifier), not
-    every frame's.
+    `outputs`: what the user gets of a frame, one after the other; left out, the last layer's first
+    output.  `last_step`: the last frame's outputs only (a classifier), not every frame's.
+    Raises UserError where a layer reads what is not there, or sizes differ.
     """
 
     layers: tuple[Layer, ...]
     last_step: bool = False
+    outputs: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         _require(len(self.layers) > 0, "a network needs at least one layer")
-        for first, second in zip(self.layers, self.layers[1:], strict=False):
+        sizes = {size for _, size in self._reads_of(NETWORK)}
+        _require(len(sizes) == 1, f"the layers that read the input read {sorted(sizes)} values")
+        for index, layer in enumerate(self.layers):
+            pairs = zip(self.sources(index), layer.cell.inputs, layer.input_sizes, strict=True)
+            for source, name, size in pairs:
+                self._check_source(f"layer {index}, input {name}", source, index)
+                have = self.size(source)
+                _require(
+                    size == have,
+                    f"layer {index}: {layer.cell.title} reads {size} values of {name}, which has "
+                    f"{have}",
+                )
+        self._check_initial()
+        for source in self.outputs:
+            self._check_source("the network's output", source, len(self.layers))
+            _require(source != NETWORK, "the network's input cannot be its output")
+
+    def _reads_of(self, source: Source) -> list[tuple[int, int]]:
+        """(layer, values) of whoever reads a source."""
+        return [
+            (index, size)
+            for index, layer in enumerate(self.layers)
+            for one, size in zip(self.sources(index), layer.input_sizes, strict=True)
+            if one == source
+        ]
+
+    def _check_initial(self) -> None:
+        """What several layers remember was the same for all of them."""
+        first: dict[Source, Array] = {}
+        for index, layer in enumerate(self.layers):
+            for name, source in self._names(index):
+                if name in layer.cell.remembered:
+                    values = layer.initial_value(name)
+                    _require(
+                        np.array_equal(first.setdefault(source, values), values),
+                        f"layer {index} begins with another {name} than an earlier layer does: what "
+                        "several layers remember has one initial value",
+                    )
+
+    def _check_source(self, what: str, source: Source, before: int) -> None:
+        if source != NETWORK:
+            there = 0 <= source.layer < before
+            _require(there, f"{what} reads layer {source.layer}, which does not come before")
+            outputs = self.layers[source.layer].cell.outputs
             _require(
-                first.output_size == second.input_size,
-                f"a layer of {first.output_size} outputs feeds one of {second.input_size} inputs",
+                source.output in outputs,
+                f"{what} reads {source.output!r} of layer {source.layer}, which gives "
+                f"{', '.join(outputs)}",
             )
+
+    def sources(self, index: int) -> tuple[Source, ...]:
+        """Where the inputs of layer `index` come from."""
+        layer = self.layers[index]
+        if layer.inputs:
+            return layer.inputs
+        _require(
+            len(layer.cell.inputs) == 1,
+            f"layer {index} has several inputs ({', '.join(layer.cell.inputs)}): say where from",
+        )
+        return (NETWORK if index == 0 else self._first_output(index - 1),)
+
+    def _first_output(self, index: int) -> Source:
+        return Source(index, self.layers[index].cell.outputs[0])
+
+    @property
+    def results(self) -> tuple[Source, ...]:
+        """`outputs`, or the last layer's first."""
+        return self.outputs or (self._first_output(len(self.layers) - 1),)
+
+    def size(self, source: Source) -> int:
+        """Values a frame."""
+        if source == NETWORK:
+            return self.input_size
+        return self.layers[source.layer].lengths[source.output]
 
     @property
     def input_size(self) -> int:
-        return self.layers[0].input_size
+        return self._reads_of(NETWORK)[0][1]
 
     @property
     def output_size(self) -> int:
-        return self.layers[-1].output_size
+        return sum(self.size(source) for source in self.results)
+
+    @cached_property
+    def multiplied(self) -> frozenset[Source]:
+        """What some product reads."""
+        return frozenset(
+            source
+            for index, layer in enumerate(self.layers)
+            for name, source in self._names(index)
+            if name in layer.cell.multiplied
+        )
+
+    def initial_values(self, source: Source) -> list[Array]:
+        """What it is taken to have been before the first frame, by all layers that remember it."""
+        return [
+            values
+            for index, layer in enumerate(self.layers)
+            for name, values in zip(layer.cell.remembered, layer.initial, strict=False)
+            if values is not None and (name, source) in self._names(index)
+        ]
+
+    def _names(self, index: int) -> list[tuple[str, Source]]:
+        """A layer's inputs and steps by name, and what they are to the network."""
+        cell = self.layers[index].cell
+        own = [(step.name, Source(index, step.name)) for step in cell.steps]
+        return [*zip(cell.inputs, self.sources(index), strict=True), *own]
+
+    @property
+    def streams(self) -> bool:
+        """Whether a frame's outputs need no later frame."""
+        return not any(layer.backward for layer in self.layers)
 
     @cached_property
     def stored_weights(self) -> int:
-        """Weights stored in all matrices, padding counted; biases and peepholes apart."""
+        """Weights stored in all matrices, padding counted; biases and vectors apart."""
         return sum(matrix.stored for layer in self.layers for matrix in layer.matrices)
 
     @cached_property
     def stored_recurrent_weights(self) -> int:
-        """As `stored_weights`, recurrent layers only (their input, recurrent and projection
-        matrices).
-        """
-        return sum(
-            m.stored
-            for layer in self.layers
-            if not isinstance(layer, LinearLayer)
-            for m in layer.matrices
-        )
+        """As `stored_weights`, of recurrent layers only (all of their matrices)."""
+        layers = (layer for layer in self.layers if layer.cell.recurrent)
+        return sum(matrix.stored for layer in layers for matrix in layer.matrices)

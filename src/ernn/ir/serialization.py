@@ -19,14 +19,14 @@ from safetensors.numpy import save as save_tensors
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.ir import cell, integer_model, network, structure
-from ernn.ir import kronecker as repeated
+from ernn.ir import cell, integer_model, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
 
 T = TypeVar("T")
 Array = np.ndarray
 
-_FORMAT = "ernn 1"
+_FORMAT = "ernn 2"
+_EARLIER = ("ernn 1",)
 _CLASSES: tuple[type, ...] = (
     FixedFormat,
     structure.Dense,
@@ -36,11 +36,9 @@ _CLASSES: tuple[type, ...] = (
     structure.BankBalanced,
     network.Matrix,
     network.Factored,
-    network.LstmLayer,
-    network.GruLayer,
-    network.LinearLayer,
-    network.BidirectionalLayer,
-    network.CellLayer,
+    network.Source,
+    network.Layer,
+    cell.Read,
     cell.CellProduct,
     cell.CellStep,
     cell.CellStage,
@@ -50,15 +48,11 @@ _CLASSES: tuple[type, ...] = (
     integer_model.Transform,
     integer_model.Signal,
     integer_model.SpectralMatrix,
-    repeated.RepeatedMatrix,
+    kronecker.RepeatedMatrix,
     integer_model.Operand,
     integer_model.Product,
     integer_model.ActivationTable,
-    integer_model.IntegerLstm,
-    integer_model.IntegerGru,
-    integer_model.IntegerLinear,
-    integer_model.IntegerBidirectional,
-    integer_model.IntegerCell,
+    integer_model.IntegerLayer,
     integer_model.IntegerModel,
 )
 _BY_NAME = {kind.__name__: kind for kind in _CLASSES}
@@ -81,12 +75,19 @@ def load(path: Path | str, kind: type[T]) -> T:
     try:
         content = Path(path).read_bytes()
         metadata = _metadata(content)
+        if metadata["format"] in _EARLIER:
+            raise UserError(
+                f"{path} was written by an earlier version of ernn, whose layers were of other kinds: "
+                "do again what made it"
+            )
         tree, arrays = json.loads(metadata["tree"]), _widened(load_tensors(content))
         if metadata["format"] != _FORMAT or metadata["digest"] != _digest(tree, arrays):
             raise ValueError("its digest differs from its contents")
         value = _decode(tree, arrays)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+    except UserError:
+        raise
     except Exception as error:  # whatever a damaged file does to the parsers
         why = f"no {error}" if isinstance(error, KeyError) else error
         raise UserError(

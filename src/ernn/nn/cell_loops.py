@@ -22,7 +22,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numba.extending import register_jitable
 
-from ernn.ir.cell import Cell
+from ernn.ir.cell import Cell, Read
 from ernn.ir.network import Array
 from ernn.nn.activations import ONE, logistic, tanh
 from ernn.nn.loops import compiled
@@ -48,24 +48,23 @@ class Table:
 def table(cell: Cell) -> Table:
     rows = {step.name: row for row, step in enumerate(cell.steps)}
     gates = [f"{product.name}.{gate}" for product in cell.products for gate in range(product.gates)]
-    written: set[str] = set()
     steps, terms = [], []
 
-    def factor(name: str) -> tuple[int, int]:
+    def factor(read: Read) -> tuple[int, int]:
+        name = read.name
         if name in gates:
             return GATE, gates.index(name)
         if name in cell.vectors:
             return VECTOR, cell.vectors.index(name)
-        return (NOW if name in written else BEFORE), rows[name]
+        return (BEFORE if read.delay else NOW), rows[name]
 
     for step in cell.steps:
         steps.append((_ACTIVATIONS[step.activation], len(terms), len(terms) + len(step.terms)))
         for term in step.terms:
-            first, *others = (factor(name) for name in term.factors)
+            first, *others = (factor(read) for read in term.factors)
             terms.append((*first, *(others[0] if others else (NONE, 0)), int(term.negative)))
-        written.add(step.name)
     ends = [0, *accumulate(len(stage.steps) for stage in cell.stages)]
-    return Table(np.array(steps), np.array(terms), tuple(pairwise(ends)), rows[cell.output])
+    return Table(np.array(steps), np.array(terms), tuple(pairwise(ends)), rows[cell.outputs[0]])
 
 
 @register_jitable

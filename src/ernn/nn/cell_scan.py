@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ernn.ir.cell import INPUT, Cell
+from ernn.ir.cell import Cell
 from ernn.nn.buffers import array
 from ernn.nn.cell_loops import steps_back, steps_forward, table
 from ernn.nn.threads import threads_for
@@ -45,17 +45,16 @@ class Read:
 @cache
 def reads(cell: Cell) -> tuple[Read, ...]:
     """Every product with a step, in the sequence of the cell's products and of what each reads."""
-    rows, written, gate, found = {step.name: row for row, step in enumerate(cell.steps)}, 0, 0, []
+    rows, gate, found = {step.name: row for row, step in enumerate(cell.steps)}, 0, []
     for number, stage in enumerate(cell.stages):
         for product in stage.products:
             gates = gate, gate + product.gates
             found += [
-                Read(number, gates, rows[r], rows[r] >= written)
+                Read(number, gates, rows[r.name], r.delay == 1)
                 for r in product.reads
-                if r != INPUT
+                if r.name not in cell.inputs
             ]
             gate += product.gates
-        written += len(stage.steps)
     return tuple(found)
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell, CellProduct, CellStep
+from ernn.ir.cell import INPUT, Cell, CellProduct, CellStep, Read
 from ernn.nn.cell_scan import CellScan
 from ernn.nn.recurrent import runs_here
 
@@ -42,7 +42,7 @@ class DescribedCell(nn.Module):
         self.batch_first, self.orthogonal = batch_first, orthogonal
         for product in cell.products:
             for read in product.reads:
-                columns = input_size if read == INPUT else hidden_size
+                columns = input_size if read.name == INPUT else hidden_size
                 self._add(weight_name(product, read), product.gates * hidden_size, columns)
             if product.bias:
                 self._add(f"bias_{product.name}_l0", product.gates * hidden_size)
@@ -60,7 +60,7 @@ class DescribedCell(nn.Module):
             weight_name(p, r)
             for p in self.cell.products
             for r in p.reads
-            if r != INPUT and p.gates == 1
+            if r.name != INPUT and p.gates == 1
         ]
         if not names:
             raise UserError(
@@ -103,7 +103,7 @@ class DescribedCell(nn.Module):
             weights[weight_name(p, read)]
             for p in self.cell.products
             for read in p.reads
-            if read != INPUT
+            if read.name != INPUT
         ]
         return CellScan.apply(self.cell, self._of_input(frames, weights), stacked, *back)  # type: ignore[no-any-return]
 
@@ -111,18 +111,8 @@ class DescribedCell(nn.Module):
         """What the gates of all products have of the input, biases included: (time, batch, gates *
         hidden).
         """
-        into, biases = [], []
-        for product in self.cell.products:
-            rows, reads = product.gates * self.hidden_size, INPUT in product.reads
-            into.append(
-                weights[weight_name(product, INPUT)]
-                if reads
-                else frames.new_zeros(rows, self.input_size)
-            )
-            biases.append(
-                getattr(self, f"bias_{product.name}_l0") if product.bias else frames.new_zeros(rows)
-            )
-        return functional.linear(frames, torch.cat(into), torch.cat(biases))
+        parts = [_of_input(self, product, frames, weights) for product in self.cell.products]
+        return torch.cat([part.expand(*frames.shape[:2], -1) for part in parts], -1)
 
 
 def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
@@ -134,24 +124,25 @@ def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]
     from_input = {p.name: _of_input(owner, p, frames, weights) for p in cell.products}
     vectors = {name: getattr(owner, f"{name}_l0") for name in cell.vectors}
     zero = frames.new_zeros(frames.shape[1], owner.hidden_size)
-    values = {step.name: zero for step in cell.steps}
+    values = {str(Read(step.name)): zero for step in cell.steps}
     outputs = []
     for t in range(len(frames)):
+        values = {str(Read(step.name, 1)): values[step.name] for step in cell.steps}
         for stage in cell.stages:
             gates: dict[str, Tensor] = {}
             for product in stage.products:
                 total = from_input[product.name][t]
                 for read in product.reads:
-                    if read != INPUT:
+                    if read.name != INPUT:
                         total = total + functional.linear(
-                            values[read], weights[weight_name(product, read)]
+                            values[str(read)], weights[weight_name(product, read)]
                         )
                 parts = total.chunk(product.gates, dim=-1)
                 gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
             for step in stage.steps:
                 total = sum_of(step, gates | vectors | values)
                 values[step.name] = _FUNCTIONS[step.activation](total) if step.activation else total
-        outputs.append(values[cell.output])
+        outputs.append(values[cell.outputs[0]])
     return torch.stack(outputs)
 
 
@@ -160,25 +151,39 @@ def _of_input(
 ) -> Tensor:
     """The part of a product that all frames have at once: of the input, and the bias."""
     bias = getattr(owner, f"bias_{product.name}_l0") if product.bias else None
-    if INPUT in product.reads:
-        return functional.linear(frames, weights[weight_name(product, INPUT)], bias)
-    rows = frames.new_zeros(product.gates * owner.hidden_size) if bias is None else bias
-    return rows.expand(*frames.shape[:2], -1)
+    reads = [read for read in product.reads if read.name == INPUT]
+    total = frames.new_zeros(product.gates * owner.hidden_size) if bias is None else bias
+    for read in reads:
+        total = total + functional.linear(
+            delayed(frames, read.delay), weights[weight_name(product, read)]
+        )
+    return total.expand(*frames.shape[:2], -1)
 
 
-def weight_name(product: CellProduct, read: str) -> str:
-    """The parameter that multiplies `read`; a product that reads two steps names both."""
-    if read == INPUT:
-        return f"weight_ih_{product.name}_l0"
-    several = sum(name != INPUT for name in product.reads) > 1
-    return f"weight_hh_{product.name}_{read}_l0" if several else f"weight_hh_{product.name}_l0"
+def delayed(frames: Tensor, delay: int) -> Tensor:
+    """Frames (time, ...) as they were `delay` frames ago, zeros before the first."""
+    if not delay:
+        return frames
+    before = frames.new_zeros(min(delay, len(frames)), *frames.shape[1:])
+    return torch.cat([before, frames[: max(0, len(frames) - delay)]])
+
+
+def weight_name(product: CellProduct, read: Read) -> str:
+    """The parameter that multiplies what is read; of several steps or delays it names which."""
+    of_input = read.name == INPUT
+    alike = [one for one in product.reads if (one.name == INPUT) == of_input]
+    way = "ih" if of_input else "hh"
+    if len(alike) == 1:
+        return f"weight_{way}_{product.name}_l0"
+    which = f"{'' if of_input else read.name}{read.delay or ''}" if of_input else read.name
+    return f"weight_{way}_{product.name}{which and '_' + which}_l0"
 
 
 def sum_of(step: CellStep, values: Mapping[str, Tensor]) -> Tensor:
     """The sum of a step's terms, before its activation."""
     total: Tensor | None = None
     for term in step.terms:
-        first, *others = (values[name] for name in term.factors)
+        first, *others = (values[str(read)] for read in term.factors)
         value = first * others[0] if others else first
         value = -value if term.negative else value
         total = value if total is None else total + value

@@ -100,9 +100,10 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 
 def _network(module: nn.Module, chain: Chain, structures: Structures | None) -> Network:
     reader = LayerReader(structures)
-    layers = [layer for call in chain.calls for layer in reader.layers(call)]
+    for call in chain.calls:
+        reader.add(call)
     reader.check_names(module)
-    return Network(tuple(layers), chain.last_step)
+    return Network(tuple(reader.layers), chain.last_step, reader.outputs)
 
 
 def _check(

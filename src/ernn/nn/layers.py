@@ -1,6 +1,7 @@
 """Torch modules to the layers of a `Network`: one gate per matrix, torch's order, biases kept."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -8,17 +9,8 @@ from torch import Tensor, nn
 
 from ernn.errors import UserError
 from ernn.ir.circulant import project
-from ernn.ir.network import (
-    Array,
-    BidirectionalLayer,
-    CellLayer,
-    Factored,
-    GruLayer,
-    Layer,
-    LinearLayer,
-    LstmLayer,
-    Matrix,
-)
+from ernn.ir.layers import gru, linear, lstm, reading
+from ernn.ir.network import NETWORK, Array, Factored, Layer, Matrix, Source
 from ernn.ir.structure import Dense, Structure
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, weight_name
@@ -33,49 +25,78 @@ STRUCTURE_TOLERANCE = 1e-5
 
 
 class LayerReader:
-    """Reads the layers of module calls; `seen` collects the names of the matrices read."""
+    """Reads the layers of module calls, one after another; `seen` collects the names of the matrices
+    read.
+    """
 
     def __init__(self, structures: Structures | None) -> None:
         self._structures = {} if structures is None else structures
+        self._sources: tuple[tuple[Source, ...], tuple[int, ...]] = (NETWORK,), (0,)
+        self.layers: list[Layer] = []
         self.seen: list[str] = []
 
-    def layers(self, call: Call) -> list[Layer]:
-        """The layers of one call: one a stacked layer of its module."""
+    def add(self, call: Call) -> None:
+        """The layers of one call: one a stacked layer and direction of its module."""
         module = call.module
         if isinstance(module, nn.Linear):
             bias = (
                 _values(call, "bias") if module.bias is not None else np.zeros(module.out_features)
             )
-            return [LinearLayer(self._matrix(call, "weight", 1), bias)]
-        if isinstance(module, DescribedCell):
-            return [self._described(call, module)]
-        return [self._stacked(call, module, index) for index in range(module.num_layers)]
+            self._append(linear(self._matrix(call, "weight", 1), bias))
+        elif isinstance(module, DescribedCell):
+            self._append(self._described(call, module))
+        else:
+            for index in range(module.num_layers):
+                self._stacked(call, module, index)
 
-    def _stacked(self, call: Call, module: Recurrent, index: int) -> Layer:
+    @property
+    def outputs(self) -> tuple[Source, ...]:
+        """What the last call gives."""
+        return self._sources[0]
+
+    def _append(self, *layers: Layer) -> None:
+        """Layers that read what came before, side by side."""
+        read = [reading(layer, *self._sources) for layer in layers]
+        first = len(self.layers)
+        self.layers += read
+        sources = (Source(first + i, layer.cell.outputs[0]) for i, layer in enumerate(read))
+        self._sources = tuple(sources), tuple(layer.output_size for layer in read)
+
+    def _stacked(self, call: Call, module: Recurrent, index: int) -> None:
         if not getattr(module, "bidirectional", False):
-            return self._direction(call, module, f"_l{index}", _states(call, index))
+            self._append(self._direction(call, module, f"_l{index}", _states(call, index)))
+            return
         forward, backward = (
             self._direction(call, module, f"_l{index}{suffix}", _states(call, 2 * index + part))
             for part, suffix in enumerate(("", "_reverse"))
         )
-        return BidirectionalLayer(forward, backward)
+        self._append(forward, replace(backward, backward=True))
 
     def _direction(
         self, call: Call, module: Recurrent, suffix: str, states: list[Array | None]
-    ) -> LstmLayer | GruLayer:
-        lstm = isinstance(module, nn.LSTM | PeepholeLSTM)
+    ) -> Layer:
+        of_lstm = isinstance(module, nn.LSTM | PeepholeLSTM)
         into, back = (
-            self._matrix(call, f"weight_{side}{suffix}", 4 if lstm else 3) for side in ("ih", "hh")
+            self._matrix(call, f"weight_{side}{suffix}", 4 if of_lstm else 3)
+            for side in ("ih", "hh")
         )
         bias, back_bias = (_bias(call, f"bias_{side}{suffix}", into) for side in ("ih", "hh"))
-        if not lstm:
+        if not of_lstm:
             reset = "before" if isinstance(module, ResetBeforeGRU) else "after"
-            return GruLayer(into, back, bias, back_bias, reset, states[0])
-        peephole = _values(call, f"peephole{suffix}") if isinstance(module, PeepholeLSTM) else None
-        projection = self._matrix(call, f"weight_hr{suffix}", 1) if module.proj_size else None
-        return LstmLayer(into, back, bias + back_bias, peephole, projection, states[0], states[1])
+            return gru(into, back, bias, back_bias, reset=reset, initial_output=states[0])
+        return lstm(
+            into,
+            back,
+            bias + back_bias,
+            peephole=_values(call, f"peephole{suffix}")
+            if isinstance(module, PeepholeLSTM)
+            else None,
+            projection=self._matrix(call, f"weight_hr{suffix}", 1) if module.proj_size else None,
+            initial_output=states[0],
+            initial_cell=states[1],
+        )
 
-    def _described(self, call: Call, module: DescribedCell) -> CellLayer:
+    def _described(self, call: Call, module: DescribedCell) -> Layer:
         cell, hidden = module.cell, module.hidden_size
         weights = tuple(
             tuple(
@@ -90,7 +111,7 @@ class LayerReader:
             else None
             for product in cell.products
         )
-        return CellLayer(
+        return Layer(
             cell, weights, biases, tuple(_values(call, f"{name}_l0") for name in cell.vectors)
         )
 
@@ -144,8 +165,7 @@ def _inside(name: str, value: Array, structure: Structure) -> Array:
     if residual > STRUCTURE_TOLERANCE:
         raise UserError(
             f"{name} is not {structure}: the nearest such matrix is {residual:.2g} of its norm "
-            "away "
-            f"(allowed: {STRUCTURE_TOLERANCE:g}); compress the module before importing it"
+            f"away (allowed: {STRUCTURE_TOLERANCE:g}); compress the module before importing it"
         )
     return nearest
 

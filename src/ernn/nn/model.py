@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ernn.errors import UserError
-from ernn.ir.compact import COMPACT
+from ernn.ir.cells import COMPACT
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM

@@ -15,7 +15,7 @@ in double precision, the outputs equal golden's integers. Not modelled: the roun
 which is the compression plan's (`ernn.compress.methods.quantized`), and, in blocks, that of spectra
 and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
 
-It runs the cells' descriptions (`ernn.ir.usual`, `ernn.ir.compact`), any cell in one way: in
+It runs the cells' descriptions (`ernn.ir.cells`), any cell in one way: in
 compiled loops (`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go
 - other devices, rounding at random, an LSTM's projection, and states of a dense network that its
 products do not see in full.
@@ -29,13 +29,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ernn.errors import UserError
-from ernn.ir import usual
 from ernn.ir.cell import INPUT, Cell, CellStep
+from ernn.ir.cells import GRU_AFTER, GRU_BEFORE, LINEAR, lstm_cell
 from ernn.ir.edges import edge_formats
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerCell, IntegerLayer, IntegerLstm, IntegerModel, Product
+from ernn.ir.integer_model import IntegerLayer, IntegerModel, Product
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
-from ernn.nn.described import DescribedCell, sum_of, weight_name
+from ernn.nn.described import DescribedCell, delayed, sum_of, weight_name
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded_loops import format_row
@@ -55,7 +55,7 @@ class Rounded(nn.Module):
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
         self._formats = edge_formats(integers)
-        for table in (integers.sigmoid, integers.tanh):
+        for table in integers.tables:
             self.register_buffer(
                 table.function, table_results(table).to(model.output.bias), persistent=False
             )
@@ -116,7 +116,7 @@ class Rounded(nn.Module):
     def _through(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> Tensor:
         """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
         cell = seen.cell
-        if not cell.states and not cell.recurrent and len(frames) > 1:  # all frames at once
+        if not cell.remembered and len(frames) > 1:  # all frames at once
             return self._through(seen, layer, frames.flatten(0, 1)[None])[0].unflatten(
                 0, frames.shape[:2]
             )
@@ -127,16 +127,19 @@ class Rounded(nn.Module):
         biases = {
             name: self._round(bias, products[name].output) for name, bias in seen.biases.items()
         }
-        formats = _vector_formats(layer)
         vectors = {
-            name: self._round(vector, formats[name]) for name, vector in seen.vectors.items()
+            name: self._round(vector, layer.format_of[name])
+            for name, vector in seen.vectors.items()
         }
-        x = self._read(layer.input, frames)
-        of_input = {
-            p.name: functional.linear(x, seen.weights[p.name, INPUT])
-            for p in cell.products
-            if INPUT in p.reads
-        }
+        x = self._read(layer.inputs[0], frames)
+        of_input: dict[str, Tensor] = {}
+        for p in cell.products:
+            for read in p.reads:
+                if read.name == INPUT:
+                    part = functional.linear(
+                        delayed(x, read.delay), seen.weights[p.name, str(read)]
+                    )
+                    of_input[p.name] = of_input[p.name] + part if p.name in of_input else part
         if self._scannable(seen, layer, frames):
             return self._scanned(seen, products, layer, of_input, biases, vectors)
         values = {
@@ -144,16 +147,16 @@ class Rounded(nn.Module):
         }
         outputs = []
         for t in range(len(frames)):
+            values = {f"{name}@1": values[name] for name in seen.lengths}
             for stage in cell.stages:
                 gates: dict[str, Tensor] = {}
                 for product in stage.products:
                     parts = [of_input[product.name][t]] if product.name in of_input else []
                     for read in product.reads:
-                        if read != INPUT:
-                            states = self._read(f"{layer.name}.{read}", values[read])
-                            parts.append(
-                                functional.linear(states, seen.weights[product.name, read])
-                            )
+                        if read.name != INPUT:
+                            states = self._read(f"{layer.name}.{read.name}", values[str(read)])
+                            weight = seen.weights[product.name, str(read)]
+                            parts.append(functional.linear(states, weight))
                     total = self._product(products[product.name], sum(parts[1:], parts[0]))
                     total = total + biases[product.name] if product.name in biases else total
                     gates |= {
@@ -165,13 +168,13 @@ class Rounded(nn.Module):
                     values[step.name] = self._activated(
                         step.activation, f"{layer.name}.{step.name}", total
                     )
-            outputs.append(values[cell.output])
+            outputs.append(values[cell.outputs[0]])
         return torch.stack(outputs)
 
     def _scannable(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> bool:
         lengths, states = (
             set(seen.lengths.values()),
-            {r for p in seen.cell.products for r in p.reads if r != INPUT},
+            {r.name for p in seen.cell.products for r in p.reads if r.name != INPUT},
         )
         plain = (
             frames.device.type == "cpu"
@@ -191,7 +194,7 @@ class Rounded(nn.Module):
         vectors: Mapping[str, Tensor],
     ) -> Tensor:
         cell, some = seen.cell, next(iter(of_input.values()))
-        rows = {p.name: seen.lengths[cell.output] * p.gates for p in cell.products}
+        rows = {p.name: seen.lengths[cell.outputs[0]] * p.gates for p in cell.products}
         from_x = [
             of_input.get(name, some.new_zeros(*some.shape[:2], size)) for name, size in rows.items()
         ]
@@ -199,10 +202,13 @@ class Rounded(nn.Module):
         stacked = (
             torch.stack(list(vectors.values()))
             if vectors
-            else some.new_empty(0, seen.lengths[cell.output])
+            else some.new_empty(0, seen.lengths[cell.outputs[0]])
         )
         weights = [
-            seen.weights[p.name, read] for p in cell.products for read in p.reads if read != INPUT
+            seen.weights[p.name, str(read)]
+            for p in cell.products
+            for read in p.reads
+            if read.name != INPUT
         ]
         on_the_way = {
             name: (0.0,) * 4 if self.integers.block > 1 else format_row(p.rows)
@@ -225,17 +231,14 @@ class Rounded(nn.Module):
 
     def _format(self, layer: IntegerLayer, step: CellStep) -> FixedFormat:
         """What a step's sum is rounded to."""
-        table = step.activation in ("sigmoid", "tanh")
-        return (
-            self.integers.activation_input if table else self._formats[f"{layer.name}.{step.name}"]
-        )
+        table = self.integers.table(step.activation)
+        return table.input if table else self._formats[f"{layer.name}.{step.name}"]
 
     def _activated(self, activation: str | None, edge: str, total: Tensor) -> Tensor:
-        if activation in ("sigmoid", "tanh"):
-            table = self.integers.sigmoid if activation == "sigmoid" else self.integers.tanh
-            return tabulated(
-                total, table, self.get_buffer(activation), self.random and self.training
-            )
+        table = self.integers.table(activation)
+        if table is not None:
+            buffer = self.get_buffer(table.function)
+            return tabulated(total, table, buffer, self.random and self.training)
         value = self._at(edge, total)
         return value.relu() if activation == "relu" else value
 
@@ -255,9 +258,13 @@ class Described:
     def lengths(self) -> dict[str, int]:
         """Length of every step."""
         rows = {
-            p.name: len(self.weights[p.name, p.reads[0]]) // p.gates for p in self.cell.products
+            p.name: len(self.weights[p.name, str(p.reads[0])]) // p.gates
+            for p in self.cell.products
         }
-        return self.cell.lengths(rows, {name: len(vector) for name, vector in self.vectors.items()})
+        known = {name: len(vector) for name, vector in self.vectors.items()}
+        inputs = dict.fromkeys(self.cell.inputs, 0)
+        lengths = self.cell.lengths(rows, known | inputs)
+        return {step.name: lengths[step.name] for step in self.cell.steps}
 
 
 def cell_of(module: nn.Module) -> Cell:
@@ -266,13 +273,13 @@ def cell_of(module: nn.Module) -> Cell:
         case DescribedCell():
             return module.cell
         case PeepholeLSTM() | nn.LSTM():
-            return usual.lstm(isinstance(module, PeepholeLSTM), bool(module.proj_size))
+            return lstm_cell(isinstance(module, PeepholeLSTM), bool(module.proj_size))
         case ResetBeforeGRU():
-            return usual.GRU_BEFORE
+            return GRU_BEFORE
         case nn.GRU():
-            return usual.GRU_AFTER
+            return GRU_AFTER
         case nn.Linear():
-            return usual.LINEAR
+            return LINEAR
         case _:
             raise UserError(f"{type(module).__name__} has no description of products and steps")
 
@@ -284,7 +291,9 @@ def described(module: nn.Module) -> Described:
         return Described(cell, {("product", INPUT): module.weight}, {"product": module.bias}, {})
     if isinstance(module, DescribedCell):
         weights = {
-            (p.name, read): get(weight_name(p, read)) for p in cell.products for read in p.reads
+            (p.name, str(read)): get(weight_name(p, read))
+            for p in cell.products
+            for read in p.reads
         }
         biases = {p.name: get(f"bias_{p.name}_l0") for p in cell.products if p.bias}
         return Described(cell, weights, biases, {name: get(f"{name}_l0") for name in cell.vectors})
@@ -292,26 +301,22 @@ def described(module: nn.Module) -> Described:
         get(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     )
     if isinstance(module, PeepholeLSTM | nn.LSTM):
-        weights = {("gates", INPUT): into, ("gates", "h"): back}
+        weights = {("gates", INPUT): into, ("gates", "h@1"): back}
         if module.proj_size:
             weights["projection", "m"] = get("weight_hr_l0")
         vectors = dict(zip(cell.vectors, get("peephole_l0"), strict=True)) if cell.vectors else {}
         return Described(cell, weights, {"gates": bias + back_bias}, vectors)
-    both, n = 2 * into.shape[0] // 3, "candidate_input" if cell is usual.GRU_AFTER else "candidate"
-    weights = {("gates", INPUT): into[:both], ("gates", "h"): back[:both], (n, INPUT): into[both:]}
+    both, n = 2 * into.shape[0] // 3, "candidate_input" if cell is GRU_AFTER else "candidate"
+    weights = {
+        ("gates", INPUT): into[:both],
+        ("gates", "h@1"): back[:both],
+        (n, INPUT): into[both:],
+    }
     gates = {"gates": (bias + back_bias)[:both]}
-    if cell is usual.GRU_AFTER:
-        weights["candidate", "h"] = back[both:]
+    if cell is GRU_AFTER:
+        weights["candidate", "h@1"] = back[both:]
         return Described(
             cell, weights, {**gates, n: bias[both:], "candidate": back_bias[both:]}, {}
         )
     weights["candidate", "s"] = back[both:]
     return Described(cell, weights, {**gates, n: (bias + back_bias)[both:]}, {})
-
-
-def _vector_formats(layer: IntegerLayer) -> dict[str, FixedFormat]:
-    if isinstance(layer, IntegerCell):
-        return dict(zip(layer.cell.vectors, layer.vector_formats, strict=True))
-    if isinstance(layer, IntegerLstm) and layer.peephole_format is not None:
-        return dict.fromkeys(("p_i", "p_f", "p_o"), layer.peephole_format)
-    return {}

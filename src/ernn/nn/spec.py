@@ -20,10 +20,23 @@ from typing import Any, Literal, get_args
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.ir.network import ResetGate
+from ernn.ir.cells import ResetGate
 
-Cell = Literal["lstm", "gru", "cifg", "mgu", "ligru", "sru", "qrnn", "indrnn", "rnn"]
-"""All but the first two are described in `ernn.ir.compact`."""
+Cell = Literal[
+    "lstm",
+    "gru",
+    "cifg",
+    "mgu",
+    "ligru",
+    "sru",
+    "qrnn",
+    "indrnn",
+    "rnn",
+    "mingru",
+    "fastgrnn",
+    "lru",
+]
+"""All but the first two are described in `ernn.ir.cells`."""
 
 
 def _require(ok: bool, message: str) -> None:

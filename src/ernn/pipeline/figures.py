@@ -5,15 +5,7 @@ from typing import cast
 
 from ernn.ir.edges import edge_formats as formats_of_edges
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import (
-    BidirectionalLayer,
-    CellLayer,
-    GruLayer,
-    Layer,
-    LinearLayer,
-    LstmLayer,
-    Network,
-)
+from ernn.ir.network import Layer, Network
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.report.record import Measurement
@@ -85,41 +77,18 @@ def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
         )
         for matrix_name, matrix in zip(_names(layer), layer.matrices, strict=True)
     )
-    return LayerPicture(name, _type(layer), layer.input_size, layer.output_size, matrices)
+    return LayerPicture(name, _type(layer), sum(layer.input_sizes), layer.output_size, matrices)
 
 
 def _names(layer: Layer) -> tuple[str, ...]:
     """Of a layer's matrices, in their order."""
-    match layer:
-        case LinearLayer():
-            return ("weight",)
-        case CellLayer():
-            return tuple(
-                f"{product.name} of {read}"
-                for product in layer.cell.products
-                for read in product.reads
-            )
-        case BidirectionalLayer():
-            ways = ("forward", layer.forward), ("backward", layer.backward)
-            return tuple(f"{way} {matrix}" for way, one in ways for matrix in _names(one))
-        case _:
-            return ("input", "recurrent", "projection")[: len(layer.matrices)]
+    products = layer.cell.products
+    return tuple(f"{product.name} of {read}" for product in products for read in product.reads)
 
 
 def _type(layer: Layer) -> str:
-    match layer:
-        case LstmLayer(peephole=None):
-            return "LSTM"
-        case LstmLayer():
-            return "LSTM with peepholes"
-        case GruLayer():
-            return f"GRU, reset {layer.reset}"
-        case LinearLayer():
-            return "linear"
-        case BidirectionalLayer():
-            return "bidirectional"
-        case CellLayer():
-            return layer.cell.title
+    kind = layer.cell.title + (" with peepholes" if "p_i" in layer.cell.vectors else "")
+    return f"{kind}, backward" if layer.backward else kind
 
 
 def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:

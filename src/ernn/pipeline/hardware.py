@@ -232,6 +232,6 @@ def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
     )
     model = made.layout.model
     first = str(proof.divergence) if proof.divergence else ""
-    edges = (model.output.name,)
+    edges = model.outputs
     digest, streams = codec.digest(model), made.layout.design.streams
     series.put(record, series.Proof(digest, edges, stalls, streams, first))

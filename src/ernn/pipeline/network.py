@@ -323,9 +323,10 @@ def _record_size(run: Run, network: Network) -> None:
 
 def _record_model(run: Run, network: Network, model: IntegerModel, spec: QuantizeSpec) -> None:
     tool = "ernn.quantization.activation_tables, over every input integer"
-    for name, table in (("sigmoid", model.sigmoid), ("tanh", model.tanh)):
+    for table in model.tables:
         run.record.set(
-            f"activations.{name}_error", Measurement(table.max_error, "", "measured", tool)
+            f"activations.{table.function}_error",
+            Measurement(table.max_error, "", "measured", tool),
         )
     dense, compressed = (
         figures.dense_row(_dense_spec(run)),

@@ -1,5 +1,4 @@
-"""Piecewise-linear sigmoid and tanh as integer tables, with their largest error over every input
-integer.
+"""Piecewise-linear functions as integer tables, with their largest error over every input integer.
 
 On each segment the line is chosen by trying bases and slopes near the chord shifted by half its
 error, and keeping the best by exact evaluation of the table's own arithmetic.  With `low_bits` =
@@ -8,16 +7,13 @@ the rounding of a slope costs at most 1/16 of an output step, and a slope needs 
 bits where the output has two fraction bits more than the input.
 """
 
-from collections.abc import Callable
-from typing import Literal
-
 import numpy as np
 
+from ernn.ir.activations import FUNCTIONS, Function
 from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_model import ActivationTable
 
 Array = np.ndarray
-Function = Literal["sigmoid", "tanh"]
 
 _TRIALS = (-1, 0, 1)
 
@@ -31,9 +27,8 @@ def activation_table(
     segment_bits = min(segment_bits, input.width)
     low_bits = input.width - segment_bits
     slope_shift = low_bits + 3 if low_bits else 0
-    wanted = (
-        _true(function)(_inputs(input)).reshape(1 << segment_bits, 1 << low_bits) * 2.0**output.frac
-    )
+    exact = FUNCTIONS[function](_inputs(input))
+    wanted = exact.reshape(1 << segment_bits, 1 << low_bits) * 2.0**output.frac
     base, slope, error = _best_lines(wanted, slope_shift, output)
     return ActivationTable(
         function,
@@ -45,10 +40,6 @@ def activation_table(
         slope,
         float(error.max()) * output.step,
     )
-
-
-def _true(function: Function) -> Callable[[Array], Array]:
-    return np.tanh if function == "tanh" else lambda x: 0.5 + 0.5 * np.tanh(0.5 * x)
 
 
 def _inputs(input: FixedFormat) -> Array:

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ernn.errors import UserError
+from ernn.ir.edges import edge_name
 from ernn.ir.network import Network
 from ernn.ir.reference import observe
 from ernn.quantization.integer_fft import packed_rfft
 
 Array = np.ndarray
-
-_READ_BY_PRODUCTS = {"input", "m", "h", "rh"}
-"""Edges of `ernn.ir.reference` that a product may read, and so need a spectrum."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,11 @@ class Range:
     value: float = 0.0
     spectrum: float = 0.0
 
-    def joined(self, other: "Range") -> "Range":
-        return Range(max(self.value, other.value), max(self.spectrum, other.spectrum))
+    def joined(self, *others: "Range") -> "Range":
+        return Range(
+            max(self.value, *(other.value for other in others)),
+            max(self.spectrum, *(other.spectrum for other in others)),
+        )
 
 
 def range_of(values: Array, block: int) -> Range:
@@ -39,24 +40,20 @@ def range_of(values: Array, block: int) -> Range:
     )
 
 
-def calibrate(
-    network: Network, utterances: Sequence[Array], block: int
-) -> dict[tuple[int, str], Range]:
-    """Ranges by (layer, edge), edges named as by `ernn.ir.reference.observe`; utterances are (time,
-    inputs) each.
+def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict[str, Range]:
+    """Ranges by edge, named as by `ernn.ir.reference.observe`; utterances are (time, inputs) each.
 
     Raises UserError where there is no frame at all, or a value is not finite.
     """
-    ranges: dict[tuple[int, str], Range] = defaultdict(Range)
+    ranges: dict[str, Range] = defaultdict(Range)
+    spectral = {edge_name(source) for source in network.multiplied}
 
-    def record(layer: int, edge: str, values: Array) -> None:
+    def record(edge: str, values: Array) -> None:
         if not np.isfinite(values).all():
-            raise UserError(
-                f"layer {layer}, edge {edge}: a value is not finite; check the calibration frames"
-            )
-        spectral = edge.split(".")[-1] in _READ_BY_PRODUCTS or edge.startswith("signal.")
-        seen = range_of(values, block) if spectral else Range(float(np.abs(values).max(initial=0)))
-        ranges[layer, edge] = ranges[layer, edge].joined(seen)
+            raise UserError(f"edge {edge}: a value is not finite; check the calibration frames")
+        largest = Range(float(np.abs(values).max(initial=0)))
+        seen = range_of(values, block) if edge in spectral else largest
+        ranges[edge] = ranges[edge].joined(seen)
 
     if sum(len(frames) for frames in utterances) == 0:
         raise UserError(

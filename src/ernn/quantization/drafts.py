@@ -9,13 +9,14 @@ from types import MappingProxyType
 import numpy as np
 
 from ernn.errors import UserError
+from ernn.ir.activations import BOUNDED, Function
 from ernn.ir.circulant import decode_blocks, encode_blocks
 from ernn.ir.edges import DataBits, Kind
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Matrix
 from ernn.ir.structure import BlockCirculant
-from ernn.quantization.calibrate import Range, range_of
+from ernn.quantization.calibrate import Range
 from ernn.quantization.integer_fft import packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
@@ -68,54 +69,38 @@ class QuantizeSpec:
         return self.data_bits if own is None else own
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a layer is: the prefix of its edges' names in the model, and how the reference names
-    them.
-    """
-
-    name: str
-    index: int
-    prefix: str = ""
-
-
+TableFormats = tuple[FixedFormat, FixedFormat]
+"""Of what a table reads, and of what it gives."""
 NOTHING: Mapping[str, FixedFormat] = MappingProxyType({})
 
 
 class Drafts:
     """Chooses formats, and collects signals and products until all scales are settled.
 
-    `given`: formats that are settled already, by edge (`ernn.ir.edges.edge_formats`).
+    `steps`: of each function, the edges of the steps that end with it.  `given`: formats that are
+    settled already, by edge (`ernn.ir.edges.edge_formats`).
     """
 
     def __init__(
         self,
         spec: QuantizeSpec,
         block: int,
-        ranges: dict[tuple[int, str], Range],
+        ranges: Mapping[str, Range],
+        steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
     ) -> None:
         self.spec = spec
         self.block = block
         self.ranges = ranges
+        self.steps = steps
         self.given = given
         self.signals: list[SignalDraft] = []
         self.products: list[ProductDraft] = []
+        self._tables: dict[str, TableFormats] = {}
 
-    def range(self, place: Place, edge: str) -> Range:
-        return self.ranges.get((place.index, place.prefix + edge), Range())
-
-    def output_range(self, place: Place, edge: str, *states: Array | None) -> Range:
-        """Range of a layer's output: as it makes it, as the next layer reads it, and before the
-        first frame.
-        """
-        seen = self.range(place, edge)
-        if not place.prefix:
-            seen = seen.joined(self.range(Place("", place.index + 1), "input"))
-        for state in states:
-            if state is not None:
-                seen = seen.joined(range_of(state, self.block))
-        return seen
+    def range(self, edge: str) -> Range:
+        """What was seen of an edge; nothing where no frame reached it."""
+        return self.ranges.get(edge, Range())
 
     def format(self, seen: float, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
         """For values observed up to `seen` and constants up to `known`."""
@@ -129,9 +114,8 @@ class Drafts:
         self, name: str, length: int, seen: Range, format: FixedFormat, read: bool = True
     ) -> SignalDraft:
         format, width = self.settled(name, format), self.spec.data_bits
-        narrower = (
-            width - format.width
-        )  # a narrow signal's spectrum has the full width, and room for all its values
+        # a narrow signal's spectrum has the full width, and room for all its values
+        narrower = width - format.width
         held = self.format(seen.spectrum, format.high * format.step if narrower else 0.0)
         frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
@@ -139,41 +123,51 @@ class Drafts:
         self.signals.append(signal)
         return signal
 
-    def bounded(self, seen: Range, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
+    def bounded(self, seen: float, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
         """For values that cannot leave [-1, 1], constants up to `known` apart."""
         bits = self.spec.bits(kind)
-        return fit(max(min(seen.value * self.spec.headroom, 1 - 2.0 ** (1 - bits)), known), bits)
+        return fit(max(min(seen * self.spec.headroom, 1 - 2.0 ** (1 - bits)), known), bits)
 
-    @property
-    def activated(self) -> FixedFormat:
-        """Of what sigmoid and tanh give: 1 is among the values."""
-        bits = self.spec.bits("activations")
-        return FixedFormat(bits, bits - 2)
+    def table_formats(self, function: Function) -> TableFormats:
+        """What a function's table reads and what it gives: one pair for all steps that end with it.
 
-    @property
-    def activation_input(self) -> FixedFormat:
-        """Of what sigmoid and tanh are taken of: +-8, of few bits +-4."""
-        bits = self.spec.bits("gates")
-        return FixedFormat(bits, bits - (4 if bits >= 8 else 3))
+        Functions that level off are read over a fixed range, beyond which they do not change.
+        """
+        if function not in self._tables:
+            read, given = self._table_formats(function)
+            edges = f"{function} input", function
+            self._tables[function] = self.settled(edges[0], read), self.settled(edges[1], given)
+        return self._tables[function]
+
+    def _table_formats(self, function: Function) -> TableFormats:
+        gates, given = self.spec.bits("gates"), self.spec.bits("activations")
+        if function in BOUNDED:  # 1 is among the values; +-8, of few bits or a ramp +-4
+            read = 3 if gates < 8 or function.startswith("hard") else 4
+            return FixedFormat(gates, gates - read), FixedFormat(given, given - 2)
+        sums = max(self.range(f"{step} input").value for step in self.steps[function])
+        values = max(self.range(step).value for step in self.steps[function])
+        headroom = self.spec.headroom
+        return fit(sums * headroom, gates), fit(values * headroom, given)
 
     def product(
-        self, name: str, operands: Sequence[tuple[SignalDraft, Matrix]], output: FixedFormat
+        self, name: str, operands: Sequence[tuple[SignalDraft, Matrix, int]], output: FixedFormat
     ) -> ProductDraft:
+        """Of signals, what they are multiplied with, and the frames by which they are delayed."""
         parts = tuple(self._operand(*operand) for operand in operands)
         product = ProductDraft(name, parts, self.settled(name, output), self.spec.data_bits)
         self.products.append(product)
         return product
 
-    def _operand(self, signal: SignalDraft, matrix: Matrix) -> OperandDraft:
+    def _operand(self, signal: SignalDraft, matrix: Matrix, delay: int) -> OperandDraft:
         width, sizes = self.spec.weight_bits, (matrix.rows, matrix.columns)
         if isinstance(matrix.structure, Repeated):
             core = matrix.structure.core(matrix.value)[..., None]
-            return OperandDraft(
-                signal, core, fit(largest(core), width), *sizes, 1, matrix.structure
-            )
+            format = fit(largest(core), width)
+            return OperandDraft(signal, core, format, *sizes, 1, matrix.structure, delay)
         weights = packed_rfft(first_columns(matrix, self.block))
         kept = self.block if isinstance(matrix.structure, BlockCirculant) else 1
-        return OperandDraft(signal, weights, fit(largest(weights), width), *sizes, kept)
+        format = fit(largest(weights), width)
+        return OperandDraft(signal, weights, format, *sizes, kept, delay=delay)
 
 
 def largest(*arrays: Array | None) -> float:
@@ -201,7 +195,6 @@ def first_columns(matrix: Matrix, block: int) -> Array:
     if off > 1e-5 * max(1e-30, largest(matrix.value)):
         raise UserError(
             f"a matrix {matrix.value.shape} said to be in circulant blocks of {block} is not (by "
-            f"{off:.2g}): "
-            "project it first"
+            f"{off:.2g}): project it first"
         )
     return blocks

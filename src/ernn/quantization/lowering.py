@@ -8,68 +8,34 @@ share B share its product, as far as they multiply the same vector: of a GRU tha
 and r*h do not.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell, CellProduct, CellStage, CellStep
-from ernn.ir.network import (
-    Array,
-    BidirectionalLayer,
-    CellLayer,
-    Factored,
-    GruLayer,
-    Layer,
-    LinearLayer,
-    LstmLayer,
-    Matrix,
-    Network,
-)
-from ernn.ir.usual import as_cell
+from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
+from ernn.ir.network import Array, Factored, Layer, Matrix, Network
 
 
 def lowered(network: Network) -> Network:
-    """The network that is quantized: structures as the engine takes them, factors as products.
-
-    Raises UserError for what has no such form (a factored layer in both directions, or with initial
-    states).
-    """
+    """The network that is quantized: structures as the engine takes them, factors as products."""
     return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
 
 
 def _lowered(layer: Layer) -> Layer:
-    layer = _as_taken(layer)
+    weights = tuple(tuple(_taken(matrix) for matrix in matrices) for matrices in layer.weights)
+    layer = replace(layer, weights=weights)
     if not any(isinstance(matrix, Factored) for matrix in layer.matrices):
         return layer
-    if isinstance(layer, BidirectionalLayer):
-        raise UserError(
-            "a layer in both directions cannot have factored matrices: decode them, or train one "
-            "way"
-        )
-    return _Rewritten(as_cell(layer)).layer()
+    return _Rewritten(layer).layer()
 
 
-def _as_taken(part: Any) -> Any:
-    """Every matrix in a layer with the structure that the engine takes it for, or with its
-    factors.
-    """
-    match part:
-        case Factored():
-            return replace(part, structure=part.structure.taken())
-        case Matrix():
-            taken = part.structure.taken()
-            found = taken.factors(part.value)
-            if found is None:
-                return Matrix(part.value, taken)
-            return Factored(part.value, taken, factors=tuple(Matrix(*factor) for factor in found))
-        case tuple():
-            return tuple(_as_taken(item) for item in part)
-        case LstmLayer() | GruLayer() | LinearLayer() | CellLayer() | BidirectionalLayer():
-            return replace(
-                part, **{field.name: _as_taken(getattr(part, field.name)) for field in fields(part)}
-            )
-        case _:
-            return part
+def _taken(matrix: Matrix) -> Matrix:
+    """A matrix with the structure that the engine takes it for, or with its factors."""
+    taken = matrix.structure.taken()
+    if isinstance(matrix, Factored):
+        return replace(matrix, structure=taken)
+    found = taken.factors(matrix.value)
+    if found is None:
+        return Matrix(matrix.value, taken)
+    return Factored(matrix.value, taken, factors=tuple(Matrix(*factor) for factor in found))
 
 
 _Downs = dict[tuple[int, int], list[tuple[CellProduct, Matrix]]]
@@ -80,26 +46,27 @@ _Downs = dict[tuple[int, int], list[tuple[CellProduct, Matrix]]]
 class _Rewritten:
     """One layer, rewritten stage by stage."""
 
-    source: CellLayer
+    source: Layer
     stages: list[CellStage] = field(default_factory=list)
     weights: list[tuple[Matrix, ...]] = field(default_factory=list)
     biases: list[Array | None] = field(default_factory=list)
     renamed: dict[str, str] = field(
         default_factory=dict
     )  # gates that are products of their own now
-    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(
-        default_factory=dict
-    )  # by vector and its factors
+    # names of the results of a vector's factors, by the vector and the factors
+    taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)
 
-    def layer(self) -> CellLayer:
+    def layer(self) -> Layer:
         at = 0
         for stage in self.source.cell.stages:
             until = at + len(stage.products)
             self._stage(stage, self.source.weights[at:until], self.source.biases[at:until])
             at = until
         cell = self.source.cell
-        made = Cell(f"{cell.title} with factors", tuple(self.stages), cell.vectors, cell.output)
-        return CellLayer(made, tuple(self.weights), tuple(self.biases), self.source.vectors)
+        made = replace(cell, title=f"{cell.title} with factors", stages=tuple(self.stages))
+        return replace(
+            self.source, cell=made, weights=tuple(self.weights), biases=tuple(self.biases)
+        )
 
     def _stage(
         self,
@@ -107,9 +74,6 @@ class _Rewritten:
         weights: tuple[tuple[Matrix, ...], ...],
         biases: tuple[Array | None, ...],
     ) -> None:
-        self.taken = {
-            key: names for key, names in self.taken.items() if key[0] == INPUT
-        }  # others may have changed
         first: _Downs = {}
         then: list[tuple[CellProduct, tuple[Matrix, ...], Array | None]] = []
         for product, matrices, bias in zip(stage.products, weights, biases, strict=True):
@@ -136,14 +100,14 @@ class _Rewritten:
 
     def _split(
         self, product: CellProduct, matrices: tuple[Matrix, ...], downs: "_Downs"
-    ) -> list[tuple[tuple[str, ...], Matrix]]:
+    ) -> list[tuple[tuple[Read, ...], Matrix]]:
         """For each operand what is read now, one name or one a gate, and the left factor; the
         others go to `downs`.
         """
         ups = []
         for read, matrix in zip(product.reads, matrices, strict=True):
-            names: tuple[str, ...] = (read,)
-            key: tuple[str | int, ...] = (read,)
+            names: tuple[Read, ...] = (read,)
+            key: tuple[str | int, ...] = (str(read),)
             left, *others = matrix.factors if isinstance(matrix, Factored) else (matrix,)
             for level, factor in enumerate(reversed(others)):
                 key = (*key, id(factor.value))
@@ -151,16 +115,18 @@ class _Rewritten:
                     stage = downs.setdefault(
                         (level, factor.rows), []
                     )  # the steps of a stage have one length
-                    name = f"{product.name}_{read}" + (f"_then{level}" if level else "")
+                    name = f"{product.name}_{read.name}{read.delay or ''}" + (
+                        f"_then{level}" if level else ""
+                    )
                     self.taken[key] = self._down(name, names, factor, stage)
-                names = self.taken[key]
+                names = tuple(Read(name) for name in self.taken[key])
             ups.append((names, Matrix(left.value, left.structure)))
         return ups
 
     def _down(
         self,
         name: str,
-        reads: tuple[str, ...],
+        reads: tuple[Read, ...],
         factor: Matrix,
         stage: list[tuple[CellProduct, Matrix]],
     ) -> tuple[str, ...]:
@@ -184,7 +150,7 @@ class _Rewritten:
         return tuple(f"{name}_{gate}_0" for gate in range(len(reads)))
 
     def _joined(
-        self, product: CellProduct, ups: list[tuple[tuple[str, ...], Matrix]], bias: Array | None
+        self, product: CellProduct, ups: list[tuple[tuple[Read, ...], Matrix]], bias: Array | None
     ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
         """The product with left factors; a product a gate where gates read vectors of their own."""
         if all(len(names) == 1 for names, _ in ups):
@@ -203,6 +169,6 @@ class _Rewritten:
     def _step(self, step: CellStep) -> CellStep:
         terms = []
         for term in step.terms:
-            factors = "*".join(self.renamed.get(name, name) for name in term.factors)
+            factors = "*".join(self.renamed.get(str(read), str(read)) for read in term.factors)
             terms.append(f"{'-' if term.negative else '+'} {factors}")
         return replace(step, sum=" ".join(terms).removeprefix("+ "))

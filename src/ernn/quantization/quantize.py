@@ -12,10 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.edges import edge_formats
+from ernn.ir.activations import EXACT, Function
+from ernn.ir.edges import edge_formats, edge_name
 from ernn.ir.integer_model import ActivationTable, IntegerModel
 from ernn.ir.kronecker import Repeated
-from ernn.ir.network import Network
+from ernn.ir.network import Network, Source
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.activation_tables import activation_table
 from ernn.quantization.calibrate import calibrate
@@ -51,20 +52,18 @@ def quantize(
     network = lowered(network)
     block = common_block(network)
     given = {} if like is None else edge_formats(like)
-    drafts = Drafts(spec, block, calibrate(network, calibration, block), given)
+    ranges = calibrate(network, calibration, block)
+    drafts = Drafts(spec, block, ranges, _steps_by_function(network), given)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
-    layers = tuple(finish() for finish in finishers)
-    sigmoid, tanh = _tables(drafts) if like is None else (like.sigmoid, like.tanh)
     model = IntegerModel(
         block,
         tuple(signal.finish() for signal in drafts.signals),
-        layers,
+        tuple(finish() for finish in finishers),
+        tuple(edge_name(source) for source in network.results),
         forward_transform(block, spec.twiddle_bits, spec.guard),
         inverse_transform(block, spec.twiddle_bits),
-        sigmoid.input,
-        sigmoid,
-        tanh,
+        _tables(drafts) if like is None else like.tables,
         network.last_step,
     )
     if like is not None and edge_formats(model) != given:
@@ -84,12 +83,22 @@ def _require_width(spec: QuantizeSpec, like: IntegerModel | None) -> None:
         )
 
 
-def _tables(drafts: Drafts) -> tuple[ActivationTable, ActivationTable]:
-    """Of sigmoid and tanh."""
-    formats = drafts.activation_input, drafts.activated
+def _steps_by_function(network: Network) -> dict[Function, list[str]]:
+    """The edges of the steps that end with each function that is a table."""
+    found: dict[Function, list[str]] = {}
+    for index, layer in enumerate(network.layers):
+        for step in layer.cell.steps:
+            if step.activation is not None and step.activation not in EXACT:
+                edge = edge_name(Source(index, step.name))
+                found.setdefault(step.activation, []).append(edge)
+    return found
+
+
+def _tables(drafts: Drafts) -> tuple[ActivationTable, ...]:
     segments = drafts.spec.segment_bits
-    return activation_table("sigmoid", *formats, segments), activation_table(
-        "tanh", *formats, segments
+    return tuple(
+        activation_table(function, *drafts.table_formats(function), segments)
+        for function in drafts.steps
     )
 
 
@@ -105,20 +114,18 @@ def common_block(network: Network) -> int:
     ]:
         raise UserError(
             f"the engine runs dense and block-circulant matrices, this network has {others[0]}: "
-            "compress it to a block "
-            "size for hardware; any other network is evaluated and counted in software only"
+            "compress it to a block size for hardware; any other network is evaluated and counted "
+            "in software only"
         )
     blocks = sorted({s.block for s in structures if isinstance(s, BlockCirculant)})
     if len(blocks) > 1:
         raise UserError(
             f"one accelerator has one block size, but this network has blocks of {blocks}: "
-            "compress all layers with "
-            "the same block size, or leave a layer dense"
+            "compress all layers with the same block size, or leave a layer dense"
         )
     if blocks and any(isinstance(structure, Repeated) for structure in structures):
         raise UserError(
             f"a tensor train does not go with blocks of {blocks[0]} in one network: leave its "
-            "other matrices dense, "
-            "low rank or tensor trains"
+            "other matrices dense, low rank or tensor trains"
         )
     return blocks[0] if blocks else 1

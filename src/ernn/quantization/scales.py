@@ -60,6 +60,7 @@ class OperandDraft:
     columns: int
     kept: int
     repeated: Repeated | None = None
+    delay: int = 0
 
     @property
     def spectrum(self) -> FixedFormat:
@@ -87,11 +88,10 @@ class OperandDraft:
             )
         if self.repeated is not None:
             times = self.repeated.before, self.repeated.after
-            return Operand(self.signal.name, RepeatedMatrix(integers[..., 0], self.format, *times))
-        return Operand(
-            self.signal.name,
-            SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept),
-        )
+            matrix = RepeatedMatrix(integers[..., 0], self.format, *times)
+            return Operand(self.signal.name, matrix, self.delay)
+        matrix = SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept)
+        return Operand(self.signal.name, matrix, self.delay)
 
 
 @dataclass

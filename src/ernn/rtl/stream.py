@@ -246,7 +246,7 @@ class FrameOutput(wiring.Component):
         self.line, self.width = model.block * design.words, model.input.format.width
         self.streams, self.frames = design.streams, rounds * design.streams
         self.far = pipeline_of(design).far
-        self.lines = ceil(model.output.length / self.line)
+        self.lines = ceil(model.output_size / self.line)
         stream = address_bits(design.streams)
         super().__init__(
             {

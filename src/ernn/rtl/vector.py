@@ -86,7 +86,7 @@ class VectorUnit(wiring.Component):
         ]
         for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
             unit = Activation(
-                self.schedule.layout.model.sigmoid, self.schedule.layout.model.tanh, self.pipeline
+                *(self.schedule.layout.model.table(f) for f in ("sigmoid", "tanh")), self.pipeline
             )
             m.submodules[f"activation{lane}"] = unit
             m.d.comb += [

@@ -11,7 +11,7 @@ import numpy as np
 
 from ernn.compress.plan import CompressionPlan, Role
 from ernn.ir.cell import INPUT
-from ernn.ir.compact import COMPACT
+from ernn.ir.cells import COMPACT
 from ernn.ir.structure import BLOCK_SIZES, block_size
 from ernn.nn.described import weight_name
 from ernn.nn.spec import LayerSpec, ModelSpec
@@ -68,12 +68,12 @@ def _usual(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Sh
 
 def _compact(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Shape]:
     cell = COMPACT[layer.cell]
-    vectors = {INPUT: vector, cell.output: name}
+    vectors = {INPUT: vector, cell.outputs[0]: name}
     for product in cell.products:
         for place, read in enumerate(product.reads):
-            role, columns = ("input", inputs) if read == INPUT else ("recurrent", layer.hidden)
+            role, columns = ("input", inputs) if read.name == INPUT else ("recurrent", layer.hidden)
             shape, returns = (product.gates, layer.hidden, columns), 0 if place else product.gates
-            reads = (vectors.get(read, f"{name}.{read}"),)
+            reads = (vectors.get(read.name, f"{name}.{read.name}"),)
             yield Shape(f"{name}.{weight_name(product, read)}", role, shape, reads, returns)
 
 
@@ -126,7 +126,7 @@ def _constants(layer: LayerSpec) -> int:
 def _states(layer: LayerSpec) -> int:
     if layer.cell in COMPACT:
         cell = COMPACT[layer.cell]
-        return layer.hidden * len({*cell.states, *cell.recurrent})
+        return layer.hidden * len([name for name in cell.remembered if name not in cell.inputs])
     return layer.output_size + (layer.hidden if layer.cell == "lstm" else 0)
 
 

@@ -125,7 +125,7 @@ def prove(
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
         frames=stimulus.frames,
-        integers=stimulus.frames * model.output.length,
+        integers=stimulus.frames * model.output_size,
         mismatches=mismatches,
         divergence=divergence,
         violations=tuple(_violations(simulation, schedule, stimulus)),
@@ -247,9 +247,9 @@ def _simulate(
 ) -> tuple[Simulation, int]:
     """The run, and how many output beats did not come."""
     model = schedule.layout.model
-    expected = stimulus.frames * schedule.layout.lines(model.output.length)
+    expected = stimulus.frames * schedule.layout.lines(model.output_size)
     slowest = schedule.interval * (1 + schedule.rounds_late) + schedule.length + 64
-    lines = schedule.layout.lines(model.input.length) + schedule.layout.lines(model.output.length)
+    lines = schedule.layout.lines(model.input.length) + schedule.layout.lines(model.output_size)
     limit = stimulus.frames * (slowest + 8 * lines) * 2 + 1000
     try:
         simulation = simulator.run(
@@ -281,13 +281,13 @@ def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
 def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
     """Output frames (frames, outputs) of each stream."""
     model, line = schedule.layout.model, schedule.layout.line
-    words = schedule.layout.lines(model.output.length)
+    words = schedule.layout.lines(model.output_size)
     lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), line)
     frames = []
     for stream in range(schedule.layout.design.streams):
         mine = lanes[simulation.outputs.tid == stream]
         whole = mine[: len(mine) // words * words].reshape(-1, words * line)
-        frames.append(whole[:, : model.output.length])
+        frames.append(whole[:, : model.output_size])
     return frames
 
 
@@ -311,7 +311,7 @@ def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) 
     for name, cycles in simulation.events.items():
         if len(cycles):
             yield f"cycle {cycles[0]}: the {name} port is high"
-    words = schedule.layout.lines(schedule.layout.model.output.length)
+    words = schedule.layout.lines(schedule.layout.model.output_size)
     for stream in range(schedule.layout.design.streams):
         mine = simulation.outputs.tid == stream
         times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]

@@ -1,0 +1,162 @@
+"""Layers from the arrays that people have of them: LSTM, GRU, linear, causal convolution.
+
+Gates are in torch's order: LSTM i, f, g, o; GRU r, z, n.  Equations: docs/explanation/equations.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ernn.errors import UserError
+from ernn.ir.cells import LINEAR, ResetGate, conv1d_cell, gru_cell, lstm_cell
+from ernn.ir.network import Array, Factored, Layer, Matrix, Source
+from ernn.ir.structure import block_size
+
+
+def lstm(
+    input_weight: Matrix,
+    recurrent_weight: Matrix,
+    bias: Array,
+    *,
+    peephole: Array | None = None,
+    projection: Matrix | None = None,
+    initial_output: Array | None = None,
+    initial_cell: Array | None = None,
+) -> Layer:
+    """LSTM (Sak et al. 2014).
+
+    input_weight: (4, hidden, input).  recurrent_weight: (4, hidden, output).  bias: (4, hidden).
+    peephole: (3, hidden), of i, f and o.  projection: (1, output, hidden).
+    initial_output, initial_cell: (output,) and (hidden,), the state before the first frame.
+    Raises UserError where shapes do not belong together.
+    """
+    _require_gates("an LSTM", 4, input_weight)
+    _require_shape("peephole", peephole, (3, input_weight.rows))
+    cell = lstm_cell(peephole is not None, projection is not None)
+    weights: list[tuple[Matrix, ...]] = [(input_weight, recurrent_weight)]
+    if projection is not None:
+        weights.append((projection,))
+    initial = {"h": initial_output, "c": initial_cell}
+    return Layer(
+        cell,
+        tuple(weights),
+        (bias, *[None] * (len(weights) - 1)),
+        () if peephole is None else tuple(peephole),
+        tuple(initial[name] for name in cell.remembered),
+    )
+
+
+def gru(
+    input_weight: Matrix,
+    recurrent_weight: Matrix,
+    input_bias: Array,
+    recurrent_bias: Array,
+    *,
+    reset: ResetGate = "after",
+    initial_output: Array | None = None,
+) -> Layer:
+    """GRU: `reset` "after" is torch's and cuDNN's r * (W_hn h + b_hn); "before" is E-RNN's
+    W_hn (r * h).
+
+    input_weight: (3, hidden, input).  recurrent_weight: (3, hidden, hidden).
+    input_bias, recurrent_bias: (3, hidden).  initial_output: (hidden,).
+    Raises UserError where shapes do not belong together.
+    """
+    _require_gates("a GRU", 3, input_weight)
+    if reset not in ("after", "before"):
+        raise UserError(f"reset must be 'after' or 'before', not {reset!r}")
+    for name, bias in (("input_bias", input_bias), ("recurrent_bias", recurrent_bias)):
+        _require_shape(name, bias, (3, input_weight.rows))
+    both = input_bias + recurrent_bias
+    gates = (input_weight.part(0, 2), recurrent_weight.part(0, 2))
+    into, back = input_weight.part(2, 3), recurrent_weight.part(2, 3)
+    if reset == "after":
+        weights = (gates, (into,), (back,))
+        biases = (both[:2], input_bias[2:], recurrent_bias[2:])
+    else:
+        weights, biases = (gates, (into, back)), (both[:2], both[2:])
+    return Layer(gru_cell(reset), weights, biases, initial=(initial_output,))
+
+
+def linear(weight: Matrix, bias: Array) -> Layer:
+    """y = W x + b; weight (1, output, input), bias (output,)."""
+    _require_gates("a linear layer", 1, weight)
+    _require_shape("bias", bias, (weight.rows,))
+    return Layer(LINEAR, ((weight,),), (bias[None],))
+
+
+def conv1d(weights: Sequence[Matrix], bias: Array, *, dilation: int = 1) -> Layer:
+    """Causal convolution over time: y_t = sum over j of W_j x_{t - (taps - 1 - j) * dilation} + b.
+
+    weights: one (1, output, input) a tap, the oldest frame's first, as torch orders a kernel.
+    bias: (output,).
+    """
+    count = len(weights)
+    if count < 1 or dilation < 1:
+        raise UserError(
+            f"a convolution has taps and a dilation of 1 or more, not {count}, {dilation}"
+        )
+    for weight in weights:
+        _require_gates("a convolution's tap", 1, weight)
+    _require_shape("bias", bias, (weights[0].rows,))
+    cell = conv1d_cell(tuple((count - 1 - tap) * dilation for tap in range(count)))
+    return Layer(cell, (tuple(weights),), (bias[None],))
+
+
+def bidirectional(forward: Layer, backward: Layer, source: Source) -> tuple[Layer, Layer]:
+    """Two layers over one input, the second over reversed time; whatever follows reads both."""
+    return (
+        replace(forward, inputs=(source,)),
+        replace(backward, inputs=(source,), backward=True),
+    )
+
+
+def reading(layer: Layer, sources: Sequence[Source], sizes: Sequence[int]) -> Layer:
+    """A layer of one input `x`, made to read several sources in its place, joined one after another.
+
+    sizes: values a frame of each source; they add up to what the layer reads.  Each matrix over x
+    becomes one for each source.
+    Raises UserError where a block-circulant matrix would be cut within a block.
+    """
+    if len(sources) == 1:
+        return replace(layer, inputs=tuple(sources))
+    names = tuple(f"x{number}" for number in range(len(sources)))
+    cell = layer.cell.with_input_split("x", names)
+    weights = []
+    for product, matrices in zip(layer.cell.products, layer.weights, strict=True):
+        pairs = zip(product.reads, matrices, strict=True)
+        parts = [_columns(m, sizes) if r.name == "x" else (m,) for r, m in pairs]
+        weights.append(tuple(one for part in parts for one in part))
+    return Layer(cell, tuple(weights), layer.biases, layer.vectors, layer.initial, tuple(sources))
+
+
+def _columns(matrix: Matrix, sizes: Sequence[int]) -> tuple[Matrix, ...]:
+    """A matrix cut after so many columns each."""
+    if isinstance(matrix, Factored):
+        *others, last = matrix.factors
+        parts = zip(_columns(last, sizes), _cut(matrix.value, sizes), strict=True)
+        return tuple(
+            Factored(value, matrix.structure, factors=(*others, part)) for part, value in parts
+        )
+    block = block_size(matrix.structure)
+    if any(size % block for size in sizes[:-1]):
+        raise UserError(
+            f"a matrix in blocks of {block} reads vectors of {list(sizes)} values one after another: "
+            f"each but the last must be a multiple of {block}"
+        )
+    return tuple(Matrix(part, matrix.structure) for part in _cut(matrix.value, sizes))
+
+
+def _cut(value: Array, sizes: Sequence[int]) -> list[Array]:
+    return np.split(value, np.cumsum(sizes)[:-1], axis=2)
+
+
+def _require_gates(what: str, gates: int, weight: Matrix) -> None:
+    if len(weight.value) != gates:
+        raise UserError(f"{what} has {gates} gates or matrices, not {len(weight.value)}")
+
+
+def _require_shape(name: str, array: Array | None, shape: tuple[int, ...]) -> None:
+    if array is not None and array.shape != shape:
+        raise UserError(f"{name} must be {shape}, not {array.shape}")
