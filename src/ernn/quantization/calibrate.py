@@ -26,8 +26,8 @@ class Range:
 
     def joined(self, *others: "Range") -> "Range":
         return Range(
-            max(self.value, *(other.value for other in others)),
-            max(self.spectrum, *(other.spectrum for other in others)),
+            max([self.value, *(other.value for other in others)]),
+            max([self.spectrum, *(other.spectrum for other in others)]),
         )
 
 
