@@ -185,7 +185,7 @@ def model(net: Net) -> IntegerModel:
     if net.outputs:
         width = net.projection or net.hidden
         layers.append(
-            LinearLayer(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs))
+            linear(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs))
         )
     return quantize(Network(tuple(layers)), [rng.normal(size=(30, net.inputs))], spec)
 

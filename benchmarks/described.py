@@ -1,4 +1,4 @@
-"""How fast described cells (`ernn.ir.compact`) train: the compiled scan beside the explicit loop,
+"""How fast described cells (`ernn.ir.cells`) train: the compiled scan beside the explicit loop,
 one layer, one thread.
 
     python benchmarks/described.py --hidden 64 --frames 200
@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ernn.ir.compact import COMPACT
+from ernn.ir.cells import COMPACT
 from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.recurrent import GRU
 

@@ -1,13 +1,15 @@
 """Random networks and integer models, for every test that needs one."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from ernn.ir.cell import Read
+from ernn.ir.cells import ResetGate
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.cells import ResetGate
 from ernn.ir.layers import gru, linear, lstm, reading
 from ernn.ir.network import NETWORK, Layer, Matrix, Network, Source
 from ernn.ir.structure import BlockCirculant, Dense, Structure
@@ -111,6 +113,24 @@ def random_network(
         last = reading(random_linear(rng, sum(sizes), outputs), sources, sizes)
         return Network((*stack, last), last_step)
     return Network(tuple(stack), last_step, tuple(sources))
+
+
+def restructured(network: Network, choose: Callable[[Read, Matrix], Structure]) -> Network:
+    """All matrices of it projected to the structures that `choose` gives."""
+
+    def projected(read: Read, matrix: Matrix) -> Matrix:
+        structure = choose(read, matrix)
+        return Matrix(project(matrix.value, structure), structure)
+
+    def changed(layer: Layer) -> Layer:
+        pairs = zip(layer.cell.products, layer.weights, strict=True)
+        weights = [
+            tuple(projected(*one) for one in zip(product.reads, matrices, strict=True))
+            for product, matrices in pairs
+        ]
+        return replace(layer, weights=tuple(weights))
+
+    return replace(network, layers=tuple(changed(layer) for layer in network.layers))
 
 
 def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) -> Array:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.serialization import digest, load, save
@@ -43,16 +42,16 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, options, kind):
 
 def test_the_digest_sees_every_part():
     model = random_integer_model(np.random.default_rng(1))
-    matrix = model.layers[0].gates.operands[0].matrix
+    matrix = model.layers[0].products[0].operands[0].matrix
     before = digest(model)
     matrix.weights[0, 0, 0, 0] ^= 1
     assert digest(model) != before
     matrix.weights[0, 0, 0, 0] ^= 1
     assert digest(model) == before
     assert digest(replace(model, last_step=True)) != before
-    assert (
-        digest(replace(model, sigmoid=replace(model.sigmoid, output=FixedFormat(16, 13)))) != before
-    )
+    table = model.tables[0]
+    tables = (replace(table, max_error=2 * table.max_error), *model.tables[1:])
+    assert digest(replace(model, tables=tables)) != before
 
 
 def test_arrays_are_stored_narrow(tmp_path):

@@ -16,7 +16,8 @@ from ernn.ir import reference
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_model import IntegerModel, SpectralMatrix
-from ernn.ir.network import LinearLayer, Matrix, Network
+from ernn.ir.layers import linear
+from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.quantization.calibrate import calibrate
 from ernn.quantization.quantize import QuantizeSpec, common_block, quantize
@@ -76,7 +77,7 @@ def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns
     model = quantize(network, [random_frames(rng, network)], spec)
     for layer, product in zip(network.layers, _products(model), strict=True):
         bank = product.operands[0].matrix
-        worst = np.abs(_as_matrix(bank) - layer.weight.value).max()
+        worst = np.abs(_as_matrix(bank) - layer.matrices[0].value).max()
         assert (
             worst <= bank.format.step
         )  # each element is a mean of k weights off by at most half a step
@@ -102,12 +103,9 @@ def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, we
         if cell == "l"
         else random_gru(rng, 6, 8, structure, "before")
     )
-    scaled = replace(
-        layer,
-        input_weight=Matrix(
-            layer.input_weight.value * 2.0 ** (weight_scale - input_scale), structure
-        ),
-    )
+    (into, back), *others = layer.weights
+    into = Matrix(into.value * 2.0 ** (weight_scale - input_scale), structure)
+    scaled = replace(layer, weights=((into, back), *others))
     network = Network(
         (scaled, random_gru(rng, layer.output_size, 8, structure), random_linear(rng, 8, 3))
     )
@@ -137,9 +135,7 @@ def test_spectra_give_way_before_weights_do():
 
 def test_a_matrix_of_zeros_and_silent_frames_are_fine():
     rng = np.random.default_rng(2)
-    network = Network(
-        (LinearLayer(Matrix(np.zeros((1, 3, 4))), np.zeros(3)), random_gru(rng, 3, 4))
-    )
+    network = Network((linear(Matrix(np.zeros((1, 3, 4))), np.zeros(3)), random_gru(rng, 3, 4)))
     model = quantize(network, [np.zeros((5, 4))])
     got = dequantize_output(model, run(model, quantize_input(model, np.zeros((5, 4)))))
     np.testing.assert_allclose(got, reference.run(network, np.zeros((5, 4)))[0], atol=2e-3)
@@ -162,8 +158,8 @@ def test_dense_rows_do_not_saturate_on_unrelated_elements():
     orthogonal = other - word * (word @ other) / (word @ word)
     row = np.tile(word, 12)
     frames = np.tile(orthogonal, (3, 12)) + rng.normal(size=(3, 96)) * 0.01
-    first = LinearLayer(Matrix(np.eye(96)[None], BlockCirculant(8)), np.zeros(96))
-    network = Network((first, LinearLayer(Matrix(row[None, None]), np.zeros(1))))
+    first = linear(Matrix(np.eye(96)[None], BlockCirculant(8)), np.zeros(96))
+    network = Network((first, linear(Matrix(row[None, None]), np.zeros(1))))
     model = quantize(network, [frames])
     got = dequantize_output(model, run(model, quantize_input(model, frames)))
     np.testing.assert_allclose(got, reference.run(network, frames)[0], atol=0.02)
@@ -183,13 +179,13 @@ def test_calibration_sees_every_edge_and_its_spectrum():
     network = random_network(rng, cell="lstm", projection=5, block=4)
     frames = random_frames(rng, network)
     ranges = calibrate(network, [frames], 4)
-    assert ranges[0, "input"].value == np.abs(frames).max()
+    assert ranges["x"].value == np.abs(frames).max()
     words = frames.reshape(len(frames), -1, 4)
     spectra = np.fft.rfft(words)
-    assert ranges[0, "input"].spectrum == pytest.approx(
+    assert ranges["x"].spectrum == pytest.approx(
         max(np.abs(spectra.real).max(), np.abs(spectra.imag).max())
     )
-    assert {"gates", "c", "m", "h"} <= {edge for _, edge in ranges}
+    assert {"l0.gates", "l0.c", "l0.m", "l0.h"} <= ranges.keys()
 
 
 def test_several_block_sizes_are_refused():
@@ -206,9 +202,9 @@ def test_several_block_sizes_are_refused():
 
 def test_a_product_half_dense_is_refused():
     rng = np.random.default_rng(8)
-    layer = replace(
-        random_gru(rng, 8, 8, BlockCirculant(4)), input_weight=Matrix(rng.normal(size=(3, 8, 8)))
-    )
+    layer = random_gru(rng, 8, 8, BlockCirculant(4))
+    (_, back), *others = layer.weights
+    layer = replace(layer, weights=((Matrix(rng.normal(size=(2, 8, 8))), back), *others))
     with pytest.raises(
         UserError, match="a dense and a block-circulant matrix cannot be summed in one product"
     ):
@@ -217,9 +213,7 @@ def test_a_product_half_dense_is_refused():
 
 def test_a_matrix_that_is_not_what_it_says_is_refused():
     rng = np.random.default_rng(9)
-    network = Network(
-        (LinearLayer(Matrix(rng.normal(size=(1, 8, 8)), BlockCirculant(4)), np.zeros(8)),)
-    )
+    network = Network((linear(Matrix(rng.normal(size=(1, 8, 8)), BlockCirculant(4)), np.zeros(8)),))
     with pytest.raises(
         UserError,
         match=r"a matrix .* said to be in circulant blocks of 4 is not .*project it first",
@@ -257,19 +251,18 @@ def test_widths_out_of_range_are_refused(options, message):
 def test_the_contract_refuses_what_could_overflow_or_disagree():
     model = random_integer_model(np.random.default_rng(11), cell="lstm")
     layer = model.layers[0]
+    (gates,) = layer.products
     with pytest.raises(UserError, match=r"l0\.gates: a sum may need \d+ bits, more than 62"):
         replace(
-            model, layers=(replace(layer, gates=replace(layer.gates, rows=FixedFormat(40, 60))),)
+            model, layers=(replace(layer, products=(replace(gates, rows=FixedFormat(40, 60)),)),)
         )
     with pytest.raises(UserError, match=r"l0\.i: a sum may need"):
         replace(
             model,
-            activation_input=FixedFormat(16, 60),
-            sigmoid=_reading(model.sigmoid),
-            tanh=_reading(model.tanh),
+            tables=tuple(replace(t, input=FixedFormat(16, 60)) for t in model.tables),
         )
-    with pytest.raises(UserError, match=r"l0\.bias must be \(4, 16\), not \(3, 16\)"):
-        replace(model, layers=(replace(layer, bias=layer.bias[:3]),))
+    with pytest.raises(UserError, match=r"l0\.gates\.bias must be \(4, 16\), not \(3, 16\)"):
+        replace(model, layers=(replace(layer, biases=(layer.biases[0][:3],)),))
     with pytest.raises(UserError, match="the inverse transform has no guard bits, not 1"):
         replace(model, inverse=replace(model.inverse, guard=1))
     with pytest.raises(UserError, match="two signals have the same name"):
@@ -277,7 +270,3 @@ def test_the_contract_refuses_what_could_overflow_or_disagree():
     with pytest.raises(UserError, match=r"operands of l0\.gates have different fraction bits"):
         signal = replace(model.signals[1], spectrum=FixedFormat(16, 3))
         replace(model, signals=(model.signals[0], signal))
-
-
-def _reading(table):
-    return replace(table, input=FixedFormat(16, 60))

@@ -3,10 +3,13 @@ Python.
 """
 
 import math
+from typing import get_args
 
 import numpy as np
 import pytest
+import torch
 
+from ernn.ir.activations import EXACT, FUNCTIONS, Function
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import ActivationTable
 from ernn.quantization.activation_tables import activation_table
@@ -24,10 +27,30 @@ def _evaluate(table: ActivationTable, v: int) -> int:
 
 
 def _true(function: str, x: float) -> float:
-    return math.tanh(x) if function == "tanh" else 1 / (1 + math.exp(-x))
+    found = {
+        "sigmoid": lambda: 1 / (1 + math.exp(-x)),
+        "tanh": lambda: math.tanh(x),
+        "hard_sigmoid": lambda: min(max(x / 6 + 0.5, 0), 1),
+        "hard_tanh": lambda: min(max(x, -1), 1),
+        "softplus": lambda: math.log1p(math.exp(x)),
+        "silu": lambda: x / (1 + math.exp(-x)),
+        "gelu": lambda: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    }
+    return found[function]()
 
 
-@pytest.mark.parametrize("function", ["sigmoid", "tanh"])
+TABLES = sorted(set(get_args(Function)) - EXACT)
+
+
+@pytest.mark.parametrize("function", TABLES)
+def test_functions_are_torchs(function: str) -> None:
+    torchs = getattr(torch.nn.functional, function.replace("_", ""), None)
+    x = torch.linspace(-11, 11, 4001, dtype=torch.float64)
+    expected = (torchs or getattr(torch, function))(x).numpy()
+    np.testing.assert_allclose(FUNCTIONS[function](x.numpy()), expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("function", TABLES)
 @pytest.mark.parametrize("width", [4, 7, 8, 12, 16])
 @pytest.mark.parametrize("whole", [1, 2])
 def test_stated_error_is_the_largest_over_every_input(function, width, whole):

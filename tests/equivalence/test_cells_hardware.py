@@ -5,7 +5,7 @@ import pytest
 
 from ernn.flow.lint import lint
 from ernn.flow.verilog import to_verilog
-from ernn.ir.compact import COMPACT
+from ernn.ir.cells import COMPACT
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.structure import BlockCirculant

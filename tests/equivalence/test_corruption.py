@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.ir.integer_model import ActivationTable, IntegerLstm, IntegerModel
+from ernn.ir.integer_model import ActivationTable, IntegerModel
 from ernn.rtl import array
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
@@ -39,12 +39,11 @@ def changed(values: np.ndarray, index: tuple[int, ...]) -> np.ndarray:
 def with_weight(model: IntegerModel) -> IntegerModel:
     """The recurrent matrix of gate f, block row 1, block column 0, bin 0."""
     layer = model.layers[0]
-    assert isinstance(layer, IntegerLstm)
-    first, second = layer.gates.operands
+    first, second = layer.products[0].operands
     weights = changed(second.matrix.weights, (1, 1, 0, 0))
     bad = replace(second, matrix=replace(second.matrix, weights=weights))
-    gates = replace(layer.gates, operands=(first, bad))
-    return replace(model, layers=(replace(layer, gates=gates), *model.layers[1:]))
+    products = (replace(layer.products[0], operands=(first, bad)), *layer.products[1:])
+    return replace(model, layers=(replace(layer, products=products), *model.layers[1:]))
 
 
 def with_table(model: IntegerModel) -> IntegerModel:
@@ -56,7 +55,9 @@ def with_table(model: IntegerModel) -> IntegerModel:
         base[middle - 20 : middle + 20] += 99
         return replace(table, base=base)
 
-    return replace(model, sigmoid=spoiled(model.sigmoid))
+    sigmoid, *others = model.tables
+    assert sigmoid.function == "sigmoid"
+    return replace(model, tables=(spoiled(sigmoid), *others))
 
 
 def test_the_sound_engine_passes(model: IntegerModel) -> None:

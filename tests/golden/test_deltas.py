@@ -14,8 +14,8 @@ from ernn.compress.methods.low_rank import LowRank
 from ernn.deltas.integer import run_deltas
 from ernn.errors import UserError
 from ernn.golden.run import run_all
-from ernn.ir.compact import COMPACT
-from ernn.ir.integer_model import IntegerLinear, IntegerModel, SpectralMatrix
+from ernn.ir.cells import COMPACT
+from ernn.ir.integer_model import IntegerLayer, IntegerModel, SpectralMatrix
 from ernn.ir.network import Network
 from ernn.ir.structure import Structure
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -101,8 +101,7 @@ def test_sums_updated_column_by_column(threshold: float, seed: int) -> None:
     model = quantize(network, [random_frames(rng, network)])
     frames = moving(rng, model, 12)
     (layer,) = model.layers
-    assert isinstance(layer, IntegerLinear)
-    spectrum, matrix = model.input.spectrum, layer.product.operands[0].matrix
+    spectrum, matrix = model.input.spectrum, layer.products[0].operands[0].matrix
     assert spectrum is not None
     weights = matrix.weights[0, :, :, 0].tolist()
     told, sums, expected, columns = [0] * 5, [0] * 3, [], []
@@ -125,21 +124,25 @@ def test_sums_updated_column_by_column(threshold: float, seed: int) -> None:
         columns.append(changed)
         expected.append([_output(model, layer, total, row) for row, total in enumerate(sums)])
     (found,), updates = run_deltas(model, [frames], threshold)
-    assert found.tolist() == expected and updates.columns[layer.product.name].tolist() == columns
+    assert (
+        found.tolist() == expected and updates.columns[layer.products[0].name].tolist() == columns
+    )
     assert updates.work.multiplications == 3 * np.sum(columns) and updates.work.dense == 12 * 15
 
 
-def _output(model: IntegerModel, layer: IntegerLinear, total: int, row: int) -> int:
+def _output(model: IntegerModel, layer: IntegerLayer, total: int, row: int) -> int:
     product, matrix, spectrum = (
-        layer.product,
-        layer.product.operands[0].matrix,
+        layer.products[0],
+        layer.products[0].operands[0].matrix,
         model.input.spectrum,
     )
     assert spectrum is not None
     rows = exact.req(exact.real(total, spectrum) * exact.real(1, matrix.format), product.rows)
     out = exact.req(exact.real(rows, product.rows), product.output)
-    biased = exact.real(out, product.output) + exact.real(int(layer.bias[row]), product.output)
-    return exact.req(Fraction(biased), model.output.format)
+    biased = exact.real(out, product.output) + exact.real(
+        int(layer.biases[0][0, row]), product.output
+    )
+    return exact.req(Fraction(biased), model.results[0].format)
 
 
 def test_a_word_of_a_block_is_told_whole() -> None:
@@ -194,7 +197,7 @@ def test_a_higher_threshold_updates_less() -> None:
 def test_what_has_no_deltas_is_refused() -> None:
     rng = np.random.default_rng(0)
     both = random_integer_model(rng, cell="gru", input_size=3, hidden=4, bidirectional=True)
-    with pytest.raises(UserError, match="both directions"):
+    with pytest.raises(UserError, match="runs backward"):
         run_deltas(both, [np.zeros((2, 3), np.int64)], 0.1)
     network = Network((random_gru(rng, 3, 4, states=True),))
     model = quantize(network, [random_frames(rng, network)])

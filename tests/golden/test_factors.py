@@ -1,6 +1,6 @@
-"""Usual layers as descriptions give the same integers; factored matrices become products of
-products.
-"""
+"""Factored matrices become products of products."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,60 +13,37 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.methods.tiles import Tiles
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
+from ernn.golden.boundary import dequantize_output
 from ernn.golden.fast import Fast
 from ernn.golden.run import run, trace
-from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep
+from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep, Read
 from ernn.ir.circulant import project
 from ernn.ir.fixed_point import dequantize
-from ernn.ir.network import BidirectionalLayer, CellLayer, Factored, LinearLayer, Matrix, Network
+from ernn.ir.layers import bidirectional, linear
+from ernn.ir.network import NETWORK, Factored, Layer, Matrix, Network
 from ernn.ir.reference import run as run_float
 from ernn.ir.structure import BlockCirculant, Structure
-from ernn.ir.usual import as_cell
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.quantization.integer_fft import packed_rfft
 from ernn.quantization.lowering import lowered
 from ernn.quantization.quantize import QuantizeSpec, quantize
-from tests.models import random_frames, random_gru, random_linear, random_lstm, random_network
-
-KINDS = {
-    "lstm": dict(cell="lstm", outputs=3),
-    "projection": dict(cell="lstm", projection=5, layers=2),
-    "reset before": dict(cell="gru", reset="before", layers=2),
-}
-
-
-@pytest.mark.parametrize("block", [1, 4])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_description_gives_the_same_integers(kind: str, block: int) -> None:
-    rng = np.random.default_rng(5)
-    network = random_network(rng, input_size=6, hidden=9, block=block, **KINDS[kind])
-    described = Network(tuple(as_cell(layer) for layer in network.layers))  # type: ignore[arg-type]
-    utterances = [random_frames(rng, network) for _ in range(2)]
-    frames = rng.integers(-(1 << 15), 1 << 15, size=(11, 6))
-    first, second = (trace(quantize(made, utterances), frames) for made in (network, described))
-    shared = first.keys() & second.keys()
-    assert shared == first.keys()
-    for edge in shared:
-        np.testing.assert_array_equal(first[edge], second[edge], err_msg=edge)
-    np.testing.assert_array_equal(
-        run(quantize(network, utterances), frames), run(quantize(described, utterances), frames)
-    )
+from tests.models import (
+    random_frames,
+    random_gru,
+    random_linear,
+    random_lstm,
+    restructured,
+)
 
 
 def low_rank(network: Network, structure: Structure, recurrent: Structure | None = None) -> Network:
     """All matrices of it projected, recurrent ones to `recurrent`."""
 
-    def projected(name: str, matrix: Matrix) -> Matrix:
-        found = recurrent if recurrent and name == "recurrent_weight" else structure
-        return Matrix(project(matrix.value, found), found)
-
-    def layer(one):
-        values = {n: projected(n, v) for n, v in vars(one).items() if isinstance(v, Matrix)}
-        return type(one)(**{**vars(one), **values})
-
-    return Network(tuple(layer(one) for one in network.layers))
+    return restructured(
+        network, lambda read, _: recurrent if recurrent and read.delay else structure
+    )
 
 
 @pytest.mark.parametrize("stacked", [False, True])
@@ -75,16 +52,16 @@ def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
     rng, structure = np.random.default_rng(6), LowRank(3, stacked)
     layers = {
         "lstm": lambda: (
-            random_lstm(rng, 6, 10, projection=7, peepholes=True),
-            random_linear(rng, 7, 5),
+            random_lstm(rng, 6, 10, structure, projection=7, peepholes=True),
+            random_linear(rng, 7, 5, structure),
         ),
-        "gru": lambda: (random_gru(rng, 6, 10), random_linear(rng, 10, 5)),
-        "before": lambda: (random_gru(rng, 6, 10, reset="before"),),
-        "mixed": lambda: (random_gru(rng, 6, 10), random_lstm(rng, 10, 8)),
+        "gru": lambda: (random_gru(rng, 6, 10, structure), random_linear(rng, 10, 5, structure)),
+        "before": lambda: (random_gru(rng, 6, 10, structure, reset="before"),),
+        "mixed": lambda: (random_gru(rng, 6, 10, structure), random_lstm(rng, 10, 8, structure)),
     }[kind]()
-    network = low_rank(Network(layers), structure)
+    network = Network(layers)
     factored = lowered(network)
-    assert all(isinstance(layer, CellLayer) for layer in factored.layers)
+    assert all("with factors" in layer.cell.title for layer in factored.layers)
     again = (
         3 * 10 if kind == "before" and stacked else 0
     )  # h and r*h are both multiplied with the shared factor
@@ -98,7 +75,7 @@ def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
     )
     assert stored == factored.stored_weights
     given = np.round(frames * 2.0**model.input.format.frac).astype(np.int64)
-    found = dequantize(run(model, given), model.output.format)
+    found = dequantize_output(model, run(model, given))
     assert np.abs(found - expected).max() < 0.01 * max(1.0, np.abs(expected).max())
     wild = rng.integers(-(1 << 17), 1 << 17, size=(7, 6))
     for edge, values in trace(model, wild).items():
@@ -122,14 +99,14 @@ def test_a_shared_factor_is_multiplied_again_where_its_vector_has_changed() -> N
         "twice",
         (
             CellStage(
-                (CellProduct("first", 1, ("x", "h"), bias=False),),
+                (CellProduct("first", 1, (Read("x"), Read("h", 1)), bias=False),),
                 (CellStep("h", "first.0", "tanh"),),
             ),
             CellStage(
-                (CellProduct("second", 1, ("h",), bias=False),), (CellStep("y", "second.0"),)
+                (CellProduct("second", 1, (Read("h"),), bias=False),), (CellStep("y", "second.0"),)
             ),
         ),
-        output="y",
+        outputs=("y",),
     )
     rng = np.random.default_rng(3)
     right, lefts = (
@@ -137,9 +114,7 @@ def test_a_shared_factor_is_multiplied_again_where_its_vector_has_changed() -> N
         [Matrix(rng.normal(size=(1, 6, 2))) for _ in range(2)],
     )
     both = [Factored(left.value @ right.value, LowRank(2), factors=(left, right)) for left in lefts]
-    layer = CellLayer(
-        cell, ((Matrix(rng.normal(size=(1, 6, 4))), both[0]), (both[1],)), (None, None)
-    )
+    layer = Layer(cell, ((Matrix(rng.normal(size=(1, 6, 4))), both[0]), (both[1],)), (None, None))
     frames = rng.normal(size=(5, 4))
     expected = run_float(Network((layer,)), frames)[0]
     np.testing.assert_allclose(
@@ -150,36 +125,34 @@ def test_a_shared_factor_is_multiplied_again_where_its_vector_has_changed() -> N
 def test_only_what_is_factored_changes() -> None:
     rng = np.random.default_rng(7)
     gru = random_gru(rng, 6, 8)
-    matrix = Matrix(project(gru.input_weight.value, LowRank(2)), LowRank(2))
-    mixed = type(gru)(**{**vars(gru), "input_weight": matrix})
-    linear = random_linear(rng, 8, 4)
-    made = lowered(Network((mixed, linear)))
-    assert isinstance(made.layers[0], CellLayer) and isinstance(made.layers[1], LinearLayer)
+    (into, back), *others = gru.weights
+    matrix = Matrix(project(into.value, LowRank(2)), LowRank(2))
+    mixed = replace(gru, weights=((matrix, back), *others))
+    last = random_linear(rng, 8, 4)
+    made = lowered(Network((mixed, last)))
+    assert made.layers[1].cell == last.cell and len(made.layers[0].cell.stages) == 2
     frames = random_frames(rng, made)
     np.testing.assert_allclose(
-        run_float(made, frames)[0], run_float(Network((mixed, linear)), frames)[0], atol=1e-9
+        run_float(made, frames)[0], run_float(Network((mixed, last)), frames)[0], atol=1e-9
     )
 
 
-def test_states_that_do_not_start_from_zero_are_refused() -> None:
-    network = Network((random_lstm(np.random.default_rng(0), 4, 6, states=True),))
-    with pytest.raises(UserError, match="starts from zero states"):
-        lowered(low_rank(network, LowRank(2)))
-
-
-def test_factors_in_both_directions_are_refused() -> None:
-    one = low_rank(Network((random_lstm(np.random.default_rng(0), 4, 6),)), LowRank(2)).layers[0]
-    with pytest.raises(UserError, match="both directions cannot have factored matrices"):
-        lowered(Network((BidirectionalLayer(one, one),)))  # type: ignore[arg-type]
+def test_initial_states_and_both_directions_are_kept() -> None:
+    rng = np.random.default_rng(0)
+    ways = bidirectional(
+        random_lstm(rng, 4, 6, states=True), random_gru(rng, 4, 6, states=True), NETWORK
+    )
+    network = low_rank(Network(ways), LowRank(2))
+    frames = random_frames(rng, network)
+    expected, found = (run_float(made, frames)[0] for made in (network, lowered(network)))
+    np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
 def test_other_structures_are_refused_by_name() -> None:
-    linear = random_linear(np.random.default_rng(0), 8, 8)
+    last = random_linear(np.random.default_rng(0), 8, 8)
     structure = Tiles(0.5, 2, 2)
-    weight = Matrix(structure.nearest(linear.weight.value), structure)
-    network = Network(
-        (random_gru(np.random.default_rng(0), 4, 8), LinearLayer(weight, linear.bias))
-    )
+    weight = Matrix(structure.nearest(last.matrices[0].value), structure)
+    network = Network((random_gru(np.random.default_rng(0), 4, 8), linear(weight, np.zeros(8))))
     with pytest.raises(UserError, match="this network has Tiles"):
         quantize(network, [np.zeros((2, 4))])
 
@@ -217,7 +190,7 @@ def test_factors_on_a_grid_are_imported_as_what_they_are_known_to_be() -> None:
     project_once(model, plan)
     network = import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
     frames = random_frames(np.random.default_rng(1), network)
-    assert isinstance(lowered(network).layers[0], CellLayer)
+    assert isinstance(lowered(network).layers[0], Layer)
     assert run(quantize(network, [frames]), np.zeros((3, 8), np.int64)).shape == (3, 5)
     onto = CompressionPlan(recurrent=Quantized(BlockCirculant(4), Uniform(5)))
     project_once(model, CompressionPlan(recurrent=BlockCirculant(4)))

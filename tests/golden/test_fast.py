@@ -22,7 +22,7 @@ from ernn.golden.play import play
 from ernn.golden.straight import SIZES, WORDS, from_spectra, is_usual, to_spectra
 from ernn.ir.fixed_point import FixedFormat, requantize
 from ernn.ir.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
-from ernn.ir.network import LinearLayer, Network
+from ernn.ir.network import Network
 from ernn.ir.structure import BLOCK_SIZES, BlockCirculant
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -135,7 +135,7 @@ def linear(columns: int, weight: int) -> IntegerModel:
     both ends.
     """
     rows = random_matrix(np.random.default_rng(1), 1, 8, 8 * columns, BlockCirculant(8))
-    network = Network((LinearLayer(rows, np.zeros(8)),))
+    network = Network((linear(rows, np.zeros(8)),))
     frames = np.random.default_rng(2).normal(size=(4, 8 * columns))
     model = quantize(network, [frames], QuantizeSpec(12, 16))
     (layer,), (x, *others) = model.layers, model.signals

@@ -2,6 +2,8 @@
 network.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,7 +133,8 @@ def test_more_utterances_than_run_together_do_not_see_each_other(
 @pytest.mark.parametrize("cell", CELLS + BOTH_WAYS)
 def test_close_to_the_float_network(block, cell):
     rng = np.random.default_rng(block)
-    network = random_network(rng, **cell, block=block, input_size=11, hidden=20)
+    hidden = 32 if "bidirectional" in cell else 20  # whole blocks of either direction
+    network = random_network(rng, **cell, block=block, input_size=11, hidden=hidden)
     utterances = [random_frames(rng, network, 30) for _ in range(4)]
     for spec, bound in (
         (QuantizeSpec(12, 16), 6e-3),
@@ -199,9 +202,12 @@ def test_edges_are_named():
 def test_backward_edges_are_in_the_order_of_the_frames(cell):
     rng = np.random.default_rng(11)
     model = random_integer_model(rng, **cell, block=4)
-    edges = trace(model, any_frames(rng, model, 5))
-    halves = [edges["l0.forward.h"], edges["l0.backward.h"]]
-    np.testing.assert_array_equal(edges["l0.h"], np.concatenate(halves, axis=1))
+    frames = any_frames(rng, model, 5)
+    turned = [replace(layer, backward=layer.name != "l1") for layer in model.layers[:2]]
+    other = replace(model, layers=(*turned, *model.layers[2:]))  # l0 runs backward, l1 forward
+    edges, mirrored = trace(model, frames), trace(other, frames[::-1])
+    for edge in ("l0.h", "l1.h", "l1.gates"):
+        np.testing.assert_array_equal(edges[edge], mirrored[edge][::-1], err_msg=edge)
 
 
 def test_bad_frames_are_refused():
@@ -227,6 +233,6 @@ def test_bad_frames_are_refused():
         quantize_input(model, np.full((1, 8), -np.inf))
     both = random_integer_model(rng, cell="gru", bidirectional=True)
     with pytest.raises(
-        UserError, match="l0 is bidirectional and needs the whole utterance: it cannot be streamed"
+        UserError, match="l1 runs backward and needs the whole utterance: it cannot be streamed"
     ):
         Stream(both)

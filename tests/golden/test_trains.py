@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
 from ernn.errors import UserError
+from ernn.golden.boundary import dequantize_output
 from ernn.golden.fast import Fast
 from ernn.golden.faults import memory_bits, with_upsets
 from ernn.golden.matvec import repeated
 from ernn.golden.run import run, trace
 from ernn.ir import serialization as codec
-from ernn.ir.circulant import project
-from ernn.ir.fixed_point import FixedFormat, dequantize
-from ernn.ir.integer_model import IntegerCell, IntegerModel, Product
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_model import IntegerModel, Product
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
-from ernn.ir.network import CellLayer, Matrix, Network
+from ernn.ir.network import Layer, Network
 from ernn.ir.reference import run as run_float
 from ernn.ir.structure import BlockCirculant, Structure
 from ernn.quantization.lowering import lowered
@@ -30,7 +30,7 @@ from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
 from tests.golden.exact import real, req
-from tests.models import random_frames, random_gru, random_linear, random_lstm
+from tests.models import random_frames, random_gru, random_linear, random_lstm, restructured
 
 Choose = Callable[[int, int], Structure]
 
@@ -38,16 +38,7 @@ Choose = Callable[[int, int], Structure]
 def compressed(network: Network, choose: Choose) -> Network:
     """All matrices of it in the structures that `choose` gives for their (rows, columns)."""
 
-    def projected(matrix: Matrix) -> Matrix:
-        structure = choose(matrix.rows, matrix.columns)
-        return Matrix(project(matrix.value, structure), structure)
-
-    def layer(one):
-        return type(one)(
-            **{n: projected(v) if isinstance(v, Matrix) else v for n, v in vars(one).items()}
-        )
-
-    return Network(tuple(layer(one) for one in network.layers))
+    return restructured(network, lambda _, matrix: choose(matrix.rows, matrix.columns))
 
 
 def pair(rows: int, columns: int) -> Structure:
@@ -119,7 +110,7 @@ def test_a_product_a_core(kind: str, choice: str) -> None:
     rng = np.random.default_rng(6)
     network = compressed(Network(NETWORKS[kind](rng)), CHOICES[choice])
     factored = lowered(network)
-    assert all(isinstance(layer, CellLayer) for layer in factored.layers)
+    assert all(isinstance(layer, Layer) for layer in factored.layers)
     frames = random_frames(rng, network)
     expected = run_float(network, frames)[0]
     np.testing.assert_allclose(run_float(factored, frames)[0], expected, atol=1e-9)
@@ -128,7 +119,7 @@ def test_a_product_a_core(kind: str, choice: str) -> None:
     model = quantize(network, [frames], WIDE)
     assert memory_bits(model) == 16 * factored.stored_weights
     given = np.round(frames * 2.0**model.input.format.frac).astype(np.int64)
-    found = dequantize(run(model, given), model.output.format)
+    found = dequantize_output(model, run(model, given))
     assert np.abs(found - expected).max() < 0.01 * max(1.0, np.abs(expected).max())
     wild = rng.integers(-(1 << 17), 1 << 17, size=(7, 6))
     fast = trace(model, wild, Fast)
@@ -151,7 +142,6 @@ def test_every_core_rounds_as_any_product(kind: str, choose: Choose, seed: int) 
     )
     edges = trace(model, rng.choice(np.array([-64, -63, 0, 31, 63]), (3, 6)))
     for layer in model.layers:
-        assert isinstance(layer, IntegerCell)
         for product in layer.products:
             for frame in range(1, 3):
                 expected = _exact(
@@ -159,7 +149,7 @@ def test_every_core_rounds_as_any_product(kind: str, choose: Choose, seed: int) 
                     product,
                     edges,
                     frame,
-                    {layer.signal(name) for name in layer.cell.recurrent},
+                    {layer.signal(name) for name in layer.cell.delays},
                 )
                 assert edges[product.name][frame].tolist() == expected
 

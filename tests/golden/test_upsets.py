@@ -18,7 +18,7 @@ Numbers = list[tuple[np.ndarray, int]]
 def stored(model: IntegerModel, memory: Memory) -> Numbers:
     """The numbers of a memory, and their width."""
     if memory == "tables":
-        return [(table.base, table.output.width) for table in (model.sigmoid, model.tanh)]
+        return [(table.base, table.output.width) for table in model.tables]
     matrices = [o.matrix for layer in model.layers for p in layer.products for o in p.operands]
     assert {type(matrix) for matrix in matrices} == {SpectralMatrix, RepeatedMatrix}
     return [

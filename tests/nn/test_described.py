@@ -17,7 +17,7 @@ from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structur
 from ernn.errors import UserError
 from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep
 from ernn.ir.cell import Cell as Description
-from ernn.ir.compact import COMPACT
+from ernn.ir.cells import COMPACT
 from ernn.ir.reference import run_all
 from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.importer import import_torch

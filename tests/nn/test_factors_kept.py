@@ -17,7 +17,7 @@ from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.ir import serialization as codec
 from ernn.ir.fixed_point import dequantize
-from ernn.ir.integer_model import IntegerCell, IntegerModel
+from ernn.ir.integer_model import IntegerModel
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.ir.network import Network
 from ernn.ir.reference import run
@@ -65,7 +65,6 @@ def imported(model: AcousticModel, plan: CompressionPlan) -> Network:
 def stored(model: IntegerModel) -> list[np.ndarray]:
     """Real values of every gate's weights in the first layer's products."""
     (layer, *_) = model.layers
-    assert isinstance(layer, IntegerCell)
     values = []
     for operand in (operand for product in layer.products for operand in product.operands):
         matrix = operand.matrix

@@ -13,8 +13,8 @@ from torch.nn.utils import parametrizations, parametrize
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from ernn.errors import UserError
+from ernn.ir.cells import GRU_AFTER, GRU_BEFORE, LINEAR, lstm_cell
 from ernn.ir.circulant import project
-from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer
 from ernn.ir.reference import run, run_all
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
@@ -95,8 +95,9 @@ def test_every_option_of_a_recurrent_module(
     assert module.training
     expected = module.eval()(shown)[0]
     _equal(module, network, frames, expected if batch_first else expected.transpose(0, 1))
-    assert len(network.layers) == layers
-    assert isinstance(network.layers[0], BidirectionalLayer) == (both and kind in (nn.LSTM, nn.GRU))
+    ways = 1 + (both and kind in (nn.LSTM, nn.GRU))
+    assert len(network.layers) == layers * ways
+    assert [layer.backward for layer in network.layers[:ways]] == [False, True][:ways]
 
 
 def _every_step(self, x):
@@ -224,14 +225,13 @@ def test_state_comes_in_as_the_layers_own():
     )
     network = import_torch(module, BATCH_FIRST)
     for index, layer in enumerate(network.layers):
-        assert isinstance(layer, LstmLayer)
-        np.testing.assert_array_equal(layer.initial_output, h[index, 0].double())
-        np.testing.assert_array_equal(layer.initial_cell, c[index, 0].double())
+        np.testing.assert_array_equal(layer.initial_value("h"), h[index, 0].double())
+        np.testing.assert_array_equal(layer.initial_value("c"), c[index, 0].double())
 
 
 def test_zero_states_are_none():
     network = import_torch(Net(_zero_state, rnn=_lstm(), fc=_fc()), BATCH_FIRST)
-    assert network.layers[0].initial_output is None and network.layers[0].initial_cell is None
+    assert network.layers[0].initial == (None, None)
 
 
 def test_streaming_an_imported_module_equals_its_own_state():
@@ -245,8 +245,8 @@ def test_streaming_an_imported_module_equals_its_own_state():
         parts.append(part)
     expected, (h, c) = module(frames)
     np.testing.assert_allclose(np.concatenate(parts), expected[0].detach(), atol=TOLERANCE)
-    np.testing.assert_allclose(state[0].output, h[0, 0].detach(), atol=TOLERANCE)
-    np.testing.assert_allclose(state[0].cell, c[0, 0].detach(), atol=TOLERANCE)
+    np.testing.assert_allclose(state[0]["h"][0], h[0, 0].detach(), atol=TOLERANCE)
+    np.testing.assert_allclose(state[0]["c"][0], c[0, 0].detach(), atol=TOLERANCE)
 
 
 def test_variable_lengths_equal_torchs_packing():
@@ -272,19 +272,16 @@ def test_acoustic_model():
     )
     network = import_torch(AcousticModel(spec), BATCH_FIRST)
     first, second, third, last = network.layers
-    assert (
-        isinstance(first, LstmLayer) and first.peephole is not None and first.projection is not None
-    )
-    assert isinstance(second, LstmLayer) and second.peephole is None
-    assert isinstance(third, GruLayer) and third.reset == "before"
-    assert isinstance(last, LinearLayer)
+    assert first.cell == lstm_cell(peepholes=True, projected=True)
+    assert second.cell == lstm_cell(projected=True)
+    assert third.cell == GRU_BEFORE and last.cell == LINEAR
 
 
 def test_acoustic_model_with_a_front():
     spec = ModelSpec(INPUTS, (LayerSpec("gru", 8),), OUTPUTS, front=6)
     front, recurrent, last = import_torch(AcousticModel(spec), BATCH_FIRST).layers
-    assert isinstance(front, LinearLayer) and front.weight.value.shape[-2:] == (6, INPUTS)
-    assert isinstance(recurrent, GruLayer) and isinstance(last, LinearLayer)
+    assert front.cell == LINEAR and front.matrix("product", "x").value.shape == (1, 6, INPUTS)
+    assert recurrent.cell == GRU_AFTER and last.cell == LINEAR
 
 
 # Structures
@@ -304,7 +301,14 @@ def test_structures_by_name_and_by_rule():
     module = _circulant_gru(4)
     frames = torch.zeros(5, 1, 8)
     by_name = import_torch(module, frames, structures={"weight_hh_l0": BlockCirculant(4)})
-    assert [m.structure for m in by_name.layers[0].matrices] == [Dense(), BlockCirculant(4)]
+    pairs = [
+        (read.name, matrix.structure)
+        for product, matrices in zip(
+            by_name.layers[0].cell.products, by_name.layers[0].weights, strict=True
+        )
+        for read, matrix in zip(product.reads, matrices, strict=True)
+    ]
+    assert set(pairs) == {("x", Dense()), ("h", BlockCirculant(4))}
     shapes = []
     by_rule = import_torch(
         module,
@@ -662,5 +666,5 @@ def test_parametrized_weights_are_those_that_run():
     parametrize.register_parametrization(module, "weight_hh_l0", Double())
     network = import_torch(module, BATCH_FIRST)
     np.testing.assert_allclose(
-        network.layers[0].recurrent_weight.value.reshape(original.shape), 2 * original
+        network.layers[0].matrix("gates", "h@1").value.reshape(original.shape), 2 * original
     )

@@ -2,6 +2,8 @@
 Runtime's operators.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from ernn.errors import UserError
-from ernn.ir.network import BidirectionalLayer, GruLayer, LinearLayer, LstmLayer, Matrix, Network
-from ernn.ir.reference import GruState, LstmState, initial_state, observe, run, run_all
+from ernn.ir.layers import bidirectional as both_ways
+from ernn.ir.layers import gru, linear, lstm, reading
+from ernn.ir.network import NETWORK, Layer, Matrix, Network, Source
+from ernn.ir.reference import initial_state, observe, run, run_all
 
 TOLERANCE = 1e-5
 SIZES = st.integers(1, 9)
@@ -21,48 +25,54 @@ TIMES = st.integers(1, 12)
 SEEDS = st.integers(0, 2**31)
 
 
-def _lstm(rng, inputs, hidden, projected=0, peepholes=False, states=False) -> LstmLayer:
+def _lstm(rng, inputs, hidden, projected=0, peepholes=False, states=False) -> Layer:
     outputs = projected or hidden
-    return LstmLayer(
+    return lstm(
         Matrix(rng.normal(size=(4, hidden, inputs))),
         Matrix(rng.normal(size=(4, hidden, outputs))),
         rng.normal(size=(4, hidden)),
-        rng.normal(size=(3, hidden)) if peepholes else None,
-        Matrix(rng.normal(size=(1, projected, hidden))) if projected else None,
-        rng.normal(size=outputs) if states else None,
-        rng.normal(size=hidden) if states else None,
+        peephole=rng.normal(size=(3, hidden)) if peepholes else None,
+        projection=Matrix(rng.normal(size=(1, projected, hidden))) if projected else None,
+        initial_output=rng.normal(size=outputs) if states else None,
+        initial_cell=rng.normal(size=hidden) if states else None,
     )
 
 
-def _gru(rng, inputs, hidden, reset="after", states=False) -> GruLayer:
-    return GruLayer(
+def _gru(rng, inputs, hidden, reset="after", states=False) -> Layer:
+    return gru(
         Matrix(rng.normal(size=(3, hidden, inputs))),
         Matrix(rng.normal(size=(3, hidden, hidden))),
         rng.normal(size=(3, hidden)),
         rng.normal(size=(3, hidden)),
-        reset,
-        rng.normal(size=hidden) if states else None,
+        reset=reset,
+        initial_output=rng.normal(size=hidden) if states else None,
     )
 
 
-def _linear(rng, inputs, outputs) -> LinearLayer:
-    return LinearLayer(Matrix(rng.normal(size=(1, outputs, inputs))), rng.normal(size=outputs))
+def _linear(rng, inputs, outputs) -> Layer:
+    return linear(Matrix(rng.normal(size=(1, outputs, inputs))), rng.normal(size=outputs))
 
 
-def _set(module: torch.nn.Module, suffix: str, layer: LstmLayer | GruLayer) -> None:
+def _weights(layer: Layer) -> tuple[np.ndarray, ...]:
+    """Input and recurrent weights (gates, rows, columns) and biases as torch has them."""
+    into, back = (layer.matrix("gates", read).value for read in ("x", "h@1"))
+    bias = layer.bias("gates")
+    if layer.cell.title == "LSTM":
+        return into, back, 0.25 * bias, 0.75 * bias
+    after = layer.cell.title == "GRU, reset after"
+    name, read = ("candidate_input", "h@1") if after else ("candidate", "s")
+    into = np.concatenate([into, layer.matrix(name, "x").value])
+    back = np.concatenate([back, layer.matrix("candidate", read).value])
+    own, other = layer.bias(name), layer.bias("candidate") if after else np.zeros_like(bias[:1])
+    return into, back, np.concatenate([bias, own]), np.concatenate([0 * bias, other])
+
+
+def _set(module: torch.nn.Module, suffix: str, layer: Layer) -> None:
     """Write a layer's weights into one layer and direction of a torch.nn.LSTM or GRU."""
-    if isinstance(layer, LstmLayer):
-        biases = 0.25 * layer.bias, 0.75 * layer.bias
-    else:
-        biases = layer.input_bias, layer.recurrent_bias
-    values = {
-        "weight_ih": layer.input_weight.value,
-        "weight_hh": layer.recurrent_weight.value,
-        "bias_ih": biases[0],
-        "bias_hh": biases[1],
-    }
-    if isinstance(layer, LstmLayer) and layer.projection is not None:
-        values["weight_hr"] = layer.projection.value
+    names = "weight_ih", "weight_hh", "bias_ih", "bias_hh"
+    values = dict(zip(names, _weights(layer), strict=True))
+    if len(layer.weights) == 2:
+        values["weight_hr"] = layer.matrix("projection", "m").value
     with torch.no_grad():
         for name, value in values.items():
             parameter = getattr(module, name + suffix)
@@ -92,20 +102,21 @@ def test_equals_torch(seed, inputs, hidden, time, layers, cell, bidirectional, d
     module = kind(
         inputs, hidden, layers, bidirectional=bidirectional, dtype=torch.float64, **options
     )
-    stack, width = [], inputs
+    stack, sources, sizes = [], [NETWORK], [inputs]
     for index in range(layers):
-        parts = []
+        parts, width = [], sum(sizes)
         for suffix in ("", "_reverse") if bidirectional else ("",):
             part = (
                 _lstm(rng, width, hidden, projected) if cell == "lstm" else _gru(rng, width, hidden)
             )
             _set(module, f"_l{index}{suffix}", part)
-            parts.append(part)
-        stack.append(BidirectionalLayer(*parts) if bidirectional else parts[0])
-        width = stack[-1].output_size
+            parts.append(replace(reading(part, sources, sizes), backward=suffix != ""))
+        sources = [Source(len(stack) + number) for number in range(len(parts))]
+        sizes = [part.output_size for part in parts]
+        stack += parts
     frames = rng.normal(size=(time, inputs))
     expected = module(torch.from_numpy(frames))[0].detach().numpy()
-    outputs, _ = run(Network(tuple(stack)), frames)
+    outputs, _ = run(Network(tuple(stack), outputs=tuple(sources)), frames)
     np.testing.assert_allclose(outputs, expected, atol=TOLERANCE)
 
 
@@ -156,21 +167,22 @@ def test_lstm_with_peepholes_equals_onnx_runtime(seed, inputs, hidden, time):
     layer = _lstm(rng, inputs, hidden, peepholes=True, states=True)
     frames = rng.normal(size=(time, inputs))
     i_o_f_g = [0, 3, 1, 2]
-    bias = _gates(layer.bias, i_o_f_g)
+    into, back, *_ = _weights(layer)
+    bias = _gates(layer.bias("gates"), i_o_f_g)
     tensors = {
         "X": frames[:, None],
-        "W": _gates(layer.input_weight.value, i_o_f_g),
-        "R": _gates(layer.recurrent_weight.value, i_o_f_g),
+        "W": _gates(into, i_o_f_g),
+        "R": _gates(back, i_o_f_g),
         "B": np.concatenate([bias, np.zeros_like(bias)], axis=1),
-        "initial_h": layer.initial_output[None, None],
-        "initial_c": layer.initial_cell[None, None],
-        "P": _gates(layer.peephole, [0, 2, 1]),
+        "initial_h": layer.initial_value("h")[None, None],
+        "initial_c": layer.initial_value("c")[None, None],
+        "P": _gates(np.array(layer.vectors), [0, 2, 1]),
     }
     every, last_h, last_c = _run_onnx("LSTM", tensors, 2, hidden_size=hidden)
     outputs, (state,) = run(Network((layer,)), frames)
     np.testing.assert_allclose(outputs, every[:, 0, 0], atol=TOLERANCE)
-    np.testing.assert_allclose(state.output, last_h[0, 0], atol=TOLERANCE)
-    np.testing.assert_allclose(state.cell, last_c[0, 0], atol=TOLERANCE)
+    np.testing.assert_allclose(state["h"][0], last_h[0, 0], atol=TOLERANCE)
+    np.testing.assert_allclose(state["c"][0], last_c[0, 0], atol=TOLERANCE)
 
 
 @settings(max_examples=25, deadline=None)
@@ -180,21 +192,20 @@ def test_gru_of_either_reset_equals_onnx_runtime(seed, inputs, hidden, time, res
     layer = _gru(rng, inputs, hidden, reset, states=True)
     frames = rng.normal(size=(time, inputs))
     z_r_n = [1, 0, 2]
+    into, back, bias, back_bias = _weights(layer)
     tensors = {
         "X": frames[:, None],
-        "W": _gates(layer.input_weight.value, z_r_n),
-        "R": _gates(layer.recurrent_weight.value, z_r_n),
-        "B": np.concatenate(
-            [_gates(layer.input_bias, z_r_n), _gates(layer.recurrent_bias, z_r_n)], axis=1
-        ),
-        "initial_h": layer.initial_output[None, None],
+        "W": _gates(into, z_r_n),
+        "R": _gates(back, z_r_n),
+        "B": np.concatenate([_gates(bias, z_r_n), _gates(back_bias, z_r_n)], axis=1),
+        "initial_h": layer.initial_value("h")[None, None],
     }
     every, last = _run_onnx(
         "GRU", tensors, 1, hidden_size=hidden, linear_before_reset=int(reset == "after")
     )
     outputs, (state,) = run(Network((layer,)), frames)
     np.testing.assert_allclose(outputs, every[:, 0, 0], atol=TOLERANCE)
-    np.testing.assert_allclose(state.output, last[0, 0], atol=TOLERANCE)
+    np.testing.assert_allclose(state["h"][0], last[0, 0], atol=TOLERANCE)
 
 
 def _stack(rng, last_step: bool = False) -> Network:
@@ -221,8 +232,9 @@ def test_chunks_equal_the_whole(seed, chunks):
         parts.append(part)
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-12)
     for ours, theirs in zip(state, end, strict=True):
-        if isinstance(ours, LstmState | GruState):
-            np.testing.assert_allclose(ours.output, theirs.output, atol=1e-12)
+        assert ours.keys() == theirs.keys()
+        for name, values in ours.items():
+            np.testing.assert_allclose(values, theirs[name], atol=1e-12)
 
 
 @settings(max_examples=20, deadline=None)
@@ -230,8 +242,8 @@ def test_chunks_equal_the_whole(seed, chunks):
 def test_many_utterances_equal_one_by_one(seed, lengths, last_step, bidirectional):
     rng = np.random.default_rng(seed)
     both = (
-        BidirectionalLayer(_gru(rng, 5, 3, states=True), _lstm(rng, 5, 2, states=True)),
-        _linear(rng, 5, 2),
+        *both_ways(_gru(rng, 5, 3, states=True), _lstm(rng, 5, 2, states=True), NETWORK),
+        reading(_linear(rng, 5, 2), [Source(0), Source(1)], [3, 2]),
     )
     network = Network(both, last_step) if bidirectional else _stack(rng, last_step)
     utterances = [rng.normal(size=(length, 5)) for length in lengths]
@@ -249,51 +261,39 @@ def test_last_step_is_the_last_row():
     np.testing.assert_array_equal(last, whole[-1:])
 
 
-def _observed(network, utterances) -> dict[tuple[int, str], np.ndarray]:
-    seen: dict[tuple[int, str], list[np.ndarray]] = {}
-    observe(
-        network,
-        utterances,
-        lambda layer, edge, values: seen.setdefault((layer, edge), []).append(values),
-    )
+def _observed(network, utterances) -> dict[str, np.ndarray]:
+    seen: dict[str, list[np.ndarray]] = {}
+    observe(network, utterances, lambda edge, values: seen.setdefault(edge, []).append(values))
     return {key: np.concatenate(values) for key, values in seen.items()}
 
 
 def test_every_edge_is_observed_at_every_frame():
     rng = np.random.default_rng(2)
     rows = _observed(_stack(rng), [rng.normal(size=(length, 5)) for length in (3, 7)])
-    edges = {layer: {edge for at, edge in rows if at == layer} for layer in range(5)}
-    assert edges[0] == {"input", "gates", "c", "m", "h"}
-    assert edges[1] == edges[4] == {"input", "y", "output"}
-    assert edges[2] == {"input", "rz", "n", "rh", "h"}
-    assert edges[3] == {"input", "rz", "nx", "nh", "h"}
+    of_layer = [{edge[3:] for edge in rows if edge.startswith(f"l{i}.")} for i in range(5)]
+    inputs = {f"{gate} input" for gate in "ifgot"}
+    assert of_layer[0] == {"gates", "projection", *"ifgcotmh", *inputs}
+    assert of_layer[1] == of_layer[4] == {"product", "h"}
+    inputs = {f"{gate} input" for gate in "rzn"}
+    assert of_layer[2] == {"gates", "candidate", *"rzsnh", *inputs}
+    assert of_layer[3] == {"gates", "candidate_input", "candidate", *"rzunh", *inputs}
     assert all(len(values) == 10 for values in rows.values())  # 3 + 7 frames, none of the padding
-    assert rows[0, "gates"].shape == (10, 4, 6) and rows[2, "rz"].shape == (10, 2, 5)
+    assert rows["l0.gates"].shape == (10, 4, 6) and rows["l2.gates"].shape == (10, 2, 5)
+    assert rows["x"].shape == (10, 5)
 
 
 def test_observed_edges_satisfy_the_equations():
     rng = np.random.default_rng(2)
     network = _stack(rng)
     rows = _observed(network, rng.normal(size=(7, 5)))
-    lstm, output = network.layers[0], network.layers[4]
-    np.testing.assert_allclose(rows[0, "m"] @ lstm.projection.value[0].T, rows[0, "h"], atol=1e-12)
-    np.testing.assert_allclose(rows[4, "y"] + output.bias, rows[4, "output"], atol=1e-12)
-    np.testing.assert_allclose(
-        rows[3, "nx"], rows[3, "input"] @ network.layers[3].input_weight.value[2].T, atol=1e-12
-    )
-
-
-def test_observed_bidirectional_edges_carry_their_direction():
-    rng = np.random.default_rng(3)
-    network = Network((BidirectionalLayer(_gru(rng, 2, 3), _gru(rng, 2, 3, "before")),))
-    seen = set()
-    observe(network, rng.normal(size=(4, 2)), lambda layer, edge, values: seen.add(edge))
-    assert seen == {
-        "input",
-        "h",
-        *[f"forward.{e}" for e in ("rz", "nx", "nh", "h")],
-        "backward.rz",
-    } | {f"backward.{e}" for e in ("n", "rh", "h")}
+    first, _, _, after, output = network.layers
+    projection, into = first.matrix("projection", "m"), after.matrix("candidate_input", "x")
+    np.testing.assert_allclose(rows["l0.m"] @ projection.value[0].T, rows["l0.h"], atol=1e-12)
+    biased = rows["l4.product"][:, 0] + output.bias("product")[0]
+    np.testing.assert_allclose(biased, rows["l4.h"], atol=1e-12)
+    candidate = rows["l3.candidate_input"][:, 0]
+    np.testing.assert_allclose(candidate, rows["l2.h"] @ into.value[0].T, atol=1e-12)
+    np.testing.assert_allclose(np.tanh(rows["l3.n input"]), rows["l3.n"], atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -314,9 +314,9 @@ def test_bad_input_is_refused(call, message):
         call(_stack(rng), np.zeros((3, 5)))
 
 
-def test_a_state_is_refused_by_bidirectional_layers():
+def test_a_state_is_refused_by_backward_layers():
     rng = np.random.default_rng(5)
-    network = Network((BidirectionalLayer(_gru(rng, 2, 3), _gru(rng, 2, 3)),))
+    network = Network(both_ways(_gru(rng, 2, 3), _gru(rng, 2, 3), NETWORK))
     _, state = run(network, np.zeros((3, 2)))
-    with pytest.raises(UserError, match="a bidirectional layer needs the whole utterance at once"):
+    with pytest.raises(UserError, match="a backward layer needs the whole utterance at once"):
         run(network, np.zeros((3, 2)), state)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ernn.compress.plan import CompressionPlan
-from ernn.ir.compact import COMPACT
-from ernn.ir.integer_model import IntegerCell, IntegerGru, IntegerLinear, IntegerLstm, IntegerModel
+from ernn.ir.cells import COMPACT
+from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
@@ -53,26 +53,9 @@ def kept(model: IntegerModel) -> int:
     """Biases, peepholes and vectors, and what is carried from frame to frame but for spectra."""
     found = 0
     for layer in model.layers:
-        match layer:
-            case IntegerLstm():
-                peephole = 0 if layer.peephole is None else layer.peephole.size
-                found += (
-                    layer.bias.size
-                    + peephole
-                    + layer.hidden_size
-                    + model.signal(layer.output).length
-                )
-            case IntegerGru():
-                candidate = 0 if layer.candidate_bias is None else layer.candidate_bias.size
-                found += layer.bias.size + candidate + model.signal(layer.output).length
-            case IntegerCell():
-                biases = (layer.product(p.name)[1] for p in layer.cell.products)
-                found += sum(b.size for b in (*biases, *layer.vectors) if b is not None)
-                found += sum(
-                    layer.lengths[name] for name in {*layer.cell.states, *layer.cell.recurrent}
-                )
-            case IntegerLinear():
-                found += layer.bias.size
+        found += sum(one.size for one in (*layer.biases, *layer.vectors) if one is not None)
+        steps = (name for name in layer.cell.remembered if name not in layer.cell.inputs)
+        found += sum(layer.lengths[name] for name in steps)
     return found
 
 

@@ -8,20 +8,16 @@ import torch
 import train_toy as toy
 
 from ernn.data.batches import collate
-from ernn.deltas.reference import run_deltas
 from ernn.errors import UserError
 from ernn.golden.faults import memory_bits, with_upsets
 from ernn.golden.run import run
-from ernn.ir.compact import COMPACT
 from ernn.ir.network import Matrix, Network
-from ernn.ir.reference import run_all
 from ernn.quantization.quantize import quantize
 from ernn.train.evaluate import evaluate_model
 from ernn.train.module import ctc
 from ernn.train.robustness import attacked, noisy
 from ernn.train.stages import train_dense
-from tests.cells import random_cell
-from tests.models import random_frames, random_gru, random_linear, random_lstm
+from tests.models import random_frames, random_linear, random_lstm
 
 
 def test_noise_and_attacks_cost_what_they_should() -> None:
@@ -77,7 +73,7 @@ def test_upsets_flip_exactly_as_many_bits() -> None:
     assert not np.array_equal(run(model, frames), run(struck, frames))
     assert np.array_equal(run(with_upsets(model, 0, 1), frames), run(model, frames))
     tables = with_upsets(model, 5, seed=1, memory="tables")
-    pairs = ((model.sigmoid, tables.sigmoid), (model.tanh, tables.tanh))
+    pairs = list(zip(model.tables, tables.tables, strict=True))
     assert 1 <= sum((a.base != b.base).sum() for a, b in pairs) <= 5
     with pytest.raises(UserError, match="flip 0 to"):
         with_upsets(model, memory_bits(model) + 1, 0)
@@ -86,9 +82,8 @@ def test_upsets_flip_exactly_as_many_bits() -> None:
 def test_of_a_sparse_network_only_what_is_stored_flips() -> None:
     rng = np.random.default_rng(5)
     layer = random_linear(rng, 6, 4)
-    pruned = replace(
-        layer, weight=Matrix(layer.weight.value * (rng.random(layer.weight.value.shape) < 0.4))
-    )
+    value = layer.matrices[0].value
+    pruned = replace(layer, weights=((Matrix(value * (rng.random(value.shape) < 0.4)),),))
     model = quantize(Network((pruned,)), [rng.standard_normal((20, 6))])
     (matrix,) = (o.matrix for layer in model.layers for p in layer.products for o in p.operands)
     bits = memory_bits(model, zeros=False)
@@ -96,43 +91,3 @@ def test_of_a_sparse_network_only_what_is_stored_flips() -> None:
     struck = with_upsets(model, bits, seed=0, zeros=False)
     (after,) = (o.matrix for layer in struck.layers for p in layer.products for o in p.operands)
     assert np.array_equal(after.weights, np.where(matrix.weights == 0, 0, ~matrix.weights))
-
-
-@pytest.mark.parametrize("kind", ["lstm", "gru", "before", "sru"])
-def test_deltas_without_a_threshold_are_the_reference(kind: str) -> None:
-    rng = np.random.default_rng(1)
-    layer = {
-        "lstm": lambda: random_lstm(rng, 5, 8, projection=4, peepholes=True),
-        "gru": lambda: random_gru(rng, 5, 8),
-        "before": lambda: random_gru(rng, 5, 8, reset="before"),
-        "sru": lambda: random_cell(rng, COMPACT["sru"], 5, 8),
-    }[kind]()
-    network = Network((layer, random_linear(rng, layer.output_size, 3)))
-    utterances = [random_frames(rng, network, 15) for _ in range(2)]
-    outputs, work = run_deltas(network, utterances, 0.0)
-    for found, expected in zip(outputs, run_all(network, utterances), strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-12)
-    assert work.dense == 30 * sum(m.value.size for one in network.layers for m in one.matrices)
-    assert 0.9 < work.share <= 1
-
-
-def test_a_higher_threshold_costs_less_and_errs_more() -> None:
-    rng = np.random.default_rng(2)
-    network = Network((random_gru(rng, 6, 10), random_linear(rng, 10, 4)))
-    utterances = [random_frames(rng, network, 40)]
-    expected = run_all(network, utterances)[0]
-    errors, shares = [], []
-    for threshold in (0.0, 0.05, 0.3):
-        (found,), work = run_deltas(network, utterances, threshold)
-        errors.append(np.abs(found - expected).max())
-        shares.append(work.share)
-    assert (
-        errors == sorted(errors)
-        and shares == sorted(shares, reverse=True)
-        and shares[-1] < 0.7 * shares[0]
-    )
-    still = [np.ones((20, 6))]
-    (_,), work = run_deltas(network, still, [10.0, 10.0])
-    assert work.multiplications == 0
-    with pytest.raises(UserError, match="one threshold"):
-        run_deltas(network, utterances, [0.1])

@@ -69,6 +69,7 @@ def gru(
     for name, bias in (("input_bias", input_bias), ("recurrent_bias", recurrent_bias)):
         _require_shape(name, bias, (3, input_weight.rows))
     both = input_bias + recurrent_bias
+    input_weight, recurrent_weight = input_weight.factored(), recurrent_weight.factored()
     gates = (input_weight.part(0, 2), recurrent_weight.part(0, 2))
     into, back = input_weight.part(2, 3), recurrent_weight.part(2, 3)
     if reset == "after":
@@ -128,7 +129,7 @@ def reading(layer: Layer, sources: Sequence[Source], sizes: Sequence[int]) -> La
         pairs = zip(product.reads, matrices, strict=True)
         parts = [_columns(m, sizes) if r.name == "x" else (m,) for r, m in pairs]
         weights.append(tuple(one for part in parts for one in part))
-    return Layer(cell, tuple(weights), layer.biases, layer.vectors, layer.initial, tuple(sources))
+    return replace(layer, cell=cell, weights=tuple(weights), inputs=tuple(sources))
 
 
 def _columns(matrix: Matrix, sizes: Sequence[int]) -> tuple[Matrix, ...]:

@@ -4,6 +4,7 @@ One kind of layer: a description (`ernn.ir.cell`) and its arrays, float64.  `ern
 LSTM, GRU, linear and convolution layers from the arrays that people have of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -41,6 +42,14 @@ class Matrix:
         """Gates `first` up to `last`."""
         return Matrix(self.value[first:last], self.structure)
 
+    def factored(self) -> "Matrix":
+        """With its factors where it is a product of matrices, so that parts of it share them."""
+        found = self.structure.taken().factors(self.value)
+        if found is None:
+            return self
+        factors = tuple(Matrix(*factor) for factor in found)
+        return Factored(self.value, self.structure, factors=factors)
+
     @property
     def columns(self) -> int:
         return self.value.shape[2]
@@ -60,6 +69,9 @@ class Factored(Matrix):
     """A matrix kept as a product of matrices (`ernn.ir.structure.Factors`)."""
 
     factors: tuple[Matrix, ...] = field(kw_only=True)
+
+    def factored(self) -> "Factored":
+        return self
 
     def part(self, first: int, last: int) -> "Factored":
         """Gates `first` up to `last`, with the same factors where the gates share them."""
@@ -346,10 +358,17 @@ class Network:
     @cached_property
     def stored_weights(self) -> int:
         """Weights stored in all matrices, padding counted; biases and vectors apart."""
-        return sum(matrix.stored for layer in self.layers for matrix in layer.matrices)
+        return _stored(self.layers)
 
     @cached_property
     def stored_recurrent_weights(self) -> int:
         """As `stored_weights`, of recurrent layers only (all of their matrices)."""
-        layers = (layer for layer in self.layers if layer.cell.recurrent)
-        return sum(matrix.stored for layer in layers for matrix in layer.matrices)
+        return _stored([layer for layer in self.layers if layer.cell.recurrent])
+
+
+def _stored(layers: Sequence[Layer]) -> int:
+    """Numbers stored; a factor that several matrices share is stored once."""
+    matrices = [matrix for layer in layers for matrix in layer.matrices]
+    whole = sum(one.stored for one in matrices if not isinstance(one, Factored))
+    factors = [f for one in matrices if isinstance(one, Factored) for f in one.factors]
+    return whole + sum({id(one.value): one.stored for one in factors}.values())

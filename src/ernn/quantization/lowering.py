@@ -29,13 +29,7 @@ def _lowered(layer: Layer) -> Layer:
 
 def _taken(matrix: Matrix) -> Matrix:
     """A matrix with the structure that the engine takes it for, or with its factors."""
-    taken = matrix.structure.taken()
-    if isinstance(matrix, Factored):
-        return replace(matrix, structure=taken)
-    found = taken.factors(matrix.value)
-    if found is None:
-        return Matrix(matrix.value, taken)
-    return Factored(matrix.value, taken, factors=tuple(Matrix(*factor) for factor in found))
+    return replace(matrix.factored(), structure=matrix.structure.taken())
 
 
 _Downs = dict[tuple[int, int], list[tuple[CellProduct, Matrix]]]
