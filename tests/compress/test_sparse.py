@@ -156,9 +156,8 @@ def test_a_pruned_network_is_kept_in_a_file_but_not_for_hardware(tmp_path) -> No
     inside.project_once(model, SPARSE_PLAN)
     network = import_torch(model, torch.zeros(1, 4, 8), structures=structures(model, SPARSE_PLAN))
     again = codec.load(codec.save(tmp_path / "network.safetensors", network), Network)
-    assert [m.structure for layer in again.layers for m in layer.matrices] == [
-        LoadBalanced(0.25, 4)
-    ] * 2
+    found = {matrix.structure for layer in again.layers for matrix in layer.matrices}
+    assert found == {LoadBalanced(0.25, 4)}
     assert again.stored_weights == 3 * 16 * (8 + 16) // 4
     with pytest.raises(
         UserError, match=r"runs dense and block-circulant matrices, .* LoadBalanced\(density=0.25"

@@ -15,9 +15,9 @@ from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep
 from ernn.ir.cell import Cell as Description
-from ernn.ir.cells import COMPACT
+from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
+from ernn.ir.cells import COMPACT, X
 from ernn.ir.reference import run_all
 from ernn.nn.described import DescribedCell, explicit
 from ernn.nn.importer import import_torch
@@ -83,17 +83,23 @@ ODD = Description(
     "cell of what the others lack",
     (
         CellStage(
-            (CellProduct("a", 1, ("x", "h", "c")), CellProduct("b", 2, ("h",), bias=False)),
             (
-                CellStep("f", "a.0 - c*c + h*v", "sigmoid"),
+                CellProduct("a", 1, (Read("x"), Read("h", 1), Read("c", 1))),
+                CellProduct("b", 2, (Read("h", 1),), bias=False),
+            ),
+            (
+                CellStep("f", "a.0 - c@1*c@1 + h@1*v", "sigmoid"),
                 CellStep("k", "b.0 + b.1", "relu"),
-                CellStep("c", "k + f*c - h*w"),
+                CellStep("c", "k + f*c@1 - h@1*w"),
             ),
         ),
         CellStage(
-            (CellProduct("d", 1, ("c", "x")), CellProduct("e", 2, ("k",), bias=False)),
             (
-                CellStep("g", "d.0 + h*v"),
+                CellProduct("d", 1, (Read("c"), Read("x"))),
+                CellProduct("e", 2, (Read("k"),), bias=False),
+            ),
+            (
+                CellStep("g", "d.0 + h@1*v"),
                 CellStep("p", "f*g + k*v", "tanh"),
                 CellStep("h", "e.0 + e.1 + p*f", "tanh"),
             ),
@@ -159,10 +165,11 @@ def test_recurrent_matrices_stay_orthogonal() -> None:
 def test_products_cost_what_the_page_says() -> None:
     """In H = D: multiplications a frame, in units of H * H."""
     expected = {"cifg": 6, "mgu": 4, "ligru": 4, "sru": 4, "qrnn": 6, "indrnn": 1, "rnn": 2}
+    expected |= {"mingru": 2, "fastgrnn": 2, "lru": 5}
     assert {
         name: sum(p.gates * len(p.reads) for p in cell.products) for name, cell in COMPACT.items()
     } == expected
-    assert all(INPUT in p.reads for cell in COMPACT.values() for p in cell.products)
+    assert all(X in p.reads for cell in COMPACT.values() for p in cell.products)
 
 
 def test_what_it_refuses() -> None:

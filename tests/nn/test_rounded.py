@@ -61,7 +61,7 @@ def round_weights(model: AcousticModel, integers: IntegerModel) -> None:
         seen = described(module)
         for named, product in zip(seen.cell.products, layer.products, strict=True):
             for read, operand in zip(named.reads, product.operands, strict=True):
-                weight = seen.weights[named.name, read]
+                weight = seen.weights[named.name, str(read)]
                 weight.copy_(fake_quantize(weight, operand.matrix.format))
 
 
@@ -69,7 +69,7 @@ def outputs(rounded: Rounded, frames: np.ndarray) -> np.ndarray:
     """As integers."""
     with torch.no_grad():
         found = rounded(torch.from_numpy(frames)[None])[0].numpy()
-    return to_integers(found, rounded.integers.output.format)
+    return to_integers(found, rounded.integers.results[0].format)
 
 
 @settings(max_examples=25, deadline=None)
@@ -135,10 +135,10 @@ def test_it_is_trained_and_keeps_the_formats() -> None:
     assert np.mean(losses[-5:]) < 0.7 * losses[0]
     after = quantize(network_of(model.double(), plan), [frames], spec, like=before)
     assert edge_formats(after) == edge_formats(before)
-    assert (after.signal("x").format.width, after.layers[1].cell.width) == (6, 5)  # type: ignore[union-attr]
+    assert (after.signal("x").format.width, after.layers[1].format_of["c"].width) == (6, 5)
     assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {
         4
-    } and after.output.format.width == 16
+    } and after.results[0].format.width == 16
     assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
 
 

@@ -33,7 +33,7 @@ def tabulated(tables: tuple[ActivationTable, ...], narrow: bool) -> Array:
 
     `narrow`: the numbers looked up are in 32 bits.
     """
-    segments = max(len(table.base) for table in tables)
+    segments = max((len(table.base) for table in tables), default=1)
     fits = narrow and segments <= SEGMENTS and all(_fits(table) for table in tables)
     size, kind = (SEGMENTS, np.int16) if fits else (segments, np.int64)
     made = np.zeros((len(tables), 2, size), kind)

@@ -56,7 +56,8 @@ class LayerReader:
 
     def _append(self, *layers: Layer) -> None:
         """Layers that read what came before, side by side."""
-        read = [reading(layer, *self._sources) for layer in layers]
+        chained = len(layers) == len(self._sources[0]) == 1  # reads the layer before, as by default
+        read = [layer if chained else reading(layer, *self._sources) for layer in layers]
         first = len(self.layers)
         self.layers += read
         sources = (Source(first + i, layer.cell.outputs[0]) for i, layer in enumerate(read))

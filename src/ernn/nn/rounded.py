@@ -55,10 +55,10 @@ class Rounded(nn.Module):
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
         self._formats = edge_formats(integers)
-        for table in integers.tables:
-            self.register_buffer(
-                table.function, table_results(table).to(model.output.bias), persistent=False
-            )
+        for function in ("sigmoid", "tanh"):
+            table = integers.table(function)
+            values = torch.zeros(1) if table is None else table_results(table)
+            self.register_buffer(function, values.to(model.output.bias), persistent=False)
         self._layers = [
             *([] if model.front is None else [model.front]),
             *model.recurrent,
