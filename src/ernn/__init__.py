@@ -1,1 +1,81 @@
-"""ernn: recurrent networks to small, fast, proven FPGA accelerators."""
+"""ernn: recurrent networks to small, fast, proven FPGA accelerators.
+
+    import ernn
+
+    model = ernn.convert(module, speech)            # your torch module, some typical utterances
+    print(model.error(held_out))                    # how far its integers are from its floats
+    engine = ernn.design(model, "LFE5U-25F")        # the best engine found for a device
+    print(engine.verify(held_out))                  # simulated hardware equals the integers
+    engine.write("out/engine")                      # Verilog
+    print(engine.build())                           # area and clock, placed and routed
+
+| name | what it is |
+|---|---|
+| `CompressionPlan`, `BlockCirculant` | which structure each matrix gets |
+| `project` | a module's weights to the nearest ones that a plan allows |
+| `convert` | a torch module to a `Model` |
+| `Model` | a network in floats and integers: `predict`, `error`, `save`, `load`, `stream` |
+| `QuantizeSpec`, `DataBits` | bits of weights and data |
+| `design` | the best engine for a device |
+| `Design` | the free choices of an engine, by hand |
+| `Engine` | an accelerator: `compile`, `verify`, `write`, `build` |
+| `Stream` | frames in, frames out, state kept |
+| `UserError` | what is raised for a mistake in what you gave |
+
+The command line is `ernn --help`; the parts behind these names are the folders of this package.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ernn.api import Engine, Model, Stream, convert, design, project
+    from ernn.compress.plan import CompressionPlan
+    from ernn.errors import UserError
+    from ernn.ir.edges import DataBits
+    from ernn.ir.structure import BlockCirculant
+    from ernn.quantization.quantize import QuantizeSpec
+    from ernn.scheduling.design import Design
+
+_FROM = {
+    "BlockCirculant": "ernn.ir.structure",
+    "CompressionPlan": "ernn.compress.plan",
+    "DataBits": "ernn.ir.edges",
+    "Design": "ernn.scheduling.design",
+    "Engine": "ernn.api",
+    "Model": "ernn.api",
+    "QuantizeSpec": "ernn.quantization.quantize",
+    "Stream": "ernn.api",
+    "UserError": "ernn.errors",
+    "convert": "ernn.api",
+    "design": "ernn.api",
+    "project": "ernn.api",
+}
+"""Where each name lives: loaded when it is first asked for, so that importing the package is quick."""
+
+__all__ = [
+    "BlockCirculant",
+    "CompressionPlan",
+    "DataBits",
+    "Design",
+    "Engine",
+    "Model",
+    "QuantizeSpec",
+    "Stream",
+    "UserError",
+    "convert",
+    "design",
+    "project",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FROM:
+        raise AttributeError(f"module 'ernn' has no attribute {name!r}")
+    value = getattr(import_module(_FROM[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_FROM})
