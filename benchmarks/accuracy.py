@@ -400,7 +400,10 @@ def taught(recipe: Result) -> str:
     """A sentence for the teacher where there is one."""
     if recipe["distil"] is None:
         return ""
-    return " Every compressed network, directly trained ones too, also learns from the dense network of its seed."
+    return (
+        " Every compressed network, directly trained ones too, also learns from the dense network "
+        "of its seed."
+    )
 
 
 def line(row: Row, result: Result) -> str:

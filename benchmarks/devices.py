@@ -196,24 +196,25 @@ _PAGE = """# Devices: area of a small engine, and the engine chosen at full size
 
     python benchmarks/devices.py
 
-makes this page and [devices.json](devices.json). Everything here is **estimated**, but for cycles and latency in
-cycles, which are the schedule's, and exact.
+makes this page and [devices.json](devices.json). Everything here is **estimated**, but for cycles
+and latency in cycles, which are the schedule's, and exact.
 
 ## A small engine, synthesised
 
-A GRU of 16 units in blocks of 4, reading 8 numbers; 14 multipliers, two streams. {tool}. In brackets, where it
-differs, what a vendor's tool is expected to reach: Yosys packs registers and additions into DSP48E1 of 7-series and not
-into DSP48E2 of UltraScale, whose look-up tables are the same, so that the count for 7-series stands for it. No vendor's
-tool was run.
+A GRU of 16 units in blocks of 4, reading 8 numbers; 14 multipliers, two streams. {tool}. In
+brackets, where it differs, what a vendor's tool is expected to reach: Yosys packs registers and
+additions into DSP48E1 of 7-series and not into DSP48E2 of UltraScale, whose look-up tables are the
+same, so that the count for 7-series stands for it. No vendor's tool was run.
 
 {small}
 
 ## L16, chosen by Phase II for throughput
 
-The LSTM of 1024 cells with peepholes and projection to 512, block 16, as in [hardware](hardware.md). A fifth of LUTs
-and flip-flops is left free. LUT and FF by the fit that ships ([how](../how-to/design.md)), for UltraScale as on
-7-series, which a vendor's tool is expected to reach. Clock assumed: by number of multipliers on ECP5, 200 MHz, the
-published designs', on all others. Power: `ernn.estimate.power`, static and dynamic, activity assumed from utilisation,
+The LSTM of 1024 cells with peepholes and projection to 512, block 16, as in
+[hardware](hardware.md). A fifth of LUTs and flip-flops is left free. LUT and FF by the fit that
+ships ([how](../how-to/design.md)), for UltraScale as on 7-series, which a vendor's tool is expected
+to reach. Clock assumed: by number of multipliers on ECP5, 200 MHz, the published designs', on all
+others. Power: `ernn.estimate.power`, static and dynamic, activity assumed from utilisation,
 uncalibrated ([what it rests on](../how-to/report.md#power)).
 
 {layer}

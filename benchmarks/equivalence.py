@@ -122,7 +122,10 @@ def about(arguments: argparse.Namespace) -> dict[str, Any]:
         "command": shlex.join(["python", "benchmarks/equivalence.py", *sys.argv[1:]]),
         "seed": arguments.seed,
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
-        "compared": "every output integer of golden and of the RTL; predicted and simulated interval and latency",
+        "compared": (
+            "every output integer of golden and of the RTL; predicted and simulated interval and "
+            "latency"
+        ),
     }
 
 

@@ -86,9 +86,13 @@ def about() -> dict[str, Any]:
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/golden.py", *sys.argv[1:]]),
         "seed": 0,
-        "machine": f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before",
-        "versions": f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, Python "
-        f"{platform.python_version()}",
+        "machine": (
+            f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before"
+        ),
+        "versions": (
+            f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, "
+            f"Python {platform.python_version()}"
+        ),
     }
 
 

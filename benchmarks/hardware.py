@@ -244,7 +244,10 @@ def area_of(verilog: Verilog, device: Device, placed: bool) -> dict[str, Any]:
     if placed:
         note += "; with the pins around it: a flip-flop an input bit, two and a LUT an output bit"
     if device.is_ultrascale:
-        note += "; Yosys packs neither registers nor additions into DSP48E2: a 7-series device is the better proxy"
+        note += (
+            "; Yosys packs neither registers nor additions into DSP48E2: a 7-series device is the "
+            "better proxy"
+        )
     return {**counts, "kind": "estimated", "tool": area.tool, "note": note, "seconds": area.seconds}
 
 
@@ -412,27 +415,29 @@ _PLACED_HEADS = (
     ),
 )
 _PLACED = """
-Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing model at the slow
-corner of the speed grade; no vendor sign-off. Cycles are simulated; cells are those of the placed netlist, pins around
-the engine included.
+Placed and routed by nextpnr with `--place`: the clock is the median of the seeds, by its timing
+model at the slow corner of the speed grade; no vendor sign-off. Cycles are simulated; cells are
+those of the placed netlist, pins around the engine included.
 """
 _ABOVE = """# Hardware: the engine at the published size
 
-L: LSTM of 1024 cells, peepholes, projection 512, input 160. G: GRU of 1024 units, input 160. The figure is the block
-size. 12-bit weights (random), 16-bit data. Cycles and latency: simulated with Verilator, every output integer compared
-with golden. Latency: a frame's last word in to its last word out, idle engine. Utilisation: multiplications a frame
-needs over all multipliers, those of the vector unit included, times the simulated cycles. Frames/s: from simulated
-cycles and the clock; a clock marked "assumed" is the published designs' 200 MHz. Placed clocks have their own table.
+L: LSTM of 1024 cells, peepholes, projection 512, input 160. G: GRU of 1024 units, input 160. The
+figure is the block size. 12-bit weights (random), 16-bit data. Cycles and latency: simulated with
+Verilator, every output integer compared with golden. Latency: a frame's last word in to its last
+word out, idle engine. Utilisation: multiplications a frame needs over all multipliers, those of the
+vector unit included, times the simulated cycles. Frames/s: from simulated cycles and the clock; a
+clock marked "assumed" is the published designs' 200 MHz. Placed clocks have their own table.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
-makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured (787823f is e1deda4
-before it was rebased): pipelines were made deeper at ce0d1ed for the clock on ECP5, which changes latencies, and cycles
-where the recurrence bounds them; from e1deda4 on a design for UltraScale may have shallow ones.
+makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured
+(787823f is e1deda4 before it was rebased): pipelines were made deeper at ce0d1ed for the clock on
+ECP5, which changes latencies, and cycles where the recurrence bounds them; from e1deda4 on a design
+for UltraScale may have shallow ones.
 """
 _BETWEEN = """
-Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and unverified, M✓ recalled and
-reproduces a verified figure by arithmetic.
+Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and
+unverified, M✓ recalled and reproduces a verified figure by arithmetic.
 """
 _BELOW = """
 ![frames per second against multipliers](hardware.svg)

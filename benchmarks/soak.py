@@ -86,8 +86,14 @@ def about() -> dict[str, Any]:
 
 
 def sentence(result: dict[str, Any]) -> str:
-    counted = f"{result['frames']:,} frames, {result['integers']:,} integers, {result['utterances']} utterances"
-    wrong = f"{result['mismatches']} differ, {result['missing']} beats missing, {list(result['violations'])[:3]}"
+    counted = (
+        f"{result['frames']:,} frames, {result['integers']:,} integers, "
+        f"{result['utterances']} utterances"
+    )
+    wrong = (
+        f"{result['mismatches']} differ, {result['missing']} beats missing, "
+        f"{list(result['violations'])[:3]}"
+    )
     return f"{counted}: " + (
         "all equal" if result["passed"] else f"{wrong}; {result['divergence']}"
     )

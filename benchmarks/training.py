@@ -38,26 +38,28 @@ OURS = {"lstm": LSTM, "lstm-peephole": PeepholeLSTM, "gru": GRU, "gru-reset-befo
 BLOCKS = (1, 8, 16)
 
 
-HEAD = """| cell | hidden | projection | block | ours, frames/s | torch, dense, frames/s | ours / torch | of medians |
-|---|---|---|---|---|---|---|---|"""
+COLUMNS = ("cell", "hidden", "projection", "block")
+COLUMNS += ("ours, frames/s", "torch, dense, frames/s", "ours / torch", "of medians")
+HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 PAGE = """# How fast recurrent layers train
 
-Frames a second of one layer's training, all measured: forward, backward and AdamW's step, on {batch} sequences of
-{frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer run in turn, {runs} steps of each or more; each
-figure is that of the fastest step, and the last column compares the medians. Blocks of 8 and 16 train inside the
-block-circulant set (`ernn.compress.inside`); torch's figure is always its dense layer, without peepholes, and with the
+Frames a second of one layer's training, all measured: forward, backward and AdamW's step, on
+{batch} sequences of {frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer run in
+turn, {runs} steps of each or more; each figure is that of the fastest step, and the last column
+compares the medians. Blocks of 8 and 16 train inside the block-circulant set
+(`ernn.compress.inside`); torch's figure is always its dense layer, without peepholes, and with the
 reset gate after the product.
 
-A dense LSTM without projection is torch's own code (oneDNN), so its true ratio is 1: what its rows differ from 1 by is
-how well these figures can be told apart. An LSTM of 128 or 256 units in blocks is one compiled call each way
-(`ernn.nn.lstm_whole`), other layers go step by step.
+A dense LSTM without projection is torch's own code (oneDNN), so its true ratio is 1: what its rows
+differ from 1 by is how well these figures can be told apart. An LSTM of 128 or 256 units in blocks
+is one compiled call each way (`ernn.nn.lstm_whole`), other layers go step by step.
 
 {table}
 
     {command}
 
-Measured on {machine}, nice value {nice}; load of the machine at the end (1, 5 and 15 minutes): {load}.
-How it is done, and why: [the decision](../decisions/0008-training-scans.md).
+Measured on {machine}, nice value {nice}; load of the machine at the end (1, 5 and 15 minutes):
+{load}. How it is done, and why: [the decision](../decisions/0008-training-scans.md).
 """
 
 
@@ -154,7 +156,8 @@ def step(layer: nn.Module, frames: torch.Tensor) -> Callable[[], float]:
 
 
 def describe(row: Row) -> str:
-    return f"{row.cell} {row.hidden}/{row.projection or '-'} block {row.block}: {row.ernn_fps:.0f} and {row.torch_fps:.0f}"
+    layer = f"{row.cell} {row.hidden}/{row.projection or '-'} block {row.block}"
+    return f"{layer}: {row.ernn_fps:.0f} and {row.torch_fps:.0f}"
 
 
 def page(rows: list[Row], arguments: argparse.Namespace) -> str:

@@ -17,7 +17,8 @@ from ernn.pipeline import corpora
 
 def names():
     with console.working():
-        process.run(["sh", "-c", "echo $$ > tool; exec sleep 60"], Path.cwd(), Path("log"), what="a tool", timeout=60)
+        command = ["sh", "-c", "echo $$ > tool; exec sleep 60"]
+        process.run(command, Path.cwd(), Path("log"), what="a tool", timeout=60)
 
 corpora.names = names
 sys.argv = ["ernn", "corpus"]

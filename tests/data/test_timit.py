@@ -15,7 +15,10 @@ from ernn.pipeline.defaults import recipe_for
 
 # Kaldi's egs/timit/s5/conf/phones.60-48-39.map, of the same table by Lee and Hon, where a phone
 # changes.
-KALDI_48 = "ax-h:ax axr:er bcl:vcl dcl:vcl em:m eng:ng gcl:vcl h#:sil hv:hh kcl:cl nx:n pau:sil pcl:cl tcl:cl ux:uw"
+KALDI_48 = (
+    "ax-h:ax axr:er bcl:vcl dcl:vcl em:m eng:ng gcl:vcl h#:sil hv:hh kcl:cl nx:n pau:sil pcl:cl "
+    "tcl:cl ux:uw"
+)
 KALDI_39 = (
     "ao:aa ax:ah ax-h:ah axr:er bcl:sil dcl:sil el:l em:m en:n eng:ng epi:sil gcl:sil h#:sil hv:hh "
     "ix:ih kcl:sil nx:n "

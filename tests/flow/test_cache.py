@@ -123,7 +123,8 @@ def test_an_interrupt_ends_tools_that_run_side_by_side(tmp_path: Path) -> None:
         from pathlib import Path
         from ernn.flow.process import run, side_by_side
         folder = Path(sys.argv[1])
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell in the background has it ignored
+        # A process that a shell put in the background begins with SIGINT ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         def tool(name): run(["sleep", "60"], folder, folder / name, what=name, timeout=99)
         threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
         try: side_by_side(tool, ["a", "b"])

@@ -17,7 +17,8 @@ total = hashlib.sha256()
 for n in (24, 1000):
     for looking in (0, 3):
         new = lambda *shape: rng.standard_normal((4, *shape, n)).astype(np.float32)
-        gates, bias, peephole, before, after, out = new(4), new(4), new(looking), new(), new(), new()
+        gates, bias, peephole = new(4), new(4), new(looking)
+        before, after, out = new(), new(), new()
         loops.lstm_step(gates, bias, peephole, before, after, out)
         d_out, d_cell, d, d_bias, d_peephole = new(), new(), new(4), new(4), new(looking)
         loops.lstm_step_back(gates, peephole, before, after, d_out, d_cell, d, d_bias, d_peephole)

@@ -23,7 +23,8 @@ ROWS = (
 )
 COMPARISON = Comparison(
     "Methods compared on digits", "digits", 750, "LFE5U-85F", 2, "prototype kernels", DENSE, ROWS,
-    ("As many epochs as any other.",), (Item("seeds", "0, 1"),), "ernn compare digits", (Item("QRNN", "diverged"),), 3,
+    ("As many epochs as any other.",), (Item("seeds", "0, 1"),), "ernn compare digits",
+    (Item("QRNN", "diverged"),), 3,
 )  # fmt: skip
 
 

@@ -176,7 +176,10 @@ def test_power_is_an_estimate_beside_published_figures(full, empty):
     assert "power is estimated from area, clock and simulation" in words(empty)
 
 
-HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(1)> $\\frac{ http://e.example/ & \t\x01 </svg></style>"""
+HOSTILE = (
+    """<script>alert(1)</script>"'><img src=x onerror=alert(1)> $\\frac{ http://e.example/ & """
+    """\t\x01 </svg></style>"""
+)
 
 
 def test_hostile_names_are_text(full_record):

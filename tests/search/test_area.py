@@ -29,10 +29,10 @@ MEAN: dict[Family, float] = {"ecp5": 0.05, "xc7": 0.12}
 
 LIBRARIES: dict[Family, str] = {
     "ecp5": "-lib +/lattice/lutrams_trellis.txt -lib +/lattice/brams_16kd.txt",
-    "xc7": "-lib +/xilinx/lutrams_xc5v.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 -D HAS_CASCADE "
-    "-D HAS_CONFLICT_BUG -D HAS_MIXWIDTH_SDP -logic-cost-rom 0.015625",
-    "xcup": "-lib +/xilinx/lutrams_xcu.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 -D HAS_MIXWIDTH_SDP "
-    "-logic-cost-rom 0.015625",
+    "xc7": "-lib +/xilinx/lutrams_xc5v.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 "
+    "-D HAS_CASCADE -D HAS_CONFLICT_BUG -D HAS_MIXWIDTH_SDP -logic-cost-rom 0.015625",
+    "xcup": "-lib +/xilinx/lutrams_xcu.txt -lib +/xilinx/brams_xc4v.txt -D HAS_SIZE_36 "
+    "-D HAS_MIXWIDTH_SDP -logic-cost-rom 0.015625",
 }
 MAPS: dict[Family, str] = {
     "ecp5": "techmap -map +/lattice/lutrams_map_trellis.v -map +/lattice/brams_map_16kd.v",

@@ -10,9 +10,10 @@ from ernn.cli import console, hardware, look, network, search, whole
 from ernn.errors import UserError
 
 WRONG_INPUT = 2
+FULL = "make room on that disk; what was finished is kept, the same command goes on from there"
 ADVICE = {
-    errno.ENOSPC: "make room on that disk; what was finished is kept, the same command goes on from there",
-    errno.EDQUOT: "make room on that disk; what was finished is kept, the same command goes on from there",
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
     errno.EROFS: "that disk cannot be written to: name another folder",
     errno.EACCES: "change its permissions, or name another folder",
     errno.EPERM: "change its permissions, or name another folder",
@@ -24,8 +25,8 @@ Recurrent networks (LSTM, GRU) to small, fast, proven FPGA accelerators.
 
 The path, one command after another over one run directory:
 
-[bold]train[/] → [bold]compress[/] → [bold]quantize[/] → [bold]evaluate[/] → [bold]design[/] → [bold]build[/] →
-[bold]verify[/] → [bold]synth[/] → [bold]place[/] → [bold]report[/]
+[bold]train[/] → [bold]compress[/] → [bold]quantize[/] → [bold]evaluate[/] → [bold]design[/] →
+[bold]build[/] → [bold]verify[/] → [bold]synth[/] → [bold]place[/] → [bold]report[/]
 
 [bold]ernn demo[/] walks all of it on real speech. Every command has --help and --json.
 """
@@ -61,7 +62,10 @@ def run(arguments: Sequence[str]) -> int:
 def _said(error: UserError | OSError | MemoryError) -> str:
     """The error in a line; what the system refused with the file and what to do."""
     if isinstance(error, MemoryError):
-        return "this machine has not enough memory for it: choose a smaller network or block, or end other programs"
+        return (
+            "this machine has not enough memory for it: choose a smaller network or block, or end "
+            "other programs"
+        )
     if not isinstance(error, OSError):
         return str(error)
     what = f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -132,7 +132,8 @@ def compress(
     solver: Annotated[
         Solver,
         typer.Option(
-            help="Training towards the structure: ADMM, projection at once, from the start, or little by little."
+            help="How training reaches the structure: ADMM, projection at once, from the start, or "
+            "little by little."
         ),
     ] = Solver.admm,
     towards: Annotated[

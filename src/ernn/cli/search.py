@@ -445,7 +445,10 @@ def sensitivity(
         )
         for line in sorted(found.lines, key=lambda line: line.error)
     ]
-    title = f"Validation error in %, one part compressed at a time; {found.dense:.2f} with none (measured)"
+    title = (
+        "Validation error in %, one part compressed at a time; "
+        f"{found.dense:.2f} with none (measured)"
+    )
     console.table(title, ("part", "structure", "error", "more", "numbers stored"), rows)
     if found.left_out:
         names = ", ".join(found.left_out)

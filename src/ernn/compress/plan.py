@@ -260,7 +260,7 @@ def parse_structure(value: Any) -> Structure:
             return from_description(value)
         case _:
             raise UserError(
-                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, {density = "
-                "0.1, pes = 32}, "
-                f'{{density = 0.1, bank = 16}} or {{kind = "LowRank", rank = 16}} and the like, not {value!r}'
+                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, "
+                "{density = 0.1, pes = 32}, {density = 0.1, bank = 16} or "
+                f'{{kind = "LowRank", rank = 16}} and the like, not {value!r}'
             )

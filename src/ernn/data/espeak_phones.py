@@ -9,19 +9,19 @@ SILENCE = "sil"
 
 _FOLD = {
     # consonants
-    "b": "B", "tS": "CH", "d": "D", "D": "DH", "f": "F", "g": "G", "h": "HH", "dZ": "JH", "k": "K", "l": "L", "m": "M",
-    "n": "N", "N": "NG", "p": "P", "r": "R", "s": "S", "S": "SH", "t": "T", "T": "TH", "v": "V", "w": "W", "j": "Y",
-    "z": "Z", "Z": "ZH",
+    "b": "B", "tS": "CH", "d": "D", "D": "DH", "f": "F", "g": "G", "h": "HH", "dZ": "JH", "k": "K",
+    "l": "L", "m": "M", "n": "N", "N": "NG", "p": "P", "r": "R", "s": "S", "S": "SH", "t": "T",
+    "T": "TH", "v": "V", "w": "W", "j": "Y", "z": "Z", "Z": "ZH",
     # a flapped, unreleased or glottal t; syllabic n and l; linking r; the ch of loch; dark l
-    "t#": "T", "t2": "T", "?": "T", "n-": "N", "@L": "AH L", "r-": "R", "x": "K",
-    "l#": "L",
+    "t#": "T", "t2": "T", "?": "T", "n-": "N", "@L": "AH L", "r-": "R", "x": "K", "l#": "L",
     # vowels
-    "A:": "AA", "0": "AA", "a": "AE", "aa": "AE", "V": "AH", "@": "AH", "a#": "AH", "@2": "AH", "@-": "AH", "O:": "AO",
-    "O2": "AO", "O": "AO", "aU": "AW", "aI": "AY", "E": "EH", "3": "ER", "3:": "ER", "eI": "EY", "I": "IH", "I2": "IH",
-    "I#": "IH", "i": "IY", "i:": "IY", "oU": "OW", "OI": "OY", "U": "UH", "u:": "UW",
+    "A:": "AA", "0": "AA", "a": "AE", "aa": "AE", "V": "AH", "@": "AH", "a#": "AH", "@2": "AH",
+    "@-": "AH", "O:": "AO", "O2": "AO", "O": "AO", "aU": "AW", "aI": "AY", "E": "EH", "3": "ER",
+    "3:": "ER", "eI": "EY", "I": "IH", "I2": "IH", "I#": "IH", "i": "IY", "i:": "IY", "oU": "OW",
+    "OI": "OY", "U": "UH", "u:": "UW",
     # vowels that end in r, or glide
-    "A@": "AA R", "o@": "AO R", "O@": "AO R", "e@": "EH R", "i@3": "IH R", "U@": "UH R", "i@": "IH", "aI3": "AY ER",
-    "aI@": "AY AH",
+    "A@": "AA R", "o@": "AO R", "O@": "AO R", "e@": "EH R", "i@3": "IH R", "U@": "UH R", "i@": "IH",
+    "aI3": "AY ER", "aI@": "AY AH",
     # nasal and plain vowels of borrowed words
     "A~": "AA", "O~": "AO", "o": "OW",
 }  # fmt: skip

@@ -88,7 +88,7 @@ class Fsdd:
             f"test speaker {test}, validation speaker {validation}, the others train (seed "
             f"{self.seed})"
             if self.division == "speaker"
-            else "official division: recordings 0-4 test, 5-9 validation, speakers shared between splits"
+            else "official division: recordings 0-4 test, 5-9 validation, speakers shared"
         )
         return f"Free Spoken Digit Dataset, 8 kHz, {kind}; {rule}; CC BY-SA 4.0"
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from ernn.data.corpus import require_file
 from ernn.errors import UserError
 
-_ARPABET = "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-ARPABET = tuple(_ARPABET.split())
+_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
+_CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
+ARPABET = tuple(sorted(f"{_VOWELS} {_CONSONANTS}".split()))
 
 Pronunciations = dict[str, tuple[str, ...]]
 

@@ -179,7 +179,10 @@ class Timit:
     @property
     def _rule(self) -> str:
         if self._by_part["sample"]:
-            return f"NLTK sample: splits are disjoint in speakers, drawn by seed {self.seed}, not the standard ones"
+            return (
+                f"NLTK sample: splits are disjoint in speakers, drawn by seed {self.seed}, not the "
+                "standard ones"
+            )
         held = (
             f"held-out training speakers (seed {self.seed})"
             if self._held_from_train

@@ -12,7 +12,8 @@ PhoneSet = Literal[61, 48, 39]
 
 _TO_48 = {
     "ux": "uw", "axr": "er", "em": "m", "nx": "n", "eng": "ng", "hv": "hh", "ax-h": "ax",
-    "pcl": "cl", "tcl": "cl", "kcl": "cl", "bcl": "vcl", "dcl": "vcl", "gcl": "vcl", "h#": "sil", "pau": "sil",
+    "pcl": "cl", "tcl": "cl", "kcl": "cl", "bcl": "vcl", "dcl": "vcl", "gcl": "vcl",
+    "h#": "sil", "pau": "sil",
 }  # fmt: skip
 _TO_39 = {
     "cl": "sil", "vcl": "sil", "epi": "sil", "el": "l", "en": "n", "zh": "sh",

@@ -14,9 +14,10 @@ WAIVED = {
     "DECLFILENAME": "all modules share one file",
     "UNUSEDSIGNAL": "generated names for parts of words that nobody reads",
     "PROCASSINIT": "initial values are how a register states its value after configuration",
-    "WIDTHEXPAND": "operands of exact width, which Verilog extends by the rules the generator counts on",
-    "WIDTHTRUNC": "a word picked from an array is a shift whose low bits are taken; other cuts are written as slices",
-    "CASEINCOMPLETE": "every value has its default before the case; one that had not would be a LATCH",
+    "WIDTHEXPAND": "operands of exact width, extended by the rules the generator counts on",
+    "WIDTHTRUNC": "a word picked from an array is a shift whose low bits are taken; "
+    "other cuts are written as slices",
+    "CASEINCOMPLETE": "every value has a default before the case; without one it would be a LATCH",
     "CMPCONST": "a comparison that one shape of network makes always true stays in the text",
 }
 

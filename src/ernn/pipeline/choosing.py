@@ -32,7 +32,10 @@ COLUMNS = (
     ),
     *("frames/s", "latency µs", "LUT", "FF", "DSP", "block RAM kbit", "of the device"),
 )
-PROXY = "; no register or addition is packed into DSP48E2 by Yosys: a 7-series device is the better proxy for LUT and FF"
+PROXY = (
+    "; no register or addition is packed into DSP48E2 by Yosys: a 7-series device is the better "
+    "proxy for LUT and FF"
+)
 
 
 def request(
@@ -93,7 +96,8 @@ def designs(found: Found) -> Designs:
 def tool(request: Request) -> str:
     proxy = PROXY if request.device.is_ultrascale else ""
     points = shipped()
-    return f"ernn.scheduling.schedule; area fitted to {len(points.of(request.device.family))} engines of {points.tool}{proxy}"
+    fit = f"area fitted to {len(points.of(request.device.family))} engines of {points.tool}{proxy}"
+    return f"ernn.scheduling.schedule; {fit}"
 
 
 def _row(choice: Choice, found: Found) -> DesignRow:
@@ -126,7 +130,8 @@ def record(run: RunRecord, found: Found) -> None:
     """The best design's predicted area, clock and speed, and the designs around it."""
     best, by = found.best, tool(found.request)
     for name in RESOURCES:
-        note = f"{found.request.limit(name):,} may be used of {getattr(found.request.device, name).value:,}"
+        limit, all_of_it = found.request.limit(name), getattr(found.request.device, name).value
+        note = f"{limit:,} may be used of {all_of_it:,}"
         value = getattr(best.use, name)
         run.set(f"chosen.{name}", Measurement(value, UNITS[name], "estimated", by, note=note))
     clock = Measurement(

@@ -412,7 +412,9 @@ def report(asked: Asked, comparison: Comparison, folder: Path | None = None) -> 
         "kind": "measured",
         "command": comparison.command,
         "recipe": asdict(at.recipe) | {"plan": at.recipe.plan.to_dict()},
-        "device": f"cycles are predicted, for {comparison.device} with {comparison.streams} streams",
+        "device": (
+            f"cycles are predicted, for {comparison.device} with {comparison.streams} streams"
+        ),
         "clock": f"assumed: {comparison.clock}",
         "rows": [asdict(row) | {"fps": row.fps} for row in (comparison.dense, *comparison.rows)],
     }

@@ -27,7 +27,10 @@ def error_rate(rate: ErrorRate, tool: str) -> Measurement:
         tool,
         tokens=rate.tokens,
         interval=wilson(min(rate.errors, rate.tokens), rate.tokens),
-        note=f"{rate.substitutions} substitutions, {rate.deletions} deletions, {rate.insertions} insertions",
+        note=(
+            f"{rate.substitutions} substitutions, {rate.deletions} deletions, "
+            f"{rate.insertions} insertions"
+        ),
     )
 
 

@@ -207,7 +207,10 @@ def _record_utilisation(
 
 
 def _record_activity(record: RunRecord, share: float) -> None:
-    note = "of the bits of spectra, products and the vector unit's results, test speech, all streams busy"
+    note = (
+        "of the bits of spectra, products and the vector unit's results, test speech, "
+        "all streams busy"
+    )
     tool = f"Verilator, {BUSY_FRAMES} frames of test speech on every stream"
     record.set(
         "activity",

@@ -42,7 +42,7 @@ from ernn.train.task import Prepared
 
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
-FORMATS = "formats.safetensors"  # a model in integers, with the formats that data were rounded to in training
+FORMATS = "formats.safetensors"  # a model in integers: the formats of data that training rounded to
 Weights = Mapping[str, Tensor]
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
 DECODING = "greedy CTC decoding of the test split"

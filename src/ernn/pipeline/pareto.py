@@ -139,4 +139,5 @@ def _draw(axes: Any, column: int, best: list[FrozenTrial], others: list[FrozenTr
 
 def _named(trial: FrozenTrial) -> str:
     p = trial.params
-    return f"{p['layers']}×{p['cell'].upper()} {p['hidden']}, block {p['block']}, {p['weight_bits']} bit"
+    size = f"{p['layers']}×{p['cell'].upper()} {p['hidden']}"
+    return f"{size}, block {p['block']}, {p['weight_bits']} bit"

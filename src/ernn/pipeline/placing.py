@@ -12,7 +12,10 @@ from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
 
 UNPLACED = "after synthesis, before placement"
-PROXY = f"{UNPLACED}; Yosys packs neither registers nor additions into DSP48E2: read LUT and FF with care"
+PROXY = (
+    f"{UNPLACED}; Yosys packs neither registers nor additions into DSP48E2: read LUT and FF with "
+    "care"
+)
 
 
 def synth(run: Run, others: tuple[str, ...]) -> Outcome:

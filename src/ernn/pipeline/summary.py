@@ -68,7 +68,8 @@ def _version(package: str) -> str:
 
 def _words(layer: LayerSpec) -> str:
     projection = f", projected to {layer.projection}" if layer.projection else ""
-    return f"{layer.cell.upper()} of {layer.hidden}{projection}{' with peepholes' if layer.peepholes else ''}"
+    peepholes = " with peepholes" if layer.peepholes else ""
+    return f"{layer.cell.upper()} of {layer.hidden}{projection}{peepholes}"
 
 
 def _device(run: Run) -> str:

@@ -27,7 +27,10 @@ NOTE = (
     "memory of sums that no engine has: columns shared evenly by its groups, or those whose words "
     "lie in their banks"
 )
-WITHOUT = "errors and shares are measured in golden; cycles need an engine to be counted on: `ernn design` first"
+WITHOUT = (
+    "errors and shares are measured in golden; cycles need an engine to be counted on: "
+    "`ernn design` first"
+)
 
 
 def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str, Any]:

@@ -25,7 +25,10 @@ COLUMNS = (
     *("bytes", "multiplications", "cycles", "frames/s", "CPU seconds"),
 )
 
-ABOUT = "≈: golden alone runs it, and its multiplications, passes and latencies were counted for such an engine"
+ABOUT = (
+    "≈: golden alone runs it, and its multiplications, passes and latencies were counted for such "
+    "an engine"
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,8 @@ def cells(row: Row) -> tuple[str, ...]:
 def legends(comparison: Comparison) -> dict[str, tuple[str, str]]:
     """Of each column that holds figures: their kind, and how they were obtained."""
     at = f"{comparison.device}, {comparison.streams} streams"
-    cycles = f"predicted for a frame on {at}, weights of 12 bits; exact for the best design found. {ABOUT}"
+    predicted = f"predicted for a frame on {at}, weights of 12 bits"
+    cycles = f"{predicted}; exact for the best design found. {ABOUT}"
     return {
         "error": (
             "measured",

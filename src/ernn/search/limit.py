@@ -24,7 +24,8 @@ class Limit:
         if _ABSOLUTE.fullmatch(text.strip()):
             return cls(float(text), relative=False)
         raise UserError(
-            f'a limit is "dense + 0.5" (points above the dense network) or a rate such as "12.5", not {text!r}'
+            'a limit is "dense + 0.5" (points above the dense network) or a rate such as "12.5", '
+            f"not {text!r}"
         )
 
     def percent(self, dense: float) -> float:
