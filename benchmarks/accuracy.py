@@ -348,8 +348,8 @@ def page(result: Result, name: str) -> str:
         f"# Error rates on {corpus['name']}",
         "",
         f"{corpus['unit'].capitalize()} error rate on {dense['tokens']:,} test tokens, "
-        f"{result['decoding']} decoding, "
-        f"{len(heads)} seed(s). Kind: {result['kind']}. [JSON]({name}.json)",
+        f"{result['decoding']} decoding, {len(heads)} seed(s). Kind: {result['kind']}. "
+        f"[JSON]({name}.json)",
         "",
         f"    {result['command']}",
         "",
@@ -372,11 +372,9 @@ def page(result: Result, name: str) -> str:
         *[f"| {row.key} | {' | '.join(seed_cells(row, result))} |" for row in all_rows],
         "",
         f"Machine: {result['machine']}, torch {result['versions']['torch']}. CPU seconds are of "
-        "one process, the "
-        "mean of the seeds whose training was not resumed. kbit: weights of 12 bits but for "
-        "integer networks, ESE's "
-        "indices and padding zeros counted. The deviation is over seeds; the test examples are the "
-        "same.",
+        "one process, the mean of the seeds whose training was not resumed. kbit: weights of 12 "
+        "bits but for integer networks, ESE's indices and padding zeros counted. The deviation is "
+        "over seeds; the test examples are the same.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -388,11 +386,9 @@ def network(result: Result) -> str:
     dense, towards, inside = (recipe[stage]["epochs"] for stage in ("dense", "admm", "retrain"))
     return (
         f"Recurrent layers of {layers} units, all their matrices in blocks, the output matrix "
-        "dense. Epochs: the dense "
-        f"network {dense}; from it {towards} of ADMM and {inside} inside the set, or "
-        f"{towards + inside} inside the set "
-        f"after one projection; direct training {dense + towards + inside}, from fresh "
-        f"weights.{taught(recipe)}"
+        f"dense. Epochs: the dense network {dense}; from it {towards} of ADMM and {inside} inside "
+        f"the set, or {towards + inside} inside the set after one projection; direct training "
+        f"{dense + towards + inside}, from fresh weights.{taught(recipe)}"
     )
 
 

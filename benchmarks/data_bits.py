@@ -261,10 +261,9 @@ def page(result: Result, options: argparse.Namespace) -> str:
         f"# Bits of each kind of data on {options.corpus}",
         "",
         "Error rate % of the integers (golden) on "
-        f"{first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, "
-        f"seeds {', '.join(str(seed['seed']) for seed in result['seeds'])}, mean ± deviation where "
-        "there are several. "
-        f"Kind: measured. [JSON]({options.name}.json)",
+        f"{first[Row('nothing', FULL, False).key]['tokens']:,} test tokens, seeds "
+        f"{', '.join(str(seed['seed']) for seed in result['seeds'])}, mean ± deviation where there "
+        f"are several. Kind: measured. [JSON]({options.name}.json)",
         "",
         f"    {result['command']}",
         "",
@@ -294,18 +293,14 @@ def page(result: Result, options: argparse.Namespace) -> str:
     lines += [
         "",
         f"Training with rounding: {options.epochs} epochs at a learning rate of at most "
-        f"{options.rate:g}; CPU "
-        f"seconds: {seconds(result, [Row('cell', b, True) for b in trained])} with the cell "
-        "state's rounding, "
-        f"{seconds(result, [Row('nothing', FULL, True)])} without any. Epochs, rate and the rule "
-        "for formats were "
-        "fixed beforehand; the epoch kept is the best on validation strings. Weights: the spectra "
-        "of blocks, and dense "
-        "matrices, on uniform grids, a scale a matrix, trained straight through. Of activations in "
-        "b bits the range is "
-        "-2 to 2, so that 1 is a value; of what goes in -8 to 8, below 8 bits -4 to 4; all other "
-        "ranges are observed "
-        "ones. A cell left empty was not run.",
+        f"{options.rate:g}; CPU seconds: "
+        f"{seconds(result, [Row('cell', b, True) for b in trained])} with the cell state's "
+        f"rounding, {seconds(result, [Row('nothing', FULL, True)])} without any. Epochs, rate and "
+        "the rule for formats were fixed beforehand; the epoch kept is the best on validation "
+        "strings. Weights: the spectra of blocks, and dense matrices, on uniform grids, a scale a "
+        "matrix, trained straight through. Of activations in b bits the range is -2 to 2, so that "
+        "1 is a value; of what goes in -8 to 8, below 8 bits -4 to 4; all other ranges are "
+        "observed ones. A cell left empty was not run.",
     ]
     return "\n".join(lines) + "\n"
 

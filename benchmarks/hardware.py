@@ -298,10 +298,9 @@ def name_of(result: dict[str, Any]) -> str:
 def sentence(result: dict[str, Any]) -> str:
     return (
         f"{result['layer']} on {result['device']}: {result['multipliers']} multipliers, "
-        f"{result['cycles_simulated']:g} "
-        f"cycles a frame ({result['cycles_predicted']:g} predicted), utilisation "
-        f"{result['utilisation']:.1%}, "
-        f"{result['mismatches']} of {result['integers']} integers differ"
+        f"{result['cycles_simulated']:g} cycles a frame ({result['cycles_predicted']:g} "
+        f"predicted), utilisation {result['utilisation']:.1%}, {result['mismatches']} of "
+        f"{result['integers']} integers differ"
     )
 
 

@@ -136,14 +136,11 @@ def page(options: argparse.Namespace, about: dict[str, Any], results: list[dict[
         f"# Structure and bits for every matrix, on {options.corpus}",
         "",
         f"Error rate on {rivals[0]['test_tokens']:,} test tokens, greedy decoding, {options.seeds} "
-        "seeds, "
-        f"kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and "
-        "padding counted, which is "
-        f"one block size of {options.block} with 12 bits, the output matrix dense. "
-        f"{about['trials']} trials, each of "
-        f"{about['trial_epochs']} epoch(s), a way's own training taken from them. Widths of layers "
-        "to choose from: "
-        f"{options.widths} of their units.",
+        f"seeds, kind: measured. Budget: {about['budget_bytes']:,.0f} bytes of weights, scales and "
+        f"padding counted, which is one block size of {options.block} with 12 bits, the output "
+        f"matrix dense. {about['trials']} trials, each of {about['trial_epochs']} epoch(s), a "
+        f"way's own training taken from them. Widths of layers to choose from: {options.widths} of "
+        "their units.",
         "",
         f"    {about['command']}",
         "",

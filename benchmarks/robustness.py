@@ -185,18 +185,15 @@ def page(found: Sequence[Result], asked: Asked, command: str, picture: str) -> s
         f"    {command}",
         "",
         f"- Errors are of integers run by golden: per cent of {tokens:,} test tokens, greedy "
-        "decoding, mean ± "
-        f"deviation of {seeds} seeds (measured). Each method has {asked.times[0]:g} times fewer "
-        "bits than the dense "
-        "network, and is trained as `ernn compare` does; nothing was chosen by these figures.",
+        f"decoding, mean ± deviation of {seeds} seeds (measured). Each method has "
+        f"{asked.times[0]:g} times fewer bits than the dense network, and is trained as `ernn "
+        "compare` does; nothing was chosen by these figures.",
         "- Noise and attacks are in deviations of a feature. Attacks follow the gradient of the "
-        "float network that the "
-        "integers were made of: one step (FGSM), or five from a random start (PGD).",
+        "float network that the integers were made of: one step (FGSM), or five from a random "
+        "start (PGD).",
         "- Flipped bits are a share of the bits of that memory, drawn anew for each seed: a "
-        "smaller memory has fewer. "
-        "A sparse network's positions are not flipped. Grids of few bits are stored with these "
-        "bits (4 at least), all "
-        "else with 12.",
+        "smaller memory has fewer. A sparse network's positions are not flipped. Grids of few bits "
+        "are stored with these bits (4 at least), all else with 12.",
         "",
         f"![errors over level]({picture})",
         "",

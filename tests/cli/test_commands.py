@@ -65,9 +65,8 @@ def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixtur
 
 def test_help_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from ernn.cli.app import run; run(['--help']); "
-        "print([m for m in ('torch', 'lightning', 'numba', 'amaranth', 'matplotlib', 'pyosys') if "
-        "m in sys.modules])"
+        "import sys; from ernn.cli.app import run; run(['--help']); print([m for m in ('torch', "
+        "'lightning', 'numba', 'amaranth', 'matplotlib', 'pyosys') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60

@@ -21,8 +21,7 @@ KALDI_48 = (
 )
 KALDI_39 = (
     "ao:aa ax:ah ax-h:ah axr:er bcl:sil dcl:sil el:l em:m en:n eng:ng epi:sil gcl:sil h#:sil hv:hh "
-    "ix:ih kcl:sil nx:n "
-    "pau:sil pcl:sil tcl:sil ux:uw zh:sh"
+    "ix:ih kcl:sil nx:n pau:sil pcl:sil tcl:sil ux:uw zh:sh"
 )
 PHN = (
     "0 800 h#\n800 1600 sh\n1600 2400 ix\n2400 3000 dcl\n3000 3500 q\n3500 4000 zh\n4000 4800 h#\n"

@@ -108,8 +108,7 @@ def test_an_engine_without_probes_is_proved_too(plan: Schedule) -> None:
         (
             [np.zeros((3, 6))],
             "utterance 0 is float64: the engine takes integers, which "
-            "ernn.golden.boundary.quantize_input(model, "
-            "frames) makes of features",
+            "ernn.golden.boundary.quantize_input(model, frames) makes of features",
         ),
         ([np.full((3, 6), 1 << 15)], "utterance 0 holds 32768..32768, outside 16 bits"),
     ],

@@ -20,15 +20,12 @@ from tests.models import random_integer_model
 
 COMMANDS = (
     "read_verilog read_mem read_xdc synth_design opt_design place_design phys_opt_design "
-    "route_design "
-    "report_utilization report_timing_summary write_checkpoint create_project add_files "
-    "set_property current_fileset "
-    "update_compile_order close_project create_clock get_ports "
-    "ipx::package_project ipx::current_core ipx::get_bus_interfaces ipx::remove_bus_interface "
-    "ipx::add_bus_interface "
-    "ipx::add_port_map ipx::infer_bus_interface ipx::add_bus_parameter "
-    "ipx::associate_bus_interfaces "
-    "ipx::create_xgui_files ipx::update_checksums ipx::check_integrity ipx::save_core"
+    "route_design report_utilization report_timing_summary write_checkpoint create_project "
+    "add_files set_property current_fileset update_compile_order close_project create_clock "
+    "get_ports ipx::package_project ipx::current_core ipx::get_bus_interfaces "
+    "ipx::remove_bus_interface ipx::add_bus_interface ipx::add_port_map ipx::infer_bus_interface "
+    "ipx::add_bus_parameter ipx::associate_bus_interfaces ipx::create_xgui_files "
+    "ipx::update_checksums ipx::check_integrity ipx::save_core"
 )
 
 

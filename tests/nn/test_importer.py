@@ -481,8 +481,7 @@ REFUSED = {
             lambda self, x: self.second(self.rnn(x)[0])[0], second=lambda: nn.GRU(HIDDEN, HIDDEN)
         ),
         "module 'second' (GRU) has batch_first=False, but its input has the batch axis first: it "
-        "would run over the "
-        "batch instead of time; set batch_first alike, or transpose between",
+        "would run over the batch instead of time; set batch_first alike, or transpose between",
     ),
     "packing": (
         _with(lambda self, x: self.rnn(pack_padded_sequence(x, [6, 2], True))[1]),

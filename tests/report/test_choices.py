@@ -44,7 +44,6 @@ def test_a_report_of_blocks_loads_no_torch() -> None:
     plan = CompressionPlan.blocks(8).to_dict()
     code = (
         "import sys; from ernn.pipeline.summary import structure_item; "
-        f"print(structure_item({plan})); "
-        "assert 'torch' not in sys.modules"
+        f"print(structure_item({plan})); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

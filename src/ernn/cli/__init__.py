@@ -6,8 +6,8 @@ from types import FrameType
 
 
 def main() -> None:
-    """Run a command and exit: 0 done, 1 found wrong (proof failed, tool missing), 2 wrong input,
-    130 Ctrl-C.
+    """Run a command and exit: 0 done, 1 found wrong (proof failed, tool
+    missing), 2 wrong input, 130 for Ctrl-C.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     from ernn.cli.app import run

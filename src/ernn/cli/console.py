@@ -1,6 +1,4 @@
-"""What a command shows: progress on standard error, results on standard output, as a table or as
-JSON.
-"""
+"""What a command shows: progress on standard error, results (table or JSON) on standard output."""
 
 import contextlib
 import json
@@ -19,8 +17,7 @@ COLUMNS = ("figure", "value", "unit", "kind", "by")
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
-    """Whatever libraries print while a step works goes to standard error: standard output is for
-    results.
+    """Libraries' messages during a step go to standard error: standard output is for results.
 
     An interrupt ends the command with its own exit status, also where a library turns it into
     another (Lightning: 1).
@@ -78,8 +75,7 @@ def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, .
 
 
 def readable(measurement: Measurement) -> str:
-    """A value to four digits (thousands to whole ones), and the test tokens behind an error
-    rate.
+    """A value to four digits (thousands in whole ones), and the test tokens behind an error rate.
     """
     value = measurement.value
     text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
@@ -89,9 +85,7 @@ def readable(measurement: Measurement) -> str:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], whole: int = 0
 ) -> None:
-    """A table on standard output, or its title where there is nothing to list; the first `whole`
-    columns never wrap.
-    """
+    """A table on standard output, or its title if empty; the first `whole` columns never wrap."""
     from rich.console import Console
     from rich.table import Table
 
@@ -108,9 +102,7 @@ def table(
 
 
 def numbers(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table of numbers, none of which wraps: where it is wider than the terminal, each row
-    becomes a column.
-    """
+    """A table of numbers that do not wrap: wider than the terminal, each row becomes a column."""
     from rich.console import Console
 
     room = Console().width

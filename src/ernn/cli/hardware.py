@@ -55,8 +55,8 @@ def design(
 ) -> None:
     """Phase II: choose an engine for a device, and predict its cycles (exactly) and its area.
 
-    What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A run goes on with
-    the best design.
+    What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A
+    run goes on with the best design.
     """
     from ernn.pipeline import choosing, hardware
     from ernn.pipeline.run import Run
@@ -96,8 +96,7 @@ def verify(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulate the Verilog on real frames: every integer must equal the golden model's. Exit status
-    1 where not.
+    """Simulate the Verilog on real frames: every integer must be golden's. Exit status 1 where not.
     """
     from ernn.pipeline import hardware
     from ernn.pipeline.run import Run
@@ -120,9 +119,7 @@ def synth(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Count LUTs, flip-flops, multipliers and memories by Yosys, for the engine's device and
-    others.
-    """
+    """Count LUTs, flip-flops, multipliers and memories by Yosys, for this and other devices."""
     from ernn.pipeline import placing
     from ernn.pipeline.run import Run
 
@@ -167,8 +164,7 @@ def export(
     ] = 100.0,
     as_json: Json = False,
 ) -> None:
-    """Write RUN/vivado: the engine's Verilog and memories, a constraint, Tcl that builds it and
-    packages it as IP.
+    """Write RUN/vivado: Verilog, memories, constraints, and Tcl that builds and packages an IP.
 
     Vivado is not run.
     """
@@ -198,9 +194,7 @@ def bitstream(
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Make RUN/board/ernn.bit for an ECP5 board: the engine behind a serial line. No board has been
-    tried.
-    """
+    """Make RUN/board/ernn.bit for an ECP5 board: the engine on a serial line. Tried on no board."""
     from ernn.pipeline import exports
     from ernn.pipeline.run import Run
 

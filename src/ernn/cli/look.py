@@ -48,9 +48,7 @@ def corpus(
 
 
 def devices(as_json: Json = False) -> None:
-    """The FPGAs known: what each holds, how sure that figure is, and whether open tools can place
-    it.
-    """
+    """The FPGAs known: what each holds, how sure that is, and whether open tools can place it."""
     from ernn.estimate.device import devices
 
     found = devices()
@@ -76,9 +74,7 @@ def devices(as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Every tool of the flow: its version, or what to install. Exit status 1 where one is
-    missing.
-    """
+    """Every tool of the flow: its version, or what to install. Exit status 1 if one is missing."""
     from ernn.flow.tools import doctor
 
     found = doctor()

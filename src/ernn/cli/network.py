@@ -78,9 +78,7 @@ def train(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a dense network with CTC, and count its errors on the test split. Begins a run
-    directory.
-    """
+    """Train a dense network with CTC; count its errors on the test split. Begins a run folder."""
     from ernn.data.open import open_corpus
     from ernn.nn.spec import LayerSpec
     from ernn.pipeline import network, speech
@@ -146,9 +144,7 @@ def compress(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Make the weights block-circulant, or prune them; then retrain inside the set. Counts errors
-    and weights.
-    """
+    """Make weights block-circulant or pruned; retrain inside the set; count errors and weights."""
     from ernn.pipeline import choices, network, speech
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
@@ -179,8 +175,7 @@ def quantize(
     ] = 200,
     as_json: Json = False,
 ) -> None:
-    """Turn the network into integers: formats as trained with, else from observed ranges, and
-    tables.
+    """Turn the network into integers: formats as trained with, or from observed ranges, and tables.
     """
     from ernn.pipeline import choices, network
     from ernn.pipeline.run import Run

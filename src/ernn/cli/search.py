@@ -61,11 +61,10 @@ def explore(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Phase I: the smallest network that keeps the accuracy and fits the device. Exit status 1
-    where there is none.
+    """Phase I: the smallest network that keeps the accuracy and fits the device.
+    Exit status 1 if there is none.
 
-    Every decision is logged with its numbers in OUT/decisions.txt. A search that was stopped goes
-    on where it was.
+    Every decision is logged with its numbers in OUT/decisions.txt. A stopped search goes on.
     """
     from ernn.estimate.device import find_device
     from ernn.pipeline import phase1
@@ -145,11 +144,10 @@ def search(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Optuna over cell, size, layers, block size and bits: errors against storage and predicted
-    cycles.
+    """Optuna over cell, size, layers, block size and bits: errors against storage and cycles.
 
-    Writes OUT/search.json and OUT/pareto.svg. A search that was stopped goes on; a trial whose
-    worker died is redone.
+    Writes OUT/search.json and OUT/pareto.svg. A stopped search goes on; a
+    trial whose worker died is redone.
     """
     from ernn.pipeline import pareto
     from ernn.pipeline.trials import TrialJob
@@ -257,8 +255,8 @@ def recommend(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Choose structure and bits of every matrix (and widths of layers) within a budget; beside one
-    block size for all.
+    """Choose structure and bits of every matrix (and widths of layers) within a budget, and
+    compare with one block size for all.
 
     Decisions are in RUN/recommend/decisions.txt. A search that was stopped goes on where it was.
     """
@@ -365,11 +363,10 @@ def compare(
     recipe_file: RecipeFile = None,
     as_json: Json = False,
 ) -> None:
-    """Every compression method on your network at the same storage and training: one page with
-    table and plot.
+    """Every compression method on your network, at equal storage and training, on one page.
 
-    Each result is a file: what was stopped or killed goes on with the same command. Exit status 1
-    if something is left.
+    Each result is a file: a stopped comparison goes on with the same command.
+    Exit status 1 if something is left.
     """
     from dataclasses import asdict
 
@@ -423,8 +420,8 @@ def sensitivity(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compress each matrix of the dense network alone, without retraining: how much does the
-    validation error rise?
+    """Compress each matrix of the dense network alone, without retraining, and show
+    how the validation error rises.
     """
     from ernn.pipeline import sensitivity
     from ernn.pipeline.run import Run
@@ -464,9 +461,7 @@ def robustness(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Strain the run's networks: errors under noise, chosen perturbations (FGSM, PGD) and flipped
-    bits of memories.
-    """
+    """Strain the run's networks: errors under noise, attacks (FGSM, PGD) and flipped bits."""
     from ernn.pipeline import robustness
     from ernn.pipeline.run import Run
 
@@ -501,9 +496,7 @@ def deltas(
     utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to run.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Run the integers as a delta network: errors, multiplications left and estimated cycles for
-    every threshold.
-    """
+    """Run integers as a delta network: errors, multiplications left, cycles, by threshold."""
     from ernn.pipeline import temporal
     from ernn.pipeline.run import Run
 

@@ -24,9 +24,7 @@ def demo(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Real speech to a placed, proven accelerator and a page that shows it. Continues where it was
-    stopped.
-    """
+    """Real speech to a placed, proven accelerator and a page about it. A stopped demo goes on."""
     os.environ.setdefault(
         "OMP_NUM_THREADS", "1"
     )  # two threads on so small a network only wait for each other

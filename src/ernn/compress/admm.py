@@ -1,5 +1,4 @@
-"""ADMM: training with weights that are drawn towards a structured set (E-RNN, HPCA 2019; Boyd et
-al. 2011, section 3).
+"""ADMM: training draws weights towards a set (E-RNN, HPCA 2019; Boyd et al. 2011, section 3).
 
 minimise f(W) subject to W in S, by the scaled dual form of REFERENCE.md section 2:
 
@@ -44,8 +43,7 @@ class Residual:
 
 
 class Admm:
-    """ADMM on the matrices of `module` that `plan` compresses, from its weights as they are (train
-    dense first).
+    """ADMM on the matrices of `module` that `plan` compresses; train it dense first.
 
     rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start, so
     that being off by as much as the matrix itself costs rho/2, whatever its size.  Every update
@@ -98,9 +96,7 @@ class Admm:
 
     @torch.no_grad()
     def update(self) -> list[Residual]:
-        """The Z and U steps; call it every one to few epochs. Returns and keeps this update's
-        residuals.
-        """
+        """The Z and U steps; call it every one to few epochs. Returns and keeps the residuals."""
         self._updates += 1
         latest = [self._update_one(index, matrix) for index, matrix in enumerate(self.matrices)]
         self.residuals.extend(latest)
@@ -120,8 +116,8 @@ class Admm:
         )
 
     def converged(self, tolerance: float) -> bool:
-        """Whether the latest update left every primal and dual residual at most `tolerance`
-        (relative to ||W||).
+        """Whether the latest update left all primal and dual residuals at
+        `tolerance` (of ||W||) or less.
         """
         latest = [r for r in self.residuals if r.update == self._updates]
         return bool(latest) and max(max(r.primal, r.dual) for r in latest) <= tolerance
@@ -157,9 +153,7 @@ class Admm:
         self.rho = raised
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that changes, as tensors and plain values: `load_state_dict` goes on exactly
-        from there.
-        """
+        """All that changes, as tensors and plain values: `load_state_dict` goes on from there."""
         names = [m.name for m in self.matrices]
         return {
             "z": dict(zip(names, self._z, strict=True)),

@@ -50,9 +50,7 @@ def _diagonal_sums(matrix: Tensor, k: int) -> Tensor:
 
 
 def _diagonal_lengths(rows: int, columns: int, k: int) -> Tensor:
-    """How many entries of each wrapped diagonal lie inside the matrix, (R, C, k); 1 where none
-    does.
-    """
+    """Entries of each wrapped diagonal inside the matrix, (R, C, k); 1 where there are none."""
     return _diagonal_sums(torch.ones(rows, columns), k).clamp(min=1)
 
 

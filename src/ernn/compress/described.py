@@ -1,6 +1,4 @@
-"""Structures and grids as plain values, {"kind": "LowRank", "rank": 16}, as JSON and TOML hold
-them; and back.
-"""
+"""Structures and grids as plain values, {"kind": "LowRank", "rank": 16}, for JSON and TOML."""
 
 from dataclasses import fields, is_dataclass
 from typing import Any

@@ -40,11 +40,10 @@ def require_bits(bits: int, least: int, most: int) -> None:
 
 @dataclass(frozen=True)
 class Uniform(Grid):
-    """Fixed point of `bits` bits, as `ernn.ir.fixed_point.quantize` makes it: nearest, halves up,
-    saturating.
+    """Fixed point of `bits` bits, as in `ernn.ir.fixed_point`: nearest, halves up, saturating.
 
-    `frac`: fraction bits; None for the most with which the largest weight does not saturate, `ernn
-    quantize`'s choice.
+    `frac`: fraction bits; None: the most with which the largest weight does not
+    saturate, as in `ernn quantize`.
     """
 
     bits: int
@@ -64,8 +63,8 @@ class Uniform(Grid):
         return floor_half_up(values * 2.0**format.frac).clamp(format.low, format.high) * format.step
 
     def random(self, values: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Stochastic rounding (Gupta et al. 2015): up or down with the chances that make the mean
-        exact; saturating.
+        """Stochastic rounding (Gupta et al. 2015): up or down so
+        that the mean is exact; saturating.
         """
         format = self.format(values)
         return (
@@ -76,9 +75,7 @@ class Uniform(Grid):
 
 @dataclass(frozen=True)
 class PowersOfTwo(Grid):
-    """0 and +-2**e for 2**(bits - 1) - 1 exponents e, the highest nearest to the largest weight;
-    products shift.
-    """
+    """0 and +-2**e for 2**(bits - 1) - 1 exponents e, the highest nearest the largest weight."""
 
     bits: int
 
@@ -102,9 +99,7 @@ def _nearest_exponent(size: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Ternary(Grid):
-    """-a, 0 and a, with the a and the threshold that are nearest of all (the optimum of Li, Zhang,
-    Liu 2016).
-    """
+    """-a, 0 and a, with the nearest a and threshold of all (optimum of Li, Zhang, Liu 2016)."""
 
     bits = 2
     scale_bits = 32
@@ -134,11 +129,10 @@ class Binary(Grid):
 
 @dataclass(frozen=True)
 class LearnedStep(Grid):
-    """Multiples of a real step, -2**(bits-1) .. 2**(bits-1) - 1 of them, the step trained too (LSQ:
-    Esser et al. 2020).
+    """Multiples of a real step, -2**(bits-1) .. 2**(bits-1) - 1 of them, the step
+    trained too (LSQ: Esser et al. 2020).
 
-    `nearest` chooses the step by least squares from those that hold the largest weight, each then
-    refined.
+    `nearest` refines steps that hold the largest weight, and takes the one of least squares.
     """
 
     bits: int

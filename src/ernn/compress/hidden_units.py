@@ -16,9 +16,7 @@ from ernn.nn.model import AcousticModel
 
 
 def unit_norms(model: AcousticModel, layer: int) -> Tensor:
-    """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), biases apart;
-    gradients pass.
-    """
+    """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), without biases."""
     hidden = model.spec.layers[layer].hidden
     parts = [tensor.square() for tensor in _of_units(model, layer)]
     return (
@@ -42,8 +40,7 @@ def largest_units(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
 
 
 def narrowed(model: AcousticModel, counts: Sequence[int] | None) -> AcousticModel:
-    """A new model of the `counts` largest units of every layer, the largest first; None is `model`
-    as it is.
+    """A new model of the `counts` largest units of every layer, largest first; None: as it is.
 
     So a narrower one is the beginning of a wider one (slimmable networks: Yu et al., ICLR 2019;
     once-for-all: Cai et al., ICLR 2020), and one with all units computes what `model` does.
@@ -70,11 +67,9 @@ def _largest_first(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
 
 @torch.no_grad()
 def without_others(model: AcousticModel, kept: Sequence[Tensor]) -> AcousticModel:
-    """A new, smaller model of the units kept, layer by layer, in their order; weights are copied,
-    `model` stays.
+    """A new, smaller model of the units kept, by layer and in their order, with copied weights.
 
-    Raises UserError where a projection would have as many values as units are left, or a matrix
-    must stay orthogonal.
+    UserError if a projection would be as wide as the units left, or a matrix must stay orthogonal.
     """
     if any(layer.orthogonal for layer in model.spec.layers):
         raise UserError(
@@ -108,9 +103,7 @@ def _cut(name: str, tensor: Tensor, units: Tensor, hidden: int, projected: bool)
 
 
 def _of_units(model: AcousticModel, layer: int) -> list[Tensor]:
-    """Weights with the unit as first axis: rows of the layer's gates, and the columns that read
-    it.
-    """
+    """Weights with the unit as first axis: rows of the layer's gates, and columns that read it."""
     hidden, projected = (
         model.spec.layers[layer].hidden,
         model.spec.layers[layer].projection is not None,

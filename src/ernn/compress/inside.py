@@ -1,5 +1,4 @@
-"""Training inside the set: a weight's parameters are its stored numbers, decoded whenever the
-weight is read.
+"""Training inside the set: a weight's parameters are its stored numbers, decoded when read.
 
 By torch.nn.utils.parametrize: after `enter`, optimizers see the block vectors (the kept weights of
 a sparse set) and every weight is in its set by construction, whatever they do; after `leave`, the
@@ -32,9 +31,7 @@ class Decode(nn.Module):
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
 
     def blocks(self, stored: Tensor) -> Tensor:
-        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without
-        decoding them.
-        """
+        """Block vectors (gates, block rows, block columns, k), multiplied without decoding."""
         return stored
 
     def forward(self, stored: Tensor) -> Tensor:
@@ -46,14 +43,10 @@ class Decode(nn.Module):
 
 
 class Rebuild(nn.Module):
-    """What is trained of a structure that is a file of its own to the parameter (gates * rows,
-    columns).
-    """
+    """What is trained of a `Method`'s structure, to the parameter (gates * rows, columns)."""
 
     def __init__(self, structure: Method, weight: Tensor) -> None:
-        """`weight` (gates, rows, columns): what the structure holds while it is trained is chosen
-        from it.
-        """
+        """`weight` (gates, rows, columns): what is fixed in training is chosen from it."""
         super().__init__()
         self.structure, (_, self.rows, self.columns) = structure, weight.shape
         held = structure.start(weight.detach()).held
@@ -132,9 +125,7 @@ _BEFORE = "_class_before_inside"
 
 
 def _use_ours(owner: nn.Module) -> None:
-    """torch's own layer becomes ours, which has the same parameters: a user's subclass keeps its
-    forward.
-    """
+    """torch's own layer becomes ours, with the same parameters; a user's subclass keeps its own."""
     if type(owner) in _OURS:
         setattr(owner, _BEFORE, type(owner))
         owner.__class__ = _OURS[type(owner)]
@@ -156,8 +147,7 @@ def project_once(module: nn.Module, plan: CompressionPlan) -> None:
 
 @torch.no_grad()
 def restart_inside(module: nn.Module, plan: CompressionPlan) -> None:
-    """For direct training: a freshly initialised model becomes a structured one whose weights are
-    as large.
+    """For direct training: a fresh model becomes a structured one with weights as large.
 
     The mean over a diagonal of k independent numbers has 1/k of their variance; the projection is
     scaled back, that of a structure in a file of its own by what the norm has lost.

@@ -1,13 +1,10 @@
-"""ESE's load-balance-aware pruning: a group is the sub-matrix of one processing element (Han et
-al., FPGA 2017).
-"""
+"""ESE's load-balance-aware pruning: a group is one processing element's share (FPGA 2017)."""
 
 from torch import Tensor
 
 
 def split(matrix: Tensor, pes: int) -> Tensor:
-    """(..., rows, columns) to (..., pes, rows / pes * columns): element p has the rows p, p + pes,
-    ...
+    """(..., rows, columns) to (..., pes, rows / pes * columns): element p has rows p, p + pes, ...
     """
     return matrix.unflatten(-2, (-1, pes)).transpose(-3, -2).flatten(-2)
 

@@ -1,6 +1,4 @@
-"""Training inside a sparse set: the weights that are kept are the parameters; where they lie is
-fixed on entering.
-"""
+"""Training inside a sparse set: kept weights are the parameters, their positions are fixed."""
 
 from torch import Tensor, nn
 

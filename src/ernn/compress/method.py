@@ -1,6 +1,4 @@
-"""What a structure in a file of its own brings along: all that solvers, training and counting ask
-of it.
-"""
+"""What a structure in a file of its own brings: all that solvers, training and counting need."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ from ernn.ir.structure import Factors, Structure
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """Stored numbers in several tensors, and where they lie where a structure leaves that open
-    (`held`).
+    """Stored numbers in several tensors, and, if a structure leaves
+    that open, where they lie (`held`).
     """
 
     tensors: tuple[Tensor, ...]
@@ -51,8 +49,8 @@ class Method(Structure):
         """The matrix of stored numbers."""
 
     def project(self, matrix: Tensor) -> Tensor:
-        """Nearest matrix of the set in Frobenius norm, or as near as the structure's docstring
-        says.
+        """The nearest matrix of the set in Frobenius norm, or as near as
+        the structure's docstring says.
         """
         return self.decode(self.encode(matrix), *matrix.shape[-2:])
 
@@ -76,16 +74,12 @@ class Method(Structure):
         return parts
 
     def split(self, parts: Parts) -> Factors:
-        """Stored numbers of a factored structure as the matrices that are multiplied with each
-        other.
-        """
+        """Stored numbers of a factored structure as the matrices whose product it is."""
         raise TypeError(f"{self} is no product of matrices")
 
     def factors(self, matrix: np.ndarray) -> Factors | None:
         return self.split(self.encode(torch.from_numpy(matrix))) if self.factored else None
 
     def weaker(self, share: float) -> Structure:
-        """The structure at a `share` of the way to itself, for gradual compression; itself where
-        there is no way.
-        """
+        """The structure at a `share` of the way to itself, for gradual compression; or itself."""
         return self

@@ -19,8 +19,8 @@ DENSE = Dense()
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """A structure for each kind of matrix; `overrides` names single parameters
-    ("recurrent.0.weight_ih_l0").
+    """A structure for each kind of matrix; `overrides`: for single parameters,
+    by name ("recurrent.0.weight_ih_l0").
 
     input: what an LSTM or GRU multiplies its input with. recurrent: what it multiplies its own
     output with. projection: of an LSTM. output: every Linear layer.
@@ -48,16 +48,14 @@ class CompressionPlan:
 
     @classmethod
     def blocks(cls, block: int, output: int = 1, pad: bool = True) -> "CompressionPlan":
-        """Blocks of one size in the recurrent layers, of size `output` in the Linear layers (1:
-        dense).
-        """
+        """Blocks of one size in the recurrent layers, `output` in the Linear layers (1: dense)."""
         inner, outer = _structure(block, pad), _structure(output, pad)
         return cls(inner, inner, inner, outer)
 
     @classmethod
     def pruned(cls, structure: Structure, output: Structure = DENSE) -> "CompressionPlan":
-        """One sparse structure for the recurrent layers, e.g. LoadBalanced(0.1, 32); `output` for
-        the Linear layers.
+        """One sparse structure for recurrent layers, e.g.
+        LoadBalanced(0.1, 32); `output` for Linear.
         """
         return cls(structure, structure, structure, output)
 
@@ -72,8 +70,8 @@ class CompressionPlan:
         return named[name] if name in named else getattr(self, role)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: a block size, with "pad" where padding is allowed; 1 is dense; or a density
-        and its groups.
+        """Plain values: a block size, with "pad" if padded; 1 is
+        dense; or a density and its groups.
         """
         roles = {
             role: _plain(getattr(self, role))
@@ -103,11 +101,9 @@ class CompressionPlan:
 
 @dataclass(frozen=True, eq=False)
 class NamedMatrix:
-    """A weight inside a model: parameter `attribute` of `owner`, called `name` from the model's
-    root.
+    """A weight inside a model: parameter `attribute` of `owner`; `name` is from the model's root.
 
-    The parameter (gates * rows, columns) is `gates` matrices of (rows, columns), each with
-    `structure`.
+    The parameter (gates * rows, columns) is `gates` matrices (rows, columns) of `structure`.
     """
 
     name: str
@@ -133,11 +129,9 @@ class NamedMatrix:
 
 
 def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
-    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, sorted by name within a
-    layer.
+    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, by name within a layer.
 
-    Raises UserError where an override names no such matrix, or where a structure does not fit a
-    matrix's shape.
+    UserError if an override names no such matrix, or a structure does not fit its shape.
     """
     found = [m for name, owner in module.named_modules() for m in _of(name, owner, plan)]
     if missing := sorted(set(dict(plan.overrides)) - {m.name for m in found}):
@@ -151,11 +145,9 @@ def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
 
 
 def layer_blocks(module: nn.Module, blocks: Sequence[int], output: int = 1) -> CompressionPlan:
-    """One block size a recurrent layer of `module`, from the input on; the paper's "8-16" is (8,
-    16).
+    """One block size a recurrent layer of `module`, from the input on: "8-16" is (8, 16).
 
-    `output` as for `CompressionPlan.blocks`; both padded. Raises UserError where there are not as
-    many layers.
+    `output` as for `CompressionPlan.blocks`; both padded. UserError for another number of layers.
     """
     names = [m.name for m in matrices(module, CompressionPlan()) if m.role != "output"]
     inner = [
@@ -181,15 +173,13 @@ def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
 
 
 def structures(module: nn.Module, plan: CompressionPlan) -> dict[str, Structure]:
-    """Structure of every weight matrix by its name: what `ernn.nn.importer.import_torch` is
-    told.
-    """
+    """Structure of every weight matrix by name, as `ernn.nn.importer.import_torch` takes it."""
     return {m.name: m.structure for m in matrices(module, plan)}
 
 
 def stored_weights(module: nn.Module, plan: CompressionPlan, recurrent_only: bool = False) -> int:
-    """Numbers stored for the weight matrices (biases and peepholes apart), of recurrent layers only
-    on request.
+    """Numbers stored for weight matrices (no biases, no peepholes); of
+    recurrent layers only, on request.
     """
     return sum(
         m.stored for m in matrices(module, plan) if not (recurrent_only and m.role == "output")

@@ -18,8 +18,7 @@ from ernn.ir.structure import Structure
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """matrix: its name, `gate` of it alone where that is a number. error: as measured with it alone
-    in `structure`.
+    """matrix: its name, or `gate` of it, a number. error: with it alone in `structure`.
 
     distance: how far the projection is, of the norm. stored: numbers that are stored then, of this
     matrix or gate; bits: with places, of 12 bits a number where the structure has none of its own.
@@ -47,9 +46,9 @@ def sensitivity(
 ) -> list[Sensitivity]:
     """Every matrix of `module` in each of `structures` that fits it; `gates`: gate by gate.
 
-    `error` is called once a line of the table: give it held-out data that no choice is judged by
-    later (validation). The module is as before afterwards.  Raises UserError where no structure
-    fits any matrix.
+    `error` is called once a line of the table: give it held-out data that no choice
+    is judged by later (validation). The module is as before afterwards.  UserError
+    if no structure fits any matrix.
     """
     found = [
         line

@@ -37,9 +37,7 @@ def project(matrix: Tensor, structure: Structure) -> Tensor:
 
 
 def encode(matrix: Tensor, structure: Structure) -> Stored:
-    """The numbers that are stored for `project(matrix, structure)`; as many as `structure.stored`
-    says.
-    """
+    """The numbers stored for `project(matrix, structure)`: `structure.stored` of them."""
     match structure:
         case Dense():
             return matrix
@@ -77,8 +75,7 @@ def _method(structure: Structure) -> Method:
 
 
 def parts(matrix: Tensor, structure: Structure) -> Parts:
-    """`encode`, and where the numbers lie apart from them; before training inside,
-    `Method.start`.
+    """`encode`, and the numbers' positions if stored apart; `Method.start` before training inside.
     """
     stored = structure.start(matrix) if isinstance(structure, Method) else encode(matrix, structure)
     match stored:

@@ -15,9 +15,7 @@ from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned, Sparse, groups
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """values (..., groups, kept) and where in their group they lie, ascending, of the same
-    shape.
-    """
+    """values (..., groups, kept) and their positions in the group, ascending, of the same shape."""
 
     values: Tensor
     positions: Tensor

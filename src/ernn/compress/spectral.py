@@ -1,5 +1,4 @@
-"""Block-circulant weights whose parameters are the blocks' spectra: training in the frequency
-domain (C-LSTM).
+"""Block-circulant weights with the blocks' spectra as parameters: training as in C-LSTM.
 
 A block's k numbers w become s = w Q with an orthogonal Q, its real Fourier transform packed as (bin
 0, bin k/2, real and imaginary parts of the others).  Distances are the same in both domains, so
@@ -24,9 +23,7 @@ class Spectral(nn.Module):
         self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
 
     def blocks(self, spectra: Tensor) -> Tensor:
-        """Block vectors (gates, block rows, block columns, k), which `ernn.nn` multiplies without
-        decoding them.
-        """
+        """Block vectors (gates, block rows, block columns, k), multiplied without decoding."""
         return spectra @ transform(self.structure.block).to(spectra).T
 
     def forward(self, spectra: Tensor) -> Tensor:
@@ -41,8 +38,8 @@ class Spectral(nn.Module):
 
 @cache
 def transform(k: int) -> Tensor:
-    """The orthogonal matrix (k, k) in float64 whose columns are the packed bins of the real Fourier
-    transform.
+    """The orthogonal float64 matrix (k, k) whose columns are packed
+    bins of the real Fourier transform.
     """
     bins = torch.fft.rfft(torch.eye(k, dtype=torch.float64)) / sqrt(k)
     inner = bins[:, 1 : (k + 1) // 2] * sqrt(2)

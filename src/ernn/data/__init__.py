@@ -1,5 +1,4 @@
 """Speech corpora, features and batches.
 
-One file per corpus behind the small protocol of `ernn.data.corpus`; nothing here downloads
-anything.
+One file per corpus behind the small protocol of `ernn.data.corpus`; nothing is downloaded.
 """

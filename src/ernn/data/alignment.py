@@ -9,11 +9,10 @@ from ernn.data.features import FeatureSpec
 
 
 def frame_labels(alignment: Sequence[Segment], spec: FeatureSpec, frames: int) -> tuple[str, ...]:
-    """The label in whose segment the centre of each frame's window lies; the last one where none
-    follows.
+    """The label in whose segment the centre of each frame's window lies; after the end, the last.
 
-    Frame t is centred on sample t*shift + window/2; with stacking, on the centre of its first and
-    last windows.
+    Frame t is centred on sample t*shift + window/2; with stacking, halfway between the
+    centres of its first and last window.
     """
     first = spec.window // 2 + (spec.stack - 1) * spec.shift // 2
     centres = first + np.arange(frames) * spec.shift * spec.subsample

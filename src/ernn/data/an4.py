@@ -30,8 +30,7 @@ _TRANSCRIPT = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 
 
 def read_cepstra(path: Path) -> FloatArray:
-    """float32 [frames, 13] of a Sphinx feature file; UserError if its count fits its size in
-    neither byte order.
+    """float32 [frames, 13] of a Sphinx feature file; UserError if its count contradicts its size.
     """
     size = require_file("an4", path).stat().st_size
     with path.open("rb") as stream:
@@ -56,8 +55,7 @@ def read_cepstra(path: Path) -> FloatArray:
 
 
 def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
-    """Word -> phones of its first pronunciation, from a Sphinx dictionary (`WORD  PH PH`,
-    alternatives `WORD(2)`).
+    """Word -> phones of its first pronunciation, of a Sphinx dictionary (alternatives `WORD(2)`).
     """
     lines = (
         line.split() for line in require_file("an4", path).read_text(encoding="utf-8").splitlines()
@@ -94,10 +92,9 @@ class An4:
     def description(self) -> str:
         return (
             "CMU AN4: spelled names, numbers and commands read by 84 speakers, 13 Sphinx cepstra "
-            "per 10 ms; phones "
-            f"through its dictionary; official test speakers, validation = {self.held_out} "
-            "held-out training speakers "
-            f"(seed {self.seed}); free for any use, CMU notice and disclaimer to be kept"
+            "per 10 ms; phones through its dictionary; official test speakers, validation = "
+            f"{self.held_out} held-out training speakers (seed {self.seed}); free for any use, CMU "
+            "notice and disclaimer to be kept"
         )
 
     @property

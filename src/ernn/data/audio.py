@@ -1,6 +1,4 @@
-"""One sound file to float32 samples: RIFF WAV and FLAC by libsndfile, NIST SPHERE here; told apart
-by content.
-"""
+"""A sound file to float32 samples: WAV and FLAC by libsndfile, NIST SPHERE here; by content."""
 
 import io
 from pathlib import Path
@@ -15,8 +13,7 @@ _SPHERE = b"NIST_1A\n"
 
 
 def read_audio(path: Path) -> Audio:
-    """Mono samples [n] in [-1, 1) and the rate; UserError if truncated, not mono, empty or over an
-    hour.
+    """Mono samples [n] in [-1, 1), rate; UserError if truncated, not mono, empty or over an hour.
     """
     require_file("audio", path)
     with path.open("rb") as stream:
@@ -43,9 +40,7 @@ def decode(content: bytes, label: str) -> Audio:
 
 
 def read_sphere(path: Path) -> Audio:
-    """Mono 16-bit PCM samples of a NIST SPHERE file (header of `name -type value` lines, then
-    samples).
-    """
+    """Mono 16-bit PCM samples of a NIST SPHERE file (lines `name -type value`, then samples)."""
     content = path.read_bytes()
     head, start = _sphere_header(content, path)
     count, rate, width = (
@@ -56,8 +51,7 @@ def read_sphere(path: Path) -> Audio:
     if coding != "pcm" or width != 2 or order not in ("01", "10"):
         raise UserError(
             f"{path}: SPHERE coding {coding!r}, {width} bytes, order {order!r} is not plain 16-bit "
-            "PCM; "
-            "convert it with sph2pipe or sox"
+            "PCM; convert it with sph2pipe or sox"
         )
     _check(str(path), count, rate, int(head.get("channel_count", "1")))
     if len(content) - start < 2 * count:
@@ -96,8 +90,7 @@ def _check(label: str, frames: int, rate: int, channels: int) -> None:
 
 
 def _check_riff(content: bytes, label: str) -> None:
-    """libsndfile silently shortens a truncated WAV, so compare the size in its header with the
-    file's.
+    """libsndfile silently shortens a truncated WAV, so compare its header's size with the file's.
     """
     if content[:4] == b"RIFF":
         stated = int.from_bytes(content[4:8], "little") + 8

@@ -16,8 +16,7 @@ BLANK = 0
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), so
-    1..len(label_set).
+    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), 1..len(label_set).
     """
 
     id: str
@@ -28,8 +27,8 @@ class Example:
 @dataclass(frozen=True, eq=False)
 class Batch:
     """features: float32 [B, T, D], zero beyond each length. lengths: int64 [B]. labels: int64 [B,
-    L], BLANK beyond each label length. label_lengths: int64 [B]. ids: of the utterances, in
-    order."""
+    L], BLANK beyond each label length. label_lengths: int64 [B]. ids: of the utterances.
+    """
 
     features: torch.Tensor
     lengths: torch.Tensor
@@ -50,16 +49,13 @@ def encode(labels: Sequence[str], label_set: Sequence[str]) -> tuple[int, ...]:
 
 
 def example(utterance: Utterance, features: FloatArray, label_set: Sequence[str]) -> Example:
-    """An utterance ready for CTC; UserError where it has fewer frames than CTC needs (labels plus
-    repeats).
-    """
+    """An utterance ready for CTC; UserError if it has fewer frames than labels plus repeats."""
     labels = encode(utterance.labels, label_set)
     needed = len(labels) + sum(a == b for a, b in pairwise(labels))
     if len(features) < max(1, needed):
         raise UserError(
             f"utterance {utterance.id} has {len(features)} frames, CTC needs {needed} for "
-            f"{len(labels)} labels; "
-            "use less subsampling or leave it out"
+            f"{len(labels)} labels; use less subsampling or leave it out"
         )
     return Example(utterance.id, features, labels)
 

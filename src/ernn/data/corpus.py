@@ -1,6 +1,4 @@
-"""What a corpus is: utterances with an id, a speaker, a split, labels, and samples or stored
-features, read lazily.
-"""
+"""What a corpus is: utterances with id, speaker, split, labels, and samples or features."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -23,9 +21,7 @@ Audio = tuple[FloatArray, int]
 
 @dataclass(frozen=True)
 class Segment:
-    """`label` is spoken in the samples [start, end); in the frames, where the corpus holds
-    features.
-    """
+    """`label` is spoken in samples [start, end); in frames where the corpus holds features."""
 
     start: int
     end: int
@@ -67,9 +63,7 @@ class Utterance:
             )
 
     def samples(self) -> Audio:
-        """Sound as float32 [samples] in [-1, 1) and its rate in Hz; UserError where the corpus has
-        only features.
-        """
+        """Sound, float32 [samples] in [-1, 1), and its rate in Hz; UserError if there is none."""
         if self.read_audio is None:
             raise UserError(
                 f"utterance {self.id} has stored features, no samples; use "
@@ -78,9 +72,7 @@ class Utterance:
         return self.read_audio()
 
     def features(self) -> FloatArray:
-        """The corpus's own features, float32 [frames, dim]; UserError where the corpus has sound
-        instead.
-        """
+        """The corpus's own features, float32 [frames, dim]; UserError if it holds sound instead."""
         if self.read_features is None:
             raise UserError(
                 f"utterance {self.id} has samples, no stored features; use kind='logmel' or 'mfcc'"
@@ -111,8 +103,7 @@ class Corpus(Protocol):
 
     @property
     def identity(self) -> str:
-        """Changes whenever the utterances or their content may have changed: the key under which
-        features are kept.
+        """Changes whenever utterances or their content may have changed: the key of kept features.
         """
         ...
 
@@ -122,9 +113,7 @@ class Corpus(Protocol):
 def checked(
     name: str, split: Split, label_set: tuple[str, ...], utterances: Iterable[Utterance]
 ) -> list[Utterance]:
-    """The utterances as a list; UserError if there are none, an id repeats, or a label is not in
-    `label_set`.
-    """
+    """The utterances as a list; UserError if none, a repeated id, or a label not in `label_set`."""
     known, ids, out = set(label_set), set[str](), list(utterances)
     if not out:
         raise UserError(f"{name}: split {split!r} is empty; check that the folder is complete")
@@ -140,8 +129,7 @@ def checked(
 
 
 def hold_out(speakers: Iterable[str], count: int, seed: int) -> frozenset[str]:
-    """`count` of the speakers, drawn without replacement; depends on the seed and the set, not on
-    its order.
+    """`count` speakers drawn without replacement; depends on the seed and the set, not its order.
     """
     pool = sorted(set(speakers))
     if not 0 < count < len(pool):
@@ -170,8 +158,8 @@ def require_file(name: str, path: Path) -> Path:
 
 
 def files_digest(root: Path, files: Iterable[Path], *more: object) -> str:
-    """Digest of names (within `root`), sizes and modification times of `files`, and of `more`; does
-    not read them.
+    """Digest of names (within `root`), sizes and modification times of `files`,
+    and of `more`; reads none of them.
     """
     digest = hashlib.sha256(repr(more).encode())
     for path in sorted(files):

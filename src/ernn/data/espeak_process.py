@@ -48,9 +48,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes
 
 
 def load() -> tuple[ctypes.CDLL, int]:
-    """The library, initialised, and its sampling rate; SystemExit with one line where it cannot
-    be.
-    """
+    """The library, initialised, and its sampling rate; SystemExit with one line if it fails."""
     import espeakng_loader
 
     library = ctypes.CDLL(espeakng_loader.get_library_path())
@@ -62,8 +60,7 @@ def load() -> tuple[ctypes.CDLL, int]:
 
 
 def synthesise(library: ctypes.CDLL, job: dict[str, Any]) -> tuple[bytes, list[tuple[int, str]]]:
-    """int16 samples and (sample, phoneme) events of one job: text, voice, words per minute, pitch
-    0..100.
+    """int16 samples and (sample, phoneme) events of a job: text, voice, words/minute, pitch 0..100.
     """
     sound, events = bytearray(), list[tuple[int, str]]()
     callback = _CALLBACK(_collector(sound, events))

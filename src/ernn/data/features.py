@@ -1,5 +1,4 @@
-"""Features: log-mel filterbank, MFCC, or the corpus's own, with deltas and frame stacking; batch
-and streaming.
+"""Features: log-mel, MFCC, or the corpus's own, with deltas and stacking; batch and streaming.
 
 The filterbank and MFCC are Kaldi's, by kaldi-native-fbank: 25 ms Povey windows every 10 ms, no
 dither, only whole windows (snip_edges), samples on the 16-bit scale, power spectrum, 20 Hz to half
@@ -28,8 +27,7 @@ class FeatureSpec:
 
     rate: Hz that the samples must have (8000 or 16000). bins: mel filters. coefficients: of the
     MFCC, with C0. deltas: orders added (0, 1, 2), each over `delta_window` frames to either side.
-    stack, subsample: every `subsample` frames, `stack` frames side by side; a rest shorter than
-    `stack` is dropped.
+    stack, subsample: every `subsample` frames, `stack` frames side by side; a rest is dropped.
     """
 
     kind: Literal["stored", "logmel", "mfcc"] = "logmel"
@@ -84,9 +82,7 @@ class FeatureSpec:
 
     @property
     def latency_frames(self) -> int:
-        """Frames that must follow a frame before the stream gives it out: those that its deltas and
-        its stack need.
-        """
+        """Frames to wait for before a frame is given out: those its deltas and its stack need."""
         return self.deltas * self.delta_window + self.stack - 1
 
     @property
@@ -95,16 +91,14 @@ class FeatureSpec:
         return self.window + self.latency_frames * self.shift
 
     def dim(self, stored: int = 0) -> int:
-        """Values per frame given out; `stored` is the corpus's own width, needed for kind `stored`
-        only.
+        """Values per frame given out; `stored` is the corpus's own width, for kind `stored` only.
         """
         base = {"stored": stored, "logmel": self.bins, "mfcc": self.coefficients}[self.kind]
         return base * (self.deltas + 1) * self.stack
 
 
 def empty_filters(rate: int, window: int, bins: int) -> int:
-    """How many mel filters hold no bin of the transform (the window's length, up to a power of
-    two): always silent.
+    """How many mel filters hold no bin of the transform (window, rounded up to 2^n): always silent.
     """
     size = 1 << (window - 1).bit_length()
     mel = 1127.0 * np.log1p(np.array([20.0, rate / 2]) / 700.0)
@@ -114,9 +108,7 @@ def empty_filters(rate: int, window: int, bins: int) -> int:
 
 
 def extract(spec: FeatureSpec, utterance: Utterance) -> FloatArray:
-    """float32 [frames, dim] of an utterance; UserError where `spec` does not fit what the corpus
-    holds.
-    """
+    """float32 [frames, dim] of an utterance; UserError where `spec` does not fit the corpus."""
     if spec.kind == "stored":
         return _after(spec, utterance.features())
     samples, rate = utterance.samples()
@@ -129,8 +121,7 @@ def extract(spec: FeatureSpec, utterance: Utterance) -> FloatArray:
 
 
 def compute(spec: FeatureSpec, samples: FloatArray) -> FloatArray:
-    """float32 [frames, dim] of float samples [n] in [-1, 1) at spec.rate Hz; UserError if shorter
-    than one window.
+    """float32 [frames, dim] of samples [n] in [-1, 1) at spec.rate Hz; UserError if under a window.
     """
     if len(samples) < spec.window:
         raise UserError(f"{len(samples)} samples are fewer than one window of {spec.window}")
@@ -154,8 +145,7 @@ class FeatureStream:
     """The same features from samples as they arrive: all frames of `push` and `finish` equal
     `compute`, bit for bit.
 
-    A frame comes out `spec.latency_samples` after its window's first sample. After `finish` the
-    stream is as new.
+    A frame comes `spec.latency_samples` after its window's first sample. `finish` resets.
     """
 
     def __init__(self, spec: FeatureSpec) -> None:

@@ -1,8 +1,7 @@
-"""The Free Spoken Digit Dataset: {digit}_{speaker}_{index}.wav, 8 kHz, in a folder or in its
-recordings.tar.gz.
+"""The Free Spoken Digit Dataset: {digit}_{speaker}_{index}.wav, 8 kHz, in a
+folder or in recordings.tar.gz.
 
-As isolated words, or joined to connected-digit strings of one speaker each (sharing
-`ernn.data.strings`).
+As isolated words, or joined to connected-digit strings of one speaker (`ernn.data.strings`).
 """
 
 import re
@@ -45,8 +44,8 @@ class Recording:
 
 @dataclass(frozen=True)
 class Fsdd:
-    """`root`: the folder of wav files, a folder holding `recordings/` or `recordings.tar.gz`, or
-    that archive.
+    """`root`: the folder of wav files, a folder holding `recordings/` or
+    `recordings.tar.gz`, or that archive.
 
     division `speaker`: test and validation are one speaker each, drawn by `seed`; `official`:
     indices 0-4 test, 5-9 validation, the rest train, so speakers are shared. strings: joined
@@ -178,8 +177,7 @@ def _read(root: Path) -> list[Recording]:
 
 
 def _from_archive(path: Path) -> list[Recording]:
-    """Recordings read into memory; nothing is written to disk, links and other names are passed
-    over.
+    """Recordings read into memory; nothing is written to disk, links and other names are ignored.
     """
     found = []
     try:

@@ -1,5 +1,5 @@
-"""LibriSpeech-style folders: <subset>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt with FLAC
-or WAV beside it.
+"""LibriSpeech-style folders:
+<subset>/<speaker>/<chapter>/<speaker>-<chapter>.trans.txt with FLAC or WAV beside it.
 
 Each line of a .trans.txt is `ID WORD WORD ...`; the sound is ID.flac or ID.wav. Subsets whose name
 begins with train, dev and test are the three splits. Phones come from a pronunciation dictionary.
@@ -62,8 +62,7 @@ class LibriSpeech:
         left_out = sum(any(w not in self._words for w in words) for words in lines)
         return (
             f"LibriSpeech-style read English in {self._folder.name}, phones by {source} (first "
-            "pronunciation); "
-            f"{left_out} of {len(lines)} utterances have words outside it"
+            f"pronunciation); {left_out} of {len(lines)} utterances have words outside it"
             + (" and are left out" if self.unknown_words == "leave out" and left_out else "")
             + "; LibriSpeech itself is CC BY 4.0"
         )
@@ -79,8 +78,7 @@ class LibriSpeech:
         )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if the split's subset is missing, a sound is missing, or (`refuse`) a word has
-        no pronunciation.
+        """UserError if the subset or a sound is missing, or (`refuse`) a word has no pronunciation.
         """
         if not self._lines(split):
             pattern = f"{_SUBSET[split]}*/speaker/chapter/*.trans.txt"
@@ -97,8 +95,7 @@ class LibriSpeech:
         if missing and self.unknown_words == "refuse":
             raise UserError(
                 f"{self.name}: word {missing[0]!r} of {sound.stem} is not in the dictionary; give "
-                "a larger one, or "
-                "unknown_words='leave out'"
+                "a larger one, or unknown_words='leave out'"
             )
         return not missing
 

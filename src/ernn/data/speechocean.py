@@ -1,7 +1,6 @@
 """speechocean762: non-native English, canonical phones; {train,test}.jsonl beside FLAC files.
 
-Each line of the jsonl: id, speaker, path (relative to the folder), phones (39 ARPAbet, stress
-dropped), and more.
+Each line of the jsonl: id, speaker, path within the folder, phones (39 ARPAbet, no stress), ...
 """
 
 import json
@@ -26,8 +25,7 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class SpeechOcean:
-    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, make the validation
-    split.
+    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, are for validation.
     """
 
     root: Path
@@ -50,10 +48,9 @@ class SpeechOcean:
     def description(self) -> str:
         return (
             "speechocean762: English read by speakers of Mandarin, 16 kHz, canonical phones (what "
-            "should be said, not "
-            f"what was); official test speakers, validation = {self.held_out} held-out training "
-            "speakers (seed "
-            f"{self.seed}); free for commercial and other use, cite Zhang et al., Interspeech 2021"
+            f"should be said, not what was); official test speakers, validation = {self.held_out} "
+            f"held-out training speakers (seed {self.seed}); free for commercial and other use, "
+            "cite Zhang et al., Interspeech 2021"
         )
 
     @property

@@ -1,6 +1,4 @@
-"""Connected-digit strings from isolated recordings: disjoint recordings per split, joined 3 to 7 at
-a time.
-"""
+"""Connected-digit strings: isolated recordings, disjoint per split, joined 3 to 7 at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,9 +53,7 @@ def partition(classes: Sequence[str], spec: StringSpec) -> dict[Split, list[int]
 def join(
     members: Sequence[int], split: Split, spec: StringSpec, salt: int = 0
 ) -> list[tuple[int, ...]]:
-    """Strings of `members`, each used `passes` times; `salt` keeps several pools of one split
-    apart.
-    """
+    """Strings of `members`, each used `passes` times; `salt` separates the pools of one split."""
     rng = np.random.default_rng([spec.seed, 1 + SPLITS.index(split), salt])
     strings: list[tuple[int, ...]] = []
     for _ in range(spec.passes[SPLITS.index(split)]):

@@ -1,9 +1,9 @@
 """TIMIT (LDC93S1): phones with their times, in either layout found in practice.
 
-LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either letter
-case. NLTK sample layout: dr1-fvmh0/sa1.wav with sa1.phn. Either is looked for in `root` and up to
-two folders below it. Sound is NIST SPHERE or RIFF whatever the extension says (some copies add one:
-SA1.WAV.wav).
+LDC layout: TRAIN/DR1/FCJF0/SA1.WAV with SA1.PHN beside it, TEST likewise, names in either
+letter case. NLTK sample layout: dr1-fvmh0/sa1.wav with sa1.phn. Either is looked for in
+`root` and up to two folders below it. Sound is NIST SPHERE or RIFF whatever the name says
+(copies may be called SA1.WAV.wav).
 """
 
 from collections.abc import Iterator
@@ -30,21 +30,16 @@ _CORE_TEST = (
     "mbpm0 mklt0 fnlp0 mcmj0 mjdh0 fmgd0 mgrt0 mnjm0 fdhc0 mjln0 mpam0 fmld0"
 )
 CORE_TEST = frozenset(_CORE_TEST.split())
-"""The core test set of TIMIT's own documentation: two men and one woman of each of the eight
-dialect regions.
-"""
+"""The core test set of TIMIT's documentation: two men and one woman of each dialect region."""
 
 _DEVELOPMENT = (
     "faks0 fdac1 fjem0 mgwt0 mjar0 mmdb1 mmdm2 mpdf0 fcmh0 fkms0 mbdg0 mbwm0 mcsh0 fadg0 fdms0 "
-    "fedw0 mgjf0 mglb0 mrtk0 "
-    "mtaa0 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 mdvc0 mers0 fmah0 fdrw0 "
-    "mrcs0 mrjm4 fcal1 mmwh0 "
-    "fjsj0 majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 mteb0 mjfc0 mrjr0 fmml0 mrws1"
+    "fedw0 mgjf0 mglb0 mrtk0 mtaa0 mtdt0 mthc0 mwjg0 fnmr0 frew0 fsem0 mbns0 mmjr0 mdls0 mdlf0 "
+    "mdvc0 mers0 fmah0 fdrw0 mrcs0 mrjm4 fcal1 mmwh0 fjsj0 majc0 mjsw0 mreb0 fgjd0 fjmg0 mroa0 "
+    "mteb0 mjfc0 mrjr0 fmml0 mrws1"
 )
 DEVELOPMENT = frozenset(_DEVELOPMENT.split())
-"""The 50 development speakers of the complete test set (Halberstadt 1998), as used by Kaldi's
-recipe.
-"""
+"""The 50 development speakers of the complete test set (Halberstadt 1998), as in Kaldi."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +54,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Timit:
-    """TIMIT under `root`, with 61, 48 or 39 phone classes; SA sentences are left out of every
-    split.
+    """TIMIT under `root`, with 61, 48 or 39 phone classes; SA sentences are in no split.
 
     LDC layout: test = the 24 core speakers, validation = the 50 development speakers (where none of
     them is there, held-out training speakers), train = the others of TRAIN. NLTK sample: it holds
@@ -92,8 +86,7 @@ class Timit:
         sets = ", ".join(f"{split} {len(speakers)}" for split, speakers in self._speakers.items())
         return (
             f"TIMIT (LDC93S1, licensed by the LDC), 16 kHz read speech, {self.phones} phone "
-            "classes (Lee and Hon), "
-            f"no SA sentences; {self._rule}; speakers found: {sets}"
+            f"classes (Lee and Hon), no SA sentences; {self._rule}; speakers found: {sets}"
         )
 
     @property
@@ -104,8 +97,7 @@ class Timit:
         )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if the split is empty, a file is missing, or a .PHN line is not `start end
-        phone`.
+        """UserError for an empty split, a missing file, a .PHN line that is not `start end phone`.
         """
         part = self._parts[split]
         mine = (e for e in self._entries if e.speaker in self._speakers[split] and e.part == part)
@@ -137,8 +129,7 @@ class Timit:
         if not found:
             raise UserError(
                 f"timit: no .PHN file under {self.root} in TRAIN/DR1/FCJF0/ (LDC) or dr1-fvmh0/ "
-                "(NLTK sample); "
-                "give the folder that holds TRAIN and TEST, or dr1-*"
+                "(NLTK sample); give the folder that holds TRAIN and TEST, or dr1-*"
             )
         return sorted(found, key=lambda e: (e.part, e.speaker, e.sentence))
 
@@ -192,8 +183,7 @@ class Timit:
 
 
 def read_phones(path: Path) -> list[Segment]:
-    """Lines `start end phone` (samples) of a .PHN file; UserError naming the line that is none, or
-    is out of order.
+    """Lines `start end phone` (samples) of a .PHN file; UserError naming a wrong or unordered line.
     """
     segments: list[Segment] = []
     for number, line in enumerate(
@@ -266,9 +256,7 @@ def _sentences(part: str, speaker: str, folder: Path) -> Iterator[_Entry]:
 
 
 def _sound(phones: Path) -> Path:
-    """The sound beside a .PHN file: its stem with .WAV in either case, or the copy called
-    .WAV.wav.
-    """
+    """The sound beside a .PHN file: its stem with .WAV in either case, or the copy .WAV.wav."""
     names = {p.name.lower(): p for p in phones.parent.iterdir()}
     stem = phones.stem.lower()
     for ending in (".wav", ".wav.wav", ".sph"):

@@ -22,16 +22,13 @@ _TO_39 = {
 
 _PHONES = (
     "aa ae ah ao aw ax ax-h axr ay b bcl ch d dcl dh dx eh el em en eng epi er ey f g gcl h# hh hv "
-    "ih ix iy jh k kcl "
-    "l m n ng nx ow oy p pau pcl q r s sh t tcl th uh uw ux v w y z zh"
+    "ih ix iy jh k kcl l m n ng nx ow oy p pau pcl q r s sh t tcl th uh uw ux v w y z zh"
 )
 PHONES_61 = tuple(_PHONES.split())
 
 
 def fold(phone: str, size: PhoneSet) -> str | None:
-    """The class of one of the 61 phones in the set of `size`, None for q in 48 and 39; UserError
-    for another phone.
-    """
+    """The class of a phone of the 61 in the set of `size`, None for q in 48, 39; else UserError."""
     if phone not in PHONES_61:
         raise UserError(f"{phone!r} is not one of TIMIT's 61 phones")
     if size == 61:

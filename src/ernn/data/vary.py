@@ -1,10 +1,9 @@
-"""Other takes of an utterance, made from its stored cepstra: another beginning, another pace,
-another vocal tract.
+"""Other takes of an utterance, made from its cepstra: another beginning, pace or vocal tract.
 
-The cepstra are c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) / filters), up to a factor: the discrete
-cosine transform of a log-mel spectrum, of which the first coefficients keep a smooth version.  A
-vocal tract of another length stretches its frequency axis (Jaitly and Hinton 2013); in cepstra that
-is one small matrix.
+The cepstra are c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) / filters), up to a factor: the
+discrete cosine transform of a log-mel spectrum, of which the first coefficients keep a smooth
+version.  A vocal tract of another length stretches its frequency axis (Jaitly and Hinton 2013),
+which is one small matrix in cepstra.
 """
 
 from collections.abc import Sequence
@@ -25,8 +24,8 @@ _Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MelFilters:
-    """The filterbank behind the cepstra: `count` filters, equally spaced in mel from `low` to
-    `high` Hz.
+    """The filterbank behind the cepstra: `count` filters, equally spaced in
+    mel, from `low` Hz to `high` Hz.
     """
 
     count: int = 40
@@ -34,8 +33,8 @@ class MelFilters:
     high: float = 6800.0
 
     def stretch(self, factor: float, coefficients: int) -> FloatArray:
-        """(coefficients, coefficients): cepstra to those of a spectrum whose value at f Hz was at
-        `factor` * f.
+        """(coefficients, coefficients): to cepstra of a spectrum
+        whose value at f was at `factor` f.
 
         Beyond the outermost filters the spectrum goes on with their value.
         """
@@ -57,9 +56,9 @@ class MelFilters:
 
 @dataclass(frozen=True)
 class Variation:
-    """start: frames left out at the beginning, so that stacks of frames begin elsewhere. speed: 1.1
-    is faster by a tenth. tract: factor by which the spectrum is read at higher frequencies
-    (`MelFilters.stretch`)."""
+    """start: frames left out at the beginning, so that stacks begin elsewhere. speed: 1.1 is faster
+    by a tenth. tract: factor by which the spectrum is read higher (`MelFilters.stretch`).
+    """
 
     start: int = 0
     speed: float = 1.0
@@ -72,9 +71,7 @@ class Variation:
             )
 
     def cepstra(self, frames: FloatArray, filters: MelFilters) -> FloatArray:
-        """float32 [frames, coefficients] -> the same of the other take. UserError where no frame is
-        left.
-        """
+        """float32 [frames, coefficients] -> the other take's. UserError if no frame is left."""
         if len(frames) <= self.start:
             raise UserError(f"{len(frames)} frames, of which {self.start} are to be left out")
         if self.tract != 1:
@@ -106,8 +103,7 @@ def varied(
 ) -> list[Example]:
     """Every utterance of a split in every variation, normalised as the utterances themselves are.
 
-    filters: of the corpus's cepstra (default: AN4's). UserError where a take has too few frames for
-    its labels.
+    filters: of the corpus's cepstra (default: AN4's). UserError: too few frames for the labels.
     """
     filters = filters or MelFilters()
     takes = (v.utterance(u, filters) for v in variations for u in corpus.utterances(split))

@@ -1,5 +1,4 @@
-"""Delta networks in integers: products see of a signal what they were last told (Neil et al., ICML
-2017).
+"""Delta networks in integers: products see what they were last told (Neil et al., ICML 2017).
 
 A signal is told word by word: k numbers, one where k = 1.  A word is told, all of it, when any of
 its numbers has moved by more than the threshold from what was told last; before the first frame
@@ -62,8 +61,8 @@ def run_deltas(
 
 @dataclass(eq=False)
 class _Told:
-    """`ernn.golden.arithmetic.Arithmetic` of one utterance, with what each signal's products were
-    told.
+    """`ernn.golden.arithmetic.Arithmetic` of one utterance, with what
+    products were told of each signal.
     """
 
     plain: Plainly
@@ -90,9 +89,7 @@ class _Told:
         return self.plain.spectrum(signal, self.told[signal].reshape(1, -1)[:, :length])
 
     def product(self, product: Product, spectra: Sequence[Array]) -> list[Array]:
-        """All columns, which is what those that changed come to; before the first frame nothing was
-        told.
-        """
+        """All columns, the sum of those that changed; before the first frame nothing was told."""
         none = {
             operand.signal: np.zeros(operand.matrix.weights.shape[2], bool)
             for operand in product.operands

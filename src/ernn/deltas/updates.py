@@ -1,5 +1,4 @@
-"""What a delta network in integers updates: block columns of products, frame by frame, and what
-that costs.
+"""What a delta network in integers updates: block columns of products by frame, and their cost.
 
 `ernn.deltas.integer` counts them, `ernn.deltas.cycles` makes cycles of them.
 """
@@ -33,8 +32,8 @@ class DeltaWork:
 
 @dataclass(frozen=True, eq=False)
 class Updates:
-    """By product's name, which of its block columns were updated (frames, block columns), operands
-    in a row.
+    """By product's name, which block columns were updated: (frames,
+    block columns), operands in a row.
     """
 
     model: IntegerModel
@@ -42,8 +41,8 @@ class Updates:
 
     @property
     def work(self) -> DeltaWork:
-        """Multiplications of the updated columns, and of all; of a complex product three,
-        transforms excluded.
+        """Multiplications of the updated columns, and of all; three a
+        complex product, no transforms.
         """
         total = DeltaWork(0, 0)
         for product in (product for layer in self.model.layers for product in layer.products):

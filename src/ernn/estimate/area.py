@@ -1,5 +1,4 @@
-"""Predicted area: multipliers and memories by Yosys's rules, LUTs and flip-flops by a fit to
-measured engines.
+"""Predicted area: multipliers and memories by Yosys's rules, LUTs and flip-flops by a fit.
 
 `points.json` holds engines that Yosys synthesised (`benchmarks/cost_points.py` makes it): each with
 the bits of its units (`ernn.estimate.units`) and what it took.  A family's LUTs and flip-flops are
@@ -43,9 +42,7 @@ PROXIES: dict[Family, Family] = {"xcu": "xc7", "xcup": "xc7"}
 
 @dataclass(frozen=True)
 class Use:
-    """What an engine takes: LUTs (those used as memory among them), flip-flops, multipliers, kbit
-    of block RAMs.
-    """
+    """What an engine takes: LUTs (also those used as memory), flip-flops, multipliers, kbit."""
 
     lut: int
     ff: int
@@ -77,17 +74,15 @@ class Point:
         return self.adders if what == "lut" else self.registers
 
     def logic(self, what: Fitted) -> int:
-        """What the fit explains: flip-flops, or LUTs without those used as memory, whose number is
-        known.
+        """What the fit explains: flip-flops, or LUTs but those used
+        as memory, whose number is known.
         """
         return self.lut - self.lutram if what == "lut" else self.ff
 
 
 @dataclass(frozen=True)
 class Points:
-    """The measured engines, the tool that measured them, and the digest of the circuits that were
-    measured.
-    """
+    """The measured engines, the tool that measured them, and the digest of their circuits."""
 
     tool: str
     rtl: str
@@ -110,9 +105,7 @@ def shipped() -> Points:
 
 
 def fit(points: Sequence[Point], what: Fitted) -> dict[str, float]:
-    """LUTs or flip-flops of one bit of each unit; of a unit that no point has, as many as of bits
-    on the whole.
-    """
+    """LUTs or flip-flops of a bit of each unit; of a unit that no point has, the overall ratio."""
     names = sorted({name for point in points for name in point.features(what)})
     wanted = np.array([point.logic(what) for point in points], float)
     shares = (
@@ -141,9 +134,7 @@ def explained(coefficients: Mapping[str, float], features: Mapping[str, float]) 
 
 
 def predict(plan: Schedule, family: Family) -> Use:
-    """What an engine takes on a family: `dsp` and `block_ram` as Yosys maps them, `lut` and `ff`
-    estimated.
-    """
+    """What an engine takes: `dsp` and `block_ram` as Yosys maps them, `lut` and `ff` estimated."""
     units, like = Units(plan), PROXIES.get(family, family)
     memories, logic = list(units.mapped(family)), Logic(units, like)
     lut = explained(_fitted(like, "lut"), logic.adders())
@@ -157,8 +148,7 @@ def predict(plan: Schedule, family: Family) -> Use:
 
 
 def least(layout: Layout, family: Family) -> Use:
-    """What an engine of this layout takes whatever its schedule: without tapes, and with the
-    shortest output queue.
+    """What an engine of this layout takes at least: without tapes, with the shortest output queue.
     """
     empty = Tape(({"count": 0, "dense": 0},))
     timing, shifts = Timing.of(layout.model, layout.design), Shifts.of(layout)
@@ -166,9 +156,7 @@ def least(layout: Layout, family: Family) -> Use:
 
 
 def left_out(points: Sequence[Point], what: Fitted) -> list[float]:
-    """Relative error of each point's whole count, predicted from all points but those of its
-    configuration.
-    """
+    """Relative error of each point's whole count, predicted without its configuration's points."""
     errors = []
     for point in points:
         others = [

@@ -1,6 +1,4 @@
-"""The clock that a search assumes, and what it rests on. An estimate always: only place and route
-tells.
-"""
+"""The clock that a search assumes, and its source. Only place and route tells the real one."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,8 +11,7 @@ MHz = float
 
 @dataclass(frozen=True)
 class Clock:
-    """MHz by number of multipliers, straight between the pairs of `table` and level beyond them;
-    `source`: of these.
+    """MHz by number of multipliers, linear between the pairs of `table` and constant beyond them.
     """
 
     table: tuple[tuple[int, MHz], ...]

@@ -1,8 +1,6 @@
-"""FPGA devices as values: what each holds, where that figure comes from, and how the open tools
-name it.
+"""FPGA devices as values: what each holds, the figure's source, and open tools' names for it.
 
-Marks: V, read in a source that is named; M, recalled and not re-read; M✓, recalled, and it
-reproduces a V figure.
+Marks: V, read in a named source; M, recalled, not re-read; M✓, recalled, and reproduces a V figure.
 """
 
 from dataclasses import dataclass
@@ -65,8 +63,8 @@ class Device:
     @property
     def is_ultrascale(self) -> bool:
         """UltraScale or UltraScale+: no open tool places it, and Yosys packs neither registers nor
-        additions into its DSP48E2, so that a 7-series device is the better proxy for its LUT and
-        FF."""
+        additions into DSP48E2, so a 7-series device is the better proxy for its LUT and FF.
+        """
         return self.family in ("xcu", "xcup")
 
     @property
@@ -141,9 +139,7 @@ def devices() -> tuple[Device, ...]:
 
 
 def find_device(name: str) -> Device:
-    """The device called `name`, in any letter case; UserError with the list of names where there is
-    none.
-    """
+    """The device called `name`, in any letter case; UserError with the list of names if none is."""
     for device in _DEVICES:
         if device.name.lower() == name.lower():
             return device

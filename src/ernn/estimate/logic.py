@@ -1,5 +1,4 @@
-"""Bits of adders, multiplexers and registers between an engine's multipliers and memories, unit by
-unit.
+"""Bits of adders, multiplexers and registers between multipliers and memories, unit by unit.
 
 Counted after the RTL's sources, so that what a bit takes on a family, which is fitted
 (`ernn.estimate.area`), is near one.
@@ -137,8 +136,8 @@ class Logic:
         )
 
     def rounding(self, width: int, shifts: Sequence[int], to: int) -> tuple[int, int]:
-        """Bits of adders and selectors, and of registers, that round a number of `width` bits and
-        saturate it.
+        """Bits of adders and selectors, and of registers, that round
+        `width` bits and saturate them.
         """
         rounded = width + 1 - min(shifts)
         parts = 2 * ceil(max(1, rounded - to + 1) / FITTED)

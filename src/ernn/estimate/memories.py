@@ -18,8 +18,8 @@ from ernn.estimate.device import Family
 @dataclass(frozen=True)
 class Memory:
     """`count` memories of `depth` words of `width` bits, read once a cycle; written once a cycle
-    too, where `written`, in parts of `part` bits (0: whole words); `logic`: made of logic because
-    the RTL asks for that."""
+    too if `written`, in parts of `part` bits (0: whole words); `logic`: the RTL asks for logic.
+    """
 
     name: str
     width: int
@@ -44,9 +44,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class _Cell:
-    """One takes `luts` or `kbit`.  `cost` is Yosys's, of which `partly` falls with the bits left
-    unused.
-    """
+    """One takes `luts` or `kbit`.  `cost` is Yosys's; `partly` of it falls with the unused bits."""
 
     width: int
     depth: int
@@ -57,9 +55,7 @@ class _Cell:
 
 
 def _block(kbit: int, cost: float, bits: int, widths: tuple[int, ...]) -> Iterator[_Cell]:
-    """A block RAM of 2**bits numbers of one bit, in each of its widths; from 9 on there are parity
-    bits as well.
-    """
+    """A block RAM of 2**bits bits, in each of its widths; from 9 on they include parity bits."""
     for width in widths:
         yield _Cell(width, (1 << bits) // (width * 8 // 9 if width >= 9 else width), cost, kbit)
 
@@ -116,9 +112,7 @@ def _shared(memory: Memory, cell: _Cell, rows: int) -> tuple[int, float]:
 
 
 def _apart(memory: Memory, cell: _Cell, rows: int) -> tuple[int, float]:
-    """Cells and their cost where each part of each row has its own; an unused bit of the last
-    lowers its cost.
-    """
+    """Cells and their cost with each part of each row apart; unused bits of the last cost less."""
     part = memory.part or memory.width
     groups = rows * memory.width // part
     whole, rest = divmod(part, cell.width)

@@ -9,9 +9,7 @@ TOLERANCE = 1e-10
 
 
 def nonnegative(rows: Array, wanted: Array) -> Array:
-    """x >= 0 with the least |rows @ x - wanted|: the active set of Lawson and Hanson (1974),
-    chapter 23.
-    """
+    """x >= 0 with the least |rows @ x - wanted|: Lawson and Hanson (1974), chapter 23."""
     columns = rows.shape[1]
     x, free = np.zeros(columns), np.zeros(columns, bool)
     for _ in range(30 * columns):
@@ -24,8 +22,8 @@ def nonnegative(rows: Array, wanted: Array) -> Array:
 
 
 def _feasible(rows: Array, wanted: Array, x: Array, free: Array) -> tuple[Array, Array]:
-    """The least squares over the free columns; those that would turn negative are fixed at zero on
-    the way there.
+    """The least squares over the free columns; those that would turn
+    negative on the way are fixed at zero.
     """
     while True:
         aim = np.zeros_like(x)

@@ -1,16 +1,13 @@
-"""Watts of an engine on a device: estimated from published energies, uncalibrated. Nothing here is
-a measurement.
+"""Watts of an engine on a device: estimated from published energies, uncalibrated, never measured.
 
-Dynamic power is energy per cycle times the clock, in three parts; static power is a figure of the
-device.
+Dynamic power is energy per cycle times the clock, in three parts; static is the device's.
 
 - logic: look-up tables, flip-flops, clock and routing together, from a measured FPGA, at the
   activity of its data;
 - multipliers: products a second times the energy of one;
 - block RAMs: bits read a second, 18 of every 18 kbit in a cycle, times the energy of one.
 
-Energies are scaled to a family's process: with its feature size, and with the square of its core
-voltage.
+Energies scale to a family's process: with feature size, and with core voltage squared.
 """
 
 from dataclasses import dataclass
@@ -134,9 +131,7 @@ class Power:
 
 
 def assumed_activity(utilisation: float) -> float:
-    """Where nothing was simulated: random data, new in as many cycles as the multipliers are
-    busy.
-    """
+    """Without a simulation: random data, new in as many cycles as the multipliers are busy."""
     return RANDOM * utilisation
 
 

@@ -1,7 +1,6 @@
 """What an engine is made of, counted from its model and its design.
 
-Multipliers and memories are what the RTL asks for, exactly; what lies between them is counted in
-`ernn.estimate.logic`.
+Multipliers and memories are what the RTL asks for, exactly; `ernn.estimate.logic` counts the rest.
 """
 
 from collections.abc import Iterator

@@ -9,8 +9,7 @@ from ernn.errors import UserError
 
 
 def pack(values: ArrayLike, bits: int) -> NDArray[np.uint8]:
-    """Integers [beats, lanes] of `bits` bits each as data [beats, bytes], lane 0 in the lowest
-    bits.
+    """Integers [beats, lanes] of `bits` bits as data [beats, bytes], lane 0 in the lowest bits.
 
     The last byte is filled with zeros.  UserError where a value fits neither signed nor unsigned.
     """
@@ -42,9 +41,9 @@ def unpack(
 class Beats:
     """A series of beats on one AXI4-Stream.
 
-    `data` [beats, bytes] uint8, lowest byte first; `tid` [beats] the stream's index; `first`
-    [beats] tuser: the beat belongs to the first frame of a sequence; `last` [beats] tlast: the last
-    beat of a frame.
+    `data` [beats, bytes] uint8, lowest byte first; `tid` [beats]: the stream's
+    index; `first` [beats], tuser: the beat is of a sequence's first frame; `last`
+    [beats], tlast: a frame's last beat.
     """
 
     data: NDArray[np.uint8]

@@ -1,6 +1,4 @@
-"""A bitstream for an ECP5 board: the engine behind a serial line, placed on the board's pins,
-packed by ecppack.
-"""
+"""A bitstream for an ECP5 board: the engine on a serial line, placed on the board's pins."""
 
 import dataclasses
 import json
@@ -32,9 +30,7 @@ _BAUD_ERROR = (
 
 @dataclass(frozen=True)
 class Bitstream:
-    """`path` of the file; `clock_mhz` it runs at, `reached_mhz` by nextpnr's timing model; the
-    line's `baud`.
-    """
+    """`path` of the file; `clock_mhz` it runs at, `reached_mhz` by nextpnr; the line's `baud`."""
 
     board: str
     path: Path
@@ -74,8 +70,7 @@ def clocks_per_bit(clock_mhz: float, baud: int) -> int:
     if whole < 8 or abs(whole - exact) / exact > _BAUD_ERROR:
         raise UserError(
             f"{baud} baud is {exact:.2f} cycles a bit at {clock_mhz:g} MHz: choose one that is 8 "
-            "whole cycles or more, "
-            f"to {_BAUD_ERROR:.1%}"
+            f"whole cycles or more, to {_BAUD_ERROR:.1%}"
         )
     return whole
 

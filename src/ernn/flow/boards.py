@@ -1,8 +1,7 @@
 """Boards as values: the part, the pins that a serial engine uses, and the clock.
 
 Pins of the ULX3S as its maker's constraint file has them (github.com/emard/ulx3s,
-doc/constraints/ulx3s_v20.lpf), read there and in amaranth-boards' definition; no board was at hand
-to try them.
+doc/constraints/ulx3s_v20.lpf), read there and in amaranth-boards' definition; tried on no board.
 """
 
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Board:
-    """`flags`: nextpnr's for the part; `pins`: site by port of the top module; `clock_mhz`: of port
-    `clk`.
+    """`flags`: nextpnr's for the part; `pins`: site by port of the top; `clock_mhz`: of port `clk`.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """Results of tools kept by the digest of everything that made them.
 
-An entry is a directory `root/kind/key` that appears whole or not at all.  The key covers the input
-bytes, the options and the tool's name and version, so an entry is never out of date; deleting the
-cache only costs time.  Logs are kept: in the entry where the tool succeeded, in `root/failed` where
-it did not.
+An entry is a directory `root/kind/key` that appears whole or not at all.  The key covers
+the input bytes, the options and the tool's name and version, so an entry is never out of
+date; deleting the cache only costs time.  Logs are kept: in the entry if the tool
+succeeded, otherwise in `root/failed`.
 """
 
 import contextlib
@@ -37,8 +37,7 @@ def cache_key(*parts: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries below `root`. Safe for processes that work at the same time: the second waits, then
-    finds the entry.
+    """Entries below `root`. Of processes at the same time the second waits, then finds the entry.
     """
 
     root: Path
@@ -50,8 +49,7 @@ class Cache:
         return cls(Path(os.environ.get("ERNN_CACHE") or Path(base) / "ernn").absolute())
 
     def entry(self, kind: str, key: str, make: Callable[[Path], object]) -> Path:
-        """The directory of `key`; where there is none, `make(directory)` fills an empty one that
-        then becomes it.
+        """The directory of `key`; if there is none, `make(directory)` fills an empty one for it.
 
         `make` must not write outside that directory nor rely on its path later: it is renamed.
         """

@@ -51,9 +51,7 @@ def probe_names(verilog: Verilog) -> tuple[str, ...]:
 
 
 def event_ports(verilog: Verilog) -> dict[str, str]:
-    """Events by name: outputs `event_<name>`, and any other single output that is neither stream
-    nor probe.
-    """
+    """Events by name: outputs `event_<name>`, and other single outputs but streams and probes."""
     outputs = (
         port.name for port in verilog.ports if port.direction == "output" and port.width == 1
     )
@@ -65,9 +63,7 @@ def event_ports(verilog: Verilog) -> dict[str, str]:
 
 
 def library(verilog: Verilog, cache: Cache) -> Path:
-    """The shared library that simulates `verilog`, from the cache or made now (seconds to a
-    minute).
-    """
+    """The shared library that simulates `verilog`, from the cache or made now (up to a minute)."""
     shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
     probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
     probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
@@ -86,8 +82,7 @@ def library(verilog: Verilog, cache: Cache) -> Path:
 
 
 def _memories_at_run_time(verilog: Verilog) -> str:
-    """The text with every memory file looked for in the folder that the simulation is told as
-    +memories=<folder>.
+    """The text, its memory files looked for in the folder that a simulation is told (+memories=).
     """
     text = verilog.text
     for number, name in enumerate(sorted(verilog.memories)):
@@ -140,9 +135,7 @@ def _build(top: str, directory: Path, runtime: Path) -> None:
 
 
 def _units(directory: Path) -> list[Path]:
-    """Few C++ files that include the many small ones: reading Verilator's headers is most of a
-    small file's time.
-    """
+    """Few C++ files that include the many small ones: most of a small file's time is headers."""
     groups: list[list[Path]] = [[]]
     for source in sorted(
         directory.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)
@@ -168,9 +161,7 @@ def _runtime(cache: Cache) -> Path:
 
 
 def _compile(sources: Sequence[Path], directory: Path, options: Sequence[str]) -> list[str]:
-    """Compile sources side by side, one per core; names of the object files, which lie in
-    `directory`.
-    """
+    """Compile sources side by side, one per core; names of the object files in `directory`."""
     return side_by_side(lambda source: _object(source, directory, options), sources)
 
 

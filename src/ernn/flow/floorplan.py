@@ -52,9 +52,7 @@ Place = tuple[str, int]  # array and element
 
 
 def floorplan(netlist: Netlist, device: Device) -> int:
-    """Fix the array's blocks in place (attribute `BEL`); how many. None where it takes a smaller
-    part of the device.
-    """
+    """Fix the array's blocks in place (attribute `BEL`); how many. None on a roomy device."""
     sites = SITES[device.nextpnr.replace("--um5g-", "--").replace("--um-", "--")]
     multipliers, block_rams = _multipliers(netlist), _block_rams(netlist)
     rows = [sites.row(height, _MULTIPLIERS) for height in sites.multipliers]

@@ -2,8 +2,7 @@
 
 Registers are taken away first, each replaced by a wire: that is right for a pipeline without
 feedback, whose result is a function of one input word however many cycles later it comes.  That all
-its paths are equally long is another matter, which a simulation of different words, one a cycle,
-shows.
+its paths are equally long is shown by a simulation with another word in every cycle.
 """
 
 import tempfile
@@ -33,12 +32,10 @@ endmodule
 def proved_equal(
     left: Elaboratable, right: Elaboratable, *, timeout: float = PROOF_SECONDS
 ) -> bool:
-    """Whether two circuits with the same ports, pipelines without feedback or plain logic, compute
-    the same function.
+    """Whether two circuits with the same ports, without feedback, compute the same function.
 
-    True is a proof over all inputs, False comes with an input for which they differ.  ToolError
-    where ABC finds neither within `timeout` seconds: products with constants of many bits are
-    beyond it.
+    True is a proof over all inputs, False comes with an input for which they differ.  ToolError if
+    ABC finds neither within `timeout` seconds, as for products with constants of many bits.
     """
     with tempfile.TemporaryDirectory(prefix="ernn-formal-") as folder:
         directory = Path(folder)

@@ -23,8 +23,7 @@ WAIVED = {
 
 
 def lint(verilog: Verilog, waived: Collection[str] = tuple(WAIVED)) -> tuple[str, ...]:
-    """Warnings of `verilator --lint-only -Wall` that are not waived, one line each; empty where
-    there are none.
+    """Warnings of `verilator --lint-only -Wall` that are not waived, one line each.
 
     Among them latches, loops of logic, several drivers of one wire, wires nobody drives.  ToolError
     where Verilator cannot read the text at all.

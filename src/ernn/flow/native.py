@@ -53,9 +53,7 @@ class _Stimulus(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """The columns of a session, copied: data columns still have the padding of Verilator's wide
-    ports.
-    """
+    """The columns of a session, copied; data columns keep the padding of Verilator's wide ports."""
 
     data: NDArray[np.uint8]
     tid: NDArray[np.uint32]
@@ -92,9 +90,7 @@ def _pointer(array: NDArray[Any]) -> int:
 
 
 class Session:
-    """One running simulation after reset; a context manager that frees it. Memory files are read by
-    the constructor.
-    """
+    """One running simulation after reset; leaving its context frees it. Reads memory files now."""
 
     def __init__(
         self,
@@ -132,8 +128,7 @@ class Session:
         self._session = None
 
     def advance(self, cycles: int, *, past_end: bool = False) -> int:
-        """Do at most `cycles` more, ending with the last expected beat unless `past_end`; the
-        cycles since reset.
+        """At most `cycles` more, to the last expected beat unless `past_end`; cycles since reset.
         """
         while True:
             step = min(cycles, CHUNK)
@@ -148,9 +143,7 @@ class Session:
         self._library.session_restart(self._session)
 
     def recording(self, probes: int) -> Recording:
-        """All that was recorded; the first `probes` of the recorded names are probes, the others
-        events.
-        """
+        """All that was recorded; the first `probes` of the names are probes, the others events."""
         cycles = self._column(VIOLATION_CYCLE, np.uint64)
         rules = self._column(VIOLATION_RULE, np.uint8)
         return Recording(

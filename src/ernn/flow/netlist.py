@@ -1,6 +1,4 @@
-"""A flattened netlist as Yosys writes it in JSON: who drives a bit, who reads it, and small changes
-to it.
-"""
+"""A flattened netlist (Yosys's JSON): who drives a bit, who reads it, and small changes to it."""
 
 import json
 from collections import defaultdict
@@ -80,9 +78,7 @@ class Netlist:
         return cell["connections"].get(port, ["0"])[0]
 
     def connect(self, name: str, port: str, bit: Bit, index: int = 0) -> None:
-        """Connect a bit of a cell's input or output to another net; an input that is new has one
-        bit.
-        """
+        """Connect a bit of a cell's port to another net; an input that is new has one bit."""
         cell = self.cells[name]
         bits = cell["connections"].setdefault(port, ["0"])
         if cell["port_directions"].setdefault(port, "input") == "output":

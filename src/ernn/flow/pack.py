@@ -55,9 +55,7 @@ def _flip_flop(netlist: Netlist, pin: Pin | None, port: str) -> str | None:
 
 
 def _enable(netlist: Netlist, flip_flop: str) -> Bit | None:
-    """What enables a flip-flop; "1" where it is always enabled, None where what is connected
-    disables it.
-    """
+    """What enables a flip-flop; "1": always; None: what is connected disables it."""
     cell = netlist.cells[flip_flop]
     return {"CE": netlist.bit(cell, "CE"), "1": "1"}.get(cell["parameters"]["CEMUX"].strip())
 
@@ -73,9 +71,7 @@ def _before(netlist: Netlist, bit: Bit) -> Bit | None:
 
 
 def _behind(netlist: Netlist, bits: Iterable[Bit]) -> tuple[list[str], Bit] | None:
-    """The flip-flops that are the only readers of these bits, and what enables all of them; None if
-    they differ.
-    """
+    """The flip-flops that alone read these bits, and what enables them all; None if they differ."""
     found: list[str] = []
     enables: set[Bit | None] = set()
     for bit in bits:
@@ -106,8 +102,7 @@ def _take_in(netlist: Netlist, name: str, ports: list[str], flip_flops: list[str
 
 
 def _pack_multiplier(netlist: Netlist, name: str, clock: Bit) -> bool:
-    """Operand registers on both sides and an output register, or none: nextpnr knows no timing in
-    between.
+    """Operand registers on both sides and an output register, or none: nextpnr times nothing else.
     """
     cell = netlist.cells[name]
     operands = {
@@ -143,8 +138,8 @@ def _remove_unread(netlist: Netlist, bit: Bit) -> None:
 
 
 def _pack_block_ram(netlist: Netlist, name: str) -> bool:
-    """Output registers of every port that is read; a port of 36 bits takes both sides' outputs, and
-    B's controls.
+    """Output registers of every port that is read; one of 36 bits takes both
+    sides' outputs, and B's controls.
     """
     cell = netlist.cells[name]
     widths = {side: int(cell["parameters"][f"DATA_WIDTH_{side}"], 2) for side in "AB"}
@@ -167,8 +162,7 @@ def _pack_port(netlist: Netlist, name: str, control: str, sides: str) -> bool:
 
 
 def _fold(netlist: Netlist, name: str, bit: str) -> bool:
-    """A table of two inputs that only one operand of an adder's bit reads: both inputs to the adder
-    instead.
+    """A table of two inputs read by one operand of an adder's bit: both inputs to the adder.
 
     Yosys makes of A + B with C = 0 and D = 1 the table A ^ B, and A for the carry where that is 0,
     which holds for any function of B and C in place of B.
@@ -194,8 +188,8 @@ def _fold(netlist: Netlist, name: str, bit: str) -> bool:
 def _table_of_two(
     netlist: Netlist, output: Bit
 ) -> tuple[str, tuple[Bit, Bit], dict[tuple[int, int], int]] | None:
-    """The look-up table that drives `output` for a single reader from two inputs; these; what it
-    makes of them.
+    """The look-up table of two inputs that drives `output` for one
+    reader; its inputs; its function.
     """
     name = netlist.driver.get(output, ("", "", 0))[0]
     if (
@@ -254,8 +248,8 @@ def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_La
 
 
 def _weight(netlist: Netlist, pin: Pin) -> int:
-    """Loads that a pin counts for: another flip-flop or a block RAM may be far away, the bits of a
-    sum lie together.
+    """Loads that a pin counts for: other flip-flops and block RAMs may
+    be far, bits of a sum are near.
     """
     kind = netlist.cells[pin[0]]["type"]
     return _APART if kind == "DP16KD" or (kind == "TRELLIS_FF" and pin[1] == "DI") else 1
@@ -283,8 +277,7 @@ def _grouped(
 
 
 def _own_tables(netlist: Netlist, name: str) -> None:
-    """The look-up tables that a PFUMX chooses from belong to it alone: copies of them for a copy of
-    it.
+    """The look-up tables that a PFUMX chooses from belong to it alone: its copy has copies of them.
     """
     for port in ("ALUT", "BLUT"):
         table = netlist.driver[netlist.bit(netlist.cells[name], port)][0]
@@ -295,9 +288,7 @@ Label = tuple[tuple[str | int, ...], int]  # a register's name in parts, and the
 
 
 class _Labels:
-    """Where a load belongs: the name of the first register, multiplier or memory that it
-    reaches.
-    """
+    """Where a load belongs: the first register, multiplier or memory that it reaches."""
 
     def __init__(self, netlist: Netlist) -> None:
         self.netlist = netlist

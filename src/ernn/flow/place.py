@@ -1,6 +1,4 @@
-"""Place and route by nextpnr for Lattice ECP5: the clock a design reaches, per seed, from nextpnr's
-JSON report.
-"""
+"""Place and route by nextpnr for Lattice ECP5: the clock per seed, from nextpnr's JSON report."""
 
 import inspect
 import json
@@ -29,8 +27,7 @@ _SECONDS = "seconds.json"
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """The slowest path between registers: `start` and `end` cells, ns in all, in logic (with setup)
-    and in routing.
+    """The slowest path between registers: `start` and `end` cells, ns in all, in logic, in routing.
     """
 
     start: str
@@ -42,8 +39,7 @@ class CriticalPath:
 
 @dataclass(frozen=True)
 class Placed:
-    """One seed's result. `utilisation`: (used, available) by nextpnr's kind of cell. `seconds`:
-    when it was run.
+    """One seed's result. `utilisation`: (used, available) by nextpnr's cells. `seconds`: its run.
     """
 
     seed: int
@@ -56,12 +52,11 @@ class Placed:
 
 @dataclass(frozen=True)
 class Placement:
-    """A design placed and routed once per seed. Its cells include those of the pins around it
-    (`ernn.flow.harness`).
+    """A design placed and routed once per seed. Cells include the pins' (`ernn.flow.harness`).
 
-    The clock is nextpnr's timing model, at the slow corner of `grade`; it is no vendor sign-off.
-    Seeds of one design can differ by tens of MHz: read `median_mhz` together with `best_mhz`, from
-    three seeds or more.
+    The clock is nextpnr's timing model, at the slow corner of `grade`; it is no
+    vendor sign-off. Seeds of one design can differ by tens of MHz: use three or more,
+    read `median_mhz` and `best_mhz`.
     """
 
     device: str
@@ -126,9 +121,7 @@ def place(
 
 
 def grade_of(device: Device, grade: int | None) -> int:
-    """`grade`, or the device's slowest; UserError for a device that cannot be placed or a grade it
-    does not come in.
-    """
+    """`grade`, or the device's slowest; UserError if the device has no such grade or no placer."""
     if not device.can_be_placed:
         placeable = ", ".join(d.name for d in devices() if d.can_be_placed)
         raise UserError(
@@ -217,9 +210,7 @@ def _placed(report: dict[str, Any], seed: int, seconds: float, log: Path) -> Pla
 
 
 def _critical(paths: list[dict[str, Any]]) -> CriticalPath:
-    """nextpnr lists one path per pair of clocks; the one from a clock to itself limits the
-    clock.
-    """
+    """nextpnr lists one path per pair of clocks; from a clock to itself it limits that clock."""
     path = next(p["path"] for p in paths if p["from"] == p["to"])
     routing = sum(step["delay"] for step in path if step["type"] == "routing")
     total = sum(step["delay"] for step in path)

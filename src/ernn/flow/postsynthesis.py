@@ -1,5 +1,4 @@
-"""The netlist that is placed, as Verilog to be simulated: does it do what the engine does, in the
-same cycles?
+"""The netlist that is placed, as Verilog: simulated, it must do what the engine does.
 
 Yosys' own models of ECP5's cells, and ours of the two it has none of (`ecp5_cells.v`).  For small
 configurations: every look-up table is simulated.

@@ -1,6 +1,4 @@
-"""Running one tool: an argument list, a log file, a time limit, and an error a person can act
-on.
-"""
+"""Running one tool: an argument list, a log file, a time limit, and an error to act on."""
 
 import contextlib
 import os
@@ -29,8 +27,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ToolError(UserError):
-    """A tool failed or ran out of time; `what` says which and how, `log` is the file with all that
-    it printed.
+    """A tool failed or ran out of time; `what` says which and how, `log` is the file of its output.
     """
 
     def __init__(self, what: str, log: Path) -> None:
@@ -57,9 +54,8 @@ def run(
 ) -> float:
     """Run a tool in `directory`, all its output into `log`; the seconds it took.
 
-    `what` names the step for people ("Yosys: area of ernn_engine").  ToolError where it fails or
-    takes longer than `timeout` seconds.  The tool and whatever it started are ended if we are
-    interrupted.
+    `what` names the step for people ("Yosys: area of ernn_engine").  ToolError if it fails or takes
+    longer than `timeout` seconds.  An interrupt ends the tool and whatever it started.
     """
     began = time.monotonic()
     with log.open("wb") as stream:
@@ -88,8 +84,7 @@ def run(
 def side_by_side(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
     """`work` on every item, as many at a time as there are cores; results in order.
 
-    The first failure is raised once the tools then running have ended; an interrupt ends them at
-    once.
+    The first failure is raised once the tools then running have ended; an interrupt ends them.
     """
     pool = ThreadPoolExecutor(min(len(items), os.cpu_count() or 1))
     try:
@@ -114,9 +109,7 @@ def _wait(process: subprocess.Popen[bytes], what: str, timeout: float) -> int:
 
 @contextlib.contextmanager
 def _status(what: str) -> Iterator[None]:
-    """A moving line on a terminal, nothing elsewhere; one at a time, where tools run side by
-    side.
-    """
+    """A moving line on a terminal, nothing elsewhere; one at a time, if tools run side by side."""
     if not _showing.acquire(blocking=False):
         yield
         return

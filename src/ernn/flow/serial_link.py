@@ -1,9 +1,7 @@
-"""The host's end of a serial line to an engine: frames to bytes and back, and a link that keeps to
-the engine's pace.
+"""The host's end of a serial line to an engine: frames to bytes and back, at the engine's pace.
 
-The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6 lost, bits
-3..0 stream), then the frame, numbers of whole bytes, lowest byte first, filled with zeros to whole
-beats.
+The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6: lost, bits
+3..0: stream), then the frame, numbers of whole bytes, lowest byte first, zeros up to whole beats.
 """
 
 from collections import deque
@@ -32,8 +30,8 @@ class Port(Protocol):
 
 @dataclass(frozen=True)
 class Wire:
-    """What both ends know of an engine's frames: numbers in and out, bits a number, numbers a beat,
-    streams.
+    """An engine's frames, as both ends know them: numbers in and
+    out, bits, numbers a beat, streams.
     """
 
     inputs: int
@@ -124,8 +122,8 @@ class Link:
         self.port.send_break(BREAK_SECONDS)
 
     def run(self, utterances: Sequence[Array]) -> list[Array]:
-        """Outputs (time, outputs) of utterances (time, inputs), utterance i on stream i modulo
-        `streams`.
+        """Outputs (time, outputs) of utterances (time, inputs);
+        utterance i on stream i % `streams`.
 
         UserError where no answer comes in time, or the board says that something was lost.
         """

@@ -1,5 +1,4 @@
-"""A Verilated design driven from Python: arrays of beats in, arrays of beats, probe writes and
-event cycles out.
+"""A Verilated design driven from Python: arrays of beats in; beats, probes and events out.
 
     simulator = build(to_verilog(engine))
     simulation = simulator.run(beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1,
@@ -35,8 +34,8 @@ _AXIS = ("tdata", "tvalid", "tready", "tlast", "tuser", "tid")
 
 @dataclass(frozen=True, eq=False)
 class ProbeWrites:
-    """What a probe saw, in order: `cycle` [writes], `address` [writes], `data` [writes, bytes]
-    lowest byte first.
+    """What a probe saw, in order: `cycle` [writes], `address` [writes], `data`
+    [writes, bytes], lowest byte first.
     """
 
     cycle: NDArray[np.uint64]
@@ -113,8 +112,7 @@ class Simulator:
         record: Collection[str] | None = None,
         reset_at: int | None = None,
     ) -> Simulation:
-        """Present `beats` in order and take outputs until `expected_beats` came or `max_cycles`
-        went by.
+        """Present `beats` in order; outputs until `expected_beats` came or `max_cycles` went by.
 
         `stall_in`, `stall_out`: probability in [0, 1) that an input beat is withheld, that an
         output beat is refused, in each cycle; or a pattern of flags [cycles], repeated.  An input
@@ -123,8 +121,7 @@ class Simulator:
         and the beats begin again from the first; the result must be that of a run without reset.
         Same arguments, same result.
 
-        UserError for arguments that do not fit; SimulationError where beats are missing at the end
-        or too many came.
+        UserError for arguments that do not fit; SimulationError for missing or surplus beats.
         """
         self._check(beats, expected_beats, max_cycles)
         recorded = self._recorded(record)
@@ -202,11 +199,9 @@ class Simulator:
 
 
 def build(verilog: Verilog, cache: Cache | None = None) -> Simulator:
-    """Compile `verilog` for simulation, or find it compiled; memory contents are read when a run
-    begins.
+    """Compile `verilog` for simulation, or find it compiled; a run reads memory files as it begins.
 
-    UserError where a port is missing or a tool is not installed; ToolError where a tool refuses the
-    design.
+    UserError if a port or a tool is missing; ToolError if a tool refuses the design.
     """
     wanted = ["clk", "rst", *(f"{side}_axis_{signal}" for side in "sm" for signal in _AXIS)]
     for name in probe_names(verilog):

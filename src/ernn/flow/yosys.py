@@ -10,8 +10,7 @@ LOG = "yosys.log"
 
 
 def run_yosys(commands: Sequence[str], directory: Path, *, what: str, timeout: float) -> float:
-    """Run Yosys commands in `directory`; the seconds taken. The log is `yosys.log`, the script
-    `script.ys`, there.
+    """Run Yosys commands in `directory`, with `yosys.log` and `script.ys` there; the seconds taken.
 
     ToolError with the log's end where a command fails.
     """

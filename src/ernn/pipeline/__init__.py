@@ -1,3 +1,1 @@
-"""The path from speech to a placed engine as steps over a run directory: what the command line
-calls.
-"""
+"""From speech to a placed engine, as steps over a run directory: what the command line calls."""

@@ -19,9 +19,7 @@ def plan(
     pes: int | None,
     bank: int | None,
 ) -> CompressionPlan | None:
-    """The plan asked for, None where nothing was; UserError where the options do not go
-    together.
-    """
+    """The plan asked for, None where nothing was; UserError where options contradict each other."""
     if density is None and (pes or bank):
         raise UserError("--pes and --bank say where weights are kept: give --density as well")
     if density is not None:

@@ -1,5 +1,4 @@
-"""`ernn compare`: every method of the survey on a user's network at the same storage and the same
-training.
+"""`ernn compare`: every method of the survey on a user's network, at equal storage and training.
 
 Results are files, one a network and seed, in WORK/CORPUS/IDENTITY/seedN; the identity is of
 everything they follow from but the seed.  A run that is stopped goes on with what is missing, and a
@@ -48,17 +47,15 @@ PREDICTING = ("ir", "quantization", "scheduling", "estimate", "compress", "searc
 TERMINAL = ("method", "error", "bytes", "cycles", "frames/s")
 BUDGET = (
     "A budget is so many times fewer bits than the dense network's recurrent layers have at 12 "
-    "bits a weight; "
-    "positions, padding and scales count. Each method has the largest setting within it (1 % over "
-    "for scales, "
-    "10 % for padding), matrix by matrix, and nothing else is tuned.",
+    "bits a weight; positions, padding and scales count. Each method has the largest setting "
+    "within it (1 % over for scales, 10 % for padding), matrix by matrix, and nothing else is "
+    "tuned.",
 )
 
 
 @dataclass(frozen=True)
 class Asked:
-    """target: a corpus, or a run directory whose network it is. epochs: of dense training, ADMM and
-    retraining.
+    """target: a corpus, or a run directory whose network it is. epochs: dense, ADMM and retraining.
 
     only: methods by name, all where empty. work: None is out/compare, or `compare` in the run.
     hidden, epochs: None is the recipe's. clock: MHz, None is what is assumed of the device.
@@ -154,8 +151,7 @@ def _of_run(own: Run, asked: Asked) -> tuple[str, Prepared, Recipe]:
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:
-    """Of everything that results follow from but the seed; without [data], which no recipe has
-    here.
+    """Of everything that results follow from but the seed; without [data], which is not used here.
     """
     values = asdict(recipe.with_seed(0)) | {"plan": recipe.plan.to_dict(), "model": model.to_dict()}
     del values["data"]
@@ -180,8 +176,7 @@ def result_file(asked: Asked, seed: int, made: Entry, times: float) -> Path:
 
 
 def jobs_of(asked: Asked) -> list[Job]:
-    """Everything that the comparison needs, in the sequence in which one process does it; weights
-    are epochs.
+    """All jobs of the comparison, in the order in which one process does them; weights are epochs.
     """
     at, found = setting(asked), []
     made = list(entries(asked))
@@ -281,8 +276,7 @@ def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
 def compare(
     asked: Asked, workers: int = 1, progress: bool = True, as_is: bool = False
 ) -> Comparison:
-    """Do what is missing, by so many processes, and put all results together. as_is: nothing is
-    trained.
+    """Do what is missing, by so many processes, and put all results together. as_is: train nothing.
     """
     wanted = jobs_of(asked)
     make = partial(predictions_of, asked) if as_is else partial(jobs_of, asked)
@@ -330,9 +324,8 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
     after, first = recipe.admm.epochs + recipe.retrain.epochs, recipe.dense.epochs
     trained = (
         f"From the dense network of its seed ({first} epochs) every method is trained for {after} "
-        "epochs, by ADMM for "
-        f"{recipe.admm.epochs} of them; what begins anew has {first + after}. The test split is "
-        "heard once, at the end."
+        f"epochs, by ADMM for {recipe.admm.epochs} of them; what begins anew has {first + after}. "
+        "The test split is heard once, at the end."
     )
     return Comparison(
         f"Methods compared on {at.corpus}",
@@ -352,8 +345,7 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
 
 
 def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]) -> Row:
-    """Of a method's results over seeds. Bits and multiplications are those of the network that was
-    trained.
+    """Of a method's results over seeds. Bits and multiplications are those of the trained network.
     """
     first, seconds = same[0], [one["cpu_seconds"] for one in same if "cpu_seconds" in one]
     cycles, mhz, estimated = _speed(asked, made, first)
@@ -374,11 +366,9 @@ def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]
 def _speed(
     asked: Asked, made: Entry, result: dict[str, Any]
 ) -> tuple[float | None, float | None, bool]:
-    """Cycles of a frame, the clock assumed for as many multipliers, whether the cycles are an
-    estimate.
+    """Cycles of a frame, the clock assumed for as many multipliers, whether cycles are estimated.
 
-    A result of a plan that would be another today has the cycles that its file says, which are of
-    `DEVICE`.
+    A result whose plan would be another today keeps the cycles in its file, which are of `DEVICE`.
     """
     file = _prediction_file(asked, made)
     if file.exists() and result.get("plan", made.plan.to_dict()) == made.plan.to_dict():

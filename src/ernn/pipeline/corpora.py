@@ -14,9 +14,7 @@ def names() -> tuple[str, ...]:
 
 
 def describe(name: str, root: Path | None, seed: int) -> dict[str, Any]:
-    """Name, description, labels, and the counts of every split; UserError where it cannot be
-    read.
-    """
+    """Name, description, labels and the counts of every split; UserError if it cannot be read."""
     found = open_corpus(name, root, seed)
     return {
         "name": found.name,

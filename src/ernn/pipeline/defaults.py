@@ -1,6 +1,4 @@
-"""The recipe that `ernn train` and `ernn compress` follow for a corpus where nothing else is asked
-for.
-"""
+"""The recipe that `ernn train` and `ernn compress` follow for a corpus if no other is given."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +15,7 @@ def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
 
 
 def _own(corpus: Corpus) -> Recipe:
-    """For a corpus without a recipe, that of its unit on 40 log-mel bins, three frames at a
-    time.
-    """
+    """For a corpus without a recipe: its unit's, on 40 log-mel bins, three frames at a time."""
     match corpus.name:
         case "digits":
             return DIGITS

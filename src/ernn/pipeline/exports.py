@@ -1,6 +1,4 @@
-"""A run's engine for tools and boards outside: Vivado sources, a bitstream with what its host must
-know.
-"""
+"""A run's engine for outside tools and boards: Vivado sources; a bitstream and its host's facts."""
 
 import shutil
 from dataclasses import asdict
@@ -20,8 +18,7 @@ VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
 
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
-    """Write the engine, without probes, and Tcl for Vivado into the run's folder; the files to
-    begin with.
+    """Write the engine, without probes, and Tcl for Vivado into the run's folder; its main files.
     """
     require_part(part)
     plan = scheduled(run)

@@ -17,9 +17,7 @@ NORMAL_95 = 1.959964
 
 
 def error_rate(rate: ErrorRate, tool: str) -> Measurement:
-    """An error rate in per cent with its 95 % interval (Wilson 1927, tokens taken as
-    independent).
-    """
+    """An error rate in per cent, its 95 % interval by Wilson 1927 (tokens taken as independent)."""
     return Measurement(
         round(rate.percent, 4),
         "%",

@@ -53,8 +53,8 @@ def scheduled(run: Run) -> Schedule:
 
 
 def verilog_of(run: Run) -> Verilog:
-    """The engine with its probes: what is written, simulated, synthesised (probes cut off) and
-    placed is this text.
+    """The engine with its probes: the one text that is written, simulated,
+    synthesised (probes cut off) and placed.
     """
     return to_verilog(Engine(scheduled(run), probes=True))
 
@@ -80,8 +80,7 @@ def build(run: Run) -> Outcome:
 
 
 def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
-    """Simulate at least `frames` frames of test speech with random stalls, every integer against
-    golden's.
+    """Simulate `frames` frames of test speech or more, with random stalls; compare every integer.
 
     The outcome is recorded whether or not it is equality; `verify.mismatches` says which.
     """
@@ -135,9 +134,7 @@ def disagreement(run: Run) -> str:
 
 
 def record_speed(record: RunRecord) -> None:
-    """Frames per second and latency, where the record holds the clock and the cycles they follow
-    from.
-    """
+    """Frames per second and latency, if the record holds the clock and cycles they follow from."""
     clock, per_frame = record.find("clock_mhz"), record.find("cycles_per_frame")
     if clock is None or per_frame is None:
         return
@@ -152,8 +149,7 @@ def record_speed(record: RunRecord) -> None:
 
 
 def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
-    """Utterances of the test split, whole, until they have `frames` frames; UserError where it has
-    fewer.
+    """Whole utterances of the test split with `frames` frames or more; UserError if it has fewer.
     """
     examples = speech.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
@@ -193,9 +189,7 @@ def _record_design(record: RunRecord, made: Schedule) -> None:
 def _record_utilisation(
     record: RunRecord, made: Schedule, interval: int, source: Measurement
 ) -> None:
-    """Useful multiplier-cycles of all, at `interval` cycles a round, with the kind and tool of
-    `source`.
-    """
+    """Busy share of multiplier-cycles, at `interval` cycles a round; kind and tool of `source`."""
     share = 100 * made.interval / interval
     note = "useful multiplier-cycles of all multiplier-cycles of the engine, all streams busy"
     record.set("utilisation", replace(source, value=round(share * made.utilisation, 3), note=note))

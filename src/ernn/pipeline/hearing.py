@@ -1,6 +1,4 @@
-"""Utterances of the test split as the report shows them: features, what was said, what the integer
-model recognised.
-"""
+"""Test utterances as the report shows them: features, what was said, what the model recognised."""
 
 from dataclasses import replace
 from itertools import groupby
@@ -21,8 +19,7 @@ FRAME_MS = {"digits": 23.0}  # the hop of its ready-made features, which only th
 
 
 def put_utterances(record: RunRecord, data: Prepared, scores: list[np.ndarray], count: int) -> None:
-    """Show `count` utterances, one with an error among them if there is any. `scores`: (frames,
-    classes) each.
+    """Show `count` utterances, one with an error if there is any. `scores`: (frames, classes) each.
     """
     wrong = [i for i, example in enumerate(data.test) if example.labels != greedy(scores[i])]
     chosen = list(dict.fromkeys([*range(count - 1), *wrong[:1], *range(count)]))[:count]
@@ -51,9 +48,7 @@ def _utterance(
 
 
 def said(spoken: Spoken, features: FeatureSpec) -> tuple[Token, ...]:
-    """The truth, with its frames where the corpus knows them; silence, which is no label, left
-    out.
-    """
+    """The truth, with its frames where the corpus knows them; silence, no label, is left out."""
     aligned = [one for one in spoken.alignment or () if one.label in spoken.labels]
     if tuple(one.label for one in aligned) != spoken.labels:
         return tuple(Token(label) for label in spoken.labels)

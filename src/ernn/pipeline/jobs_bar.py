@@ -1,6 +1,4 @@
-"""A progress bar over jobs on standard error: what is being done, how much of the whole, and the
-time left.
-"""
+"""A progress bar over jobs on standard error: what is being done, the share done, the time left."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,8 +20,7 @@ from ernn.pipeline.side_by_side import Job
 
 
 class JobsBar(Callback):
-    """Counts the weight of finished jobs; within a job of this process, a training epoch as a
-    weight of 1.
+    """Counts the weight of finished jobs; a training epoch of this process counts as a weight of 1.
     """
 
     def __init__(self, jobs: Sequence[Job], shown: bool) -> None:

@@ -60,11 +60,9 @@ def train(
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Train a dense network on `corpus`; `task` is its description
-    (`ernn.pipeline.speech.describe`).
+    """Train a dense network on `corpus`; `task` describes it (`ernn.pipeline.speech.describe`).
 
-    `front`: as in `ModelSpec`. `trained`: what exactly this training gave before; then it is not
-    done again.
+    `front`: as in `ModelSpec`. `trained`: what this same training gave before, to be used again.
     """
     features = FeatureSpec(**task["features"])
     inputs = extract(features, corpus.utterances("train")[0]).shape[1]
@@ -99,8 +97,7 @@ def compress(
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Bring the dense network, cut to so many `units` in each layer, into the sets of `plan` by
-    `solver`.
+    """Bring the dense network, cut to `units` in each layer, into the sets of `plan` by `solver`.
 
     `trained` as for `train`. The step's options have the `model` that a cut network is."""
     options = {"plan": plan.to_dict(), **to_dict(solver)}
@@ -146,8 +143,7 @@ def compress(
 
 
 def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
-    """The compressed network in integers, formats from the first `utterances` of the training
-    split.
+    """The compressed network in integers, formats from the first training `utterances`.
 
     A network whose data were rounded in training gets the formats that it was trained with: then
     `spec` must leave those of single kinds of data open.
@@ -175,9 +171,7 @@ def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
 
 
 def evaluate(run: Run, shown: int = 2) -> Outcome:
-    """Error rate of the integer model on the whole test split, by golden; `shown` utterances go to
-    the report.
-    """
+    """Golden's error rate on the whole test split; `shown` utterances go to the report."""
 
     def work() -> None:
         model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)

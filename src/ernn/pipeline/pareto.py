@@ -1,6 +1,4 @@
-"""The general search over a folder: trials, their table, and the picture of what cannot be
-beaten.
-"""
+"""The general search over a folder: trials, their table, and a plot of the Pareto front."""
 
 from dataclasses import asdict
 from io import StringIO
@@ -22,9 +20,7 @@ AXES = {"kbit": "on chip: weights, constants, states (kbit)", "cycles": "predict
 def run(
     job: TrialJob, space: Space, trials: int, sampler: Sampler, workers: int, address: str | None
 ) -> dict[str, Any]:
-    """Search with `workers` at a time: Ray's at `address`, or this machine's; a single one is this
-    process.
-    """
+    """Search with `workers` at a time: Ray's at `address` or here; one alone is this process."""
     job.check()
     pool = Here() if workers == 1 and address is None else RayPool(workers, address)
     try:
@@ -80,9 +76,7 @@ def _row(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def picture(study: optuna.Study, title: str) -> str:
-    """SVG: errors over storage and over cycles; trials that no other beats are filled, numbered and
-    listed.
-    """
+    """SVG: errors over storage and over cycles; the Pareto front is filled, numbered and listed."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,6 +1,4 @@
-"""Phase I over a folder: the search of `ernn.search.model` on a corpus and a device, and a run to
-go on from.
-"""
+"""Phase I over a folder: `ernn.search.model` on a corpus and a device, and a run to go on from."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -55,8 +53,7 @@ class Asked:
 def explore(
     folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
 ) -> dict[str, Any]:
-    """Search; write decisions, the summary, and, where a network was found, a run directory that
-    holds it.
+    """Search; write decisions, the summary, and, if a network was found, a run directory with it.
     """
     corpus = open_corpus(name, root, seed=0)
     recipe = adapted(recipe_for(corpus, asked.recipe).without_data("a search"), asked)
@@ -152,9 +149,7 @@ def _dense(question: Question, bench: Bench, data: Prepared) -> dict[str, Any]:
 
 
 def _errors(trial: Trial, bench: Bench, data: Prepared) -> dict[str, Any]:
-    """Validation and test error rates in per cent; the test split is heard here, after all
-    decisions.
-    """
+    """Validation and test error rates in per cent; the test split's first use, after decisions."""
     test, known = evaluate_model(bench.network(trial), data.test), bench.known(trial)
     assert known is not None
     return {

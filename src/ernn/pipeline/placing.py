@@ -43,9 +43,7 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
 
 
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
-    """Place and route the engine on its device, once per seed; the median clock is the one that
-    counts.
-    """
+    """Place and route the engine on its device, once per seed; the median clock counts."""
     device = chosen(run).device
     grade_of(device, grade)  # what cannot be placed is said before the Verilog is made
 

@@ -1,6 +1,4 @@
-"""`ernn recommend`: widths, structures and bits of a run's network within a budget, beside one
-block size for all.
-"""
+"""`ernn recommend`: widths, structures and bits within a budget, beside one block size for all."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -45,8 +43,7 @@ FIGURES = ("validation_percent", "test_percent", "test_tokens", "price", "bytes"
 
 @dataclass(frozen=True)
 class Asked:
-    """trials: of the search, so many trainings of `epochs`; towards, inside: of the training at the
-    end.
+    """trials: of the search, trainings of `epochs` each; towards, inside: of the final training.
 
     sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone
     with a device. widths: shares of each recurrent layer's units to choose from.
@@ -71,8 +68,7 @@ class Asked:
 def of_corpus(
     folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
 ) -> dict[str, Any]:
-    """`of_run` of a run in `folder` with a dense network by the corpus's recipe, trained unless it
-    is there.
+    """`of_run` of a run in `folder`, its dense network trained by the corpus's recipe if missing.
     """
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
     recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
@@ -85,8 +81,7 @@ def of_corpus(
 
 
 def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
-    """Choose, compress the run by what was chosen, and one block size of the same storage beside
-    it.
+    """Choose, compress the run by what was chosen, and beside it one block size of equal storage.
 
     Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
     """
@@ -211,11 +206,10 @@ def _weight_bits(asked: Asked) -> int:
 
 
 def _uniform(space: Space, asked: Asked) -> CompressionPlan | None:
-    """The smallest block size that keeps to the budget when all recurrent layers have it, None
-    where none does.
+    """The smallest block size that keeps to the budget for all recurrent layers; None if none does.
 
-    The output matrix is dense, which suits it, or where the budget does not allow that of the same
-    block size.
+    The output matrix is dense, which suits it; if the budget does not allow
+    that, it has this block size too.
     """
     plans = [uniform(block, _weight_bits(asked)) for block in BLOCK_SIZES]
     plans += [uniform(block, _weight_bits(asked), output=block) for block in BLOCK_SIZES]

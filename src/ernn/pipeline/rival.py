@@ -1,5 +1,4 @@
-"""One of the survey's methods (`ernn.search.rivals`) on one task: trained from the dense network,
-and its figures.
+"""One of the survey's methods (`ernn.search.rivals`) trained from a dense network; its figures.
 
 Methods are trained for equally long: from the dense network of their seed for the epochs of ADMM
 and of its retraining together; what begins anew has the dense network's epochs too.
@@ -43,8 +42,7 @@ def figures(
     times: float,
     told: dict[str, Any],
 ) -> dict[str, Any]:
-    """Train, and hear the test split once. `folder`: for checkpoints. `told`: what `cycles`
-    gives.
+    """Train, and measure once on the test split. `folder`: for checkpoints. `told`: from `cycles`.
     """
     began = time.process_time()
     model = trained(made, dense, recipe, prepared, folder)
@@ -118,8 +116,7 @@ def trained(
 
 
 def cycles(made: Entry, device: str, streams: int) -> dict[str, Any]:
-    """Of a frame on the engine that suits the device; None where neither it nor golden runs the
-    network.
+    """Of a frame on the best engine for the device; None where neither it nor golden can run this.
 
     cycles_kind: predicted, or estimated where golden runs the network and no engine does.
     multipliers: the engine's.

@@ -1,6 +1,4 @@
-"""How errors grow with noise, with perturbations chosen against a network, and with flipped bits of
-its memories.
-"""
+"""How errors grow with noise, with adversarial perturbations, and with flipped bits of memories."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -52,15 +50,13 @@ DRAWS = 3
 """Of what is drawn: noise and flipped bits; errors are means over them."""
 NOTE = (
     "measured; noise and flipped bits are means of so many draws, attacks follow the gradient of "
-    "the float network "
-    "(that of integers: of the network they were made of)"
+    "the float network (that of integers: of the network they were made of)"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network under strain. `integers`: what is run, where given; attacks follow the gradient of
-    `module`.
+    """A network under strain. `integers`: what is run, if given; `module`: attacks' gradient.
 
     zeros: False where the weights' zeros are not stored and cannot flip.
     """
@@ -128,8 +124,7 @@ def _error(
 def measure(run: Run, utterances: int, seed: int) -> dict[str, Any]:
     """Of the run's dense network and, as far as there, the compressed one and its integers.
 
-    On the first validation utterances. Writes robustness.json and robustness.svg into the run's
-    folder.
+    On the first validation utterances. Writes robustness.json and robustness.svg into the run.
     """
     examples, subjects = speech.prepared(run).task.validation[:utterances], list(_subjects(run))
     coming = chain.from_iterable(lines(subject, examples, seed) for subject in subjects)

@@ -43,9 +43,7 @@ ANEW = "it was damaged or changed by hand; put back a copy, or begin again in an
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command did. `skipped`: its inputs were unchanged, its results are those of the last
-    time.
-    """
+    """What a command did. `skipped`: inputs unchanged, so results are those of the last time."""
 
     step: str
     folder: Path
@@ -70,8 +68,7 @@ def file_digest(path: Path) -> str:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """Of plain values, and of the version of this program: options of another version are other
-    options.
+    """Of plain values and this program's version, because another version may mean other results.
     """
     text = json.dumps(
         {"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True
@@ -81,9 +78,7 @@ def digest(values: Mapping[str, Any]) -> str:
 
 @cache
 def code_digest(folders: tuple[str, ...]) -> str:
-    """Of the Python files in and below these folders of the package: a result of other code is
-    another result.
-    """
+    """Of the Python files in and below these folders of the package: other code, other results."""
     package = Path(__file__).parents[1]
     files = [path for folder in folders for path in sorted((package / folder).rglob("*.py"))]
     return hashlib.sha256("".join(file_digest(path) for path in files).encode()).hexdigest()
@@ -135,8 +130,7 @@ class Run:
         return self._state["steps"][step]["options"]
 
     def trained(self, what: str) -> dict[str, Any]:
-        """The `task`, `model` or `train` that `ernn train` was given; UserError where that is not
-        there.
+        """The `task`, `model` or `train` that `ernn train` was given; UserError if it is not there.
         """
         table = self.options("train").get(what)
         if not isinstance(table, dict) or not TABLES[what] <= table.keys():
@@ -163,11 +157,9 @@ class Run:
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
     ) -> Outcome:
-        """Do step `name` by `work()`, unless it was done so: equal `options` and files `reads`,
-        `writes` there.
+        """Do step `name` by `work()`, unless done with equal `options` and files `reads`, `writes`.
 
-        UserError where the step it needs has not been done, or another command is at work in the
-        folder.
+        UserError if the step it needs is not done, or another command is at work in the folder.
         """
         step = step_named(name)
         if step.needs is not None:
@@ -226,8 +218,7 @@ class Run:
         return _Standing(self.record, json.dumps(self._state), files)
 
     def _put_back(self, before: "_Standing", writes: Sequence[str]) -> None:
-        """A step that could not be done takes nothing away, as long as it has not touched its
-        files.
+        """A step that could not be done removes nothing, as long as it has not touched its files.
         """
         if self.path(STATE).exists() and self._standing(writes).files == before.files:
             self.record, self._state = before.record, json.loads(before.state)
@@ -261,9 +252,7 @@ class Run:
         )
 
     def _forget(self, step: Step) -> None:
-        """Take away what `step` and all that follow from it have left in the record and the
-        state.
-        """
+        """Remove what `step` and all that follow from it have left in the record and the state."""
         gone = (step, *dependents(step.name))
         kept = RunRecord()
         for path, measurement in self.record.measurements():

@@ -21,8 +21,7 @@ from ernn.train.evaluate import evaluate_model
 
 @dataclass(frozen=True)
 class Found:
-    """dense: validation error of the dense network, in per cent; lines: the error with one part
-    compressed.
+    """dense: validation error of the dense network in per cent; lines: with one part compressed.
 
     left_out: matrices that none of the structures fits.
     """
@@ -48,8 +47,7 @@ class Found:
 
 
 def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> Found:
-    """Project one matrix (or gate) at a time without any retraining and take the error on the
-    validation split.
+    """Project one matrix (or gate) at a time, without retraining; errors on the validation split.
 
     Writes sensitivity.json and sensitivity.svg into the run's folder.
     """
@@ -76,9 +74,7 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> F
 
 
 def structure_of(text: str) -> Structure:
-    """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; UserError where it is
-    none.
-    """
+    """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; else UserError."""
     try:
         return parse_structure(tomllib.loads(f"structure = {text}")["structure"])
     except tomllib.TOMLDecodeError as error:

@@ -26,9 +26,7 @@ PAUSE = 0.2  # seconds between looks at what others do
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """`work` gives what `file` is to hold, as JSON. after: a result that must be there first.
-    weight: of the whole.
-    """
+    """`work` gives what `file` shall hold, as JSON. after: a result needed first. weight: share."""
 
     title: str
     file: Path
@@ -51,9 +49,7 @@ Make = Callable[[], Sequence[Job]]
 
 
 def work_through(jobs: Sequence[Job], begun: Begun = lambda job: None) -> None:
-    """Do what is not done, until all are done or have failed, whoever does them. A failed job never
-    ends the others.
-    """
+    """Do what is missing until all jobs are done or failed; a failed job never ends the others."""
     waiting = list(jobs)
     while waiting:
         waiting = [job for job in waiting if not job.done and not job.failure.exists()]
@@ -95,8 +91,7 @@ def alone(file: Path) -> Iterator[bool]:
 
 
 def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> None:
-    """Jobs by so many processes, each of which makes them anew; `watch` is called with them again
-    and again.
+    """Jobs by so many processes, each of which makes them anew; `watch` is called repeatedly.
 
     A worker that dies leaves its job to the others. Where all have died it ends, with jobs left.
     """

@@ -1,6 +1,4 @@
-"""The corpus and the features that a run was begun with, so that every later command sees the same
-frames.
-"""
+"""The corpus and features that a run was begun with, so that later commands see the same frames."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -28,9 +26,7 @@ def describe(
 
 
 def prepared(run: Run) -> Prepared:
-    """The corpus of a run through its features; UserError where it has changed since the
-    training.
-    """
+    """The corpus of a run through its features; UserError where it has changed since training."""
     task = run.trained("task")
     root = None if task["root"] is None else Path(task["root"])
     corpus = open_corpus(task["corpus"], root, task["corpus_seed"])

@@ -1,6 +1,4 @@
-"""The steps of the path: what each needs done before it, and which figures of the record are its
-own.
-"""
+"""The steps of the path: what each needs done before it, and which figures it writes."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,4 @@
-"""What a run was, for its report: what was asked, on which machine, by which commands, where the
-time went.
-"""
+"""What a run was, for its report: the request, the machine, the commands, where the time went."""
 
 import os
 import platform
@@ -97,9 +95,7 @@ def _choices(run: Run) -> list[Item]:
 
 
 def structure_item(plan: dict[str, Any]) -> Item:
-    """The recurrent matrices' structure, from a plan's plain values; where matrices have their own,
-    all by name.
-    """
+    """The recurrent matrices' structure, from a plan's plain values; all by name if they differ."""
     match plan["recurrent"]:
         case _ if plan["overrides"]:
             pass

@@ -23,9 +23,8 @@ from ernn.train.evaluate import ErrorRate, compare
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NOTE = (
     "errors and shares are measured in golden; cycles are estimated, mean of all frames, for the "
-    "run's design with a "
-    "memory of sums that no engine has: columns shared evenly by its groups, or those whose words "
-    "lie in their banks"
+    "run's design with a memory of sums that no engine has: columns shared evenly by its groups, "
+    "or those whose words lie in their banks"
 )
 WITHOUT = (
     "errors and shares are measured in golden; cycles need an engine to be counted on: "
@@ -34,8 +33,7 @@ WITHOUT = (
 
 
 def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str, Any]:
-    """Error on the first validation utterances, shares in per cent and cycles a frame for every
-    threshold.
+    """Error on the first validation utterances, shares in per cent and cycles, by threshold.
 
     Cycles are None where the run has no design. Writes deltas.json into the run's folder.
     """

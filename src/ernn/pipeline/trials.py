@@ -1,6 +1,4 @@
-"""What a trial of the general search does, on whichever machine: train, compress, make integer,
-count errors.
-"""
+"""What a trial of the general search does: train, compress, make integer, count errors."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -45,16 +43,12 @@ class TrialJob:
     recipe: Path | None = None
 
     def check(self) -> None:
-        """UserError where the corpus, the device or the recipe is not there, before time is
-        spent.
-        """
+        """UserError if the corpus, the device or the recipe is missing, before time is spent."""
         find_device(self.device)
         _prepared(self)
 
     def __call__(self, choice: Choice) -> Outcome:
-        """Errors of the integer model on validation examples, bits of its weights and states,
-        predicted cycles.
-        """
+        """Errors of the integers on validation examples, bits of weights and states, cycles."""
         data, recipe = _prepared(self)
         layer = LayerSpec(choice.cell, choice.hidden)
         model = ModelSpec(
@@ -102,8 +96,7 @@ class TrialJob:
     def _from_nearest(
         self, bench: Bench, dense: DenseTrial, block: int, recipe: Recipe
     ) -> CompressedTrial:
-        """From the trained network of the nearest smaller block size; the dense one has blocks of
-        1.
+        """From the trained network of the nearest smaller block size; blocks of 1 are dense.
 
         Which one that was is kept, so that a search that is started again goes the same way.
         """

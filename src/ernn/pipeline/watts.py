@@ -1,6 +1,4 @@
-"""What power a run's engine is estimated to take, once its cells, its clock and how busy it is are
-known.
-"""
+"""Estimated power of a run's engine, from its cells, its clock and how busy it is."""
 
 from ernn.estimate import power
 from ernn.estimate.device import Device

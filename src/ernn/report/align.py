@@ -10,18 +10,14 @@ from ernn.report.series import Token, Utterance
 
 @dataclass(frozen=True)
 class Pair:
-    """One column of an alignment: index into the truth and into the recognised sequence; None is a
-    gap.
-    """
+    """A column of an alignment: index into the truth and into the recognised; None is a gap."""
 
     truth: int | None
     recognised: int | None
 
 
 def aligned(item: Utterance) -> tuple[Pair, ...]:
-    """The utterance's truth and recognised labels side by side; times decide between equally good
-    alignments.
-    """
+    """The utterance's truth and recognised labels side by side; times decide between equals."""
 
     def overlap(i: int, j: int) -> bool:
         return _overlap(item.truth[i], item.recognised[j])
@@ -47,8 +43,7 @@ def align(
     recognised: Sequence[str],
     overlap: Callable[[int, int], bool] = lambda i, j: False,
 ) -> tuple[Pair, ...]:
-    """Columns of an alignment with the fewest substitutions, deletions and insertions
-    (Levenshtein).
+    """Columns of an alignment with the fewest substitutions, deletions, insertions (Levenshtein).
 
     Among those, one with the most equal labels, so that a deletion and a later insertion are not
     shown as a run of substitutions; equal labels that overlap in time count double, so of two equal
@@ -80,9 +75,7 @@ def align(
 def _costs(
     rows: int, columns: int, edit: int, diagonal: Callable[[int, int], int]
 ) -> list[list[int]]:
-    """cost[i][j]: least cost of aligning the first i labels of the truth with the first j
-    recognised.
-    """
+    """cost[i][j]: least cost of aligning the first i true labels with the first j recognised."""
     cost = [[edit * j for j in range(columns + 1)]]
     for i in range(rows):
         row = [edit * (i + 1)]

@@ -1,8 +1,6 @@
-"""Compression methods side by side at budgets of storage: a table, a picture, and one HTML page of
-both.
+"""Compression methods at budgets of storage, side by side: table, plot, and an HTML page of both.
 
-Everything is computed before: here are only means, spreads, and frames a second as clock over
-cycles.
+Everything is computed before: here are only means, spreads, and clock over cycles.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,8 +31,7 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class Row:
-    """A method at a budget. errors: rates in per cent, one a seed. bits: of the recurrent layers,
-    everything counted.
+    """A method at a budget. errors: rates in per cent, one a seed. bits: of the recurrent layers.
 
     cycles: predicted for a frame, or `estimated` where golden alone runs it; None: software only.
     mhz: the clock assumed. seconds: mean of the processor's in training, None where not kept.
@@ -196,8 +193,7 @@ def markdown(comparison: Comparison, drawn: str) -> str:
 
 
 def picture(comparison: Comparison) -> str:
-    """Mean error over storage with the spread over seeds, a colour and mark for each family; the
-    front is joined.
+    """Mean error over storage with the spread over seeds, coloured by family; the front is joined.
     """
     from matplotlib.figure import Figure
 

@@ -16,9 +16,7 @@ def heat_map(
     values: Sequence[Sequence[float | None]],
     label: str,
 ) -> str:
-    """Inline SVG, a cell for each number with the number in it; None is left empty. `label`: what
-    the numbers are.
-    """
+    """Inline SVG, a cell with each number in it, empty for None. `label`: what the numbers are."""
     import numpy as np
     from matplotlib.figure import Figure
 

@@ -28,9 +28,7 @@ ERROR_NAMES = {
 
 
 def render(record: RunRecord) -> str:
-    """The page as HTML text. UserError where a series in the record does not have its stated
-    shape.
-    """
+    """The page as HTML text. UserError if a series in the record does not have its stated shape."""
     template = environment().get_template("template.html")
     return template.render(_context(record))
 
@@ -172,9 +170,7 @@ def _loss(found: dict[str, Measurement], before: str, after: str) -> Measurement
 
 @dataclass(frozen=True)
 class SpeedLimit:
-    """What the multipliers could do at this clock if none ever waited, and how much of it the
-    design does.
-    """
+    """What the multipliers could do at this clock if none ever waited, and how much is done."""
 
     fps: Measurement
     reached: Measurement
@@ -247,9 +243,7 @@ def columns(item: Utterance) -> list[Column]:
 
 
 def number(value: float, unit: str = "") -> str:
-    """A figure for reading: grouped whole numbers, per cents to two places, others to four
-    digits.
-    """
+    """A figure for reading: grouped whole numbers, per cents to two places, else four digits."""
     if float(value).is_integer() and abs(value) < 1e15:
         return f"{value:,.0f}"
     if unit in ("%", "points"):

@@ -1,5 +1,5 @@
-"""The report's figures, each a function from a series to an inline SVG.  matplotlib is imported
-when one is drawn.
+"""The report's figures, each a function from a series to an inline
+SVG; matplotlib is imported late.
 """
 
 import math
@@ -73,8 +73,7 @@ def convergence(series: Convergence) -> str:
 
 
 def designs(series: Designs) -> str:
-    """Frames per second, or latency, against the largest share of the device; the front joined, the
-    best named.
+    """Frames per second, or latency, against the largest share of the device; the front is joined.
     """
     throughput = series.goal == "throughput"
 
@@ -231,9 +230,7 @@ def _lane(
 
 
 def schedule(series: Schedule) -> str:
-    """Who is busy when: a row per unit, a colour per stream (per label where there is one
-    stream).
-    """
+    """Who is busy when: a row per unit, a colour per stream (per label if there is one stream)."""
     bars = coalesced(series.bars)
     streams = sorted({bar.stream for bar in bars})
     keys: list[Any] = (
@@ -305,8 +302,7 @@ def coalesced(bars: Sequence[ScheduleBar]) -> list[ScheduleBar]:
 
 
 def network(series: NetworkPicture) -> str:
-    """A column per layer, its matrices below each other, a field per gate; all to one scale, in
-    points on the page.
+    """A column per layer, its matrices below each other, a field per gate; to one scale, in points.
     """
     layers = [layer for layer in series.layers if layer.matrices]
     page = WIDE * 72
@@ -339,8 +335,7 @@ CAPTION, HIGHEST = 30, 230
 
 
 def _scale(sizes: Sequence[int], narrowest: float, room: float) -> float:
-    """The largest scale at which columns of these sizes, none narrower than `narrowest`, fit in
-    `room` (bisection).
+    """The largest scale at which columns of these sizes, each `narrowest` or wider, fit in `room`.
     """
     low, high = 0.0, room / max(sizes)
     for _ in range(30):
@@ -411,9 +406,7 @@ def _layer(
 def _matrix(
     axes: Any, matrix: MatrixBits, left: float, top: float, scale: float, colour: str
 ) -> None:
-    """Columns run downward, gates side by side; each gate's field is filled as far as it is
-    stored.
-    """
+    """Columns run downward, gates side by side; a gate's field is filled as far as it is stored."""
     from matplotlib.patches import Rectangle
 
     field, height = matrix.rows * scale, matrix.columns * scale

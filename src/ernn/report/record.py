@@ -121,8 +121,7 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Measuremen
 class RunRecord:
     """Measurements by dotted path, and the plain arrays behind the plots by name.
 
-    A group and a measurement cannot share a path: `error_rate` is a group once `error_rate.dense`
-    is set.
+    No path is a group and a measurement: `error_rate` is a group once `error_rate.dense` is set.
     """
 
     def __init__(self) -> None:
@@ -130,8 +129,7 @@ class RunRecord:
         self._series: dict[str, Any] = {}
 
     def set(self, path: str, measurement: Measurement) -> None:
-        """Set or replace a figure. UserError for a malformed path, a wrong unit, or a path that is
-        a group.
+        """Set or replace a figure. UserError for a malformed path, a wrong unit, or a group's path.
         """
         parts = path.split(".")
         allowed = all(parts) and parts[0] != "series" and "value" not in parts
@@ -178,8 +176,8 @@ class RunRecord:
         return [path for path in UNITS if path not in self._measurements]
 
     def set_series(self, name: str, data: Any) -> None:
-        """Keep plain data (as JSON holds it) as `series.<name>`; `ernn.report.series.put` does it
-        from typed values.
+        """Keep plain data (JSON's) as `series.<name>`; for typed
+        values use `ernn.report.series.put`.
         """
         _require(name.isidentifier(), f"a series needs a simple name, not {name!r}")
         self._series[name] = json.loads(json.dumps(data, allow_nan=False, default=_plain))

@@ -82,8 +82,8 @@ class Sizes(_Sourced):
 
 @dataclass(frozen=True)
 class MatrixConvergence:
-    """`values[i]`: ‖W−Z‖/‖W‖ (Frobenius) of one matrix after ADMM update i; a residual of 0 is
-    drawn at the floor.
+    """`values[i]`: ‖W−Z‖/‖W‖ (Frobenius) of one matrix after ADMM
+    update i; 0 is drawn at the floor.
     """
 
     name: str
@@ -100,9 +100,7 @@ class Convergence(_Sourced):
 
 @dataclass(frozen=True)
 class MatrixBits:
-    """One weight matrix as stored: `gates` matrices of (rows, columns), block size (1 is dense),
-    numbers and bits.
-    """
+    """A weight matrix as stored: `gates` matrices (rows, columns), block size, numbers and bits."""
 
     name: str
     gates: int
@@ -178,8 +176,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Utterances(_Sourced):
-    """Utterances to show (one to three). `feature`: what the picture shows ("13 MFCCs");
-    `frame_ms`: hop.
+    """Utterances to show (one to three). `feature`: of the picture ("13 MFCCs"); `frame_ms`: hop.
     """
 
     NAME: ClassVar[str] = "utterances"
@@ -191,9 +188,7 @@ class Utterances(_Sourced):
 
 @dataclass(frozen=True)
 class ScheduleBar:
-    """`unit` is busy in cycles [start, end) for `stream`, on `label` (for instance "lstm0
-    gates").
-    """
+    """`unit` is busy in cycles [start, end) for `stream`, on `label` (such as "lstm0 gates")."""
 
     unit: str
     start: int
@@ -231,11 +226,10 @@ class Schedule(_Sourced):
 
 @dataclass(frozen=True)
 class DesignRow:
-    """One design: what it is, what it gives (exact cycles, an assumed clock) and what it is
-    predicted to take.
+    """One design: what it is, what it gives (exact cycles, an assumed clock), its predicted area.
 
-    `share`: the largest share of a resource, 0..1; `best`: the one chosen; `front`: no other is
-    better and smaller.
+    `share`: the largest share of a resource, 0..1; `best`: the one
+    chosen; `front`: on the Pareto front.
     """
 
     pes: int
@@ -282,9 +276,7 @@ class Designs(_Sourced):
 
 @dataclass(frozen=True)
 class AreaRow:
-    """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has (same counting
-    unit).
-    """
+    """One resource ("LUT", "FF", "DSP", "BRAM"): used, and what the device has in the same unit."""
 
     resource: str
     used: float
@@ -293,9 +285,7 @@ class AreaRow:
 
 @dataclass(frozen=True)
 class Area(_Sourced):
-    """One device's fill; `note` says what a reader must know (a proxy family, an unplaced
-    netlist).
-    """
+    """One device's fill; `note`: what a reader must know (a proxy family, an unplaced netlist)."""
 
     device: str
     rows: tuple[AreaRow, ...]
@@ -312,9 +302,7 @@ class Areas:
 
 @dataclass(frozen=True)
 class Power(_Sourced):
-    """What the estimate of power on `device` rests on, a sentence each; its figures are the
-    measurements `power.*`.
-    """
+    """What the power on `device` rests on, a sentence each; its figures are `power.*`."""
 
     NAME: ClassVar[str] = "power"
     device: str
@@ -341,8 +329,8 @@ class Clocks(_Sourced):
 
 @dataclass(frozen=True)
 class Fault:
-    """A corruption put in on purpose and the report it met: ("one weight word", "lstm0.gates, step
-    3, lane 5").
+    """A corruption made on purpose and its report: ("one weight word",
+    "lstm0.gates, step 3, lane 5").
     """
 
     injected: str

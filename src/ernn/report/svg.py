@@ -1,6 +1,4 @@
-"""A matplotlib figure as inline SVG that takes the page's colours and shares no id with another
-figure.
-"""
+"""A matplotlib figure as inline SVG in the page's colours that shares no id with another figure."""
 
 import io
 import re
@@ -47,9 +45,7 @@ STYLE: Any = {
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Draw in the page's style, without a display, leaving the user's matplotlib settings as they
-    were.
-    """
+    """Draw in the page's style, without a display; the user's matplotlib settings stay."""
     import matplotlib
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
@@ -76,9 +72,7 @@ def to_svg(figure: Any, name: str, label: str) -> str:
 
 
 def standalone(svg: str) -> str:
-    """What `to_svg` gives as a file of its own, which no page gives colours: the page's light
-    ones.
-    """
+    """What `to_svg` gives, as a file of its own in the page's light colours."""
     colours = (
         "--ink: #1b2430; --soft: #566273; --rule: #d9dee5; --paper: #ffffff; background: #ffffff"
     )

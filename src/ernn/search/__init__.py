@@ -1,3 +1,1 @@
-"""Searches for the network that suits a task and a device. They train; what hardware they ask for
-is told to them.
-"""
+"""Searches for the network that suits a task and a device; what hardware costs is told to them."""

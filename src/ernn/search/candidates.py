@@ -1,6 +1,4 @@
-"""What automatic compression chooses from: widths of layers, structure and bits of matrices, and
-what they cost.
-"""
+"""What automatic compression chooses from: widths, structures, bits, and what they cost."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,15 +19,13 @@ BITS = (12, 8, 6, 5, 4, 3)
 UNIFORM_BITS = 12
 """Of a weight where one block size for all matrices is what a choice is compared with."""
 GRAIN = 8
-"""A layer that is cut keeps a multiple of so many units: blocks up to this size then need no
-padding.
-"""
+"""A layer that is cut keeps a multiple of this many units: blocks up to it need no padding."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Numbers of `bits` bits in the structure `inner`; of blocks it is their spectra, which the
-    engine stores.
+    """Numbers of `bits` bits in the structure `inner`; of blocks it is
+    their spectra, which are stored.
     """
 
     inner: Structure
@@ -63,8 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Units:
-    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`); the
-    others are cut.
+    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`) stay.
     """
 
     count: int
@@ -91,8 +86,7 @@ class Width:
 
 @dataclass(frozen=True)
 class Part:
-    """Matrices that take the same candidate: one of them, or all that the engine wants alike.
-    Mildest option first.
+    """Matrices that take the same candidate: one, or all that must be alike. Mildest option first.
     """
 
     name: str
@@ -163,8 +157,8 @@ class Space:
         )
 
     def widest(self) -> "Space":
-        """Every layer as wide as there is: for ways that choose no widths. UserError where nothing
-        of it fits.
+        """Every layer at full width: for ways that choose no widths.
+        UserError if nothing of it fits.
         """
         found = replace(
             self, widths=tuple(replace(one, options=one.options[:1]) for one in self.widths)
@@ -205,8 +199,7 @@ def space_of(
     alike: bool,
     widths: Sequence[float] = (1.0,),
 ) -> Space:
-    """The space of a network; `alike`: all matrices of its recurrent layers take the same, as the
-    engine wants it.
+    """The space of a network; `alike`: all matrices of its recurrent layers take the same.
 
     widths: shares of a layer's units to choose from; with 1 alone layers stay as they are.
     UserError where a structure fits no matrix, and where even the harshest pick is above the limit.
@@ -261,14 +254,13 @@ def _require_possible(space: Space) -> None:
     if least > space.limit:
         raise UserError(
             f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise "
-            "it, "
-            "or allow larger blocks, fewer bits or narrower layers"
+            "it, or allow larger blocks, fewer bits or narrower layers"
         )
 
 
 def _harshest(space: Space) -> Iterable[Pick]:
-    """Of each part the option that stores least; and what all matrices can take alike, with the
-    narrowest layers.
+    """Of each part the option that stores least; and, with the narrowest
+    layers, what all can take alike.
     """
     yield tuple(part.options[-1] for part in space.parts)
     for candidate in space.matrices[0].options:
@@ -284,8 +276,7 @@ def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
 
 
 def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> CompressionPlan:
-    """One block size for all matrices of the recurrent layers, `output` for the others, and one
-    number of bits.
+    """One block size for all matrices of the recurrent layers, `output` for the others; one width.
     """
     inner, outer = (Candidate(one, bits).structure for one in (*blocks([block]), *blocks([output])))
     return CompressionPlan(inner, inner, inner, outer)

@@ -1,6 +1,4 @@
-"""What a network costs before it is trained: weights, bits on chip, multiplications, all from
-shapes alone.
-"""
+"""What a network costs before it is trained, from shapes alone: weights, bits, multiplications."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +20,7 @@ GATES = {"lstm": 4, "gru": 3}
 
 @dataclass(frozen=True)
 class Shape:
-    """One weight of an acoustic model: its name in `named_parameters()`, its role, and (gates,
-    rows, columns).
+    """One weight of an acoustic model: name in `named_parameters()`, role, (gates, rows, columns).
 
     reads: the vectors that it multiplies; one that several weights read is transformed once.
     returns: gates whose results go back through the inverse transform for this weight. What several
@@ -79,11 +76,9 @@ def _compact(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[
 
 @dataclass(frozen=True)
 class Cost:
-    """weights: numbers stored in matrices. bits: on chip, of those, the biases and peepholes, and
-    the states.
+    """weights: numbers stored in matrices. bits: of these, biases, peepholes and states, on chip.
 
-    multiplications: real ones a frame, in products (3 for a complex one) and in the transforms'
-    rotations.
+    multiplications: real ones a frame, in products (3 for a complex one) and in transforms.
     """
 
     weights: int
@@ -131,9 +126,7 @@ def _states(layer: LayerSpec) -> int:
 
 
 def _turned(model: ModelSpec, plan: CompressionPlan) -> int:
-    """Multiplications of the transforms: of every vector once for each size of blocks, and of
-    results.
-    """
+    """Multiplications of the transforms: of each vector once a block size, and of results."""
     words: dict[tuple[str, int], int] = {}
     back = 0
     for one in shapes(model):

@@ -38,9 +38,7 @@ MEMORY = 0.9
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cycles on a design, a frame's (`array`, `vector`) or a layer's (`loop`); see the module's
-    docstring.
-    """
+    """Cycles on a design, a frame's (`array`, `vector`) or a layer's (`loop`): see the module."""
 
     design: Design
     array: int
@@ -54,9 +52,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class _Busy:
-    """What a stage takes of the array and of the vector unit, and how long its last result is under
-    way.
-    """
+    """What a stage takes of the array and the vector unit, and the delay of its last result."""
 
     layer: str
     array: int

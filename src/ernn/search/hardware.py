@@ -69,8 +69,8 @@ class Request:
 class Choice:
     """A design with what it takes and what it gives.
 
-    `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a resource; `limit`:
-    what bounds cycles.
+    `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a
+    resource; `limit`: what bounds cycles.
     """
 
     design: Design
@@ -103,11 +103,9 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """The best design, and the front: of those scheduled, time against the largest share of a
-    resource.
+    """The best design, and the front: time against the largest share of a resource.
 
-    `complete`: nothing that was left out promises more; otherwise the budget of schedules ended the
-    search.
+    `complete`: nothing left out promises more; otherwise the budget of schedules ran out.
     """
 
     request: Request
@@ -121,8 +119,7 @@ class Found:
 def search(
     model: IntegerModel, request: Request, budget: int | None = BUDGET, slack: float = SLACK
 ) -> Found:
-    """The best design for `request`. UserError where none fits, saying what is short and by how
-    much.
+    """The best design for `request`. UserError if none fits, saying what is short, by how much.
 
     Within the `budget` no design left out is faster than those found by more than `slack`; without
     one (None), and with a slack of 1, the best design and the front are those of the whole space.
@@ -182,9 +179,7 @@ class _Search:
         return choice
 
     def for_the_best(self, shapes: Sequence[Shape], budget: int | None) -> bool:
-        """Shapes by what they promise, until none can be near the fastest; whether that was
-        reached.
-        """
+        """Shapes by what they promise, until none can be near the fastest; whether that was so."""
         for shape in shapes:
             if shape.time > NEAR * min(one.time(self.request.goal) for one in self.fitting):
                 return True
@@ -226,9 +221,7 @@ class _Search:
 
 
 def _through(shapes: Sequence[Shape]) -> list[Shape]:
-    """Some of the shapes that promise most for their share, evenly from the smallest to the
-    largest.
-    """
+    """Some of the shapes that promise most for their share, from the smallest to the largest."""
     front = pareto(shapes, lambda one: (one.time, one.share))
     step = max(1, len(front) // SHOWN)
     return front[::step]
@@ -264,8 +257,7 @@ def _too_large(smallest: Choice, request: Request, block: int) -> str:
     fewer = " or fewer processing elements" if design.pes > 1 else ""
     return (
         f"{device.name} cannot hold this network in blocks of {block}: an engine of {asked} takes "
-        f"{'; '.join(parts)}; "
-        f"{then}{fewer}; {_INSTEAD[worst]}"
+        f"{'; '.join(parts)}; {then}{fewer}; {_INSTEAD[worst]}"
     )
 
 

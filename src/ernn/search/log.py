@@ -24,8 +24,7 @@ class Decision:
 class Log:
     """decisions.jsonl and decisions.txt in `folder`, written whole at every decision.
 
-    A search that is started again makes the same decisions from the same results, so it writes the
-    same log.
+    A search that is started again decides the same from the same results: the log is the same.
     """
 
     def __init__(self, folder: Path) -> None:

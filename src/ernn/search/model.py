@@ -9,8 +9,7 @@
 4. A GRU instead: dense, and compressed to the same block size.
 5. Larger blocks for the output matrix, and the input matrices where `mixed` allows several sizes.
 
-Every training is a trial of a `Bench`, every decision goes to a `Log`.  Accuracy is judged on
-validation examples.
+Every training is a trial of a `Bench`, every decision goes to a `Log`; validation examples judge.
 """
 
 from collections.abc import Callable
@@ -135,10 +134,8 @@ class Explorer:
         if not fitting:
             raise UserError(
                 f"{what}: even in blocks of {BLOCK_SIZES[-1]} it takes {bits[BLOCK_SIZES[-1]]:,} "
-                "bits, "
-                f"{asked.memory:.0%} of {asked.device.name}'s block RAM are {asked.bits:,}: choose "
-                "a larger device or "
-                "fewer units"
+                f"bits, {asked.memory:.0%} of {asked.device.name}'s block RAM are {asked.bits:,}: "
+                "choose a larger device or fewer units"
             )
         lower, least = fitting[0], asked.worth * spent[1]
         upper = max(
@@ -155,8 +152,7 @@ class Explorer:
         self.log.add(
             f"bounds {what}",
             f"blocks of {blocks[0]} to {blocks[-1]}: {lower} is the smallest that fits, beyond "
-            f"{upper} a doubling "
-            f"saves less than {asked.worth:.0%} of the dense multiplications",
+            f"{upper} a doubling saves less than {asked.worth:.0%} of the dense multiplications",
             bits=bits,
             bits_allowed=asked.bits,
             multiplications=spent,
@@ -164,8 +160,8 @@ class Explorer:
         return blocks
 
     def _largest(self, dense: DenseTrial, blocks: list[int], limit: float) -> Found | None:
-        """The largest of `blocks` that keeps the accuracy, by bisection within this step's share of
-        trainings.
+        """The largest of `blocks` that keeps the accuracy, by
+        bisection, within this step's trainings.
         """
         best: Found | None = None
         reserved = 3 if self.question.trainings >= 5 else 0  # the GRU's two and one to refine
@@ -223,8 +219,7 @@ class Explorer:
         return best
 
     def _refine(self, best: Found, limit: float) -> Found:
-        """Larger blocks where they cost least: the output matrix, and with `mixed` the input
-        matrices.
+        """Larger blocks where they cost least: the output matrix; with `mixed`, the input matrices.
         """
         larger = _finer(best.trial.plan, best.block, self.question.mixed)
         if larger == best.trial.plan or not self._left():

@@ -55,8 +55,7 @@ class Here:
 class RayPool:
     """Ray workers: of the cluster at `address`, or of this machine where it is None ("local").
 
-    A call whose worker or machine dies is given to another worker, `ATTEMPTS` times in all.  Close
-    it when done.
+    A call whose worker dies is given to another worker, `ATTEMPTS` times in all. Close it.
     """
 
     def __init__(self, size: int, address: str | None = None) -> None:
@@ -108,8 +107,8 @@ def _connect(size: int, address: str | None) -> None:
 
 
 def _done(call: Callable[[Any], Any], argument: Any) -> Any:
-    """What runs on a worker.  What a trial raises comes back as a value: only a dead worker is a
-    Ray error.
+    """What runs on a worker.  A trial's exception comes back as a
+    value: a Ray error is a dead worker.
     """
     try:
         return call(argument)

@@ -1,6 +1,4 @@
-"""Automatic compression: a chooser proposes, a trial tells, until the trials are used up; the best
-is chosen.
-"""
+"""Automatic compression: a chooser proposes and trials tell, until they are used up."""
 
 from collections.abc import Callable
 

@@ -33,9 +33,7 @@ class Heard:
 
 @dataclass(frozen=True, eq=False)
 class Rehearsal:
-    """Trials of one dense network, each a file in `folder`; `identity` tells network and examples
-    from others.
-    """
+    """Trials of one dense network, each a file in `folder`; `identity`: of network and examples."""
 
     dense: Callable[[], AcousticModel]
     task: Task

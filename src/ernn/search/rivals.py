@@ -41,17 +41,14 @@ WIDEST = 4
 
 Family = Literal["compact", "decomposition", "quantization", "sparsity", "block-circulant", "joint"]
 Way = Literal["one-shot", "ADMM", "gradual", "direct", "taught", "fresh", "units"]
-"""How it is trained: from the dense network (fresh and direct: from the beginning); units: hidden
-units are removed.
-"""
+"""How it is trained: from the dense network (fresh, direct: anew); units: units are removed."""
 Candidates = Callable[[tuple[int, int, int]], Iterable[Structure]]
 """Structures for a weight (gates, rows, columns), those that store most first."""
 
 
 @dataclass(frozen=True)
 class Rival:
-    """One method. `candidates`: of every recurrent layer's matrix. `cell`: of all layers, None for
-    their own.
+    """One method. `candidates`: of each recurrent matrix. `cell`: of all layers, None: their own.
 
     `common`: the same for all matrices, as the engine wants of blocks.
     """
@@ -66,9 +63,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Entry:
-    """A rival at a budget: the network, the plan for it, and the bits of its recurrent layers'
-    weights.
-    """
+    """A rival at a budget: the network, its plan, and the bits of its recurrent weights."""
 
     rival: Rival
     model: ModelSpec
@@ -84,9 +79,7 @@ def recurrent_bits(model: ModelSpec, plan: CompressionPlan) -> int:
 
 
 def entry(rival: Rival, model: ModelSpec, times: float) -> Entry | None:
-    """The rival with `times` fewer bits than the dense `model`; None where it cannot be made so
-    small.
-    """
+    """The rival with `times` fewer bits than the dense `model`; None if it cannot be so small."""
     budget = int(recurrent_bits(model, CompressionPlan()) / times)
     if rival.cell is None and rival.candidates is not None:
         return _common(rival, model, budget) if rival.common else _planned(rival, model, times)
@@ -119,9 +112,7 @@ def _planned(rival: Rival, model: ModelSpec, times: float) -> Entry | None:
 
 
 def _common(rival: Rival, model: ModelSpec, budget: int) -> Entry | None:
-    """One structure for every matrix; what it pads may take the whole `PADDING` above the
-    budget.
-    """
+    """One structure for every matrix; its padding may take all of `PADDING` above the budget."""
     assert rival.candidates is not None
     for structure in rival.candidates((1, 1, 1)):
         plan = CompressionPlan(structure, structure, structure)

@@ -1,6 +1,4 @@
-"""An integer model of the right shapes with random weights: what a schedule needs to know of a
-network.
-"""
+"""An integer model of the right shapes with random weights: enough for a schedule."""
 
 import numpy as np
 import torch
@@ -15,8 +13,7 @@ from ernn.quantization.quantize import QuantizeSpec, quantize
 
 
 def shape_model(model: ModelSpec, plan: CompressionPlan, spec: QuantizeSpec) -> IntegerModel:
-    """A network that was never trained, in integers: its cycles are those of any network of the
-    same shapes.
+    """An untrained network in integers: its cycles are those of any network of the same shapes.
 
     Raises UserError where hardware cannot run the plan.
     """

@@ -41,9 +41,7 @@ MOST = 512  # processing elements in a group
 
 @dataclass(frozen=True)
 class Kernel:
-    """A matrix of `rows` (of all gates) and `columns` words, multiplied with so many vectors a
-    frame.
-    """
+    """A matrix of `rows` (of all gates) and `columns` words, times so many vectors a frame."""
 
     rows: int
     columns: int
@@ -75,9 +73,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Space:
-    """Shapes for a network that have no more multipliers than the device; `pes`: elements of a
-    group, where given.
-    """
+    """Shapes with no more multipliers than the device has; `pes`: elements of a group, if given."""
 
     model: IntegerModel
     device: Device
@@ -142,9 +138,7 @@ def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
 
 
 def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
-    """Multiples of `words` up to `most` that save a round of some count against one multiple
-    fewer.
-    """
+    """Multiples of `words` up to `most` that save a round of some count against one fewer."""
     groups = {
         ceil(ceil(count / rounds) / words) * words
         for count in set(counts)
@@ -154,9 +148,7 @@ def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
 
 
 def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> int:
-    """No fewer: whole passes of each, and the longest of what is left over, where that may ride
-    along.
-    """
+    """No fewer: whole passes of each, and the longest rest, where rests may ride along."""
     lengths = [max(ceil(one.columns / splits), pes // words) for one in kernels]
     pairs = list(zip(kernels, lengths, strict=True))
     whole = sum(one.times * (one.rows // pes) * length for one, length in pairs)

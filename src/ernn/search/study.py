@@ -1,5 +1,4 @@
-"""The general search: Optuna over cell, size, layers, block size and bits, against errors, storage
-and cycles.
+"""The general search: Optuna over cell, size, layers, block size and bits; three objectives.
 
 The study lives in a journal on disk.  A search that was killed asks again for what was running
 then, and no finished trial is done twice.  What a trial does is a `Job`, any callable from a choice
@@ -156,16 +155,13 @@ def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna
 
 
 def pareto(study: optuna.Study) -> list[FrozenTrial]:
-    """Finished trials that no other beats in everything, fewest errors first; of equal choices, the
-    first.
-    """
+    """The Pareto front of finished trials, fewest errors first; of equal choices, the first."""
     unlike = {str(sorted(trial.params.items())): trial for trial in reversed(study.best_trials)}
     return sorted(unlike.values(), key=lambda trial: (*trial.values, trial.number))
 
 
 def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
-    """`seed` differs after a restart, so that a sampler that begins anew does not propose the same
-    points again.
+    """`seed` differs after a restart, or a sampler that begins anew would propose the same points.
     """
     match name:
         case "nsga2":
@@ -177,9 +173,7 @@ def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
 
 
 def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count: those lost with a search that was killed do not, since they are asked for
-    again.
-    """
+    """Trials that count: those lost with a search that was killed are asked for again."""
     found = study.get_trials(
         deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
@@ -189,9 +183,7 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _ask_again(study: optuna.Study) -> None:
-    """Trials that ran when the search was killed are marked as failed and their choices put first
-    in the queue.
-    """
+    """Trials that ran when the search was killed: marked as failed, their choices put first."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
         if trial.params:

@@ -48,9 +48,7 @@ class DenseTrial:
 
 @dataclass(frozen=True)
 class NarrowedTrial:
-    """The network of trial `start` cut to its largest units, as many in each layer; nothing is
-    trained.
-    """
+    """The network of trial `start` cut to its largest units, as many in each layer; not trained."""
 
     start: DenseTrial
     units: tuple[int, ...]
@@ -88,8 +86,7 @@ Trial = DenseTrial | NarrowedTrial | CompressedTrial
 
 @dataclass(frozen=True)
 class Result:
-    """name: of the trial's folder. validation: error rate in per cent. epochs and seconds: of all
-    its stages.
+    """name: of its folder. validation: error rate in per cent. epochs, seconds: of all stages.
 
     course: the validation error rate in per cent at the end of each of those epochs.
     """

@@ -1,6 +1,4 @@
-"""Ending a trial early: when a finished one that costs no more was already better at the same
-epoch.
-"""
+"""Ending a trial early: when one that costs no more was already better at the same epoch."""
 
 import json
 from collections.abc import Sequence
@@ -19,8 +17,7 @@ class PrunedError(Exception):
 
 @dataclass(frozen=True)
 class Course:
-    """What a finished trial cost and how its validation error rate (per cent) went, epoch by epoch
-    of all stages.
+    """What a finished trial cost, and its validation error rate (per cent) by epoch of all stages.
     """
 
     kbit: float
@@ -38,8 +35,7 @@ def finished(folder: Path) -> list[Course]:
 
 
 def hopeless(mine: Course, others: Sequence[Course], after: int, margin: float) -> Course | None:
-    """A finished trial that costs no more and whose best by this epoch was lower by `margin`
-    points.
+    """A finished trial that costs no more and was lower by `margin` points at this epoch.
 
     Nothing is hopeless within the first `after` epochs.
     """
@@ -78,15 +74,13 @@ class Watch(Callback):
         if better := hopeless(mine, self.others, self.after, self.margin):
             epochs = len(mine.validation)
             raise PrunedError(
-                f"{min(mine.validation):.2f} % after {epochs} epochs; a trial of {better.kbit:g} "
-                "kbit and "
-                f"{better.cycles:g} cycles had {min(better.validation[:epochs]):.2f} % by then"
+                f"{min(mine.validation):.2f} % after {epochs} epochs; "
+                f"a trial of {better.kbit:g} kbit and {better.cycles:g} cycles had "
+                f"{min(better.validation[:epochs]):.2f} % by then"
             )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Called at the end of every stage, also of one that had ended before and was not trained
-        again.
-        """
+        """Called at the end of every stage, also of one that was done before."""
         self._earlier += _percents(pl_module)
 
 

@@ -21,9 +21,7 @@ def augment(batch: Batch, spec: TrainSpec) -> Tensor:
 
 
 def _kept(batch: Batch, longest: int) -> Tensor:
-    """(batch, frames): 0 on one stretch of 0..longest frames in each utterance, at most an eighth
-    of it; else 1.
-    """
+    """(batch, frames): 0 on one stretch of 0..longest frames, at most an eighth of it; else 1."""
     most = torch.minimum(torch.tensor(longest), batch.lengths // 8)
     size = (torch.rand(len(batch)) * (most + 1)).long()
     start = (torch.rand(len(batch)) * (batch.lengths - size + 1)).long()

@@ -1,6 +1,4 @@
-"""A running average of a model's weights: steadier than the weights themselves (Polyak and Juditsky
-1992).
-"""
+"""A running average of a model's weights, steadier than they are (Polyak and Juditsky 1992)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,6 +1,4 @@
-"""Lightning callbacks: ADMM and gradual compression in the training loop, a progress bar with the
-time left.
-"""
+"""Lightning callbacks: ADMM and gradual compression within training, a bar with the time left."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +21,7 @@ _WATCHING: ContextVar[tuple[Callback, ...]] = ContextVar("watching", default=())
 
 @contextmanager
 def watched_by(*callbacks: Callback) -> Iterator[None]:
-    """Every stage trained within has these callbacks too: how a search watches what it has
-    trained.
-    """
+    """Every stage trained within has these callbacks too: how a search watches training."""
     token = _WATCHING.set(callbacks)
     try:
         yield
@@ -39,8 +35,7 @@ def watching() -> tuple[Callback, ...]:
 
 
 class AdmmCallback(Callback):
-    """Adds an `Admm`'s penalty to the gradient of every step and updates it after every `every`-th
-    epoch.
+    """Adds an `Admm`'s penalty to every gradient and updates it after every `every`-th epoch.
 
     Works with any LightningModule: the penalty is differentiated by itself, after the module's own
     loss. Its state is part of the checkpoint. `finish()` is left to the caller.  Training stops
@@ -76,9 +71,7 @@ class AdmmCallback(Callback):
 
 
 class PullCallback(Callback):
-    """Draws the plan's matrices of `model` to their sets after every epoch, by a share that grows
-    to 1 in the last.
-    """
+    """Draws `model`'s matrices to the plan's sets after every epoch, by a share that grows to 1."""
 
     def __init__(self, model: nn.Module, plan: CompressionPlan) -> None:
         self.model, self.plan = model, plan
@@ -88,9 +81,7 @@ class PullCallback(Callback):
 
 
 class ProgressCallback(Callback):
-    """One line on standard error while training: epoch, time left, loss and validation error
-    rate.
-    """
+    """One line on standard error in training: epoch, time left, loss and validation error rate."""
 
     def __init__(self, title: str) -> None:
         columns = (

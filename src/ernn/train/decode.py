@@ -10,9 +10,7 @@ from ernn.data.batches import BLANK
 from ernn.errors import UserError
 
 Scores = npt.NDArray[Any]
-"""(frames, classes): logits, log-probabilities or the integers of a quantized model; class 0 is the
-blank.
-"""
+"""(frames, classes): logits, log-probabilities or a quantized model's integers; class 0: blank."""
 
 Decoder = Callable[[Scores], tuple[int, ...]]
 
@@ -26,8 +24,7 @@ def greedy(scores: Scores) -> tuple[int, ...]:
 
 
 def beam_search(scores: Scores, width: int = 10, scale: float = 1.0) -> tuple[int, ...]:
-    """The labelling of highest probability, summed over its alignments, among `width` prefixes
-    (fast-ctc-decode).
+    """The most probable labelling over all alignments, among `width` prefixes (fast-ctc-decode).
 
     `scale` turns integer scores into logits; floats are logits or log-probabilities as they are.
     Raises UserError where width is below 1.

@@ -1,5 +1,4 @@
-"""Distillation: a network learns from another's outputs besides the labels (Hinton, Vinyals and
-Dean 2015).
+"""Distillation: a network learns another's outputs besides labels (Hinton, Vinyals, Dean 2015).
 
 The teacher hears every utterance once, clean; what it says of each frame is kept.  The student,
 whose features are made harder (`ernn.train.augment`), learns to say the same:
@@ -64,8 +63,7 @@ class Distillation:
 def soft_labels(
     teachers: Sequence[nn.Module], examples: Sequence[Example], batch: int = 32
 ) -> dict[str, Tensor]:
-    """What `teachers` say of each example, the mean of their probabilities; dropout off, and then
-    as it was.
+    """What `teachers` say of each example, the mean of their probabilities; without dropout.
 
     Raises UserError where two examples have the same id, or where there is no teacher.
     """

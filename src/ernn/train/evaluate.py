@@ -1,6 +1,4 @@
-"""Error rate of anything that turns features into scores: a torch model, the float reference, the
-integer model.
-"""
+"""Error rate of what turns features into scores: torch model, float reference, integer model."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,9 +15,7 @@ from ernn.train.decode import Decoder, Scores, greedy
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """Edits that turn what was recognised into what was said, over `tokens` labels said
-    (Levenshtein, kaldialign).
-    """
+    """Edits from recognised to said, over `tokens` labels said (Levenshtein, by kaldialign)."""
 
     insertions: int = 0
     deletions: int = 0
@@ -33,8 +29,8 @@ class ErrorRate:
 
     @property
     def rate(self) -> float:
-        """Errors per token, 0.15 for 15 %; insertions can take it above 1. UserError where there is
-        no token.
+        """Errors per token, 0.15 for 15 %; insertions can take it
+        above 1. UserError without tokens.
         """
         if self.tokens == 0:
             raise UserError("an error rate needs at least one label in the reference")
@@ -56,8 +52,7 @@ class ErrorRate:
     def __str__(self) -> str:
         return (
             f"{self.percent:.2f} % of {self.tokens} ({self.substitutions} substituted, "
-            f"{self.deletions} deleted, "
-            f"{self.insertions} inserted)"
+            f"{self.deletions} deleted, {self.insertions} inserted)"
         )
 
 
@@ -70,9 +65,7 @@ def compare(truth: Sequence[int], recognised: Sequence[int]) -> ErrorRate:
 def evaluate(
     scores: Callable[[FloatArray], Scores], examples: Iterable[Example], decoder: Decoder = greedy
 ) -> ErrorRate:
-    """Error rate where `scores` maps features float32 (frames, dim) of one utterance to (frames,
-    classes), blank 0.
-    """
+    """Error rate of `scores`: features float32 (frames, dim) to (frames, classes), blank 0."""
     pairs = ((example.labels, decoder(scores(example.features))) for example in examples)
     return sum((compare(truth, found) for truth, found in pairs), ErrorRate())
 
@@ -80,9 +73,7 @@ def evaluate(
 def evaluate_model(
     model: nn.Module, examples: Sequence[Example], decoder: Decoder = greedy, batch: int = 32
 ) -> ErrorRate:
-    """Error rate of a torch model (batch, frames, dim) -> (batch, frames, classes), in padded
-    batches; dropout off.
-    """
+    """Error rate of a torch model (batch, frames, dim) -> (batch, frames, classes), no dropout."""
     training = model.training
     model.eval()
     total = ErrorRate()

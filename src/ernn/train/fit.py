@@ -26,8 +26,7 @@ ONE_PROCESS = {"devices": 1}
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What a stage gave. state: of the model with plain weights. validation: its error rate, 0.15
-    for 15 %.
+    """What a stage gave. state: of the model with plain weights. validation: 0.15 is 15 %.
 
     history: every epoch. seconds: of all epochs, those before a stop included. residuals: ADMM's,
     empty elsewhere. formats: a model in integers with the formats that data were rounded to, None
@@ -55,8 +54,7 @@ def fit(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> CtcModule:
-    """Train `model` in place; it ends with the weights of the last epoch, the best are in the
-    result's `best_state`.
+    """Train `model` in place; it ends with the last epoch's weights, `best_state` has the best.
 
     With `folder`, every epoch is kept there as last.ckpt, and a run that finds one goes on from it
     with the same numbers as if it had never stopped.  Raises UserError where the loss is no longer
@@ -75,9 +73,7 @@ def fit_module(
     progress: bool,
     machines: Mapping[str, Any] = ONE_PROCESS,
 ) -> CtcModule:
-    """What `fit` does, of a module that is there already; `machines`: where Lightning is to run
-    it.
-    """
+    """What `fit` does, of an existing module; `machines`: where Lightning is to run it."""
     spec = module.spec
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []
     with _quiet(), _interruptible():
@@ -117,9 +113,7 @@ def _keeper(folder: Path) -> ModelCheckpoint:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's banners and advice, which are about machines and loaders that are not
-    used here.
-    """
+    """Without Lightning's banners and advice on machines and loaders that are not used here."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -135,9 +129,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lightning turns Ctrl+C into an exit of the process and leaves it deaf to the next one; here
-    it stays Ctrl+C.
-    """
+    """Lightning turns Ctrl+C into an exit and then ignores the next one; here it stays Ctrl+C."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield

@@ -158,8 +158,7 @@ class CtcModule(pl.LightningModule):
         )
         raise UserError(
             f"the loss is {loss.item()} in epoch {self.current_epoch + 1}: training diverged; "
-            f"{good}; "
-            f"start again with a lower rate than {self.spec.rate} or a smaller clip than "
+            f"{good}; start again with a lower rate than {self.spec.rate} or a smaller clip than "
             f"{self.spec.clip}"
         )
 

@@ -1,5 +1,4 @@
-"""Data-parallel training: several processes, each on a part of every batch, by PyTorch's DDP
-through Lightning.
+"""Data-parallel training: processes with a part of every batch each, by DDP through Lightning.
 
     torchrun --nproc-per-node 2 train_my_network.py        # which calls `fit_together`
 
@@ -42,8 +41,7 @@ def fit_together(
     low_rank_after: int = 10,
     progress: bool = False,
 ) -> CtcModule:
-    """`ernn.train.fit.fit` in each of the processes that torchrun started, on any number of
-    machines.
+    """`ernn.train.fit.fit` in each process that torchrun started, on any number of machines.
 
     low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD, Vogels et
     al. 2019) from step `low_rank_after` on, what they lose being added to the next step's; its
@@ -72,8 +70,7 @@ def fit_together(
 
 
 def part_of(batch: Batch, own: int, total: int) -> tuple[Batch, float]:
-    """The utterances own, own + total, ... of a batch, and the weight of their mean loss in `total`
-    times the whole's.
+    """Utterances own, own + total, ... of a batch; the weight of their mean loss in `total` wholes.
 
     A process for which none are left hears the first one, with weight 0.
     """

@@ -1,5 +1,4 @@
-"""Recipes in TOML: what a person changes of a corpus's own recipe, checked before any time is
-spent.
+"""Recipes in TOML: what a person changes of a corpus's own recipe, checked before training.
 
 dropout = 0.2
 
@@ -52,9 +51,7 @@ KEYS = (
 
 
 def load_recipe(path: Path | str, base: Recipe) -> Recipe:
-    """`base` with what the file says; UserError for a file that cannot be read, a key or a value
-    that is wrong.
-    """
+    """`base` with what the file says; UserError for a file, a key or a value that is wrong."""
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -100,8 +97,7 @@ def _table(name: str, values: Any) -> dict[str, Any]:
 
 
 def _with(name: str, value: Any, table: Any) -> Any:
-    """`value` with what `table` says; its own error names the table, and a value of the wrong kind
-    is one too.
+    """`value` with what `table` says; its own errors, and values of a wrong kind, name the table.
     """
     table = _table(name, table)
     try:

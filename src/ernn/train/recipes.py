@@ -1,7 +1,6 @@
 """Recipes: everything that leads from a corpus to a compressed network, as frozen values.
 
-Chosen on validation examples alone; the error rates they reach on test examples are in
-docs/results.
+Chosen on validation examples alone; their test error rates are in docs/results.
 """
 
 from dataclasses import dataclass, replace
@@ -73,9 +72,7 @@ class Recipe:
         return Taught(whole, self.distil) if self.distil else whole
 
     def without_data(self, what: str) -> "Recipe":
-        """The same; UserError where it has data rounded, which `what`, making integers of its own,
-        would undo.
-        """
+        """The same; UserError if it rounds data, which `what` would undo by integers of its own."""
         if self.data is not None:
             raise UserError(
                 f"{what} chooses formats of its own: leave [data] out of its recipe, `ernn "
@@ -100,9 +97,7 @@ class Recipe:
     def compress(
         self, model: AcousticModel, task: Task, folder: Path | None = None
     ) -> tuple[Trained, ...]:
-        """ADMM, then training inside the sets, and with rounded data where wanted, of a trained
-        model in place.
-        """
+        """ADMM, training inside the sets, then with rounded data if wanted, of a model in place."""
         return compress(model, task, self.plan, self.by_admm, folder)
 
 
@@ -155,8 +150,8 @@ SPEECHOCEAN = Recipe(
     retrain=replace(_SPEECHOCEAN, epochs=9),
     distil=DistilSpec(),
 )
-"""speechocean762's phones: cepstra, with which CTC begins in three epochs (with log-mel bins in
-six); 60 ms a frame.
+"""speechocean762's phones: cepstra, with which CTC begins in half the
+epochs of log-mel; 60 ms a frame.
 
 Frames of 30 ms take twice as long and were no better after 8 epochs.
 """
@@ -174,9 +169,8 @@ TIMIT = Recipe(
     solver=AdmmSpec(rho=1.0, growth=1.3),
     retrain=replace(_TIMIT_AFTER, epochs=40),
 )
-"""TIMIT with the network of ESE, C-LSTM and E-RNN: two LSTM layers of 1,024 units with peepholes,
-projected to 512.
+"""TIMIT with the network of ESE, C-LSTM and E-RNN: two peephole LSTMs
+of 1,024 units, projected to 512.
 
-Not tuned: the corpus needs a licence and was not at hand.  The recipe runs on a miniature of it in
-the tests.
+Not tuned: the corpus needs a licence and was not at hand.  Tests run it on a miniature.
 """

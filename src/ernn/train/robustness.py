@@ -1,5 +1,4 @@
-"""How a model bears what it was not trained for: noise on its features, and perturbations chosen
-against it.
+"""A model under noise on its features, and under perturbations chosen against it.
 
 All give examples again, for `ernn.train.evaluate` to take the error rate of.  Features are
 normalised, so a level or a size of 0.1 is a tenth of a feature's deviation.  Upsets in weight

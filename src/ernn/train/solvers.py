@@ -1,10 +1,8 @@
-"""Ways from a trained network into the sets of a plan: one frozen value each, one `compress` for
-all.
+"""Ways from a trained network into the sets of a plan: a frozen value each, one `compress`.
 
     compress(model, task, CompressionPlan.blocks(8), ByAdmm(towards, inside, AdmmSpec(rho=1.0)))
 
-Every way ends with a model whose weights lie in their sets, trained there by the `inside`
-specification.
+Every way ends with a model whose weights lie in their sets, trained there as `inside` says.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -27,9 +25,7 @@ from ernn.train.task import Task
 
 @dataclass(frozen=True)
 class ByAdmm:
-    """ADMM `towards` the sets from the trained weights (E-RNN, HPCA 2019), then training inside
-    them.
-    """
+    """ADMM `towards` the sets from trained weights (E-RNN, HPCA 2019), then training inside."""
 
     title: ClassVar[str] = "ADMM"
     towards: TrainSpec
@@ -47,8 +43,8 @@ class OneShot:
 
 @dataclass(frozen=True)
 class Direct:
-    """Training inside the sets from fresh weights (C-LSTM, FPGA 2018); `domain`: of the blocks'
-    parameters.
+    """Training inside the sets from fresh weights (C-LSTM, FPGA 2018);
+    `domain`: of the blocks' parameters.
     """
 
     title: ClassVar[str] = "direct training"
@@ -83,9 +79,7 @@ class Gradual:
 
 @dataclass(frozen=True)
 class Rounding:
-    """Another way, and after it training inside the sets with `data` rounded as the integers will
-    round them.
-    """
+    """Another way, then training inside the sets with `data` rounded as the integers will be."""
 
     title: ClassVar[str] = "then with rounded data"
     way: ByAdmm | OneShot | Direct | Gradual
@@ -97,9 +91,7 @@ Plain = ByAdmm | OneShot | Direct | Gradual | Rounding
 
 @dataclass(frozen=True)
 class Taught:
-    """Another way, in every stage of which the network also learns from what it was before, the
-    trained one.
-    """
+    """Another way, in each stage of which the network also learns from what it was before."""
 
     title: ClassVar[str] = "taught by the dense network"
     way: Plain
@@ -216,8 +208,7 @@ def _require_whole(model: AcousticModel, plan: CompressionPlan) -> None:
         if matrix.structure.taken().factors(matrix.weight.detach().double().numpy()) is not None:
             raise UserError(
                 f"{matrix.name} is compressed to factors, {matrix.structure}: data are not rounded "
-                "in training there; "
-                "leave [data] out, or take a structure without factors"
+                "in training there; leave [data] out, or take a structure without factors"
             )
 
 

@@ -30,8 +30,7 @@ class _Spec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise
-        UserError.
+        """The reverse of `to_dict`; missing keys keep their default, unknown ones raise UserError.
         """
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
@@ -118,11 +117,9 @@ class TrainSpec(_Spec):
 
 @dataclass(frozen=True)
 class AdmmSpec(_Spec):
-    """ADMM's own values (see `ernn.compress.admm.Admm`); `every`: epochs between two updates of Z
-    and U.
+    """ADMM's own values (`ernn.compress.admm.Admm`); `every`: epochs between updates of Z and U.
 
-    tolerance: training towards the sets ends early once every primal and dual residual is at most
-    this; 0: never.
+    tolerance: training ends early once every primal and dual residual is at most this; 0: never.
     """
 
     rho: float = 1.0
@@ -169,9 +166,8 @@ class DistilSpec(_Spec):
 class DataSpec:
     """Training with rounded data after the compression (`ernn.nn.rounded`).
 
-    bits: of each kind of data; data_bits: of all the rest. random: rounded up or down at random
-    instead of to the nearest. epochs, rate: of this training, which in all else is that inside the
-    sets.
+    bits: of each kind of data; data_bits: of the rest. random: rounded up or down at random instead
+    of to the nearest. epochs, rate: of this training, otherwise like that inside the sets.
     """
 
     bits: DataBits = DataBits()
@@ -201,8 +197,7 @@ class DataSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; keys left out keep their default, unknown ones raise
-        UserError.
+        """The reverse of `to_dict`; missing keys keep their default, unknown ones raise UserError.
         """
         kinds, own = (
             [f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls)

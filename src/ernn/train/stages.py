@@ -1,5 +1,4 @@
-"""The stages that lead to a compressed network; each trains a model in place and says what came of
-it.
+"""The stages that lead to a compressed network; each trains a model in place and reports.
 
 Dense first, then `compress_by_admm` and `retrain_inside`; `one_shot` and `train_direct` are the
 rivals of ADMM. With a `folder` a stage can be stopped and started again (see `ernn.train.fit`);
@@ -56,8 +55,7 @@ def compress_by_admm(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Draw a trained model's weights into the plan's sets and project them; `retrain_inside` should
-    follow.
+    """Draw weights into the plan's sets and project them; `retrain_inside` should follow.
 
     `validation` is after the projection.
     """
@@ -79,9 +77,7 @@ def retrain_inside(
     domain: inside.Domain = "time",
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Project, then train the stored numbers: every weight stays in its set. Ends as `train_dense`
-    does.
-    """
+    """Project, then train the stored numbers: weights stay in their sets. Ends as `train_dense`."""
     inside.enter(model, plan, domain)
     try:
         module = fit(
@@ -109,8 +105,7 @@ def retrain_rounded(
     progress: bool = True,
     distillation: Distillation | None = None,
 ) -> Trained:
-    """Train a model that lies in the plan's sets on inside them, its data rounded to the formats of
-    its integers.
+    """Train a compressed model on inside its sets, data rounded to its integers' formats.
 
     Formats are those that `ernn.quantization.quantize` chooses before this training, from the first
     `CALIBRATION` utterances of the training split; they are in what is returned.  Ends as

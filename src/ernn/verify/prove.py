@@ -1,5 +1,5 @@
-"""Golden against simulation: every output integer equal, or the first edge, time step and lane that
-is not.
+"""Golden against simulation: all output integers equal, or the first
+edge, step and lane that differ.
 
 The simulated engine gets the frames of whole utterances on all its streams, with random stalls on
 both handshakes. Where an output differs, the same run is repeated with the engine's probes
@@ -30,8 +30,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first integer that differs: edge, where it is, and both values. `lane` counts from 0
-    within the edge.
+    """The first integer that differs: edge, position, both values. `lane` counts within the edge.
     """
 
     edge: str
@@ -45,8 +44,7 @@ class Divergence:
     def __str__(self) -> str:
         return (
             f"first difference at edge {self.edge}, lane {self.lane}, time step {self.time} of "
-            "utterance "
-            f"{self.utterance} (stream {self.stream}): golden {self.golden}, simulated "
+            f"utterance {self.utterance} (stream {self.stream}): golden {self.golden}, simulated "
             f"{self.simulated}"
         )
 
@@ -141,17 +139,14 @@ def _flags(simulator: Simulator) -> tuple[str, ...]:
 
 
 CHECKED = 16
-"""Frames of every utterance on which the compiled golden model is held to the plain one, in every
-proof.
+"""Frames of every utterance that the compiled and the plain golden model both run in every proof.
 """
 
 
 def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[Array]:
-    """What golden gives: the compiled form on all frames, the plain one on the first of every
-    utterance.
+    """What golden gives: compiled on all frames, the plain one on the first of every utterance.
 
-    Tests hold the two equal on every edge; so that a proof need not take that on trust, it looks at
-    them again.
+    Tests hold the two equal on every edge; a proof looks again, so that it rests on no trust.
     """
     expected = run_all(model, utterances, Fast)
     for plain, fast in zip(
@@ -165,15 +160,11 @@ def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[A
 
 
 ROUNDS = 12
-"""Rounds of every stream that cycles are measured on; the first third of the intervals is left
-out.
-"""
+"""Rounds of every stream that cycles are measured on, without the first third of the intervals."""
 
 
 def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
-    """Interval between rounds with every stream busy; latency of one frame of the last stream on an
-    idle engine.
-    """
+    """Interval between rounds with every stream busy; latency of one frame on an idle engine."""
     inputs = schedule.layout.model.input.length
     if np.shape(frame) != (inputs,):
         raise UserError(
@@ -195,11 +186,10 @@ def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cy
 
 
 def measure_activity(simulator: Simulator, schedule: Schedule, frames: Array) -> float:
-    """Share of data bits that toggle in a cycle, 0..1, every stream busy with `frames`, int64
-    (time, inputs).
+    """Share of data bits that toggle in a cycle, 0..1, all streams busy with
+    `frames`, int64 (time, inputs).
 
-    Counted where the engine's probes are: words of spectra, of products, of the vector unit's
-    results.
+    Counted at the engine's probes: words of spectra, products and the vector unit's results.
     """
     streams = schedule.layout.design.streams
     busy = Stimulus(tuple(frames for _ in range(streams)), streams)

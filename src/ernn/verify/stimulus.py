@@ -11,9 +11,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Stimulus:
-    """Utterance i, int64 (time, inputs), goes to stream i mod `streams`, after the stream's earlier
-    ones.
-    """
+    """Utterance i, int64 (time, inputs), goes to stream i mod `streams`, after its earlier ones."""
 
     utterances: tuple[Array, ...]
     streams: int
@@ -49,8 +47,8 @@ class Stimulus:
         return None
 
     def words(self, block: int) -> Array:
-        """All frames in sending order as words (frames * words a frame, block), zeros after the
-        last input.
+        """All frames in sending order as words (frames * words a frame,
+        block), the last filled with zeros.
         """
         frames = np.stack([self.utterances[index][time] for _, index, time in self.order])
         padding = ceil(frames.shape[1] / block) * block - frames.shape[1]

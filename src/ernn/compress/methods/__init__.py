@@ -1,6 +1,4 @@
-"""Structures that are one file each (docs/how-to/add-a-structure.md): what lies here is known where
-plans are read.
-"""
+"""Structures of one file each (docs/how-to/add-a-structure.md); plans know what lies here."""
 
 from importlib import import_module
 from pkgutil import iter_modules

@@ -43,8 +43,8 @@ class LowRank(Method):
         return matrices * self.rank * (gates * rows + columns)
 
     def encode(self, matrix: Tensor) -> Parts:
-        """A (..., gates, rows, rank) and B (..., gates or 1, rank, columns), the singular values'
-        roots in each.
+        """A (..., gates, rows, rank), B (..., gates or 1, rank, columns); both
+        have the roots of singular values.
         """
         self.stored(tuple(matrix.shape))
         stacks = self.stacked and matrix.dim() > 2
@@ -70,9 +70,7 @@ class LowRank(Method):
 
 
 def rank_by_energy(matrix: Tensor, share: float) -> int:
-    """Least rank that keeps a `share` of the squared norm of every matrix of (..., rows,
-    columns).
-    """
+    """Least rank that keeps a `share` of the squared norm of every (..., rows, columns)."""
     if not 0 < share <= 1:
         raise UserError(
             f"energy is a share of the squared norm, above 0 and at most 1, not {share!r}"
@@ -83,9 +81,7 @@ def rank_by_energy(matrix: Tensor, share: float) -> int:
 
 
 def rank_by_budget(shape: tuple[int, ...], numbers: int, stacked: bool = False) -> int:
-    """Largest rank of a weight of `shape` that stores at most `numbers`; UserError where rank 1
-    stores more.
-    """
+    """Largest rank of a `shape` that stores at most `numbers`; UserError if rank 1 stores more."""
     rank = min(numbers // LowRank(1, stacked).stored(shape), *shape[-2:])
     if rank < 1:
         raise UserError(

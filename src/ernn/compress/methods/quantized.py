@@ -15,8 +15,8 @@ from ernn.ir.structure import BlockCirculant, Structure
 
 @dataclass(frozen=True)
 class Quantized(Method):
-    """Matrices of `inner` whose stored numbers lie on `grid`, all numbers of a weight (gates, rows,
-    columns) alike.
+    """Matrices of `inner`, their stored numbers on `grid`, alike within
+    a weight (gates, rows, columns).
 
     Nearest for dense, block-circulant and sparse matrices, whose distance is that of their numbers;
     of decompositions each factor is rounded by itself, which is near but not nearest, and may move

@@ -1,5 +1,5 @@
-"""Tensor-train matrices (Oseledets 2011; Novikov et al. 2015; in recurrent layers Yang, Krompass,
-Tresp, ICML 2017).
+"""Tensor-train matrices (Oseledets 2011; Novikov et al. 2015;
+recurrent: Yang, Krompass, Tresp 2017).
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,7 @@ class TensorTrain(Method):
         W[i, j] = G_1[i_1, j_1] G_2[i_2, j_2] ... G_d[i_d, j_d]    with G_k[i_k, j_k] of at most
         (rank, rank)
 
-    Found by one sweep of singular value decompositions: at most sqrt(d - 1) times as far as the
-    nearest.
+    Found by one sweep of singular value decompositions: at most sqrt(d - 1) times the least error.
     """
 
     factored: ClassVar[bool] = True
@@ -49,8 +48,7 @@ class TensorTrain(Method):
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Between the cores, 1 at both ends: `rank`, or less where the modes on one side allow no
-        more.
+        """Between the cores, 1 at both ends: `rank`, or less where the modes of a side allow less.
         """
         middle = [
             min(self.rank, prod(self.modes[:k]), prod(self.modes[k:]))
@@ -99,9 +97,7 @@ class TensorTrain(Method):
         return Parts((*cores, self._core(rest.reshape(*outer, -1, 1), d - 1)))
 
     def split(self, parts: Parts) -> Factors:
-        """A matrix a core, which multiplies (column modes up to its own, rank, row modes behind
-        it).
-        """
+        """A matrix a core, which multiplies (column modes up to its own, rank, later row modes)."""
         found = []
         for k, core in enumerate(parts.tensors):
             structure = Repeated(prod(self.column_modes[:k]), prod(self.row_modes[k + 1 :]))

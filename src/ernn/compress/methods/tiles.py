@@ -1,6 +1,4 @@
-"""Structured sparsity: whole tiles stay or go (Wen et al. 2016; Narang et al. 2017 for recurrent
-layers).
-"""
+"""Structured sparsity: whole tiles stay or go (Wen et al. 2016; recurrent: Narang et al. 2017)."""
 
 from dataclasses import dataclass, replace
 from math import prod
@@ -17,8 +15,7 @@ from ernn.ir.structure import density_on_the_way, position_bits, require_count, 
 class Tiles(Method):
     """A share `density` of the tiles of (`rows`, `columns`) is kept, those of largest norm.
 
-    Vectors are tiles of one row or of one column; a tile as long as the matrix is a whole row or
-    column.
+    Vectors are tiles of one row or column; a tile as long as the matrix is a whole one.
     """
 
     density: float

@@ -1,5 +1,4 @@
-"""What a choice matrix by matrix is up against: one block size and one number of bits for all
-recurrent layers.
+"""The rival of choices matrix by matrix: one block size and one number of bits for all layers.
 
 The output matrix has the same bits, in the same blocks or dense.  Each block size is tried with the
 most bits that fit, where widths are a choice with layers of each share of their units.

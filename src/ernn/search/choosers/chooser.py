@@ -1,6 +1,4 @@
-"""What every way to choose is: it proposes a pick, hears how the trial went, and proposes the
-next.
-"""
+"""What every way to choose does: propose a pick, hear how its trial went, propose the next."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +14,7 @@ from ernn.train.task import Task
 
 @dataclass(frozen=True)
 class Tried:
-    """A pick after its trial. loss: nats per label on validation examples. error: their error rate
-    in per cent.
-    """
+    """A pick after its trial. loss: nats per validation label. error: error rate in per cent."""
 
     pick: Pick
     loss: float
@@ -28,8 +24,7 @@ class Tried:
 
 
 class Chooser(Protocol):
-    """`propose` is called with everything tried so far, and with the same history proposes the
-    same.
+    """`propose` is called with all that was tried; the same history gives the same proposal.
 
     `epochs`: passes over the training examples that it makes for itself before its first proposal;
     they are taken from the trials' own.
@@ -60,9 +55,7 @@ class Setting:
     progress: bool = False
 
     def widest(self) -> AcousticModel:
-        """The dense network as wide as the mildest pick: all that are narrower are its
-        beginnings.
-        """
+        """The dense network as wide as the mildest pick: narrower ones are its first units."""
         return narrowed(self.dense(), self.space.units(self.space.mildest))
 
 

@@ -1,5 +1,4 @@
-"""Greedy by sensitivity: from the mildest pick the steps that cost the least loss per byte (or
-cycle) saved.
+"""Greedy by sensitivity: from the mildest pick, steps of least loss per byte (or cycle) saved.
 
 What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What
 structures and widths cost would be far too much without training; the first trials are each part
@@ -34,9 +33,7 @@ PRIOR, LEAST = 0.1, 0.01
 
 
 class Greedy:
-    """The table takes as many trials as there are structures and widths of all parts, but for the
-    mildest of each.
-    """
+    """The table takes as many trials as all parts have structures and widths, but the mildest."""
 
     epochs = 0
 
@@ -74,9 +71,7 @@ class Greedy:
 
     @cached_property
     def roundings(self) -> list[dict[int, float]]:
-        """What the loss rises by when matrices are rounded to so many bits, all else as it was
-        trained.
-        """
+        """The loss's rise when matrices are rounded to so many bits, all else as it was trained."""
         model, examples = self.setting.widest(), self.setting.task.validation
         least, options = loss(model, examples), [part.options for part in self.space.matrices]
         every = sorted({option.bits for part in options for option in part}, reverse=True)
@@ -95,9 +90,7 @@ class Greedy:
 
 
 def table(space: Space) -> list[Pick]:
-    """The mildest pick, and those that differ from it in the structure of one part, or in one
-    width.
-    """
+    """The mildest pick, and those that differ from it in one part's structure or in one width."""
     alone = (
         space.changed(space.mildest, i, o)
         for i in range(len(space.parts))
@@ -114,11 +107,9 @@ def _forms(space: Space, index: int) -> list[Option]:
 
 
 class Rises:
-    """Predicts how much a pick's loss is above the mildest one's: the sum of what its forms and its
-    bits cost.
+    """Predicts how much a pick's loss exceeds the mildest one's: the sum over its forms and bits.
 
-    Something that stores less never counts for less than something that stores more: differences
-    below that are noise.
+    What stores less never counts for less than what stores more: such differences are noise.
     """
 
     def __init__(
@@ -150,9 +141,7 @@ class Rises:
 
 
 def explained(rises: Rises, tried: Sequence[tuple[Pick, float]]) -> tuple[float, float]:
-    """Weights, not negative, with which rises that were seen are explained best; a half where
-    nothing is known.
-    """
+    """Nonnegative weights that explain the rises seen best; a half where nothing is known."""
     rows = np.array([*(rises.terms(pick) for pick, _ in tried), (PRIOR, 0.0), (0.0, PRIOR)])
     found = nonnegative(rows, np.array([*(rise for _, rise in tried), PRIOR / 2, PRIOR / 2]))
     return max(LEAST, float(found[0])), max(LEAST, float(found[1]))

@@ -1,9 +1,7 @@
-"""A policy-gradient controller (REINFORCE: Williams 1992; Zoph and Le 2017): a distribution over
-each part's options.
+"""A policy-gradient controller (REINFORCE, Williams 1992; Zoph and Le 2017) over parts' options.
 
 A pick is drawn; how much better than usual its trial went moves the distribution towards or away
-from it.  A pick above the budget is not tried: it moves the distribution at once, by how far above
-it is.
+from it.  A pick above the budget is not tried: it moves the distribution at once, by its excess.
 """
 
 from collections.abc import Sequence
@@ -18,9 +16,7 @@ REFUSED = 2000
 
 
 class Policy:
-    """rate: of the logits. push: the same where a pick was above the budget. memory: of what is
-    usual.
-    """
+    """rate: of the logits. push: the same for a pick above the budget. memory: of what is usual."""
 
     epochs = 0
 

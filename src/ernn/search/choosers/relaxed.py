@@ -1,5 +1,4 @@
-"""A gradient-based relaxation (DARTS: Liu et al. 2019): weights are mixtures of their projections,
-shares are trained.
+"""A gradient-based relaxation (DARTS, Liu et al. 2019): weights are mixtures of projections.
 
 The loss has a penalty on the bytes to be expected above the budget.  The mixtures sharpen from
 epoch to epoch; what has the largest shares within the budget is proposed first, then what lies

@@ -1,5 +1,4 @@
-"""Optuna's samplers over the candidates of every part: random, TPE (Bergstra et al. 2011), NSGA-II
-(Deb et al. 2002).
+"""Optuna's samplers over all parts: random, TPE (Bergstra et al. 2011), NSGA-II (Deb et al. 2002).
 
 A pick above the budget is told at once as bad, the worse the further above, and costs no trial.
 """

@@ -1,6 +1,4 @@
-"""A network whose weights stand for all options at once: what the relaxation and the super-net
-train.
-"""
+"""A network whose weights stand for all options at once: for the relaxation and the super-net."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -47,9 +45,7 @@ class Options(nn.Module):
         ).flatten(0, 1)
 
     def _projections(self, matrix: Tensor) -> Iterator[Tensor]:
-        """One of each structure: roundings to several widths are added up before they are
-        decoded.
-        """
+        """One of each structure: roundings to several widths are added before decoding."""
         shares = self.shares()
         for inner in dict.fromkeys(candidate.inner for candidate in shares):
             alike = {

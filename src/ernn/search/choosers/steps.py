@@ -1,6 +1,4 @@
-"""From what picks are thought to cost in accuracy to those to try: steps into the budget, and what
-lies around.
-"""
+"""From what picks are thought to cost to those to try: steps into the budget, and neighbours."""
 
 from collections.abc import Callable, Iterator
 from itertools import product
@@ -13,9 +11,7 @@ FEW = 500
 
 
 def descend(space: Space, cost: Cost) -> Pick:
-    """The pick within the budget that the greedy steps lead to; the best one of a space with few
-    picks.
-    """
+    """The pick within the budget that the greedy steps lead to; in a small space the best one."""
     if space.size <= FEW:
         every = sorted(product(*(part.options for part in space.parts)), key=cost)
         return next(pick for pick in every if space.fits(pick))

@@ -1,5 +1,4 @@
-"""A one-shot super-net (Guo et al. 2020): every step trains another pick within the budget, all
-with the same weights.
+"""A one-shot super-net (Guo et al. 2020): every step trains another pick of the same weights.
 
 Narrower layers are the first units of the widest, which has them in the order of their size
 (slimmable networks). Picks are then heard on validation examples with the shared weights, without
