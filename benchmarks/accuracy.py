@@ -1,9 +1,9 @@
-"""Error rates of dense networks and of what they are compressed to, way by way, on a test split,
-over several seeds.
+"""Error rates of dense networks and of what they are compressed to, way by way, on a
+test split, over several seeds.
 
     python benchmarks/accuracy.py --corpus digits --seeds 3 --json
-    python benchmarks/accuracy.py --corpus an4 --root ../shared/data/an4_cepstra --recipe
-    benchmarks/recipes/an4.toml \\
+    python benchmarks/accuracy.py --corpus an4 --root ../shared/data/an4_cepstra \\
+        --recipe benchmarks/recipes/an4.toml \\
         --cells gru,lstm --blocks 4,8,16,32 --ways admm,direct,one-shot,pruned --bits 16,12,8
 
 Every way but direct training starts from the same dense network of its cell and seed, and all have
@@ -64,8 +64,8 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table. block: whose storage it has; 1 is dense. bits: of a weight, of an integer
-    network.
+    """A row of the table. block: whose storage it has; 1 is dense. bits: of
+    a weight, of an integer network.
     """
 
     cell: str
@@ -88,8 +88,8 @@ class Row:
 
 
 def solver(way: str, recipe: Recipe) -> Solver:
-    """Every way with as many epochs as ADMM and its retraining have together, and with the recipe's
-    teacher.
+    """Every way with as many epochs as ADMM and its retraining have
+    together, and with the recipe's teacher.
     """
     longer = replace(recipe.retrain, epochs=recipe.retrain.epochs + recipe.admm.epochs)
     match way:
@@ -180,8 +180,8 @@ def run_seed(seed: int, arguments: argparse.Namespace) -> Result:
 
 @dataclass(frozen=True, eq=False)
 class SeedBench:
-    """Trains rows for one seed; each has a folder of its own, named after all that decides its
-    outcome.
+    """Trains rows for one seed; each has a folder of its own, named
+    after all that decides its outcome.
     """
 
     data: Prepared
@@ -269,8 +269,8 @@ def figures(
 
 
 def ese(model: AcousticModel, plan: CompressionPlan) -> Result:
-    """Bits that ESE stores, each kind stated, and its cycles; nothing for a plan that is not
-    pruned.
+    """Bits that ESE stores, each kind stated, and its cycles;
+    nothing for a plan that is not pruned.
     """
     found = matrices(model, plan)
     gates = [
@@ -429,8 +429,8 @@ def seed_cells(row: Row, result: Result) -> list[str]:
 
 
 def duels(result: Result) -> list[str]:
-    """ADMM against each rival at the same block, seed by seed, and over all blocks; empty where it
-    has no rival.
+    """ADMM against each rival at the same block, seed by seed, and over all
+    blocks; empty where it has no rival.
     """
     all_rows = table_rows(result)
     rivals = dict.fromkeys(
@@ -475,8 +475,8 @@ def duel(cell: str, rival: str, block: str, less: Spread) -> str:
 
 
 def picture(result: Result) -> str:
-    """SVG: error rate over stored kbit, a line a way, bars of one deviation to either side; a panel
-    a cell.
+    """SVG: error rate over stored kbit, a line a way, bars of one deviation
+    to either side; a panel a cell.
     """
     import matplotlib
 

@@ -1,5 +1,5 @@
-"""AN4: a block-8 network with a quarter of the weights that learns from the dense one, against that
-dense one.
+"""AN4: a block-8 network with a quarter of the weights that learns from the
+dense one, against that dense one.
 
     python benchmarks/an4_distilled.py ../shared/data/an4_cepstra --seeds 3
 
@@ -9,9 +9,9 @@ is the second teacher; it and the students hear other takes of the training utte
 set from the start, on CTC and on what the teachers say on average (distillation); a dense linear
 layer stands before their block-circulant ones.
 
-Everything is chosen on held-out training speakers; the test speakers are heard once, at the end.
-Trainings that are done are not done again (--work).  Writes an4-distilled.json into --out and
-prints it.
+Everything is chosen on held-out training speakers; the test speakers are heard once,
+at the end. Trainings that are done are not done again (--work).  Writes
+an4-distilled.json into --out and prints it.
 """
 
 import argparse

@@ -1,14 +1,14 @@
-"""Every method of the survey at the same storage and the same training: errors, bytes, operations,
-cycles, time.
+"""Every method of the survey at the same storage and the same training: errors,
+bytes, operations, cycles, time.
 
     python benchmarks/compare.py --corpus digits --times 4,8,16,32 --seeds 3
-    python benchmarks/compare.py --corpus an4 --root ../shared/data/an4_cepstra --only "low rank"
-    --only SRU
+    python benchmarks/compare.py --corpus an4 --root ../shared/data/an4_cepstra \\
+        --only "low rank" --only SRU
 
-`ernn compare` with the files and the folder that docs/results wants; what is trained, and for how
-long, is in `ernn.pipeline.compare`.  Each result is a file in --work: a run that is stopped goes on
-with what is missing. Tables, picture and page, compare-<corpus>.*, go into --out, of whatever
-results there are.
+`ernn compare` with the files and the folder that docs/results wants; what is trained, and for
+how long, is in `ernn.pipeline.compare`.  Each result is a file in --work: a run that is
+stopped goes on with what is missing. Tables, picture and page, compare-<corpus>.*, go into
+--out, of whatever results there are.
 """
 
 import argparse

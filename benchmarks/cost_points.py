@@ -1,16 +1,16 @@
-"""The measured engines behind `ernn design`: Yosys's counts of small and middle engines, kept in
-the package.
+"""The measured engines behind `ernn design`: Yosys's counts of small and
+middle engines, kept in the package.
 
-    python benchmarks/cost_points.py            # what is missing, one synthesis after another; a
-    second call goes on python benchmarks/cost_points.py --features # only count bits again, after a
-    change of ernn.estimate.logic python benchmarks/cost_points.py --errors   # only print the
-    errors
+    python benchmarks/cost_points.py             # measure what is missing
+    python benchmarks/cost_points.py --features  # only count bits again (ernn.estimate.logic)
+    python benchmarks/cost_points.py --errors    # only print the errors
 
-Each engine is a random network on a design.  It is synthesised for ECP5 and 7-series, in half a
-minute each on a quiet core.  points.json is written after each; it names Yosys's version and a
-digest of the circuits measured (the first engine's Verilog, and the pass that packs registers).
-Where the digest is another, all are measured again.  At the end: the errors of leaving one
-configuration out, which a test asserts.
+One synthesis runs after another; a second call goes on where the first was stopped. Each engine is
+a random network on a design.  It is synthesised for ECP5 and 7-series, in half a minute each on a
+quiet core.  points.json is written after each; it names Yosys's version and a digest of the
+circuits measured (the first engine's Verilog, and the pass that packs registers). Where the digest
+is another, all are measured again.  At the end: the errors of leaving one configuration out, which
+a test asserts.
 """
 
 import argparse

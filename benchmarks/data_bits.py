@@ -1,5 +1,5 @@
-"""How many bits each kind of data needs: errors of the integers with one kind at a time in few
-bits.
+"""How many bits each kind of data needs: errors of the integers with
+one kind at a time in few bits.
 
     python benchmarks/data_bits.py --recipe benchmarks/recipes/digits.toml
 
@@ -78,8 +78,8 @@ class Row:
         return DataBits(**dict.fromkeys(kinds, self.bits))
 
     def plan(self, plan: CompressionPlan) -> CompressionPlan:
-        """The plan with its matrices' numbers on a grid, where it is the weights that have few
-        bits.
+        """The plan with its matrices' numbers on a grid, where it is
+        the weights that have few bits.
         """
         if self.kind != "weights":
             return plan

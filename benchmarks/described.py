@@ -1,11 +1,11 @@
-"""How fast described cells (`ernn.ir.cells`) train: the compiled scan beside the explicit loop,
-one layer, one thread.
+"""How fast described cells (`ernn.ir.cells`) train: the compiled scan beside the
+explicit loop, one layer, one thread.
 
     python benchmarks/described.py --hidden 64 --frames 200
 
 Forward and backward on 16 sequences of random frames, the two in turn; the figure is each one's
-fastest run, since whatever else the machine does only ever takes time. GRU, of `ernn.nn.recurrent`,
-stands beside them.
+fastest run, since whatever else the machine does only ever takes time. GRU, of
+`ernn.nn.recurrent`, stands beside them.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Devices that no open tool places: a small engine synthesised for each, and what Phase II chooses
-at full size.
+"""Devices that no open tool places: a small engine synthesised for each, and
+what Phase II chooses at full size.
 
     python benchmarks/devices.py            # docs/results/devices.md, and devices.json beside it
 
@@ -9,8 +9,8 @@ multipliers of 7-series (DSP48E1) and not into those of UltraScale (DSP48E2), wh
 look-up tables and wider multipliers: for such a device the table gives beside Yosys's count what
 7-series takes, as what a vendor's tool is expected to reach.  Both are estimates.
 
-The layer: L16 of benchmarks/hardware.py.  Cycles are the schedule's; area and power are predicted,
-the clock assumed.
+The layer: L16 of benchmarks/hardware.py.  Cycles are the schedule's; area and power
+are predicted, the clock assumed.
 """
 
 import argparse

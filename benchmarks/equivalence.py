@@ -1,14 +1,14 @@
-"""Golden against simulated RTL on random networks and designs, for as long as asked: is every
-integer equal, always?
+"""Golden against simulated RTL on random networks and designs, for as long as asked:
+is every integer equal, always?
 
     python benchmarks/equivalence.py --minutes 10 --seed 1 --json
     python benchmarks/equivalence.py --seed 1 --only 17
 
-Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3 layers
-deep, 4 to 18 bits, up to 4 streams, random stalls on both handshakes, sizes that the block size
-does not divide.  Predicted cycles must be simulated cycles.  --only runs one case, --first begins
-later.  It writes equivalence.json into --out, prints one line a failure with its case, and exits
-with 1 where there was one.
+Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3
+layers deep, 4 to 18 bits, up to 4 streams, random stalls on both handshakes, sizes that the block
+size does not divide.  Predicted cycles must be simulated cycles.  --only runs one case, --first
+begins later.  It writes equivalence.json into --out, prints one line a failure with its case, and
+exits with 1 where there was one.
 """
 
 import argparse

@@ -1,23 +1,23 @@
-"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32: microseconds a frame,
-one core.
+"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32:
+microseconds a frame, one core.
 
     python benchmarks/golden.py --layer L16 --json
 
-Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8, G16
-(GRU 1024, input 160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime gets one
-frame at a time from Python on one thread and keeps its state.  They take turns, in bursts of two
-milliseconds.  A frame's time is the thread's CPU time, median over the bursts: with one thread that
-never waits it is the wall clock's on an idle machine, and unlike that it leaves out what other
-programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is checked against its
-plain form first.
+Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8,
+G16 (GRU 1024, input 160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime
+gets one frame at a time from Python on one thread and keeps its state.  They take turns, in
+bursts of two milliseconds.  A frame's time is the thread's CPU time, median over the bursts: with
+one thread that never waits it is the wall clock's on an idle machine, and unlike that it leaves
+out what other programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is
+checked against its plain form first.
 
-ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from matrix
-products and quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what counts.
-torch's LSTM has no peepholes.
+ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from
+matrix products and quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what
+counts. torch's LSTM has no peepholes.
 
-The limit is what the multiplications alone would take: multiplications over the loop's own rate on
-data in the first cache, or bytes of weights over the rate at which the same loop reads them,
-whichever is longer.
+The limit is what the multiplications alone would take: multiplications over the loop's own
+rate on data in the first cache, or bytes of weights over the rate at which the same loop
+reads them, whichever is longer.
 """
 
 import argparse
@@ -171,8 +171,8 @@ def check(model: IntegerModel, frames: Array) -> None:
 def take_turns(
     who: dict[str, Frame], turns: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Wall and CPU microseconds a frame of every burst; two frames before each bring its weights
-    back to the cache.
+    """Wall and CPU microseconds a frame of every burst; two frames before each
+    bring its weights back to the cache.
     """
     counts = {name: max(1, int(BURST * 1e6 / quickest(frame))) for name, frame in who.items()}
     wall: dict[str, list[float]] = {name: [] for name in who}
@@ -366,8 +366,8 @@ def graph(
 
 
 def limits(model: IntegerModel) -> dict[str, Any]:
-    """Multiplications and bytes of weights a frame, the rates this processor reaches, the time they
-    would take.
+    """Multiplications and bytes of weights a frame, the rates this processor
+    reaches, the time they would take.
     """
     weights = np.concatenate(
         [
@@ -399,8 +399,8 @@ def best(rate: Callable[[Array, int], float], weights: Array, operands: int) -> 
 
 
 def multiply_rate(weights: Array, operands: int) -> float:
-    """Multiplications a microsecond of the inner loop alone; with one operand, bytes of weights a
-    microsecond.
+    """Multiplications a microsecond of the inner loop alone; with one operand,
+    bytes of weights a microsecond.
     """
     pairs, times = 32, max(1, 400_000 // weights.size)
     data, sums = np.zeros(operands * pairs * 2, np.int16), np.zeros(operands * LANES, np.int32)

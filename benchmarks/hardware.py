@@ -1,9 +1,10 @@
-"""The engine at the size of the published accelerators: cycles, utilisation, area and clock of one
-layer on one device.
+"""The engine at the size of the published accelerators: cycles, utilisation, area and
+clock of one layer on one device.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --json
-    python benchmarks/hardware.py --layer G8 --device LFE5U-85F --streams 1 --pes 13 --lanes 2
-    --area --place python benchmarks/hardware.py --page
+    python benchmarks/hardware.py --layer G8 --device LFE5U-85F --streams 1 --pes 13 --lanes 2 \\
+        --area --place
+    python benchmarks/hardware.py --page
 
 L: an LSTM of 1024 cells with peepholes and a projection to 512.  G: a GRU of 1024 units.  Both read
 160 numbers; the figure is the block size.  12-bit weights, 16-bit data, random weights from --seed:
@@ -11,13 +12,11 @@ cycles, area and clock do not depend on them.  --frames frames of random integer
 and the simulated engine, all streams busy, no stalls, and every output integer is compared.
 
 The design is the one that `ernn design` would choose for the device; --pes and the options beside
-it fix one instead.
---area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a quiet core at full
-size. The flow's cache keeps the netlist and every seed's result: started again, it goes on from
-there, and --place-seeds adds more. Without
---place the clock is the published designs' 200 MHz, and marked as assumed. Each run is saved as one
-JSON file in --out;
---page makes the tables and the plot of all that are there.
+it fix one instead. --area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a
+quiet core at full size. The flow's cache keeps the netlist and every seed's result: started again,
+it goes on from there, and --place-seeds adds more. Without --place the clock is the published
+designs' 200 MHz, and marked as assumed. Each run is saved as one JSON file in --out; --page makes
+the tables and the plot of all that are there.
 """
 
 import argparse
@@ -202,8 +201,8 @@ def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -
 
 
 def simulate(plan: Schedule, verilog: Verilog, frames: int, seed: int) -> dict[str, Any]:
-    """Cycles a frame in the steady state, latency of a single frame, and integers that differ from
-    golden's.
+    """Cycles a frame in the steady state, latency of a single frame, and
+    integers that differ from golden's.
     """
     began = time.monotonic()
     simulator = build(verilog)

@@ -1,5 +1,5 @@
-"""The golden model against hls4ml's C simulation of the same GRU or LSTM: microseconds a frame, one
-core, one run.
+"""The golden model against hls4ml's C simulation of the same GRU or LSTM:
+microseconds a frame, one core, one run.
 
     python3.11 -m venv /tmp/hls4ml && /tmp/hls4ml/bin/pip install hls4ml==1.3.0 torch
     python benchmarks/hls4ml.py --python /tmp/hls4ml/bin/python --hidden 64 --json
@@ -170,8 +170,8 @@ def golden_frame(cell: str, hidden: int) -> Any:
 
 
 def simulate(cell: str, hidden: int, strategy: str, work: Path) -> None:
-    """In the other Python, with -P since this file has the name of the package: time a sequence a
-    line of input.
+    """In the other Python, with -P since this file has the name of the package:
+    time a sequence a line of input.
     """
     import hls4ml
     import numpy as np

@@ -1,8 +1,9 @@
-"""Ways to choose structure and bits for every matrix, at the same budget of storage and of trials,
-over several seeds.
+"""Ways to choose structure and bits for every matrix, at the same budget of storage
+and of trials, over several seeds.
 
-    python benchmarks/recommend.py --recipe benchmarks/recipes/recommend-digits.toml --trials 24
-    --seeds 2 python benchmarks/recommend.py --corpus an4 --root ../shared/data/an4_cepstra \\
+    python benchmarks/recommend.py --recipe benchmarks/recipes/recommend-digits.toml \\
+        --trials 24 --seeds 2
+    python benchmarks/recommend.py --corpus an4 --root ../shared/data/an4_cepstra \\
         --recipe benchmarks/recipes/recommend-an4.toml --by greedy,alike
 
 The budget is what one block size takes: weights of 12 bits, the output matrix dense.  Every way has

@@ -2,10 +2,10 @@
 
     python benchmarks/soak.py --frames 100000 --seed 1 --json
 
-A GRU of 16 units in blocks of 8 and a linear layer, 16-bit data, full-range random input,
-utterances of 1 to 400 frames on three streams, random pauses on both handshakes.  It writes
-soak.json into --out and exits with 1 where an integer, a flag or a beat is wrong.  Golden takes
-most of the time.
+A GRU of 16 units in blocks of 8 and a linear layer, 16-bit data, full-range random
+input, utterances of 1 to 400 frames on three streams, random pauses on both handshakes.
+It writes soak.json into --out and exits with 1 where an integer, a flag or a beat is
+wrong.  Golden takes most of the time.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Frames a second of one recurrent layer's training (forward, backward, optimizer step), beside
-torch's own layer.
+"""Frames a second of one recurrent layer's training (forward, backward, optimizer
+step), beside torch's own layer.
 
     python benchmarks/training.py --json
     python benchmarks/training.py --cell lstm --hidden 1024 --runs 10
@@ -65,8 +65,8 @@ Measured on {machine}, nice value {nice}; load of the machine at the end (1, 5 a
 
 @dataclass(frozen=True)
 class Row:
-    """Frames a second of the fastest steps; torch's median time over ours. Block 1 is dense,
-    projection 0 is none.
+    """Frames a second of the fastest steps; torch's median time over ours. Block 1
+    is dense, projection 0 is none.
     """
 
     cell: str

@@ -1,13 +1,13 @@
-"""Seconds of one epoch of retraining inside the set on a corpus: our recurrent layers beside
-torch's.
+"""Seconds of one epoch of retraining inside the set on a corpus: our
+recurrent layers beside torch's.
 
-    python benchmarks/training_epoch.py --corpus an4 --root ../shared/data/an4_cepstra --hidden 352
-    --json
+    python benchmarks/training_epoch.py --corpus an4 --root ../shared/data/an4_cepstra \\
+        --hidden 352 --json
 
 The recipe's network with layers of `--hidden` units trains on the training batches (with
-`--batches` on the first so many), forward, backward and optimizer step, on one thread; torch's
-layers read decoded weights.  Processor seconds, which other programs on the machine lengthen
-little; the two run in turn.
+`--batches` on the first so many), forward, backward and optimizer step, on one thread;
+torch's layers read decoded weights.  Processor seconds, which other programs on the machine
+lengthen little; the two run in turn.
 """
 
 import argparse
@@ -79,9 +79,7 @@ def with_torchs_layers(recipe: Recipe, task: Task) -> AcousticModel:
 
 
 def epoch(model: nn.Module, task: Task, recipe: Recipe, batches: int | None) -> float:
-    """Processor seconds of one pass over the training examples, or over the first `batches` of
-    it.
-    """
+    """Processor seconds of one pass over the training examples, or over its first `batches`."""
     optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
     begin = time.process_time()
     for batch in islice(Batches(task.train, recipe.retrain.batch, recipe.retrain.seed), batches):

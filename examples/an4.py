@@ -1,11 +1,11 @@
 """AN4: a dense network for phones and its block-circulant form, from cepstra to error rates.
 
-    python examples/an4.py /path/to/an4_cepstra            # the recipe: see
-    docs/results/accuracy-an4.md python examples/an4.py /path/to/an4_cepstra --quick    # a few
-    steps, to see that everything works
+    python examples/an4.py /path/to/an4_cepstra            # the whole recipe
+    python examples/an4.py /path/to/an4_cepstra --quick    # a few steps, to see that it works
 
-The network is chosen on held-out training speakers; the test speakers are heard once, at the end.
-A run that is stopped goes on where it was when started again.
+Its results are in docs/results/accuracy-an4.md. The network is chosen on held-out training
+speakers; the test speakers are heard once, at the end. A run that is stopped goes on where it was
+when started again.
 """
 
 import argparse

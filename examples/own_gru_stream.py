@@ -1,5 +1,5 @@
-"""Your own GRU on live streams: pieces of any length in software, four streams at a time in
-hardware.
+"""Your own GRU on live streams: pieces of any length in software,
+four streams at a time in hardware.
 """
 
 import numpy as np

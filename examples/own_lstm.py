@@ -1,5 +1,5 @@
-"""Your own torch module to verified Verilog: integers, an engine, and its simulation equal to the
-integers.
+"""Your own torch module to verified Verilog: integers, an engine, and its
+simulation equal to the integers.
 """
 
 import torch

@@ -1,5 +1,5 @@
-"""Your own torch module to a network: every layer a plain value, checked against the module on
-random frames.
+"""Your own torch module to a network: every layer a plain value, checked
+against the module on random frames.
 """
 
 import torch

@@ -1,5 +1,5 @@
-"""The program as a user meets it: fast help, one-line errors, --json everywhere, and the path
-command after command.
+"""The program as a user meets it: fast help, one-line errors, --json everywhere, and
+the path command after command.
 """
 
 import json
@@ -164,8 +164,8 @@ def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_path_from_speech_to_a_placed_engine(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every command after the other on a network of 8 units: what each leaves is what the next one
-    needs.
+    """Every command after the other on a network of 8 units: what each
+    leaves is what the next one needs.
 
     Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
     """
@@ -242,8 +242,8 @@ def test_the_path_from_speech_to_a_placed_engine(
 def test_demo_walks_every_step_then_writes_the_page(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The steps are replaced by ones that say their name: tested are the walk, its output and its
-    status.
+    """The steps are replaced by ones that say their name: tested are the
+    walk, its output and its status.
     """
 
     def fake(name: str) -> Any:

@@ -1,5 +1,5 @@
-"""What careless users do: each mistake is one line that says what to do, its exit status is 2, and
-nothing is lost.
+"""What careless users do: each mistake is one line that says what to do, its exit
+status is 2, and nothing is lost.
 """
 
 import json

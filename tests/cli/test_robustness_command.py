@@ -1,6 +1,4 @@
-"""Robustness over a run directory: a line for each network, strain and level, a table, a
-picture.
-"""
+"""Robustness over a run directory: a line per network, strain and level, a table, a picture."""
 
 import json
 from pathlib import Path

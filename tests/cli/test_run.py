@@ -1,5 +1,5 @@
-"""A run directory: steps are skipped where nothing changed, and a step done anew takes stale
-figures away.
+"""A run directory: steps are skipped where nothing changed, and a step
+done anew takes stale figures away.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ from ernn.train.decode import greedy
 
 
 def _perform(run: Run, step: str, value: float = 1.0, **options: object) -> tuple[bool, int]:
-    """Do a step that sets its first figure and writes one file; whether it was skipped, and how
-    often it worked.
+    """Do a step that sets its first figure and writes one file; whether it was
+    skipped, and how often it worked.
     """
     calls = []
     figure = next(s for s in STEPS if s.name == step).figures[0]
@@ -145,8 +145,8 @@ def test_the_step_before_must_be_done(tmp_path: Path) -> None:
 
 
 def test_every_named_figure_belongs_to_a_step() -> None:
-    """One step, or those that a derived figure is made from: latency is cycles (verify) over clock
-    (place).
+    """One step, or those that a derived figure is made from: latency is
+    cycles (verify) over clock (place).
     """
     derived = {"latency_us": ["verify", "place"], "power.total": ["verify", "synth", "place"]}
     for path in UNITS:

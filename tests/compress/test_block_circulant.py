@@ -84,8 +84,8 @@ def test_product_by_fft_equals_product_by_matrix(case: tuple[torch.Tensor, Block
 @law
 @given(weights())
 def test_torch_agrees_with_numpy(case: tuple[torch.Tensor, BlockCirculant]) -> None:
-    """Two implementations, written differently (ernn.ir.circulant gathers indices, torch multiplies
-    by a 0/1 matrix).
+    """Two implementations, written differently (ernn.ir.circulant gathers indices,
+    torch multiplies by a 0/1 matrix).
     """
     weight, structure = case
     blocks = encode_blocks(weight.numpy(), structure.block)

@@ -1,6 +1,4 @@
-"""What ESE stores and how long its elements take, against counts made by hand and by plain
-loops.
-"""
+"""What ESE stores and how long its elements take, against counts by hand and by plain loops."""
 
 import numpy as np
 import pytest
@@ -68,8 +66,8 @@ def test_memories_are_what_a_walk_down_the_columns_gives(
 
 
 def test_every_stored_bit_is_counted() -> None:
-    """40 rows on one element: weights in rows 0 and 39 of one column, 38 zeros between, so two
-    zeros are stored.
+    """40 rows on one element: weights in rows 0 and 39 of one column, 38 zeros
+    between, so two zeros are stored.
     """
     matrix = np.zeros((40, 2))
     matrix[0, 0] = matrix[39, 0] = matrix[5, 1] = 1.0

@@ -7,8 +7,8 @@ import numpy as np
 
 
 def shared_data() -> Path:
-    """$ERNN_SHARED (the folder of corpora, or the one that holds `data`), else ../shared/data
-    beside the repository.
+    """$ERNN_SHARED (the folder of corpora, or the one that holds `data`), else
+    ../shared/data beside the repository.
     """
     repository = Path(__file__).resolve().parents[2]
     chosen = Path(os.environ.get("ERNN_SHARED") or repository.parent / "shared")

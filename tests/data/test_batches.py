@@ -1,5 +1,5 @@
-"""Batches: every example once, padded with zeros, the same for the same seed and epoch. The cache
-of features.
+"""Batches: every example once, padded with zeros, the same for the same seed
+and epoch. The cache of features.
 """
 
 import dataclasses

@@ -1,5 +1,5 @@
-"""The synthetic corpus: deterministic in any order, voices held out, alignments that cover the
-sound and fit it.
+"""The synthetic corpus: deterministic in any order, voices held out, alignments
+that cover the sound and fit it.
 """
 
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Features against the published definition, written here in NumPy; streaming against batch;
-batches.
+"""Features against the published definition, written here in NumPy;
+streaming against batch; batches.
 """
 
 from itertools import pairwise
@@ -40,8 +40,8 @@ def power_spectra(x: np.ndarray, rate: int) -> np.ndarray:
 
 
 def log_mel(x: np.ndarray, rate: int, bins: int) -> np.ndarray:
-    """Triangles evenly spaced in mel from 20 Hz to half the rate, straight in mel; natural
-    logarithm.
+    """Triangles evenly spaced in mel from 20 Hz to half the rate,
+    straight in mel; natural logarithm.
     """
     spectra = power_spectra(x, rate)
     edges = np.linspace(mel(20), mel(rate / 2), bins + 2)

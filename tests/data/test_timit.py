@@ -186,8 +186,8 @@ epochs = 1
 
 
 def test_the_recipe_on_a_miniature(tmp_path) -> None:
-    """From TIMIT's folder to a block-circulant network by the recipe that its owner would use, but
-    for its size.
+    """From TIMIT's folder to a block-circulant network by the recipe that its
+    owner would use, but for its size.
     """
     root = ldc(tmp_path / "timit", True, sphere(tone()))
     recipe = recipe_for(Timit(root))

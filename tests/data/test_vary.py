@@ -30,9 +30,7 @@ def test_without_a_stretch_nothing_changes() -> None:
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_a_stretch_moves_a_formant(factor: float) -> None:
-    """All 40 coefficients of a spectrum with one peak, by SciPy; the peak at f comes to f /
-    factor.
-    """
+    """All 40 coefficients of a spectrum with one peak, by SciPy; the peak moves to f / factor."""
     spectrum = np.exp(-(((centres() - 1500) / 400) ** 2))
     stretched = np.asarray(idct(FILTERS.stretch(factor, 40) @ np.asarray(dct(spectrum))))
     np.testing.assert_allclose(

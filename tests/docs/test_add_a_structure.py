@@ -1,6 +1,4 @@
-"""The page "add a structure" does what it says: its file, its test and its use run as they
-stand.
-"""
+"""The page "add a structure" does what it says: its file, its test and its use run as written."""
 
 import re
 import sys

@@ -1,5 +1,5 @@
-"""Documentation cannot rot: links lead somewhere, every command is documented, make targets that
-are named exist.
+"""Documentation cannot rot: links lead somewhere, every command is documented,
+make targets that are named exist.
 """
 
 import importlib.util
@@ -22,8 +22,8 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 def _shell_lines(page: Path) -> list[str]:
-    """Lines of code blocks that begin with one of our commands, continuation lines joined, comments
-    dropped.
+    """Lines of code blocks that begin with one of our commands, continuation
+    lines joined, comments dropped.
     """
     text = "\n".join(BLOCK.findall(page.read_text(encoding="utf-8"))).replace("\\\n", " ")
     lines = [line.strip().removeprefix("$ ") for line in text.splitlines()]
@@ -42,8 +42,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_on_a_page_can_be_typed(page: Path) -> None:
-    """Every `ernn ...` line parses: the command exists and has these options; every `make ...`
-    target exists.
+    """Every `ernn ...` line parses: the command exists and has these options;
+    every `make ...` target exists.
     """
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in _shell_lines(page):

@@ -1,6 +1,4 @@
-"""A cache that lives as long as the test session, so that tests share nothing with the user's
-own.
-"""
+"""A cache that lives as long as the test session, so that tests share nothing with a user's."""
 
 import os
 

@@ -1,6 +1,4 @@
-"""Small designs with the ports of an engine, to try the tools on, and what they compute, in
-NumPy.
-"""
+"""Small designs with an engine's ports, to try the tools on; what they compute, in NumPy."""
 
 from collections.abc import Sequence
 
@@ -29,8 +27,8 @@ def axis_ports(width: int, tid_bits: int) -> dict[str, wiring.Member]:
 
 
 class Scaler(wiring.Component):
-    """Each beat of a frame is `lanes` numbers; lane i of beat number n leaves as lane i times
-    table[n].
+    """Each beat of a frame is `lanes` numbers; lane i of beat number n
+    leaves as lane i times table[n].
 
     Sums of the lanes of a frame appear on the probe `sum`, one write per beat, addressed by the
     beat's number; `event_frame` is high when a frame's last beat goes in.  `fault` breaks the

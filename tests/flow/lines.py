@@ -1,5 +1,5 @@
-"""A serial line as samples, one a clock cycle, written apart from the hardware's; and a simulated
-board on its end.
+"""A serial line as samples, one a clock cycle, written apart from the hardware's;
+and a simulated board on its end.
 """
 
 from collections.abc import Sequence
@@ -48,8 +48,8 @@ def heard(levels: np.ndarray, clocks: int) -> bytes:
 
 
 class Samples(wiring.Component):
-    """The lines of a serial engine as streams of one sample a cycle: bit 0 the line, bit 1 (out)
-    `lost`.
+    """The lines of a serial engine as streams of one sample a cycle: bit
+    0 the line, bit 1 (out) `lost`.
     """
 
     def __init__(self, engine: SerialEngine) -> None:
@@ -69,11 +69,11 @@ class Samples(wiring.Component):
 
 
 class SimulatedBoard:
-    """What a board would send back, byte for byte, for all that has been written since `reset`: a
-    port for a `Link`.
+    """What a board would send back, byte for byte, for all that has been written
+    since `reset`: a port for a `Link`.
 
-    The whole exchange is simulated again whenever an answer is waited for; time passes only while
-    bytes move.
+    The whole exchange is simulated again whenever an answer is waited for;
+    time passes only while bytes move.
     """
 
     def __init__(self, schedule: Schedule, clocks: int, patience: int) -> None:
@@ -105,8 +105,8 @@ def board_simulator(schedule: Schedule, clocks: int) -> Simulator:
 
 
 def exchange(simulator: Simulator, levels: Sequence[np.ndarray], clocks: int) -> tuple[bytes, bool]:
-    """Bytes that came back while these levels were on the line, and whether something was lost at
-    the end.
+    """Bytes that came back while these levels were on the line, and
+    whether something was lost at the end.
     """
     line = np.concatenate(levels)
     result = simulator.run(

@@ -1,5 +1,5 @@
-"""A pipeline of the engine by itself: a word in and a word out every cycle, between ports that
-simulation drives.
+"""A pipeline of the engine by itself: a word in and a word out every cycle,
+between ports that simulation drives.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ Unit = Callable[[Module, Value], Value]
 
 
 class Pipe(wiring.Component):
-    """`unit` makes `width_out` bits of `width_in` in `depth` cycles. It never stalls: give it no
-    pauses.
+    """`unit` makes `width_out` bits of `width_in` in `depth` cycles. It
+    never stalls: give it no pauses.
     """
 
     def __init__(self, unit: Unit, width_in: int, width_out: int, depth: int) -> None:
@@ -55,8 +55,8 @@ class Circuit(wiring.Component):
 
 
 def answers(pipe: Pipe, words: np.ndarray, lanes_out: int) -> np.ndarray:
-    """What the pipe makes of words (count, lanes), one a cycle, as (count, lanes_out); 32 bits a
-    lane on both sides.
+    """What the pipe makes of words (count, lanes), one a cycle, as (count,
+    lanes_out); 32 bits a lane on both sides.
     """
     beats = Beats.of(np.ascontiguousarray(words.astype("<i4")).view(np.uint8))
     result = build(to_verilog(pipe), Cache.default()).run(

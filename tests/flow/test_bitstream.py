@@ -1,5 +1,5 @@
-"""The board's side without a board: dividers as prjtrellis' own tool chooses them, pins, a
-bitstream.
+"""The board's side without a board: dividers as prjtrellis' own tool
+chooses them, pins, a bitstream.
 """
 
 import re

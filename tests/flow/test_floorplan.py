@@ -1,5 +1,5 @@
-"""An array that fills its device has places for its blocks: the die's own, each element's side by
-side.
+"""An array that fills its device has places for its blocks: the die's
+own, each element's side by side.
 """
 
 import itertools
@@ -117,8 +117,8 @@ def test_a_design_without_an_array_has_nothing_to_place() -> None:
 
 @pytest.mark.parametrize("device", DIES, ids=lambda device: device.name)
 def test_nextpnr_knows_every_site(device: Device, tmp_path: Path) -> None:
-    """All of a die's multipliers and block RAMs, each in its place: a name or a row that is wrong
-    would be refused.
+    """All of a die's multipliers and block RAMs, each in its place: a name or a row
+    that is wrong would be refused.
     """
     sites = SITES[device.nextpnr]
     multipliers = [

@@ -1,5 +1,5 @@
-"""Engines of every kind of shape are clean by Verilator's judgement, and no warning is waived that
-never comes.
+"""Engines of every kind of shape are clean by Verilator's judgement, and no
+warning is waived that never comes.
 """
 
 import re

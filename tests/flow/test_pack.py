@@ -1,5 +1,5 @@
-"""Registers packed into ECP5's hard blocks: what moves where, what must not, and the same behaviour
-afterwards.
+"""Registers packed into ECP5's hard blocks: what moves where, what must not,
+and the same behaviour afterwards.
 """
 
 import json
@@ -31,8 +31,8 @@ WIDTH, DEPTH = 12, 1024
 
 
 class Datapath(wiring.Component):
-    """A product of two registered operands, registered; a memory read through a register; flags
-    that drive many.
+    """A product of two registered operands, registered; a memory read through a
+    register; flags that drive many.
     """
 
     def __init__(self, *, reset: bool = False) -> None:
@@ -70,8 +70,8 @@ class Datapath(wiring.Component):
 
 
 class Accumulator(wiring.Component):
-    """A sum that `clear` begins anew; `fewer` does the same with a function of two bits that is no
-    mask.
+    """A sum that `clear` begins anew; `fewer` does the same with a
+    function of two bits that is no mask.
     """
 
     def __init__(self) -> None:
@@ -192,8 +192,8 @@ def test_packing_twice_changes_nothing(cache: Cache, tmp_path: Path) -> None:
 
 
 def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(cache: Cache) -> None:
-    """Every kind of cell there is, block RAMs and multipliers with their registers, through the
-    same stalls.
+    """Every kind of cell there is, block RAMs and multipliers with their
+    registers, through the same stalls.
     """
     rng = np.random.default_rng(0)
     spec = QuantizeSpec(weight_bits=5, data_bits=8, segment_bits=7, guard=0)

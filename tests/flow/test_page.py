@@ -15,8 +15,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "tools.md"
 def test_verilog_and_simulation_as_shown(
     tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first two blocks run as they stand, with a small design as the engine; the others have
-    their own tests.
+    """The first two blocks run as they stand, with a small design as the engine;
+    the others have their own tests.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ERNN_CACHE", str(cache.root))

@@ -1,5 +1,5 @@
-"""Place and route of a small design: the clock is the report's, the devices are nextpnr's, nothing
-runs twice.
+"""Place and route of a small design: the clock is the report's, the devices
+are nextpnr's, nothing runs twice.
 """
 
 import dataclasses

@@ -1,5 +1,5 @@
-"""Bytes on a line to bytes on a line: golden's integers, by the host's own link and by waveforms
-written by hand.
+"""Bytes on a line to bytes on a line: golden's integers, by the host's own link
+and by waveforms written by hand.
 """
 
 from dataclasses import replace

@@ -1,5 +1,5 @@
-"""Verilog out of Amaranth: the same bytes every time, clean by another tool's judgement, sensitive
-to every bit.
+"""Verilog out of Amaranth: the same bytes every time, clean by another tool's
+judgement, sensitive to every bit.
 """
 
 import re
@@ -66,8 +66,8 @@ class Halves(wiring.Component):
 
 
 def test_no_wire_has_the_name_of_another_ones_bit() -> None:
-    """With `held[1]` beside `held` Yosys's ABC9 stopped on a GRU of 32 in blocks of 8, on two
-    elements.
+    """With `held[1]` beside `held` Yosys's ABC9 stopped on a GRU of 32
+    in blocks of 8, on two elements.
     """
     text = to_verilog(Halves(), "halves").text
     assert "held^1^" in text and not re.search(r"\\\S*\[", text)

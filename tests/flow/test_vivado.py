@@ -1,5 +1,5 @@
-"""The Vivado export: what its Tcl asks for, by a Tcl interpreter in which Vivado's commands only
-take notes.
+"""The Vivado export: what its Tcl asks for, by a Tcl interpreter in which
+Vivado's commands only take notes.
 
 Vivado itself is not run: it is proprietary and not here.
 """

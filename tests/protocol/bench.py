@@ -1,5 +1,5 @@
-"""Coroutines that run inside the simulation: cocotbext-axi's master and slave, which we did not
-write, drive an engine.
+"""Coroutines that run inside the simulation: cocotbext-axi's master and slave, which we
+did not write, drive an engine.
 
 `frames.json` says what to send; what came is left in `<test>.json`.  Each test begins with a hard
 reset of the engine in whatever state the test before it left.
@@ -124,8 +124,8 @@ async def long_pauses(engine: Any) -> None:
 
 @cocotb.test()
 async def reset_in_mid_frame(engine: Any) -> None:
-    """Half a packet is in and results are under way when reset comes; then everything again from
-    its beginning.
+    """Half a packet is in and results are under way when reset comes; then
+    everything again from its beginning.
     """
     link = await _started(engine)
     link.send()

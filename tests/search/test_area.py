@@ -83,8 +83,8 @@ def _verilog(number: int, memory: Memory) -> str:
 
 @pytest.mark.parametrize("family", ["ecp5", "xc7", "xcup"])
 def test_memories_are_mapped_as_yosys_maps_them(family: Family, tmp_path: Path) -> None:
-    """Small and large, read only, written whole and in parts: the same blocks, the same LUT RAM,
-    the same in logic.
+    """Small and large, read only, written whole and in parts: the same blocks, the
+    same LUT RAM, the same in logic.
     """
     random = Random(0)
     for number, memory in enumerate(MEMORIES):
@@ -211,8 +211,8 @@ def test_logic_of_an_engine_left_out_is_predicted(family: Family, what: Fitted) 
 
 
 def test_an_engine_synthesised_now_is_predicted(script: ModuleType) -> None:
-    """Whether the points are still of today's RTL: an engine that is not among them, by the tool
-    itself.
+    """Whether the points are still of today's RTL: an engine that is not
+    among them, by the tool itself.
     """
     plan = script.scheduled(script.Net("gru", 8, 16, 2), Design(3, 1, 8, 1))
     area = synthesise(to_verilog(Engine(plan, probes=True)), find_device("LFE5U-25F"))
@@ -224,8 +224,8 @@ def test_an_engine_synthesised_now_is_predicted(script: ModuleType) -> None:
 
 
 def test_a_fit_recovers_what_bits_take(script: ModuleType) -> None:
-    """Points made from known figures give these figures' predictions back; without points a bit
-    takes one.
+    """Points made from known figures give these figures' predictions back;
+    without points a bit takes one.
     """
     plans = [script.scheduled(net, design) for net, design in script.ENGINES[:6]]
     features = [Logic(Units(plan), "ecp5").adders() for plan in plans]

@@ -1,5 +1,5 @@
-"""Costs from shapes, counted by hand and held to the numbers that integers of the same network
-keep.
+"""Costs from shapes, counted by hand and held to the numbers that
+integers of the same network keep.
 """
 
 from math import ceil
@@ -87,8 +87,8 @@ def test_bits_are_those_of_the_integers(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", ["lstm", "projection", "gru", "reset before", *COMPACT])
 def test_transforms_are_those_of_the_integers(cell: str) -> None:
-    """Two layers and an output layer in blocks of 8: a vector that several weights read is
-    transformed once.
+    """Two layers and an output layer in blocks of 8: a vector that several
+    weights read is transformed once.
     """
     rng, blocks = np.random.default_rng(0), BlockCirculant(8, pad=True)
     spec = {

@@ -1,5 +1,5 @@
-"""Cycles of delta networks: an engine that updates all is the estimated one, and what is counted is
-counted by hand.
+"""Cycles of delta networks: an engine that updates all is the estimated one, and
+what is counted is counted by hand.
 """
 
 import numpy as np
@@ -43,8 +43,8 @@ def test_all_columns_cost_what_is_estimated(block: int) -> None:
 
 
 def test_multiplications_are_counted_by_hand() -> None:
-    """In blocks of 4, of five multiplications; a dense row of the output layer meets four numbers a
-    block column.
+    """In blocks of 4, of five multiplications; a dense row of the output layer
+    meets four numbers a block column.
     """
     rng = np.random.default_rng(0)
     model = random_integer_model(rng, cell="gru", input_size=8, hidden=12, outputs=3, block=4)

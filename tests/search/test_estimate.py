@@ -1,5 +1,5 @@
-"""Estimated cycles: near what is scheduled where the engine runs the network, counted by hand where
-it does not.
+"""Estimated cycles: near what is scheduled where the engine runs the network,
+counted by hand where it does not.
 """
 
 from collections.abc import Callable
@@ -70,9 +70,7 @@ def test_a_train_is_counted_core_by_core() -> None:
 
 
 def test_an_lstm_is_counted_by_hand() -> None:
-    """With the latencies of docs/explanation/engine.md; four steps wait for each other: i, c, t,
-    h.
-    """
+    """With the latencies of docs/explanation/engine.md; four steps in a row: i, c, t, h."""
     rng = np.random.default_rng(0)
     network = Network((random_lstm(rng, 24, 64), random_linear(rng, 64, 30)))
     model = quantize(network, [random_frames(rng, network)])
@@ -97,8 +95,8 @@ def test_an_lstm_is_counted_by_hand() -> None:
 
 
 def test_weight_banks_are_within_nine_tenths_of_the_block_ram() -> None:
-    """A core of 4096 numbers of 12 bits takes three blocks of 18 kbit at least, whatever else there
-    is.
+    """A core of 4096 numbers of 12 bits takes three blocks of 18 kbit
+    at least, whatever else there is.
     """
     rng, device = np.random.default_rng(2), find_device("LFE5U-25F")
     network = compressed(

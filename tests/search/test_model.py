@@ -1,5 +1,5 @@
-"""Phase I decides as the paper does, in at most six trainings, and survives being killed at any
-moment.
+"""Phase I decides as the paper does, in at most six trainings, and
+survives being killed at any moment.
 """
 
 import json
@@ -36,8 +36,8 @@ from ernn.search.trial import STARTED, Bench, CompressedTrial, DenseTrial, Resul
 
 @dataclass
 class Told:
-    """A bench that is told what a training gives: percent by (cell, block, input block, output
-    block).
+    """A bench that is told what a training gives: percent by (cell,
+    block, input block, output block).
     """
 
     percent: Callable[[str, int, int, int], float]
@@ -183,8 +183,8 @@ def outcome(folder: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
 
 def test_killed_at_any_moment_it_ends_the_same(tmp_path: Path) -> None:
-    """Real SIGKILLs at random moments, then a run that ends: same log, same weights, nothing
-    trained again.
+    """Real SIGKILLs at random moments, then a run that ends: same log, same
+    weights, nothing trained again.
     """
     seed = int.from_bytes(os.urandom(4))
     rng, started = random.Random(seed), time.monotonic()

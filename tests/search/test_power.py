@@ -1,5 +1,5 @@
-"""Power: an estimate whose parts scale as they should, whose figures name their source, and which
-says what it is.
+"""Power: an estimate whose parts scale as they should, whose figures name their
+source, and which says what it is.
 """
 
 from dataclasses import replace
@@ -28,8 +28,8 @@ ENGINE = Engine(40_000, 50_000, 146, 2_000, (16, 12), 100.0, 0.95, 0.2, simulate
 
 
 def test_energies_of_the_reference_process_come_out_as_published() -> None:
-    """Horowitz's table, at 45 nm and 0.9 V: 3.1 pJ for 32 by 32 bits, 10 pJ for 64 bits out of 8
-    KB.
+    """Horowitz's table, at 45 nm and 0.9 V: 3.1 pJ for 32 by 32
+    bits, 10 pJ for 64 bits out of 8 KB.
     """
     own = Process(45, 0.9)
     assert MULTIPLY.joules(own) == pytest.approx(3.1e-12) and MEMORY.joules(own) == pytest.approx(
@@ -40,8 +40,8 @@ def test_energies_of_the_reference_process_come_out_as_published() -> None:
 
 
 def test_each_part_by_hand() -> None:
-    """On 40 nm, 1.1 V: 6,250 CLBs, 146 products of 16 by 12 bits, 2,000 bits read, 100 million
-    times a second.
+    """On 40 nm, 1.1 V: 6,250 CLBs, 146 products of 16 by 12 bits, 2,000 bits
+    read, 100 million times a second.
     """
     power = estimate(DEVICE, ENGINE)
     assert power.logic == pytest.approx(

@@ -1,5 +1,5 @@
-"""Choosers keep to the budget, propose nothing twice and the same again, and find what is known to
-be best.
+"""Choosers keep to the budget, propose nothing twice and the same again,
+and find what is known to be best.
 """
 
 import json
@@ -93,8 +93,8 @@ def history(one: Any, some: Space, trials: int) -> list[Tried]:
 
 
 def test_the_price_is_what_is_stored() -> None:
-    """16 units, 4 inputs, 4 outputs: 3·16·4 + 3·16·16 + 4·16 numbers, and a scale of 8 bits for
-    each matrix.
+    """16 units, 4 inputs, 4 outputs: 3·16·4 + 3·16·16 + 4·16 numbers, and a
+    scale of 8 bits for each matrix.
     """
     some = space(1e9)
     assert some.price(some.mildest) == ((192 + 768 + 64) * 12 + 3 * 8) / 8

@@ -1,5 +1,5 @@
-"""Studies end with all their trials, whatever happens to a trial, to a worker, or to the search
-itself.
+"""Studies end with all their trials, whatever happens to a trial, to a
+worker, or to the search itself.
 """
 
 import os

@@ -1,5 +1,5 @@
-"""Widths as a choice: a pick costs what its network stores, and reads of shared weights what its
-network has.
+"""Widths as a choice: a pick costs what its network stores, and reads of
+shared weights what its network has.
 """
 
 import json
@@ -89,8 +89,8 @@ def test_the_price_of_a_pick_is_what_its_network_stores(
 def test_a_narrower_network_of_shared_weights_is_the_cut_network(
     model: ModelSpec, alike: bool, data: st.DataObject
 ) -> None:
-    """Both the one cut from the dense network, and, once weights have moved, the one cut from
-    those.
+    """Both the one cut from the dense network, and, once weights
+    have moved, the one cut from those.
     """
     some, dense, frames = space(model, alike), made(model), torch.randn(3, 7, 5)
     pick = drawn(some, data)

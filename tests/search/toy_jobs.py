@@ -1,6 +1,4 @@
-"""Jobs for studies: one that only counts, one that really trains. Ray's workers import this
-module.
-"""
+"""Jobs for studies: one only counts, one really trains. Ray's workers import this module."""
 
 import os
 import sys

@@ -1,5 +1,5 @@
-"""`benchmarks/accuracy.py` compares ways that have the same: epochs, and a teacher where the recipe
-has one.
+"""`benchmarks/accuracy.py` compares ways that have the same: epochs, and a
+teacher where the recipe has one.
 """
 
 import importlib.util

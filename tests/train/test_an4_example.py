@@ -1,5 +1,5 @@
-"""examples/an4.py from beginning to end, on a miniature and, where it is, on the real corpus's
-files.
+"""examples/an4.py from beginning to end, on a miniature and, where it
+is, on the real corpus's files.
 """
 
 import importlib.util

@@ -1,5 +1,5 @@
-"""The comparison on tiny networks: resumed, by several processes, of a run of one's own, failures
-shown.
+"""The comparison on tiny networks: resumed, by several processes, of a
+run of one's own, failures shown.
 """
 
 import json
@@ -71,9 +71,7 @@ def test_the_benchmark_resumes(tmp_path: Path, tiny: None, monkeypatch: pytest.M
 
 
 def test_results_lie_where_they_always_lay(tmp_path: Path, tiny: None) -> None:
-    """Long runs go on from these files: a change of names or fields would train everything
-    again.
-    """
+    """Long runs go on from these files: other names or fields would train everything again."""
     asked = Asked(
         "digits",
         hidden=16,
@@ -231,8 +229,8 @@ def test_what_it_refuses() -> None:
 
 
 def test_recipes_of_the_long_runs_keep_their_folders() -> None:
-    """The folder of a recipe in this repository; where this changes, results on disk are trained
-    again.
+    """The folder of a recipe in this repository; where this changes,
+    results on disk are trained again.
     """
     recipe = load_recipe(ROOT / "benchmarks" / "recipes" / "digits.toml", DIGITS)
     model = replace(

@@ -1,6 +1,4 @@
-"""Training with rounded data: the last stage of a way into the sets, from a recipe to the
-integers.
-"""
+"""Training with rounded data: the last stage of a way into the sets, from recipe to integers."""
 
 import json
 from dataclasses import replace
@@ -44,8 +42,8 @@ def errors(integers: IntegerModel) -> float:
 
 
 def test_the_integers_are_what_was_trained(tmp_path: Path) -> None:
-    """Few bits trained with are better than few bits afterwards, and the integers have the errors
-    that training saw.
+    """Few bits trained with are better than few bits afterwards, and the integers
+    have the errors that training saw.
     """
     model, task = toy.model(), toy.task()
     calibration = [e.features.astype(np.float64) for e in task.train]

@@ -1,5 +1,5 @@
-"""Jobs by several processes: each once, the others' after a worker's death, failures that stop
-nothing.
+"""Jobs by several processes: each once, the others' after a worker's
+death, failures that stop nothing.
 """
 
 import json

@@ -76,8 +76,8 @@ def test_admm_ends_early_once_residuals_are_small_and_stays_ended(tmp_path: Path
 
 
 def test_a_network_is_taught_by_what_it_was() -> None:
-    """The teacher is the model as it comes, so that a stopped run that starts from it again has the
-    same one.
+    """The teacher is the model as it comes, so that a stopped run that starts
+    from it again has the same one.
     """
     model, other = toy.model(), toy.model()
     compress(

@@ -1,5 +1,5 @@
-"""The running average of the weights: torch's own average agrees, and training validates and keeps
-it.
+"""The running average of the weights: torch's own average agrees, and
+training validates and keeps it.
 """
 
 from dataclasses import replace

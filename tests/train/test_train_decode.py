@@ -49,8 +49,8 @@ def test_wide_beam_finds_the_most_probable_labelling(scores: np.ndarray) -> None
 
 
 def test_beam_sums_over_alignments_where_greedy_does_not() -> None:
-    """Graves et al. 2006, figure 2: blank is best in both frames, yet label 1 is more probable than
-    nothing.
+    """Graves et al. 2006, figure 2: blank is best in both frames, yet label
+    1 is more probable than nothing.
     """
     scores = np.log([[0.6, 0.4], [0.6, 0.4]])
     assert greedy(scores) == ()

@@ -1,5 +1,5 @@
-"""Distillation: the divergence is torch's, the teacher is heard clean, and a student learns from it
-alone.
+"""Distillation: the divergence is torch's, the teacher is heard clean, and
+a student learns from it alone.
 """
 
 from dataclasses import replace
@@ -33,8 +33,8 @@ def test_the_divergence_is_torch_s_of_each_utterance_s_own_frames() -> None:
 
 
 def test_frames_with_a_label_weigh_more() -> None:
-    """Two frames, one blank and one label: their divergences d0 and d1 with weights 1 and 1 +
-    peaks.
+    """Two frames, one blank and one label: their divergences d0 and
+    d1 with weights 1 and 1 + peaks.
     """
     example = replace(toy.examples(1, 1)[0], features=torch.zeros(2, 4).numpy(), labels=(1,))
     soft = {example.id: torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])}

@@ -88,8 +88,8 @@ def test_the_loss_curve_is_that_of_the_combined_batch(tmp_path: Path) -> None:
 
 
 def test_low_rank_gradients_learn_too(tmp_path: Path) -> None:
-    """PowerSGD of rank 2: both processes stay equal, and the loss falls nearly as it does with
-    whole gradients.
+    """PowerSGD of rank 2: both processes stay equal, and the loss falls nearly
+    as it does with whole gradients.
     """
     alone = [epoch.loss for epoch in fit(model(), TASK, SPEC, progress=False).history]
     first, second = two(tmp_path, low_rank=2)

@@ -1,5 +1,5 @@
-"""A tiny task that CTC can learn: each label is a direction in feature space, held for a few
-frames.
+"""A tiny task that CTC can learn: each label is a direction in
+feature space, held for a few frames.
 """
 
 import numpy as np

@@ -44,8 +44,8 @@ for module in (whole, network, hardware, search, look):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command; its exit status. A user's mistake is one line on standard error;
-    ERNN_TRACEBACK=1 shows all.
+    """Run a command; its exit status. A user's mistake is one line on standard
+    error; ERNN_TRACEBACK=1 shows all.
     """
     try:
         app(args=list(arguments), prog_name="ernn")

@@ -19,8 +19,8 @@ COLUMNS = ("figure", "value", "unit", "kind", "by")
 def working() -> Iterator[None]:
     """Libraries' messages during a step go to standard error: standard output is for results.
 
-    An interrupt ends the command with its own exit status, also where a library turns it into
-    another (Lightning: 1).
+    An interrupt ends the command with its own exit status, also where a library turns
+    it into another (Lightning: 1).
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
@@ -75,8 +75,7 @@ def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, .
 
 
 def readable(measurement: Measurement) -> str:
-    """A value to four digits (thousands in whole ones), and the test tokens behind an error rate.
-    """
+    """A value to four digits (thousands whole), and the test tokens behind an error rate."""
     value = measurement.value
     text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
     return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text

@@ -96,7 +96,9 @@ def verify(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulate the Verilog on real frames: every integer must be golden's. Exit status 1 where not.
+    """Simulate the Verilog on real frames: every integer must equal the golden model's.
+
+    Exit status 1 if one does not.
     """
     from ernn.pipeline import hardware
     from ernn.pipeline.run import Run

@@ -175,8 +175,7 @@ def quantize(
     ] = 200,
     as_json: Json = False,
 ) -> None:
-    """Turn the network into integers: formats as trained with, or from observed ranges, and tables.
-    """
+    """Turn the network into integers: formats as trained with or from observed ranges; tables."""
     from ernn.pipeline import choices, network
     from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec

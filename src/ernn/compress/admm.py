@@ -2,9 +2,9 @@
 
 minimise f(W) subject to W in S, by the scaled dual form of REFERENCE.md section 2:
 
-    W <- a few epochs on f(W) + sum_l rho_l/2 ||W_l - Z_l + U_l||^2        the loop's, with
-    `penalty()` in its loss Z <- projection of W + U;  U <- U + W - Z
-    `update()` W <- projection of W                                                  `finish()`
+    W <- a few epochs on f(W) + sum_l rho_l/2 ||W_l - Z_l + U_l||^2     the loop's, with `penalty()`
+    Z <- projection of W + U;  U <- U + W - Z                           `update()`
+    W <- projection of W                                                `finish()`
 
 It needs nothing but a model and its loss:
 
@@ -45,10 +45,10 @@ class Residual:
 class Admm:
     """ADMM on the matrices of `module` that `plan` compresses; train it dense first.
 
-    rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start, so
-    that being off by as much as the matrix itself costs rho/2, whatever its size.  Every update
-    multiplies rho by `growth` up to `most`, and divides the scaled dual by as much (Boyd et al.
-    2011, section 3.4.1).
+    rho: weight of the penalty, relative to each matrix: rho_l = rho / ||W_l||^2 at the start,
+    so that being off by as much as the matrix itself costs rho/2, whatever its size.  Every
+    update multiplies rho by `growth` up to `most`, and divides the scaled dual by as much
+    (Boyd et al. 2011, section 3.4.1).
 
     balance: above 0, each matrix has its own share of rho besides, doubled or halved at an update
     whose relative primal and dual residuals differ by more than this factor (residual balancing,

@@ -1,5 +1,5 @@
-"""Block-circulant matrices in torch, so that gradients pass: project, encode, decode (REFERENCE.md
-section 2).
+"""Block-circulant matrices in torch, so that gradients pass: project, encode,
+decode (REFERENCE.md section 2).
 
 A weight (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C =
 ceil(columns / k): the first columns of its blocks, block[a, b] = w[(a - b) mod k].  The set is a

@@ -1,8 +1,8 @@
 """Intrinsic sparse structures: whole hidden units removed (Wen et al., ICLR 2018).
 
-A unit is one row of every gate, one column of every matrix that reads it, and its biases.  Without
-it the network is a smaller dense one, which every structure, integers and the engine take as they
-take any other.
+A unit is one row of every gate, one column of every matrix that reads it, and its biases.
+Without it the network is a smaller dense one, which every structure, integers and the
+engine take as they take any other.
 """
 
 from collections.abc import Sequence

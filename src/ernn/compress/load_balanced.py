@@ -4,8 +4,7 @@ from torch import Tensor
 
 
 def split(matrix: Tensor, pes: int) -> Tensor:
-    """(..., rows, columns) to (..., pes, rows / pes * columns): element p has rows p, p + pes, ...
-    """
+    """(..., rows, columns) to (..., pes, rows / pes * columns); element p: rows p, p + pes, ..."""
     return matrix.unflatten(-2, (-1, pes)).transpose(-3, -2).flatten(-2)
 
 

@@ -1,7 +1,7 @@
 """How much each matrix, or each gate of it, minds being compressed.
 
-It alone is projected, the error is taken, it is put back.  What to compress hard and what to leave
-alone follows from the table.
+It alone is projected, the error is taken, it is put back.  What to compress hard and what to
+leave alone follows from the table.
 """
 
 from collections.abc import Callable, Sequence

@@ -75,8 +75,7 @@ def _method(structure: Structure) -> Method:
 
 
 def parts(matrix: Tensor, structure: Structure) -> Parts:
-    """`encode`, and the numbers' positions if stored apart; `Method.start` before training inside.
-    """
+    """`encode`, and the numbers' positions if stored apart; `Method.start` for training inside."""
     stored = structure.start(matrix) if isinstance(structure, Method) else encode(matrix, structure)
     match stored:
         case Tensor():

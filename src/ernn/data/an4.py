@@ -30,8 +30,7 @@ _TRANSCRIPT = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
 
 
 def read_cepstra(path: Path) -> FloatArray:
-    """float32 [frames, 13] of a Sphinx feature file; UserError if its count contradicts its size.
-    """
+    """float32 [frames, 13] of a Sphinx feature file; UserError if count and size disagree."""
     size = require_file("an4", path).stat().st_size
     with path.open("rb") as stream:
         head = stream.read(4)
@@ -55,8 +54,7 @@ def read_cepstra(path: Path) -> FloatArray:
 
 
 def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
-    """Word -> phones of its first pronunciation, of a Sphinx dictionary (alternatives `WORD(2)`).
-    """
+    """Word -> phones of its first pronunciation, of a Sphinx dictionary (others: `WORD(2)`)."""
     lines = (
         line.split() for line in require_file("an4", path).read_text(encoding="utf-8").splitlines()
     )

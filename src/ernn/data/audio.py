@@ -13,8 +13,7 @@ _SPHERE = b"NIST_1A\n"
 
 
 def read_audio(path: Path) -> Audio:
-    """Mono samples [n] in [-1, 1), rate; UserError if truncated, not mono, empty or over an hour.
-    """
+    """Mono samples [n] in [-1, 1), rate; UserError: truncated, not mono, empty or over an hour."""
     require_file("audio", path)
     with path.open("rb") as stream:
         sphere = stream.read(len(_SPHERE)) == _SPHERE
@@ -90,8 +89,7 @@ def _check(label: str, frames: int, rate: int, channels: int) -> None:
 
 
 def _check_riff(content: bytes, label: str) -> None:
-    """libsndfile silently shortens a truncated WAV, so compare its header's size with the file's.
-    """
+    """libsndfile silently shortens a truncated WAV: compare its header's size with the file's."""
     if content[:4] == b"RIFF":
         stated = int.from_bytes(content[4:8], "little") + 8
         if stated > len(content) + 1:

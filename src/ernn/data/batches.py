@@ -16,8 +16,7 @@ BLANK = 0
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), 1..len(label_set).
-    """
+    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), from 1 on."""
 
     id: str
     features: FloatArray
@@ -82,10 +81,10 @@ GROUP = 8
 class Batches:
     """Batches of `size` examples of similar length.
 
-    `shuffle=True` (training): each epoch draws another order from (seed, epoch); examples are
-    sorted by length only within groups of `GROUP` batches, so that batches differ between epochs.
-    `shuffle=False` (evaluation): sorted by length. Iterating gives the epoch last set by
-    `set_epoch` (0 at first).
+    `shuffle=True` (training): each epoch draws another order from (seed, epoch); examples
+    are sorted by length only within groups of `GROUP` batches, so that batches differ
+    between epochs. `shuffle=False` (evaluation): sorted by length. Iterating gives the epoch
+    last set by `set_epoch` (0 at first).
     """
 
     def __init__(

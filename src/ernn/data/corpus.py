@@ -103,8 +103,7 @@ class Corpus(Protocol):
 
     @property
     def identity(self) -> str:
-        """Changes whenever utterances or their content may have changed: the key of kept features.
-        """
+        """Changes whenever utterances or their content may have changed: a key for features."""
         ...
 
     def utterances(self, split: Split) -> Sequence[Utterance]: ...
@@ -129,8 +128,7 @@ def checked(
 
 
 def hold_out(speakers: Iterable[str], count: int, seed: int) -> frozenset[str]:
-    """`count` speakers drawn without replacement; depends on the seed and the set, not its order.
-    """
+    """`count` speakers drawn without replacement; depends on the seed and the set, in any order."""
     pool = sorted(set(speakers))
     if not 0 < count < len(pool):
         raise UserError(

@@ -57,8 +57,7 @@ class ConnectedDigits:
         return hashlib.sha256(self._file.read_bytes() + repr(self.spec).encode()).hexdigest()[:32]
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """The strings of `split`; UserError if the file is missing or its sizes are contradictory.
-        """
+        """The strings of `split`; UserError if the file is missing or its sizes do not agree."""
         strings = join(self._parts[split], split, self.spec)
         return checked(
             self.name, split, DIGITS, (self._string(split, n, s) for n, s in enumerate(strings))

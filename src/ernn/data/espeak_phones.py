@@ -31,9 +31,9 @@ _JOINED = frozenset((";",))
 def segments(events: list[tuple[int, str]], length: int) -> tuple[Segment, ...]:
     """Phones that cover samples [0, length) without gap, from events (start, phoneme with stress).
 
-    What comes before the first event is silence. A phoneme that folds to two phones is divided in
-    the middle; the R of such a pair is left to a following r, where there is one. UserError for a
-    phoneme without a class.
+    What comes before the first event is silence. A phoneme that folds to two phones is
+    divided in the middle; the R of such a pair is left to a following r, where there is one.
+    UserError for a phoneme without a class.
     """
     kept = [(start, name) for start, mark in events if (name := mark.lstrip("',%=")) not in _JOINED]
     starts = [min(start, length) for start, _ in kept] + [length]

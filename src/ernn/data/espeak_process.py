@@ -60,8 +60,7 @@ def load() -> tuple[ctypes.CDLL, int]:
 
 
 def synthesise(library: ctypes.CDLL, job: dict[str, Any]) -> tuple[bytes, list[tuple[int, str]]]:
-    """int16 samples and (sample, phoneme) events of a job: text, voice, words/minute, pitch 0..100.
-    """
+    """int16 samples and (sample, phoneme) events of a job: text, voice, words/minute, pitch."""
     sound, events = bytearray(), list[tuple[int, str]]()
     callback = _CALLBACK(_collector(sound, events))
     library.espeak_SetSynthCallback(callback)

@@ -1,8 +1,8 @@
 """Features: log-mel, MFCC, or the corpus's own, with deltas and stacking; batch and streaming.
 
 The filterbank and MFCC are Kaldi's, by kaldi-native-fbank: 25 ms Povey windows every 10 ms, no
-dither, only whole windows (snip_edges), samples on the 16-bit scale, power spectrum, 20 Hz to half
-the rate, natural logarithm.
+dither, only whole windows (snip_edges), samples on the 16-bit scale, power spectrum, 20 Hz to
+half the rate, natural logarithm.
 """
 
 from dataclasses import dataclass
@@ -91,15 +91,13 @@ class FeatureSpec:
         return self.window + self.latency_frames * self.shift
 
     def dim(self, stored: int = 0) -> int:
-        """Values per frame given out; `stored` is the corpus's own width, for kind `stored` only.
-        """
+        """Values per frame given out; `stored`: the corpus's own width, for that kind."""
         base = {"stored": stored, "logmel": self.bins, "mfcc": self.coefficients}[self.kind]
         return base * (self.deltas + 1) * self.stack
 
 
 def empty_filters(rate: int, window: int, bins: int) -> int:
-    """How many mel filters hold no bin of the transform (window, rounded up to 2^n): always silent.
-    """
+    """Mel filters that hold no bin of the transform (window, rounded up to 2^n): always silent."""
     size = 1 << (window - 1).bit_length()
     mel = 1127.0 * np.log1p(np.array([20.0, rate / 2]) / 700.0)
     edges = 700.0 * np.expm1(np.linspace(mel[0], mel[1], bins + 2) / 1127.0)
@@ -121,8 +119,7 @@ def extract(spec: FeatureSpec, utterance: Utterance) -> FloatArray:
 
 
 def compute(spec: FeatureSpec, samples: FloatArray) -> FloatArray:
-    """float32 [frames, dim] of samples [n] in [-1, 1) at spec.rate Hz; UserError if under a window.
-    """
+    """float32 [frames, dim] of samples [n] in [-1, 1) at spec.rate Hz; UserError if too short."""
     if len(samples) < spec.window:
         raise UserError(f"{len(samples)} samples are fewer than one window of {spec.window}")
     source = _BaseStream(spec)
@@ -142,8 +139,8 @@ def _stack(frames: FloatArray, stack: int, hop: int) -> FloatArray:
 
 
 class FeatureStream:
-    """The same features from samples as they arrive: all frames of `push` and `finish` equal
-    `compute`, bit for bit.
+    """The same features from samples as they arrive: all frames of `push` and
+    `finish` equal `compute`, bit for bit.
 
     A frame comes `spec.latency_samples` after its window's first sample. `finish` resets.
     """

@@ -177,8 +177,7 @@ def _read(root: Path) -> list[Recording]:
 
 
 def _from_archive(path: Path) -> list[Recording]:
-    """Recordings read into memory; nothing is written to disk, links and other names are ignored.
-    """
+    """Recordings, in memory; nothing is written to disk, links and other names are ignored."""
     found = []
     try:
         with tarfile.open(path) as archive:

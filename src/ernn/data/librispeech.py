@@ -78,8 +78,7 @@ class LibriSpeech:
         )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if the subset or a sound is missing, or (`refuse`) a word has no pronunciation.
-        """
+        """UserError if subset or sound is missing, or (`refuse`) a word has no pronunciation."""
         if not self._lines(split):
             pattern = f"{_SUBSET[split]}*/speaker/chapter/*.trans.txt"
             raise UserError(

@@ -11,9 +11,9 @@ NAMES = ("digits", "espeak", "an4", "timit", "speechocean762", "fsdd", "fsdd-wor
 def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
     """The corpus `name`, read from the folder `root`; UserError for an unknown name or no folder.
 
-    `digits` and `espeak` need no folder (for `digits`, `root` may name another npz; for `espeak`,
-    where its sound is kept). `seed` draws what a corpus leaves open: strings, synthetic words,
-    held-out validation speakers.
+    `digits` and `espeak` need no folder (for `digits`, `root` may name another npz; for
+    `espeak`, where its sound is kept). `seed` draws what a corpus leaves open: strings,
+    synthetic words, held-out validation speakers.
     """
     match name:
         case "digits":

@@ -25,8 +25,7 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class SpeechOcean:
-    """The corpus under `root`; `held_out` training speakers, drawn by `seed`, are for validation.
-    """
+    """The corpus under `root`; `held_out` training speakers, by `seed`, are for validation."""
 
     root: Path
     held_out: int = 8

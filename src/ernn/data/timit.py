@@ -97,8 +97,7 @@ class Timit:
         )
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError for an empty split, a missing file, a .PHN line that is not `start end phone`.
-        """
+        """UserError: an empty split, a missing file, a .PHN line that is not `start end phone`."""
         part = self._parts[split]
         mine = (e for e in self._entries if e.speaker in self._speakers[split] and e.part == part)
         return checked(self.name, split, self.label_set, (self._utterance(e, split) for e in mine))
@@ -183,8 +182,7 @@ class Timit:
 
 
 def read_phones(path: Path) -> list[Segment]:
-    """Lines `start end phone` (samples) of a .PHN file; UserError naming a wrong or unordered line.
-    """
+    """Lines `start end phone` (samples) of a .PHN file; UserError naming a wrong line."""
     segments: list[Segment] = []
     for number, line in enumerate(
         path.read_text(encoding="ascii", errors="replace").splitlines(), 1

@@ -148,8 +148,7 @@ def predict(plan: Schedule, family: Family) -> Use:
 
 
 def least(layout: Layout, family: Family) -> Use:
-    """What an engine of this layout takes at least: without tapes, with the shortest output queue.
-    """
+    """What an engine of this layout takes at least: no tapes, the shortest output queue."""
     empty = Tape(({"count": 0, "dense": 0},))
     timing, shifts = Timing.of(layout.model, layout.design), Shifts.of(layout)
     return predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 0, 0, {}, (), {}), family)

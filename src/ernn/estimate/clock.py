@@ -11,8 +11,7 @@ MHz = float
 
 @dataclass(frozen=True)
 class Clock:
-    """MHz by number of multipliers, linear between the pairs of `table` and constant beyond them.
-    """
+    """MHz by number of multipliers, linear between the pairs of `table`, constant beyond them."""
 
     table: tuple[tuple[int, MHz], ...]
     source: str

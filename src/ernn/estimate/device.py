@@ -30,8 +30,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Device:
-    """One part: `lut`, `ff`, `dsp` counts, `block_ram` and `ultra_ram` kbit, `multiplier` the
-    operand widths of a DSP.
+    """One part: `lut`, `ff`, `dsp` counts, `block_ram` and `ultra_ram` kbit,
+    `multiplier` the operand widths of a DSP.
 
     `family` is Yosys's name (ecp5 for synth_ecp5, the others for synth_xilinx -family).  `nextpnr`
     the flag that selects it for place and route, empty where no open tool places it; then `package`

@@ -1,11 +1,11 @@
 """What Yosys makes of a memory: block RAMs, LUT RAM or logic, by the rules of its `memory_libmap`.
 
-Every cell that a family offers is tried; the one of least cost is taken.  A cell `width` wide and
-`depth` deep holds a memory in rows of cells; a row's last block RAM is shared with the next row
-where bits of it are left, or, if it is written, whole bytes.  A bit to select among rows costs a
-half.  The cells are those of Yosys 0.70 (+/lattice/brams_16kd.txt, lutrams_trellis.txt,
-+/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test holds these rules to Yosys,
-memory by memory.
+Every cell that a family offers is tried; the one of least cost is taken.  A cell `width` wide
+and `depth` deep holds a memory in rows of cells; a row's last block RAM is shared with the
+next row where bits of it are left, or, if it is written, whole bytes.  A bit to select among
+rows costs a half.  The cells are those of Yosys 0.70 (+/lattice/brams_16kd.txt,
+lutrams_trellis.txt, +/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test holds
+these rules to Yosys, memory by memory.
 """
 
 from collections.abc import Iterator

@@ -33,8 +33,7 @@ class Multiplier:
     b: int
 
     def blocks(self, family: Family) -> int:
-        """Hard multipliers it takes; a rest of a wide operand too narrow for one is made of logic.
-        """
+        """Hard multipliers it takes; a wide operand's rest, too narrow for one, is logic."""
         kind = _KINDS[family]
         wide, narrow = max(self.a, self.b), min(self.a, self.b)
         if narrow < kind.operand or wide + narrow < kind.result:

@@ -89,9 +89,9 @@ STATIC: dict[str, Watts] = {
 class Engine:
     """What power depends on: cells, clock, and how busy they are.
 
-    `product`: operand widths of its multipliers; `utilisation`: share of multiplier-cycles that are
-    useful, 0..1; `activity`: share of data bits that toggle in a cycle, 0..1, and `simulated`,
-    whether it was counted.
+    `product`: operand widths of its multipliers; `utilisation`: share of multiplier-cycles that
+    are useful, 0..1; `activity`: share of data bits that toggle in a cycle, 0..1, and
+    `simulated`, whether it was counted.
     """
 
     lut: int

@@ -11,8 +11,7 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Board:
-    """`flags`: nextpnr's for the part; `pins`: site by port of the top; `clock_mhz`: of port `clk`.
-    """
+    """`flags`: nextpnr's for the part; `pins`: site by top's port; `clock_mhz`: of port `clk`."""
 
     name: str
     flags: tuple[str, ...]

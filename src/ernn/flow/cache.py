@@ -37,8 +37,7 @@ def cache_key(*parts: str | bytes) -> str:
 
 @dataclass(frozen=True)
 class Cache:
-    """Entries below `root`. Of processes at the same time the second waits, then finds the entry.
-    """
+    """Entries below `root`. Of two processes at a time the second waits, then finds the entry."""
 
     root: Path
 

@@ -82,8 +82,7 @@ def library(verilog: Verilog, cache: Cache) -> Path:
 
 
 def _memories_at_run_time(verilog: Verilog) -> str:
-    """The text, its memory files looked for in the folder that a simulation is told (+memories=).
-    """
+    """The text, its memory files looked for in the folder a simulation is told (+memories=)."""
     text = verilog.text
     for number, name in enumerate(sorted(verilog.memories)):
         before, found, rest = text.partition(f'initial $readmemb("{name}", ')

@@ -63,8 +63,7 @@ def _parts(bits: Signal, ports: list[Port]) -> Iterator[tuple[str, Any]]:
 
 
 def with_pins(verilog: Verilog) -> Verilog:
-    """`verilog` inside `Pins`, as one text with top `ernn_pins`; probes and events are left open.
-    """
+    """`verilog` inside `Pins`, one text with top `ernn_pins`; probes and events are left open."""
     if verilog.port("clk") is None or not any(port.direction == "output" for port in verilog.ports):
         raise UserError(f"{verilog.top} cannot be placed: it needs a port clk and outputs")
     pins = to_verilog(Pins(verilog.top, verilog.ports), TOP)

@@ -128,8 +128,7 @@ class Session:
         self._session = None
 
     def advance(self, cycles: int, *, past_end: bool = False) -> int:
-        """At most `cycles` more, to the last expected beat unless `past_end`; cycles since reset.
-        """
+        """At most `cycles` more, to the last expected beat or `past_end`; cycles since reset."""
         while True:
             step = min(cycles, CHUNK)
             before = self._library.session_advance(self._session, 0, past_end)

@@ -102,8 +102,7 @@ def _take_in(netlist: Netlist, name: str, ports: list[str], flip_flops: list[str
 
 
 def _pack_multiplier(netlist: Netlist, name: str, clock: Bit) -> bool:
-    """Operand registers on both sides and an output register, or none: nextpnr times nothing else.
-    """
+    """Registers of both operands and of the output, or none: nextpnr times nothing else."""
     cell = netlist.cells[name]
     operands = {
         f"{side}{i}": netlist.bit(cell, f"{side}{i}") for side in "AB" for i in range(_WIDTH)
@@ -214,8 +213,8 @@ def _table_of_two(
 
 
 def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
-    """Copy flip-flops and tables (two with their PFUMX too) until none has more than `fan_out`
-    loads; how many copies.
+    """Copy flip-flops and tables (two with their PFUMX too) until none has more than
+    `fan_out` loads; how many copies.
 
     Copies are loads of what is before them, so that it may take several turns.
     """
@@ -277,8 +276,7 @@ def _grouped(
 
 
 def _own_tables(netlist: Netlist, name: str) -> None:
-    """The look-up tables that a PFUMX chooses from belong to it alone: its copy has copies of them.
-    """
+    """The look-up tables that a PFUMX chooses from are its own: its copy has copies of them."""
     for port in ("ALUT", "BLUT"):
         table = netlist.driver[netlist.bit(netlist.cells[name], port)][0]
         netlist.connect(name, port, netlist.copy(table, "Z"))

@@ -27,8 +27,7 @@ _SECONDS = "seconds.json"
 
 @dataclass(frozen=True)
 class CriticalPath:
-    """The slowest path between registers: `start` and `end` cells, ns in all, in logic, in routing.
-    """
+    """The slowest path between registers: `start` and `end` cells, ns in all, logic, routing."""
 
     start: str
     end: str
@@ -39,8 +38,7 @@ class CriticalPath:
 
 @dataclass(frozen=True)
 class Placed:
-    """One seed's result. `utilisation`: (used, available) by nextpnr's cells. `seconds`: its run.
-    """
+    """One seed's result. `utilisation`: (used, available) by nextpnr's cells. `seconds` it ran."""
 
     seed: int
     clock_mhz: float

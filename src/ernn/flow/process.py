@@ -27,8 +27,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ToolError(UserError):
-    """A tool failed or ran out of time; `what` says which and how, `log` is the file of its output.
-    """
+    """A tool failed or ran out of time; `what` says which and how, `log` holds its output."""
 
     def __init__(self, what: str, log: Path) -> None:
         self.what = what

@@ -1,8 +1,9 @@
 """A Verilated design driven from Python: arrays of beats in; beats, probes and events out.
 
     simulator = build(to_verilog(engine))
-    simulation = simulator.run(beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1,
-    max_cycles=1_000_000)
+    simulation = simulator.run(
+        beats, expected_beats=100, stall_in=0.3, stall_out=0.3, seed=1, max_cycles=1_000_000
+    )
 
 The design's ports: `clk`, `rst` (synchronous, active high), AXI4-Streams `s_axis_*` in and
 `m_axis_*` out with tdata, tvalid, tready, tlast, tuser (1 bit) and tid; any number of outputs
@@ -117,9 +118,9 @@ class Simulator:
         `stall_in`, `stall_out`: probability in [0, 1) that an input beat is withheld, that an
         output beat is refused, in each cycle; or a pattern of flags [cycles], repeated.  An input
         beat once offered stays, as AXI demands. `record`: names of the probes and events to keep
-        (None: all).  `reset_at`: in that cycle the design is reset, everything recorded is dropped,
-        and the beats begin again from the first; the result must be that of a run without reset.
-        Same arguments, same result.
+        (None: all).  `reset_at`: in that cycle the design is reset, everything recorded is
+        dropped, and the beats begin again from the first; the result must be that of a run without
+        reset. Same arguments, same result.
 
         UserError for arguments that do not fit; SimulationError for missing or surplus beats.
         """

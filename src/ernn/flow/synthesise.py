@@ -54,9 +54,9 @@ class Area:
     """What a design takes after synthesis, before placement.
 
     `lut`: LUTs, those used as memory (`lutram`) among them; `bram_blocks`: block RAMs, on ECP5 of
-    18 kbit, on Xilinx of 18 or 36; `bram_kbit`, `uram_kbit`: capacity of the blocks taken, not bits
-    used.  `cells`: every cell type. `tool`: name and version.  `seconds`: when it was run, not when
-    it was found in the cache.
+    18 kbit, on Xilinx of 18 or 36; `bram_kbit`, `uram_kbit`: capacity of the blocks taken, not
+    bits used.  `cells`: every cell type. `tool`: name and version.  `seconds`: when it was run,
+    not when it was found in the cache.
     """
 
     lut: int

@@ -21,8 +21,7 @@ INSTALL_COMPILER = (
 
 @dataclass(frozen=True)
 class Tool:
-    """An installed tool: `command` starts it, `identity` (name, version) is for keys and reports.
-    """
+    """An installed tool: `command` starts it, `identity` (name, version) is for reports."""
 
     name: str
     version: str
@@ -126,8 +125,7 @@ def verilator_root() -> Path:
 
 
 def compiler() -> Tool:
-    """The C++ compiler: $CXX, or the first of g++, c++, clang++ found; UserError if there is none.
-    """
+    """The C++ compiler: $CXX, or the first of g++, c++, clang++ found; UserError if none is."""
     names = [os.environ["CXX"]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
     for name in names:
         path = shutil.which(name)

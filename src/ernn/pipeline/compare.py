@@ -1,8 +1,8 @@
 """`ernn compare`: every method of the survey on a user's network, at equal storage and training.
 
 Results are files, one a network and seed, in WORK/CORPUS/IDENTITY/seedN; the identity is of
-everything they follow from but the seed.  A run that is stopped goes on with what is missing, and a
-training with its last epoch.
+everything they follow from but the seed.  A run that is stopped goes on with what is missing, and
+a training with its last epoch.
 """
 
 import hashlib
@@ -151,8 +151,7 @@ def _of_run(own: Run, asked: Asked) -> tuple[str, Prepared, Recipe]:
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:
-    """Of everything that results follow from but the seed; without [data], which is not used here.
-    """
+    """Of everything but the seed that results follow from; without [data], not used here."""
     values = asdict(recipe.with_seed(0)) | {"plan": recipe.plan.to_dict(), "model": model.to_dict()}
     del values["data"]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -176,8 +175,7 @@ def result_file(asked: Asked, seed: int, made: Entry, times: float) -> Path:
 
 
 def jobs_of(asked: Asked) -> list[Job]:
-    """All jobs of the comparison, in the order in which one process does them; weights are epochs.
-    """
+    """All jobs of the comparison, in the order that one process takes; weights are epochs."""
     at, found = setting(asked), []
     made = list(entries(asked))
     for seed in at.seeds:
@@ -276,8 +274,7 @@ def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
 def compare(
     asked: Asked, workers: int = 1, progress: bool = True, as_is: bool = False
 ) -> Comparison:
-    """Do what is missing, by so many processes, and put all results together. as_is: train nothing.
-    """
+    """Do what is missing, in so many processes, and gather all results. as_is: train nothing."""
     wanted = jobs_of(asked)
     make = partial(predictions_of, asked) if as_is else partial(jobs_of, asked)
     jobs = make() if as_is else wanted
@@ -345,8 +342,7 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
 
 
 def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]) -> Row:
-    """Of a method's results over seeds. Bits and multiplications are those of the trained network.
-    """
+    """Of a method's results over seeds. Bits and multiplications are the trained network's."""
     first, seconds = same[0], [one["cpu_seconds"] for one in same if "cpu_seconds" in one]
     cycles, mhz, estimated = _speed(asked, made, first)
     return Row(

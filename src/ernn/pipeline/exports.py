@@ -18,8 +18,7 @@ VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
 
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
-    """Write the engine, without probes, and Tcl for Vivado into the run's folder; its main files.
-    """
+    """Write the engine, without probes, and Tcl for Vivado into the run; its main files."""
     require_part(part)
     plan = scheduled(run)
     design, digest = plan.layout.design, codec.digest(plan.layout.model)

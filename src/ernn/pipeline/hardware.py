@@ -149,8 +149,7 @@ def record_speed(record: RunRecord) -> None:
 
 
 def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
-    """Whole utterances of the test split with `frames` frames or more; UserError if it has fewer.
-    """
+    """Whole test utterances with `frames` frames or more; UserError if there are fewer."""
     examples = speech.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
     if frames < 1 or frames > lengths[-1]:

@@ -19,8 +19,7 @@ FRAME_MS = {"digits": 23.0}  # the hop of its ready-made features, which only th
 
 
 def put_utterances(record: RunRecord, data: Prepared, scores: list[np.ndarray], count: int) -> None:
-    """Show `count` utterances, one with an error if there is any. `scores`: (frames, classes) each.
-    """
+    """Show `count` utterances, one with an error if any has. `scores`: (frames, classes) each."""
     wrong = [i for i, example in enumerate(data.test) if example.labels != greedy(scores[i])]
     chosen = list(dict.fromkeys([*range(count - 1), *wrong[:1], *range(count)]))[:count]
     spoken = data.corpus.utterances("test")

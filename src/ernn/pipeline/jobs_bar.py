@@ -20,8 +20,7 @@ from ernn.pipeline.side_by_side import Job
 
 
 class JobsBar(Callback):
-    """Counts the weight of finished jobs; a training epoch of this process counts as a weight of 1.
-    """
+    """Counts the weight of finished jobs; an epoch trained in this process weighs 1."""
 
     def __init__(self, jobs: Sequence[Job], shown: bool) -> None:
         self._jobs = jobs

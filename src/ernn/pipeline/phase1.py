@@ -53,8 +53,7 @@ class Asked:
 def explore(
     folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
 ) -> dict[str, Any]:
-    """Search; write decisions, the summary, and, if a network was found, a run directory with it.
-    """
+    """Search; write decisions, a summary, and, if a network was found, a run directory with it."""
     corpus = open_corpus(name, root, seed=0)
     recipe = adapted(recipe_for(corpus, asked.recipe).without_data("a search"), asked)
     data = Prepared(corpus, recipe.features)

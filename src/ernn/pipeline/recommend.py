@@ -68,8 +68,7 @@ class Asked:
 def of_corpus(
     folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
 ) -> dict[str, Any]:
-    """`of_run` of a run in `folder`, its dense network trained by the corpus's recipe if missing.
-    """
+    """`of_run` of a run in `folder`; the corpus's recipe trains its dense network if missing."""
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
     recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     task = speech.describe(corpus, name, root, 0, recipe.features)

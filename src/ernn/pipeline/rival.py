@@ -42,8 +42,7 @@ def figures(
     times: float,
     told: dict[str, Any],
 ) -> dict[str, Any]:
-    """Train, and measure once on the test split. `folder`: for checkpoints. `told`: from `cycles`.
-    """
+    """Train, and measure the test split once. `folder`: of checkpoints. `told`: by `cycles`."""
     began = time.process_time()
     model = trained(made, dense, recipe, prepared, folder)
     seconds = time.process_time() - began
@@ -118,8 +117,8 @@ def trained(
 def cycles(made: Entry, device: str, streams: int) -> dict[str, Any]:
     """Of a frame on the best engine for the device; None where neither it nor golden can run this.
 
-    cycles_kind: predicted, or estimated where golden runs the network and no engine does.
-    multipliers: the engine's.
+    cycles_kind: predicted, or estimated where golden runs the network and no engine
+    does. multipliers: the engine's.
     """
     found, bits = find_device(device), QuantizeSpec(BITS)
     predicted = predictor(found, streams, bits)(made.model, made.plan)

@@ -68,8 +68,7 @@ def file_digest(path: Path) -> str:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """Of plain values and this program's version, because another version may mean other results.
-    """
+    """Of plain values and this program's version: another one may give other results."""
     text = json.dumps(
         {"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True
     )
@@ -130,8 +129,7 @@ class Run:
         return self._state["steps"][step]["options"]
 
     def trained(self, what: str) -> dict[str, Any]:
-        """The `task`, `model` or `train` that `ernn train` was given; UserError if it is not there.
-        """
+        """The `task`, `model` or `train` that `ernn train` was given; UserError if it is lost."""
         table = self.options("train").get(what)
         if not isinstance(table, dict) or not TABLES[what] <= table.keys():
             raise UserError(f"{self.path(STATE)} does not say the {what} that was trained: {ANEW}")
@@ -218,8 +216,7 @@ class Run:
         return _Standing(self.record, json.dumps(self._state), files)
 
     def _put_back(self, before: "_Standing", writes: Sequence[str]) -> None:
-        """A step that could not be done removes nothing, as long as it has not touched its files.
-        """
+        """A step that could not be done removes nothing, if it has not touched its files."""
         if self.path(STATE).exists() and self._standing(writes).files == before.files:
             self.record, self._state = before.record, json.loads(before.state)
             self.record.save(self.path(RECORD))

@@ -1,5 +1,5 @@
-"""Where a recognised sequence differs from the truth, for showing; error rates are counted
-elsewhere, by a library.
+"""Where a recognised sequence differs from the truth, for showing; error rates are
+counted elsewhere, by a library.
 """
 
 from collections.abc import Callable, Sequence

@@ -193,8 +193,7 @@ def markdown(comparison: Comparison, drawn: str) -> str:
 
 
 def picture(comparison: Comparison) -> str:
-    """Mean error over storage with the spread over seeds, coloured by family; the front is joined.
-    """
+    """Mean error over storage, spread over seeds, coloured by family; the front is joined."""
     from matplotlib.figure import Figure
 
     with styled():

@@ -177,8 +177,8 @@ class SpeedLimit:
 
 
 def speed_limit(record: RunRecord) -> SpeedLimit | None:
-    """Frames/s when every multiplier is useful in every cycle: multipliers x clock /
-    multiplications of a frame.
+    """Frames/s when every multiplier is useful in every cycle: multipliers x
+    clock / multiplications of a frame.
     """
     paths = ("multipliers", "clock_mhz", "multiplications.frame", "fps")
     multipliers, clock, work, fps = (record.find(path) for path in paths)

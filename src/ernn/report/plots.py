@@ -73,8 +73,7 @@ def convergence(series: Convergence) -> str:
 
 
 def designs(series: Designs) -> str:
-    """Frames per second, or latency, against the largest share of the device; the front is joined.
-    """
+    """Frames per second, or latency, against the largest share of the device; the front joined."""
     throughput = series.goal == "throughput"
 
     def point(row: DesignRow) -> tuple[float, float]:
@@ -302,8 +301,7 @@ def coalesced(bars: Sequence[ScheduleBar]) -> list[ScheduleBar]:
 
 
 def network(series: NetworkPicture) -> str:
-    """A column per layer, its matrices below each other, a field per gate; to one scale, in points.
-    """
+    """A column per layer, its matrices below each other, a field per gate; one scale, in points."""
     layers = [layer for layer in series.layers if layer.matrices]
     page = WIDE * 72
     gap, narrowest = min(64, 0.35 * page / (len(layers) + 1)), min(78, 0.3 * page / len(layers))
@@ -335,8 +333,7 @@ CAPTION, HIGHEST = 30, 230
 
 
 def _scale(sizes: Sequence[int], narrowest: float, room: float) -> float:
-    """The largest scale at which columns of these sizes, each `narrowest` or wider, fit in `room`.
-    """
+    """The largest scale at which columns of these sizes, `narrowest` or wider, fit `room`."""
     low, high = 0.0, room / max(sizes)
     for _ in range(30):
         middle = (low + high) / 2

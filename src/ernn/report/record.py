@@ -5,7 +5,7 @@ under `series.` lie the plain arrays that plots are drawn from, whose shapes `er
 states.  On disk it is one JSON file:
 
     {"clock_mhz": {"value": 96.1, "unit": "MHz", "kind": "placed", "tool": "nextpnr-ecp5 0.11.1"},
-    ...,
+     ...,
      "series": {"area": {...}, ...}}
 
 Keys are sorted, so that two records of equal content are equal files.
@@ -129,8 +129,7 @@ class RunRecord:
         self._series: dict[str, Any] = {}
 
     def set(self, path: str, measurement: Measurement) -> None:
-        """Set or replace a figure. UserError for a malformed path, a wrong unit, or a group's path.
-        """
+        """Set or replace a figure. UserError for a malformed path, a wrong unit, a group's path."""
         parts = path.split(".")
         allowed = all(parts) and parts[0] != "series" and "value" not in parts
         _require(allowed, f"{path!r} cannot hold a measurement")

@@ -1,9 +1,9 @@
 """What the report draws: typed values, each kept in the record as `series.<NAME>`.
 
-`put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page says
-"not run" for None. On disk a value is the same thing in JSON: a dataclass is an object, a tuple an
-array.  Every series that holds figures carries the kind and the tool they come from (see
-`ernn.report.record.Measurement`).
+`put(record, value)` stores one, `take(record, Type)` reads it back or returns None; the page
+says "not run" for None. On disk a value is the same thing in JSON: a dataclass is an object,
+a tuple an array.  Every series that holds figures carries the kind and the tool they come
+from (see `ernn.report.record.Measurement`).
 """
 
 from dataclasses import asdict, dataclass, fields, is_dataclass
@@ -146,8 +146,8 @@ class NetworkPicture(_Sourced):
 
 @dataclass(frozen=True)
 class Token:
-    """A phone, digit or word. `start`, `end` in frames (end exclusive), None where no alignment is
-    known.
+    """A phone, digit or word. `start`, `end` in frames (end exclusive),
+    None where no alignment is known.
     """
 
     label: str
@@ -157,8 +157,8 @@ class Token:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Features [frame][coefficient] (lowest first), the truth, and what the integer network
-    recognised.
+    """Features [frame][coefficient] (lowest first), the truth, and what
+    the integer network recognised.
     """
 
     id: str
@@ -176,8 +176,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Utterances(_Sourced):
-    """Utterances to show (one to three). `feature`: of the picture ("13 MFCCs"); `frame_ms`: hop.
-    """
+    """One to three utterances to show. `feature`: of the picture ("13 MFCCs"); `frame_ms`: hop."""
 
     NAME: ClassVar[str] = "utterances"
     corpus: str
@@ -341,9 +340,9 @@ class Fault:
 class Proof:
     """How the comparison ran; its counts are the measurements `verify.*`.
 
-    `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in words
-    (probability on either handshake, seed). `streams`: interleaved. `first_divergence`: empty when
-    everything was equal.
+    `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in
+    words (probability on either handshake, seed). `streams`: interleaved. `first_divergence`:
+    empty when everything was equal.
     """
 
     NAME: ClassVar[str] = "proof"

@@ -56,8 +56,8 @@ def styled() -> Iterator[None]:
 
 
 def to_svg(figure: Any, name: str, label: str) -> str:
-    """`figure` as an `<svg>` element: ids prefixed by `name`, `label` for screen readers, no
-    namespace, no metadata.
+    """`figure` as an `<svg>` element: ids prefixed by `name`, `label` for screen
+    readers, no namespace, no metadata.
     """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})

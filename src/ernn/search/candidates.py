@@ -59,8 +59,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Units:
-    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`) stay.
-    """
+    """The `count` largest units of a recurrent layer (`ernn.compress.hidden_units.narrowed`)."""
 
     count: int
     bits: ClassVar[int] = 0  # none of its own: matrices are what is rounded
@@ -86,8 +85,7 @@ class Width:
 
 @dataclass(frozen=True)
 class Part:
-    """Matrices that take the same candidate: one, or all that must be alike. Mildest option first.
-    """
+    """Matrices with the same candidate: one, or all that must be alike. Mildest option first."""
 
     name: str
     shapes: tuple[Shape, ...]
@@ -276,8 +274,7 @@ def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
 
 
 def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> CompressionPlan:
-    """One block size for all matrices of the recurrent layers, `output` for the others; one width.
-    """
+    """One block size for all matrices of recurrent layers, `output` for the others; one width."""
     inner, outer = (Candidate(one, bits).structure for one in (*blocks([block]), *blocks([output])))
     return CompressionPlan(inner, inner, inner, outer)
 

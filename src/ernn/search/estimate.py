@@ -1,14 +1,16 @@
-"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine multiplies: an
-estimate, never a claim.
+"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine
+multiplies: an estimate, never a claim.
 
 Assumed is the engine there is, but that it takes the small matrices of a core one after the other,
 each with the words that it meets, and keeps their weights once.  Only rows of one small matrix read
 the same words, so only they share a pass.  Then, a frame:
 
-    array  = over all products: small matrices * ceil(rows / pes) * max(ceil(columns / splits), pes
-    / words) vector = terms of all steps, a line a cycle loop   = of the layer that takes longest,
-    stage by stage: what its passes or its terms take, whichever is more, and
-             the latencies of a product, of the steps that wait for each other and of a spectrum
+    array  = over all products: small matrices
+             * ceil(rows / pes) * max(ceil(columns / splits), pes / words)
+    vector = terms of all steps, a line a cycle
+    loop   = of the layer that takes longest, stage by stage: what its passes or its terms take,
+             whichever is more, and the latencies of a product, of the steps that wait for each
+             other and of a spectrum
     cycles = max(streams * array, streams * vector, loop) / streams
 
 Multiplications over the multipliers there are, and what passes and pipelines cost besides.  Of the

@@ -1,5 +1,5 @@
-"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few trainings
-(REFERENCE.md section 3).
+"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few
+trainings (REFERENCE.md section 3).
 
 1. The smallest block size with which the LSTM's weights fit the device's on-chip memory is the
   lower bound; the upper
@@ -219,8 +219,7 @@ class Explorer:
         return best
 
     def _refine(self, best: Found, limit: float) -> Found:
-        """Larger blocks where they cost least: the output matrix; with `mixed`, the input matrices.
-        """
+        """Larger blocks where they cost least: output matrix; with `mixed`, input matrices."""
         larger = _finer(best.trial.plan, best.block, self.question.mixed)
         if larger == best.trial.plan or not self._left():
             self.log.add("finer blocks", "not tried", left=self._left())

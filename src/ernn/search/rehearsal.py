@@ -1,5 +1,5 @@
-"""A trial of automatic compression: the dense network, cut, in a plan's sets after a short
-training, each done once.
+"""A trial of automatic compression: the dense network, cut, in a plan's sets after a
+short training, each done once.
 """
 
 import hashlib

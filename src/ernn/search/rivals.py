@@ -1,5 +1,5 @@
-"""The survey's methods at one budget: for a network and a share of its bits, the plan or the
-smaller network of each.
+"""The survey's methods at one budget: for a network and a share of its bits, the plan
+or the smaller network of each.
 
 A budget is on the recurrent layers' weights, with positions, padding and scales, as a share of the
 dense ones' at 12 bits a number; every matrix keeps to it by itself.  A method takes the largest

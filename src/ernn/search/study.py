@@ -161,8 +161,7 @@ def pareto(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
-    """`seed` differs after a restart, or a sampler that begins anew would propose the same points.
-    """
+    """`seed` differs after a restart, or a new sampler would propose the same points."""
     match name:
         case "nsga2":
             return NSGAIISampler(population_size=max(4, min(20, trials // 4)), seed=seed)

@@ -17,8 +17,7 @@ class PrunedError(Exception):
 
 @dataclass(frozen=True)
 class Course:
-    """What a finished trial cost, and its validation error rate (per cent) by epoch of all stages.
-    """
+    """What a finished trial cost, and its validation error rate (per cent) by epoch."""
 
     kbit: float
     cycles: float

@@ -26,8 +26,8 @@ class Distillation:
     """What to learn from a teacher, and how much.
 
     labels: weight of the CTC loss (nats per label) beside the teacher's (nats per frame). peaks:
-    weight of the frames in which the teacher hears a label, beyond the 1 of every frame; CTC leaves
-    most frames to the blank.
+    weight of the frames in which the teacher hears a label, beyond the 1 of every frame; CTC
+    leaves most frames to the blank.
     """
 
     soft: SoftLabels = field(repr=False)
@@ -41,9 +41,9 @@ class Distillation:
             )
 
     def divergence(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Kullback-Leibler divergence of the student's outputs (batch, frames, classes) from the
-        teacher's, in nats: the mean over the frames by their weight. UserError for an example that
-        the teacher did not hear."""
+        """Kullback-Leibler divergence of the student's outputs (batch, frames, classes) from
+        the teacher's, in nats: the mean over the frames by their weight. UserError for an
+        example that the teacher did not hear."""
         wanted = pad_sequence([self._of(example) for example in batch.ids], batch_first=True)
         there = torch.arange(wanted.shape[1]) < batch.lengths[:, None]
         weight = there * (1 + self.peaks * (1 - wanted[..., BLANK]))

@@ -28,9 +28,9 @@ ONE_PROCESS = {"devices": 1}
 class Trained:
     """What a stage gave. state: of the model with plain weights. validation: 0.15 is 15 %.
 
-    history: every epoch. seconds: of all epochs, those before a stop included. residuals: ADMM's,
-    empty elsewhere. formats: a model in integers with the formats that data were rounded to, None
-    where they were not.
+    history: every epoch. seconds: of all epochs, those before a stop included. residuals:
+    ADMM's, empty elsewhere. formats: a model in integers with the formats that data were
+    rounded to, None where they were not.
     """
 
     state: dict[str, Tensor] = field(repr=False)

@@ -2,10 +2,10 @@
 
     torchrun --nproc-per-node 2 train_my_network.py        # which calls `fit_together`
 
-Each process makes every batch of `ernn.train.fit` and takes its own utterances of it; losses are
-weighted by the labels of the whole batch, so the averaged gradient, and with it the loss curve, is
-that of one process with the whole batch (noise, masks and dropout apart, which every process draws
-by itself).
+Each process makes every batch of `ernn.train.fit` and takes its own utterances of it; losses
+are weighted by the labels of the whole batch, so the averaged gradient, and with it the loss
+curve, is that of one process with the whole batch (noise, masks and dropout apart, which
+every process draws by itself).
 """
 
 import os
@@ -43,11 +43,11 @@ def fit_together(
 ) -> CtcModule:
     """`ernn.train.fit.fit` in each process that torchrun started, on any number of machines.
 
-    low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD, Vogels et
-    al. 2019) from step `low_rank_after` on, what they lose being added to the next step's; its
-    memory is not in the checkpoint, so a run that is stopped goes on with slightly other numbers.
-    Raises UserError outside torchrun, or where a batch has fewer utterances than there are
-    processes.
+    low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD,
+    Vogels et al. 2019) from step `low_rank_after` on, what they lose being added to the next
+    step's; its memory is not in the checkpoint, so a run that is stopped goes on with
+    slightly other numbers. Raises UserError outside torchrun, or where a batch has fewer
+    utterances than there are processes.
     """
     own, total = _place()
     if spec.batch < total:

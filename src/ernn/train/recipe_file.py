@@ -14,11 +14,12 @@ input = 16
 [dense]                      # also [admm] and [retrain]: values of TrainSpec; [solver]: of AdmmSpec
 epochs = 40
 
-[distil]                     # compressed networks learn from the dense one too; values of
-DistilSpec, or none labels = 0.3
+[distil]                     # compressed networks learn from the dense one too: of DistilSpec
+labels = 0.3
 
-[data]                       # then training with data rounded to so many bits; values of DataSpec
-and DataBits, or none cell = 8 epochs = 4
+[data]                       # then training with data rounded: values of DataSpec and DataBits
+cell = 8
+epochs = 4
 
 [features]
 kind = "logmel"
@@ -97,8 +98,7 @@ def _table(name: str, values: Any) -> dict[str, Any]:
 
 
 def _with(name: str, value: Any, table: Any) -> Any:
-    """`value` with what `table` says; its own errors, and values of a wrong kind, name the table.
-    """
+    """`value` with what `table` says; its own errors and values of a wrong kind name the table."""
     table = _table(name, table)
     try:
         match value:

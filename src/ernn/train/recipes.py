@@ -26,11 +26,11 @@ from ernn.train.task import Task
 class Recipe:
     """A network and the way to its compressed form.
 
-    features, layers, dropout, front: the network. dense: its training. plan: the structure of its
-    matrices. admm: training towards the plan's sets, with `solver` as ADMM's own values. retrain:
-    training inside the sets afterwards. data: after that, training inside the sets with rounded
-    data (None: there is none). distil: in all of these the network learns from the dense one too
-    (None: it does not).
+    features, layers, dropout, front: the network. dense: its training. plan: the structure of
+    its matrices. admm: training towards the plan's sets, with `solver` as ADMM's own values.
+    retrain: training inside the sets afterwards. data: after that, training inside the sets
+    with rounded data (None: there is none). distil: in all of these the network learns from the
+    dense one too (None: it does not).
     """
 
     features: FeatureSpec

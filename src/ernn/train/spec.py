@@ -30,8 +30,7 @@ class _Spec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; missing keys keep their default, unknown ones raise UserError.
-        """
+        """The reverse of `to_dict`; missing keys keep defaults, unknown ones raise UserError."""
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
         _require(
@@ -62,10 +61,10 @@ class TrainSpec(_Spec):
     epochs, batch (utterances), seed. rate: highest learning rate, reached linearly over the first
     `warmup` share of all steps, then a cosine to zero. weight_decay: AdamW's. clip: largest
     gradient norm. patience: epochs without a lower validation error rate before stopping. noise:
-    deviation of Gaussian noise on the normalised features. masks: stretches of up to `mask_frames`
-    frames set to zero per utterance (SpecAugment, Park et al. 2019). average: decay of a running
-    average of the weights, which is then what is validated and kept (0: the weights themselves; see
-    `ernn.train.average`).
+    deviation of Gaussian noise on the normalised features. masks: stretches of up to
+    `mask_frames` frames set to zero per utterance (SpecAugment, Park et al. 2019). average: decay
+    of a running average of the weights, which is then what is validated and kept (0: the weights
+    themselves; see `ernn.train.average`).
     """
 
     epochs: int = 30
@@ -197,8 +196,7 @@ class DataSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_dict`; missing keys keep their default, unknown ones raise UserError.
-        """
+        """The reverse of `to_dict`; missing keys keep defaults, unknown ones raise UserError."""
         kinds, own = (
             [f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls)
         )

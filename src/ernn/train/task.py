@@ -46,8 +46,7 @@ class Prepared:
 
     @cached_property
     def task(self) -> Task:
-        """UserError if a split is empty or damaged, the test split too: before training, not after.
-        """
+        """UserError if a split is empty or damaged, the test split too: before training."""
         self.corpus.utterances("test")
         return Task(self._examples("train"), self._examples("validation"), self.corpus.label_set)
 

@@ -30,8 +30,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Divergence:
-    """The first integer that differs: edge, position, both values. `lane` counts within the edge.
-    """
+    """The first integer that differs: edge, position, both values. `lane`: within the edge."""
 
     edge: str
     stream: int
@@ -53,9 +52,9 @@ class Divergence:
 class Proof:
     """What a run showed.
 
-    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence` names the
-    first; `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised error port; `missing`
-    output beats.
+    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence`
+    names the first; `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised
+    error port; `missing` output beats.
     """
 
     frames: int
@@ -295,8 +294,8 @@ def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus)
 
 
 def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) -> Iterator[str]:
-    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each stream; and
-    ports that tell of errors."""
+    """Rules broken: AXI4-Stream's, those of frames and sequences, the first of each
+    stream; and ports that tell of errors."""
     yield from (f"cycle {violation.cycle}: {violation.rule}" for violation in simulation.violations)
     for name, cycles in simulation.events.items():
         if len(cycles):

@@ -17,13 +17,13 @@ from ernn.ir.structure import Factors, require_count
 
 @dataclass(frozen=True)
 class TensorTrain(Method):
-    """Row i = (i_1, ..., i_d) and column j = (j_1, ..., j_d), in `row_modes` and `column_modes`,
-    the first the slowest:
+    """Row i = (i_1, ..., i_d) and column j = (j_1, ..., j_d), in `row_modes` and
+    `column_modes`, the first the slowest:
 
-        W[i, j] = G_1[i_1, j_1] G_2[i_2, j_2] ... G_d[i_d, j_d]    with G_k[i_k, j_k] of at most
-        (rank, rank)
+        W[i, j] = G_1[i_1, j_1] G_2[i_2, j_2] ... G_d[i_d, j_d]
 
-    Found by one sweep of singular value decompositions: at most sqrt(d - 1) times the least error.
+    with G_k[i_k, j_k] of at most (rank, rank). Found by one sweep of singular value decompositions:
+    at most sqrt(d - 1) times the least error.
     """
 
     factored: ClassVar[bool] = True
@@ -48,8 +48,7 @@ class TensorTrain(Method):
 
     @property
     def ranks(self) -> tuple[int, ...]:
-        """Between the cores, 1 at both ends: `rank`, or less where the modes of a side allow less.
-        """
+        """Between the cores, 1 at both ends: `rank`, or less if the modes of a side allow less."""
         middle = [
             min(self.rank, prod(self.modes[:k]), prod(self.modes[k:]))
             for k in range(1, len(self.modes))

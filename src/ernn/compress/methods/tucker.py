@@ -18,8 +18,8 @@ class Tucker(Method):
     """Gates (gates, rows, columns) as U C_g V: U (rows, row_rank) and V (column_rank,
     columns) are shared, a core C_g a gate.
 
-    By the higher-order singular value decomposition: at most sqrt(2) times as far as the nearest,
-    which has no closed form.
+    By the higher-order singular value decomposition: at most sqrt(2) times as far as the
+    nearest, which has no closed form.
     """
 
     factored: ClassVar[bool] = True

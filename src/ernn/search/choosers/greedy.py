@@ -1,12 +1,12 @@
 """Greedy by sensitivity: from the mildest pick, steps of least loss per byte (or cycle) saved.
 
 What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What
-structures and widths cost would be far too much without training; the first trials are each part
-alone in each structure, or of each width, trained for a moment.  The rises of the loss are added up
-to predict any pick.  Later trials are what this predicts to be best, first with structures and
-widths weighed against bits in several ways - how much training mends of either is not known -, then
-with the weights that explain what was tried within the budget; and at last what lies around the
-best.
+structures and widths cost would be far too much without training; the first trials are each
+part alone in each structure, or of each width, trained for a moment.  The rises of the loss
+are added up to predict any pick.  Later trials are what this predicts to be best, first with
+structures and widths weighed against bits in several ways - how much training mends of either
+is not known -, then with the weights that explain what was tried within the budget; and at
+last what lies around the best.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -18,9 +18,9 @@ Size = Callable[[Shape], tuple[int, int, int]]
 
 
 class Options(nn.Module):
-    """A weight (gates * rows, columns), decoded as the sum of its projections, each times its
-    share; those without one are left out.  Gradients pass to the weight, rounding straight through,
-    and to the shares.
+    """A weight (gates * rows, columns), decoded as the sum of its projections, each times
+    its share; those without one are left out.  Gradients pass to the weight, rounding
+    straight through, and to the shares.
 
     Of a narrower network the weight is the first rows and columns, as many as `size` says, and is
     decoded from them alone; what it lacks is read as 0: nobody hears the units that were cut.
