@@ -1,4 +1,4 @@
-"""The laws that hold over every structure (DESIGN.md), on random shapes."""
+"""The laws that hold over every structure, on random shapes."""
 
 from itertools import combinations
 
@@ -155,9 +155,7 @@ def test_no_choice_of_weights_is_nearer(structure: Sparse) -> None:
     ("block", "lstm", "gru"), [(8, 563_200, 625_152), (16, 294_400, 326_784), (32, 150_400, None)]
 )
 def test_multiplications_of_the_published_layers(block: int, lstm: int, gru: int | None) -> None:
-    """REFERENCE.md section 4: the LSTM with projection and the GRU of 1024 cells, products of three
-    multiplications.
-    """
+    """The LSTM with projection and the GRU of 1024 cells, as in docs/reference/published.md."""
     structure = BlockCirculant(block)
     assert (
         sum(map(structure.multiplications, [(4, 1024, 160), (4, 1024, 512), (1, 512, 1024)]))

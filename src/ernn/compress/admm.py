@@ -1,6 +1,6 @@
 """ADMM: training draws weights towards a set (E-RNN, HPCA 2019; Boyd et al. 2011, section 3).
 
-minimise f(W) subject to W in S, by the scaled dual form of REFERENCE.md section 2:
+Minimises f(W) subject to W in S in the scaled dual form (docs/explanation/equations.md):
 
     W <- a few epochs on f(W) + sum_l rho_l/2 ||W_l - Z_l + U_l||^2     the loop's, with `penalty()`
     Z <- projection of W + U;  U <- U + W - Z                           `update()`

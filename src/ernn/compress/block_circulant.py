@@ -1,10 +1,10 @@
-"""Block-circulant matrices in torch, so that gradients pass: project, encode,
-decode (REFERENCE.md section 2).
+"""Block-circulant matrices in torch, so that gradients pass: project, encode, decode.
 
-A weight (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C =
-ceil(columns / k): the first columns of its blocks, block[a, b] = w[(a - b) mod k].  The set is a
-linear subspace, so the projection is exact: each wrapped diagonal is replaced by its mean.
-`ernn.ir.circulant` is the same in NumPy, written differently; tests compare.
+Equations: docs/explanation/equations.md.  A weight (..., rows, columns) has block vectors (..., R,
+C, k) with R = ceil(rows / k), C = ceil(columns / k): the first columns of its blocks, block[a, b] =
+w[(a - b) mod k].  The set is a linear subspace, so the projection is exact: each wrapped diagonal
+is replaced by its mean. `ernn.ir.circulant` is the same in NumPy, written differently; tests
+compare.
 """
 
 from functools import cache

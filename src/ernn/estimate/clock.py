@@ -35,7 +35,7 @@ class Clock:
 
     @classmethod
     def assumed(cls, device: Device) -> "Clock":
-        """What is assumed for a device where nothing is given."""
+        """What is assumed if nothing is given; ECP5's: docs/reference/toolchain.md."""
         if device.family == "ecp5":
             return cls(
                 ((22, 200.0), (88, 181.0), (143, 162.0)),

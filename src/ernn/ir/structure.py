@@ -120,9 +120,7 @@ class BlockCirculant(Structure):
         return prod(shape[:-2]) * grid[0] * grid[1] * self.block
 
     def multiplications(self, shape: tuple[int, ...]) -> int:
-        """A block of size k costs 2 real products and k/2 - 1 complex ones of three (REFERENCE.md
-        section 4).
-        """
+        """A block of size k costs 2 real products and k/2 - 1 complex ones, of three each."""
         per_block = 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
         return self.stored(shape) // self.block * per_block
 

@@ -1,5 +1,6 @@
-"""The recurrent cells that torch lacks, called as torch.nn.LSTM and torch.nn.GRU are (REFERENCE.md
-section 2).
+"""The recurrent cells that torch lacks, called as torch.nn.LSTM and torch.nn.GRU are.
+
+Equations: docs/explanation/equations.md.
 
 `PeepholeLSTM` (Sak et al. 2014) and `ResetBeforeGRU` (the GRU of the E-RNN paper).  Parameters are
 named, shaped and initialised as torch's; order of gates i, f, g, o and r, z, n.  Packed sequences:

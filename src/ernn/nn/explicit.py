@@ -1,5 +1,6 @@
-"""The cells as their equations say, one step after the other in torch's operations (REFERENCE.md
-section 2).
+"""The cells as their equations say, one step after the other in torch's operations.
+
+Equations: docs/explanation/equations.md.
 
 What runs where the scans of `ernn.nn.directions` do not (other devices and number formats), and
 what they are tested against.  Arguments and results are those of `ernn.nn.directions`.

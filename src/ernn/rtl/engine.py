@@ -1,5 +1,6 @@
-"""The engine: one statically scheduled accelerator for one network (DESIGN.md, "The hardware
-engine").
+"""The engine: one statically scheduled accelerator for one network.
+
+How it works as a whole: docs/explanation/engine.md.
 
 A round begins when at least one stream has a whole frame, there is room for its results, and
 `Schedule.interval` cycles have passed since the last.  Both tapes then play: the arrays'

@@ -1,9 +1,10 @@
-"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few
-trainings (REFERENCE.md section 3).
+"""Phase I of E-RNN: the network for a task, a device and an accuracy limit, in few trainings.
+
+The paper's own steps: docs/reference/published.md.
 
 1. The smallest block size with which the LSTM's weights fit the device's on-chip memory is the
-  lower bound; the upper
-   one is the largest that still saves a worthwhile share of the dense network's multiplications.
+   lower bound; the upper one is the largest that still saves a worthwhile share of the dense
+   network's multiplications.
 2. The dense LSTM is trained: it sets the limit, and is where compression starts.
 3. The largest block size that keeps the accuracy, by bisection.
 4. A GRU instead: dense, and compressed to the same block size.
