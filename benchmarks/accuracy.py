@@ -32,13 +32,13 @@ from statistics import mean, stdev
 from typing import Any
 
 import torch
+from ese_packing import ese
 
-from ernn.compress.plan import CompressionPlan, matrices, stored_weights
+from ernn.compress.plan import CompressionPlan, stored_weights
 from ernn.data.corpus import Corpus
 from ernn.data.open import NAMES, open_corpus
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
-from ernn.ir import sparse
 from ernn.ir.structure import LoadBalanced
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
@@ -265,32 +265,8 @@ def figures(
         "recurrent_weights": stored_weights(model, plan, recurrent_only=True),
     }
     rates = {"percent": test.percent, **asdict(test), "validation_percent": validation.percent}
-    return {**rates, **counted, "kbit": bits * weights / 1024} | ese(model, plan)
-
-
-def ese(model: AcousticModel, plan: CompressionPlan) -> Result:
-    """Bits that ESE stores, each kind stated, and its cycles;
-    nothing for a plan that is not pruned.
-    """
-    found = matrices(model, plan)
-    gates = [
-        g.detach().double().numpy()
-        for m in found
-        if isinstance(m.structure, LoadBalanced)
-        for g in m.weight
-    ]
-    if not gates:
-        return {}
-    packed = [sparse.pack(gate, PES) for gate in gates]
-    bits = sum((sparse.storage(one, WEIGHT_BITS) for one in packed), sparse.Storage(0, 0, 0, 0))
-    rest = WEIGHT_BITS * sum(m.stored for m in found if not isinstance(m.structure, LoadBalanced))
-    done = sparse.work(packed)
-    cycles = {**asdict(done), "imbalance": done.imbalance, "utilisation": done.utilisation}
-    return {
-        "kbit": (bits.entries + rest) / 1024,
-        "bits": {**asdict(bits), "unpruned": rest},
-        "cycles": cycles,
-    }
+    plainly = {**rates, **counted, "kbit": bits * weights / 1024}
+    return plainly | ese(model, plan, PES, WEIGHT_BITS)
 
 
 def about(arguments: argparse.Namespace, recipe: Recipe, corpus: Corpus) -> Result:

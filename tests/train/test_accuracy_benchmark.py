@@ -18,7 +18,9 @@ RECIPE = DIGITS.with_epochs(dense=5, admm=2, retrain=3)
 WAYS = ("admm", "pruned", "one-shot", "gradual", "direct")
 
 
-def benchmark() -> ModuleType:
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as for a script there
     spec = importlib.util.spec_from_file_location("accuracy", ROOT / "benchmarks" / "accuracy.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -27,16 +29,16 @@ def benchmark() -> ModuleType:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_has_the_same_teacher(way: str) -> None:
+def test_every_way_has_the_same_teacher(way: str, benchmark: ModuleType) -> None:
     values = DistilSpec(labels=0.4)
-    taught = benchmark().solver(way, replace(RECIPE, distil=values))
+    taught = benchmark.solver(way, replace(RECIPE, distil=values))
     assert isinstance(taught, Taught) and taught.distil == values
-    assert taught.way == benchmark().solver(way, RECIPE)
+    assert taught.way == benchmark.solver(way, RECIPE)
 
 
 @pytest.mark.parametrize(("way", "epochs"), zip(WAYS, (5, 5, 5, 5, 10), strict=True))
-def test_every_way_has_as_many_epochs(way: str, epochs: int) -> None:
-    match benchmark().solver(way, RECIPE):
+def test_every_way_has_as_many_epochs(way: str, epochs: int, benchmark: ModuleType) -> None:
+    match benchmark.solver(way, RECIPE):
         case ByAdmm(towards, inside) | Gradual(towards, inside):
             assert towards.epochs + inside.epochs == epochs
         case OneShot(inside) | Direct(inside):
