@@ -180,14 +180,18 @@ def test_every_utterance_begins_from_nothing_told() -> None:
         np.testing.assert_array_equal(columns[5:], own.columns[name])
 
 
-def test_a_higher_threshold_updates_less() -> None:
+def test_a_higher_threshold_updates_less_and_errs_more() -> None:
     rng = np.random.default_rng(7)
     network = Network((random_gru(rng, 6, 10), random_linear(rng, 10, 4)))
     model = quantize(network, [random_frames(rng, network)])
     frames = moving(rng, model, 40)
-    shares = [
-        run_deltas(model, [frames], threshold)[1].work.share for threshold in (0.0, 0.05, 0.3, 1e9)
-    ]
+    (exactly,) = run_all(model, [frames])
+    errors, shares = [], []
+    for threshold in (0.0, 0.05, 0.3, 1e9):
+        (found,), updates = run_deltas(model, [frames], threshold)
+        errors.append(int(np.abs(found - exactly).max()))
+        shares.append(updates.work.share)
+    assert errors == sorted(errors) and errors[0] == 0 < errors[2]
     assert shares == sorted(shares, reverse=True) and shares[2] < 0.8 * shares[0] and shares[3] == 0
     each = run_deltas(model, [frames], {"x": 1e9})[1]
     gates = each.columns["l0.gates"]

@@ -1,4 +1,4 @@
-"""Noise, chosen perturbations, flipped bits, and products updated only by what has changed."""
+"""Noise, chosen perturbations, flipped bits."""
 
 from dataclasses import replace
 
