@@ -114,7 +114,7 @@ def main() -> None:
     with ProcessPoolExecutor(arguments.jobs) as pool:
         seeds = list(pool.map(run_seed, range(arguments.seeds), [arguments] * arguments.seeds))
     shown = [asdict(row) for row in rows(arguments) if all(row.key in seed for seed in seeds)]
-    result = {**about(arguments, recipe, corpus), "rows": shown, "seeds": seeds}
+    result = {**about(recipe, corpus), "rows": shown, "seeds": seeds}
     place = arguments.out / (arguments.name or f"accuracy-{arguments.corpus}")
     write_json(place.with_suffix(".json"), result)
     write_atomic(place.with_suffix(".svg"), picture(result))
@@ -269,7 +269,7 @@ def figures(
     return plainly | ese(model, plan, PES, WEIGHT_BITS)
 
 
-def about(arguments: argparse.Namespace, recipe: Recipe, corpus: Corpus) -> Result:
+def about(recipe: Recipe, corpus: Corpus) -> Result:
     return {
         "kind": "measured",
         "command": shlex.join(

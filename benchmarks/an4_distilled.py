@@ -80,7 +80,7 @@ def main() -> None:
     learning = Distillation(soft_labels([teacher, second], takes))
     students = [student(seed, task, learning, chosen.work) for seed in range(chosen.seeds)]
     result = {
-        **about(chosen),
+        **about(),
         "dense": figures(teacher, data, CompressionPlan()),
         "second teacher": figures(second, data, CompressionPlan()),
         "block 8": [
@@ -108,7 +108,7 @@ def figures(model: nn.Module, data: Prepared, plan: CompressionPlan) -> dict[str
     return {**percents, "weights": stored_weights(model, plan), "test": asdict(rate)}
 
 
-def about(chosen: argparse.Namespace) -> dict[str, Any]:
+def about() -> dict[str, Any]:
     return {
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/an4_distilled.py", *sys.argv[1:]]),

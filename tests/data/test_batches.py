@@ -11,8 +11,8 @@ import torch
 from ernn.data import prepare
 from ernn.data.batches import BLANK, Batches, Example, collate, encode, example
 from ernn.data.corpus import SPLITS, Utterance
-from ernn.data.digits import ConnectedDigits
 from ernn.data.features import FeatureSpec
+from ernn.data.fsdd import connected_digits
 from ernn.data.strings import StringSpec
 from ernn.errors import UserError
 
@@ -93,7 +93,7 @@ def test_bad_batches_are_refused() -> None:
 
 
 def test_examples_of_a_corpus_are_normalised_by_its_training_split() -> None:
-    corpus, spec = ConnectedDigits(StringSpec(passes=(1, 1, 1))), FeatureSpec("stored", deltas=1)
+    corpus, spec = connected_digits(StringSpec(passes=(1, 1, 1))), FeatureSpec("stored", deltas=1)
     normalizer = prepare.fit_normalizer(corpus, spec)
     found = {split: prepare.examples(corpus, split, spec, normalizer) for split in SPLITS}
     frames = np.concatenate([e.features for e in found["train"]])
@@ -103,7 +103,7 @@ def test_examples_of_a_corpus_are_normalised_by_its_training_split() -> None:
 
 
 def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    corpus, spec = ConnectedDigits(), FeatureSpec("stored")
+    corpus, spec = connected_digits(), FeatureSpec("stored")
     monkeypatch.setattr(prepare, "KEEP_AFTER_SECONDS", -1.0)
     first = prepare.features_of(corpus, "test", spec, tmp_path)
     monkeypatch.setattr(prepare, "extract", lambda *_: pytest.fail("computed twice"))
@@ -112,7 +112,7 @@ def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -
     for other in (dataclasses.replace(spec, deltas=1), None):
         with pytest.raises(pytest.fail.Exception):
             prepare.features_of(
-                corpus if other else ConnectedDigits(StringSpec(seed=1)),
+                corpus if other else connected_digits(StringSpec(seed=1)),
                 "test",
                 other or spec,
                 tmp_path,
@@ -120,7 +120,7 @@ def test_features_are_computed_once(monkeypatch: pytest.MonkeyPatch, tmp_path) -
 
 
 def test_a_damaged_cache_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    corpus, spec = ConnectedDigits(), FeatureSpec("stored")
+    corpus, spec = connected_digits(), FeatureSpec("stored")
     monkeypatch.setattr(prepare, "KEEP_AFTER_SECONDS", -1.0)
     prepare.features_of(corpus, "test", spec, tmp_path)
     (kept,) = (tmp_path / "features").iterdir()

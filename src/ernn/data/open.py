@@ -17,10 +17,10 @@ def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
     """
     match name:
         case "digits":
-            from ernn.data.digits import ConnectedDigits
+            from ernn.data.fsdd import connected_digits
             from ernn.data.strings import StringSpec
 
-            return ConnectedDigits(StringSpec(seed=seed), root)
+            return connected_digits(StringSpec(seed=seed), root)
         case "espeak":
             from ernn.data.espeak import EspeakPhones
 
@@ -49,11 +49,12 @@ def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
 
 def _fsdd(name: str, root: Path, seed: int) -> Corpus:
     from ernn.data.fsdd import Fsdd
+    from ernn.data.fsdd_files import Sound
     from ernn.data.strings import StringSpec
 
     if name == "fsdd-words":
-        return Fsdd(root, division="official", strings=None, seed=seed)
-    return Fsdd(root, strings=StringSpec(seed=seed), seed=seed)
+        return Fsdd(Sound(root), division="official", strings=None, seed=seed)
+    return Fsdd(Sound(root), strings=StringSpec(seed=seed), seed=seed)
 
 
 def _needed(name: str, root: Path | None) -> Path:
