@@ -19,13 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ernn.data.open import NAMES
-from ernn.pipeline.compare import Asked, budgets, compare, report
+from ernn.pipeline.compare import ComparisonRequest, budgets, compare, report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     epochs = [int(part) for part in options.epochs.split(",")] if options.epochs else [None] * 3
-    asked = Asked(
+    asked = ComparisonRequest(
         options.corpus,
         options.root,
         options.recipe,

@@ -29,7 +29,7 @@ from ernn.files import write_atomic, write_json
 from ernn.nn.spec import ModelSpec
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.recommend import Asked, of_corpus
+from ernn.pipeline.recommend import RecommendationRequest, of_corpus
 from ernn.pipeline.run import Run
 from ernn.report.comparison import spread
 from ernn.search.candidates import stored_bytes, uniform
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     budget, results = budget_of(options), []
     for seed in range(options.seeds):
         for by in (By(name) for name in options.by.split(",")):
-            asked = Asked(
+            asked = RecommendationRequest(
                 Budget(budget),
                 by,
                 options.trials,

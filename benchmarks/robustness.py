@@ -27,7 +27,7 @@ from ernn.data.open import NAMES
 from ernn.files import write_atomic, write_json
 from ernn.ir.structure import Dense, Sparse, Structure
 from ernn.pipeline import rival
-from ernn.pipeline.compare import Asked, dense_network, setting
+from ernn.pipeline.compare import ComparisonRequest, dense_network, setting
 from ernn.pipeline.network import integers_of
 from ernn.pipeline.robustness import AXES, LEVELS, STRAINS, Line, Subject, drawn, lines
 from ernn.quantization.quantize import QuantizeSpec
@@ -61,7 +61,7 @@ class Result:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse(arguments)
     torch.set_num_threads(1)
-    asked = Asked(
+    asked = ComparisonRequest(
         options.corpus,
         options.root,
         options.recipe,
@@ -112,7 +112,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def heard(asked: Asked, method: str, seed: int) -> Result | None:
+def heard(asked: ComparisonRequest, method: str, seed: int) -> Result | None:
     """A method's errors; None where it cannot be made so small."""
     at = setting(asked)
     made = None if method == DENSE else entry(RIVALS[method], at.model, asked.times[0])
@@ -126,7 +126,7 @@ def heard(asked: Asked, method: str, seed: int) -> Result | None:
     return Result(method, seed, tuple(Line(**line) for line in json.loads(file.read_text())))
 
 
-def strained(asked: Asked, method: str, made: Entry | None, seed: int) -> Subject:
+def strained(asked: ComparisonRequest, method: str, made: Entry | None, seed: int) -> Subject:
     """The trained network and its integers."""
     at = setting(asked)
     model, plan = dense_network(asked, seed), CompressionPlan()
@@ -175,7 +175,7 @@ def means(found: Sequence[Result]) -> Iterator[Line]:
             yield replace(line, error=mean(one.error(line.strain, line.level) for one in of))
 
 
-def page(found: Sequence[Result], asked: Asked, command: str, picture: str) -> str:
+def page(found: Sequence[Result], asked: ComparisonRequest, command: str, picture: str) -> str:
     """A table for each strain, the method with the least error at its highest level first."""
     at, seeds = setting(asked), len({one.seed for one in found})
     tokens = sum(len(example.labels) for example in at.prepared.test)

@@ -30,7 +30,7 @@ from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.cost import cost, rotations, savings, shapes
 from ernn.search.limit import Limit
 from ernn.search.log import Log
-from ernn.search.model import Explorer, Found
+from ernn.search.model import CompressedNetwork, Explorer
 from ernn.search.trial import STARTED, Bench, CompressedTrial, DenseTrial, Result, Trial
 
 
@@ -56,7 +56,7 @@ def big(cell: str) -> ModelSpec:
 
 def told(
     tmp_path: Path, percent: Callable[[str, int, int, int], float], **changes: Any
-) -> tuple[Found | None, Told]:
+) -> tuple[CompressedNetwork | None, Told]:
     device = find_device("LFE5U-85F")
     asked = toy.question(
         device=device, lstm=big("lstm"), gru=big("gru"), limit=Limit(0.5), worth=0.03, **changes

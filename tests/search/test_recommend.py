@@ -283,7 +283,9 @@ def test_a_run_is_compressed_by_what_was_chosen(
 ) -> None:
     torch.set_num_threads(1)
     run = run_of_toy(tmp_path / "run", monkeypatch)
-    asked = pipeline.Asked(Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6))
+    asked = pipeline.RecommendationRequest(
+        Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6)
+    )
     found = pipeline.of_run(run, asked)
     assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
     assert found["uniform"]["title"] == "blocks of 4, output dense"
@@ -303,10 +305,10 @@ def test_on_a_device_the_recurrent_layers_are_alike(
     run = run_of_toy(tmp_path / "run", monkeypatch)
     monkeypatch.setattr("ernn.pipeline.phase1.SCHEDULES", 2)
     device = find_device("LFE5U-25F")
-    wide = Budget(cycles=1e9, device=device).price(pipeline.Asked.engine, 2)
+    wide = Budget(cycles=1e9, device=device).price(pipeline.RecommendationRequest.engine, 2)
     cycles = {block: wide(MODEL, uniform(block)) for block in (1, 2)}
     assert cycles[2] < cycles[1] and wide(MODEL.with_units([8]), uniform(1)) < cycles[1]
-    asked = pipeline.Asked(
+    asked = pipeline.RecommendationRequest(
         Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2)
     )
     found = pipeline.of_run(run, asked)

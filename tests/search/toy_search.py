@@ -10,7 +10,7 @@ from ernn.estimate.device import find_device
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.limit import Limit
 from ernn.search.log import Log
-from ernn.search.model import Explorer, Found, Question
+from ernn.search.model import CompressedNetwork, Explorer, Question
 from ernn.search.trial import Bench
 from ernn.train.solvers import ByAdmm
 
@@ -37,7 +37,7 @@ def question(**changes: object) -> Question:
     return replace(asked, **changes)  # type: ignore[arg-type]
 
 
-def explore(folder: Path) -> Found | None:
+def explore(folder: Path) -> CompressedNetwork | None:
     torch.set_num_threads(1)
     bench = Bench(folder / "trials", toy.task(), "toy", progress=False)
     return Explorer(question(), bench, Log(folder), lambda model, plan: None).explore()

@@ -20,7 +20,7 @@ from test_rivals import ROOT, benchmark
 from ernn.cli.app import run
 from ernn.errors import UserError
 from ernn.pipeline import compare, network, rival
-from ernn.pipeline.compare import Asked
+from ernn.pipeline.compare import ComparisonRequest
 from ernn.pipeline.run import Run
 from ernn.train.recipe_file import load_recipe
 from ernn.train.recipes import DIGITS
@@ -72,7 +72,7 @@ def test_the_benchmark_resumes(tmp_path: Path, tiny: None, monkeypatch: pytest.M
 
 def test_results_lie_where_they_always_lay(tmp_path: Path, tiny: None) -> None:
     """Long runs go on from these files: other names or fields would train everything again."""
-    asked = Asked(
+    asked = ComparisonRequest(
         "digits",
         hidden=16,
         epochs=(1, 1, 1),
@@ -114,7 +114,7 @@ def test_processes_side_by_side_have_the_results_of_one(
 ) -> None:
     monkeypatch.setattr(rival, "cycles", lambda made, device, streams: {"cycles": None})
     root = write_miniature(tmp_path / "an4", "abcdefghijkl")
-    alone = Asked(
+    alone = ComparisonRequest(
         "an4",
         root,
         hidden=8,
@@ -131,7 +131,7 @@ def test_processes_side_by_side_have_the_results_of_one(
     found = compare.compare(beside, 2, progress=False)
     assert not found.failed and not found.missing and len(found.rows) == 2
 
-    def kept(asked: Asked) -> list[dict[str, Any]]:
+    def kept(asked: ComparisonRequest) -> list[dict[str, Any]]:
         return [
             {name: one[name] for name in one if name != "cpu_seconds"}
             for one in compare.results(asked)
@@ -221,9 +221,9 @@ def test_what_fails_is_shown_and_the_rest_is_there(
 
 def test_what_it_refuses() -> None:
     with pytest.raises(UserError, match="no method is called 'SRUU'; they are"):
-        Asked("digits", only=("SRUU",))
+        ComparisonRequest("digits", only=("SRUU",))
     with pytest.raises(UserError, match="a budget is more than 1 times fewer bits"):
-        Asked("digits", times=(0.5,))
+        ComparisonRequest("digits", times=(0.5,))
     with pytest.raises(UserError, match='budgets are written as "4,8,16"'):
         compare.budgets("4;8")
 

@@ -72,7 +72,7 @@ def explore(
     from ernn.search.limit import Limit
 
     bits = QuantizeSpec(weight_bits=weight_bits)
-    asked = phase1.Asked(
+    asked = phase1.Phase1Request(
         find_device(device),
         Limit.parse(limit),
         hidden,
@@ -269,7 +269,7 @@ def recommend(
 
     with console.working():
         chip = find_device(device or "LFE5U-85F") if device or cycles else None
-        asked = recommend.Asked(
+        asked = recommend.RecommendationRequest(
             Budget(parse_bytes(budget) if budget else None, cycles, chip),
             by,
             trials,
@@ -373,7 +373,7 @@ def compare(
     from ernn.pipeline import compare
 
     with console.working():
-        asked = compare.Asked(
+        asked = compare.ComparisonRequest(
             target,
             root,
             recipe_file,

@@ -15,7 +15,7 @@ from ernn.pipeline.run import Run
 from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import DesignRow, Designs, Item
-from ernn.search.hardware import MARGIN, Choice, Found, Request, search
+from ernn.search.hardware import MARGIN, Choice, Request, SearchResult, search
 from ernn.search.space import Goal
 
 UNITS = {"lut": "LUT", "ff": "FF", "dsp": "multipliers", "block_ram": "kbit"}
@@ -70,7 +70,7 @@ def of_run(run: Run) -> Designs:
     return found
 
 
-def designs(found: Found) -> Designs:
+def designs(found: SearchResult) -> Designs:
     """What was found, for records and pictures: the fitting designs, smallest first."""
     request, fitting = (
         found.request,
@@ -100,7 +100,7 @@ def tool(request: Request) -> str:
     return f"ernn.scheduling.schedule; {fit}"
 
 
-def _row(choice: Choice, found: Found) -> DesignRow:
+def _row(choice: Choice, found: SearchResult) -> DesignRow:
     design = choice.design
     return DesignRow(
         pes=design.pes,
@@ -126,7 +126,7 @@ def _row(choice: Choice, found: Found) -> DesignRow:
     )
 
 
-def record(run: RunRecord, found: Found) -> None:
+def record(run: RunRecord, found: SearchResult) -> None:
     """The best design's predicted area, clock and speed, and the designs around it."""
     best, by = found.best, tool(found.request)
     for name in RESOURCES:

@@ -54,7 +54,7 @@ BUDGET = (
 
 
 @dataclass(frozen=True)
-class Asked:
+class ComparisonRequest:
     """target: a corpus, or a run directory whose network it is. epochs: dense, ADMM and retraining.
 
     only: methods by name, all where empty. work: None is out/compare, or `compare` in the run.
@@ -103,7 +103,7 @@ class Setting:
 
 
 @cache
-def setting(asked: Asked) -> Setting:
+def setting(asked: ComparisonRequest) -> Setting:
     """The corpus is read once a process, which trains with one thread."""
     torch.set_num_threads(1)
     own = Run.existing(asked.target) if asked.of_run else None
@@ -132,7 +132,7 @@ def setting(asked: Asked) -> Setting:
     return Setting(corpus, recipe, prepared, model, work / corpus / name, own, seeds)
 
 
-def _of_run(own: Run, asked: Asked) -> tuple[str, Prepared, Recipe]:
+def _of_run(own: Run, asked: ComparisonRequest) -> tuple[str, Prepared, Recipe]:
     options, prepared = own.options("train"), speech.prepared(own)
     if asked.hidden or asked.epochs[0]:
         raise UserError(
@@ -157,7 +157,7 @@ def identity(recipe: Recipe, model: ModelSpec) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def entries(asked: Asked) -> Iterator[tuple[float, Entry]]:
+def entries(asked: ComparisonRequest) -> Iterator[tuple[float, Entry]]:
     """Budgets, and of each the methods that can be so small."""
     for times in asked.times:
         for name in asked.only or RIVALS:
@@ -166,7 +166,7 @@ def entries(asked: Asked) -> Iterator[tuple[float, Entry]]:
                 yield times, made
 
 
-def result_file(asked: Asked, seed: int, made: Entry, times: float) -> Path:
+def result_file(asked: ComparisonRequest, seed: int, made: Entry, times: float) -> Path:
     name = f"{made.rival.name} {times:g}".replace(" ", "-").replace(",", "")
     return setting(asked).seed(seed) / f"{name}.json"
 
@@ -174,7 +174,7 @@ def result_file(asked: Asked, seed: int, made: Entry, times: float) -> Path:
 # Jobs
 
 
-def jobs_of(asked: Asked) -> list[Job]:
+def jobs_of(asked: ComparisonRequest) -> list[Job]:
     """All jobs of the comparison, in the order that one process takes; weights are epochs."""
     at, found = setting(asked), []
     made = list(entries(asked))
@@ -192,7 +192,7 @@ def jobs_of(asked: Asked) -> list[Job]:
     return found + _predictions(asked, [one for _, one in made])
 
 
-def predictions_of(asked: Asked) -> list[Job]:
+def predictions_of(asked: ComparisonRequest) -> list[Job]:
     """What the results that are there need for a table."""
     there = {(one["name"], one["times"]) for one in results(asked)}
     return _predictions(
@@ -200,7 +200,7 @@ def predictions_of(asked: Asked) -> list[Job]:
     )
 
 
-def _predictions(asked: Asked, made: Sequence[Entry]) -> list[Job]:
+def _predictions(asked: ComparisonRequest, made: Sequence[Entry]) -> list[Job]:
     files = {
         _prediction_file(asked, one): one for one in (dense_entry(setting(asked).model), *made)
     }
@@ -210,13 +210,13 @@ def _predictions(asked: Asked, made: Sequence[Entry]) -> list[Job]:
     return [Job(f"cycles of {files[file].rival.name}", file, work) for file, work in works.items()]
 
 
-def _dense(asked: Asked, seed: int) -> dict[str, Any]:
+def _dense(asked: ComparisonRequest, seed: int) -> dict[str, Any]:
     model = dense_network(asked, seed)
     return {"name": "dense", "times": 1.0} | rival.errors(model, setting(asked).prepared)
 
 
 @cache
-def dense_network(asked: Asked, seed: int) -> Any:
+def dense_network(asked: ComparisonRequest, seed: int) -> Any:
     """The trained dense network of a seed: of a run's own seed that of the run."""
     at = setting(asked)
     if at.own is not None and seed == at.recipe.dense.seed:
@@ -229,7 +229,7 @@ def dense_network(asked: Asked, seed: int) -> Any:
     return model
 
 
-def _trained(asked: Asked, seed: int, made: Entry, times: float) -> dict[str, Any]:
+def _trained(asked: ComparisonRequest, seed: int, made: Entry, times: float) -> dict[str, Any]:
     at = setting(asked)
     dense = {
         name: tensor.clone() for name, tensor in dense_network(asked, seed).state_dict().items()
@@ -251,7 +251,7 @@ def dense_entry(model: ModelSpec) -> Entry:
     )
 
 
-def _prediction_file(asked: Asked, made: Entry) -> Path:
+def _prediction_file(asked: ComparisonRequest, made: Entry) -> Path:
     """Of today's code: a better search gives other cycles, and takes seconds."""
     name = hashlib.sha256(
         json.dumps([made.model.to_dict(), made.plan.to_dict()], sort_keys=True).encode()
@@ -260,7 +260,7 @@ def _prediction_file(asked: Asked, made: Entry) -> Path:
     return setting(asked).folder / "predicted" / engine / f"{name[:16]}.json"
 
 
-def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
+def _kept_cycles(asked: ComparisonRequest, made: Entry) -> dict[str, Any]:
     """For `DEVICE`, found unless they are there: a search of seconds, the same for all seeds."""
     file = _prediction_file(replace(asked, device=DEVICE, streams=STREAMS), made)
     if not file.exists():
@@ -272,7 +272,7 @@ def _kept_cycles(asked: Asked, made: Entry) -> dict[str, Any]:
 
 
 def compare(
-    asked: Asked, workers: int = 1, progress: bool = True, as_is: bool = False
+    asked: ComparisonRequest, workers: int = 1, progress: bool = True, as_is: bool = False
 ) -> Comparison:
     """Do what is missing, in so many processes, and gather all results. as_is: train nothing."""
     wanted = jobs_of(asked)
@@ -291,7 +291,7 @@ def compare(
     return together(asked, wanted)
 
 
-def results(asked: Asked) -> Iterator[dict[str, Any]]:
+def results(asked: ComparisonRequest) -> Iterator[dict[str, Any]]:
     """Results that are there, as their files say, each with its seed."""
     for seed in setting(asked).seeds:
         files = [setting(asked).seed(seed) / "dense.json"]
@@ -301,7 +301,7 @@ def results(asked: Asked) -> Iterator[dict[str, Any]]:
         )
 
 
-def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
+def together(asked: ComparisonRequest, jobs: Sequence[Job]) -> Comparison:
     """UserError where not even a dense network is there."""
     at, found = setting(asked), list(results(asked))
     dense = [one for one in found if one["name"] == "dense"]
@@ -341,7 +341,9 @@ def together(asked: Asked, jobs: Sequence[Job]) -> Comparison:
     )
 
 
-def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]) -> Row:
+def _row(
+    asked: ComparisonRequest, made: Entry, times: float, same: Sequence[dict[str, Any]]
+) -> Row:
     """Of a method's results over seeds. Bits and multiplications are the trained network's."""
     first, seconds = same[0], [one["cpu_seconds"] for one in same if "cpu_seconds" in one]
     cycles, mhz, estimated = _speed(asked, made, first)
@@ -360,7 +362,7 @@ def _row(asked: Asked, made: Entry, times: float, same: Sequence[dict[str, Any]]
 
 
 def _speed(
-    asked: Asked, made: Entry, result: dict[str, Any]
+    asked: ComparisonRequest, made: Entry, result: dict[str, Any]
 ) -> tuple[float | None, float | None, bool]:
     """Cycles of a frame, the clock assumed for as many multipliers, whether cycles are estimated.
 
@@ -375,11 +377,11 @@ def _speed(
     return told.get("cycles"), clock, told.get("cycles_kind") == "estimated"
 
 
-def _clock(asked: Asked) -> Clock:
+def _clock(asked: ComparisonRequest) -> Clock:
     return Clock.given(asked.clock) if asked.clock else Clock.assumed(find_device(asked.device))
 
 
-def _asked(asked: Asked) -> Iterator[Item]:
+def _asked(asked: ComparisonRequest) -> Iterator[Item]:
     at = setting(asked)
     layers = ", ".join(f"{layer.cell} {layer.hidden}" for layer in at.model.layers)
     yield Item("corpus", at.corpus)
@@ -390,7 +392,9 @@ def _asked(asked: Asked) -> Iterator[Item]:
     yield Item("results", str(at.folder))
 
 
-def report(asked: Asked, comparison: Comparison, folder: Path | None = None) -> list[Path]:
+def report(
+    asked: ComparisonRequest, comparison: Comparison, folder: Path | None = None
+) -> list[Path]:
     """compare-CORPUS.json, .md, .svg and .html, beside the results' folder if no other is given."""
     at, name = setting(asked), f"compare-{comparison.corpus}"
     folder = folder or at.folder.parents[1]

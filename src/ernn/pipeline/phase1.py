@@ -20,7 +20,7 @@ from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.hardware import Request, search
 from ernn.search.limit import Limit
 from ernn.search.log import Log
-from ernn.search.model import Explorer, Found, Predict, Prediction, Question
+from ernn.search.model import CompressedNetwork, Explorer, Predict, Prediction, Question
 from ernn.search.shape import shape_model
 from ernn.search.trial import Bench, DenseTrial, Trial
 from ernn.train.evaluate import evaluate_model
@@ -32,7 +32,7 @@ SCHEDULES = 20  # of the search for one network's engine
 
 
 @dataclass(frozen=True)
-class Asked:
+class Phase1Request:
     """hidden, layers, epochs (dense), towards, inside: None is the recipe's."""
 
     device: Device
@@ -51,7 +51,7 @@ class Asked:
 
 
 def explore(
-    folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
+    folder: Path, name: str, root: Path | None, asked: Phase1Request, *, progress: bool = True
 ) -> dict[str, Any]:
     """Search; write decisions, a summary, and, if a network was found, a run directory with it."""
     corpus = open_corpus(name, root, seed=0)
@@ -80,7 +80,7 @@ def explore(
     return summary
 
 
-def adapted(recipe: Recipe, asked: Asked) -> Recipe:
+def adapted(recipe: Recipe, asked: Phase1Request) -> Recipe:
     """The recipe with the seed and the numbers of epochs that were asked for."""
     epochs = (
         asked.epochs or recipe.dense.epochs,
@@ -110,7 +110,7 @@ def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
     return predict
 
 
-def _question(asked: Asked, recipe: Recipe, data: Prepared) -> Question:
+def _question(asked: Phase1Request, recipe: Recipe, data: Prepared) -> Question:
     hidden, layers = asked.hidden or recipe.layers[0].hidden, asked.layers or len(recipe.layers)
 
     def model(layer: LayerSpec) -> ModelSpec:
@@ -132,7 +132,7 @@ def _question(asked: Asked, recipe: Recipe, data: Prepared) -> Question:
     )
 
 
-def _found(found: Found, bench: Bench, data: Prepared) -> dict[str, Any]:
+def _found(found: CompressedNetwork, bench: Bench, data: Prepared) -> dict[str, Any]:
     return {
         "model": found.trial.model.to_dict(),
         "plan": found.trial.plan.to_dict(),
@@ -158,7 +158,9 @@ def _errors(trial: Trial, bench: Bench, data: Prepared) -> dict[str, Any]:
     }
 
 
-def _keep(run: Run, found: Found, bench: Bench, data: Prepared, task: dict[str, Any]) -> None:
+def _keep(
+    run: Run, found: CompressedNetwork, bench: Bench, data: Prepared, task: dict[str, Any]
+) -> None:
     """The network found as a run in which `train` and `compress` are done."""
     start = found.trial.start
     assert isinstance(start, DenseTrial)

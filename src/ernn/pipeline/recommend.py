@@ -42,7 +42,7 @@ FIGURES = ("validation_percent", "test_percent", "test_tokens", "price", "bytes"
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecommendationRequest:
     """trials: of the search, trainings of `epochs` each; towards, inside: of the final training.
 
     sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone
@@ -66,7 +66,12 @@ class Asked:
 
 
 def of_corpus(
-    folder: Path, name: str, root: Path | None, asked: Asked, *, progress: bool = True
+    folder: Path,
+    name: str,
+    root: Path | None,
+    asked: RecommendationRequest,
+    *,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """`of_run` of a run in `folder`; the corpus's recipe trains its dense network if missing."""
     run, corpus = Run(folder), open_corpus(name, root, seed=0)
@@ -79,7 +84,7 @@ def of_corpus(
     return of_run(run, asked, progress=progress)
 
 
-def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
+def of_run(run: Run, asked: RecommendationRequest, *, progress: bool = True) -> dict[str, Any]:
     """Choose, compress the run by what was chosen, and beside it one block size of equal storage.
 
     Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
@@ -111,7 +116,7 @@ def of_run(run: Run, asked: Asked, *, progress: bool = True) -> dict[str, Any]:
     return _conclude(run, space, chosen, asked, recipe, data, log, progress)
 
 
-def space_for(model: ModelSpec, asked: Asked) -> Space:
+def space_for(model: ModelSpec, asked: RecommendationRequest) -> Space:
     """Of a network: on the engine with its number of bits, else with all that were asked for."""
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
@@ -122,7 +127,12 @@ def space_for(model: ModelSpec, asked: Asked) -> Space:
 
 
 def search(
-    run: Run, space: Space, asked: Asked, training: TrainSpec, data: Prepared, log: Log
+    run: Run,
+    space: Space,
+    asked: RecommendationRequest,
+    training: TrainSpec,
+    data: Prepared,
+    log: Log,
 ) -> list[Tried]:
     """All trials; those that RUN/recommend/trials has are not trained again."""
     spec, folder = replace(training, epochs=asked.epochs, average=0.0), run.path(FOLDER)
@@ -146,7 +156,7 @@ def _conclude(
     run: Run,
     space: Space,
     chosen: Tried,
-    asked: Asked,
+    asked: RecommendationRequest,
     recipe: Recipe,
     data: Prepared,
     log: Log,
@@ -200,11 +210,11 @@ def _bench(run: Run, data: Prepared, progress: bool) -> tuple[Bench, DenseTrial]
     return bench, dense
 
 
-def _weight_bits(asked: Asked) -> int:
+def _weight_bits(asked: RecommendationRequest) -> int:
     return asked.engine.weight_bits if asked.budget.on_engine else UNIFORM_BITS
 
 
-def _uniform(space: Space, asked: Asked) -> CompressionPlan | None:
+def _uniform(space: Space, asked: RecommendationRequest) -> CompressionPlan | None:
     """The smallest block size that keeps to the budget for all recurrent layers; None if none does.
 
     The output matrix is dense, which suits it; if the budget does not allow

@@ -20,7 +20,7 @@ from ernn.train.evaluate import evaluate_model
 
 
 @dataclass(frozen=True)
-class Found:
+class SensitivityTable:
     """dense: validation error of the dense network in per cent; lines: with one part compressed.
 
     left_out: matrices that none of the structures fits.
@@ -46,7 +46,7 @@ class Found:
         }
 
 
-def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> Found:
+def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> SensitivityTable:
     """Project one matrix (or gate) at a time, without retraining; errors on the validation split.
 
     Writes sensitivity.json and sensitivity.svg into the run's folder.
@@ -68,7 +68,7 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> F
     left_out = tuple(
         one.name for one in matrices(module, CompressionPlan()) if one.name not in fitted
     )
-    found = Found(dense, lines, picture, left_out)
+    found = SensitivityTable(dense, lines, picture, left_out)
     write_json(run.path("sensitivity.json"), found.to_dict())
     return found
 

@@ -102,7 +102,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The best design, and the front: time against the largest share of a resource.
 
     `complete`: nothing left out promises more; otherwise the budget of schedules ran out.
@@ -118,7 +118,7 @@ class Found:
 
 def search(
     model: IntegerModel, request: Request, budget: int | None = BUDGET, slack: float = SLACK
-) -> Found:
+) -> SearchResult:
     """The best design for `request`. UserError if none fits, saying what is short, by how much.
 
     Within the `budget` no design left out is faster than those found by more than `slack`; without
@@ -133,7 +133,7 @@ def search(
     walk.for_the_front(shapes if budget is None else _through(shapes), budget)
     front = pareto(walk.fitting, lambda one: (one.time(request.goal), one.share))
     chosen = best(walk.fitting, request.goal)
-    return Found(request, chosen, tuple(front), tuple(walk.seen), len(shapes), complete)
+    return SearchResult(request, chosen, tuple(front), tuple(walk.seen), len(shapes), complete)
 
 
 def best(choices: Iterable[Choice], goal: Goal) -> Choice:

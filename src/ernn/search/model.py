@@ -85,8 +85,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A network within the limit: its trial, what it reached, and what it costs."""
+class CompressedNetwork:
+    """A network of Phase I: its trial, what it reached, and what it costs."""
 
     trial: CompressedTrial
     result: Result
@@ -102,7 +102,7 @@ class Explorer:
         self.question, self.bench, self.log, self.predict = question, bench, log, predict
         self.trained: list[Result] = []
 
-    def explore(self) -> Found | None:
+    def explore(self) -> CompressedNetwork | None:
         """The best network within the limit, None where no trial was; the log says why."""
         asked = self.question
         blocks = self._bounds(asked.lstm, "LSTM")
@@ -160,11 +160,13 @@ class Explorer:
         )
         return blocks
 
-    def _largest(self, dense: DenseTrial, blocks: list[int], limit: float) -> Found | None:
+    def _largest(
+        self, dense: DenseTrial, blocks: list[int], limit: float
+    ) -> CompressedNetwork | None:
         """The largest of `blocks` that keeps the accuracy, by
         bisection, within this step's trainings.
         """
-        best: Found | None = None
+        best: CompressedNetwork | None = None
         reserved = 3 if self.question.trainings >= 5 else 0  # the GRU's two and one to refine
         low, high = 0, len(blocks) - 1
         while low <= high and self._left() > reserved:
@@ -183,7 +185,7 @@ class Explorer:
         )
         return best
 
-    def _try_gru(self, best: Found | None, limit: float) -> Found | None:
+    def _try_gru(self, best: CompressedNetwork | None, limit: float) -> CompressedNetwork | None:
         """The GRU where it keeps the accuracy with fewer weights, or where nothing else did."""
         if self._left() < 2:
             self.log.add("GRU", "not tried: it takes two trainings", left=self._left())
@@ -219,7 +221,7 @@ class Explorer:
         )
         return best
 
-    def _refine(self, best: Found, limit: float) -> Found:
+    def _refine(self, best: CompressedNetwork, limit: float) -> CompressedNetwork:
         """Larger blocks where they cost least: output matrix; with `mixed`, input matrices."""
         larger = _finer(best.trial.plan, best.block, self.question.mixed)
         if larger == best.trial.plan or not self._left():
@@ -230,7 +232,7 @@ class Explorer:
             return found
         return best
 
-    def _conclude(self, best: Found, limit: float) -> None:
+    def _conclude(self, best: CompressedNetwork, limit: float) -> None:
         predicted = best.prediction
         self.log.add(
             "end",
@@ -247,7 +249,7 @@ class Explorer:
 
     # --- what they are made of
 
-    def _judge(self, step: str, found: Found, limit: float) -> bool:
+    def _judge(self, step: str, found: CompressedNetwork, limit: float) -> bool:
         kept = found.result.validation <= limit
         self.log.add(
             step,
@@ -264,16 +266,16 @@ class Explorer:
         )
         return kept
 
-    def _compress(self, start: DenseTrial, block: int) -> Found:
+    def _compress(self, start: DenseTrial, block: int) -> CompressedNetwork:
         """The output matrix, small and near the labels, stays dense until the end."""
         return self._trial(
             CompressedTrial(start, CompressionPlan.blocks(block), self.question.solver)
         )
 
-    def _trial(self, trial: CompressedTrial) -> Found:
+    def _trial(self, trial: CompressedTrial) -> CompressedNetwork:
         result = self._train(trial)
         block = block_size(trial.plan.recurrent)
-        return Found(
+        return CompressedNetwork(
             trial,
             result,
             self._cost(trial.model, trial.plan),
