@@ -67,16 +67,27 @@ def test_every_command_is_in_the_tutorial() -> None:
     assert [name for name in COMMANDS if f"ernn {name}" not in text] == []
 
 
-def test_every_page_is_in_an_index() -> None:
-    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    decisions = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
-    folders = ("how-to", "explanation", "reference", "results")
-    listed = [page for folder in folders for page in (ROOT / "docs" / folder).glob("*.md")]
-    pages = [page for page in listed if f"{page.parent.name}/{page.name}" not in index]
-    pages += [
-        page for page in (ROOT / "docs" / "decisions").glob("0*.md") if page.name not in decisions
-    ]
-    assert pages == []
+def test_every_page_is_reached_from_the_index() -> None:
+    """The index links to it, or an index page of a folder does, which the index links to."""
+    docs = ROOT / "docs"
+    indices = [docs / "index.md", *(docs / name / "README.md" for name in ("decisions", "results"))]
+    reached = {docs / "index.md"}
+    for index in indices:
+        assert index in reached
+        links = LINK.findall(index.read_text(encoding="utf-8"))
+        reached |= {(index.parent / link).resolve() for link in links}
+    assert sorted(set(docs.rglob("*.md")) - reached) == []
+
+
+def test_headlines_of_results_are_on_their_pages() -> None:
+    """Every figure in bold in a line of the index of results is on the page that it links to."""
+    index = ROOT / "docs" / "results" / "README.md"
+    lines = index.read_text(encoding="utf-8").splitlines()
+    missing = []
+    for line in (line for line in lines if line.startswith("| [")):
+        page = (index.parent / LINK.findall(line)[0]).read_text(encoding="utf-8")
+        missing += [figure for figure in re.findall(r"\*\*(.+?)\*\*", line) if figure not in page]
+    assert missing == []
 
 
 def test_every_dependency_has_a_reason() -> None:
