@@ -80,9 +80,8 @@ class Row:
 
     @property
     def plan(self) -> CompressionPlan:
-        if (
-            self.way == "pruned"
-        ):  # a block of 8 stores a weight of 12 bits for 8; ESE stores 16 bits for each it keeps
+        # A block of 8 stores a weight of 12 bits for 8; ESE stores 16 bits for each it keeps.
+        if self.way == "pruned":
             return CompressionPlan.pruned(LoadBalanced(WEIGHT_BITS / 16 / self.block, PES))
         return CompressionPlan.blocks(self.block)
 
@@ -482,9 +481,8 @@ def draw(axes: Any, result: Result, mine: Sequence[Row]) -> None:
         stored = [mean(seed[row.key]["kbit"] for seed in result["seeds"]) for row in points]
         style = "o" if way in ("dense", "integer") else "o-"
         bars = [one.deviation for one in found]
-        shifted = [
-            kbit * 1.02 ** (index - 2) for kbit in stored
-        ]  # so that bars of the same storage can be told apart
+        # So that bars of the same storage can be told apart.
+        shifted = [kbit * 1.02 ** (index - 2) for kbit in stored]
         axes.errorbar(
             shifted,
             [one.mean for one in found],

@@ -44,13 +44,14 @@ from ernn.scheduling.schedule import Schedule, schedule
 
 DEVICES: dict[Family, str] = {"ecp5": "LFE5U-85F", "xc7": "XC7A100T"}
 SEED = 0
+# Look-up tables that a memory takes; those of shift registers are not counted.
 MEMORY_LUTS = {
     "TRELLIS_DPR16X4": 6,
     "RAM32M": 4,
     "RAM64M": 4,
     "RAM32M16": 8,
     "RAM64M8": 8,
-}  # and not shift registers
+}
 
 
 @dataclass(frozen=True)

@@ -87,9 +87,8 @@ def run_case(seed: int, number: int) -> dict[str, Any]:
     try:
         found = outcome(case, number, stall)
     except Exception as error:  # whatever goes wrong in a case is what this looks for
-        too_wide = isinstance(error, UserError) and "a sum may need" in str(
-            error
-        )  # the contract refuses such a model
+        # The contract refuses a model whose sums may not fit.
+        too_wide = isinstance(error, UserError) and "a sum may need" in str(error)
         result |= {"refused" if too_wide else "failure": f"{type(error).__name__}: {error}"}
     else:
         result |= {"frames": found.proof.frames, "integers": found.proof.integers}

@@ -18,9 +18,8 @@ PLAN = CompressionPlan(output=B4)
 
 def quadratic() -> tuple[nn.Linear, torch.Tensor, torch.Tensor]:
     torch.manual_seed(3)
-    x = torch.randn(200, 12) @ torch.randn(
-        12, 12
-    )  # correlated: the projection of the free optimum is not the answer
+    # Correlated: the projection of the free optimum is not the answer.
+    x = torch.randn(200, 12) @ torch.randn(12, 12)
     return nn.Linear(12, 8, bias=False), x, x @ torch.randn(12, 8) + torch.randn(200, 8)
 
 

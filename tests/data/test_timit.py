@@ -77,13 +77,15 @@ def test_ldc_layout(upper: bool, content: bytes, inside: str, tmp_path) -> None:
     corpus = Timit(tmp_path)
     found = {split: corpus.utterances(split) for split in SPLITS}
     assert {u.speaker for u in found["train"]} == {"fcjf0", "marc0"}
+    # Core speakers only: neither faks0 nor mxyz0.
     assert {u.speaker for u in found["test"]} == {
         "mdab0",
         "felc0",
-    }  # core speakers only: neither faks0 nor mxyz0
+    }
     assert {u.speaker for u in found["validation"]} == {"faks0"}
     assert not any("-sa" in u.id for s in SPLITS for u in found[s])
     first = found["train"][0]
+    # The glottal stop q is dropped.
     assert first.id == "fcjf0-si648" and first.labels == (
         "sil",
         "sh",
@@ -91,7 +93,7 @@ def test_ldc_layout(upper: bool, content: bytes, inside: str, tmp_path) -> None:
         "sil",
         "sh",
         "sil",
-    )  # q dropped
+    )
     assert [s.label for s in first.alignment or ()] == ["sil", "sh", "ih", "sil", "q", "sh", "sil"]
     samples, rate = first.samples()
     assert rate == 16000

@@ -33,9 +33,10 @@ def test_a_stretch_moves_a_formant(factor: float) -> None:
     """All 40 coefficients of a spectrum with one peak, by SciPy; the peak moves to f / factor."""
     spectrum = np.exp(-(((centres() - 1500) / 400) ** 2))
     stretched = np.asarray(idct(FILTERS.stretch(factor, 40) @ np.asarray(dct(spectrum))))
+    # Linear between filters against cosines.
     np.testing.assert_allclose(
         stretched, np.interp(factor * centres(), centres(), spectrum), atol=0.03
-    )  # linear between filters against cosines
+    )
     nearest = np.abs(centres() - 1500 / factor).argmin()
     assert stretched.argmax() == nearest
 

@@ -10,7 +10,6 @@ from ernn.flow.cache import Cache
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
     base = tmp_path_factory.getbasetemp()
-    parallel = (
-        "PYTEST_XDIST_WORKER" in os.environ
-    )  # then all workers share one cache: it is made for that
+    # In parallel all workers share one cache, which is made for that.
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
     return Cache((base.parent if parallel else base) / "ernn-cache")

@@ -14,11 +14,12 @@ from ernn.flow.cache import Cache
 from ernn.flow.simulate import SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 
+# 84 bits: more than a machine word, no multiple of 8
 LANES, BITS, TABLE = (
     7,
     12,
     tuple(range(3, 11)),
-)  # 84 bits: more than a machine word, no multiple of 8
+)
 FRAME = len(TABLE)
 COUNT = 40 * FRAME
 

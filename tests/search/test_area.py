@@ -96,9 +96,8 @@ def test_memories_are_mapped_as_yosys_maps_them(family: Family, tmp_path: Path) 
     (tmp_path / "m.v").write_text(
         "".join(_verilog(number, memory) for number, memory in enumerate(MEMORIES))
     )
-    collect = (
-        "memory -nomap -no-rw-check" if family == "ecp5" else "memory -nomap"
-    )  # as the flow does
+    # As in the flow.
+    collect = "memory -nomap -no-rw-check" if family == "ecp5" else "memory -nomap"
     commands = ["read_verilog m.v", "proc", "opt", collect, "opt_clean"]
     commands += [
         f"memory_libmap {LIBRARIES[family]}",

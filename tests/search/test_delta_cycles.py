@@ -70,9 +70,8 @@ def test_a_cores_column_is_counted_once_a_row() -> None:
     model = quantize(network, [random_frames(rng, network)])
     products = [product for layer in model.layers for product in layer.products]
     one = {p.name: np.eye(1, p.block_columns, dtype=bool) for p in products}
-    assert (
-        Updates(model, one).work.multiplications == 4 * 2 + 3
-    )  # rows by rank of the last core, rows of the first
+    # Rows by rank of the last core, rows of the first.
+    assert Updates(model, one).work.multiplications == 4 * 2 + 3
     every = {p.name: np.ones((1, p.block_columns), bool) for p in products}
     assert Updates(model, every).work.multiplications == train.multiplications((12, 10))
 

@@ -63,9 +63,8 @@ def test_a_train_is_counted_core_by_core() -> None:
         (12, 10)
     )
     found = estimate(model, Design(4))
-    assert (
-        found.array == 5 * 2 * 4 + 4 * 1 * 10
-    )  # passes of 4 rows: as long as the chain, or as the columns
+    # Passes of 4 rows: as long as the chain, or as the columns.
+    assert found.array == 5 * 2 * 4 + 4 * 1 * 10
     assert found.vector == 5 * 8 + 12  # a number between the cores, and one of the results, a cycle
 
 
@@ -89,9 +88,8 @@ def test_an_lstm_is_counted_by_hand() -> None:
     assert many.cycles_per_frame == 8 * 64 + 30 > max(many.array, many.loop / 16)
     blocks = Network((random_gru(rng, 16, 24, BlockCirculant(8)),))
     beats = estimate(quantize(blocks, [random_frames(rng, blocks)]), Design(2, lanes=2))
-    assert (
-        beats.vector == (1 + 1 + 1 + 1 + 3) * 3 * 4
-    )  # terms of r, z, u, n, h; three words, two numbers a cycle
+    # Terms of r, z, u, n, h; three words, two numbers a cycle.
+    assert beats.vector == (1 + 1 + 1 + 1 + 3) * 3 * 4
 
 
 def test_weight_banks_are_within_nine_tenths_of_the_block_ram() -> None:
@@ -106,9 +104,10 @@ def test_weight_banks_are_within_nine_tenths_of_the_block_ram() -> None:
     for kbit in (40, 59):
         with pytest.raises(UserError, match="no room for an engine"):
             best_estimate(model, replace(device, block_ram=Figure(kbit, "M", "this test")), 1)
+    # 54 of 60
     assert (
         best_estimate(model, replace(device, block_ram=Figure(60, "M", "this test")), 1).array > 0
-    )  # 54 of 60
+    )
 
 
 def test_the_best_design_is_within_the_device() -> None:

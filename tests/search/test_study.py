@@ -76,18 +76,16 @@ def test_a_search_that_died_goes_on_with_what_was_running(tmp_path: Path) -> Non
     finished = study.get_trials(states=(TrialState.COMPLETE,))
     assert len(finished) == 8
     assert running[0].params in [trial.params for trial in finished]
-    again = search(
-        tmp_path, SPACE, jobs.Killer(calls=2), 8, Here()
-    )  # nothing left to do: it would raise
+    # Nothing left to do: it would raise.
+    again = search(tmp_path, SPACE, jobs.Killer(calls=2), 8, Here())
     assert len(again.get_trials(states=(TrialState.COMPLETE,))) == 8
 
 
 def test_two_ray_workers_lose_no_trial_when_one_is_killed(tmp_path: Path) -> None:
     from ray import cloudpickle
 
-    cloudpickle.register_pickle_by_value(
-        jobs
-    )  # workers do not have the tests' folder on their path
+    # Workers do not have the tests' folder on their path.
+    cloudpickle.register_pickle_by_value(jobs)
     pool, marks = RayPool(2), tmp_path / "marks"
     marks.mkdir()
     killed: list[int] = []
@@ -156,12 +154,10 @@ def test_hopeless_is_beaten_by_something_cheaper() -> None:
     assert hopeless(mine, [good], after=1, margin=2.0) == good
     assert hopeless(mine, [good], after=2, margin=2.0) is None  # too early to say
     assert hopeless(mine, [good], after=1, margin=6.0) is None  # not so much better
-    assert (
-        hopeless(Course(80.0, 50.0, (35.0, 25.0)), [good], after=1, margin=2.0) is None
-    )  # it is smaller
-    assert (
-        hopeless(Course(120.0, 50.0, (35.0, 25.0, 24.0, 23.0)), [good], 1, 2.0) is None
-    )  # nobody got that far
+    # The trial is smaller than the good one.
+    assert hopeless(Course(80.0, 50.0, (35.0, 25.0)), [good], after=1, margin=2.0) is None
+    # Nobody got that far.
+    assert hopeless(Course(120.0, 50.0, (35.0, 25.0, 24.0, 23.0)), [good], 1, 2.0) is None
 
 
 def test_a_file_is_written_once(tmp_path: Path) -> None:

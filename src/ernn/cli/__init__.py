@@ -16,5 +16,5 @@ def main() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """`kill` is Ctrl-C: what was finished is kept, and the tools that were started are ended."""
+    """SIGTERM is Ctrl-C: what was finished is kept, and tools that were started are ended."""
     raise KeyboardInterrupt

@@ -60,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _said(error: UserError | OSError | MemoryError) -> str:
-    """The error in a line; what the system refused with the file and what to do."""
+    """The error in one line; of what the system refused, the file and what to do about it."""
     if isinstance(error, MemoryError):
         return (
             "this machine has not enough memory for it: choose a smaller network or block, or end "

@@ -25,9 +25,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Real speech to a placed, proven accelerator and a page about it. A stopped demo goes on."""
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", "1"
-    )  # two threads on so small a network only wait for each other
+    # Two threads on so small a network only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     from ernn.pipeline import demo, hardware
     from ernn.pipeline.run import Run
 

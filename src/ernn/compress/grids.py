@@ -108,9 +108,8 @@ class Ternary(Grid):
         size = values.abs().flatten()
         falling = size.sort(descending=True).values
         total, count = falling.cumsum(0), torch.arange(1, len(size) + 1, device=size.device)
-        best = int(
-            (total.square() / count).argmax()
-        )  # keeping m numbers at their mean saves (sum of them)**2 / m
+        # Keeping m numbers at their mean saves (sum of them)**2 / m.
+        best = int((total.square() / count).argmax())
         scale = total[best] / count[best]
         return torch.where(values.abs() >= falling[best], scale, 0) * values.sign()
 

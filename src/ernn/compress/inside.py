@@ -113,7 +113,7 @@ def _keep_trained(owner: nn.Module, name: str, chain: nn.Module) -> None:
 
 
 def _keep(owner: nn.Module, name: str, structure: Method, stored: Parts) -> None:
-    """Factors on a grid, beside the weight; any others are found in it again as well."""
+    """Keep factors on a grid beside the weight; any others can be found from it again."""
     inner = structure.recognised()
     if inner is not structure and isinstance(inner, Method) and inner.factored:
         numbers = tuple(tensor.detach().cpu().double() for tensor in stored.tensors)

@@ -1,4 +1,4 @@
-"""How much each matrix, or each gate of it, minds being compressed.
+"""How much it costs to compress each matrix, or each gate of it, alone.
 
 It alone is projected, the error is taken, it is put back.  What to compress hard and what to
 leave alone follows from the table.

@@ -78,7 +78,7 @@ def _sphere_integer(head: dict[str, str], key: str, path: Path) -> int:
 
 
 def _check(label: str, frames: int, rate: int, channels: int) -> None:
-    """Before anything of that size is allocated."""
+    """UserError for a size out of range, before anything of that size is allocated."""
     if channels != 1:
         raise UserError(f"{label} has {channels} channels; mono is needed")
     if rate < 1000 or not 0 < frames <= LONGEST_SECONDS * rate:

@@ -64,7 +64,7 @@ class DeltaStream:
         return self._advance(frames)
 
     def finish(self) -> FloatArray:
-        """What the last frames, repeated, complete; the stream is then as new."""
+        """The frames that waited, the last one repeated behind them; the stream begins anew."""
         if self._held is None:
             return np.zeros((0, 0), np.float32)
         out = self._advance(np.repeat(self._held[-1:], self._order * self._window, 0))

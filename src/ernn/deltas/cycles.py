@@ -1,4 +1,4 @@
-"""Cycles of a delta network on the engine's frame: an estimate, for no hardware that is generated.
+"""Cycles of a delta network, estimated: no hardware for it is generated.
 
 Assumed is the engine there is (`ernn.search.estimate` has its terms), but that it keeps a product's
 exact sums from frame to frame and multiplies only block columns whose word was told anew; a pass

@@ -98,7 +98,6 @@ class Cache:
         path = self.root / "locks" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as handle:
-            fcntl.flock(
-                handle, fcntl.LOCK_EX
-            )  # released when the file closes, however the process ends
+            # The lock is released when the file closes, however the process ends.
+            fcntl.flock(handle, fcntl.LOCK_EX)
             yield

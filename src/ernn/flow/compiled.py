@@ -124,9 +124,8 @@ def _build(top: str, directory: Path, runtime: Path) -> None:
         what=f"C++ compiler: link the simulation of {top}",
         timeout=COMPILE_SECONDS,
     )
-    for (
-        file
-    ) in directory.iterdir():  # megabytes that nobody reads again; logs that say something are kept
+    # Megabytes that nobody reads again go; logs that say something are kept.
+    for file in directory.iterdir():
         if file.name not in (LIBRARY, "design.v") and not (
             file.suffix == ".log" and file.stat().st_size
         ):

@@ -1,13 +1,13 @@
 """Where an array's hard blocks lie on ECP5, where it takes most of the device's multipliers.
 
-nextpnr's analytical placer begins with what is fixed.  Of an engine that is no more than four
-pins; on a full device it then spreads every element's multipliers and block RAMs over all of it.
-Here each element gets a strip of the device instead, from the left to the right as sums and
-operands go, its blocks in the strip's rows by the bit of the word that they hold: an element's
-neighbours are then its neighbours, at the same distance all along.  The spectra, which they
-read, lie before the first element, all other memories behind the last, each in one piece: where
-hardly a block RAM is free, the placer tears them apart.  All else is left to it, and of an
-engine with room around it everything.
+nextpnr's analytical placer starts from what is fixed.  In an engine that is no more than four pins;
+on a full device it then spreads every element's multipliers and block RAMs over the whole die.
+Here each element gets a strip of the device instead.  Strips run from left to right, as sums and
+operands do, and an element's blocks lie in the strip's rows by the bits of the word that they hold:
+so neighbouring elements are side by side, at the same distance all along.  The spectra, which
+elements read, lie before the first, all other memories behind the last, each in one piece: where
+hardly a block RAM is free, the placer would tear them apart.  All else is left to the placer, and
+so is every engine that leaves room around it.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Verilator's opinion of generated Verilog."""
+"""Generated Verilog, checked by Verilator's lint."""
 
 import tempfile
 from collections.abc import Collection

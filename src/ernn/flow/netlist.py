@@ -33,9 +33,8 @@ class Netlist:
         for name in [name for name, cell in self.cells.items() if cell["type"].startswith("$")]:
             del self.cells[name]  # $scopeinfo: no hardware
         for name, cell in self.cells.items():
-            cell["attributes"].pop(
-                "src", None
-            )  # half of the file, and wrong once cells are changed
+            # Places in the source are half of the file, and wrong once cells are changed.
+            cell["attributes"].pop("src", None)
             for port, index, bit in _pins(cell):
                 if cell["port_directions"][port] == "output":
                     self.driver[bit] = (name, port, index)

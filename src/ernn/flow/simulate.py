@@ -163,7 +163,7 @@ class Simulator:
 
     def _width(self, port: str) -> int:
         found = self.verilog.port(port)
-        assert found is not None  # build() has seen to it
+        assert found is not None  # build() refuses a design without it
         return found.width
 
     def _recorded(self, record: Collection[str] | None) -> NDArray[np.uint8]:

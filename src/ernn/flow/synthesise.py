@@ -107,9 +107,8 @@ def synthesise(
         verilog, device.family, cache or Cache.default(), timeout, placed=placed
     )
     counted = json.loads((entry / _STAT).read_text())["design"]["num_cells_by_type"]
-    cells = {
-        kind: count for kind, count in counted.items() if not kind.startswith("$")
-    }  # $scopeinfo: no hardware
+    # A $scopeinfo is no hardware.
+    cells = {kind: count for kind, count in counted.items() if not kind.startswith("$")}
     seconds = json.loads((entry / _SECONDS).read_text())
     return _area(cells, tools.yosys().identity, seconds, entry / LOG)
 

@@ -100,9 +100,8 @@ def _convert(circuit: str, top: str, directory: Path, timeout: float) -> Verilog
     ]
     (directory / f"{top}.il").write_text(circuit)
     run_yosys(script, directory, what=f"Yosys: Verilog of {top}", timeout=timeout)
-    text = (
-        (directory / f"{top}.v").read_text().partition("\n")[2].lstrip()
-    )  # without the line naming the tool
+    # Without the first line, which names the tool.
+    text = (directory / f"{top}.v").read_text().partition("\n")[2].lstrip()
     memories = {path.name: path.read_bytes() for path in sorted(directory.glob("*.mem"))}
     return Verilog(top, text, memories, _ports(circuit, top))
 

@@ -41,7 +41,7 @@ class Budget:
 
     @property
     def on_engine(self) -> bool:
-        """Then recurrent layers have one block size, and all weights the engine's bits."""
+        """Whether the engine has to run it: then one block size and one number of bits for all."""
         return self.device is not None
 
     @property
@@ -54,7 +54,7 @@ class Budget:
         return MEMORY * 1024 / 8 * (self.device.block_ram.value + self.device.ultra_ram.value)
 
     def price(self, engine: QuantizeSpec, streams: int) -> Price:
-        """What counts against the limit."""
+        """What gives the price of a network in this budget's unit."""
         if self.device is None:
             return stored_bytes
         predict = predictor(self.device, streams, engine)

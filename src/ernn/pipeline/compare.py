@@ -151,14 +151,14 @@ def _of_run(own: Run, asked: ComparisonRequest) -> tuple[str, Prepared, Recipe]:
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:
-    """Of everything but the seed that results follow from; without [data], not used here."""
+    """Digest of all that results follow from but the seed; without [data], not used here."""
     values = asdict(recipe.with_seed(0)) | {"plan": recipe.plan.to_dict(), "model": model.to_dict()}
     del values["data"]
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def entries(asked: ComparisonRequest) -> Iterator[tuple[float, Entry]]:
-    """Budgets, and of each the methods that can be so small."""
+    """Every budget with every method that can be made so small."""
     for times in asked.times:
         for name in asked.only or RIVALS:
             made = entry(RIVALS[name], setting(asked).model, times)
@@ -193,7 +193,7 @@ def jobs_of(asked: ComparisonRequest) -> list[Job]:
 
 
 def predictions_of(asked: ComparisonRequest) -> list[Job]:
-    """What the results that are there need for a table."""
+    """Jobs that predict cycles for the results that exist."""
     there = {(one["name"], one["times"]) for one in results(asked)}
     return _predictions(
         asked, [one for times, one in entries(asked) if (one.rival.name, times) in there]
@@ -217,7 +217,7 @@ def _dense(asked: ComparisonRequest, seed: int) -> dict[str, Any]:
 
 @cache
 def dense_network(asked: ComparisonRequest, seed: int) -> Any:
-    """The trained dense network of a seed: of a run's own seed that of the run."""
+    """The trained dense network of a seed; for a run's own seed, the run's."""
     at = setting(asked)
     if at.own is not None and seed == at.recipe.dense.seed:
         return network.dense_model(at.own)
@@ -244,7 +244,7 @@ def _trained(asked: ComparisonRequest, seed: int, made: Entry, times: float) -> 
 
 
 def dense_entry(model: ModelSpec) -> Entry:
-    """The dense network as if it were a method's."""
+    """The dense network as an entry, like a method's."""
     plan = CompressionPlan()
     return Entry(
         replace(RIVALS["fewer units"], name="dense"), model, plan, recurrent_bits(model, plan)
@@ -252,7 +252,7 @@ def dense_entry(model: ModelSpec) -> Entry:
 
 
 def _prediction_file(asked: ComparisonRequest, made: Entry) -> Path:
-    """Of today's code: a better search gives other cycles, and takes seconds."""
+    """Where cycles are kept that today's code predicts: other code may find better ones."""
     name = hashlib.sha256(
         json.dumps([made.model.to_dict(), made.plan.to_dict()], sort_keys=True).encode()
     ).hexdigest()
@@ -261,7 +261,7 @@ def _prediction_file(asked: ComparisonRequest, made: Entry) -> Path:
 
 
 def _kept_cycles(asked: ComparisonRequest, made: Entry) -> dict[str, Any]:
-    """For `DEVICE`, found unless they are there: a search of seconds, the same for all seeds."""
+    """Cycles for `DEVICE`, predicted if not kept: a matter of seconds, the same for all seeds."""
     file = _prediction_file(replace(asked, device=DEVICE, streams=STREAMS), made)
     if not file.exists():
         write_json(file, rival.cycles(made, DEVICE, STREAMS))
@@ -302,7 +302,7 @@ def results(asked: ComparisonRequest) -> Iterator[dict[str, Any]]:
 
 
 def together(asked: ComparisonRequest, jobs: Sequence[Job]) -> Comparison:
-    """UserError where not even a dense network is there."""
+    """All results in one value; UserError if there is not even a dense network."""
     at, found = setting(asked), list(results(asked))
     dense = [one for one in found if one["name"] == "dense"]
     left = [job for job in jobs if not job.done]
@@ -344,7 +344,7 @@ def together(asked: ComparisonRequest, jobs: Sequence[Job]) -> Comparison:
 def _row(
     asked: ComparisonRequest, made: Entry, times: float, same: Sequence[dict[str, Any]]
 ) -> Row:
-    """Of a method's results over seeds. Bits and multiplications are the trained network's."""
+    """One method's row, over seeds. Bits and multiplications are the trained network's."""
     first, seconds = same[0], [one["cpu_seconds"] for one in same if "cpu_seconds" in one]
     cycles, mhz, estimated = _speed(asked, made, first)
     return Row(

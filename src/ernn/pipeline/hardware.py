@@ -64,9 +64,8 @@ def build(run: Run) -> Outcome:
 
     def work() -> None:
         made = verilog_of(run)
-        run.path(TOP).unlink(
-            missing_ok=True
-        )  # so that what is stopped half-way is taken neither for old nor for new
+        # So that a build stopped half-way is taken neither for the old one nor for the new.
+        run.path(TOP).unlink(missing_ok=True)
         made.write(run.path(RTL))
         tool = "counted in the Verilog"
         lines, memories = (

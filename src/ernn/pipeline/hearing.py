@@ -51,9 +51,8 @@ def said(spoken: Spoken, features: FeatureSpec) -> tuple[Token, ...]:
     aligned = [one for one in spoken.alignment or () if one.label in spoken.labels]
     if tuple(one.label for one in aligned) != spoken.labels:
         return tuple(Token(label) for label in spoken.labels)
-    shift = (
-        1 if features.kind == "stored" else features.shift
-    )  # stored features are aligned in frames
+    # Stored features are aligned in frames, sound in samples.
+    shift = 1 if features.kind == "stored" else features.shift
     return tuple(Token(one.label, one.start / shift, one.end / shift) for one in aligned)
 
 

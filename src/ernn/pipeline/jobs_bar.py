@@ -39,7 +39,7 @@ class JobsBar(Callback):
             yield self
 
     def watch(self, jobs: Sequence[Job]) -> None:
-        """How far the jobs are, whoever does them."""
+        """Show how far the jobs are, whichever process does them."""
         done = [job for job in jobs if job.done or job.failure.exists()]
         completed = sum(job.weight for job in done) - self._before
         self._progress.update(

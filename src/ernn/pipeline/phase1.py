@@ -91,12 +91,12 @@ def adapted(recipe: Recipe, asked: Phase1Request) -> Recipe:
 
 
 def task_identity(data: Prepared) -> str:
-    """Tells this corpus through these features from any other."""
+    """A digest that tells this corpus with these features from any other."""
     return json.dumps([data.corpus.name, data.corpus.identity, asdict(data.features)])
 
 
 def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
-    """Cycles of the engine that `ernn design` would choose, for a network that is not there yet."""
+    """What predicts the cycles of `ernn design`'s engine, for networks that are not trained yet."""
 
     @cache
     def predict(model: ModelSpec, plan: CompressionPlan) -> Prediction | None:

@@ -117,7 +117,7 @@ def of_run(run: Run, asked: RecommendationRequest, *, progress: bool = True) -> 
 
 
 def space_for(model: ModelSpec, asked: RecommendationRequest) -> Space:
-    """Of a network: on the engine with its number of bits, else with all that were asked for."""
+    """The choices for a network: with an engine, its number of bits; else all asked for."""
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
     inners = (*blocks(asked.sizes), *(() if asked.budget.on_engine else asked.others))
@@ -226,7 +226,7 @@ def _uniform(space: Space, asked: RecommendationRequest) -> CompressionPlan | No
 
 
 def uniform_title(plan: CompressionPlan) -> str:
-    """In words."""
+    """One block size for all, in words."""
     output = "dense" if block_size(plan.output) == 1 else "in blocks too"
     return f"blocks of {block_size(plan.recurrent)}, output {output}"
 

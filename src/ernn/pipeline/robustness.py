@@ -47,7 +47,7 @@ ATTACKS: tuple[Strain, ...] = ("FGSM", "PGD")
 FLIPS: tuple[Strain, ...] = ("weights", "tables")
 PGD_STEPS = 5
 DRAWS = 3
-"""Of what is drawn: noise and flipped bits; errors are means over them."""
+"""How often noise and flipped bits are drawn; errors are means over the draws."""
 NOTE = (
     "measured; noise and flipped bits are means of so many draws, attacks follow the gradient of "
     "the float network (that of integers: of the network they were made of)"

@@ -27,12 +27,13 @@ from ernn.report.record import Measurement, RunRecord
 
 STATE = "run.json"
 RECORD = "record.json"
+# What is kept of a step.
 DONE = {
     "key": str,
     "options": dict,
     "seconds": (int, float),
     "command": str,
-}  # what is kept of a step
+}
 TABLES = {
     "task": {"corpus", "root", "corpus_seed", "identity", "features"},
     "model": {"input_size", "layers", "outputs"},
@@ -211,7 +212,7 @@ class Run:
         return self._outcome(step, seconds, skipped=False)
 
     def _standing(self, writes: Sequence[str]) -> "_Standing":
-        """What holds before a step is done anew."""
+        """What may have to be put back: the record, the state, and digests of the step's files."""
         files = {name: file_digest(self.path(name)) for name in writes if self.path(name).is_file()}
         return _Standing(self.record, json.dumps(self._state), files)
 
@@ -223,7 +224,7 @@ class Run:
             write_json(self.path(STATE), self._state)
 
     def _require_writable(self) -> None:
-        """So that a folder that cannot be written to is found before the work, not after it."""
+        """Called before the work, so that it is not lost for a folder that cannot be written to."""
         there = next(
             place for place in (self.folder, *self.folder.absolute().parents) if place.exists()
         )

@@ -1,4 +1,4 @@
-"""How much each matrix of a run's dense network minds being compressed: a table, and a heat map."""
+"""How much compressing each matrix of a run's dense network costs: a table and a heat map."""
 
 import tomllib
 from collections.abc import Sequence

@@ -40,7 +40,7 @@ class Job:
 
     @property
     def failure(self) -> Path:
-        """Where the reason is, if the job could not be done."""
+        """The file that says why the job could not be done."""
         return self.file.with_suffix(".error")
 
 
@@ -58,7 +58,7 @@ def work_through(jobs: Sequence[Job], begun: Begun = lambda job: None) -> None:
 
 
 def _attempt(job: Job, begun: Begun) -> bool:
-    """Whether the job, or that it failed, is now known by this call."""
+    """Do the job if nobody else does; whether its result, or its failure, is now there."""
     if job.after is not None and not job.after.exists():
         if not job.after.with_suffix(".error").exists():
             return False
@@ -77,7 +77,7 @@ def _attempt(job: Job, begun: Begun) -> bool:
 
 @contextmanager
 def alone(file: Path) -> Iterator[bool]:
-    """Whether this process holds the file's lock; the lock's file goes with it."""
+    """Hold the file's lock if nobody else does; whether it is held. It is removed afterwards."""
     lock = file.with_name(f".{file.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as handle:
@@ -116,10 +116,9 @@ def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> Non
 
 def _work(make: Make, parent: int) -> None:
     def begun(job: Job) -> None:
-        os.kill(parent, 0)  # raises where nobody waits for the result any more
+        os.kill(parent, 0)  # raises if the process that waits for the result is gone
 
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches all of us: the one that waits for us ends us quietly
+    # Ctrl-C reaches workers as well; the process that waits for them ends them quietly.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with redirect_stdout(sys.stderr):
         work_through(make(), begun)

@@ -103,9 +103,10 @@ def structure_item(plan: dict[str, Any]) -> Item:
             return Item("Density", f"{100 * density:g} %")
         case {"block": block} | int(block):
             return Item("Block size", str(block))
+    # Imports torch, which the report of a network in blocks does not need.
     from ernn.compress.plan import (
         CompressionPlan,
-    )  # loads torch, which a report of blocks does without
+    )
 
     read = CompressionPlan.from_dict(plan)
     if read.overrides:

@@ -37,7 +37,7 @@ def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str,
 
     Cycles are None where the run has no design. Writes deltas.json into the run's folder.
     """
-    run.options("quantize")  # says so where there is no model yet
+    run.options("quantize")  # UserError if there is no model yet
     model = codec.load(run.path(MODEL), IntegerModel)
     examples = list(speech.prepared(run).task.validation[:utterances])
     frames = integer_utterances(model, examples)

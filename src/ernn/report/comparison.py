@@ -219,9 +219,8 @@ def picture(comparison: Comparison) -> str:
         )
         axes.set(xlabel="bytes of the recurrent layers' weights", ylabel="error rate, %")
         if len({dense.error, *(error for row in comparison.rows for error in row.errors)}) == 1:
-            axes.set_ylim(
-                0.5 * dense.error or -1, 2 * dense.error or 1
-            )  # nothing to choose a range by
+            # All errors are equal, so there is nothing to choose a range by.
+            axes.set_ylim(0.5 * dense.error or -1, 2 * dense.error or 1)
         _logarithmic(axes, comparison.rows)
         axes.grid()
         figure.legend(loc="outside lower center", ncols=5)

@@ -49,9 +49,8 @@ def styled() -> Iterator[None]:
     import matplotlib
 
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing"
-        )  # the reader's browser has the glyph
+        # The reader's browser has the glyphs that the font used here lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
         yield
 
 

@@ -1,1 +1,1 @@
-"""Searches for the network that suits a task and a device; what hardware costs is told to them."""
+"""Searches for the network that suits a task and a device; they are told what hardware costs."""

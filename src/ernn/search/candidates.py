@@ -15,9 +15,9 @@ from ernn.nn.spec import ModelSpec
 from ernn.search.cost import Shape, shapes
 
 BITS = (12, 8, 6, 5, 4, 3)
-"""Of a weight, the mildest first."""
+"""Numbers of bits of a weight to choose from, the most first."""
 UNIFORM_BITS = 12
-"""Of a weight where one block size for all matrices is what a choice is compared with."""
+"""Bits of a weight of the rival, one block size for all matrices."""
 GRAIN = 8
 """A layer that is cut keeps a multiple of this many units: blocks up to it need no padding."""
 
@@ -33,7 +33,7 @@ class Candidate:
 
     @property
     def form(self) -> Structure:
-        """What it is but for its bits."""
+        """The structure without its bits."""
         return self.inner
 
     @property
@@ -43,7 +43,7 @@ class Candidate:
         )
 
     def stored_bits(self, shape: tuple[int, ...]) -> int:
-        """Of a matrix; UserError where the structure does not fit it."""
+        """Bits that a matrix takes; UserError where the structure does not fit it."""
         return self.structure.bits(shape, self.bits)
 
     def __str__(self) -> str:
@@ -138,13 +138,13 @@ class Space:
         return tuple(one.count for one in pick if isinstance(one, Units)) or None
 
     def assigned(self, pick: Pick) -> list[tuple[Part, Candidate]]:
-        """What the matrices take."""
+        """Each matrix's candidate in a pick."""
         return list(
             zip(self.matrices, (one for one in pick if isinstance(one, Candidate)), strict=True)
         )
 
     def spec(self, pick: Pick) -> ModelSpec:
-        """The network before compression, cut."""
+        """The network of a pick before compression, its layers cut."""
         units = self.units(pick)
         return self.model if units is None else self.model.with_units(units)
 

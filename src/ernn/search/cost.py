@@ -50,9 +50,8 @@ def shapes(model: ModelSpec) -> Iterator[Shape]:
 def _usual(name: str, layer: LayerSpec, vector: str, inputs: int) -> Iterator[Shape]:
     """A layer's output is the vector of its name."""
     gates, before = GATES[layer.cell], layer.cell == "gru" and layer.reset == "before"
-    apart = int(
-        layer.cell == "gru" and not before
-    )  # the candidate's two products go back each by itself
+    # A GRU's candidate has two products, which are transformed back separately.
+    apart = int(layer.cell == "gru" and not before)
     own = (name, f"{name}.reset") if before else (name,)
     yield Shape(f"{name}.weight_ih_l0", "input", (gates, layer.hidden, inputs), (vector,), apart)
     yield Shape(
@@ -112,9 +111,8 @@ def _constants(layer: LayerSpec) -> int:
     if layer.cell in COMPACT:
         cell = COMPACT[layer.cell]
         return layer.hidden * (sum(p.gates for p in cell.products if p.bias) + len(cell.vectors))
-    apart = (
-        layer.cell == "gru" and layer.reset == "after"
-    )  # the candidate's two products have a bias each
+    # A GRU's candidate has two products with a bias each.
+    apart = layer.cell == "gru" and layer.reset == "after"
     return layer.hidden * (GATES[layer.cell] + apart + 3 * layer.peepholes)
 
 

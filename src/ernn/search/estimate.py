@@ -1,5 +1,4 @@
-"""Cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine
-multiplies: an estimate, never a claim.
+"""Estimated cycles of networks with repeated matrices (`ernn.ir.kronecker`), which no engine runs.
 
 Assumed is the engine there is, but that it takes the small matrices of a core one after the other,
 each with the words that it meets, and keeps their weights once.  Only rows of one small matrix read

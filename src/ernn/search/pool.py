@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ernn.errors import UserError
 
 ATTEMPTS = 4
-"""So often is a trial given to a worker when its workers keep dying."""
+"""How often a trial is started when its workers keep dying."""
 
 
 @dataclass(frozen=True)

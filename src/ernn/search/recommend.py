@@ -10,7 +10,7 @@ from ernn.search.log import Log
 from ernn.search.rehearsal import Heard
 
 Trial = Callable[[tuple[int, ...] | None, CompressionPlan], Heard]
-"""Of units (`Space.units`) and a plan."""
+"""From units (`Space.units`) and a plan to what was found."""
 
 
 def recommend(

@@ -1,6 +1,4 @@
-"""A trial of automatic compression: the dense network, cut, in a plan's sets after a
-short training, each done once.
-"""
+"""A trial of automatic compression: the dense network, cut and trained briefly in a plan's sets."""
 
 import hashlib
 import json
@@ -60,7 +58,7 @@ class Rehearsal:
 
 
 def hear(model: nn.Module, examples: Sequence[Example]) -> Heard:
-    """A network on examples; dropout off."""
+    """Loss and error of a network on examples; dropout off."""
     return Heard(loss(model, examples), evaluate_model(model, examples).percent)
 
 

@@ -33,7 +33,7 @@ from ernn.nn.spec import Cell, ModelSpec
 from ernn.search.cost import Shape, shapes
 
 BITS = 12
-"""Of a number whose structure does not say."""
+"""Bits of a number if its structure does not say."""
 SCALES, PADDING = 1.01, 1.1
 """What a method may be above its budget, for scales and for the padding of blocks of one size."""
 WIDEST = 4

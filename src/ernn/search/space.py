@@ -148,7 +148,7 @@ def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
 
 
 def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> int:
-    """No fewer: whole passes of each, and the longest rest, where rests may ride along."""
+    """At least: whole passes of each product, and the longest rest, where rests share a pass."""
     lengths = [max(ceil(one.columns / splits), pes // words) for one in kernels]
     pairs = list(zip(kernels, lengths, strict=True))
     whole = sum(one.times * (one.rows // pes) * length for one, length in pairs)
@@ -160,8 +160,10 @@ def _vector_cycles(layout: Layout) -> int:
 
 
 def _latency(layout: Layout, array: int) -> int:
-    """No fewer cycles from a frame's last word in to its last word out: each stage waits for the
-    one before, and no step begins before the first product's result."""
+    """A lower bound on the cycles from a frame's last word in to its last word out.
+
+    Each stage waits for the one before, and no step begins before the first product's result.
+    """
     timing, stages = Timing.of(layout.model, layout.design), len(layout.stages)
     waits = array + stages * timing.product + (stages - 1) * timing.spectrum
     return (

@@ -46,9 +46,8 @@ class AdmmCallback(Callback):
         self.admm, self.every, self.tolerance = admm, every, tolerance
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop_if_converged(
-            trainer
-        )  # so that a stage that had ended does not go on when it is resumed
+        # A stage that had ended must not go on when it is resumed.
+        self._stop_if_converged(trainer)
 
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         penalty: Tensor = self.admm.penalty()

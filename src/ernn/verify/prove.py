@@ -104,9 +104,8 @@ def prove(
         raise UserError(f"stall is a probability, at least 0 and below 1, not {stall}")
     if reset_at is not None and reset_at < 0:
         raise UserError(f"reset_at is a cycle, counted from 0, not {reset_at}")
-    model = replace(
-        golden or schedule.layout.model, last_step=False
-    )  # the engine gives every frame's output
+    # The engine gives every frame's output, also for a model that keeps only the last.
+    model = replace(golden or schedule.layout.model, last_step=False)
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     _require_frames(model, stimulus)
     simulation, missing = _simulate(
@@ -145,7 +144,7 @@ CHECKED = 16
 def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[Array]:
     """What golden gives: compiled on all frames, the plain one on the first of every utterance.
 
-    Tests hold the two equal on every edge; a proof looks again, so that it rests on no trust.
+    Tests hold the two equal on every edge, and each proof checks some frames again.
     """
     expected = run_all(model, utterances, Fast)
     for plain, fast in zip(

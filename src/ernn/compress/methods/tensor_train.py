@@ -110,9 +110,8 @@ class TensorTrain(Method):
 
     def decode(self, parts: Parts, rows: int, columns: int) -> Tensor:
         outer = parts.tensors[0].shape[:-4]
-        whole = parts.tensors[0].new_ones(
-            *outer, 1, 1, 1
-        )  # (..., rows so far, columns so far, rank)
+        # Axes: (..., rows so far, columns so far, rank).
+        whole = parts.tensors[0].new_ones(*outer, 1, 1, 1)
         for core in parts.tensors:
             grown = torch.einsum("...ijr,...rmns->...imjns", whole, core)
             whole = grown.flatten(-5, -4).flatten(-3, -2)

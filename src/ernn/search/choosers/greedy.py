@@ -2,7 +2,7 @@
 
 What bits cost is taken as in `ernn sensitivity`: each matrix alone rounded, no training.  What
 structures and widths cost would be far too much without training; the first trials are each
-part alone in each structure, or of each width, trained for a moment.  The rises of the loss
+part alone in each structure, or of each width, trained briefly.  The rises of the loss
 are added up to predict any pick.  Later trials are what this predicts to be best, first with
 structures and widths weighed against bits in several ways - how much training mends of either
 is not known -, then with the weights that explain what was tried within the budget; and at
@@ -26,10 +26,10 @@ from ernn.search.choosers.steps import around, descend
 from ernn.search.rehearsal import loss
 
 WEIGHTS = ((1.0, 1.0), (1.0, 2.0), (1.0, 0.5), (1.0, 4.0), (1.0, 0.25))
-"""Of what structures and widths cost, and of what bits cost."""
+"""Weights tried: of what structures and widths cost, and of what bits cost."""
 
 PRIOR, LEAST = 0.1, 0.01
-"""How much a weight is drawn to a half; no weight is less."""
+"""How strongly weights are drawn to a half, and the least that one may be."""
 
 
 class Greedy:
@@ -48,7 +48,7 @@ class Greedy:
         )
 
     def _chosen(self, tried: Mapping[Pick, Tried]) -> Iterator[Pick]:
-        """Only asked for once the whole table is there, if there were so many trials."""
+        """Picks after the table of single changes, if there are trials left for them."""
         rises = self._rises(tried)
         for weights in WEIGHTS:
             yield descend(self.space, rises.weighed(*weights))

@@ -24,7 +24,7 @@ from ernn.search.choosers.steps import around, descend
 from ernn.train.fit import fit
 
 PENALTY = 4.0
-"""Nats for e times the budget."""
+"""The penalty, in nats, at e times the budget."""
 COLDEST = 0.2
 """Temperature of the shares in the last epoch; 1 in the first."""
 

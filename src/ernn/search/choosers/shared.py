@@ -23,7 +23,7 @@ class Options(nn.Module):
     straight through, and to the shares.
 
     Of a narrower network the weight is the first rows and columns, as many as `size` says, and is
-    decoded from them alone; what it lacks is read as 0: nobody hears the units that were cut.
+    decoded from them alone; what it lacks is read as 0, as units that were cut are.
     """
 
     def __init__(
@@ -65,8 +65,10 @@ class Options(nn.Module):
 def share_weights(
     model: AcousticModel, space: Space, mix: Mix, size: Size = lambda one: one.shape
 ) -> None:
-    """Every matrix of `model`, which is as wide as the space allows, is from now on what `mix` says
-    of its part, in the size of a network as wide or narrower, whenever it is read."""
+    """From now on every matrix of `model` is read as the mixture that `mix` gives for its part.
+
+    `model` is as wide as the space allows; `size` is that of a network as wide or narrower.
+    """
     named = {matrix.name: matrix for matrix in matrices(model, CompressionPlan())}
     for part in space.matrices:
         for one in part.shapes:

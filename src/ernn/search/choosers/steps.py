@@ -7,7 +7,7 @@ from ernn.search.candidates import Pick, Space
 
 Cost = Callable[[Pick], float]
 FEW = 500
-"""Picks of a space that is searched whole."""
+"""A space of at most this many picks is searched whole."""
 
 
 def descend(space: Space, cost: Cost) -> Pick:

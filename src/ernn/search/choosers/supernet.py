@@ -21,9 +21,9 @@ from ernn.search.rehearsal import loss
 from ernn.train.fit import fit
 
 HEARD = 200
-"""Picks that are heard after the training."""
+"""Picks that are tried on validation examples after the training."""
 DRAWS = 200_000
-"""So many picks are drawn at most to find those within the budget."""
+"""At most this many picks are drawn to find those within the budget."""
 
 
 class SuperNet:
