@@ -1,0 +1,44 @@
+"""Modules and names of this package that pages and docstrings speak of are there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
+NAME = r"ernn(?:\.[A-Za-z_]\w*)+"
+FILES = ("bit", "sh")  # ernn.bit is a file, not a module
+
+
+def is_there(name: str) -> bool:
+    """Whether `name` is a folder, a module, or something that a module's text has a word for."""
+    place, words = ROOT / "src", name.split(".")
+    while words and (place / words[0]).is_dir():
+        place, words = place / words[0], words[1:]
+    module = place / (f"{words[0]}.py" if words else "__init__.py")
+    if words and module.is_file():
+        words = words[1:]
+    else:
+        module = place / "__init__.py"
+    return (
+        not words or re.search(rf"\b{words[0]}\b", module.read_text(encoding="utf-8")) is not None
+    )
+
+
+def missing(text: str, before: str) -> list[str]:
+    names = {
+        name for name in re.findall(before + NAME, text) if name.rpartition(".")[2] not in FILES
+    }
+    return sorted(name for name in names if not is_there(name))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_names_on_a_page_are_there(page: Path) -> None:
+    assert missing(page.read_text(encoding="utf-8"), r"(?<![\w./])") == []
+
+
+def test_names_in_the_sources_are_there() -> None:
+    files = sorted((ROOT / "src").rglob("*.py"))
+    found = {file.name: missing(file.read_text(encoding="utf-8"), "(?<=`)") for file in files}
+    assert {name: names for name, names in found.items() if names} == {}
