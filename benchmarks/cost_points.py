@@ -185,9 +185,7 @@ def model(net: Net) -> IntegerModel:
     layers: list[Layer] = [_layer(rng, net)]
     if net.outputs:
         width = net.projection or net.hidden
-        layers.append(
-            linear(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs))
-        )
+        layers.append(linear(_matrix(rng, 1, net.outputs, width, 1), rng.normal(size=net.outputs)))
     return quantize(Network(tuple(layers)), [rng.normal(size=(30, net.inputs))], spec)
 
 

@@ -268,12 +268,10 @@ def page(result: Result, options: argparse.Namespace) -> str:
         f"    {result['command']}",
         "",
         f"Network: {' and '.join(str(layer['hidden']) for layer in result['recipe']['layers'])} "
-        "units, "
-        f"{options.cell.upper()}, plan {json.dumps(result['recipe']['plan'])}. One kind at a time "
-        "has few bits, all "
-        f"else {FULL} bits (weights 12). With nothing in few bits: {spread(plain)} %; the same "
-        "trained on for "
-        f'{options.epochs} epochs, as those of "trained with" are: {spread(control)} %.',
+        f"units, {options.cell.upper()}, plan {json.dumps(result['recipe']['plan'])}. "
+        f"One kind at a time has few bits, all else {FULL} bits (weights 12). "
+        f"With nothing in few bits: {spread(plain)} %; the same trained on for {options.epochs} "
+        f'epochs, as those of "trained with" are: {spread(control)} %.',
         "",
         f"![error rate against bits]({options.name}.svg)",
         "",
