@@ -35,7 +35,7 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import GruLayer, Layer, LinearLayer, LstmLayer, Matrix, Network
+from ernn.ir.network import GruLayer, Layer, LstmLayer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine

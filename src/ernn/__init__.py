@@ -51,7 +51,7 @@ _FROM = {
     "design": "ernn.api",
     "project": "ernn.api",
 }
-"""Where each name lives: loaded when it is first asked for, so that importing the package is quick."""
+"""Where each name lives; it is loaded when it is first asked for, so importing ernn is quick."""
 
 __all__ = [
     "BlockCirculant",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 Utterances = Sequence[Array]
-"""Frames (time, inputs) each, of any lengths, as the network takes them: normalised as in training."""
+"""Frames (time, inputs) each, of any lengths, normalised as in training."""
 
 
 def project(module: Any, plan: "CompressionPlan") -> None:
@@ -255,8 +255,8 @@ class Built:
     def __str__(self) -> str:
         used = ", ".join(f"{count:,} {kind}" for kind, count in self.area.items())
         return (
-            f"{self.device}: {self.clock_mhz:.1f} MHz placed, {self.frames_per_second:,.0f} frames/s, "
-            f"{self.latency_us:.1f} us a frame; {used}"
+            f"{self.device}: {self.clock_mhz:.1f} MHz placed, {self.frames_per_second:,.0f} "
+            f"frames/s, {self.latency_us:.1f} us a frame; {used}"
         )
 
 
@@ -313,7 +313,7 @@ class Engine:
         return prove(self._simulator, self.schedule, integers, stall=stall, seed=seed)
 
     def write(self, folder: Path | str) -> Path:
-        """Write the Verilog that is simulated, with its memory files; the path of the top module."""
+        """Write the Verilog that is simulated, with its memory files; the top module's path."""
         return self._simulator.verilog.write(folder)
 
     def build(

@@ -15,7 +15,8 @@ from ernn.golden.fast import Fast
 from ernn.ir import reference
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.fixed_point import FixedFormat, dequantize
-from ernn.ir.integer_model import IntegerModel, SpectralMatrix
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import SpectralMatrix
 from ernn.ir.layers import linear
 from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant

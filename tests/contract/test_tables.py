@@ -11,7 +11,7 @@ import torch
 
 from ernn.ir.activations import EXACT, FUNCTIONS, Function
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 from ernn.quantization.activation_tables import activation_table
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.ir.integer_model import Transform
+from ernn.ir.integer_parts import Transform
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.quantization.integer_fft import forward_transform, inverse_transform, packed_rfft
 

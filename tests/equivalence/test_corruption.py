@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ernn.ir.integer_model import ActivationTable, IntegerModel
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable
 from ernn.rtl import array
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule

@@ -14,7 +14,7 @@ from ernn.errors import UserError
 from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
-from ernn.ir.integer_model import Signal
+from ernn.ir.integer_parts import Signal
 from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine

@@ -13,7 +13,7 @@ from amaranth.hdl import Const, Module, Signal, Value, signed
 
 from ernn.flow.formal import proved_equal
 from ernn.golden.fft import apply_stages
-from ernn.ir.integer_model import Stage, Transform
+from ernn.ir.integer_parts import Stage, Transform
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.rtl.transform import transform_pipe
 from ernn.scheduling.timing import DEEP, SHALLOW, Pipeline, transform_depth

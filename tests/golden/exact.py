@@ -9,14 +9,8 @@ from fractions import Fraction
 from math import floor
 
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import (
-    ActivationTable,
-    IntegerLayer,
-    IntegerModel,
-    Product,
-    Signal,
-    Transform,
-)
+from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.integer_parts import ActivationTable, Product, Signal, Transform
 
 Vector = list[int]
 

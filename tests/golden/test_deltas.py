@@ -15,7 +15,8 @@ from ernn.deltas.integer import run_deltas
 from ernn.errors import UserError
 from ernn.golden.run import run_all
 from ernn.ir.cells import COMPACT
-from ernn.ir.integer_model import IntegerLayer, IntegerModel, SpectralMatrix
+from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.integer_parts import SpectralMatrix
 from ernn.ir.network import Network
 from ernn.ir.structure import Structure
 from ernn.quantization.quantize import QuantizeSpec, quantize

@@ -13,7 +13,7 @@ from ernn.golden.fft import apply_stages
 from ernn.golden.lanes import LANES
 from ernn.golden.lookup import _looked_up, activate, tabulated
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable, Stage, Transform
+from ernn.ir.integer_parts import ActivationTable, Stage, Transform
 from tests.golden import exact
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -21,7 +21,8 @@ from ernn.golden.pairs import ROWS, STREAMS, add_pairs, add_pairs_side_by_side
 from ernn.golden.play import play
 from ernn.golden.straight import SIZES, WORDS, from_spectra, is_usual, to_spectra
 from ernn.ir.fixed_point import FixedFormat, requantize
-from ernn.ir.integer_model import IntegerLinear, IntegerModel, Operand, Stage, Transform
+from ernn.ir.integer_model import IntegerLinear, IntegerModel
+from ernn.ir.integer_parts import Operand, Stage, Transform
 from ernn.ir.network import Network
 from ernn.ir.structure import BLOCK_SIZES, BlockCirculant
 from ernn.quantization.integer_fft import forward_transform, inverse_transform

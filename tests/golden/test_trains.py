@@ -20,7 +20,8 @@ from ernn.golden.matvec import repeated
 from ernn.golden.run import run, trace
 from ernn.ir import serialization as codec
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
 from ernn.ir.network import Layer, Network
 from ernn.ir.reference import run as run_float

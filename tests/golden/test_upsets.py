@@ -5,7 +5,8 @@ import pytest
 
 from ernn.errors import UserError
 from ernn.golden.faults import Memory, memory_bits, with_upsets
-from ernn.ir.integer_model import IntegerModel, SpectralMatrix
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import SpectralMatrix
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize

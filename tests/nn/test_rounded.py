@@ -136,9 +136,9 @@ def test_it_is_trained_and_keeps_the_formats() -> None:
     after = quantize(network_of(model.double(), plan), [frames], spec, like=before)
     assert edge_formats(after) == edge_formats(before)
     assert (after.signal("x").format.width, after.layers[1].format_of["c"].width) == (6, 5)
-    assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {
-        4
-    } and after.results[0].format.width == 16
+    assert {after.signal(f"l{n}.h").format.width for n in range(3)} == {4} and after.results[
+        0
+    ].format.width == 16
     assert {s.spectrum.width for s in after.signals if s.spectrum} == {16}
 
 

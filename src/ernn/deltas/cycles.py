@@ -17,7 +17,7 @@ import numpy as np
 
 from ernn.deltas.updates import Updates
 from ernn.errors import UserError
-from ernn.ir.integer_model import Product
+from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import Layout
 from ernn.scheduling.timing import Timing

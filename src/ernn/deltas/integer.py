@@ -21,7 +21,8 @@ from ernn.golden.frames import check_frames, last_step
 from ernn.golden.machine import start
 from ernn.golden.part import Part, whole
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable, IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable, Product
 
 Array = np.ndarray
 

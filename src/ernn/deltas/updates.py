@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ernn.ir.integer_model import IntegerModel, Operand
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Operand
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.scheduling.design import multipliers_per_pe
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ernn.estimate.device import Family
 from ernn.estimate.units import Units
-from ernn.ir.integer_model import Stage, Transform
+from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.memory_map import address_bits
 from ernn.scheduling.signed_digits import signed_digits

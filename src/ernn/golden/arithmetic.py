@@ -10,7 +10,8 @@ import numpy as np
 
 from ernn.golden import elementwise, fft, matvec
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable, IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable, Product
 
 Array = np.ndarray
 Value = Any

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from ernn.golden.lanes import LANES, add_rows, rotate_rows, subtract_rows
-from ernn.ir.integer_model import Stage, Transform
+from ernn.ir.integer_parts import Stage, Transform
 
 Array = np.ndarray
 

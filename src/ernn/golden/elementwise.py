@@ -3,7 +3,7 @@
 import numpy as np
 
 from ernn.ir.fixed_point import FixedFormat, requantize, saturate
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 
 Array = np.ndarray
 Term = tuple[Array, int]

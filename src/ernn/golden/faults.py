@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.integer_model import ActivationTable, IntegerModel, SpectralMatrix
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable, SpectralMatrix
 from ernn.ir.kronecker import RepeatedMatrix
 
 Array = np.ndarray

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ernn.ir.fixed_point import requantize
-from ernn.ir.integer_model import Signal, Transform
+from ernn.ir.integer_parts import Signal, Transform
 
 Array = np.ndarray
 

@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.extending import overload
 
 from ernn.golden.lanes import LANES, intrinsic, repeated
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 
 Array = np.ndarray
 

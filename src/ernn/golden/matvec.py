@@ -8,7 +8,8 @@ import numpy as np
 
 from ernn.golden.fft import apply_stages
 from ernn.ir.fixed_point import requantize
-from ernn.ir.integer_model import IntegerModel, Product, SpectralMatrix
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product, SpectralMatrix
 from ernn.ir.kronecker import RepeatedMatrix
 
 Array = np.ndarray

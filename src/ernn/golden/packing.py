@@ -18,7 +18,8 @@ from math import ceil
 import numpy as np
 
 from ernn.golden.pairs import LANES
-from ernn.ir.integer_model import IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 
 Array = np.ndarray
 

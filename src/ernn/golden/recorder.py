@@ -14,7 +14,8 @@ from ernn.golden.packing import CHUNK_LIMIT, LIMIT, Packed
 from ernn.golden.play import NUMBER_BY_NUMBER, STEP, Kind
 from ernn.golden.vectors import laid_out
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable, IntegerModel, Product, Signal, Transform
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable, Product, Signal, Transform
 
 Array = np.ndarray
 

@@ -1,7 +1,7 @@
 """Element-wise functions that a step may end with: their names, and what they are on real numbers.
 
 `relu` is exact on integers.  Every other one is a table of the integer model
-(`ernn.ir.integer_model.ActivationTable`); golden, the engine and the trained network take it from there.
+(`ernn.ir.integer_parts.ActivationTable`); golden, the engine and training take it from there.
 """
 
 from collections.abc import Callable, Mapping

@@ -18,10 +18,10 @@ golden and the engine's program.  A coupled-gate LSTM is
     ))
 
 A step is a sum of terms.  `gates.1` is gate 1 of the product `gates`, its bias included; other
-names are steps, the layer's inputs, or constant vectors.  `c@1` is c of one frame before: its initial
-value before the first.  What has no delay must have been written earlier in the same frame.
-Products read what was written up to any number of frames before; a step reads one frame back at
-most, and keeps what is older in a step of its own.
+names are steps, the layer's inputs, or constant vectors.  `c@1` is c of one frame before: its
+initial value before the first.  What has no delay must have been written earlier in the same frame.
+Products read what was written any number of frames before; a step reads one frame back at most, and
+keeps what is older in a step of its own.
 
 The engine's sums and golden's take at most two products and two addends, a bias being one; addends
 are only added.
@@ -44,7 +44,7 @@ _TERM = re.compile(rf"\s*([+-]?)\s*({_NAME})(?:\s*\*\s*({_NAME}))?\s*")
 
 @dataclass(frozen=True)
 class Read:
-    """What is read: an input or a step (of a sum also a gate or a vector), of `delay` frames before.
+    """What is read: an input or a step (in a sum a gate or a vector, too), `delay` frames ago.
 
     >>> Read.of("h@1")
     Read(name='h', delay=1)
@@ -85,7 +85,7 @@ class CellTerm:
 
 @dataclass(frozen=True)
 class CellStep:
-    """`name` = activation(`sum`); `bounded`: its values cannot leave [-1, 1], as sigmoid's never can."""
+    """`name` = activation(`sum`); `bounded`: its values cannot leave [-1, 1], as a sigmoid's."""
 
     name: str
     sum: str
@@ -99,7 +99,7 @@ class CellStep:
             match = _TERM.match(self.sum, at)
             if match is None or (found and not match[1]):
                 raise UserError(
-                    f"step {self.name}: {self.sum!r} is not a sum of names and products of two names"
+                    f"step {self.name}: {self.sum!r} is not a sum of names and products of two"
                 )
             factors = tuple(Read.of(name) for name in match.groups()[1:] if name)
             found.append(CellTerm(factors, match[1] == "-"))
@@ -128,9 +128,9 @@ class CellStage:
 class Cell:
     """A layer's equations.
 
-    `title`: for people.  `vectors`: constants of as many numbers as the steps that read them have.
-    `inputs`: what the layer is given each frame.  `outputs`: steps that other layers and the network's
-    user may have.
+    `title`: for people.  `vectors`: constants, as many numbers as the steps that read them have.
+    `inputs`: what the layer is given each frame.  `outputs`: steps that other layers and the
+    network's user may have.
     Raises UserError for a description that the engine could not run.
     """
 
@@ -191,8 +191,8 @@ class Cell:
         )
         _require(
             read.delay <= (0 if constant else 1),
-            f"{what} reads {read}: gates and vectors have no delay, steps and inputs one frame; keep "
-            "what is older in a step of its own",
+            f"{what} reads {read}: gates and vectors have no delay, steps and inputs one frame; "
+            "keep what is older in a step of its own",
         )
 
     def _check_order(self) -> None:
@@ -206,7 +206,7 @@ class Cell:
                     _require(known, f"{what} is no step")
                     _require(
                         read.delay > 0 or read.name in written,
-                        f"{what} is written later in the frame: give it a delay, as in {read.name}@1",
+                        f"{what} is written later in the frame: give it a delay, {read.name}@1",
                     )
             gates = {f"{p.name}.{gate}" for p in stage.products for gate in range(p.gates)}
             for step in stage.steps:

@@ -2,18 +2,18 @@
 
 | name | cell | products a frame, of hidden H and input D |
 |---|---|---|
-| `lstm` | long short-term memory, with peepholes and projection where asked (Sak et al. 2014) | 4 H (D + H) |
-| `gru` | gated recurrent unit, reset after (torch, cuDNN) or before (E-RNN) the product | 3 H (D + H) |
+| `lstm` | LSTM, with peepholes and projection where asked (Sak et al. 2014) | 4 H (D + H) |
+| `gru` | GRU, reset after (torch, cuDNN) or before (E-RNN) the product | 3 H (D + H) |
 | `cifg` | LSTM with coupled input and forget gates, f = 1 - i (Greff et al. 2017) | 3 H (D + H) |
 | `mgu` | minimal gated unit (Zhou et al. 2016) | 2 H (D + H) |
-| `ligru` | light GRU: ReLU, no reset (Ravanelli et al. 2018); its batch norm is folded into W | 2 H (D + H) |
+| `ligru` | light GRU: ReLU, no reset, batch norm folded (Ravanelli et al. 2018) | 2 H (D + H) |
 | `sru` | simple recurrent unit, highway by a product (Lei et al. 2018) | 4 H D |
 | `qrnn` | quasi-recurrent network, fo-pooling, two frames wide (Bradbury et al. 2017) | 6 H D |
 | `indrnn` | independently recurrent: one recurrent weight a unit, ReLU (Li et al. 2018) | H D |
 | `rnn` | tanh(W x + U h + b) (Elman 1990); U may be orthogonal | H (D + H) |
 | `mingru` | minGRU: gates of the input alone (Feng et al. 2024) | 2 H D |
 | `fastgrnn` | FastGRNN: both gates share one product (Kusupati et al. 2018) | H (D + H) |
-| `lru` | linear recurrent unit: a complex diagonal state as two real ones (Orvieto et al. 2023) | 2 H D + H (2 H + D) |
+| `lru` | linear recurrent unit, a complex diagonal (Orvieto et al. 2023) | 2 H D + H (2 H + D) |
 
 Gates are in torch's order: LSTM i, f, g, o; GRU r, z, n.
 """

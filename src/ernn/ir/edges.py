@@ -4,7 +4,7 @@ integer model.
 | kind | which numbers |
 |---|---|
 | `input` | the network's input |
-| `hidden` | what products read of a layer: its output, an LSTM's before its projection, a GRU's r * h, ... |
+| `hidden` | what products read of a layer: its output, a projected LSTM's m, a GRU's r * h, ... |
 | `cell` | other numbers that are kept from frame to frame: an LSTM's cell |
 | `gates` | results of a recurrent layer's products, and what sigmoid and tanh are taken of |
 | `activations` | what sigmoid, tanh and ReLU give, unless products read it |

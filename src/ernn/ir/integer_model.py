@@ -9,32 +9,39 @@ vector cut into words of k values, the last word filled with zeros:
 
 *Spectrum of a signal.*  Each word w of a signal (integers in `Signal.format`) becomes k integers in
 `Signal.spectrum`:
-    v = w * 2**forward.guard; for each stage: v = (matrix @ v + half) >> shift, row by row; req(v ->
-    spectrum)
+
+    v = w * 2**forward.guard
+    for each stage: v = (matrix @ v + half) >> shift, row by row
+    req(v -> spectrum)
+
 where v carries `format.frac + forward.guard` fraction bits.  The order of a packed spectrum is
 [X0, X(k/2), Re X1, Im X1, Re X2, ...]; k = 1 is [x].
 
 *Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c]
 (*) spectrum[c], where (*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All
-operands of a product have the same fraction bits, weights' plus spectrum's, so S is an exact sum.
-Then
-    v = req(S -> rows); for each stage of `inverse`: as above; out = req(v -> output)
-where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not
-divided by k, and its guard is 0). A matrix with kept = k is block-circulant and word r of a gate
-holds its rows r*k .. r*k+k-1; with kept = 1 it is dense: each block row is one matrix row (the
-block's weights are chosen so that element 0 of the inverse transform is that row times the
-operand), and only element 0 is kept.  A repeated matrix I (x) G (x) I (`ernn.ir.kronecker`) is the
-dense matrix that it is short for; k is 1 then.
+operands of a product have the same fraction bits, weights' plus spectrum's, so S is an exact sum:
 
+    v = req(S -> rows)
+    for each stage of `inverse`: as above
+    out = req(v -> output)
+
+where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not
+divided by k, and its guard is 0).
+A matrix with kept = k is block-circulant and word r of a gate holds its rows r*k .. r*k+k-1; with
+kept = 1 it is dense: each block row is one matrix row (the block's weights are chosen so that
+element 0 of the inverse transform is that row times the operand), and only element 0 is kept.  A
+repeated matrix I (x) G (x) I (`ernn.ir.kronecker`) is the dense matrix that it is short for; k is 1
+then.
 An operand with a delay d reads the spectrum of d frames before; before the first frame that is the
 spectrum of the signal's initial values.
 
-*Steps* (`ernn.ir.cell`): one after the other, a gate being its product plus its bias,
-    v = req(sum of the step's terms -> the table's input), then the table (`ActivationTable`); or
-    v = req(sum of the step's terms -> the step's format), then max(v, 0) where its function is relu.
-What a step reads with a delay is the frame before's, the initial value before the first.
-Terms of a sum with different fraction bits are aligned by exact left shifts
-before they are added.
+*Steps* (`ernn.ir.cell`), one after the other, a gate being its product plus its bias:
+
+    v = req(sum of the step's terms -> the table's input), then the table (`ActivationTable`)
+    v = req(sum of the step's terms -> the step's format), then max(v, 0) where it ends with relu
+
+What a step reads with a delay is the frame before's, the initial value before the first.  Terms
+of a sum with different fraction bits are aligned by exact left shifts before they are added.
 
 No sum, aligned as above, can reach 2**62, whatever the input: checked in worst case when a model is
 made.
@@ -47,180 +54,21 @@ from math import ceil, log2
 
 import numpy as np
 
-from ernn.errors import UserError
 from ernn.ir.activations import EXACT
 from ernn.ir.cell import Cell
 from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.integer_parts import (
+    ActivationTable,
+    Operand,
+    Product,
+    Signal,
+    Transform,
+    require,
+    require_fits,
+)
 from ernn.ir.kronecker import RepeatedMatrix
 
 Array = np.ndarray
-
-
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise UserError(message)
-
-
-def _fits(name: str, values: Array, target: FixedFormat) -> None:
-    _require(values.dtype == np.int64, f"{name} must be int64, not {values.dtype}")
-    if values.size:
-        low, high = int(values.min()), int(values.max())
-        _require(
-            target.low <= low and high <= target.high,
-            f"{name} holds {low}..{high}, outside {target.width} bits",
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One step of a transform: v -> (matrix @ v + half) >> shift, row by row; matrix (k, k), shift
-    (k,), int64.
-    """
-
-    matrix: Array
-    shift: Array
-
-
-@dataclass(frozen=True, eq=False)
-class Transform:
-    """A real FFT of size k, or its inverse, as integer stages; `guard`: fraction bits added before
-    the first stage.
-    """
-
-    stages: tuple[Stage, ...]
-    guard: int
-
-
-@dataclass(frozen=True)
-class Signal:
-    """A vector of the network: `length` integers in `format`; `spectrum` where a product reads
-    it.
-    """
-
-    name: str
-    length: int
-    format: FixedFormat
-    spectrum: FixedFormat | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class SpectralMatrix:
-    """Weights (gates, block rows, block columns, k), packed spectra in `format`; sizes are the
-    logical ones.
-
-    kept = k: block-circulant, ceil(rows / k) block rows a gate. kept = 1: dense, `rows` block rows
-    a gate.
-    """
-
-    weights: Array
-    format: FixedFormat
-    rows: int
-    columns: int
-    kept: int
-
-    def __post_init__(self) -> None:
-        _fits("a weight bank", self.weights, self.format)
-        _, block_rows, block_columns, k = self.weights.shape
-        _require(self.kept in (1, k), f"kept must be 1 or {k}, not {self.kept}")
-        _require(
-            block_rows == ceil(self.rows / self.kept),
-            f"{self.rows} rows need {ceil(self.rows / self.kept)} blocks",
-        )
-        _require(
-            block_columns == ceil(self.columns / k),
-            f"{self.columns} columns need {ceil(self.columns / k)} blocks",
-        )
-
-    @property
-    def gates(self) -> int:
-        return self.weights.shape[0]
-
-    @property
-    def block_rows(self) -> int:
-        return self.weights.shape[1]
-
-
-@dataclass(frozen=True, eq=False)
-class Operand:
-    """One term of a product: a matrix times the spectrum of the signal named, `delay` frames ago."""
-
-    signal: str
-    matrix: SpectralMatrix | RepeatedMatrix
-    delay: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Product:
-    """Sum of operands; `rows`: the summed spectrum's format before the inverse transform; `output`:
-    after it.
-    """
-
-    name: str
-    operands: tuple[Operand, ...]
-    rows: FixedFormat
-    output: FixedFormat
-
-    def __post_init__(self) -> None:
-        shapes = {(o.matrix.gates, o.matrix.rows, o.matrix.kept) for o in self.operands}
-        _require(
-            len(shapes) == 1,
-            f"operands of {self.name} differ in (gates, rows, kept): {sorted(shapes)}",
-        )
-
-    @property
-    def gates(self) -> int:
-        return self.operands[0].matrix.gates
-
-    @property
-    def length(self) -> int:
-        """Rows of one gate."""
-        return self.operands[0].matrix.rows
-
-    @property
-    def block_rows(self) -> int:
-        return self.operands[0].matrix.block_rows
-
-    @property
-    def block_columns(self) -> int:
-        """Block columns of all operands together."""
-        return sum(operand.matrix.weights.shape[2] for operand in self.operands)
-
-    @property
-    def kept(self) -> int:
-        return self.operands[0].matrix.kept
-
-
-@dataclass(frozen=True, eq=False)
-class ActivationTable:
-    """Piecewise-linear function on 2**segment_bits equal segments of its input format's whole
-    range.
-
-    For v in `input`: u = v - input.low; s = u >> low_bits, l = u & (2**low_bits - 1), low_bits =
-    width - segment_bits; result = saturate((base[s] * 2**slope_shift + slope[s] * l + half) >>
-    slope_shift) in `output` (half = 2**(slope_shift - 1), or 0 where slope_shift = 0). `max_error`
-    is the largest distance from the true function over every input integer, in real units.
-    """
-
-    function: str
-    input: FixedFormat
-    output: FixedFormat
-    segment_bits: int
-    slope_shift: int
-    base: Array
-    slope: Array
-    max_error: float
-
-    def __post_init__(self) -> None:
-        _fits(f"{self.function} base", self.base, self.output)
-        _require(
-            self.base.shape == self.slope.shape == (1 << self.segment_bits,),
-            "one base and slope a segment",
-        )
-
-    @property
-    def slope_bits(self) -> int:
-        """Bits of a signed integer that hold every slope."""
-        return int(abs(self.slope).max()).bit_length() + 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,13 +154,13 @@ class IntegerModel:
     last_step: bool = False
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self.inverse.guard == 0,
             f"the inverse transform has no guard bits, not {self.inverse.guard}",
         )
-        _require(len(self._by_name) == len(self.signals), "two signals have the same name")
+        require(len(self._by_name) == len(self.signals), "two signals have the same name")
         functions = [table.function for table in self.tables]
-        _require(len(set(functions)) == len(functions), "two tables have the same function")
+        require(len(set(functions)) == len(functions), "two tables have the same function")
         for layer in self.layers:
             for product in layer.products:
                 self._check_product(product)
@@ -363,21 +211,21 @@ class IntegerModel:
         fracs = set()
         for operand in product.operands:
             signal = self.signal(operand.signal)
-            _require(
+            require(
                 signal.spectrum is not None,
                 f"{product.name} reads {signal.name}, which has no spectrum",
             )
-            _require(
+            require(
                 operand.matrix.columns == signal.length,
                 f"{product.name}: columns differ from {signal.name}",
             )
-            _require(
+            require(
                 operand.matrix.weights.shape[3] == self.block,
                 f"{product.name} is not in blocks of {self.block}",
             )
             assert signal.spectrum is not None
             fracs.add(signal.spectrum.frac + operand.matrix.format.frac)
-        _require(
+        require(
             len(fracs) == 1,
             f"operands of {product.name} have different fraction bits: {sorted(fracs)}",
         )
@@ -441,7 +289,7 @@ def _check_sum(edge: str, target: FixedFormat, terms: list[FixedFormat]) -> None
     """No aligned sum of the terms reaches 2**62, nor does it when shifted to the target."""
     frac = max(target.frac, *[term.frac for term in terms])
     worst = sum(-term.low << (frac - term.frac) for term in terms)
-    _require(
+    require(
         worst < _LIMIT,
         f"{edge}: a sum may need {worst.bit_length() + 1} bits, more than 62, because its terms "
         "differ too much in "
@@ -468,7 +316,7 @@ def _check_transform(
             + 1
         )
     result = max(bound) << max(0, target.frac - source.frac - transform.guard - doublings)
-    _require(
+    require(
         max(worst, result) < _LIMIT,
         f"{edge}: the transform may need more than 62 bits; use fewer data bits",
     )
@@ -496,23 +344,23 @@ def _check_reads(layer: IntegerLayer) -> None:
     for named, product in zip(layer.cell.products, layer.products, strict=True):
         wanted = [(layer.signal(read.name), read.delay) for read in named.reads]
         found = [(operand.signal, operand.delay) for operand in product.operands]
-        _require(found == wanted, f"{product.name} reads {found}, its description {wanted}")
+        require(found == wanted, f"{product.name} reads {found}, its description {wanted}")
 
 
 def _check_steps(model: IntegerModel, layer: IntegerLayer) -> None:
     for step, format in zip(layer.cell.steps, layer.formats, strict=True):
         edge, table = f"{layer.name}.{step.name}", model.table(step.activation)
         if table is not None:
-            _require(
+            require(
                 format == table.output,
                 f"{edge} has the format of the {step.activation} table, {table.output}",
             )
         exact = step.activation is None or step.activation in EXACT
-        _require(exact or table is not None, f"{edge}: no table of {step.activation}")
+        require(exact or table is not None, f"{edge}: no table of {step.activation}")
         if step.name in layer.cell.signals:
             signal = model.signal(edge)
             same = (signal.format, signal.length) == (format, layer.lengths[step.name])
-            _require(same, f"{edge} differs from its signal in format or length")
+            require(same, f"{edge} differs from its signal in format or length")
 
 
 def _check_initial(model: IntegerModel, layer: IntegerLayer) -> None:
@@ -530,8 +378,8 @@ def value_format(model: IntegerModel, layer: IntegerLayer, name: str) -> FixedFo
 
 def _vector(name: str, values: Array | None, shape: tuple[int, ...], format: FixedFormat) -> None:
     if values is not None:
-        _require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
-        _fits(name, values, format)
+        require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
+        require_fits(name, values, format)
 
 
 def _sums(model: IntegerModel, layer: IntegerLayer) -> Iterator[_Sum]:

@@ -114,7 +114,7 @@ def bidirectional(forward: Layer, backward: Layer, source: Source) -> tuple[Laye
 
 
 def reading(layer: Layer, sources: Sequence[Source], sizes: Sequence[int]) -> Layer:
-    """A layer of one input `x`, made to read several sources in its place, joined one after another.
+    """A layer of one input `x`, made to read several sources in its place, joined in order.
 
     sizes: values a frame of each source; they add up to what the layer reads.  Each matrix over x
     becomes one for each source.
@@ -143,8 +143,8 @@ def _columns(matrix: Matrix, sizes: Sequence[int]) -> tuple[Matrix, ...]:
     block = block_size(matrix.structure)
     if any(size % block for size in sizes[:-1]):
         raise UserError(
-            f"a matrix in blocks of {block} reads vectors of {list(sizes)} values one after another: "
-            f"each but the last must be a multiple of {block}"
+            f"a matrix in blocks of {block} reads vectors of {list(sizes)} values one after "
+            f"another: each but the last must be a multiple of {block}"
         )
     return tuple(Matrix(part, matrix.structure) for part in _cut(matrix.value, sizes))
 

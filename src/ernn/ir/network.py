@@ -100,7 +100,7 @@ NETWORK = Source(-1, "x")
 class Layer:
     """One layer: its description and its arrays.
 
-    weights: by product of the cell, one matrix (gates, rows, columns) for each vector that it reads.
+    weights: by product of the cell, a matrix (gates, rows, columns) for each vector that it reads.
     biases: by product (gates, rows), None where it has none.
     vectors: by their order in the cell, one-dimensional.
     initial: by the cell's `remembered`, the values (length,) before the first frame; None is zero,
@@ -152,10 +152,9 @@ class Layer:
                 (bias is not None) == product.bias,
                 f"{title}: {product.name} and its bias disagree",
             )
-            _require(
-                bias is None or bias.shape == shape,
-                f"{title}: bias of {product.name} must be {shape}, not {bias.shape if bias is not None else None}",
-            )
+            if bias is not None:
+                what = f"{title}: bias of {product.name}"
+                _require(bias.shape == shape, f"{what} must be {shape}, not {bias.shape}")
             for read, matrix in zip(product.reads, matrices, strict=True):
                 size = self.lengths[read.name]
                 _require(
@@ -229,7 +228,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers applied to frames (time, input_size); each reads the network's input or earlier layers.
+    """Layers applied to frames (time, input_size); each reads the input or earlier layers.
 
     `outputs`: what the user gets of a frame, one after the other; left out, the last layer's first
     output.  `last_step`: the last frame's outputs only (a classifier), not every frame's.
@@ -277,8 +276,8 @@ class Network:
                     values = layer.initial_value(name)
                     _require(
                         np.array_equal(first.setdefault(source, values), values),
-                        f"layer {index} begins with another {name} than an earlier layer does: what "
-                        "several layers remember has one initial value",
+                        f"layer {index} begins with another {name} than an earlier layer does: "
+                        "what several layers remember has one initial value",
                     )
 
     def _check_source(self, what: str, source: Source, before: int) -> None:

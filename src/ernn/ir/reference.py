@@ -1,8 +1,8 @@
-"""The float reference: a `Network` run in float64, layer after layer, by the obvious loop over time.
+"""The float reference: a `Network` in float64, layer after layer, by the obvious loop over time.
 
-`run` takes one utterance and carries state, so a stream may be cut anywhere; `run_all` and `observe`
-take many utterances of any lengths at once, and `observe` hands out the values of every edge, for
-calibration.  Edges are named as in the integer model (`ernn.ir.edges`): `x` is the network's input;
+`run` takes one utterance and carries state, so a stream may be cut anywhere; `run_all` and
+`observe` take many utterances of any lengths at once, and `observe` hands out the values of every
+edge, for calibration.  Edges are named as in the integer model: `x` is the network's input;
 of layer number 0, `l0.gates` is a product (gates, rows) without its bias, `l0.c` a step's values,
 `l0.i input` what its function is taken of.
 """
@@ -35,9 +35,9 @@ def initial_state(network: Network) -> State:
 def run(network: Network, frames: Array, state: State | None = None) -> tuple[Array, State]:
     """Outputs (time, outputs) of one utterance (time, inputs), and the state after its last frame.
 
-    With `last_step` outputs are (1, outputs). Running chunks, each from the state of the one before,
-    gives the outputs of the whole, unless a layer runs backward: that needs the whole utterance, and
-    a `state` raises UserError.
+    With `last_step` outputs are (1, outputs). Running chunks, each from the state of the one
+    before, gives the outputs of the whole, unless a layer runs backward: that needs the whole
+    utterance, and a `state` raises UserError.
     """
     if state is not None:
         _check_state(network, state)
@@ -46,7 +46,7 @@ def run(network: Network, frames: Array, state: State | None = None) -> tuple[Ar
 
 
 def run_all(network: Network, utterances: Sequence[Array]) -> list[Array]:
-    """Outputs of each of many independent utterances, as `run` gives them; faster than one by one."""
+    """Outputs of each of many independent utterances, as `run` gives them, but faster."""
     batch = _batch(network, utterances)
     outputs, _ = _run(network, batch, initial_state(network))
     if network.last_step:
@@ -55,7 +55,7 @@ def run_all(network: Network, utterances: Sequence[Array]) -> list[Array]:
 
 
 def observe(network: Network, utterances: Array | Sequence[Array], record: Record) -> None:
-    """Run over one utterance (time, inputs) or many, and call `record(edge, values)` for every edge.
+    """Run over one utterance (time, inputs) or many; `record(edge, values)` for every edge.
 
     values is (n, ...), one row a frame. An edge is recorded many times, typically once a time step
     with n the number of utterances that still last: reduce as they come (the rows of two edges do

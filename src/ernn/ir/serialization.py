@@ -19,7 +19,7 @@ from safetensors.numpy import save as save_tensors
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.ir import cell, integer_model, kronecker, network, structure
+from ernn.ir import cell, integer_model, integer_parts, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
 
 T = TypeVar("T")
@@ -44,14 +44,14 @@ _CLASSES: tuple[type, ...] = (
     cell.CellStage,
     cell.Cell,
     network.Network,
-    integer_model.Stage,
-    integer_model.Transform,
-    integer_model.Signal,
-    integer_model.SpectralMatrix,
+    integer_parts.Stage,
+    integer_parts.Transform,
+    integer_parts.Signal,
+    integer_parts.SpectralMatrix,
     kronecker.RepeatedMatrix,
-    integer_model.Operand,
-    integer_model.Product,
-    integer_model.ActivationTable,
+    integer_parts.Operand,
+    integer_parts.Product,
+    integer_parts.ActivationTable,
     integer_model.IntegerLayer,
     integer_model.IntegerModel,
 )
@@ -77,8 +77,8 @@ def load(path: Path | str, kind: type[T]) -> T:
         metadata = _metadata(content)
         if metadata["format"] in _EARLIER:
             raise UserError(
-                f"{path} was written by an earlier version of ernn, whose layers were of other kinds: "
-                "do again what made it"
+                f"{path} was written by an earlier version of ernn, whose layers were of other "
+                "kinds: do again what made it"
             )
         tree, arrays = json.loads(metadata["tree"]), _widened(load_tensors(content))
         if metadata["format"] != _FORMAT or metadata["digest"] != _digest(tree, arrays):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 
 _FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 

@@ -33,7 +33,8 @@ from ernn.ir.cell import INPUT, Cell, CellStep
 from ernn.ir.cells import GRU_AFTER, GRU_BEFORE, LINEAR, lstm_cell
 from ernn.ir.edges import edge_formats
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerLayer, IntegerModel, Product
+from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell, delayed, sum_of, weight_name
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated

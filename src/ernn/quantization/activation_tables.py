@@ -11,7 +11,7 @@ import numpy as np
 
 from ernn.ir.activations import FUNCTIONS, Function
 from ernn.ir.fixed_point import FixedFormat, dequantize
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 
 Array = np.ndarray
 

@@ -16,7 +16,7 @@ algorithms", IEEE Trans. ASSP 35(6), 1987.
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.integer_model import Stage, Transform
+from ernn.ir.integer_parts import Stage, Transform
 from ernn.ir.structure import BLOCK_SIZES
 
 Array = np.ndarray

@@ -14,7 +14,8 @@ import numpy as np
 from ernn.errors import UserError
 from ernn.ir.activations import EXACT, Function
 from ernn.ir.edges import edge_formats, edge_name
-from ernn.ir.integer_model import ActivationTable, IntegerModel
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import ActivationTable
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Network, Source
 from ernn.ir.structure import BlockCirculant, Dense

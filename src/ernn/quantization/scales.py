@@ -16,7 +16,7 @@ import numpy as np
 
 from ernn.errors import UserError
 from ernn.ir.fixed_point import FixedFormat, dequantize, fitting_frac, quantize
-from ernn.ir.integer_model import Operand, Product, Signal, SpectralMatrix
+from ernn.ir.integer_parts import Operand, Product, Signal, SpectralMatrix
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
 
 Array = np.ndarray

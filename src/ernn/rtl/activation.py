@@ -10,7 +10,7 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ernn.ir.integer_model import ActivationTable
+from ernn.ir.integer_parts import ActivationTable
 from ernn.rtl.arith import delayed, lanes_of, register, saturated
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import pack

@@ -4,7 +4,7 @@
 
 from amaranth import Const, Module, Value, signed
 
-from ernn.ir.integer_model import Stage, Transform
+from ernn.ir.integer_parts import Stage, Transform
 from ernn.rtl.arith import Term, added, register, signed_sum
 from ernn.scheduling.signed_digits import signed_digits
 from ernn.scheduling.timing import Pipeline, tree_levels

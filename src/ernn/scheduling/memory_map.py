@@ -21,7 +21,8 @@ from math import ceil
 
 import numpy as np
 
-from ernn.ir.integer_model import IntegerModel, Product, Signal
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product, Signal
 from ernn.scheduling.design import Design
 from ernn.scheduling.vector_program import Constant, LayerStage, Step, Value, heights, stages
 from ernn.scheduling.weight_banks import Column, Pass, Rows, columns_of_groups, passes

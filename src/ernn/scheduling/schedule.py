@@ -12,7 +12,8 @@ from functools import cached_property
 from math import ceil
 
 from ernn.errors import UserError
-from ernn.ir.integer_model import IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design, multipliers_per_pe
 from ernn.scheduling.list_scheduler import Bar, Walk
 from ernn.scheduling.memory_map import Layout

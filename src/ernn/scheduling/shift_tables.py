@@ -5,7 +5,7 @@ a short list.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ernn.ir.integer_model import Product
+from ernn.ir.integer_parts import Product
 from ernn.scheduling.memory_map import Layout
 from ernn.scheduling.vector_program import Step, Term
 

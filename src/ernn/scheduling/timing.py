@@ -8,7 +8,8 @@ way.
 
 from dataclasses import dataclass, replace
 
-from ernn.ir.integer_model import IntegerModel, Stage, Transform
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import Design
 from ernn.scheduling.signed_digits import signed_digits
 

@@ -15,7 +15,8 @@ from ernn.ir.activations import Function
 from ernn.ir.cell import CellStep
 from ernn.ir.edges import edge_formats
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerLayer, IntegerModel, Product
+from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.integer_parts import Product
 
 Activation = Function
 

@@ -14,7 +14,7 @@ from math import ceil
 
 import numpy as np
 
-from ernn.ir.integer_model import Product
+from ernn.ir.integer_parts import Product
 
 Column = tuple[int, int]  # operand, block column
 

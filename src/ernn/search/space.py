@@ -8,7 +8,8 @@ from typing import Literal
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device
 from ernn.estimate.units import dsp
-from ernn.ir.integer_model import IntegerModel, Product
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.scheduling.design import Design, multipliers_per_pe
 from ernn.scheduling.memory_map import Layout
