@@ -32,6 +32,8 @@ LINEAR = Cell(
     "linear", (CellStage((CellProduct("product", 1, (X,)),), (CellStep("h", "product.0"),)),)
 )
 
+SUM = Cell("sum", (CellStage((), (CellStep("h", "a + b"),)),), inputs=("a", "b"))
+
 _R, _Z = CellStep("r", "gates.0", "sigmoid"), CellStep("z", "gates.1", "sigmoid")
 _MIX = CellStep("h", "n + z*h@1 - z*n", bounded=True)
 

@@ -79,6 +79,7 @@ class IntegerLayer:
     (gates, rows) has its product's output format.  formats: of every step's values.  vectors: in
     `vector_formats`.  initial: by the cell's `remembered`, integers (length,) in the format of the
     step or input, None is zero.  backward: over reversed time (software only).
+    sizes: by the cell's `inputs`, the values of each.
     A step that products read, and every output, is a signal of the same format called
     '<layer>.<step>'.
     """
@@ -93,6 +94,7 @@ class IntegerLayer:
     vector_formats: tuple[FixedFormat, ...] = ()
     initial: tuple[Array | None, ...] = ()
     backward: bool = False
+    sizes: tuple[int, ...] = ()
 
     def signal(self, name: str) -> str:
         """The model's name for an input or a step."""
@@ -113,11 +115,7 @@ class IntegerLayer:
             p.name: product.length for p, product in zip(cell.products, self.products, strict=True)
         }
         known = {name: len(vector) for name, vector in zip(cell.vectors, self.vectors, strict=True)}
-        for named, product in zip(cell.products, self.products, strict=True):
-            for read, operand in zip(named.reads, product.operands, strict=True):
-                if read.name in cell.inputs:
-                    known.setdefault(read.name, operand.matrix.columns)
-        return cell.lengths(rows, known)
+        return cell.lengths(rows, known | dict(zip(cell.inputs, self.sizes, strict=False)))
 
     @cached_property
     def format_of(self) -> dict[str, FixedFormat]:
@@ -332,15 +330,17 @@ def _check_layer(model: IntegerModel, layer: IntegerLayer) -> None:
     vectors = zip(layer.cell.vectors, layer.vectors, layer.vector_formats, strict=True)
     for name, vector, format in vectors:
         _vector(f"{layer.name}.{name}", vector, vector.shape, format)
-    _check_reads(layer)
+    _check_reads(model, layer)
     _check_steps(model, layer)
     _check_initial(model, layer)
     for edge, target, terms in _sums(model, layer):
         _check_sum(edge, target, terms)
 
 
-def _check_reads(layer: IntegerLayer) -> None:
-    """Operands are those of the description."""
+def _check_reads(model: IntegerModel, layer: IntegerLayer) -> None:
+    """Inputs have the sizes of their signals, operands are those of the description."""
+    sizes = tuple(model.signal(name).length for name in layer.inputs)
+    require(layer.sizes == sizes, f"{layer.name} reads {sizes} values, not {layer.sizes}")
     for named, product in zip(layer.cell.products, layer.products, strict=True):
         wanted = [(layer.signal(read.name), read.delay) for read in named.reads]
         found = [(operand.signal, operand.delay) for operand in product.operands]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.cells import LINEAR, ResetGate, conv1d_cell, gru_cell, lstm_cell
+from ernn.ir.cells import LINEAR, SUM, ResetGate, conv1d_cell, gru_cell, lstm_cell
 from ernn.ir.network import Array, Factored, Layer, Matrix, Source
 from ernn.ir.structure import block_size
 
@@ -103,6 +103,11 @@ def conv1d(weights: Sequence[Matrix], bias: Array, *, dilation: int = 1) -> Laye
     _require_shape("bias", bias, (weights[0].rows,))
     cell = conv1d_cell(tuple((count - 1 - tap) * dilation for tap in range(count)))
     return Layer(cell, (tuple(weights),), (bias[None],))
+
+
+def added(size: int, sources: Sequence[Source]) -> Layer:
+    """The sum of two layers of `size` values a frame: a residual connection."""
+    return Layer(SUM, (), (), inputs=tuple(sources), sizes=(size,) * len(SUM.inputs))
 
 
 def bidirectional(forward: Layer, backward: Layer, source: Source) -> tuple[Layer, Layer]:

@@ -107,6 +107,7 @@ class Layer:
     and so are all where it is left out.
     inputs: by the cell's `inputs`; left out, the first output of the layer before.
     backward: the layer runs over the frames in reversed order (software only).
+    sizes: by the cell's `inputs`, the values of each; left out, as the matrices over them say.
 
     Raises UserError where shapes do not belong together.
     """
@@ -118,6 +119,7 @@ class Layer:
     initial: tuple[Array | None, ...] = ()
     inputs: tuple[Source, ...] = ()
     backward: bool = False
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         cell = self.cell
@@ -184,6 +186,7 @@ class Layer:
         cell = self.cell
         rows = {p.name: m[0].rows for p, m in zip(cell.products, self.weights, strict=True)}
         known = {name: len(vector) for name, vector in zip(cell.vectors, self.vectors, strict=True)}
+        known |= zip(cell.inputs, self.sizes, strict=False)
         for product, matrices in zip(cell.products, self.weights, strict=True):
             for read, matrix in zip(product.reads, matrices, strict=True):
                 if read.name in cell.inputs:

@@ -80,6 +80,7 @@ class _LayerDraft:
                 tuple(vectors),
                 tuple(_integers(values, known[name]) for name, values in initial),
                 layer.backward,
+                layer.input_sizes,
             )
 
         return finish
