@@ -1,23 +1,23 @@
-"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32:
-microseconds a frame, one core.
+"""The golden model as a CPU runtime against ONNX Runtime int8 and torch fp32: microseconds a frame,
+one core.
 
     python benchmarks/golden.py --layer L16 --json
 
-Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8,
-G16 (GRU 1024, input 160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime
-gets one frame at a time from Python on one thread and keeps its state.  They take turns, in
-bursts of two milliseconds.  A frame's time is the thread's CPU time, median over the bursts: with
-one thread that never waits it is the wall clock's on an idle machine, and unlike that it leaves
-out what other programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is
-checked against its plain form first.
+Layers: L8, L16 (LSTM 1024 cells, peepholes, projection 512, input 160, blocks of 8 or 16), G8, G16
+(GRU 1024, input 160); 12-bit weights, 16-bit data, random weights (seed 0).  Every runtime gets one
+frame at a time from Python on one thread and keeps its state.  They take turns, in bursts of two
+milliseconds.  A frame's time is the thread's CPU time, median over the bursts: with one thread that
+never waits it is the wall clock's on an idle machine, and unlike that it leaves out what other
+programs took; `wall_us` has the other, and `min_us` the shortest.  Golden is checked against its
+plain form first.
 
-ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from
-matrix products and quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what
-counts. torch's LSTM has no peepholes.
+ONNX Runtime has no LSTM with a projection and no quantized GRU, so its cell is built from matrix
+products and quantized by `quantize_dynamic`; the fastest of the forms in `FORMS` is what counts.
+torch's LSTM has no peepholes.
 
-The limit is what the multiplications alone would take: multiplications over the loop's own
-rate on data in the first cache, or bytes of weights over the rate at which the same loop
-reads them, whichever is longer.
+The limit is what the multiplications alone would take: multiplications over the loop's own rate on
+data in the first cache, or bytes of weights over the rate at which the same loop reads them,
+whichever is longer.
 """
 
 import argparse
@@ -40,16 +40,14 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numba import njit
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from ernn.files import write_json
-from ernn.golden import Fast, Plain, Stream, Streams, quantize_input, run_all
-from ernn.golden.lanes import LANES
-from ernn.golden.pairs import STREAMS, add_pairs
+from ernn.golden import Compiled, Plain, Stream, Streams, quantize_input, run_all
+from ernn.golden._play import ROWS, multiply, variants
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import GruLayer, LstmLayer, Network
+from ernn.ir.network import Layer, Network
 from ernn.quantization.quantize import quantize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' random layers are ours too
@@ -59,6 +57,8 @@ Array = np.ndarray
 Frame = Callable[[], Any]
 
 INPUT, HIDDEN, PROJECTION, SIDE_BY_SIDE = 160, 1024, 512, 16
+PAIRS = 32
+"""Numbers of a row that the inner loop is measured on, two by two."""
 FORMS = list(product(("signed weights", "unsigned weights"), ("bound", "run")))
 BURST = 0.002
 """Seconds that a turn takes."""
@@ -86,13 +86,9 @@ def about() -> dict[str, Any]:
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/golden.py", *sys.argv[1:]]),
         "seed": 0,
-        "machine": (
-            f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before"
-        ),
-        "versions": (
-            f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, "
-            f"Python {platform.python_version()}"
-        ),
+        "machine": f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before",
+        "versions": f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, Python "
+        f"{platform.python_version()}",
     }
 
 
@@ -151,7 +147,11 @@ def ratio(slow: list[float], fast: list[float]) -> float:
     return round(median(slow) / median(fast), 2)
 
 
-def made(rng: np.random.Generator, name: str) -> LstmLayer | GruLayer:
+def is_lstm(layer: Layer) -> bool:
+    return layer.cell.title == "LSTM"
+
+
+def made(rng: np.random.Generator, name: str) -> Layer:
     structure = structure_of(int(name[1:]))
     if name[0] == "L":
         return random_lstm(rng, INPUT, HIDDEN, structure, PROJECTION, peepholes=True)
@@ -160,7 +160,7 @@ def made(rng: np.random.Generator, name: str) -> LstmLayer | GruLayer:
 
 def check(model: IntegerModel, frames: Array) -> None:
     for plain, fast in zip(
-        run_all(model, [frames], Plain), run_all(model, [frames], Fast), strict=True
+        run_all(model, [frames], Plain), run_all(model, [frames], Compiled), strict=True
     ):
         assert np.array_equal(plain, fast), "golden's two forms differ"
 
@@ -171,8 +171,8 @@ def check(model: IntegerModel, frames: Array) -> None:
 def take_turns(
     who: dict[str, Frame], turns: int
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Wall and CPU microseconds a frame of every burst; two frames before each
-    bring its weights back to the cache.
+    """Wall and CPU microseconds a frame of every burst; two frames before each bring its weights
+    back to the cache.
     """
     counts = {name: max(1, int(BURST * 1e6 / quickest(frame))) for name, frame in who.items()}
     wall: dict[str, list[float]] = {name: [] for name in who}
@@ -204,9 +204,9 @@ def timed(frame: Frame, count: int) -> tuple[float, float]:
 # --- the others
 
 
-def torch_fp32(layer: LstmLayer | GruLayer, x: Array) -> Frame:
+def torch_fp32(layer: Layer, x: Array) -> Frame:
     torch.manual_seed(0)
-    lstm = isinstance(layer, LstmLayer)
+    lstm = is_lstm(layer)
     module = (
         torch.nn.LSTM(INPUT, HIDDEN, proj_size=PROJECTION) if lstm else torch.nn.GRU(INPUT, HIDDEN)
     )
@@ -220,12 +220,12 @@ def torch_fp32(layer: LstmLayer | GruLayer, x: Array) -> Frame:
     return step
 
 
-def ort_int8(layer: LstmLayer | GruLayer, x: Array, weights: str, call: str) -> Frame:
+def ort_int8(layer: Layer, x: Array, weights: str, call: str) -> Frame:
     """The dense cell of the same size, its products in int8."""
     kind = QuantType.QInt8 if weights == "signed weights" else QuantType.QUInt8
     with tempfile.TemporaryDirectory() as folder:
         exact, quantized = Path(folder, "exact.onnx"), Path(folder, "int8.onnx")
-        onnx.save(lstm_graph(layer) if isinstance(layer, LstmLayer) else gru_graph(layer), exact)
+        onnx.save(lstm_graph(layer) if is_lstm(layer) else gru_graph(layer), exact)
         quantize_dynamic(exact, quantized, weight_type=kind)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -233,7 +233,7 @@ def ort_int8(layer: LstmLayer | GruLayer, x: Array, weights: str, call: str) -> 
         session = onnxruntime.InferenceSession(
             str(quantized), options, providers=["CPUExecutionProvider"]
         )
-    sizes = {"h": PROJECTION, "c": HIDDEN} if isinstance(layer, LstmLayer) else {"h": HIDDEN}
+    sizes = {"h": PROJECTION, "c": HIDDEN} if is_lstm(layer) else {"h": HIDDEN}
     state = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
     return (bound if call == "bound" else called)(session, x.astype(np.float32), state)
 
@@ -269,15 +269,15 @@ def bound(session: onnxruntime.InferenceSession, x: Array, state: dict[str, Arra
     return step
 
 
-def lstm_graph(layer: LstmLayer) -> onnx.ModelProto:
-    rng, peephole = np.random.default_rng(1), layer.peephole
-    assert peephole is not None
+def lstm_graph(layer: Layer) -> onnx.ModelProto:
+    rng, bias = np.random.default_rng(1), layer.bias("gates")
+    assert bias is not None
     n = HIDDEN
     constants = {
         "w": rng.normal(size=(INPUT + PROJECTION, 4 * n)) / 26,
-        "b": layer.bias.reshape(1, -1),
+        "b": bias.reshape(1, -1),
         "r": rng.normal(size=(n, PROJECTION)) / 32,
-        **{f"p{gate}": peephole[index][None] for index, gate in enumerate("ifo")},
+        **{f"p{gate}": layer.vector(f"p_{gate}")[None] for gate in "ifo"},
     }
     nodes = [
         ("Concat", ["x", "h"], ["xh"], {"axis": 1}),
@@ -305,13 +305,13 @@ def peeped(gate: str, cell: str) -> Iterator[tuple[str, list[str], list[str], di
     yield "Sigmoid", [f"u{gate}"], [gate], {}
 
 
-def gru_graph(layer: GruLayer) -> onnx.ModelProto:
+def gru_graph(layer: Layer) -> onnx.ModelProto:
     rng, n = np.random.default_rng(1), HIDDEN
     constants = {
         "w": rng.normal(size=(INPUT, 3 * n)) / 13,
         "r": rng.normal(size=(n, 3 * n)) / 32,
-        "bw": layer.input_bias.reshape(1, -1),
-        "br": layer.recurrent_bias.reshape(1, -1),
+        "bw": rng.normal(size=(1, 3 * n)) / 2,
+        "br": rng.normal(size=(1, 3 * n)) / 2,
     }
     nodes = [
         ("MatMul", ["x", "w"], ["xw"], {}),
@@ -366,8 +366,8 @@ def graph(
 
 
 def limits(model: IntegerModel) -> dict[str, Any]:
-    """Multiplications and bytes of weights a frame, the rates this processor
-    reaches, the time they would take.
+    """Multiplications and bytes of weights a frame, the rates this processor reaches, the time they
+    would take.
     """
     weights = np.concatenate(
         [
@@ -378,10 +378,10 @@ def limits(model: IntegerModel) -> dict[str, Any]:
     )
     real = min(model.block, 2)
     multiplications = len(weights) * (real + 2 * (model.block - real))
-    rate = best(multiply_rate, np.zeros(64 * 2 * LANES, np.int16), 2 * STREAMS)
-    bandwidth = best(multiply_rate, np.zeros(weights.size, np.int16), 1)
+    rate = best(SIDE_BY_SIDE, 2 * ROWS * 2 * PAIRS)
+    bandwidth = best(1, weights.size)
     times = multiplications / rate, 2 * weights.size / bandwidth
-    streams = max(times[0], times[1] / STREAMS)  # weights are read once for so many
+    streams = max(times[0], times[1] / SIDE_BY_SIDE)  # weights are read once for so many
     return {
         "multiplications": multiplications,
         "weight_bytes": 2 * weights.size,
@@ -393,29 +393,23 @@ def limits(model: IntegerModel) -> dict[str, Any]:
     }
 
 
-def best(rate: Callable[[Array, int], float], weights: Array, operands: int) -> float:
-    rate(weights, operands)
-    return max(rate(weights, operands) for _ in range(200))
-
-
-def multiply_rate(weights: Array, operands: int) -> float:
-    """Multiplications a microsecond of the inner loop alone; with one operand,
-    bytes of weights a microsecond.
+def best(side: int, numbers: int) -> float:
+    """Multiplications a microsecond of the inner loop alone, on so many weights; of one stream, bytes
+    of weights a microsecond.
     """
-    pairs, times = 32, max(1, 400_000 // weights.size)
-    data, sums = np.zeros(operands * pairs * 2, np.int16), np.zeros(operands * LANES, np.int32)
-    begun = time.thread_time()
-    multiply(weights, data, sums, pairs, operands, times)
-    microseconds = (time.thread_time() - begun) * 1e6
-    numbers = weights.size // (2 * LANES * pairs) * 2 * LANES * pairs * times
-    return numbers * (operands if operands > 1 else 2) / microseconds
+    tiles, results = max(1, numbers // (2 * ROWS * PAIRS)), 2
+    weights = np.zeros((tiles, PAIRS, ROWS, 2), np.int16)
+    data = np.zeros((results, PAIRS, side, 2), np.int16)
+    sums = np.zeros((results, ROWS, side), np.int32)
+    times = max(1, 400_000 // (weights.size * side))
+    done = weights.size * times * (results * side if side > 1 else 2)
 
+    def microseconds() -> float:
+        begun = time.thread_time()
+        multiply(variants()[-1], weights, data, sums, PAIRS, results, side, times)
+        return (time.thread_time() - begun) * 1e6
 
-@njit
-def multiply(weights, data, sums, pairs, operands, times):
-    for _ in range(times):
-        for at in range(0, weights.size - 2 * LANES * pairs + 1, 2 * LANES * pairs):
-            add_pairs(weights, at, data, 0, sums, 0, LANES, pairs, operands)
+    return done / min(microseconds() for _ in range(200))
 
 
 def sentence(result: dict[str, Any]) -> str:

@@ -150,7 +150,7 @@ def timed(work: Any, times: int) -> float:
 def golden_frame(cell: str, hidden: int) -> Any:
     import numpy as np
 
-    from ernn.golden import Fast, Plain, Stream, quantize_input, run
+    from ernn.golden import Compiled, Plain, Stream, quantize_input, run
     from ernn.ir.network import Network
     from ernn.quantization.quantize import quantize
 
@@ -164,7 +164,7 @@ def golden_frame(cell: str, hidden: int) -> Any:
     frames = rng.normal(size=(40, inputs(hidden)))
     model = quantize(Network((layer,)), [frames])
     integers = quantize_input(model, frames)
-    assert np.array_equal(run(model, integers[:5], Plain), run(model, integers[:5], Fast))
+    assert np.array_equal(run(model, integers[:5], Plain), run(model, integers[:5], Compiled))
     stream = Stream(model)
     return lambda: stream.push(integers[:1])
 

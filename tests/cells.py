@@ -22,6 +22,7 @@ def random_cell(
     hidden: int,
     structure: Structure = DENSE,
     scale: float = 1.0,
+    initial: bool = False,
 ) -> Layer:
     """`cell` with random weights of `structure`; every step is `hidden` long."""
 
@@ -39,7 +40,15 @@ def random_cell(
     biases = tuple(
         rng.normal(size=(p.gates, hidden)) * 0.5 if p.bias else None for p in cell.products
     )
-    return Layer(cell, weights, biases, tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors))
+    vectors = tuple(rng.normal(size=hidden) * 0.4 for _ in cell.vectors)
+    first = (name for name in cell.remembered if initial)
+    return Layer(
+        cell,
+        weights,
+        biases,
+        vectors,
+        tuple(None if name in cell.inputs else rng.normal(size=hidden) * 0.4 for name in first),
+    )
 
 
 def sigma(v: Array) -> Array:

@@ -158,9 +158,9 @@ class Model:
         return Error(rms / scale if scale else rms, float(np.abs(apart).max()), frames)
 
     def _predicted(self, utterances: Utterances) -> list[Array]:
-        from ernn.golden import Fast, dequantize_output, run_all
+        from ernn.golden import Compiled, dequantize_output, run_all
 
-        outputs = run_all(self.integers, self.quantized(utterances), Fast)
+        outputs = run_all(self.integers, self.quantized(utterances), Compiled)
         return [dequantize_output(self.integers, values) for values in outputs]
 
     def quantized(self, utterances: Utterances) -> list[Array]:

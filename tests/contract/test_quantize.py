@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ernn.errors import UserError
 from ernn.golden import dequantize_output, quantize_input, run
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.ir import reference
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.fixed_point import FixedFormat, dequantize
@@ -171,7 +171,7 @@ def test_unseen_louder_frames_saturate_gently():
     network = random_network(rng, cell="gru", layers=2, hidden=32, block=8)
     model = quantize(network, [random_frames(rng, network, 50) for _ in range(4)])
     frames = random_frames(rng, network, 50) * 1.5
-    got = dequantize_output(model, run(model, quantize_input(model, frames), Fast))
+    got = dequantize_output(model, run(model, quantize_input(model, frames), Compiled))
     assert np.abs(got - reference.run(network, frames)[0]).mean() < 0.02
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ernn.errors import UserError
 from ernn.golden.boundary import dequantize_output
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.headroom import saturation
 from ernn.golden.run import run, trace
 from ernn.golden.streaming import Stream
@@ -70,7 +70,7 @@ def test_compiled_is_plain_on_every_edge(name: str, block: int, tmp_path) -> Non
     model = codec.load(codec.save(tmp_path / "model", model), IntegerModel)
     high = 1 << 11
     frames = rng.integers(-high, high, size=(9, 7))  # saturating too
-    plain, fast = trace(model, frames), trace(model, frames, Fast)
+    plain, fast = trace(model, frames), trace(model, frames, Compiled)
     assert plain.keys() == fast.keys()
     for edge, values in plain.items():
         np.testing.assert_array_equal(fast[edge], values, err_msg=edge)

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
 
 from ernn.golden import elementwise
 from ernn.golden.fft import apply_stages
-from ernn.golden.lanes import LANES
-from ernn.golden.lookup import _looked_up, activate, tabulated
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_parts import ActivationTable, Stage, Transform
 from tests.golden import exact
@@ -41,30 +38,13 @@ def steep(rng: np.random.Generator, width: int, segment_bits: int, shift: int) -
     )
 
 
-@njit
-def activated(values, table, input_low, low_bits, shift, low, high):
-    results = np.zeros(-(-len(values) // LANES) * LANES, values.dtype)
-    activate(results, values, table, len(values), input_low, low_bits, shift, low, high)
-    return results[: len(values)]
-
-
 @pytest.mark.parametrize(
     ("width", "segment_bits", "shift"), [(4, 4, 0), (7, 3, 1), (10, 8, 1), (10, 6, 2)]
 )
 def test_lines_saturate_at_both_ends(width: int, segment_bits: int, shift: int) -> None:
-    """In golden, and in what compiled golden has for 16-bit tables and for wider ones."""
     table = steep(np.random.default_rng(width), width, segment_bits, shift)
     low, high = table.output.low, table.output.high
     inputs = np.arange(table.input.low, table.input.high + 1)
     expected = [int(exact.activation(table, v) * 2**table.output.frac) for v in inputs.tolist()]
     assert width == segment_bits or {low, high} <= set(expected)
     assert elementwise.activate(table, inputs).tolist() == expected
-    numbers = table.input.low, width - segment_bits, shift, low, high
-    rows = tabulated((table, table), narrow=True)[1]
-    assert (
-        rows.dtype == np.int16
-        and activated(inputs.astype(np.int32), rows, *numbers).tolist() == expected
-    )
-    found, rows = np.zeros_like(inputs), tabulated((table, table), narrow=False)[1]
-    _looked_up(found, inputs, rows, len(inputs), *numbers)
-    assert rows.dtype == np.int64 and found.tolist() == expected

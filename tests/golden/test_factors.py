@@ -14,7 +14,7 @@ from ernn.compress.methods.tiles import Tiles
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
 from ernn.golden.boundary import dequantize_output
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.run import run, trace
 from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep, Read
 from ernn.ir.circulant import project
@@ -79,7 +79,7 @@ def test_low_rank_is_two_products(kind: str, stacked: bool) -> None:
     assert np.abs(found - expected).max() < 0.01 * max(1.0, np.abs(expected).max())
     wild = rng.integers(-(1 << 17), 1 << 17, size=(7, 6))
     for edge, values in trace(model, wild).items():
-        np.testing.assert_array_equal(trace(model, wild, Fast)[edge], values, err_msg=edge)
+        np.testing.assert_array_equal(trace(model, wild, Compiled)[edge], values, err_msg=edge)
 
 
 def test_ranks_may_differ() -> None:

@@ -14,7 +14,7 @@ from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
 from ernn.errors import UserError
 from ernn.golden.boundary import dequantize_output
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.faults import memory_bits, with_upsets
 from ernn.golden.matvec import repeated
 from ernn.golden.run import run, trace
@@ -123,7 +123,7 @@ def test_a_product_a_core(kind: str, choice: str) -> None:
     found = dequantize_output(model, run(model, given))
     assert np.abs(found - expected).max() < 0.01 * max(1.0, np.abs(expected).max())
     wild = rng.integers(-(1 << 17), 1 << 17, size=(7, 6))
-    fast = trace(model, wild, Fast)
+    fast = trace(model, wild, Compiled)
     for edge, values in trace(model, wild).items():
         np.testing.assert_array_equal(fast[edge], values, err_msg=edge)
 

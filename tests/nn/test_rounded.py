@@ -13,7 +13,7 @@ from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
 from ernn.golden import quantize_input, run
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.fixed_point import quantize as to_integers
 from ernn.ir.integer_model import IntegerModel
@@ -88,7 +88,7 @@ def test_a_dense_network_gives_goldens_integers(
     louder = 1.5 * frames
     expected = run(integers, quantize_input(integers, louder))
     assert np.array_equal(outputs(Rounded(model, integers), louder), expected)
-    assert np.array_equal(run(integers, quantize_input(integers, louder), Fast), expected)
+    assert np.array_equal(run(integers, quantize_input(integers, louder), Compiled), expected)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> 
         integers = quantize(
             network_of(model, plan), [frames], QuantizeSpec(weight_bits=16, data=data)
         )
-        expected = run(integers, quantize_input(integers, frames), Fast)
+        expected = run(integers, quantize_input(integers, frames), Compiled)
         found.append(
             np.abs(outputs(Rounded(model, integers), frames) - expected) / np.abs(expected).max()
         )

@@ -14,7 +14,7 @@ from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
 from ernn.golden.boundary import quantize_input
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
 from ernn.ir.edges import DataBits, edge_formats
@@ -36,7 +36,7 @@ WAY = Rounding(OneShot(replace(toy.SPEC, epochs=18)), DATA)
 def errors(integers: IntegerModel) -> float:
     """Of the integers on validation examples."""
     examples = toy.task().validation
-    scores = run_all(integers, [quantize_input(integers, e.features) for e in examples], Fast)
+    scores = run_all(integers, [quantize_input(integers, e.features) for e in examples], Compiled)
     pairs = zip(examples, scores, strict=True)
     return sum((compare(e.labels, greedy(found)) for e, found in pairs), ErrorRate()).rate
 

@@ -3,14 +3,14 @@ equal to it.
 """
 
 from ernn.golden.boundary import dequantize_output, quantize_input
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.headroom import saturation
 from ernn.golden.machine import Plain
 from ernn.golden.run import run, run_all, trace
 from ernn.golden.streaming import Stream, Streams
 
 __all__ = [
-    "Fast",
+    "Compiled",
     "Plain",
     "Stream",
     "Streams",

@@ -1,139 +1,113 @@
-"""Transforms as short programs over vectors: each row that is not a copy is one sum, difference or
+"""Transforms as short programs over words: each row that is not a copy is one sum, difference or
 rotation.
-
-A tile holds `slots` vectors of so many lanes; a stage's rows are grouped by what they do.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from ernn.golden.lanes import LANES, add_rows, rotate_rows, subtract_rows
-from ernn.ir.integer_parts import Stage, Transform
+from ernn.ir.integer_parts import Transform
 
 Array = np.ndarray
 
-ADD, SUBTRACT, ROTATE = range(3)
-_EXACT: dict[tuple[int, ...], int] = {(1, 1): ADD, (1, -1): SUBTRACT}
 
-Pending = tuple[list[tuple[int, ...]], list[tuple[int, ...]], list[tuple[int, ...]]]
-"""A stage's rows by kind."""
+class Kind(IntEnum):
+    """What a row does; as in c/play.h."""
+
+    ADD = 0
+    SUBTRACT = 1
+    ROTATE = 2
+
+
+_Terms = list[tuple[int, int]]
+"""Values by number, and their factors."""
+
+
+class Row(NamedTuple):
+    """`to` = by_a * a + by_b * b, rounded: (sum + half) >> shift."""
+
+    kind: Kind
+    to: int
+    a: int
+    b: int
+    by_a: int
+    by_b: int
+    shift: int
 
 
 class Butterflies(NamedTuple):
-    """`runs` (n, 3): what, first row, row after the last; `rows` (n, 6): to, a, b, by, by, shift;
-    `results` (k,).
+    """A transform of what lies in slots 0 .. k - 1; number j of the result is in slot
+    `results[j]`. A row never writes where it reads.
     """
 
-    runs: Array
-    rows: Array
-    results: Array
+    rows: list[Row]
+    results: list[int]
+    slots: int
 
 
-@dataclass
-class _Slots:
-    used: set[int]
-    most: int = 0
-
-    def take(self) -> int:
-        slot = next(i for i in range(len(self.used) + 1) if i not in self.used)
-        self.used.add(slot)
-        self.most = max(self.most, slot + 1)
-        return slot
-
-
-@dataclass
-class _Writer:
-    slots: _Slots
-    rows: list[tuple[int, ...]] = field(default_factory=list)
-    runs: list[tuple[int, int, int]] = field(default_factory=list)
-
-    def stage(self, stage: Stage, where: list[int]) -> list[int]:
-        """Slots of a stage's results, those of its operands given."""
-        pending: Pending = ([], [], [])
-        after = [
-            self._row(row, int(by), where, pending)
+def butterflies(transform: Transform, k: int) -> Butterflies:
+    """The transform of words of k numbers."""
+    rows, where = list[Row](), list(range(k))
+    for stage in transform.stages:
+        where = [
+            _row(rows, row, int(by), where)
             for row, by in zip(stage.matrix, stage.shift, strict=True)
         ]
-        for kind, rows in enumerate(pending):
-            if rows:
-                self.runs.append((kind, len(self.rows), len(self.rows) + len(rows)))
-                self.rows += rows
-        self.slots.used = set(after)
-        return after
-
-    def _row(self, row: Array, shift: int, where: list[int], pending: Pending) -> int:
-        terms = [(where[at], int(row[at])) for at in np.flatnonzero(row)] or [(where[0], 0)]
-        while len(terms) > 2:  # rotations are done last, and in order
-            terms = [(self._write(ROTATE, terms[:2], 0, pending), 1), *terms[2:]]
-        factors = [by for _, by in terms]
-        if shift == 0 and factors == [1]:
-            return terms[0][0]
-        if shift == 0 and factors == [2]:
-            terms, factors = [(terms[0][0], 1)] * 2, [1, 1]
-        simple = shift == 0 and np.count_nonzero(row) <= 2
-        kind = _EXACT.get(tuple(factors), ROTATE) if simple else ROTATE
-        return self._write(kind, [*terms, (terms[0][0], 0)][:2], shift, pending)
-
-    def _write(self, kind: int, terms: list[tuple[int, int]], shift: int, pending: Pending) -> int:
-        (a, by_a), (b, by_b) = terms
-        slot = self.slots.take()
-        pending[kind].append((slot, a, b, by_a, by_b, shift))
-        return slot
+    return _in_slots(rows, where, k)
 
 
-def butterflies(transform: Transform, k: int) -> tuple[Butterflies, int]:
-    """The transform of words in slots 0 .. k-1, and how many slots it needs."""
-    slots = _Slots(set(range(k)), k)
-    writer, where = _Writer(slots), list(range(k))
-    for stage in transform.stages:
-        where = writer.stage(stage, where)
-    rows = np.array(writer.rows, np.int64).reshape(-1, 6)
-    runs = np.array(writer.runs, np.int64).reshape(-1, 3)
-    return Butterflies(runs, rows, np.array(where, np.int64)), slots.most
+def _row(rows: list[Row], row: Array, shift: int, where: Sequence[int]) -> int:
+    """Adds what a row of a stage takes; values are never overwritten: those of the words come
+    first, then one a row.
+    """
+    terms = [(where[at], int(row[at])) for at in np.flatnonzero(row).tolist()] or [(where[0], 0)]
+    while len(terms) > 2:  # rotations are done last, and in order
+        terms = [(_written(rows, Kind.ROTATE, terms[:2], 0, len(row)), 1), *terms[2:]]
+    factors = [by for _, by in terms]
+    if shift == 0 and factors == [1]:
+        return terms[0][0]
+    if shift == 0 and factors == [2]:
+        terms, factors = [(terms[0][0], 1)] * 2, [1, 1]
+    kind = Kind.ROTATE
+    if shift == 0 and factors in ([1, 1], [1, -1]):
+        kind = Kind.ADD if factors == [1, 1] else Kind.SUBTRACT
+    return _written(rows, kind, [*terms, (terms[0][0], 0)][:2], shift, len(row))
+
+
+def _written(rows: list[Row], kind: Kind, terms: _Terms, shift: int, k: int) -> int:
+    (a, by_a), (b, by_b) = terms
+    rows.append(Row(kind, k + len(rows), a, b, by_a, by_b, shift))
+    return rows[-1].to
+
+
+def _in_slots(rows: Sequence[Row], results: Sequence[int], k: int) -> Butterflies:
+    """Every value in a slot, which is free again after its last use."""
+    last = {value: at for at, row in enumerate(rows) for value in (row.a, row.b)}
+    last |= dict.fromkeys(results, len(rows))
+    slot, free, slots, placed = {value: value for value in range(k)}, list[int](), k, []
+    for at, row in enumerate(rows):
+        slots += not free
+        slot[row.to] = free.pop() if free else slots - 1
+        placed.append(row._replace(to=slot[row.to], a=slot[row.a], b=slot[row.b]))
+        free += [slot[value] for value in {row.a, row.b} if last[value] == at]
+    return Butterflies(placed, [slot[value] for value in results], slots)
 
 
 def largest_in(transform: Transform, k: int, bound: int) -> int:
     """The largest value a row's exact sum, rounded, can have where no word exceeds `bound`: what a
-    lane must hold.
+    number must hold.
     """
     bounds, most = [bound] * k, bound
     for stage in transform.stages:
-        bounds = [
-            _row_bound(row, int(by), bounds)
-            for row, by in zip(stage.matrix, stage.shift, strict=True)
-        ]
+        rows = zip(stage.matrix, stage.shift, strict=True)
+        bounds = [_row_bound(row, int(by), bounds) for row, by in rows]
         most = max(most, *bounds)
     return most
 
 
 def _row_bound(row: Array, shift: int, bounds: Iterable[int]) -> int:
-    """Rows of more than two terms are summed in lanes before they are shifted."""
+    """Rows of more than two terms are summed in numbers before they are shifted."""
     exact = sum(abs(int(by)) * bound for by, bound in zip(row, bounds, strict=True))
     return exact if np.count_nonzero(row) > 2 else (exact >> shift) + 1
-
-
-@njit(boundscheck=False)
-def transform_tile(tile, parts, transform):
-    """Slots of `parts * LANES` lanes each, through the butterflies."""
-    width, rows, runs = parts * LANES, transform.rows, transform.runs
-    for run in range(len(runs)):
-        kind = runs[run, 0]
-        for row in range(runs[run, 1], runs[run, 2]):
-            to, a, b = rows[row, 0] * width, rows[row, 1] * width, rows[row, 2] * width
-            if kind == ADD:
-                for part in range(0, width, LANES):
-                    add_rows(tile, to + part, tile, a + part, tile, b + part)
-            elif kind == SUBTRACT:
-                for part in range(0, width, LANES):
-                    subtract_rows(tile, to + part, tile, a + part, tile, b + part)
-            else:
-                by_a, by_b, shift = rows[row, 3], rows[row, 4], rows[row, 5]
-                half = (1 << shift) >> 1
-                for part in range(0, width, LANES):
-                    rotate_rows(
-                        tile, to + part, tile, a + part, tile, b + part, by_a, by_b, half, shift
-                    )

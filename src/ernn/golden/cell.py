@@ -18,26 +18,31 @@ Memory = Mapping[str, Value]
 """What is kept from frame to frame: numbers by `numbers_of`, spectra by `spectrum_of`."""
 
 
-def numbers_of(edge: str, delay: int) -> str:
-    """The name in a memory of an edge's numbers, `delay` frames before."""
-    return f"{edge}@{delay}"
+def numbers_of(kept: str, delay: int) -> str:
+    """The name in a memory of the numbers of what is kept, `delay` frames before."""
+    return f"{kept}@{delay}"
 
 
-def spectrum_of(signal: str, delay: int) -> str:
-    """The name in a memory of a signal's spectrum, `delay` frames before."""
-    return f"{signal}.spectrum@{delay}"
+def spectrum_of(kept: str, delay: int) -> str:
+    """The name in a memory of the spectrum of what is kept, `delay` frames before."""
+    return f"{kept}.spectrum@{delay}"
 
 
 @dataclass(frozen=True)
 class Remembered:
-    """An edge that outlives its frame. `frames`: how many back; `spectra`: of how many its spectrum
-    is kept, too.
+    """An input or a step of a layer that outlives its frame: `frames` back, and of `spectra` frames
+    its spectrum, too.
     """
 
     layer: IntegerLayer
     name: str
     frames: int
     spectra: int
+
+    @property
+    def kept(self) -> str:
+        """Its name: an input is the layer's own, since layers may begin with different values."""
+        return f"{self.layer.name}.{self.name}"
 
     @property
     def edge(self) -> str:
@@ -48,32 +53,26 @@ class Remembered:
         """What is kept: its name in the memory, the name of what is newer, frames back; the oldest
         first.
         """
-        numbers = [
-            (numbers_of(self.edge, d), self.edge if d == 1 else numbers_of(self.edge, d - 1), d)
-            for d in range(self.frames, 0, -1)
-        ]
-        newest = f"{self.edge}.spectrum"
-        spectra = [
-            (
-                spectrum_of(self.edge, d),
-                newest if d == 1 else spectrum_of(self.edge, d - 1),
-                d,
-            )
-            for d in range(self.spectra, 0, -1)
-        ]
-        return numbers + spectra
+        found = []
+        for name_of, newest, count in (
+            (numbers_of, self.edge, self.frames),
+            (spectrum_of, f"{self.edge}.spectrum", self.spectra),
+        ):
+            for delay in range(count, 0, -1):
+                newer = newest if delay == 1 else name_of(self.kept, delay - 1)
+                found.append((name_of(self.kept, delay), newer, delay))
+        return found
 
 
-def remembered(part: Part) -> tuple[Remembered, ...]:
-    """Every edge that the layers remember, once, as far back as any layer wants it."""
-    found: dict[str, Remembered] = {}
-    for layer in part.layers:
-        for name in layer.cell.remembered:
-            spectra = layer.cell.delays.get(name, 0)
-            one = Remembered(layer, name, max(1, spectra), spectra)
-            other = found.get(one.edge, one)
-            found[one.edge] = max(one, other, key=lambda each: (each.frames, each.spectra))
-    return tuple(found.values())
+def remembered(part: Part) -> list[Remembered]:
+    """Everything that the layers remember."""
+    return [
+        Remembered(
+            layer, name, max(1, layer.cell.delays.get(name, 0)), layer.cell.delays.get(name, 0)
+        )
+        for layer in part.layers
+        for name in layer.cell.remembered
+    ]
 
 
 def frame_through(
@@ -127,7 +126,7 @@ class Frame:
     def _product(self, layer: IntegerLayer, named: CellProduct) -> dict[str, list[Term]]:
         """The terms of each gate: its sum and its bias."""
         product, bias = layer.product(named.name)
-        spectra = [self._spectrum(layer.signal(read.name), read.delay) for read in named.reads]
+        spectra = [self._spectrum(layer, read) for read in named.reads]
         gates = self.arithmetic.product(product, spectra)
         self.note(product.name, *gates)
         frac = product.output.frac
@@ -136,10 +135,10 @@ class Frame:
             found[f"{named.name}.{i}"].append(Term((self.arithmetic.constant(values),), frac))
         return found
 
-    def _spectrum(self, signal: str, delay: int) -> Value:
-        if delay:
-            return self.before[spectrum_of(signal, delay)]
-        return self.values[f"{signal}.spectrum"]
+    def _spectrum(self, layer: IntegerLayer, read: Read) -> Value:
+        if read.delay:
+            return self.before[spectrum_of(f"{layer.name}.{read.name}", read.delay)]
+        return self.values[f"{layer.signal(read.name)}.spectrum"]
 
     def _step(self, layer: IntegerLayer, step: CellStep, gates: Mapping[str, list[Term]]) -> None:
         arithmetic, edge = self.arithmetic, f"{layer.name}.{step.name}"
@@ -171,6 +170,6 @@ class Frame:
         if read.name in layer.cell.vectors:
             vector = layer.vectors[layer.cell.vectors.index(read.name)]
             return Term((self.arithmetic.constant(vector),), frac)
-        edge = layer.signal(read.name)
-        value = self.before[numbers_of(edge, 1)] if read.delay else self.values[edge]
-        return Term((value,), frac)
+        if read.delay:
+            return Term((self.before[numbers_of(f"{layer.name}.{read.name}", 1)],), frac)
+        return Term((self.values[layer.signal(read.name)],), frac)

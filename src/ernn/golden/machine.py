@@ -7,7 +7,7 @@ import numpy as np
 
 from ernn.errors import UserError
 from ernn.golden.arithmetic import Plainly
-from ernn.golden.cell import frame_through, numbers_of, remembered
+from ernn.golden.cell import Remembered, frame_through, numbers_of, remembered
 from ernn.golden.part import Part, whole
 from ernn.ir.integer_model import IntegerModel, value_format
 
@@ -15,7 +15,7 @@ Array = np.ndarray
 Edges = dict[str, list[Array]]
 """By edge, one array (streams, values) a frame."""
 State = Mapping[str, Array]
-"""By remembered edge ('l0.c', 'x'), integers (frames, length) before now, the last frame's first."""
+"""By layer and what it remembers ('l0.c'), integers (frames, length) before now, the last first."""
 
 
 class Machine(Protocol):
@@ -51,39 +51,33 @@ def start(model: IntegerModel, part: Part, state: State | None = None) -> dict[s
     """The memory before the first frame, of one stream: initial values, or those of `state`."""
     plain, memory = Plainly(model), {}
     for one in remembered(part):
-        history = _history(model, part, one.edge, one.frames, state)
+        history = _history(model, one, state)
         for name, _, delay in one.names:
             values = history[delay - 1][None]
-            own = name == numbers_of(one.edge, delay)
+            own = name == numbers_of(one.kept, delay)
             memory[name] = values if own else plain.spectrum(one.edge, values)
     return memory
 
 
-def _history(model: IntegerModel, part: Part, edge: str, frames: int, state: State | None) -> Array:
+def _history(model: IntegerModel, one: Remembered, state: State | None) -> Array:
     """Values (frames, length) before the first frame, the last frame's first."""
-    layer, name = next(
-        (layer, name)
-        for layer in part.layers
-        for name in layer.cell.remembered
-        if layer.signal(name) == edge
-    )
-    if state is None or edge not in state:
-        return np.tile(layer.initial_value(name), (frames, 1))
-    values, format = np.asarray(state[edge]), value_format(model, layer, name)
-    shape = (frames, layer.lengths[name])
+    if state is None or one.kept not in state:
+        return np.tile(one.layer.initial_value(one.name), (one.frames, 1))
+    values, format = np.asarray(state[one.kept]), value_format(model, one.layer, one.name)
+    shape = (one.frames, one.layer.lengths[one.name])
     if values.shape != shape or values.dtype != np.int64:
         raise UserError(
-            f"the state of {edge} must be int64 {shape}, not {values.dtype} {values.shape}"
+            f"the state of {one.kept} must be int64 {shape}, not {values.dtype} {values.shape}"
         )
     if values.size and not (format.low <= values.min() and values.max() <= format.high):
-        raise UserError(f"the state of {edge} is outside {format.low}..{format.high}")
+        raise UserError(f"the state of {one.kept} is outside {format.low}..{format.high}")
     return values
 
 
 def check_state(part: Part, state: State | None) -> None:
     """Raises UserError where a state names what the part does not remember."""
-    known = [one.edge for one in remembered(part)]
-    unknown = [edge for edge in state or {} if edge not in known]
+    known = [one.kept for one in remembered(part)]
+    unknown = [name for name in state or {} if name not in known]
     if unknown:
         kept = ", ".join(known) or "nothing"
         raise UserError(f"the network does not remember {unknown[0]}: it remembers {kept}")
@@ -107,8 +101,8 @@ class Plain:
 
     def state(self, stream: int = 0) -> dict[str, Array]:
         return {
-            one.edge: np.array(
-                [self._memory[numbers_of(one.edge, d + 1)][stream] for d in range(one.frames)]
+            one.kept: np.array(
+                [self._memory[numbers_of(one.kept, d + 1)][stream] for d in range(one.frames)]
             )
             for one in remembered(self._part)
         }

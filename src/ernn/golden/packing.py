@@ -3,27 +3,24 @@ multiplied together.
 
 A complex weight a + ib and a number p + iq of a spectrum give  re = (a, b) . (p, -q)  and  im = (a,
 b) . (q, p);  of a real bin, two columns make a pair.  -q may not fit in 16 bits; ~q = -q - 1 does.
-So data has ~q in q's place, and what is missing, the sum of all b, is one more pair: (high, low) .
-(SPLIT, 1).
+So data has ~q in q's place, and sums begin with what is missing, the sum of all b: a correction.
 
-Sums of a chunk of columns are formed in 32 bits.  Chunks are as long as the largest sum that the
+Sums of a chunk of pairs are formed in 32 bits.  Chunks are as long as the largest sum that the
 weights can give with any data of its width still fits.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from math import ceil
 
 import numpy as np
 
-from ernn.golden.pairs import LANES
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 
 Array = np.ndarray
 
-SPLIT = 1 << 12
 LIMIT = (1 << 31) - 1
 """The largest number in 32 bits."""
 CHUNK_LIMIT = LIMIT - (1 << 24)
@@ -32,54 +29,44 @@ CHUNK_LIMIT = LIMIT - (1 << 24)
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """A product's weights (tiles, bins, chunks, pairs, LANES, 2) in a row.
+    """A product's weights (tiles, bins, pairs, rows of a tile, 2) and corrections (tiles, complex
+    bins, rows of a tile), each in a row.
 
-    Bins 0 and k/2 are real and have `real_pairs` pairs a chunk of `columns` columns, the others
-    `complex_pairs`. `gate_lanes` rows of a gate follow one another.
+    Bins 0 and k/2 are real and have half as many pairs as there are `columns`, the others as many.
+    Sums of `chunk` pairs fit.
     """
 
     weights: Array
-    tiles: int
-    chunks: int
+    corrections: Array
+    rows: int
     columns: int
-    real_pairs: int
-    complex_pairs: int
-    gate_lanes: int
+    chunk: int
 
-    @property
-    def tile_size(self) -> int:
-        """Numbers in a tile."""
-        return len(self.weights) // self.tiles
+    def pairs(self, k: int) -> int:
+        """Of data, of all bins."""
+        return min(k, 2) * ceil(self.columns / 2) + 2 * (max(k - 2, 0) // 2) * self.columns
 
-    def data_size(self, k: int) -> int:
-        """Numbers of data in pairs, of one stream."""
-        reals, complexes = min(k, 2), max(k - 2, 0) // 2
-        return self.chunks * 2 * (reals * self.real_pairs + 2 * complexes * self.complex_pairs)
+    def chunked(self, k: int) -> bool:
+        """Whether any sum is formed in several chunks."""
+        return self.chunk < (self.columns if k > 2 else ceil(self.columns / 2))
 
 
-def pack(model: IntegerModel, product: Product, limit: int | None = CHUNK_LIMIT) -> Packed:
-    """For sums up to `limit`; None: whatever the sums, in 64 bits."""
+def pack(model: IntegerModel, product: Product, tile: int, limit: int | None) -> Packed:
+    """For sums up to `limit`, in tiles of so many rows; None: whatever the sums, in 64 bits."""
     rows = _rows(product, model.block)
-    gate_lanes = len(rows) // product.gates
-    rows = np.pad(rows, [(0, -len(rows) % LANES), (0, 0), (0, 0)])
-    tiles = rows.reshape(-1, LANES, *rows.shape[1:])
+    columns, longest = rows.shape[1], max(rows.shape[1], 2)
     widest = max(_width(model, operand.signal) for operand in product.operands)
-    chunks = 1 if limit is None else _chunks(rows, 1 << (widest - 1), limit)
-    columns = ceil(rows.shape[1] / chunks)
-    chunks = ceil(rows.shape[1] / columns)
-    real_pairs, complex_pairs = _even(ceil(columns / 2)), _even(columns + 1)
-    banks = [_real(tiles[..., at], columns, real_pairs) for at in (0, 1)[: model.block]]
-    banks += [
-        _complex(tiles[..., at], tiles[..., at + 1], columns, complex_pairs)
-        for at in range(2, model.block, 2)
-    ]
-    flat = np.concatenate([bank.reshape(len(tiles), -1) for bank in banks], axis=1).reshape(-1)
-    kind = np.int64 if limit is None else np.int16
-    assert limit is None or np.abs(flat).max(initial=0) < 1 << 15, (
-        "a sum of weights does not fit a pair"
-    )
+    chunk = longest if limit is None else _chunk(rows, 1 << (widest - 1), limit)
+    tiles = np.pad(rows, [(0, -len(rows) % tile), (0, 0), (0, 0)])
+    tiles = tiles.reshape(-1, tile, *tiles.shape[1:])
+    banks = [bank.reshape(len(tiles), -1) for bank in _banks(tiles)]
+    corrections = tiles[..., 3::2].sum(axis=2).swapaxes(1, 2)
     return Packed(
-        flat.astype(kind), len(tiles), chunks, columns, real_pairs, complex_pairs, gate_lanes
+        np.concatenate(banks, axis=1).reshape(-1),
+        corrections.reshape(-1),
+        len(rows) // product.gates,
+        columns,
+        chunk,
     )
 
 
@@ -87,10 +74,6 @@ def _width(model: IntegerModel, signal: str) -> int:
     spectrum = model.signal(signal).spectrum
     assert spectrum is not None
     return spectrum.width
-
-
-def _even(pairs: int) -> int:
-    return pairs + pairs % 2
 
 
 def _rows(product: Product, k: int) -> Array:
@@ -103,46 +86,31 @@ def _rows(product: Product, k: int) -> Array:
     return weights.reshape(-1, *weights.shape[-2:])
 
 
-def _chunks(rows: Array, largest: int, limit: int) -> int:
-    """The fewest equal chunks of columns whose sums stay within `limit`, for data up to
-    +-largest.
-    """
-    reals, pairs = np.abs(rows[..., :2]), np.abs(rows[..., 2:])
-    each = np.concatenate([reals, pairs[..., 0::2] + pairs[..., 1::2]], axis=-1) * largest
-
-    def fits(chunks: int) -> bool:
-        return all(
-            part.sum(axis=1).max() <= limit
-            for part in _split(each, 1, ceil(each.shape[1] / chunks))
-        )
-
-    return next(filter(fits, count(1)))
+def _banks(tiles: Array) -> Iterator[Array]:
+    """(tiles, rows, columns, k) to (tiles, pairs, rows, 2), bin by bin."""
+    count, rows, columns, k = tiles.shape
+    even = np.pad(tiles[..., : min(k, 2)], [(0, 0), (0, 0), (0, columns % 2), (0, 0)])
+    for real in np.moveaxis(even, -1, 0):
+        yield real.reshape(count, rows, -1, 2).swapaxes(1, 2)
+    for at in range(2, k, 2):
+        yield tiles[..., at : at + 2].swapaxes(1, 2)
 
 
-def _split(values: Array, axis: int, size: int) -> Sequence[Array]:
-    return np.split(values, range(size, values.shape[axis], size), axis=axis)
+def _chunk(rows: Array, largest: int, limit: int) -> int:
+    """Pairs of the fewest equal chunks whose sums stay within `limit`, for data up to +-largest."""
+    reals, a, b = np.abs(rows[..., :2]), np.abs(rows[..., 2::2]), np.abs(rows[..., 3::2])
+    even = np.pad(reals, [(0, 0), (0, rows.shape[1] % 2), (0, 0)])
+    paired = even.reshape(len(rows), -1, 2, even.shape[-1]).sum(axis=2)
+    room = limit - int(b.sum(axis=1).max(initial=0))  # a chunk may begin with a correction
+
+    def fits(pairs: int) -> bool:
+        return all(_largest(sums, pairs) * largest <= room for sums in (paired, a + b))
+
+    longest = (a + b if a.size else paired).shape[1]
+    return next(pairs for n in count(1) if fits(pairs := ceil(longest / n)))
 
 
-def _in_chunks(bank: Array, columns: int) -> Iterator[Array]:
-    """(tiles, LANES, all columns) to (tiles, columns, LANES), the last one filled with zeros."""
-    for part in _split(bank.swapaxes(1, 2), 1, columns):
-        yield np.pad(part, [(0, 0), (0, columns - part.shape[1]), (0, 0)])
-
-
-def _real(bank: Array, columns: int, pairs: int) -> Array:
-    chunks = []
-    for part in _in_chunks(bank, columns):
-        padded = np.pad(part, [(0, 0), (0, 2 * pairs - columns), (0, 0)])
-        chunks.append(padded.reshape(len(part), pairs, 2, LANES).swapaxes(2, 3))
-    return np.stack(chunks, axis=1)
-
-
-def _complex(real: Array, imaginary: Array, columns: int, pairs: int) -> Array:
-    chunks = []
-    for a, b in zip(_in_chunks(real, columns), _in_chunks(imaginary, columns), strict=True):
-        chunk = np.zeros((len(a), pairs, LANES, 2), np.int64)
-        chunk[:, :columns, :, 0], chunk[:, :columns, :, 1] = a, b
-        high = (b.sum(axis=1) + SPLIT // 2) // SPLIT
-        chunk[:, columns, :, 0], chunk[:, columns, :, 1] = high, b.sum(axis=1) - high * SPLIT
-        chunks.append(chunk)
-    return np.stack(chunks, axis=1)
+def _largest(sums: Array, pairs: int) -> int:
+    """Of so many neighbours' sums."""
+    starts = np.arange(0, sums.shape[1], pairs)
+    return int(np.add.reduceat(sums, starts, axis=1).max(initial=0))

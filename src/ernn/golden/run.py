@@ -29,7 +29,7 @@ def run(model: IntegerModel, frames: Array, implementation: Implementation = Pla
 def run_all(
     model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain
 ) -> list[Array]:
-    """As `run`, for independent utterances of any lengths; `ernn.golden.fast.Fast` is the
+    """As `run`, for independent utterances of any lengths; `ernn.golden.compiled.Compiled` is the
     implementation for many.
     """
     if not utterances:
@@ -106,7 +106,7 @@ class _Passes:
 
 
 def _reversed(x: Array, lengths: Array) -> Array:
-    """Each utterance (time, utterance, n) backwards in time; what lies after its end stays there."""
+    """Each utterance (time, utterance, n) backwards in time; what lies after its end stays."""
     t = np.arange(len(x))[:, None]
     order = np.where(t < lengths, lengths - 1 - t, t)
     return x[order, np.arange(len(lengths))]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.frames import check_shape, last_step
 from ernn.golden.machine import Implementation, State
 from ernn.ir.integer_model import IntegerModel
@@ -23,14 +23,14 @@ class Stream:
 
     `state`: what it begins with in the place of the model's initial values, integers (frames,
     length) by edge, the last frame's first; `Stream.state` gives such a one.
-    `Fast` by default: it prepares the weights for this processor once, here.
+    `Compiled` by default: it prepares the weights for this processor once, here.
     Raises UserError for models with a layer that runs backward.
     """
 
     def __init__(
         self,
         model: IntegerModel,
-        implementation: Implementation = Fast,
+        implementation: Implementation = Compiled,
         state: State | None = None,
     ) -> None:
         _require_one_way(model)
@@ -48,20 +48,20 @@ class Stream:
         return self._machine.state()
 
     def push(self, frames: Array) -> Array:
-        """Outputs (time, outputs) for the next frames (time, inputs), int64, as `run` gives them."""
+        """Outputs (time, outputs) for the next frames (time, inputs), int64, as of `run`."""
         check_shape(self._model, frames)
         return last_step(self._model, self._machine.push(frames[:, None])[:, 0])
 
 
 class Streams:
-    """`count` endless utterances side by side, one frame of each at a time: each equal to a `Stream`
-    of its own.
+    """`count` endless utterances side by side, one frame of each at a time: each equal to a
+    `Stream` of its own.
 
     Weights are read once for several streams, so a frame takes less time than in a `Stream`.
     """
 
     def __init__(
-        self, model: IntegerModel, count: int, implementation: Implementation = Fast
+        self, model: IntegerModel, count: int, implementation: Implementation = Compiled
     ) -> None:
         if count < 1:
             raise UserError(f"the number of streams must be at least 1, not {count}")

@@ -256,7 +256,6 @@ class Network:
                     f"layer {index}: {layer.cell.title} reads {size} values of {name}, which has "
                     f"{have}",
                 )
-        self._check_initial()
         for source in self.outputs:
             self._check_source("the network's output", source, len(self.layers))
             _require(source != NETWORK, "the network's input cannot be its output")
@@ -269,19 +268,6 @@ class Network:
             for one, size in zip(self.sources(index), layer.input_sizes, strict=True)
             if one == source
         ]
-
-    def _check_initial(self) -> None:
-        """What several layers remember was the same for all of them."""
-        first: dict[Source, Array] = {}
-        for index, layer in enumerate(self.layers):
-            for name, source in self._names(index):
-                if name in layer.cell.remembered:
-                    values = layer.initial_value(name)
-                    _require(
-                        np.array_equal(first.setdefault(source, values), values),
-                        f"layer {index} begins with another {name} than an earlier layer does: "
-                        "what several layers remember has one initial value",
-                    )
 
     def _check_source(self, what: str, source: Source, before: int) -> None:
         if source != NETWORK:

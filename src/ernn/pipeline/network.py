@@ -19,7 +19,7 @@ from ernn.data.features import FeatureSpec, extract
 from ernn.errors import UserError
 from ernn.files import write_atomic
 from ernn.golden.boundary import quantize_input
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
@@ -175,7 +175,7 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
 
     def work() -> None:
         model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
-        scores = run_all(model, integer_utterances(model, data.test), Fast)
+        scores = run_all(model, integer_utterances(model, data.test), Compiled)
         rate = _rate(data.test, scores)
         run.record.set(
             "error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}")
@@ -204,7 +204,7 @@ def integers_of(
 
 def integer_rate(model: IntegerModel, examples: Sequence[Example]) -> ErrorRate:
     """Errors of the integers on `examples`, by golden."""
-    return _rate(examples, run_all(model, integer_utterances(model, list(examples)), Fast))
+    return _rate(examples, run_all(model, integer_utterances(model, list(examples)), Compiled))
 
 
 def _rate(examples: Sequence[Example], scores: Sequence[np.ndarray]) -> ErrorRate:

@@ -16,7 +16,7 @@ from ernn.errors import UserError
 from ernn.flow.beats import Beats, pack, unpack
 from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
-from ernn.golden.fast import Fast
+from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all, trace
 from ernn.ir.integer_model import IntegerModel
 from ernn.rtl.engine import Engine
@@ -146,7 +146,7 @@ def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[A
 
     Tests hold the two equal on every edge, and each proof checks some frames again.
     """
-    expected = run_all(model, utterances, Fast)
+    expected = run_all(model, utterances, Compiled)
     for plain, fast in zip(
         run_all(model, [frames[:CHECKED] for frames in utterances]), expected, strict=True
     ):

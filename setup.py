@@ -1,0 +1,20 @@
+"""The compiled part of the package, golden's interpreter in C; all else is in pyproject.toml."""
+
+from setuptools import Extension, setup
+
+FOLDER = "src/ernn/golden/c"
+
+setup(
+    ext_modules=[
+        Extension(
+            "ernn.golden._play",
+            [f"{FOLDER}/{name}.c" for name in ("module", "wide", "narrow", "avx2", "avx512")],
+            depends=[
+                f"{FOLDER}/{name}"
+                for name in ("play.c", "play.h", "library.h", "variants.h", "x86.h")
+            ],
+            extra_compile_args=["-O3"],
+            optional=True,  # without a compiler NumPy executes golden, slowly, and says so
+        )
+    ]
+)
