@@ -70,6 +70,14 @@ class Proof:
     def passed(self) -> bool:
         return not (self.mismatches or self.violations or self.missing or self.divergence)
 
+    def __str__(self) -> str:
+        counted = f"{self.frames:,} frames, {self.integers:,} integers, {self.mismatches:,} differ"
+        if self.passed:
+            return f"{counted}: passed"
+        missing = [f"{self.missing:,} beats missing"] if self.missing else []
+        first = [str(self.divergence)] if self.divergence else []
+        return "; ".join([f"{counted}: failed", *missing, *first, *self.violations])
+
 
 @dataclass(frozen=True)
 class Cycles:
