@@ -1,27 +1,19 @@
 """The face of the project: a network to integers, an engine, a proof and a placed clock.
 
-    import ernn
-
-    plan = ernn.CompressionPlan.blocks(8)
-    ernn.project(module, plan)
-    model = ernn.convert(module, speech, plan)
-    engine = ernn.design(model, "LFE5U-25F")
-    print(model.error(held_out), engine.verify(held_out), engine.build(), sep="\\n")
-
-Everything here takes and gives real numbers, NumPy arrays (time, values); the integers below are
-`ernn.golden`'s.  The command line calls the same functions.
+Everything here takes and gives real numbers, arrays (time, values); integers are `ernn.golden`'s.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.estimate.device import Device, find_device
+from ernn.estimate.device import find_device
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
@@ -32,6 +24,7 @@ from ernn.scheduling.schedule import Schedule, schedule
 if TYPE_CHECKING:
     from ernn.compress.plan import CompressionPlan
     from ernn.flow.simulate import Simulator
+    from ernn.flow.verilog import Verilog
     from ernn.verify.prove import Proof
 
 Array = np.ndarray
@@ -40,16 +33,24 @@ Utterances = Sequence[Array]
 
 
 def project(module: Any, plan: "CompressionPlan") -> None:
-    """Move a torch module's weights to the nearest ones that the plan allows, in place.
+    """Move a torch module's weights to the nearest ones that a plan allows, in place.
 
     module: a `torch.nn.Module`.
-    plan: which structure each matrix gets, e.g. `CompressionPlan.blocks(8)`.
+    plan: which structure each matrix gets.
 
-    Projection alone costs accuracy: docs/how-to/compress.md trains towards the plan and inside it.
+    Projection alone costs accuracy: docs/how-to/compress.md trains towards a plan and inside it.
     Raises UserError where a structure does not fit a matrix.
+
+    >>> import ernn, torch
+    >>> module = torch.nn.GRU(4, 8, batch_first=True)
+    >>> ernn.project(module, ernn.CompressionPlan.blocks(4))
+    >>> weight = module.weight_hh_l0.detach()
+    >>> bool(weight[0, 0] == weight[1, 1] == weight[2, 2])  # a block's diagonal
+    True
     """
     from ernn.compress.inside import project_once
 
+    _check_plan(module, plan)
     project_once(module, plan)
 
 
@@ -65,27 +66,31 @@ def convert(
 
     module: a `torch.nn.Module` of recurrent and linear layers (docs/how-to/own-network.md says what
         is taken), or a `Network` that you have already.
-    utterances: typical frames from training data; every format is chosen from what the network does
-        on them.
-    plan: the structures that the module's weights have (None: dense).
+    utterances: typical recordings (time, inputs) of the training data, normalised as in training;
+        every format is chosen from what the network does on them.
+    plan: the structures that the module's weights have; None: all are dense.
     spec: bits of weights and data.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
 
-    Raises UserError where the module does what a network cannot, or its weights are not as the plan
-    says.
+    The module is run on random frames and must agree with the network made of it to 1e-5.
+    Raises UserError where it does what a network cannot, where its weights are not as the plan
+    says, and where there is no frame.
 
-    >>> import torch
-    >>> speech = [np.random.default_rng(seed).normal(size=(20, 4)) for seed in range(3)]
-    >>> model = convert(torch.nn.GRU(4, 8, batch_first=True), speech)
+    >>> import ernn, torch
+    >>> speech = [torch.randn(20, 4) for _ in range(3)]  # arrays or tensors
+    >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), speech)
     >>> model.predict(speech[0]).shape
     (20, 8)
     """
-    if len(utterances) == 0:
-        raise UserError("give at least one utterance, (time, inputs): formats are chosen on them")
-    network = (
-        module if isinstance(module, Network) else _imported(module, utterances, plan, batch_first)
-    )
-    return Model(network, quantize(network, utterances, spec))
+    _require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
+    frames = _recordings(utterances)
+    if not isinstance(module, Network):
+        network = _imported(module, frames, plan, batch_first)
+    elif plan is None:
+        network = module
+    else:
+        raise UserError("a network has its structures already: a plan is for a torch module only")
+    return Model(network, quantize(network, frames, spec))
 
 
 def _imported(
@@ -96,25 +101,36 @@ def _imported(
     from ernn.compress.plan import structures
     from ernn.nn.importer import import_torch
 
-    frames = torch.as_tensor(np.asarray(utterances[0]), dtype=torch.float32)
+    if plan is not None:
+        _check_plan(module, plan)
+    found = None if plan is None else structures(module, plan)
+    frames = torch.as_tensor(next(one for one in utterances if len(one)), dtype=torch.float32)
     parameter = next(module.parameters(), frames) if isinstance(module, torch.nn.Module) else frames
     example = frames[None] if batch_first else frames[:, None]
-    found = None if plan is None else structures(module, plan)
     return import_torch(module, example.to(parameter), structures=found)
+
+
+def _check_plan(module: Any, plan: Any) -> None:
+    import torch
+
+    from ernn.compress.plan import CompressionPlan
+
+    _require(module, torch.nn.Module, "the module must be a torch.nn.Module")
+    _require(
+        plan, CompressionPlan, "a plan must be a CompressionPlan, as CompressionPlan.blocks(8)"
+    )
 
 
 @dataclass(frozen=True)
 class Error:
-    """How far the integers are from the floats, on some frames.
-
-    rms: of the difference, over that of the floats (0.01 is one per cent).
-    largest: of the difference, in the outputs' own unit.
-    frames: how many were compared.
-    """
+    """How far the integers are from the floats, on some frames."""
 
     rms: float
+    """Of the difference, over that of the floats: 0.01 is one per cent."""
     largest: float
+    """Of the difference, in the outputs' own unit."""
     frames: int
+    """How many were compared."""
 
     def __str__(self) -> str:
         return (
@@ -125,83 +141,136 @@ class Error:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A network in floats and in integers.
+    """A network in floats and in integers; `convert` makes one.
 
-    network: layers as plain arrays.
-    integers: the same as integers and decisions, what golden executes and hardware is made of.
+    Methods that take frames raise UserError where these are not (time, inputs), or not finite.
     """
 
     network: Network
+    """Layers as plain arrays."""
     integers: IntegerModel
+    """The same as integers and decisions, what golden executes and hardware is made of."""
+
+    def __post_init__(self) -> None:
+        _require(self.network, Network, "a model's network must be a Network")
+        _require(self.integers, IntegerModel, "a model's integers must be an IntegerModel")
 
     def predict(self, frames: Array) -> Array:
-        """Outputs (time, outputs) of frames (time, inputs), computed in integers."""
-        return self._predicted([frames])[0]
+        """Outputs (time, outputs), computed in integers.
+
+        frames: one utterance (time, inputs), at least one frame where the network gives its last
+            step's output only; outputs are then (1, outputs).
+        """
+        return self._predicted([self._frames(frames, "an utterance")])[0]
 
     def predict_float(self, frames: Array) -> Array:
-        """Outputs (time, outputs) of frames (time, inputs), computed in float64."""
-        return reference.run(self.network, np.asarray(frames, np.float64))[0]
+        """Outputs (time, outputs), computed in float64.
+
+        frames: one utterance (time, inputs), as for `predict`.
+        """
+        return reference.run(self.network, self._frames(frames, "an utterance"))[0]
 
     def error(self, utterances: Utterances) -> Error:
-        """How far the integers are from the floats; give frames that chose no formats.
+        """How far the integers are from the floats.
+
+        utterances: frames (time, inputs) each, best such that chose no formats.
+
+        Raises UserError where there is no frame.
+
+        >>> import ernn, torch
+        >>> speech = [torch.randn(30, 4) for _ in range(4)]
+        >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), speech[:3])
+        >>> model.error(speech[3:]).rms < 0.01
+        True
+        """
+        given = _recordings(utterances, self.network.input_size)
+        expected = np.concatenate(reference.run_all(self.network, given))
+        apart = np.concatenate(self._predicted(given)) - expected
+        scale, rms = (float(np.sqrt(np.square(values).mean())) for values in (expected, apart))
+        largest = float(np.abs(apart).max())
+        return Error(rms / scale if scale else rms, largest, sum(map(len, given)))
+
+    def quantized(self, utterances: Utterances) -> list[Array]:
+        """Frames as the engine takes them, int64 (time, inputs) each.
 
         utterances: frames (time, inputs) each.
         """
-        if len(utterances) == 0:
-            raise UserError("give at least one utterance, (time, inputs), to compare on")
-        floats = reference.run_all(self.network, [np.asarray(u, np.float64) for u in utterances])
-        expected, found = np.concatenate(floats), np.concatenate(self._predicted(utterances))
-        scale = float(np.sqrt(np.square(expected).mean()))
-        apart = found - expected
-        rms = float(np.sqrt(np.square(apart).mean()))
-        frames = sum(len(frames) for frames in utterances)
-        return Error(rms / scale if scale else rms, float(np.abs(apart).max()), frames)
-
-    def _predicted(self, utterances: Utterances) -> list[Array]:
-        from ernn.golden import Compiled, dequantize_output, run_all
-
-        outputs = run_all(self.integers, self.quantized(utterances), Compiled)
-        return [dequantize_output(self.integers, values) for values in outputs]
-
-    def quantized(self, utterances: Utterances) -> list[Array]:
-        """Frames as the engine takes them, int64 (time, inputs) each."""
         from ernn.golden import quantize_input
 
-        return [quantize_input(self.integers, np.asarray(frames)) for frames in utterances]
+        given = _recordings(utterances, self.network.input_size)
+        return [quantize_input(self.integers, frames) for frames in given]
 
     def stream(self) -> "Stream":
-        """Frames in, frames out, state kept in between."""
+        """Frames in, frames out, state kept in between: a `Stream` from the initial state."""
         return Stream(self)
 
     def save(self, path: Path | str) -> Path:
-        """Write both forms to one file, whole or not at all."""
+        """Write both forms to one file, whole or not at all; its path.
+
+        path: of the file; folders that are not there are made. OSError where it cannot be written.
+        """
         return serialization.save(path, (self.network, self.integers))
 
     @classmethod
     def load(cls, path: Path | str) -> "Model":
-        """Read what `save` wrote. Raises UserError for a missing, damaged or other file."""
-        network, integers = serialization.load(path, tuple)
-        return cls(network, integers)
+        """Read what `save` wrote.
+
+        path: of the file. Raises UserError where it is missing, damaged or holds something else.
+        """
+        match serialization.load(path, object):
+            case (Network() as network, IntegerModel() as integers):
+                return cls(network, integers)
+            case Network():
+                what = "a network without integers: ernn.convert(network, utterances) makes them"
+            case IntegerModel():
+                what = "integers without their network: ernn.golden runs them"
+            case other:
+                what = f"a {type(other).__name__}"
+        raise UserError(f"{path} is not what Model.save writes: it holds {what}")
+
+    def _frames(self, frames: Any, what: str) -> Array:
+        return _real(frames, what, self.network.input_size)
+
+    def _predicted(self, utterances: Utterances) -> list[Array]:
+        from ernn.golden import Compiled, dequantize_output, quantize_input, run_all
+
+        integers = [quantize_input(self.integers, frames) for frames in utterances]
+        outputs = run_all(self.integers, integers, Compiled)
+        return [dequantize_output(self.integers, values) for values in outputs]
 
 
 class Stream:
     """One endless utterance in integers, for real numbers: state is kept between calls.
 
     model: one whose layers all run forward in time; UserError otherwise.
+
+    >>> import ernn, numpy as np, torch
+    >>> speech = torch.randn(20, 4)
+    >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), [speech])
+    >>> stream = model.stream()
+    >>> parts = [stream.push(speech[:7]), stream.push(speech[7:])]
+    >>> bool((np.concatenate(parts) == model.predict(speech)).all())
+    True
     """
 
     def __init__(self, model: Model) -> None:
         from ernn.golden import Stream as IntegerStream
 
-        self._integers = model.integers
+        _require(model, Model, "a stream is of a Model")
+        self._model = model
         self._stream = IntegerStream(model.integers)
 
     def push(self, frames: Array) -> Array:
-        """Outputs (time, outputs) for the next frames (time, inputs)."""
+        """Outputs (time, outputs) for the next frames.
+
+        frames: (time, inputs), any number of them. UserError for another shape, or values that are
+            not finite.
+        """
         from ernn.golden import dequantize_output, quantize_input
 
-        outputs = self._stream.push(quantize_input(self._integers, np.asarray(frames)))
-        return dequantize_output(self._integers, outputs)
+        integers = self._model.integers
+        given = self._model._frames(frames, "what is pushed")
+        return dequantize_output(integers, self._stream.push(quantize_input(integers, given)))
 
     def reset(self) -> None:
         """Back to the state before the first frame."""
@@ -218,39 +287,49 @@ def design(
 ) -> "Engine":
     """The best engine found for a model on a device.
 
+    model: what it computes, bit for bit.
     device: a part's name, e.g. "LFE5U-25F"; docs/reference/published.md lists them.
     goal: "throughput" (frames a second of all streams) or "latency" (of one frame).
-    streams: independent sequences that take turns; None: as many as pay.
-    clock_mhz: the clock to count with; None: what is assumed for the device.
+    streams: independent sequences that take turns, 1 to 16; None: as many as pay.
+    clock_mhz: the clock to count with, 1 to 1000 MHz; None: what is assumed for the device.
 
     Raises UserError where nothing fits, saying what is short and by how much.
+
+    >>> import ernn, torch
+    >>> speech = torch.randn(20, 4)
+    >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), [speech])
+    >>> engine = ernn.design(model, "LFE5U-25F", streams=1)
+    >>> engine.design.streams, engine.cycles_per_frame < 500
+    (1, True)
     """
     from ernn.estimate.clock import Clock
     from ernn.search.hardware import Request, search
     from ernn.search.space import Goal
 
+    _require(model, Model, "an engine is for a Model")
+    _require(streams, Integral | None, "streams must be a whole number, 1..16")
+    _require(clock_mhz, Real | None, "clock_mhz must be a number")
     found = find_device(device)
     clock = Clock.assumed(found) if clock_mhz is None else Clock.given(clock_mhz)
     wanted: Goal = goal  # type: ignore[assignment]  # Request says what a goal can be
     best = search(model.integers, Request(found, clock, wanted, streams)).best
-    return Engine(model, best.design, found)
+    return Engine(model, best.design, found.name)
 
 
 @dataclass(frozen=True)
 class Built:
-    """An engine placed on a device.
-
-    clock_mhz: the median over the seeds, by nextpnr's timing model (no vendor sign-off).
-    frames_per_second: of all streams together, at that clock.
-    latency_us: of one frame through an idle engine, at that clock.
-    area: cells used by kind, e.g. {"lut": 5630, "dsp": 28, ...}.
-    """
+    """An engine placed on a device."""
 
     device: str
+    """The part's name."""
     clock_mhz: float
+    """The median over the seeds, by nextpnr's timing model (no vendor sign-off)."""
     frames_per_second: float
+    """Of all streams together, at that clock."""
     latency_us: float
+    """Microseconds of one frame through an idle engine, at that clock."""
     area: Mapping[str, int]
+    """What is used of each kind: "lut", "ff", "dsp", "block RAM"."""
 
     def __str__(self) -> str:
         used = ", ".join(f"{count:,} {kind}" for kind, count in self.area.items())
@@ -264,13 +343,30 @@ class Built:
 class Engine:
     """An accelerator for a model: its schedule, its Verilog, its proof.
 
-    design: the free choices; they change cycles and area, never an integer.
-    device: what it is placed on; None: only `build(device)` needs one.
+    `design` chooses one; by hand, it is made of a model and a `Design`.  Raises UserError for an
+    unknown device; its parts raise it where hardware cannot run the model, as with a layer that
+    runs backward.
+
+    >>> import ernn, torch
+    >>> speech = torch.randn(20, 4)
+    >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), [speech])
+    >>> engines = [ernn.Engine(model, ernn.Design(pes=count)) for count in (1, 2)]
+    >>> engines[0].cycles_per_frame > engines[1].cycles_per_frame
+    True
     """
 
     model: Model
+    """What it computes."""
     design: Design
-    device: Device | None = None
+    """The free choices; they change cycles and area, never an integer."""
+    device: str | None = None
+    """The part that it is placed on; None where `build(device)` says it."""
+
+    def __post_init__(self) -> None:
+        _require(self.model, Model, "an engine is for a Model")
+        _require(self.design, Design, "an engine's design must be a Design, as Design(pes=4)")
+        if self.device is not None:
+            find_device(self.device)
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -279,51 +375,63 @@ class Engine:
 
     @property
     def cycles_per_frame(self) -> float:
-        """In steady state, all streams busy; simulation gives the same."""
+        """Cycles from frame to frame, all streams busy; simulation gives the same number."""
         return self.schedule.cycles_per_frame
 
     @property
     def latency(self) -> int:
-        """Cycles from a frame's last word in to its last word out, idle engine."""
+        """Cycles from a frame's last word in to its last word out, of an idle engine."""
         return self.schedule.latency
 
     @cached_property
-    def _simulator(self) -> "Simulator":
-        from ernn.verify import simulator_of
+    def verilog(self) -> "Verilog":
+        """The text that is simulated, synthesised and placed, made when first asked for."""
+        from ernn.flow.verilog import to_verilog
+        from ernn.rtl.engine import Engine as Circuit
 
-        return simulator_of(self.schedule)
+        return to_verilog(Circuit(self.schedule, probes=True))
+
+    @cached_property
+    def simulator(self) -> "Simulator":
+        """The Verilog compiled for simulation, when first asked for."""
+        from ernn.flow.simulate import build
+
+        return build(self.verilog)
 
     def compile(self) -> "Engine":
-        """Make the Verilog and its simulator now, which takes a while; the engine itself."""
-        _ = self._simulator
+        """Make `verilog` and `simulator` now, in seconds to minutes; gives the engine itself.
+
+        Raises ToolError, a UserError, with the tool's last words where a tool fails.
+        """
+        _ = self.simulator
         return self
 
     def verify(self, utterances: Utterances, *, stall: float = 0.2, seed: int = 0) -> "Proof":
         """Simulate utterances and compare every output integer with golden's.
 
         utterances: frames (time, inputs) each.
-        stall: probability that either handshake pauses in a cycle.
+        stall: probability that either handshake pauses in a cycle, at least 0 and below 1.
         seed: of the stalls.
 
-        `Proof.passed` says whether all are equal; where not, the first difference is named.
+        `Proof.passed` says whether all are equal; where not, its text names the first difference.
+        Raises UserError where there is no frame, ToolError where a tool fails.
         """
         from ernn.verify import prove
 
         integers = self.model.quantized(utterances)
-        return prove(self._simulator, self.schedule, integers, stall=stall, seed=seed)
+        return prove(self.simulator, self.schedule, integers, stall=stall, seed=seed)
 
     def write(self, folder: Path | str) -> Path:
-        """Write the Verilog that is simulated, with its memory files; the top module's path."""
-        return self._simulator.verilog.write(folder)
+        """Write the Verilog with its memory files; the path of the top module.
+
+        folder: is made where it is not there. OSError where it cannot be written.
+        """
+        return self.verilog.write(folder)
 
     def build(
-        self,
-        device: str | None = None,
-        *,
-        seeds: Sequence[int] = (1,),
-        grade: int | None = None,
+        self, device: str | None = None, *, seeds: Sequence[int] = (1,), grade: int | None = None
     ) -> Built:
-        """Synthesise, place and route with open tools (Lattice ECP5).
+        """Synthesise, place and route with open tools (Lattice ECP5); takes minutes.
 
         device: another part than the one designed for.
         seeds: of the placer; the median clock counts, and three say more than one.
@@ -331,16 +439,54 @@ class Engine:
 
         Raises UserError for a device that cannot be placed, ToolError where a tool fails.
         """
-        from ernn.flow.place import place
+        from ernn.flow.place import grade_of, place
         from ernn.flow.synthesise import synthesise
 
-        part = self.device if device is None else find_device(device)
-        if part is None:
+        name = self.device if device is None else device
+        if name is None:
             raise UserError("say which device to build for, e.g. engine.build('LFE5U-25F')")
-        verilog = self._simulator.verilog
-        area = synthesise(verilog, part)
-        clock = place(verilog, part, grade=grade, seeds=seeds).median_mhz
+        part = find_device(name)
+        speed = grade_of(part, grade)  # refused before anything is made
+        clock = place(self.verilog, part, grade=speed, seeds=seeds).median_mhz
+        area = synthesise(self.verilog, part)
         counts = {"lut": area.lut, "ff": area.ff, "dsp": area.dsp, "block RAM": area.bram_blocks}
         return Built(
             part.name, clock, clock * 1e6 / self.cycles_per_frame, self.latency / clock, counts
         )
+
+
+def _recordings(utterances: Any, inputs: int | None = None) -> list[Array]:
+    """Each as float64 (time, inputs); UserError where there is no frame."""
+    if isinstance(utterances, str) or not isinstance(utterances, Iterable):
+        raise UserError(f"utterances are a list of arrays (time, inputs), not {utterances!r}")
+    if getattr(utterances, "ndim", 3) == 2:
+        raise UserError(
+            "utterances are a list of arrays (time, inputs): give one alone as [frames]"
+        )
+    pairs = enumerate(utterances)
+    found = [_real(frames, f"utterance {number}", inputs) for number, frames in pairs]
+    if not any(map(len, found)):
+        raise UserError("give at least one utterance (time, inputs) with a frame, e.g. [frames]")
+    return found
+
+
+def _real(frames: Any, what: str, inputs: int | None) -> Array:
+    """Frames, an array or a tensor, as float64 (time, inputs)."""
+    if hasattr(frames, "detach"):
+        frames = frames.detach().cpu()
+    try:
+        values = np.asarray(frames, np.float64)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{what} must be an array of real numbers: {error}") from error
+    if values.ndim != 2 or inputs not in (None, values.shape[1]):
+        wanted = "inputs" if inputs is None else inputs
+        raise UserError(f"{what} must be (time, {wanted}), not {values.shape}")
+    if not np.isfinite(values).all():
+        raise UserError(f"{what} is not finite: check the recording and its normalisation")
+    return values
+
+
+def _require(value: Any, kind: Any, message: str) -> None:
+    if not isinstance(value, kind):
+        given = value.__name__ if isinstance(value, type) else type(value).__name__
+        raise UserError(f"{message}, not {'the class ' * isinstance(value, type)}{given}")

@@ -141,7 +141,7 @@ def devices() -> tuple[Device, ...]:
 def find_device(name: str) -> Device:
     """The device called `name`, in any letter case; UserError with the list of names if none is."""
     for device in _DEVICES:
-        if device.name.lower() == name.lower():
+        if device.name.lower() == str(name).lower():
             return device
     raise UserError(
         f"no device called {name!r}; known are {', '.join(device.name for device in _DEVICES)}"
