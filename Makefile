@@ -36,7 +36,7 @@ check: $(STAMP)
 bench: $(STAMP)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-# Rewrite docs/reference from the program's own help.
+# Rewrite docs/reference from the program's help and the package's docstrings.
 reference: $(STAMP)
 	$(BIN)/python docs/make_reference.py
 

@@ -69,7 +69,7 @@ def convert(
     utterances: typical recordings (time, inputs) of the training data, normalised as in training;
         every format is chosen from what the network does on them.
     plan: the structures that the module's weights have; None: all are dense.
-    spec: bits of weights and data.
+    spec: bits of weights and data; by default 12 and 16.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
 
     The module is run on random frames and must agree with the network made of it to 1e-5.
@@ -144,6 +144,12 @@ class Model:
     """A network in floats and in integers; `convert` makes one.
 
     Methods that take frames raise UserError where these are not (time, inputs), or not finite.
+
+    >>> import ernn, torch
+    >>> speech = [torch.randn(20, 4) for _ in range(3)]
+    >>> model = ernn.convert(torch.nn.LSTM(4, 8, batch_first=True), speech)
+    >>> bool(abs(model.predict(speech[0]) - model.predict_float(speech[0])).max() < 0.01)
+    True
     """
 
     network: Network

@@ -55,11 +55,11 @@ def test_commands_on_a_page_can_be_typed(page: Path) -> None:
             COMMANDS[name].make_context(name, arguments, resilient_parsing=False)
 
 
-def test_the_reference_is_what_the_help_says() -> None:
+def test_the_reference_is_what_the_program_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
     generator = _load(ROOT / "docs" / "make_reference.py")
-    assert generator.PAGE.read_text(encoding="utf-8") == generator.reference(), (
-        "run `make reference`"
-    )
+    stale = [path.name for path in generator.PAGES if not generator.is_current(path)]
+    assert stale == [], "run `make reference`"
 
 
 def test_every_command_is_in_the_tutorial() -> None:

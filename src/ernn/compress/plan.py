@@ -19,18 +19,27 @@ DENSE = Dense()
 
 @dataclass(frozen=True)
 class CompressionPlan:
-    """A structure for each kind of matrix; `overrides`: for single parameters,
-    by name ("recurrent.0.weight_ih_l0").
+    """A structure for each kind of matrix of a module.
 
-    input: what an LSTM or GRU multiplies its input with. recurrent: what it multiplies its own
-    output with. projection: of an LSTM. output: every Linear layer.
+    Raises UserError for what is no structure; whether sizes fit shows when a plan is used.
+
+    >>> import ernn
+    >>> plan = ernn.CompressionPlan.blocks(8)
+    >>> plan = plan.override("lstm.weight_ih_l0", ernn.BlockCirculant(4))
+    >>> plan.structure("lstm.weight_ih_l0", "input"), plan.structure("word.weight", "output")
+    (BlockCirculant(block=4, pad=False), Dense())
     """
 
     input: Structure = Dense()
+    """What recurrent layers multiply their input with."""
     recurrent: Structure = Dense()
+    """What they multiply their own output with."""
     projection: Structure = Dense()
+    """What an LSTM multiplies its cells' output with."""
     output: Structure = Dense()
+    """The weight of every Linear layer."""
     overrides: tuple[tuple[str, Structure], ...] = ()
+    """Of single parameters, by the name that `named_parameters()` gives, instead of the above."""
 
     def __post_init__(self) -> None:
         for structure in (
@@ -48,31 +57,46 @@ class CompressionPlan:
 
     @classmethod
     def blocks(cls, block: int, output: int = 1, pad: bool = True) -> "CompressionPlan":
-        """Blocks of one size in the recurrent layers, `output` in the Linear layers (1: dense)."""
+        """Circulant blocks in recurrent layers.
+
+        block: their size, 1, 2, 4, 8, 16 or 32; 1 is dense.
+        output: the size in Linear layers.
+        pad: whether sizes that the block does not divide are padded, and the padding counted;
+            otherwise they are refused when the plan is used.
+        """
         inner, outer = _structure(block, pad), _structure(output, pad)
         return cls(inner, inner, inner, outer)
 
     @classmethod
     def pruned(cls, structure: Structure, output: Structure = DENSE) -> "CompressionPlan":
-        """One sparse structure for recurrent layers, e.g.
-        LoadBalanced(0.1, 32); `output` for Linear.
+        """One structure for all matrices of recurrent layers.
+
+        structure: for example `ernn.ir.structure.LoadBalanced(0.1, 32)`, a sparse one.
+        output: of Linear layers; by default they stay dense.
         """
         return cls(structure, structure, structure, output)
 
     def override(self, name: str, structure: Structure) -> "CompressionPlan":
-        """The same plan but for parameter `name`."""
+        """The same plan but for one parameter.
+
+        name: as `named_parameters()` gives it, e.g. "lstm.weight_ih_l0".
+        structure: what it gets.
+        """
         return replace(
             self, overrides=(*(o for o in self.overrides if o[0] != name), (name, structure))
         )
 
     def structure(self, name: str, role: Role) -> Structure:
+        """What a parameter gets.
+
+        name: as for `override`.
+        role: "input", "recurrent", "projection" or "output": what it gets where not overridden.
+        """
         named = dict(self.overrides)
         return named[name] if name in named else getattr(self, role)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: a block size, with "pad" if padded; 1 is
-        dense; or a density and its groups.
-        """
+        """Plain values: a block size, with "pad" if padded; 1 is dense; or a structure's fields."""
         roles = {
             role: _plain(getattr(self, role))
             for role in ("input", "recurrent", "projection", "output")
@@ -84,7 +108,10 @@ class CompressionPlan:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "CompressionPlan":
-        """The reverse of `to_dict`; UserError for unknown keys."""
+        """The reverse of `to_dict`.
+
+        values: structures by role, and `overrides` by name. UserError for unknown keys.
+        """
         known = ("input", "recurrent", "projection", "output", "overrides")
         if unknown := sorted(set(values) - set(known)):
             raise UserError(

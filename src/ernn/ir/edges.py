@@ -36,15 +36,26 @@ def edge_name(source: Source) -> str:
 
 @dataclass(frozen=True)
 class DataBits:
-    """Bits of each kind of data; None: as many as everything else has. Raises UserError outside
-    2..18.
+    """Bits of each kind of data, 2 to 18; None: as many as everything else has.
+
+    The engine's data have one width: a model with fewer bits for a kind runs in software.
+    Raises UserError outside the range.
+
+    >>> import ernn
+    >>> ernn.DataBits(hidden=4, cell=8).given
+    {'hidden': 4, 'cell': 8}
     """
 
     input: int | None = None
+    """The network's input."""
     hidden: int | None = None
+    """What products read of a layer: its output, an LSTM's before its projection, a GRU's r * h."""
     cell: int | None = None
+    """Other numbers that are kept from frame to frame: an LSTM's cell."""
     gates: int | None = None
+    """Results of a recurrent layer's products, and what functions such as sigmoid are taken of."""
     activations: int | None = None
+    """What these functions give, unless products read it."""
 
     def __post_init__(self) -> None:
         for name, bits in self.given.items():

@@ -101,13 +101,20 @@ class Dense(Structure):
 class BlockCirculant(Structure):
     """Matrices of circulant `block` x `block` blocks (C-LSTM; E-RNN, HPCA 2019).
 
-    Each block is defined by its first column w: block[a, b] = w[(a - b) mod block].  `pad=True`
-    admits sizes that the block does not divide: the matrix is then the top left corner of a larger
-    block-circulant one, and the padding is counted as stored.
+    Each block is defined by its first column w: block[a, b] = w[(a - b) mod block].
+    Raises UserError for another block size than those below.
+
+    >>> import ernn
+    >>> blocks = ernn.BlockCirculant(8)
+    >>> blocks.stored((4, 64, 32)), blocks.multiplications((4, 64, 32))  # 4 gates of 64 x 32
+    (1024, 1408)
     """
 
     block: int
+    """Rows and columns of a block: 1, 2, 4, 8, 16 or 32."""
     pad: bool = False
+    """Whether sizes that the block does not divide are admitted: the matrix is then the top left
+    corner of a larger block-circulant one, and the padding is counted as stored."""
 
     def __post_init__(self) -> None:
         if self.block not in BLOCK_SIZES:
@@ -116,11 +123,21 @@ class BlockCirculant(Structure):
             raise UserError(f"pad must be true or false, not {self.pad!r}")
 
     def stored(self, shape: tuple[int, ...]) -> int:
+        """Numbers stored, padding counted.
+
+        shape: a weight's, (..., rows, columns). UserError where the block does not divide a size and
+            `pad` is false.
+        """
         grid = block_grid(self, shape[-2], shape[-1])
         return prod(shape[:-2]) * grid[0] * grid[1] * self.block
 
     def multiplications(self, shape: tuple[int, ...]) -> int:
-        """A block of size k costs 2 real products and k/2 - 1 complex ones, of three each."""
+        """Real multiplications of a product with a vector, transforms apart.
+
+        shape: as for `stored`.
+
+        A block of size k costs 2 real products and k/2 - 1 complex ones, of three each.
+        """
         per_block = 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
         return self.stored(shape) // self.block * per_block
 

@@ -25,18 +25,26 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class QuantizeSpec:
-    """Bit widths. `data_bits`: signals, spectra, product outputs, states, activations; twiddles
-    have data_bits - 2 fraction bits.  `guard`: fraction bits added inside the forward transform.
-    `segment_bits`: at most 2**segment_bits segments an activation.  `headroom`: factor on every
-    observed range.  `data`: kinds of data with fewer bits than `data_bits`.  Raises UserError
-    outside the ranges below."""
+    """Bits of weights and data.  Raises UserError for a value outside its range.
+
+    >>> import ernn
+    >>> spec = ernn.QuantizeSpec(weight_bits=8, data_bits=12, data=ernn.DataBits(hidden=6))
+    >>> spec.bits("hidden"), spec.bits("gates"), spec.twiddle_bits
+    (6, 12, 10)
+    """
 
     weight_bits: int = 12
+    """Of every weight, as it is stored: a spectrum's in circulant blocks; 4 to 18."""
     data_bits: int = 16
+    """Of signals, spectra, results of products, states and activations; 4 to 18."""
     segment_bits: int = 8
+    """A table has at most 2**segment_bits line segments; 2 to 12."""
     guard: int = 2
+    """Fraction bits added within the forward transform; 0 to 4."""
     headroom: float = 1.25
+    """Factor on every range that was observed, 1 to 16: what exceeds it saturates."""
     data: DataBits = DataBits()
+    """Kinds of data with fewer bits than `data_bits`, for software only."""
 
     def __post_init__(self) -> None:
         allowed = {
@@ -61,10 +69,14 @@ class QuantizeSpec:
 
     @property
     def twiddle_bits(self) -> int:
+        """Fraction bits of a transform's constants."""
         return self.data_bits - 2
 
     def bits(self, kind: Kind | None) -> int:
-        """Bits of a kind of data; None: of what is of no kind."""
+        """Bits of a kind of data.
+
+        kind: one of `DataBits`'s fields; None: of what is of no kind.
+        """
         own = None if kind is None else getattr(self.data, kind)
         return self.data_bits if own is None else own
 

@@ -50,24 +50,28 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Proof:
-    """What a run showed.
-
-    `frames` of input; `integers` compared, of which `mismatches` differ; `divergence`
-    names the first; `violations` of AXI4-Stream rules, wrong TLAST or TUSER, a raised
-    error port; `missing` output beats.
-    """
+    """What a run showed; its text is one line."""
 
     frames: int
+    """Of input."""
     integers: int
+    """Compared."""
     mismatches: int
+    """Integers that differ, missing ones among them."""
     divergence: Divergence | None
+    """Names the first that differs."""
     violations: tuple[str, ...]
+    """Broken rules of AXI4-Stream, wrong TLAST or TUSER, an error port that rose: a line each."""
     missing: int
+    """Output beats that did not come, or came and should not have."""
     stall: float
+    """Probability that either handshake paused in a cycle."""
     seed: int
+    """Of the stalls."""
 
     @property
     def passed(self) -> bool:
+        """Whether all is as it should be."""
         return not (self.mismatches or self.violations or self.missing or self.divergence)
 
     def __str__(self) -> str:
