@@ -223,6 +223,9 @@ def test_the_path_from_speech_to_a_placed_engine(
         Path(file).name for file in done("export", folder, "--part", "xc7a100tcsg324-1")["files"]
     ]
     assert exported == ["ernn_engine.v", "ernn_engine.xdc", "build.tcl", "package_ip.tcl"]
+    in_c = [Path(file) for file in done("export", folder, "--c")["files"]]
+    assert [file.name for file in in_c] == ["ernn.h", "ernn.c"]
+    assert "ernn_frame" in in_c[0].read_text(encoding="utf-8")
     assert (
         done("bitstream", folder, "--clock-mhz", "50", "--baud", "1000000")["board"] == "ulx3s-85f"
     )

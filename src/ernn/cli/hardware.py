@@ -164,6 +164,14 @@ def export(
     clock_mhz: Annotated[
         float, typer.Option(min=1, max=1000, help="The clock to constrain.")
     ] = 100.0,
+    as_c: Annotated[
+        bool,
+        typer.Option(
+            "--c",
+            help="Write RUN/c instead: the network in integers as C99 that needs nothing, for "
+            "microcontrollers and testbenches.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write RUN/vivado: Verilog, memories, constraints, and Tcl that builds and packages an IP.
@@ -173,7 +181,8 @@ def export(
     from ernn.pipeline import exports
     from ernn.pipeline.run import Run
 
-    written = exports.vivado(Run.existing(run), part, clock_mhz)
+    found = Run.existing(run)
+    written = exports.in_c(found) if as_c else exports.vivado(found, part, clock_mhz)
     if as_json:
         console.emit_json(
             {"step": "export", "run": str(run), "files": [str(path) for path in written]}

@@ -11,7 +11,8 @@ from ernn.ir.integer_model import IntegerModel
 Array = np.ndarray
 
 
-def _require_one_way(model: IntegerModel) -> None:
+def require_streaming(model: IntegerModel) -> None:
+    """UserError where a layer needs the whole utterance."""
     for layer in model.backward:
         raise UserError(
             f"{layer.name} runs backward and needs the whole utterance: it cannot be streamed"
@@ -33,7 +34,7 @@ class Stream:
         implementation: Implementation = Compiled,
         state: State | None = None,
     ) -> None:
-        _require_one_way(model)
+        require_streaming(model)
         self._model, self._machine = model, implementation(model)
         if state is not None:
             self._machine.reset(state)
@@ -65,7 +66,7 @@ class Streams:
     ) -> None:
         if count < 1:
             raise UserError(f"the number of streams must be at least 1, not {count}")
-        _require_one_way(model)
+        require_streaming(model)
         self._model, self._count = model, count
         self._machine = implementation(model, streams=count)
 

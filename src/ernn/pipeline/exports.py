@@ -1,24 +1,29 @@
-"""A run's engine for outside tools and boards: Vivado sources; a bitstream and its host's facts."""
+"""A run's network for tools and boards outside: Vivado sources, a bitstream with what its host must
+know, C for processors.
+"""
 
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from ernn.files import write_json
+from ernn.files import write_atomic, write_json
 from ernn.flow.bitstream import BITSTREAM, Bitstream, bitstream
 from ernn.flow.boards import find_board
 from ernn.flow.verilog import to_verilog
 from ernn.flow.vivado import require_part, vivado_project
+from ernn.golden.source import c_source
 from ernn.ir import serialization as codec
-from ernn.pipeline.hardware import scheduled
+from ernn.pipeline.hardware import model_of, scheduled
 from ernn.pipeline.run import Run
 from ernn.rtl.engine import Engine
 
-VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
+VIVADO, BOARD, WIRE, C = "vivado", "board", "wire.json", "c"
 
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
-    """Write the engine, without probes, and Tcl for Vivado into the run; its main files."""
+    """Write the engine, without probes, and Tcl for Vivado into the run's folder; the files to
+    begin with.
+    """
     require_part(part)
     plan = scheduled(run)
     design, digest = plan.layout.design, codec.digest(plan.layout.model)
@@ -29,6 +34,15 @@ def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
     return vivado_project(
         verilog, run.path(VIVADO), part=part, clock_mhz=clock_mhz, description=description
     )
+
+
+def in_c(run: Run) -> list[Path]:
+    """Write the network in integers as ernn.h and ernn.c into the run's folder; no design is
+    needed.
+    """
+    header, body = c_source(model_of(run))
+    texts = {"ernn.h": header, "ernn.c": body}
+    return [write_atomic(run.path(C) / name, text) for name, text in texts.items()]
 
 
 def board(run: Run, name: str, clock_mhz: float, baud: int, seed: int) -> tuple[Bitstream, Path]:
