@@ -19,7 +19,7 @@ from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.scheduling.tape import Row, Tape
 from ernn.scheduling.vector_program import Constant
@@ -178,7 +178,7 @@ def test_regions_of_a_memory_never_overlap(seed: int) -> None:
     assert_apart(value_regions(layout), layout.value_beats)
 
 
-def last_place(layout: Layout, signal: Signal) -> int:
+def last_place(layout: MemoryMap, signal: Signal) -> int:
     """Of the words that the last line of a signal writes."""
     return layout.lines(signal.length) * layout.design.words - 1 + layout.shift(signal.name)
 
@@ -208,7 +208,7 @@ def test_every_constant_is_where_its_step_looks(seed: int) -> None:
                     assert not flat[step.length :].any()
 
 
-def value_regions(layout: Layout) -> list[tuple[int, int]]:
+def value_regions(layout: MemoryMap) -> list[tuple[int, int]]:
     kept = {step.keep.name: step.keep for step in layout.steps if step.keep is not None}
     regions = []
     for value in kept.values():

@@ -19,7 +19,7 @@ from ernn.deltas.updates import Updates
 from ernn.errors import UserError
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import LayerStage
 from ernn.scheduling.weight_banks import Rows, columns_of_groups
@@ -39,7 +39,7 @@ def delta_cycles(updates: Updates, design: Design, balanced: bool = True) -> Arr
             f"{model.repeated[0].name} is a core of a tensor train: its deltas are counted, not "
             "its cycles"
         )
-    layout, timing = Layout(model, design), Timing.of(model, design)
+    layout, timing = MemoryMap(model, design), Timing.of(model, design)
     stages = [(stage, _array(stage, layout, updates, balanced)) for stage in layout.stages]
     loops = [
         _loop(list(layer), layout, timing) for _, layer in groupby(stages, lambda one: one[0].layer)
@@ -51,7 +51,7 @@ def delta_cycles(updates: Updates, design: Design, balanced: bool = True) -> Arr
     return np.maximum(np.maximum(array, vector), np.max(loops, axis=0) / design.streams)
 
 
-def _loop(stages: Sequence[tuple[LayerStage, Array]], layout: Layout, timing: Timing) -> Array:
+def _loop(stages: Sequence[tuple[LayerStage, Array]], layout: MemoryMap, timing: Timing) -> Array:
     return sum(
         (
             np.maximum(array, vector_cycles(stage, layout)) + waits(stage, timing)
@@ -61,7 +61,7 @@ def _loop(stages: Sequence[tuple[LayerStage, Array]], layout: Layout, timing: Ti
     )
 
 
-def _array(stage: LayerStage, layout: Layout, updates: Updates, balanced: bool) -> Array:
+def _array(stage: LayerStage, layout: MemoryMap, updates: Updates, balanced: bool) -> Array:
     design, total = layout.design, np.zeros(len(updates.columns[stage.products[0].name]))
     for product in stage.products:
         passes = ceil(Rows(product, layout.model.block, design.words).count / design.pes)
@@ -70,7 +70,7 @@ def _array(stage: LayerStage, layout: Layout, updates: Updates, balanced: bool) 
     return total
 
 
-def _columns(product: Product, layout: Layout, changed: Array, balanced: bool) -> Array:
+def _columns(product: Product, layout: MemoryMap, changed: Array, balanced: bool) -> Array:
     """Columns that the group with most has in every frame."""
     splits = layout.design.splits
     if balanced:

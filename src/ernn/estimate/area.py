@@ -19,9 +19,9 @@ from ernn.estimate.device import Device, Family
 from ernn.estimate.logic import Logic
 from ernn.estimate.nonnegative_fit import nonnegative
 from ernn.estimate.units import Units, dsp
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule
-from ernn.scheduling.shift_tables import Shifts
+from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.timing import Timing
 
@@ -147,10 +147,10 @@ def predict(plan: Schedule, family: Family) -> Use:
     )
 
 
-def least(layout: Layout, family: Family) -> Use:
+def least(layout: MemoryMap, family: Family) -> Use:
     """What an engine of this layout takes at least: no tapes, the shortest output queue."""
     empty = Tape(({"count": 0, "dense": 0},))
-    timing, shifts = Timing.of(layout.model, layout.design), Shifts.of(layout)
+    timing, shifts = Timing.of(layout.model, layout.design), ShiftTables.of(layout)
     return predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 0, 0, {}, (), {}), family)
 
 

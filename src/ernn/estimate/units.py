@@ -13,7 +13,7 @@ import numpy as np
 from ernn.estimate.device import Family
 from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
-from ernn.scheduling.memory_map import Layout, address_bits
+from ernn.scheduling.memory_map import MemoryMap, address_bits
 from ernn.scheduling.schedule import Schedule
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.weight_banks import DEPTH, in_memories
@@ -28,7 +28,7 @@ class Units:
     # --- sizes
 
     @property
-    def layout(self) -> Layout:
+    def layout(self) -> MemoryMap:
         return self.plan.layout
 
     @property
@@ -144,7 +144,7 @@ def _changing(tape: Tape) -> int:
     return (ever & ~always).bit_count()
 
 
-def multipliers(layout: Layout) -> Iterator[tuple[int, Multiplier]]:
+def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:
     """How many of each kind an engine has."""
     model, elements = layout.model, layout.design.elements
     data, weight, pairs = model.input.format.width, model.weight_bits, max(0, model.block // 2 - 1)
@@ -157,6 +157,6 @@ def multipliers(layout: Layout) -> Iterator[tuple[int, Multiplier]]:
         yield layout.beat, Multiplier(model.slope_bits, low + 1)
 
 
-def dsp(layout: Layout, family: Family) -> int:
+def dsp(layout: MemoryMap, family: Family) -> int:
     """Hard multipliers of an engine."""
     return sum(count * one.blocks(family) for count, one in multipliers(layout))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.vector_program import LayerStage, Value
 
 
@@ -27,10 +27,10 @@ class Turn:
 
 
 @dataclass(frozen=True, eq=False)
-class Turns:
+class IssueOrder:
     """All turns of a round, and how old what they read is."""
 
-    layout: Layout
+    layout: MemoryMap
 
     def __iter__(self) -> Iterator[Turn]:
         streams, stages = range(self.layout.design.streams), range(len(self.layout.stages))

@@ -14,9 +14,9 @@ from itertools import pairwise
 from math import ceil
 
 from ernn.ir.integer_model import IntegerModel
-from ernn.scheduling.issue_order import Turn, Turns
-from ernn.scheduling.memory_map import Layout
-from ernn.scheduling.shift_tables import Shifts
+from ernn.scheduling.issue_order import IssueOrder, Turn
+from ernn.scheduling.memory_map import MemoryMap
+from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import Constant, Gate, Step, Term, Value
 from ernn.scheduling.weight_banks import Part, Pass
@@ -95,16 +95,16 @@ Option = tuple[
 
 
 @dataclass
-class Walk:
+class ListScheduler:
     """Both tapes, and what is known at every time.
 
     `expected`: when a round before will have written a place, for what reads it late;
     `vector_from`: the vector unit begins no earlier.  Both only place items well.
     """
 
-    layout: Layout
+    layout: MemoryMap
     timing: Timing
-    shifts: Shifts
+    shifts: ShiftTables
     expected: Mapping[Place, int] = field(default_factory=dict)
     vector_from: int = 0
     array: list[dict[str, int]] = field(default_factory=list)
@@ -130,7 +130,7 @@ class Walk:
     )  # first read of an old value, by address, age
 
     def __post_init__(self) -> None:
-        self.turns = Turns(self.layout)
+        self.turns = IssueOrder(self.layout)
         self.vector_free = self.vector_from
         self._shared = any(len(one.parts) > 1 for stage in self.layout.passes for one in stage)
         self._cut: dict[

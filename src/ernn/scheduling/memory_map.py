@@ -29,7 +29,7 @@ from ernn.scheduling.weight_banks import Column, Pass, Rows, columns_of_groups, 
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class MemoryMap:
     """Addresses for one model on one design."""
 
     model: IntegerModel

@@ -15,9 +15,9 @@ from ernn.errors import UserError
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design, multipliers_per_pe
-from ernn.scheduling.list_scheduler import Bar, Walk
-from ernn.scheduling.memory_map import Layout
-from ernn.scheduling.shift_tables import Shifts
+from ernn.scheduling.list_scheduler import Bar, ListScheduler
+from ernn.scheduling.memory_map import MemoryMap
+from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.timing import Timing
 
@@ -34,9 +34,9 @@ class Schedule:
     ends a step, (edge, stream, first line).
     """
 
-    layout: Layout
+    layout: MemoryMap
     timing: Timing
-    shifts: Shifts
+    shifts: ShiftTables
     array: Tape
     vector: Tape
     vector_start: int
@@ -125,30 +125,30 @@ def _useful(product: Product, block: int) -> int:
 def schedule(model: IntegerModel, design: Design) -> Schedule:
     """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
     require_engine(model)
-    layout, timing = Layout(model, design), Timing.of(model, design)
-    walk = last = _walked(layout, timing)
+    layout, timing = MemoryMap(model, design), Timing.of(model, design)
+    lister = last = _walked(layout, timing)
     for _ in range(REPEATS if design.streams > 1 else 0):
-        if _interval(walk) == _hoped(walk):
+        if _interval(lister) == _hoped(lister):
             break
         last = _walked(layout, timing, last)
-        walk = min(walk, last, key=_interval)
-    bounds = walk.bounds()
-    start, interval = walk.vector_start, _interval(walk)
-    for row in walk.vector[: len(layout.steps[0].terms)]:
+        lister = min(lister, last, key=_interval)
+    bounds = lister.bounds()
+    start, interval = lister.vector_start, _interval(lister)
+    for row in lister.vector[: len(layout.steps[0].terms)]:
         row["gap"] = 0
     return Schedule(
         layout=layout,
         timing=timing,
-        shifts=walk.shifts,
-        array=Tape(tuple(walk.array)),
-        vector=Tape(tuple(walk.vector)),
+        shifts=lister.shifts,
+        array=Tape(tuple(lister.array)),
+        vector=Tape(tuple(lister.vector)),
         vector_start=start,
         interval=interval,
-        length=walk.length(interval),
-        rounds_late=walk.turns.rounds,
+        length=lister.length(interval),
+        rounds_late=lister.turns.rounds,
         bounds=bounds,
-        bars=tuple(walk.bars),
-        edges=walk.edges,
+        bars=tuple(lister.bars),
+        edges=lister.edges,
     )
 
 
@@ -163,28 +163,30 @@ def require_engine(model: IntegerModel) -> None:
         )
 
 
-def _walked(layout: Layout, timing: Timing, before: Walk | None = None) -> Walk:
-    """A walk; after another one, it knows when that finished, and lets the vector unit begin as
+def _walked(
+    layout: MemoryMap, timing: Timing, before: ListScheduler | None = None
+) -> ListScheduler:
+    """A lister; after another one, it knows when that finished, and lets the vector unit begin as
     late as that allows.
     """
     if before is None:
-        walk = Walk(layout, timing, Shifts.of(layout))
+        lister = ListScheduler(layout, timing, ShiftTables.of(layout))
     else:
         hoped = _hoped(before)
         expected, begin = before.written_before(hoped), max(0, before.vector_free - hoped)
-        walk = Walk(layout, timing, before.shifts, expected, begin)
-    walk.run()
-    return walk
+        lister = ListScheduler(layout, timing, before.shifts, expected, begin)
+    lister.run()
+    return lister
 
 
-def _interval(walk: Walk) -> int:
-    return max(walk.bounds().values())
+def _interval(lister: ListScheduler) -> int:
+    return max(lister.bounds().values())
 
 
-def _hoped(walk: Walk) -> int:
+def _hoped(lister: ListScheduler) -> int:
     """The interval if neither the recurrence nor the vector unit were in the way."""
     return max(
         bound
-        for cause, bound in walk.bounds().items()
+        for cause, bound in lister.bounds().items()
         if cause not in ("recurrence", "vector unit")
     )

@@ -6,21 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ernn.ir.integer_parts import Product
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.vector_program import Step, Term
 
 Choices = tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Shifts:
+class ShiftTables:
     """Distinct shifts at each place; a tape selects one by its index.
 
     Right shifts with rounding (negative: left): `rows`, `output`, `spectrum`, `round`.
     Exact left shifts: `product`, `addend`, `bias`.  `widths`: of rows before the inverse transform.
     """
 
-    layout: Layout
+    layout: MemoryMap
     rows: Choices
     widths: Choices
     output: Choices
@@ -31,7 +31,7 @@ class Shifts:
     round: Choices
 
     @classmethod
-    def of(cls, layout: Layout) -> "Shifts":
+    def of(cls, layout: MemoryMap) -> "ShiftTables":
         terms = [(step, term) for step in layout.steps for term in step.terms]
         empty = cls(layout, (), (), (), (), (), (), (), ())
         return cls(

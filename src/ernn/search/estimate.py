@@ -28,7 +28,7 @@ from ernn.estimate.device import Device
 from ernn.estimate.memories import Memory, mapped
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import LayerStage, heights
 from ernn.search.space import Space, kernels
@@ -63,7 +63,7 @@ class _Busy:
 
 def estimate(model: IntegerModel, design: Design) -> Estimate:
     """Of a model on a design, in the steady state with all streams busy."""
-    layout, timing = Layout(model, design), Timing.of(model, design)
+    layout, timing = MemoryMap(model, design), Timing.of(model, design)
     stages = [_busy(stage, layout, timing) for stage in layout.stages]
     loops = [
         sum(max(one.array, one.vector) + one.wait for one in layer)
@@ -95,12 +95,12 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
     return best
 
 
-def _busy(stage: LayerStage, layout: Layout, timing: Timing) -> _Busy:
+def _busy(stage: LayerStage, layout: MemoryMap, timing: Timing) -> _Busy:
     array = sum(times * length for times, length in _passes(stage, layout.model, layout.design))
     return _Busy(stage.layer, array, vector_cycles(stage, layout), waits(stage, timing))
 
 
-def vector_cycles(stage: LayerStage, layout: Layout) -> int:
+def vector_cycles(stage: LayerStage, layout: MemoryMap) -> int:
     """Cycles of the vector unit for a stage of a frame."""
     return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in stage.steps)
 
@@ -121,7 +121,7 @@ def _passes(stage: LayerStage, model: IntegerModel, design: Design) -> Iterator[
 
 def _banks(model: IntegerModel, design: Design, device: Device) -> int:
     """kbit of block RAM of all weight banks."""
-    stages = Layout(model, design).stages
+    stages = MemoryMap(model, design).stages
     words = sum(length for stage in stages for _, length in _passes(stage, model, design))
     bank = Memory("weights", model.block * model.weight_bits, words, False)
     return design.elements * mapped(bank, device.family).kbit
