@@ -35,7 +35,8 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import GruLayer, Layer, LstmLayer, Matrix, Network
+from ernn.ir.layers import gru, linear, lstm
+from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
@@ -75,21 +76,21 @@ ENGINES: tuple[tuple[Net, Design], ...] = (
     (Net("gru", 8, 16, 4), Design(2, 2, 16, 2)),
     (Net("lstm", 8, 16, 1, weight_bits=8, data_bits=10), Design(6, 1, 16, 1)),
     (Net("gru", 16, 32, 8), Design(2, 2, 16, 2)),
-    (Net("lstm", 16, 32, 1, outputs=5), Design(2, 1, 16, 1, shallow=True)),
-    (Net("gru", 16, 32, 8, weight_bits=8, data_bits=10), Design(3, 1, 16, 4, shallow=True)),
+    (Net("lstm", 16, 32, 1, outputs=5), Design(2, 1, 16, 1, pipeline="shallow")),
+    (Net("gru", 16, 32, 8, weight_bits=8, data_bits=10), Design(3, 1, 16, 4, pipeline="shallow")),
     (Net("lstm", 16, 32, 4), Design(2, 2, 2, 4, 2, 2, 4, True)),
     (Net("gru", 16, 32, 1), Design(8, 2, 16, 1)),
-    (Net("lstm", 16, 32, 8), Design(1, 1, 4, 1, overlap=16, deferred=True, shallow=True)),
+    (Net("lstm", 16, 32, 8), Design(1, 1, 4, 1, overlap=16, deferred=True, pipeline="shallow")),
     (Net("lstm", 32, 64, 2), Design(4, 2, 16, 2)),
     (Net("gru", 32, 64, 16), Design(1, 2, 16, 4)),
-    (Net("gru", 64, 96, 4, weight_bits=8, data_bits=12), Design(4, 1, 16, 1, shallow=True)),
+    (Net("gru", 64, 96, 4, weight_bits=8, data_bits=12), Design(4, 1, 16, 1, pipeline="shallow")),
     (Net("lstm", 64, 128, 8), Design(2, 3, 8, 1)),
     (Net("lstm", 24, 48, 1, weight_bits=8, data_bits=8), Design(16, 1, 16, 1)),
     (Net("lstm", 32, 64, 8, projection=32, peepholes=True), Design(3, 2, 16, 8)),
     (Net("gru", 32, 64, 8, weight_bits=10, data_bits=12), Design(4, 1, 4, 4, 2)),
     (Net("gru", 32, 64, 8), Design(5, 2, 16, 2)),
     (Net("lstm", 32, 64, 4, weight_bits=16), Design(6, 4, 8, 2)),
-    (Net("gru", 32, 64, 16, outputs=10), Design(1, 1, 16, 8, shallow=True)),
+    (Net("gru", 32, 64, 16, outputs=10), Design(1, 1, 16, 8, pipeline="shallow")),
     (Net("gru", 32, 64, 8), Design(2, 2, 2, 2, 2, 2, 6, True)),
     (Net("gru", 64, 128, 8, outputs=12), Design(1, 4, 16, 1)),
     (Net("lstm", 64, 64, 16, weight_bits=8, data_bits=12), Design(2, 2, 16, 2)),
@@ -189,16 +190,16 @@ def model(net: Net) -> IntegerModel:
     return quantize(Network(tuple(layers)), [rng.normal(size=(30, net.inputs))], spec)
 
 
-def _layer(rng: np.random.Generator, net: Net) -> LstmLayer | GruLayer:
+def _layer(rng: np.random.Generator, net: Net) -> Layer:
     width, gates = net.projection or net.hidden, 4 if net.cell == "lstm" else 3
     input = _matrix(rng, gates, net.hidden, net.inputs, net.block)
     recurrent = _matrix(rng, gates, net.hidden, width, net.block)
     bias = rng.normal(size=(gates, net.hidden)) * 0.5
     if net.cell == "gru":
-        return GruLayer(input, recurrent, bias, rng.normal(size=(3, net.hidden)) * 0.5, "after")
+        return gru(input, recurrent, bias, rng.normal(size=(3, net.hidden)) * 0.5)
     peepholes = rng.normal(size=(3, net.hidden)) * 0.3 if net.peepholes else None
     projection = _matrix(rng, 1, net.projection, net.hidden, net.block) if net.projection else None
-    return LstmLayer(input, recurrent, bias, peepholes, projection)
+    return lstm(input, recurrent, bias, peephole=peepholes, projection=projection)
 
 
 def _matrix(rng: np.random.Generator, gates: int, rows: int, columns: int, block: int) -> Matrix:

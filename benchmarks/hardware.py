@@ -44,7 +44,8 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.network import GruLayer, LstmLayer, Matrix, Network
+from ernn.ir.layers import gru, lstm
+from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.published import ACCELERATORS, Accelerator
@@ -58,7 +59,7 @@ LAYERS = ("L8", "L16", "G8", "G16")
 INPUTS, CELLS, PROJECTION = 160, 1024, 512
 PUBLISHED_MHZ = 200.0
 PLACE_SECONDS = 6 * 3600
-CHOICES = tuple(field.name for field in fields(Design) if field.name != "streams")
+CHOICES = tuple(field for field in fields(Design) if field.name != "streams")
 
 
 def main() -> None:
@@ -75,8 +76,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layer", choices=LAYERS, default="L16")
     parser.add_argument("--device", default="LFE5U-85F")
     parser.add_argument("--streams", type=int, default=2)
-    for name in CHOICES:
-        parser.add_argument(f"--{name}", type=int, help=f"the design's {name}")
+    for field in CHOICES:
+        kind = str if field.name == "pipeline" else int
+        parser.add_argument(f"--{field.name}", type=kind, help=f"the design's {field.name}")
     parser.add_argument("--frames", type=int, default=200, help="of all streams together")
     parser.add_argument("--seed", type=int, default=0, help="of weights and frames")
     parser.add_argument("--area", action="store_true", help="count cells with Yosys")
@@ -105,23 +107,22 @@ def random_model(layer: str, seed: int) -> IntegerModel:
     )
 
 
-def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> LstmLayer:
-    return LstmLayer(
+def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> Layer:
+    return lstm(
         _matrix(rng, 4, CELLS, INPUTS, structure),
         _matrix(rng, 4, CELLS, PROJECTION, structure),
         rng.normal(size=(4, CELLS)) * 0.5,
-        rng.normal(size=(3, CELLS)) * 0.3,
-        _matrix(rng, 1, PROJECTION, CELLS, structure),
+        peephole=rng.normal(size=(3, CELLS)) * 0.3,
+        projection=_matrix(rng, 1, PROJECTION, CELLS, structure),
     )
 
 
-def _gru(rng: np.random.Generator, structure: BlockCirculant) -> GruLayer:
-    return GruLayer(
+def _gru(rng: np.random.Generator, structure: BlockCirculant) -> Layer:
+    return gru(
         _matrix(rng, 3, CELLS, INPUTS, structure),
         _matrix(rng, 3, CELLS, CELLS, structure),
         rng.normal(size=(3, CELLS)) * 0.5,
         rng.normal(size=(3, CELLS)) * 0.5,
-        "after",
     )
 
 
@@ -188,11 +189,11 @@ def commit() -> str:
 
 def chosen(model: IntegerModel, device: Device, arguments: argparse.Namespace) -> Schedule:
     """The design asked for, or the one that suits the device."""
-    given = {
-        name: getattr(arguments, name) for name in CHOICES if getattr(arguments, name) is not None
-    }
-    given |= {
-        field.name: bool(given.get(field.name)) for field in fields(Design) if field.type is bool
+    asked = {field: getattr(arguments, field.name) for field in CHOICES}
+    given: dict[str, Any] = {
+        field.name: bool(value) if field.type is bool else value
+        for field, value in asked.items()
+        if value is not None
     }
     if "pes" not in given:
         request = Request(device, Clock.assumed(device), streams=arguments.streams)

@@ -128,7 +128,7 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
         between(rng, 1, 4),
         staggered,
         rng.random() < 0.3,
-        rng.random() < 0.3,
+        "shallow" if rng.random() < 0.3 else "deep",
     )
 
 

@@ -2,7 +2,7 @@
 cycles.
 """
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl import array
 from ernn.scheduling import weight_banks as banks
-from ernn.scheduling.design import Design
+from ernn.scheduling.design import Design, PipelineName
 from tests.equivalence.cases import Case, check
 
 CASES = {
@@ -87,15 +87,15 @@ CASES = {
         dict(
             cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8
         ),
-        Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, shallow=True),
+        Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, pipeline="shallow"),
     ),
     "shallow pipelines, GRU in blocks of 16, staggered": Case(
         dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16),
-        Design(2, 2, 4, 4, staggered=True, shallow=True),
+        Design(2, 2, 4, 4, staggered=True, pipeline="shallow"),
     ),
     "direct pipelines, LSTM with peepholes and projection": Case(
         dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, block=8),
-        Design(3, 1, 2, 4, overlap=2, direct=True),
+        Design(3, 1, 2, 4, overlap=2, pipeline="direct"),
     ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
@@ -109,9 +109,9 @@ def test_every_kind_of_layer(name: str) -> None:
     check(CASES[name], seed=1)
 
 
-@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("pipeline", ["deep", "direct"])
 def test_a_bank_of_a_few_words_more_than_its_memories_hold(
-    direct: bool, monkeypatch: pytest.MonkeyPatch
+    pipeline: PipelineName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """198 words where memories hold 128: of the others some bits are in memory and some in logic,
     in two parts.
@@ -121,7 +121,9 @@ def test_a_bank_of_a_few_words_more_than_its_memories_hold(
     monkeypatch.setattr(array, "DEPTH_BITS", 7)
     assert banks.in_memories(198) == 128
     network = dict(cell="gru", input_size=80, hidden=96, block=16)
-    check(Case(network, Design(1, 1, 6, 2, direct=direct), QuantizeSpec(weight_bits=12)), seed=1)
+    check(
+        Case(network, Design(1, 1, 6, 2, pipeline=pipeline), QuantizeSpec(weight_bits=12)), seed=1
+    )
 
 
 @st.composite
@@ -153,7 +155,7 @@ def cases(draw: st.DrawFn) -> Case:
         overlap=draw(st.integers(1, 3)),
         staggered=streams > 1 and draw(st.booleans()),
         deferred=draw(st.booleans()),
-        **draw(st.sampled_from([{}, {"shallow": True}, {"direct": True}])),
+        pipeline=draw(st.sampled_from(get_args(PipelineName))),
         parity=draw(st.booleans()),
     )
     return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))

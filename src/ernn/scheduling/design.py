@@ -1,61 +1,75 @@
 """The free choices of an accelerator. A design changes cycles and area, never an integer."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from ernn.errors import UserError
+
+PipelineName = Literal["deep", "direct", "shallow"]
+
+_LIMITS = {
+    "pes": (1, 512),
+    "streams": (1, 16),
+    "chunk": (1, 256),
+    "lanes": (0, 32),
+    "splits": (1, 64),
+    "words": (1, 16),
+    "overlap": (1, 16),
+    "tail": (1, 1024),
+}
 
 
 @dataclass(frozen=True)
 class Design:
-    """`pes`: block rows multiplied in parallel; `streams`: independent sequences interleaved;
-    `chunk`: lines the vector unit takes through one step before the next step begins; `lanes`:
-    numbers of a word the vector unit takes a cycle, a power of two (0, or more than the block size:
-    the whole word).
+    """An engine's sizes and the order of its work.
 
-    `splits`: groups of `pes` processing elements that share the columns of a row; `words`: words
-    side by side, a
-    *line*: result buses, transforms each way, and what the vector unit and the streams take a
-    cycle; it divides `pes` and `splits`.  `overlap`: chunks that the vector unit works on at a
-    time.  `staggered`: the last streams' later stages run in the next round, beside its first ones.
-    `deferred`: gates that are needed later than others (an LSTM's o, a GRU's z) are computed after
-    all of those, which shortens what follows the last pass, if all lines may be under way at once.
-    `shallow`: pipelines with fewer registers (`ernn.scheduling.timing.SHALLOW`), for devices fast
-    against their clock: a frame takes fewer cycles.  `direct`: for an engine that fills its device
-    (`ernn.scheduling.timing.DIRECT`), deep pipelines, but what a memory or multiplier of the array
-    gives goes straight into logic, and what crosses the device has one register more.  `tail`:
-    where the last few words of an element's bank would take a whole row of block RAMs for
-    themselves, bits of them that are in block RAM, the others being made of logic: 72 are two of
-    ECP5's. `parity`: every word of weights has a parity bit, and the engine a port that tells when
-    a word has changed."""
+    A *word* is as many numbers as the network's block size; a *line* is `words` of them side by
+    side.  Raises UserError for a value outside its range, or values that exclude each other.
+
+    >>> design = Design(pes=6, streams=2, lanes=4, staggered=True)
+    >>> design.elements, design.vector_lanes(16), design.pipeline
+    (6, 4, 'deep')
+    >>> Design(pes=3, words=2)
+    Traceback (most recent call last):
+    ernn.errors.UserError: a design's words (2) must divide its pes (3)
+    """
 
     pes: int
+    """Block rows multiplied at the same time by a group's processing elements; 1 to 512."""
     streams: int = 1
+    """Independent sequences interleaved, of each a frame a round; 1 to 16."""
     chunk: int = 16
+    """Lines the vector unit takes through one step before the next step begins; 1 to 256."""
     lanes: int = 0
+    """Numbers of a word the vector unit takes a cycle, a power of two up to 32; 0, or more than the
+    block size, is the whole word."""
     splits: int = 1
+    """Groups of `pes` elements that share the columns of a row; 1 to 64, a multiple of `words`."""
     words: int = 1
+    """Words of a line: result buses, transforms each way, and what the vector unit and the streams
+    take a cycle; 1 to 16, a divisor of `pes` and `splits`."""
     overlap: int = 1
+    """Chunks that the vector unit works on at a time; 1 to 16."""
     staggered: bool = False
+    """Whether the last streams' later stages run in the next round, beside its first ones: more
+    frames a second, a longer wait for a single one; needs two streams."""
     deferred: bool = False
-    shallow: bool = False
-    direct: bool = False
+    """Whether gates that are needed later than others (an LSTM's o, a GRU's z) are computed after
+    all of those: less is left to do after the last pass, if all lines may be under way at once."""
+    pipeline: PipelineName = "deep"
+    """Registers on the ways between units (`ernn.scheduling.timing`): "deep" for the clock on ECP5;
+    "direct" for an engine that fills its device, where what a memory or multiplier of the array
+    gives goes straight into logic, and what crosses the device has one more; "shallow" for devices
+    that are fast against their clock: a frame takes fewer cycles."""
     tail: int = 72
+    """Of the last few words of an element's bank, where they would take a row of block RAMs for
+    themselves: bits that are in block RAM, the others being made of logic; 72 are two of ECP5's."""
     parity: bool = False
+    """Whether every word of weights has a parity bit, and the engine a port that tells when a word
+    has changed."""
 
     def __post_init__(self) -> None:
-        limits = {
-            "pes": (1, 512),
-            "streams": (1, 16),
-            "chunk": (1, 256),
-            "lanes": (0, 32),
-            "splits": (1, 64),
-        }
-        for name, (low, high) in {
-            **limits,
-            "words": (1, 16),
-            "overlap": (1, 16),
-            "tail": (1, 1024),
-        }.items():
+        for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise UserError(f"a design's {name} must be {low}..{high}, not {value}")
@@ -71,10 +85,9 @@ class Design:
                 )
         if self.staggered and self.streams == 1:
             raise UserError("a staggered design needs at least 2 streams, not 1")
-        if self.shallow and self.direct:
-            raise UserError(
-                "a design is shallow or direct, not both: shallow pipelines are direct already"
-            )
+        if self.pipeline not in get_args(PipelineName):
+            names = ", ".join(get_args(PipelineName))
+            raise UserError(f"a design's pipeline is one of {names}, not {self.pipeline!r}")
 
     @property
     def elements(self) -> int:

@@ -6,11 +6,13 @@ can be read by an item issued in cycle c or later, because a read address is reg
 way.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Stage, Transform
-from ernn.scheduling.design import Design
+from ernn.scheduling.design import Design, PipelineName
 from ernn.scheduling.signed_digits import signed_digits
 
 COMBINE = 1  # three-multiplication products to real and imaginary parts
@@ -120,8 +122,13 @@ SHALLOW = Pipeline(apart=0, array=0, far=0, shift=0, fit=0, term=0, levels=False
 """A handful of levels of logic a cycle: for UltraScale at 200 MHz."""
 
 
+PIPELINES: Mapping[PipelineName, Pipeline] = MappingProxyType(
+    {"deep": DEEP, "direct": DIRECT, "shallow": SHALLOW}
+)
+
+
 def pipeline_of(design: Design) -> Pipeline:
-    return SHALLOW if design.shallow else DIRECT if design.direct else DEEP
+    return PIPELINES[design.pipeline]
 
 
 def stage_depth(stage: Stage, pipeline: Pipeline) -> int:

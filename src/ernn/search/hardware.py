@@ -17,9 +17,9 @@ from ernn.estimate.device import Device, devices
 from ernn.ir.integer_model import IntegerModel
 from ernn.pareto import pareto
 from ernn.scheduling.design import Design
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule, schedule
-from ernn.search.space import Goal, Shape, Space
+from ernn.search.space import Goal, Shape, Space, pipeline_for
 
 MARGIN = 0.2
 NEAR = 1.05  # a design this close to the best is as good, and the smallest of those is taken
@@ -212,7 +212,7 @@ class _Search:
             min(getattr(one, name) for one in designs) for name in ("streams", "chunk")
         )
         smallest = replace(designs[0], streams=streams, chunk=chunk, overlap=1, staggered=False)
-        return least(Layout(self.model, smallest), self.request.device.family)
+        return least(MemoryMap(self.model, smallest), self.request.device.family)
 
     def _beaten(self, shape: Shape) -> bool:
         """Whether something that fits and takes no more is as fast as the shape could be."""
@@ -228,8 +228,8 @@ def _through(shapes: Sequence[Shape]) -> list[Shape]:
 
 
 def _smallest(request: Request) -> Design:
-    shallow, parity = request.device.is_ultrascale, request.parity
-    return Design(request.pes or 1, request.streams or 1, 4, 1, shallow=shallow, parity=parity)
+    pipeline, parity = pipeline_for(request.device), request.parity
+    return Design(request.pes or 1, request.streams or 1, 4, 1, pipeline=pipeline, parity=parity)
 
 
 def _too_large(smallest: Choice, request: Request, block: int) -> str:

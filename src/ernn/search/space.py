@@ -11,8 +11,8 @@ from ernn.estimate.units import dsp
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.ir.kronecker import RepeatedMatrix
-from ernn.scheduling.design import Design, multipliers_per_pe
-from ernn.scheduling.memory_map import Layout
+from ernn.scheduling.design import Design, PipelineName, multipliers_per_pe
+from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.weight_banks import Rows
 
@@ -59,7 +59,7 @@ class Shape:
     splits: int
     words: int
     lanes: int
-    shallow: bool
+    pipeline: PipelineName
     share: float
     time: float
 
@@ -69,7 +69,7 @@ class Shape:
             for count in STREAMS[goal] if streams is None else (streams,):
                 if count > 1 or not staggered:
                     own = (self.pes, count, chunk, self.lanes, self.splits, self.words)
-                    yield Design(*own, overlap, staggered, deferred, self.shallow)
+                    yield Design(*own, overlap, staggered, deferred, self.pipeline)
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Space:
     def _of_words(self, words: int) -> Iterator[Shape]:
         block, layout = (
             self.model.block,
-            Layout(self.model, Design(words, splits=words, words=words)),
+            MemoryMap(self.model, Design(words, splits=words, words=words)),
         )
         most = self.device.dsp.value // multipliers_per_pe(block)
         found = [kernel for product in layout.products for kernel in kernels(product, block, words)]
@@ -104,9 +104,9 @@ class Space:
     def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
         lanes = 1
         while lanes <= self.model.block:
-            shallow = self.device.is_ultrascale  # fast against the clock that is assumed for them
-            layout = Layout(
-                self.model, Design(pes, lanes=lanes, splits=splits, words=words, shallow=shallow)
+            pipeline = pipeline_for(self.device)
+            layout = MemoryMap(
+                self.model, Design(pes, lanes=lanes, splits=splits, words=words, pipeline=pipeline)
             )
             share = dsp(layout, self.device.family) / self.device.dsp.value
             if share > 1:
@@ -117,9 +117,14 @@ class Space:
                 layout.design.elements * multipliers_per_pe(self.model.block) + 2 * layout.beat
             )
             yield Shape(
-                pes, splits, words, lanes, shallow, share, cycles / self.clock.mhz(multipliers)
+                pes, splits, words, lanes, pipeline, share, cycles / self.clock.mhz(multipliers)
             )
             lanes *= 2
+
+
+def pipeline_for(device: Device) -> PipelineName:
+    """Shallow on what is fast against the clock that is assumed for it."""
+    return "shallow" if device.is_ultrascale else "deep"
 
 
 def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
@@ -156,11 +161,11 @@ def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> i
     return whole + max((one.times * length for one, length in pairs if one.rows % pes), default=0)
 
 
-def _vector_cycles(layout: Layout) -> int:
+def _vector_cycles(layout: MemoryMap) -> int:
     return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in layout.steps)
 
 
-def _latency(layout: Layout, array: int) -> int:
+def _latency(layout: MemoryMap, array: int) -> int:
     """A lower bound on the cycles from a frame's last word in to its last word out.
 
     Each stage waits for the one before, and no step begins before the first product's result.
