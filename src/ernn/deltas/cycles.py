@@ -22,7 +22,7 @@ from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import LayerStage
-from ernn.scheduling.weight_banks import Rows, columns_of_groups
+from ernn.scheduling.weight_banks import Rows
 from ernn.search.estimate import vector_cycles, waits
 
 Array = np.ndarray
@@ -62,7 +62,7 @@ def _loop(stages: Sequence[tuple[LayerStage, Array]], layout: MemoryMap, timing:
 
 
 def _array(stage: LayerStage, layout: MemoryMap, updates: Updates, balanced: bool) -> Array:
-    design, total = layout.design, np.zeros(len(updates.columns[stage.products[0].name]))
+    design, total = layout.design, np.zeros(len(next(iter(updates.columns.values()))))
     for product in stage.products:
         passes = ceil(Rows(product, layout.model.block, design.words).count / design.pes)
         columns = _columns(product, layout, updates.columns[product.name], balanced)
@@ -76,8 +76,7 @@ def _columns(product: Product, layout: MemoryMap, changed: Array, balanced: bool
     if balanced:
         return -(-changed.sum(axis=1) // splits)
     firsts = np.cumsum([0] + [operand.matrix.weights.shape[2] for operand in product.operands])
-    banks = {operand.signal: layout.shift(operand.signal) for operand in product.operands}
-    groups = columns_of_groups(product, banks, splits)
+    groups = layout.spectra.columns(product)
     return np.max(
         [changed[:, [firsts[o] + c for o, c in group]].sum(axis=1) for group in groups], axis=0
     )

@@ -12,10 +12,10 @@ from math import ceil
 import numpy as np
 
 from ernn.estimate.device import Family
-from ernn.estimate.units import Units
+from ernn.estimate.units import Units, low_bits
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import multipliers_per_pe
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.signed_digits import signed_digits
 from ernn.scheduling.timing import Pipeline, tree_levels
 from ernn.scheduling.weight_banks import CHECKED
@@ -230,7 +230,7 @@ class Logic:
         addend, bias, product = self.terms
         both, term = far * (max(addend, bias) + 1), self.pipeline.term * u.plan.sum_bits
         sums = addend + bias + both + product + term + u.plan.sum_bits
-        slope, low = u.layout.model.slope_bits, u.data - u.layout.model.tables[0].segment_bits
+        slope, low = u.layout.model.slope_bits, low_bits(u.layout.model)
         read = 2 * self.behind("values", u.data) + self.behind("activations", u.data + slope)
         behind = max(0, far - self.taken)
         before = (2 * u.data + slope + low) * max(0, 1 - self.taken)
@@ -298,12 +298,12 @@ class Logic:
         """Bits of addresses and tags on their way through the pipelines."""
         plan, layout = self.units.plan, self.units.layout
         timing, streams = plan.timing, layout.design.streams
-        spectrum = address_bits(layout.spectrum_words * layout.turns)
+        spectrum = address_bits(layout.spectra.places * layout.spectra.turns)
         row = address_bits(layout.gates_total * self.block)
         return (
             self.pipeline.vector
             * (
-                address_bits(layout.value_beats)
+                address_bits(layout.values.beats)
                 + spectrum
                 + 4
                 + 2 * streams * (1 + plan.rounds_late)

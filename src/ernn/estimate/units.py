@@ -13,7 +13,9 @@ import numpy as np
 from ernn.estimate.device import Family
 from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
-from ernn.scheduling.memory_map import MemoryMap, address_bits
+from ernn.ir.integer_model import IntegerModel
+from ernn.scheduling.lines import address_bits
+from ernn.scheduling.memory_map import ARRIVALS, MemoryMap
 from ernn.scheduling.schedule import Schedule
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.weight_banks import DEPTH, in_memories
@@ -75,36 +77,36 @@ class Units:
     @cached_property
     def memories(self) -> tuple[Memory, ...]:
         layout, design = self.layout, self.layout.design
-        model, word, line, beat = (
-            layout.model,
-            self.block * self.data,
-            layout.line * self.data,
-            layout.beat * self.data,
+        word, line, beat = (
+            numbers * self.data for numbers in (self.block, layout.line, layout.beat)
         )
         dense = self.block > 1 and any(row["dense"] for row in self.plan.array.rows)
         tag = 2 + address_bits(design.streams)
         frames = self.plan.rounds_under_way * design.streams
         return (
             *self._banks(),
-            Memory(
-                "spectra", word, 2 << address_bits(layout.spectrum_words), True, count=design.splits
-            ),
+            Memory("spectra", word, layout.spectra.depth, True, count=design.splits),
             Memory(
                 "gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words
             ),
-            Memory("values", beat, layout.value_beats, True, count=2),
+            Memory("values", beat, layout.values.beats, True, count=2),
             Memory("constants", *self._constants(), False),
-            Memory(
-                "activations",
-                self.data + model.slope_bits,
-                2 << model.tables[0].segment_bits,
-                False,
-                count=layout.beat,
-            ),
+            *self._numbers(),
             Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
             Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
-            Memory("output queue", line + tag, frames * layout.lines(model.output_size), True),
+            Memory("output queue", line + tag, frames * layout.output_lines, True),
         )
+
+    def _numbers(self) -> Iterator[Memory]:
+        """The vector unit's that not every network needs."""
+        layout, model = self.layout, self.layout.model
+        if model.tables:
+            segments = sum(1 << table.segment_bits for table in model.tables)
+            bits = self.data + model.slope_bits
+            yield Memory("activations", bits, segments, False, count=layout.beat)
+        if layout.arrival_lines:
+            lines = ARRIVALS << address_bits(layout.arrival_lines)
+            yield Memory("arrivals", layout.line * self.data, lines, True)
 
     def _banks(self) -> Iterator[Memory]:
         width, elements = self.word, self.layout.design.elements
@@ -152,9 +154,15 @@ def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:
     yield elements * pairs, Multiplier(data + 1, weight)
     yield elements * pairs * 2, Multiplier(data, weight + 1)
     yield layout.beat, Multiplier(data, data)
-    low = data - model.tables[0].segment_bits
+    low = low_bits(model)
     if low:
         yield layout.beat, Multiplier(model.slope_bits, low + 1)
+
+
+def low_bits(model: IntegerModel) -> int:
+    """Most bits of a number below its segment's in any table."""
+    bits = (table.input.width - table.segment_bits for table in model.tables)
+    return max(bits, default=0)
 
 
 def dsp(layout: MemoryMap, family: Family) -> int:

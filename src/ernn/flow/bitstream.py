@@ -17,7 +17,7 @@ from ernn.flow.verilog import Verilog, to_verilog
 from ernn.rtl.board import BoardTop, pll_for
 from ernn.rtl.engine import Engine
 from ernn.rtl.serial import SerialEngine
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.schedule import Schedule
 
 TOP, BITSTREAM = "ernn_board", "ernn.bit"
@@ -44,8 +44,9 @@ class Bitstream:
 def wire_of(schedule: Schedule) -> Wire:
     """What the host must know of an engine's frames."""
     model, layout = schedule.layout.model, schedule.layout
-    bits = model.input.format.width
-    return Wire(model.input.length, model.output_size, bits, layout.line, layout.design.streams)
+    outputs = tuple(signal.length for signal in model.results)
+    bits, streams = model.input.format.width, layout.design.streams
+    return Wire(model.input.length, outputs, bits, layout.line, streams)
 
 
 def serial_engine(schedule: Schedule, clocks_per_bit: int) -> SerialEngine:

@@ -1,7 +1,8 @@
 """The host's end of a serial line to an engine: frames to bytes and back, at the engine's pace.
 
-The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6: lost, bits
-3..0: stream), then the frame, numbers of whole bytes, lowest byte first, zeros up to whole beats.
+The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequence, bit 6 lost, bits
+3..0 stream), then the frame, numbers of whole bytes, lowest byte first, filled with zeros to whole
+beats; an answer's outputs one after the other, each from a new beat on.
 """
 
 from collections import deque
@@ -30,19 +31,19 @@ class Port(Protocol):
 
 @dataclass(frozen=True)
 class Wire:
-    """An engine's frames, as both ends know them: numbers in and
-    out, bits, numbers a beat, streams.
+    """What both ends know of an engine's frames: numbers in, numbers of each output, bits a number,
+    numbers a beat, streams.
     """
 
     inputs: int
-    outputs: int
+    outputs: tuple[int, ...]
     bits: int
     line: int
     streams: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if value < 1:
+            if min(value if isinstance(value, tuple) else (value,), default=0) < 1:
                 raise UserError(f"a wire's {name} must be positive, not {value}")
         if self.streams > 16:
             raise UserError(f"a header byte names 16 streams at most, not {self.streams}")
@@ -64,7 +65,7 @@ class Wire:
     @property
     def answer_bytes(self) -> int:
         """Bytes of an answer with its header."""
-        return 1 + self.beats(self.outputs) * self.beat_bytes
+        return 1 + sum(map(self.beats, self.outputs)) * self.beat_bytes
 
     def encode(self, frame: Array, stream: int, begins: bool) -> bytes:
         """A frame (inputs,) of integers as it is sent; UserError where it does not fit."""
@@ -88,7 +89,10 @@ class Wire:
         numbers = raw @ (np.int64(1) << 8 * np.arange(self.number_bytes, dtype=np.int64))
         sign = np.int64(1) << (8 * self.number_bytes - 1)
         header = answer[0]
-        values = ((numbers ^ sign) - sign)[: self.outputs]
+        beats = ((numbers ^ sign) - sign).reshape(-1, self.line)
+        ends = np.cumsum([self.beats(length) for length in self.outputs])
+        parts = zip(np.split(beats, ends[:-1]), self.outputs, strict=True)
+        values = np.concatenate([part.ravel()[:length] for part, length in parts])
         return Answer(header & 15, bool(header >> 7), bool(header >> 6 & 1), values)
 
 
@@ -143,7 +147,7 @@ class Link:
                 break
             answer = self._answer()
             outputs[waiting[answer.stream].popleft()].append(answer.values)
-        empty = np.zeros((0, self.wire.outputs), np.int64)
+        empty = np.zeros((0, sum(self.wire.outputs)), np.int64)
         return [np.stack(rows) if rows else empty for rows in outputs]
 
     def _frames(

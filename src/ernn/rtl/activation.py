@@ -6,73 +6,93 @@ register apart from it; 6 base plus product, or the value itself; 7, 8 saturated
 no 3, 5 and 7.
 """
 
+from collections.abc import Mapping, Sequence
+
+from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.ir.integer_parts import ActivationTable
-from ernn.rtl.arith import delayed, lanes_of, register, saturated
+from ernn.rtl.arith import chosen, delayed, lanes_of, register, saturated
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import pack
 
 
 class Activation(wiring.Component):
-    """`result` = sigmoid or tanh of `value`, or `value` itself where `activate` is low.
+    """`result` = the function of `tables[table]` of `value`, or `value` itself where `activate` is
+    low, or there are no tables.
 
-    0 where `zero` is high, one cycle before `result`.
+    0 where `zero` is high, one cycle before `result`.  All tables are of numbers of `width` bits.
     """
 
-    def __init__(self, sigmoid: ActivationTable, tanh: ActivationTable, pipeline: Pipeline) -> None:
-        assert sigmoid.input == tanh.input and sigmoid.segment_bits == tanh.segment_bits
-        self.tables, self.pipeline = (sigmoid, tanh), pipeline
-        self.width = sigmoid.input.width
-        self.slope_bits = max(table.slope_bits for table in self.tables)
+    def __init__(self, tables: Sequence[ActivationTable], width: int, pipeline: Pipeline) -> None:
+        self.tables, self.width, self.pipeline = tables, width, pipeline
+        self.slope_bits = max((table.slope_bits for table in tables), default=1)
         super().__init__(
             {
-                "value": In(signed(self.width)),
+                "value": In(signed(width)),
                 "activate": In(1),
-                "tanh": In(1),
+                "table": In(address_bits(len(tables))),
                 "zero": In(1),
-                "result": Out(signed(self.width)),
+                "result": Out(signed(width)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        low_bits = self.width - self.tables[0].segment_bits
-        offset = Signal(self.width)
-        m.d.comb += offset.eq(self.value ^ (1 << (self.width - 1)))
-        base, slope = self._lookup(m, offset[low_bits:])
-        apart = self.pipeline.apart
-        low = delayed(m, offset[:low_bits] if low_bits else Const(0, 1), 2 + apart, "low")
-        product = delayed(m, delayed(m, slope, apart, "slope") * low, 1 + apart, "product")
-        interpolated = self._interpolated(m, delayed(m, base, 1 + 2 * apart, "base"), product)
-        plain, activate = (
-            delayed(m, value, 3 + 2 * apart, name)
-            for value, name in ((self.value, "plain"), (self.activate, "activate"))
-        )
-        shape = signed(max(len(interpolated), self.width))
-        chosen = register(m, Mux(activate, interpolated, plain), "chosen", shape)
+        later = 3 + 2 * self.pipeline.apart
+        plain = delayed(m, self.value, later, "plain")
+        value = plain
+        if self.tables:
+            activate = delayed(m, self.activate, later, "activate")
+            value = Mux(activate, self._function(m), plain)
+        shape = signed(max(len(value), self.width))
+        result = register(m, value, "chosen", shape)
         m.d.comb += self.result.eq(
-            saturated(m, chosen, (self.width,), Const(0), "clamped", self.pipeline.fit, self.zero)
+            saturated(m, result, (self.width,), Const(0), "clamped", self.pipeline.fit, self.zero)
         )
         return m
 
-    def _interpolated(self, m: Module, base: Value, product: Value) -> Value:
-        """(base * 2**shift + product) * 2**-shift, rounded half up, for either table's shift."""
-        tanh = delayed(m, self.tanh, 3 + 2 * self.pipeline.apart, "tanh")
-        shifts = [table.slope_shift for table in self.tables]
-        sums = []
-        for shift in sorted(set(shifts)):
-            half = Const(1 << (shift - 1), shift) if shift else Const(0, 0)
-            sums.append((Cat(half, base).as_signed() + product) >> shift)
-        return Mux(
-            tanh, sums[-1 if shifts[1] > shifts[0] else 0], sums[-1 if shifts[0] > shifts[1] else 0]
-        )
+    def _function(self, m: Module) -> Value:
+        """base + slope * (the value's distance from the segment's beginning), not yet saturated."""
+        offset = Signal(self.width)
+        m.d.comb += offset.eq(self.value ^ (1 << (self.width - 1)))
+        base, slope = self._lookup(m, offset)
+        apart = self.pipeline.apart
+        low = delayed(m, self._low(offset), 2 + apart, "low")
+        product = delayed(m, delayed(m, slope, apart, "slope") * low, 1 + apart, "product")
+        return self._interpolated(m, delayed(m, base, 1 + 2 * apart, "base"), product)
 
-    def _lookup(self, m: Module, segment: Signal) -> list[Signal]:
-        words = []
-        for table in self.tables:
+    @property
+    def _low_bits(self) -> list[int]:
+        """Bits of a value below its segment's number, by table."""
+        return [self.width - table.segment_bits for table in self.tables]
+
+    def _low(self, offset: Value) -> Value:
+        """The value's distance from its segment's beginning."""
+        lows = [offset[:bits] if bits else Const(0, 1) for bits in self._low_bits]
+        return lows[0] if len(set(self._low_bits)) == 1 else Choice(lows)[self.table]
+
+    def _interpolated(self, m: Module, base: Value, product: Value) -> Value:
+        """(base * 2**shift + product) * 2**-shift, rounded half up, for each table's shift."""
+        which = delayed(m, self.table, 3 + 2 * self.pipeline.apart, "table")
+        shifts = [table.slope_shift for table in self.tables]
+
+        def whole(shift: int) -> Value:
+            half = Const(1 << (shift - 1), shift) if shift else Const(0, 0)
+            return (Cat(half, base).as_signed() + product) >> shift
+
+        same = len(set(shifts)) == 1
+        return chosen(m, which, shifts[:1] if same else shifts, whole, "interpolated")
+
+    def _lookup(self, m: Module, offset: Value) -> list[Value]:
+        """Base and slope of the value's segment."""
+        words, bases = [], dict[int, int]()
+        # the largest first: so each begins at a multiple of its size
+        for number in sorted(range(len(self.tables)), key=lambda n: -self.tables[n].segment_bits):
+            table, bases[number] = self.tables[number], len(words)
             pairs = zip(
                 pack(table.base[:, None], self.width),
                 pack(table.slope[:, None], self.slope_bits),
@@ -82,8 +102,15 @@ class Activation(wiring.Component):
         table = memory.Memory(shape=self.width + self.slope_bits, depth=len(words), init=words)
         m.submodules.table = table
         port = table.read_port()
-        m.d.comb += port.addr.eq(self.tanh << len(segment) | segment)
+        m.d.comb += port.addr.eq(self._place(offset, bases))
         word = register(m, port.data, "word")
-        base = lanes_of(word, self.width, 1)[0]
-        slope = word[self.width :].as_signed()
-        return [base, slope]
+        return [lanes_of(word, self.width, 1)[0], word[self.width :].as_signed()]
+
+    def _place(self, offset: Value, bases: Mapping[int, int]) -> Value:
+        """Where the value's segment is in the memory of all tables."""
+        segments = [offset[bits:] for bits in self._low_bits]
+        if len(segments) == 1:
+            return segments[0]
+        if len(set(self._low_bits)) == 1:
+            return Cat(segments[0], self.table)
+        return Choice(bases[n] | segment for n, segment in enumerate(segments))[self.table]

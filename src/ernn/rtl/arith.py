@@ -7,6 +7,8 @@ from math import ceil
 
 from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
+from ernn.scheduling.timing import Pipeline
+
 _REDUCED = 16  # bits compared with each other before a register: two levels of look-up tables
 
 
@@ -24,6 +26,28 @@ def rounded(
 
     twice = delayed(m, chosen(m, by, shifts, doubled, f"{name}_by"), shift_cycles, f"{name}_twice")
     return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
+
+
+def rounded_lanes(
+    m: Module,
+    lanes: Sequence[Value],
+    by: Value,
+    choices: Sequence[int],
+    width: int,
+    name: str,
+    pipeline: Pipeline,
+) -> list[Value]:
+    """Round by one of the constant shifts, then saturate: `Pipeline.rounding` cycles. Lanes of
+    `width` bits.
+    """
+    exact = [
+        rounded(m, lane, by, choices, f"{name}_round{i}", pipeline.shift)
+        for i, lane in enumerate(lanes)
+    ]
+    return [
+        saturated(m, lane, (width,), Const(0), f"{name}_lane{i}", pipeline.fit)
+        for i, lane in enumerate(exact)
+    ]
 
 
 def saturated(

@@ -14,7 +14,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
 

@@ -12,7 +12,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.tape import Tape
 
 BEHIND = 3

@@ -1,8 +1,9 @@
 """AXI4-Stream on both sides of the engine.
 
 A beat is one line: `Design.words` words of k numbers, each sign-extended to `container_bits`; a
-packet (TLAST) is one frame; TID names the stream; TUSER on a frame's first beat marks the first
-frame of a sequence, which starts from zero state.
+packet (TLAST) is one frame, of several outputs one after the other, each from a new beat on; TID
+names the stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts
+from the initial state.
 """
 
 from math import ceil
@@ -14,7 +15,7 @@ from amaranth.lib.wiring import In, Out
 from ernn.ir.integer_model import IntegerModel
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of
 from ernn.scheduling.design import Design
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import pipeline_of
 
 _FLAGS = ("tlast", "tuser", "tid")
@@ -142,12 +143,13 @@ class FrameInput(wiring.Component):
     """Takes frames line by line, at most two a stream: one in use, one waiting.
 
     A line goes out on `word` with `go` when `grant` allows; `index` is its place in the frame,
-    `phase` the copy it belongs to, `frame` marks a frame's last line.  `release` frees a stream's
-    frame in use.  `first` is the flag of the frame in each phase of each stream.  `error` stays
-    high after a frame of the wrong length or an unknown stream.
+    `copy` the frame's number, of which it counts `copy_bits`; `frame` marks a frame's last line.
+    `release` frees a stream's frame in use.  `first` is the flag of the frame in use or waiting, of
+    each stream two by the lowest bit of their numbers.  `error` stays high after a frame of the
+    wrong length or an unknown stream.
     """
 
-    def __init__(self, model: IntegerModel, design: Design) -> None:
+    def __init__(self, model: IntegerModel, design: Design, copy_bits: int) -> None:
         self.line, self.width = model.block * design.words, model.input.format.width
         self.length, self.streams = model.input.length, design.streams
         self.lines = ceil(self.length / self.line)
@@ -161,7 +163,7 @@ class FrameInput(wiring.Component):
                 "word": Out(self.line * self.width),
                 "stream": Out(address_bits(self.streams)),
                 "index": Out(address_bits(self.lines)),
-                "phase": Out(1),
+                "copy": Out(copy_bits),
                 "frame": Out(1),
                 "first": Out(2 * self.streams),
                 "error": Out(1),
@@ -179,7 +181,7 @@ class FrameInput(wiring.Component):
             m.d.comb += [pair.given.eq(given), pair.valid.eq(self.axi.tvalid)]
         last, user, tid = self._parts(queue.word, [len(flag) for flag in flags.values()])
         counts = Array(Signal(len(self.index), name=f"count{s}") for s in range(self.streams))
-        phases = Array(Signal(name=f"phase{s}") for s in range(self.streams))
+        copies = Array(Signal(len(self.copy), name=f"copy{s}") for s in range(self.streams))
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
         fresh = Array(Signal(init=1, name=f"fresh{s}") for s in range(self.streams))
         welcome = Array(Signal(init=1, name=f"welcome{s}") for s in range(self.streams))
@@ -192,17 +194,17 @@ class FrameInput(wiring.Component):
             *(pair.take.eq(self.go | (waiting & ~known)) for pair in (numbers, queue)),
             self.stream.eq(tid),
             self.index.eq(count),
-            self.phase.eq(phases[tid]),
+            self.copy.eq(copies[tid]),
             self.frame.eq(ends),
             self.word.eq(self._masked(numbers.word, ends)),
         ]
         with m.If(self.go):
             m.d.sync += [
                 counts[tid].eq(Mux(ends, 0, count + 1)),
-                phases[tid].eq(phases[tid] ^ ends),
+                copies[tid].eq(copies[tid] + ends),
             ]
             with m.If(begins):
-                m.d.sync += self.first.bit_select((tid << 1) | phases[tid], 1).eq(user)
+                m.d.sync += self.first.bit_select((tid << 1) | copies[tid][0], 1).eq(user)
         with m.If(waiting & (~known | (self.go & (last != ends)))):
             m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
@@ -246,7 +248,7 @@ class FrameOutput(wiring.Component):
         self.line, self.width = model.block * design.words, model.input.format.width
         self.streams, self.frames = design.streams, rounds * design.streams
         self.far = pipeline_of(design).far
-        self.lines = ceil(model.output_size / self.line)
+        self.lines = sum(ceil(signal.length / self.line) for signal in model.results)
         stream = address_bits(design.streams)
         super().__init__(
             {

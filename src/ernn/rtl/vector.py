@@ -16,7 +16,9 @@ from amaranth.lib.wiring import In, Out
 from ernn.rtl.activation import Activation
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
 from ernn.rtl.player import Player
-from ernn.scheduling.memory_map import address_bits
+from ernn.rtl.sizes import Sizes, sized
+from ernn.scheduling.lines import address_bits
+from ernn.scheduling.memory_map import ARRIVALS
 from ernn.scheduling.schedule import Schedule
 from ernn.scheduling.weight_banks import pack
 
@@ -24,40 +26,42 @@ from ernn.scheduling.weight_banks import pack
 class VectorUnit(wiring.Component):
     """Plays the vector tape.
 
-    `valid`, `first`: which streams have a frame this round and which begin a sequence; stable while
-    the tape plays. `gate_address` asks for a gates word, `gate_word` brings it two cycles after
-    issue. `beat` is a step's result, `Pipeline.vector` cycles after issue, marked by `done` and
-    named by `label`; with a line's last beat the whole line is on `result`, with `send` (to the
-    forward transforms), `output`, and their tags; `sends` is `send`, `Pipeline.far` cycles before.
+    `valid`, `first`: which streams have a frame this round and which begin a sequence; `copy`: by
+    which number each one's copy is told from the frame before's, where that is kept
+    (`sees_copies`); stable while the tape plays.  `gate_address` asks for a line of gates,
+    `gate_word` brings it two cycles after issue; so do `arrival_address` and `arrival_word` with
+    the input's numbers, where a step reads them.  `beat` is a step's result, `Pipeline.vector`
+    cycles after issue, marked by `done` and named by `label`; with a line's last beat the whole
+    line is on `result`, with `send` (to the forward transforms), `output`, and their tags; `sends`
+    is `send`, `Pipeline.far` cycles before.
     `valid` and `first` hold the flags of this round's frames, then those of the round before, where
     frames may be late; `turn` selects among them.
     """
 
     def __init__(self, schedule: Schedule) -> None:
-        layout = schedule.layout
-        model = layout.model
-        self.schedule, self.block, self.width = schedule, model.block, model.input.format.width
-        self.pipeline = schedule.timing.pipeline
+        layout, sizes = schedule.layout, Sizes(schedule)
+        self.schedule, self.layout = schedule, layout
+        self.block, self.width, self.pipeline = sizes.block, sizes.width, sizes.pipeline
         self.lanes, self.beats, self.words = layout.lanes, layout.beats, layout.design.words
         streams = layout.design.streams
+        self.copy_bits = sizes.copy
         frames = streams * (schedule.rounds_late + 1)
         self.player = Player(schedule.vector, "vector")
-        line = layout.line * self.width
-        index = address_bits(streams)
-        self.gate_bits = address_bits(layout.gates_total)
-        self.spectrum_bits = address_bits(layout.spectrum_words * layout.turns)
+        line, index = sizes.line, address_bits(streams)
+        arrivals = ARRIVALS << address_bits(layout.arrival_lines)
         super().__init__(
             {
                 "start": In(1),
                 "valid": In(frames),
                 "first": In(frames),
-                "gate_address": Out(self.gate_bits),
+                "gate_address": Out(address_bits(layout.gates_total)),
                 "gate_word": In(line),
                 "beat": Out(layout.beat * self.width),
                 "result": Out(line),
                 "send": Out(1),
                 "sends": Out(1),
-                "spectrum": Out(self.spectrum_bits),
+                "spectrum": Out(sizes.slot),
+                "ring": Out(address_bits(len(layout.spectra.rings))),
                 "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
                 "stream": Out(index),
                 "turn": Out(address_bits(frames)),
@@ -66,7 +70,18 @@ class VectorUnit(wiring.Component):
                 "done": Out(1),
                 "label": Out(len(self.player.pc) + len(self.player.index)),
             }
+            | ({"copy": In(frames * sizes.copy)} if self.sees_copies else {})
+            | (
+                {"arrival_address": Out(address_bits(arrivals)), "arrival_word": In(line)}
+                if layout.arrival_lines
+                else {}
+            )
         )
+
+    @property
+    def sees_copies(self) -> bool:
+        """Whether it reads anything of which there is more than one copy."""
+        return self.layout.values.distance > 0 or self.layout.arrival_lines > 0
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -74,8 +89,8 @@ class VectorUnit(wiring.Component):
         m.d.comb += player.start.eq(self.start)
         row = player.row
         lanes = self._sums(m, self._operands(m))
-        activate, tanh = (
-            delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "tanh")
+        activate, table = (
+            delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "table")
         )
         results = []
         zeros = [
@@ -85,14 +100,12 @@ class VectorUnit(wiring.Component):
             )
         ]
         for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
-            unit = Activation(
-                *(self.schedule.layout.model.table(f) for f in ("sigmoid", "tanh")), self.pipeline
-            )
+            unit = Activation(self.layout.model.tables, self.width, self.pipeline)
             m.submodules[f"activation{lane}"] = unit
             m.d.comb += [
                 unit.value.eq(value),
                 unit.activate.eq(activate),
-                unit.tanh.eq(tanh),
+                unit.table.eq(table),
                 unit.zero.eq(beyond),
             ]
             results.append(unit.result)
@@ -103,7 +116,7 @@ class VectorUnit(wiring.Component):
         """Which values a ReLU turns to zero, one cycle before they are written; none where no step
         has one.
         """
-        if all(step.activation != "relu" for step in self.schedule.layout.steps):
+        if all(step.activation != "relu" for step in self.layout.steps):
             return [Const(0, 1)] * len(lanes)
         positive = delayed(m, self.player.row["positive"], self.pipeline.values, "positive")
         later = self.pipeline.activation - 1
@@ -114,95 +127,106 @@ class VectorUnit(wiring.Component):
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `Pipeline.operands` cycles after issue."""
-        row, index, memories, apart = (
-            self.player.row,
-            self.player.index,
-            self.pipeline.memories,
-            self.pipeline.apart,
-        )
-        beat_bits = self.beats.bit_length() - 1
-        stride = self._strided(m, row["gate_stride"], index[beat_bits:])
-        beat = (
-            delayed(m, index[:beat_bits], memories - 1, "gate_beat") if beat_bits else Const(0, 1)
-        )
-        gates = lanes_of(
-            delayed(m, self.gate_word, apart, "gate_word_later"),
-            self.block * self.width,
-            self.words,
-        )
-        part = Cat(gate.as_unsigned().word_select(beat, self.lanes * self.width) for gate in gates)
-        gate = register(m, part, "gate_read")
-        m.d.sync += self.gate_address.eq(row["gate"] + stride)
-        first = register(m, self._of_turn(self.first), "first")
+        row, memories = self.player.row, self.pipeline.memories
+        line = self._line(m)
+        first = self._of_turn(self.first)
         early = {
             name: delayed(m, row[name], memories, name)
-            for name in ("peephole", "add_gate", "add_value", "bias")
+            for name in ("factor", "add_line", "add_value", "bias")
         }
-        biases, peepholes = self._constants(
-            m, register(m, row["constant"] + index, "constant_address")
-        )
-        words = {}
-        self.value_writes = []
-        for name in ("a", "b"):
-            values = self._value_memory(m, name)
-            m.d.comb += values.addr.eq(register(m, row[name] + index, f"{name}_address"))
-            cleared = delayed(
-                m,
-                first & register(m, row[f"{name}_before"], f"{name}_before"),
-                2,
-                f"{name}_cleared",
-            )
-            read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
-            words[name] = delayed(m, read, apart, f"{name}_kept")
-        words["b"] = Mux(early["peephole"], peepholes, words["b"])
-        words["addend"] = Mux(early["add_gate"], gate, Mux(early["add_value"], words["a"], 0))
+        biases, factors = self._constants(m)
+        self.value_writes: list[memory.WritePort] = []
+        words = {name: self._value(m, name, first) for name in ("a", "b")}
+        words["b"] = Mux(early["factor"], factors, words["b"])
+        words["addend"] = Mux(early["add_line"], line, Mux(early["add_value"], words["a"], 0))
         words["bias"] = Mux(early["bias"], biases, 0)
         registered = {name: register(m, word, f"{name}_word") for name, word in words.items()}
         lanes = self.lanes * self.words
         split = {name: lanes_of(word, self.width, lanes) for name, word in registered.items()}
         return [{name: split[name][lane] for name in split} for lane in range(lanes)]
 
-    def _of_turn(self, flags: Value) -> Value:
-        """The flag of the frame that the row is about."""
-        return flags.bit_select(self._turn, 1) if len(flags) > 1 else flags
+    def _line(self, m: Module) -> Value:
+        """A beat of a gate's line, or of the input's, `Pipeline.memories` cycles after issue."""
+        row, index, beat_bits = self.player.row, self.player.index, self.beats.bit_length() - 1
+        place = row["line"] + self._strided(m, row["line_stride"], index[beat_bits:])
+        m.d.sync += self.gate_address.eq(place)
+        line = self.gate_word
+        if self.layout.arrival_lines:
+            own = sized(place, address_bits(self.layout.arrival_lines))
+            copy = self._of_turn(self.copy)[: address_bits(ARRIVALS)]
+            m.d.sync += self.arrival_address.eq(Cat(own, copy))
+            line = Mux(delayed(m, row["add_input"], 2, "add_input"), self.arrival_word, line)
+        later = self.pipeline.memories - 1
+        beat = delayed(m, index[:beat_bits], later, "line_beat") if beat_bits else Const(0, 1)
+        line = delayed(m, line, self.pipeline.apart, "line_later")
+        words = lanes_of(line, self.block * self.width, self.words)
+        part = Cat(word.as_unsigned().word_select(beat, self.lanes * self.width) for word in words)
+        return register(m, part, "line_read")
+
+    def _value(self, m: Module, name: str, first: Value) -> Value:
+        """What a term reads of the values, as `_line`; before a sequence's first frame that is what
+        it begins with, or zero.
+        """
+        row, values = self.player.row, self._value_memory(m, name)
+        before, given = row[f"{name}_before"], row[f"{name}_given"]
+        place = self._copy_of(row[name] + self.player.index, row[f"{name}_twice"], before)
+        begins = first & before & given
+        place = Mux(begins, row[f"{name}_initial"] + self.player.index, place)
+        m.d.comb += values.addr.eq(register(m, place, f"{name}_address"))
+        cleared = delayed(m, first & before & ~given, 3, f"{name}_cleared")
+        read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
+        return delayed(m, read, self.pipeline.apart, f"{name}_kept")
+
+    def _copy_of(self, place: Value, twice: Value, before: Value | int) -> Value:
+        """Where a value is: of what is kept twice, in this frame's copy or the frame before's."""
+        distance = self.layout.values.distance
+        if not distance:
+            return place
+        second = twice & (self._of_turn(self.copy)[0] ^ before)
+        return place | second << distance.bit_length() - 1
+
+    def _of_turn(self, values: Value) -> Value:
+        """Of a value a frame, that of the frame that the row is about."""
+        frames = self.layout.design.streams * (self.schedule.rounds_late + 1)
+        return values.word_select(self._turn, len(values) // frames) if frames > 1 else values
 
     @property
     def _turn(self) -> Value:
-        return turn_of(self.player.row, self.schedule.layout.design.streams)
+        return turn_of(self.player.row, self.layout.design.streams)
 
     def _strided(self, m: Module, stride: Value, index: Value) -> Value:
         """index * stride without a multiplier."""
-        choices = sorted({row["gate_stride"] for row in self.schedule.vector.rows})
-        result = Signal(len(index) + 3)
+        choices = sorted({row["line_stride"] for row in self.schedule.vector.rows})
+        bits = range(max(choices).bit_length())
+        result = Signal(len(index) + len(bits))
         with m.Switch(stride):
             for choice in choices:
                 with m.Case(choice):
-                    parts = [index << bit for bit in range(3) if choice >> bit & 1]
+                    parts = [index << bit for bit in bits if choice >> bit & 1]
                     m.d.comb += result.eq(sum(parts[1:], parts[0]) if parts else 0)
         return result
 
     def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
         """One of two copies of the values, for one read a cycle each."""
-        values = memory.Memory(
-            shape=self.width * self.schedule.layout.beat,
-            depth=self.schedule.layout.value_beats,
-            init=[],
-        )
+        init = pack(self.layout.values.contents(), self.width)
+        shape, depth = self.width * self.layout.beat, self.layout.values.beats
+        values = memory.Memory(shape=shape, depth=depth, init=init)
         m.submodules[f"values_{name}"] = values
         self.value_writes.append(values.write_port())
         return values.read_port()
 
-    def _constants(self, m: Module, address: Value) -> tuple[Value, Value]:
-        words = self.schedule.layout.constants[1] or (
-            (np.zeros(self.schedule.layout.beat, np.int64),) * 2,
-        )
-        half = self.width * self.schedule.layout.beat
-        biases, peepholes = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
-        init = [bias | peephole << half for bias, peephole in zip(biases, peepholes, strict=True)]
+    def _constants(self, m: Module) -> tuple[Value, Value]:
+        """Biases and factors, as `_line`."""
+        address = self.player.row["constant"] + self.player.index
+        nothing = np.zeros(self.layout.beat, np.int64)
+        words = self.layout.constants[1] or ((nothing, nothing),)
+        half = self.width * self.layout.beat
+        biases, factors = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
+        init = [bias | factor << half for bias, factor in zip(biases, factors, strict=True)]
         constants = memory.Memory(shape=2 * half, depth=len(init), init=init)
         m.submodules.constants = constants
         port = constants.read_port()
-        m.d.comb += port.addr.eq(address)
+        m.d.comb += port.addr.eq(register(m, address, "constant_address"))
         word = delayed(m, port.data, 1 + self.pipeline.apart, "constants_read")
         return word[:half], word[half:]
 
@@ -259,7 +283,8 @@ class VectorUnit(wiring.Component):
             return delayed_flag(m, when & row.get(name, 1), write, name)
 
         done, far = flag("last", go), self.pipeline.far
-        address = delayed(m, row["value"] + player.index, self.pipeline.value, "value_address")
+        place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
+        address = delayed(m, place, self.pipeline.value, "value_address")
         value, keep = (
             delayed(m, self.beat, far, "value"),
             delayed_flag(m, flag("keep", go), far, "keep_later"),
@@ -273,6 +298,7 @@ class VectorUnit(wiring.Component):
             self.sends.eq(sends),
             self.send.eq(delayed_flag(m, sends, far, "send_later")),
             self.spectrum.eq(delayed(m, spectrum, write, "spectrum")),
+            self.ring.eq(delayed(m, row["ring"], write, "ring")),
             self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], write, "spectrum_shift")),
             self.stream.eq(delayed(m, row["stream"], write, "stream")),
             self.turn.eq(delayed(m, self._turn, write, "turn") if "late" in row else self.stream),

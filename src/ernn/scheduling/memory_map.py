@@ -2,30 +2,37 @@
 
 A *line* is `Design.words` words of k numbers side by side: a single word, where `words` is 1.
 
-- spectra: words of k spectrum numbers in `Design.splits` banks, one region a signal and stream; the
-  phase (which of two
-  copies) is a further address bit.  Word w of a signal lies at place w + `shift(signal)` of its
-  region, which goes through the banks in turns.
+- spectra: `ernn.scheduling.spectra_map`.
 - gates: lines of product results, in the order they are computed
   (`ernn.scheduling.weight_banks.Rows`).
-- values: what the vector unit keeps, in beats of as many numbers of each word as it has lanes;
-  states and carried
-  values whole and once a stream, the rest one chunk.
-- constants: beats of biases and peepholes.
+- values: `ernn.scheduling.value_map`.
+- constants: beats of biases and other constant vectors.
+- the input's numbers, where a step reads them: lines, each stream's in `ARRIVALS` copies by turns.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import ceil
 
 import numpy as np
 
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.integer_parts import Product, Signal
+from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design
-from ernn.scheduling.vector_program import Constant, LayerStage, Step, Value, heights, stages
-from ernn.scheduling.weight_banks import Column, Pass, Rows, columns_of_groups, passes
+from ernn.scheduling.initial import Initial
+from ernn.scheduling.layer_stages import stages
+from ernn.scheduling.lines import Lines, placed
+from ernn.scheduling.spectra_map import SpectraMap
+from ernn.scheduling.value_map import ValueMap, in_beats
+from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
+from ernn.scheduling.weight_banks import Pass, Rows, passes
+
+ARRIVALS = 4
+"""Frames of the input whose numbers are kept for steps.
+
+A step has read a frame's two intervals after the beginning of its round at the latest; by then the
+array has given up no more than this frame and the next two, so the fourth behind it is not yet let
+in.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,39 +44,43 @@ class MemoryMap:
 
     @cached_property
     def stages(self) -> tuple[LayerStage, ...]:
-        return tuple(stages(self.model))
+        return stages(self.model)
+
+    @cached_property
+    def cut(self) -> Lines:
+        return Lines(self.model.block, self.design)
 
     @property
     def line(self) -> int:
         """Numbers of a line."""
-        return self.model.block * self.design.words
-
-    def words(self, length: int) -> int:
-        """Words that hold `length` numbers."""
-        return ceil(length / self.model.block)
+        return self.cut.line
 
     def lines(self, length: int) -> int:
         """Lines that hold `length` numbers."""
-        return ceil(length / self.line)
+        return self.cut.lines(length)
 
     @cached_property
     def lanes(self) -> int:
         """Numbers of a word that the vector unit takes a cycle."""
-        return self.design.vector_lanes(self.model.block)
+        return self.cut.lanes
 
     @property
     def beat(self) -> int:
         """Numbers that the vector unit takes a cycle."""
-        return self.lanes * self.design.words
+        return self.cut.beat
 
     @cached_property
     def beats(self) -> int:
         """Cycles that the vector unit takes for a term of a line."""
-        return self.model.block // self.lanes
+        return self.cut.beats
 
     @cached_property
     def products(self) -> tuple[Product, ...]:
         return tuple(product for stage in self.stages for product in stage.products)
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return tuple(step for stage in self.stages for step in stage.steps)
 
     @cached_property
     def accumulator_bits(self) -> int:
@@ -78,67 +89,48 @@ class MemoryMap:
         return self.model.input.format.width + self.model.weight_bits + columns.bit_length() + 1
 
     @cached_property
-    def signals(self) -> tuple[Signal, ...]:
-        """Signals that have a spectrum."""
-        read = {operand.signal for product in self.products for operand in product.operands}
-        return tuple(signal for signal in self.model.signals if signal.name in read)
-
-    # --- spectra
-
-    def shift(self, signal: str) -> int:
-        """Where a signal's first word lies among the banks; results of the vector unit always begin
-        in the first.
-        """
-        return self._input_shift if signal == self.model.input.name else 0
+    def initial(self) -> Initial:
+        return Initial(self.model)
 
     @cached_property
-    def _input_shift(self) -> int:
-        """The shift of the input with which passes are shortest: it fills the banks that others
-        leave emptier.
-        """
-        return min(range(self.design.splits), key=self._array_cycles)
-
-    def _array_cycles(self, shift: int) -> int:
-        cycles = 0
-        for product in self.products:
-            count = ceil(self.rows(product).count / self.design.pes)
-            cycles += count * max(len(columns) for columns in self._columns(product, shift))
-        return cycles
-
-    def _columns(self, product: Product, shift: int) -> tuple[tuple[Column, ...], ...]:
-        banks = {operand.signal: 0 for operand in product.operands} | {self.model.input.name: shift}
-        return columns_of_groups(product, banks, self.design.splits)
-
-    @property
-    def turns(self) -> int:
-        """Lines that fill the banks once: a line's words lie in `words` of them."""
-        return self.design.splits // self.design.words
+    def spectra(self) -> SpectraMap:
+        return SpectraMap(self.initial, self.cut, self.products)
 
     @cached_property
-    def _spectra(self) -> tuple[dict[str, int], int]:
-        return _place((s.name, self._spectrum_words(s) * self.design.streams) for s in self.signals)
+    def values(self) -> ValueMap:
+        return ValueMap(self.cut, self.steps, self.initial.values)
 
-    def _spectrum_words(self, signal: Signal) -> int:
-        """Words that a signal takes in every bank."""
-        return ceil(
-            (self.lines(signal.length) * self.design.words + self.shift(signal.name))
-            / self.design.splits
+    # --- what comes in and goes out
+
+    @cached_property
+    def arrival_lines(self) -> int:
+        """Lines of the input's numbers, of all streams; 0 where no step reads them."""
+        terms = (term for step in self.steps for term in step.terms)
+        if not any(isinstance(term.addend, Arrived) for term in terms):
+            return 0
+        return self.lines(self.model.input.length) * self.design.streams
+
+    @cached_property
+    def output_lines(self) -> int:
+        """Lines of a frame's outputs: each begins a line."""
+        return sum(self.lines(signal.length) for signal in self.model.results)
+
+    @cached_property
+    def output_numbers(self) -> np.ndarray:
+        """Where the outputs' numbers lie among all those of a frame's lines."""
+        lengths = [signal.length for signal in self.model.results]
+        lines = np.cumsum([0, *(self.lines(length) for length in lengths)])
+        return np.concatenate(
+            [n * self.line + np.arange(size) for n, size in zip(lines[:-1], lengths, strict=True)]
         )
-
-    def spectrum(self, signal: str, stream: int) -> int:
-        """First word of a signal's spectrum in every bank, without the phase bit."""
-        return self._spectra[0][signal] + stream * self._spectrum_words(self.model.signal(signal))
-
-    @property
-    def spectrum_words(self) -> int:
-        """Words of a bank."""
-        return self._spectra[1]
 
     # --- products
 
     def rows(self, product: Product) -> Rows:
         """The order in which a product's rows are computed."""
-        return Rows(product, self.model.block, self.design.words, self._late.get(product.name, ()))
+        late = self._late.get(product.name, ())
+        begins = self.initial.of_operands[product.name]
+        return Rows(product, self.model.block, self.design.words, late, begins)
 
     @cached_property
     def _late(self) -> dict[str, tuple[int, ...]]:
@@ -150,8 +142,9 @@ class MemoryMap:
             found = heights(stage)
             for product in stage.products:
                 gates = range(product.gates)
+                most = max(found.values(), default=0)
                 late[product.name] = tuple(
-                    g for g in gates if found[product.name, g] < max(found.values())
+                    g for g in gates if found.get((product.name, g), 0) < most
                 )
         return late
 
@@ -163,7 +156,7 @@ class MemoryMap:
         stages, weights = [], 0
         for stage in self.stages:
             rows = [self.rows(product) for product in stage.products]
-            columns = [self._columns(product, self._input_shift) for product in stage.products]
+            columns = [self.spectra.columns(product) for product in stage.products]
             made = []
             for one in passes(list(zip(rows, columns, strict=True)), self.design.pes):
                 made.append(replace(one, weights=weights))
@@ -173,7 +166,7 @@ class MemoryMap:
 
     @cached_property
     def _gates(self) -> tuple[dict[str, int], int]:
-        return _place((p.name, self.gate_words(p) * self.design.streams) for p in self.products)
+        return placed((p.name, self.gate_words(p) * self.design.streams) for p in self.products)
 
     def gate_words(self, product: Product) -> int:
         """Words of a product's results in every bank."""
@@ -193,72 +186,24 @@ class MemoryMap:
         return self._gates[1]
 
     @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        return tuple(step for stage in self.stages for step in stage.steps)
-
-    @cached_property
-    def _values(self) -> tuple[dict[str, int], int]:
-        kept = {step.keep.name: step.keep for step in self.steps if step.keep is not None}
-        return _place((value.name, self._value_lines(value)) for value in kept.values())
-
-    def _value_lines(self, value: Value) -> int:
-        lines = self.lines(value.length)
-        if value.state or value.carried:
-            return lines * self.design.streams
-        return min(lines, self.design.chunk) * self.design.overlap
-
-    def value(self, value: Value, stream: int, first: int, slot: int = 0) -> int:
-        """Address of the first beat of a value's line `first`, which begins a chunk; `slot`: the
-        place among the chunks at work of what lives no longer than a chunk."""
-        base, lines = self._values[0][value.name], self.lines(value.length)
-        if value.state or value.carried:
-            base += stream * lines + first
-        else:
-            base += slot * min(lines, self.design.chunk)
-        return base * self.beats
-
-    @property
-    def value_beats(self) -> int:
-        return max(1, self._values[1] * self.beats)
-
-    @cached_property
     def constants(
         self,
     ) -> tuple[dict[tuple[int, int], int], tuple[tuple[np.ndarray, np.ndarray], ...]]:
-        """Addresses by (id of bias, id of peephole), and the beats: pairs (biases, peepholes)."""
+        """Addresses by (id of bias, id of factor), and the beats: pairs (biases, factors)."""
         bases: dict[tuple[int, int], int] = {}
         memory: list[tuple[np.ndarray, np.ndarray]] = []
         for step in self.steps:
             for term in step.terms:
-                peephole = term.b if isinstance(term.b, Constant) else None
-                key = (id(term.bias), id(peephole))
-                if (term.bias or peephole) and key not in bases:
+                key = (id(term.bias), id(term.factor))
+                if (term.bias or term.factor) and key not in bases:
                     bases[key] = len(memory)
-                    memory += zip(
-                        self._constant(term.bias, step), self._constant(peephole, step), strict=True
-                    )
+                    pair = (self._constant(one, step) for one in (term.bias, term.factor))
+                    memory += zip(*pair, strict=True)
         return bases, tuple(memory)
 
-    def constant(self, bias: Constant | None, peephole: Constant | None) -> int:
-        return self.constants[0].get((id(bias), id(peephole)), 0)
+    def constant(self, bias: Constant | None, factor: Constant | None) -> int:
+        return self.constants[0].get((id(bias), id(factor)), 0)
 
     def _constant(self, constant: Constant | None, step: Step) -> np.ndarray:
-        flat = np.zeros(self.lines(step.length) * self.line, np.int64)
-        if constant is not None:
-            flat[: step.length] = constant.values
-        words = flat.reshape(-1, self.design.words, self.beats, self.lanes)
-        return words.swapaxes(1, 2).reshape(-1, self.beat)
-
-
-def address_bits(count: int) -> int:
-    """Bits that tell `count` things apart; a port or signal has at least one."""
-    return max(1, (count - 1).bit_length())
-
-
-def _place(sizes: Iterable[tuple[str, int]]) -> tuple[dict[str, int], int]:
-    bases: dict[str, int] = {}
-    total = 0
-    for name, size in sizes:
-        bases[name] = total
-        total += size
-    return bases, total
+        values = np.zeros(step.length, np.int64) if constant is None else constant.values
+        return in_beats(self.cut, values)

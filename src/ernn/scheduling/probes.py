@@ -7,18 +7,21 @@ nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ernn.scheduling.memory_map import address_bits
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Place:
-    """Lanes `first` to `first + count - 1` of an edge, on one stream."""
+    """Lanes `first` to `first + count - 1` of an edge, on one stream; `copy`: not 0 where a step
+    only copies the edge.
+    """
 
     edge: str
     stream: int
     first: int
     count: int
+    copy: int = 0
 
 
 def _owner(bases: dict[tuple[str, int], int], address: int) -> tuple[str, int, int]:
@@ -35,18 +38,18 @@ def probe_names(kind: str, words: int) -> tuple[str, ...]:
 
 
 def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | None:
-    """Address: slot, then the phase as its highest bit; None for a word that only fills a line."""
-    layout, k, words = schedule.layout, schedule.layout.model.block, schedule.layout.design.words
-    bits = address_bits(layout.spectrum_words * layout.turns)
-    streams = range(layout.design.streams)
+    """Address: slot, then the copy in the highest bits; None for a word that only fills a line."""
+    layout, spectra = schedule.layout, schedule.layout.spectra
+    k, words = layout.model.block, layout.design.words
+    bits = address_bits(spectra.places * spectra.turns)
     bases = {
-        (s.name, st): layout.spectrum(s.name, st) * layout.turns
-        for s in layout.signals
-        for st in streams
+        (signal.name, stream): spectra.place(signal.name, stream) * spectra.turns
+        for signal in spectra.signals
+        for stream in range(layout.design.streams)
     }
     name, stream, slot = _owner(bases, address & ((1 << bits) - 1))
-    word = slot * words + column - layout.shift(name)
-    inside = 0 <= word < layout.words(layout.model.signal(name).length)
+    word = slot * words + column - spectra.shift(name)
+    inside = 0 <= word < layout.cut.words(layout.model.signal(name).length)
     return Place(f"{name}.spectrum", stream, word * k, k) if inside else None
 
 
@@ -77,11 +80,11 @@ def vector_place(schedule: Schedule, column: int, address: int) -> Place | None:
     """
     layout = schedule.layout
     bits = schedule.vector.index_bits
-    edge, stream, line = schedule.edges[address >> bits]
-    length = next(step.length for step in layout.steps if step.name == edge)
+    step, stream, line = schedule.edges[address >> bits]
     further, beat = divmod(address & ((1 << bits) - 1), layout.beats)
     first = (line + further) * layout.line + column * layout.model.block + beat * layout.lanes
-    return Place(edge, stream, first, min(layout.lanes, length - first)) if first < length else None
+    count = min(layout.lanes, step.length - first)
+    return Place(step.name, stream, first, count, step.copy) if count > 0 else None
 
 
 LOCATORS: dict[str, Callable[[Schedule, int, int], Place | None]] = {

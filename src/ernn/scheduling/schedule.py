@@ -20,8 +20,10 @@ from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.timing import Timing
+from ernn.scheduling.vector_program import Step
 
-REPEATS = 3  # walks that know when the one before finished
+REPEATS = 3
+"""List schedules that know when the one before finished."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Schedule:
     `interval`: cycles between rounds; `length`: from cycle 0 until the round's last word is handed
     to the output; `rounds_late`: rounds after its own in which a frame may still be at work;
     `bounds`: lower bounds on the interval by cause; `edges`: for each row of the vector tape that
-    ends a step, (edge, stream, first line).
+    ends a step, (step, stream, first line).
     """
 
     layout: MemoryMap
@@ -45,7 +47,7 @@ class Schedule:
     rounds_late: int
     bounds: dict[str, int]
     bars: tuple[Bar, ...]
-    edges: dict[int, tuple[str, int, int]]
+    edges: dict[int, tuple[Step, int, int]]
 
     @property
     def cycles_per_frame(self) -> float:
@@ -79,10 +81,11 @@ class Schedule:
 
     @cached_property
     def multipliers(self) -> int:
-        """All multipliers: the array's, and in every vector lane one for products and one for
-        interpolation.
+        """All multipliers: the array's, and in every vector lane one for products and, where there
+        are tables, one for interpolation.
         """
-        return self.array_multipliers + 2 * self.layout.beat
+        a_lane = 2 if self.layout.model.tables else 1
+        return self.array_multipliers + a_lane * self.layout.beat
 
     @cached_property
     def useful_array(self) -> int:
@@ -126,16 +129,16 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
     """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
     require_engine(model)
     layout, timing = MemoryMap(model, design), Timing.of(model, design)
-    lister = last = _walked(layout, timing)
+    lister = last = _listed(layout, timing)
     for _ in range(REPEATS if design.streams > 1 else 0):
         if _interval(lister) == _hoped(lister):
             break
-        last = _walked(layout, timing, last)
+        last = _listed(layout, timing, last)
         lister = min(lister, last, key=_interval)
     bounds = lister.bounds()
     start, interval = lister.vector_start, _interval(lister)
-    for row in lister.vector[: len(layout.steps[0].terms)]:
-        row["gap"] = 0
+    for row in _first_step(lister.vector):
+        row["gap"] = 0  # that is `start`
     return Schedule(
         layout=layout,
         timing=timing,
@@ -145,11 +148,16 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
         vector_start=start,
         interval=interval,
         length=lister.length(interval),
-        rounds_late=lister.turns.rounds,
+        rounds_late=lister.order.rounds,
         bounds=bounds,
         bars=tuple(lister.bars),
         edges=lister.edges,
     )
+
+
+def _first_step(rows: list[dict[str, int]]) -> list[dict[str, int]]:
+    """The vector tape's rows up to the end of its first step."""
+    return rows[: 1 + next(number for number, row in enumerate(rows) if row["last"])]
 
 
 def require_engine(model: IntegerModel) -> None:
@@ -163,11 +171,11 @@ def require_engine(model: IntegerModel) -> None:
         )
 
 
-def _walked(
+def _listed(
     layout: MemoryMap, timing: Timing, before: ListScheduler | None = None
 ) -> ListScheduler:
-    """A lister; after another one, it knows when that finished, and lets the vector unit begin as
-    late as that allows.
+    """A list schedule; after another one, it knows when that finished, and lets the vector unit
+    begin as late as that allows.
     """
     if before is None:
         lister = ListScheduler(layout, timing, ShiftTables.of(layout))

@@ -39,7 +39,9 @@ class ShiftTables:
             rows=_distinct(layout.model.product_frac(p) - p.rows.frac for p in layout.products),
             widths=_distinct(product.rows.width for product in layout.products),
             output=_distinct(empty.output_shift(p) for p in layout.products),
-            spectrum=_distinct(empty.spectrum_shift(signal.name) for signal in layout.signals),
+            spectrum=_distinct(
+                empty.spectrum_shift(signal.name) for signal in layout.spectra.signals
+            ),
             product=_distinct(empty.product_shift(*pair) for pair in terms),
             addend=_distinct(empty.addend_shift(*pair) for pair in terms),
             bias=_distinct(empty.bias_shift(*pair) for pair in terms),

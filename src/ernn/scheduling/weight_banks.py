@@ -10,6 +10,7 @@ has fewer than the others.  A bank holds, pass after pass, one word of k weights
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -17,8 +18,11 @@ import numpy as np
 from ernn.ir.integer_parts import Product
 
 Column = tuple[int, int]  # operand, block column
+Key = tuple[str, int, str, int]
+"""What an operand reads: signal, delay, initial values, how often the product reads it before."""
 
-DEPTH_BITS = 11  # a bank is cut into memories of so many words: the depth at which a block RAM is narrowest yet whole
+DEPTH_BITS = 11
+"""A bank is cut into memories of so many words: where a block RAM is narrowest, yet whole."""
 DEPTH = 1 << DEPTH_BITS
 TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
 CHECKED = (
@@ -35,12 +39,14 @@ def in_memories(words: int) -> int:
 @dataclass(frozen=True, eq=False)
 class Rows:
     """The order in which a product's rows are computed; `side`: words side by side; `late`: gates
-    that come after all lines of the others."""
+    that come after all lines of the others; `begins`: names of the operands' initial values
+    (`ernn.scheduling.initial`), empty where they are zero."""
 
     product: Product
     block: int
     side: int = 1
     late: tuple[int, ...] = ()
+    begins: tuple[str, ...] = ()
 
     @property
     def dense(self) -> bool:
@@ -88,17 +94,27 @@ class Rows:
             return self.lines * len(self.early) + self.late.index(gate), len(self.late)
         return self.early.index(gate), len(self.early)
 
-    def weights(self, index: int) -> dict[str, np.ndarray]:
-        """Weights (block columns, k) of one row by the operand's signal; zeros for a row that does
-        not exist.
+    def weights(self, index: int) -> dict[Key, np.ndarray]:
+        """Weights (block columns, k) of one row by what they are multiplied with; zeros for a row
+        that does not exist.
         """
         gate, row = self.locate(index)
         return {
-            operand.signal: operand.matrix.weights[gate, row]
+            key: operand.matrix.weights[gate, row]
             if row < operand.matrix.block_rows
             else np.zeros(operand.matrix.weights.shape[2:], np.int64)
-            for operand in self.product.operands
+            for key, operand in zip(self.keys, self.product.operands, strict=True)
         }
+
+    @cached_property
+    def keys(self) -> tuple[Key, ...]:
+        """What each operand reads."""
+        begins = self.begins or ("",) * len(self.product.operands)
+        found: list[Key] = []
+        for operand, name in zip(self.product.operands, begins, strict=True):
+            read = operand.signal, operand.delay, name
+            found.append((*read, sum(key[:3] == read for key in found)))
+        return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +142,7 @@ class Part:
 @dataclass(frozen=True, eq=False)
 class Pass:
     """Rows side by side on the elements: those of the first part, then of the second, which reads
-    no other signals.
+    nothing else.
 
     `columns`: what each group multiplies; `weights`: address of the first column's weights, the
     same in every bank.
@@ -171,8 +187,7 @@ def passes(
     """Passes of products that can start together, product by product, `elements` rows each.
 
     Where the last rows of a product leave elements free, the last rows of another go there, if it
-    reads no signal that the first does not: their weights for the signals they do not read are
-    zero.
+    reads nothing that the first does not: their weights for what they do not read are zero.
     """
     made, left = [], []
     for rows, columns in products:
@@ -197,7 +212,7 @@ def _fits(host: Pass, guest: Pass, elements: int) -> bool:
     """Whether the guest's rows can ride along; each part takes a column of the pass for its
     tags.
     """
-    read, also = ({operand.signal for operand in one.product.operands} for one in (host, guest))
+    read, also = (set(one.parts[0].rows.keys) for one in (host, guest))
     return also <= read and host.count + guest.count <= elements and len(host.parts) < host.length
 
 
@@ -208,15 +223,15 @@ def element_words(passes: Sequence[Pass], group: int, element: int) -> np.ndarra
 
 def _pass_words(one: Pass, group: int, element: int) -> Iterator[np.ndarray]:
     block = one.parts[0].rows.block
-    weights = _row_weights(one, element)
+    weights, read = _row_weights(one, element), one.parts[0].rows.keys
     for operand, column in one.columns[group]:
-        signal = one.product.operands[operand].signal
-        yield weights[signal][column] if signal in weights else np.zeros(block, np.int64)
+        own = weights.get(read[operand])
+        yield np.zeros(block, np.int64) if own is None else own[column]
     for _ in range(one.length - len(one.columns[group])):
         yield np.zeros(block, np.int64)
 
 
-def _row_weights(one: Pass, element: int) -> dict[str, np.ndarray]:
+def _row_weights(one: Pass, element: int) -> dict[Key, np.ndarray]:
     for part in one.parts:
         if element < part.count:
             return part.rows.weights(part.first + element)

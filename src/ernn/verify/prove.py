@@ -247,9 +247,9 @@ def _simulate(
 ) -> tuple[Simulation, int]:
     """The run, and how many output beats did not come."""
     model = schedule.layout.model
-    expected = stimulus.frames * schedule.layout.lines(model.output_size)
+    expected = stimulus.frames * schedule.layout.output_lines
     slowest = schedule.interval * (1 + schedule.rounds_late) + schedule.length + 64
-    lines = schedule.layout.lines(model.input.length) + schedule.layout.lines(model.output_size)
+    lines = schedule.layout.lines(model.input.length) + schedule.layout.output_lines
     limit = stimulus.frames * (slowest + 8 * lines) * 2 + 1000
     try:
         simulation = simulator.run(
@@ -281,13 +281,13 @@ def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
 def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
     """Output frames (frames, outputs) of each stream."""
     model, line = schedule.layout.model, schedule.layout.line
-    words = schedule.layout.lines(model.output_size)
+    lines = schedule.layout.output_lines
     lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), line)
     frames = []
     for stream in range(schedule.layout.design.streams):
         mine = lanes[simulation.outputs.tid == stream]
-        whole = mine[: len(mine) // words * words].reshape(-1, words * line)
-        frames.append(whole[:, : model.output_size])
+        whole = mine[: len(mine) // lines * lines].reshape(-1, lines * line)
+        frames.append(whole[:, schedule.layout.output_numbers])
     return frames
 
 
@@ -311,12 +311,12 @@ def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) 
     for name, cycles in simulation.events.items():
         if len(cycles):
             yield f"cycle {cycles[0]}: the {name} port is high"
-    words = schedule.layout.lines(schedule.layout.model.output_size)
+    lines = schedule.layout.output_lines
     for stream in range(schedule.layout.design.streams):
         mine = simulation.outputs.tid == stream
         times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
-        begins = np.repeat(np.concatenate([np.zeros(0, int), *times]) == 0, words)
-        ends = np.arange(len(begins)) % words == words - 1
+        begins = np.repeat(np.concatenate([np.zeros(0, int), *times]) == 0, lines)
+        ends = np.arange(len(begins)) % lines == lines - 1
         for name, flags, right in (
             ("TLAST", simulation.outputs.last, ends),
             ("TUSER", simulation.outputs.first, begins),

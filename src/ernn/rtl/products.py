@@ -1,0 +1,227 @@
+"""Products: the array, the inverse transforms, and the gates memory that takes their results."""
+
+from amaranth import Array as Choice
+from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, memory
+
+from ernn.rtl.arith import (
+    added_in_pairs,
+    delayed,
+    delayed_flag,
+    register,
+    rounded,
+    rounded_lanes,
+    saturated,
+)
+from ernn.rtl.array import Array, combine
+from ernn.rtl.player import Player
+from ernn.rtl.rounds import Rounds, of_turn
+from ernn.rtl.sizes import Probe, Sizes, sized
+from ernn.rtl.spectra import Spectra
+from ernn.rtl.transform import transform_pipe
+from ernn.rtl.vector import VectorUnit, turn_of
+from ernn.scheduling.design import multipliers_per_pe
+from ernn.scheduling.probes import probe_names
+from ernn.scheduling.timing import COMBINE
+from ernn.scheduling.weight_banks import element_words, pack
+
+
+class Products:
+    """What the array's tape is about. After `build`, `fault` (with `Design.parity`) is high when a
+    word of weights was read that has changed.
+    """
+
+    fault: Value
+
+    def __init__(self, sizes: Sizes, player: Player) -> None:
+        self.sizes, self.schedule, self.player = sizes, sizes.schedule, player
+        self.model, self.design, self.pipeline = sizes.model, sizes.design, sizes.pipeline
+        self.block, self.words = sizes.block, sizes.words
+
+    def build(
+        self,
+        m: Module,
+        vector: VectorUnit,
+        spectra: Spectra,
+        rounds: Rounds,
+        release: Value,
+        probe: Probe,
+    ) -> None:
+        """`release`: a flag a stream, high when a frame of the input is needed no more."""
+        row, player, pipeline = self.player.row, self.player, self.pipeline
+        turn = turn_of(row, self.sizes.streams)
+        valid = of_turn([one.valid for one in rounds], turn, self.sizes.streams)
+        clear = delayed(m, row["clear"] & (player.index == 0), pipeline.operand, "clear")
+        store = player.active & row["drain"] & player.final
+        stored = delayed_flag(m, store, pipeline.operand, "store")
+        buses: list[list[data.View]] = [[] for _ in range(self.words)]
+        for group, chains in enumerate(self._arrays(m)):
+            name, word = str(group or ""), spectra.operand(m, group, player, rounds)
+            for column, array in enumerate(chains):
+                place = row["weights"] + player.index
+                placed = delayed(m, place, pipeline.far, f"place{name}_{column}")
+                m.d.sync += array.address.eq(placed)
+                m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
+                buses[column].append(array.bus)
+        ended = player.active & player.final & row["end"]
+        released = Mux(ended, rounds[0].valid, 0)
+        m.d.comb += release.eq(delayed_flag(m, released, pipeline.far, "released"))
+        pushed = store if "tag" not in row else player.active & row["tag"] & player.final
+        tags = self._leaving(m, store, pushed, valid)
+        results = [self._sums(m, parts, tags, column) for column, parts in enumerate(buses)]
+        self._gates(m, results, tags, vector, probe)
+
+    def _sums(
+        self, m: Module, parts: list[data.View], tags: dict[str, Value], column: int
+    ) -> list[Value]:
+        """The results of one bus, of all groups together."""
+        name = str(column) if self.words > 1 else ""
+        sums = [
+            added_in_pairs(m, [part[index] for part in parts], f"group{name}_{index}")
+            for index in range(multipliers_per_pe(self.block))
+        ]
+        return self._product(m, combine(sums, self.block), tags, name)
+
+    def _arrays(self, m: Module) -> list[list[Array]]:
+        """Rows of elements by group and bus: row i of a pass is on bus i mod `words`."""
+        layout, design = self.schedule.layout, self.design
+        bits, accumulator = self.model.weight_bits, layout.accumulator_bits
+        sizes = self.block, self.sizes.width, bits, accumulator
+        passes = [one for stage in layout.passes for one in stage]
+        arrays = []
+        for group in range(design.splits):
+            banks = [pack(list(element_words(passes, group, pe)), bits) for pe in range(design.pes)]
+            chains = []
+            for column in range(self.words):
+                rows = banks[column :: self.words]
+                array = Array(rows, *sizes, self.pipeline, design.tail, design.parity)
+                name = "array" if design.splits == 1 else f"array{group}_{column}"
+                m.submodules[name] = array
+                chains.append(array)
+            arrays.append(chains)
+        if design.parity:
+            self.fault = Cat(one.fault for row in arrays for one in row).any()
+        return arrays
+
+    def _leaving(self, m: Module, store: Value, pushed: Value, valid: Value) -> dict[str, Value]:
+        """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`.
+
+        Every part of a pass has tags of its own, `pushed` in order up to `store`; `more` says that
+        another follows.
+        """
+        row = self.player.row
+        names = ("row", "rows", "dense", "rows_shift", "rows_width", "output_shift", "more")
+        fields = {name: row[name] for name in names if name in row}
+        fields["valid"] = valid
+        parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
+        passes = (
+            self.schedule.timing.exit // self._least_distance() + 2
+        ) * parts  # tags under way at once
+        bits = (passes - 1).bit_length()
+        slots = {
+            name: Choice(
+                Signal(max(1, len(value)), name=f"pass{i}_{name}") for i in range(1 << bits)
+            )
+            for name, value in fields.items()
+        }
+        write, read = Signal(bits), Signal(bits)
+        with m.If(pushed):
+            m.d.sync += [
+                write.eq(write + 1),
+                *(slots[name][write].eq(value) for name, value in fields.items()),
+            ]
+        token = delayed_flag(m, store, self.schedule.timing.exit - 1, "leaving")
+        tags = {
+            name: Signal(max(1, len(value)), name=f"leaving_{name}")
+            for name, value in fields.items()
+        }
+        tags["row"] = Signal(self.sizes.row, name="leaving_row")
+        left = Signal(max(1, len(row["rows"])))
+        busy = Signal()
+        with m.If(token | (tags["more"] & busy & (left == 0)) if "more" in tags else token):
+            m.d.sync += [tags[name].eq(slots[name][read]) for name in tags]
+            m.d.sync += [read.eq(read + 1), left.eq(slots["rows"][read] - 1), busy.eq(1)]
+        with m.Elif(left != 0):
+            step = Mux(tags["dense"], 1, self.block)
+            m.d.sync += [tags["row"].eq(tags["row"] + step), left.eq(left - 1)]
+        with m.Else():
+            m.d.sync += busy.eq(0)
+        return tags | {"write": busy & tags["valid"]}
+
+    def _least_distance(self) -> int:
+        """Fewest cycles between two passes' last columns: results leave one a cycle, and no pass is
+        shorter.
+        """
+        shortest = min(one.length for stage in self.schedule.layout.passes for one in stage)
+        return max(self.design.pes // self.words, shortest)
+
+    def _product(
+        self, m: Module, lanes: list[Value], tags: dict[str, Value], name: str
+    ) -> list[Value]:
+        """Sums of one row to its results, on one of the buses."""
+        shifts, inverse, pipeline = (
+            self.schedule.shifts,
+            self.schedule.timing.inverse,
+            self.pipeline,
+        )
+        combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
+        by = delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
+        exact = [
+            rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}", pipeline.shift)
+            for i, lane in enumerate(combined)
+        ]
+        limit = delayed(m, tags["rows_width"], COMBINE + pipeline.shift + 1, f"rows_width{name}")
+        rows: list[Value] = [
+            saturated(m, lane, shifts.widths, limit, f"rows{name}_lane{i}", pipeline.fit)
+            for i, lane in enumerate(exact)
+        ]
+        largest = 1 << (shifts.widths[-1] - 1)
+        moved = transform_pipe(
+            m, rows, largest, self.model.inverse, f"inverse{name and name + '_'}", pipeline
+        )
+        by = delayed(m, tags["output_shift"], pipeline.exit + inverse, f"output_shift{name}")
+        return rounded_lanes(
+            m, moved, by, shifts.output, self.sizes.width, f"gates{name}", pipeline
+        )
+
+    def _gates(
+        self,
+        m: Module,
+        results: list[list[Value]],
+        tags: dict[str, Value],
+        vector: VectorUnit,
+        probe: Probe,
+    ) -> None:
+        """A word for a block row, one lane of it for a dense row, of each bus in a bank of its
+        own.
+        """
+        delay = self.pipeline.exit + self.schedule.timing.inverse + self.pipeline.rounding
+        write = delayed_flag(m, tags["write"], delay, "gates_write")
+        row, dense = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "dense"))
+        granular = any(r["dense"] for r in self.schedule.array.rows) and self.block > 1
+        bits = self.block.bit_length() - 1
+        lane = Mux(dense, 1 << row[:bits], -1) if bits else Const(1)
+        words = []
+        for column, name in enumerate(probe_names("product", self.words)):
+            word = Cat(Mux(dense, results[column][0], value) for value in results[column])
+            gates = memory.Memory(
+                shape=self.sizes.word, depth=self.schedule.layout.gates_total, init=[]
+            )
+            m.submodules[f"gates{column or ''}"] = gates
+            port, read = (
+                gates.write_port(granularity=self.sizes.width if granular else None),
+                gates.read_port(),
+            )
+            enables, store = (
+                Mux(write, lane if len(port.en) > 1 else 1, 0)[: len(port.en)],
+                self.pipeline.store,
+            )
+            m.d.comb += [
+                port.addr.eq(delayed(m, row[bits:], store, f"gates{column or ''}_address")),
+                port.data.eq(delayed(m, word, store, f"gates{column or ''}_word")),
+                port.en.eq(delayed_flag(m, enables, store, f"gates{column or ''}_enables")),
+                read.addr.eq(vector.gate_address),
+            ]
+            words.append(read.data)
+            probe(m, name, write, Cat(sized(row, self.sizes.row), dense), word)
+        m.d.comb += vector.gate_word.eq(Cat(*words))
