@@ -1,4 +1,4 @@
-"""Networks that are no chains, in integers: near the floats, compiled equal to plain, state kept."""
+"""Networks that are no chains, in integers: near the floats, compiled as plain, state kept."""
 
 from typing import get_args
 

@@ -3,9 +3,9 @@
 import sys
 from types import ModuleType
 
+import LRU_pytorch
 import numpy as np
 import torch
-from LRU_pytorch import LRU as TheirLru
 from torch import Tensor
 
 from ernn.ir.cells import FASTGRNN, LRU
@@ -25,7 +25,7 @@ def _matrix(values: Tensor) -> Matrix:
 def test_lru_is_the_packages() -> None:
     """Its state is complex, ours two real vectors; gamma is part of what multiplies the input."""
     torch.manual_seed(0)
-    theirs, frames = TheirLru(5, 4, 8), torch.randn(12, 5)
+    theirs, frames = LRU_pytorch.LRU(5, 4, 8), torch.randn(12, 5)
     size = torch.exp(-torch.exp(theirs.nu_log))
     eigenvalues = size * torch.exp(1j * torch.exp(theirs.theta_log))
     into = (torch.exp(theirs.gamma_log)[:, None] * theirs.B).detach()
