@@ -1,21 +1,15 @@
-"""Your own torch module to verified Verilog: integers, an engine, and its
-simulation equal to the integers.
-"""
+"""Your own torch module to verified Verilog: integers, an engine, its simulation equal to them."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ernn.compress import inside
-from ernn.compress.plan import CompressionPlan, structures
-from ernn.golden.boundary import quantize_input
-from ernn.nn.importer import import_torch
-from ernn.quantization.quantize import quantize
-from ernn.scheduling.design import Design
-from ernn.scheduling.schedule import schedule
-from ernn.verify import prove, simulator_of
+import ernn
 
 
 class Words(nn.Module):
+    """Which of 10 words was said: two LSTM layers, and a Linear on the last step."""
+
     def __init__(self) -> None:
         super().__init__()
         self.lstm, self.word = nn.LSTM(13, 32, num_layers=2, batch_first=True), nn.Linear(32, 10)
@@ -25,21 +19,15 @@ class Words(nn.Module):
 
 
 torch.manual_seed(0)
-module, plan = (
-    Words(),
-    CompressionPlan.blocks(8),
-)  # your trained module; recurrent layers in blocks of 8
-inside.project_once(module, plan)  # with training it keeps its accuracy: docs/how-to/compress.md
-speech = [torch.randn(40, 13).numpy() for _ in range(6)]  # your utterances, (time, features)
-network = import_torch(module, torch.zeros(1, 40, 13), structures=structures(module, plan))
-model = quantize(network, speech)
-engine = schedule(model, Design(pes=4, streams=2))
-simulator = simulator_of(engine)
-proof = prove(simulator, engine, [quantize_input(model, frames) for frames in speech])
-assert proof.passed, proof.divergence
-print(f"{proof.frames} frames, {proof.mismatches} of {proof.integers} integers differ")
-print(
-    f"{engine.cycles_per_frame} cycles a frame with both streams busy, {engine.latency} for one "
-    "alone"
-)
-print("Verilog:", simulator.verilog.write("out/own_lstm"))
+module = Words()  # your trained module
+rng = np.random.default_rng(0)
+speech = [rng.normal(size=(40, 13)) for _ in range(6)]  # your utterances, (time, features)
+
+plan = ernn.CompressionPlan.blocks(8)  # recurrent layers in blocks of 8
+ernn.project(module, plan)  # with training it keeps its accuracy: docs/how-to/compress.md
+model = ernn.convert(module, speech[:4], plan)
+print(model.error(speech[4:]))
+engine = ernn.design(model, "LFE5U-25F")  # or ernn.Engine(model, ernn.Design(pes=4, streams=2))
+print(engine.verify(speech))
+print(f"a frame every {engine.cycles_per_frame:g} cycles; alone, one takes {engine.latency}")
+print("Verilog:", engine.write("out/own_lstm"))

@@ -1,16 +1,13 @@
-"""Your own torch module to a network: every layer a plain value, checked
-against the module on random frames.
-"""
+"""Your own torch module as a network: layers as plain arrays, checked against the module."""
 
 import torch
 from torch import Tensor, nn
 
-from ernn.ir.reference import run
-from ernn.nn.importer import import_torch
+import ernn
 
 
 class Classifier(nn.Module):
-    """Which of 10 words was said: two LSTM layers and a Linear on the last step."""
+    """Which of 10 words was said: two LSTM layers, and a Linear on the last step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,15 +21,14 @@ class Classifier(nn.Module):
 
 torch.manual_seed(0)
 module = Classifier()  # trained, in your case: load your state_dict here
-network = import_torch(module, torch.zeros(1, 50, 13))
+model = ernn.convert(module, [torch.randn(50, 13) for _ in range(3)])
 
+network = model.network
 for layer in network.layers:
-    print(f"{type(layer).__name__}: {layer.input_size} -> {layer.output_size}")
+    print(f"{layer.cell.title}: {layer.input_sizes[0]} -> {layer.output_size}")
 print(f"{network.stored_weights} weights, output of the last step only: {network.last_step}")
 
 frames = torch.randn(70, 13)
-outputs, _ = run(network, frames.double().numpy())
-print(
-    "largest difference from the module: "
-    f"{abs(outputs[0] - module(frames[None])[0].detach().numpy()).max():.1e}"
-)
+expected = module(frames[None]).detach().numpy()
+for name, outputs in ("floats", model.predict_float(frames)), ("integers", model.predict(frames)):
+    print(f"largest difference from the module, {name}: {abs(outputs - expected).max():.1e}")

@@ -130,7 +130,7 @@ class Error:
     largest: float
     """Of the difference, in the outputs' own unit."""
     frames: int
-    """How many were compared."""
+    """How many frames of outputs were compared."""
 
     def __str__(self) -> str:
         return (
@@ -194,7 +194,7 @@ class Model:
         apart = np.concatenate(self._predicted(given)) - expected
         scale, rms = (float(np.sqrt(np.square(values).mean())) for values in (expected, apart))
         largest = float(np.abs(apart).max())
-        return Error(rms / scale if scale else rms, largest, sum(map(len, given)))
+        return Error(rms / scale if scale else rms, largest, len(expected))
 
     def quantized(self, utterances: Utterances) -> list[Array]:
         """Frames as the engine takes them, int64 (time, inputs) each.

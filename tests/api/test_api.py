@@ -80,7 +80,7 @@ def test_lists_and_tensors_are_frames_too(model: ernn.Model) -> None:
 def test_a_classifier_gives_its_last_step() -> None:
     made = ernn.convert(words(last=True), SPEECH)
     assert made.predict(SPEECH[0]).shape == made.predict_float(SPEECH[0]).shape == (1, 2)
-    assert made.error(SPEECH).frames == 39
+    assert made.error(SPEECH).frames == len(SPEECH)
 
 
 def scaled(by: float) -> Network:
