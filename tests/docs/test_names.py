@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.md")])
 NAME = r"ernn(?:\.[A-Za-z_]\w*)+"
-FILES = ("bit", "sh")  # ernn.bit is a file, not a module
+FILES = ("bit", "c", "h", "sh")  # ernn.bit is a file, not a module
 
 
 def is_there(name: str) -> bool:

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ernn
 from ernn.flow import tools
-from ernn.scheduling.design import Design
-from ernn.scheduling.schedule import schedule
-from ernn.verify import simulator_of
-from tests.models import random_integer_model
+from ernn.quantization.quantize import quantize
+from tests.models import random_frames, random_network
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "verify.md"
 
@@ -27,20 +26,14 @@ def test_the_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
-    network = dict(cell="lstm", input_size=13, hidden=16, outputs=10, block=8)
-    model = random_integer_model(rng, **network)
-    engine = schedule(model, Design(pes=2, streams=2))
-    utterances = [rng.integers(-3000, 3000, size=(40, 13)) for _ in range(3)]
-    names = {
-        "model": model,
-        "engine": engine,
-        "simulator": simulator_of(engine),
-        "integers": utterances,
-    }
+    network = random_network(rng, "lstm", input_size=13, hidden=16, outputs=10, block=8)
+    speech = [random_frames(rng, network, 40) for _ in range(3)]
+    model = ernn.Model(network, quantize(network, speech))
+    names = {"engine": ernn.Engine(model, ernn.Design(pes=2, streams=2)), "speech": speech}
     for block in code("python"):
         exec(compile(block, str(PAGE), "exec"), names)
     said = capsys.readouterr().out
-    assert "True 120 1200 0" in said
+    assert "120 frames, 1,200 integers, 0 differ: passed" in said
     assert re.search(r"first difference at edge l0\.[ifo], lane", said)
     assert "the error port rose at cycle" in said
     assert built_testbench(tmp_path / "out" / "testbench") == "80 beats, 0 wrong, error 0"
