@@ -86,7 +86,8 @@ def about() -> dict[str, Any]:
         "kind": "measured",
         "command": shlex.join(["python", "benchmarks/golden.py", *sys.argv[1:]]),
         "seed": 0,
-        "machine": f"{processor()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before",
+        "machine": f"{processor()}, {os.cpu_count()} processors, "
+        f"load {os.getloadavg()[0]:.1f} before",
         "versions": f"onnxruntime {onnxruntime.__version__}, torch {torch.__version__}, Python "
         f"{platform.python_version()}",
     }
@@ -394,8 +395,8 @@ def limits(model: IntegerModel) -> dict[str, Any]:
 
 
 def best(side: int, numbers: int) -> float:
-    """Multiplications a microsecond of the inner loop alone, on so many weights; of one stream, bytes
-    of weights a microsecond.
+    """Multiplications a microsecond of the inner loop alone, on so many weights; of one stream,
+    bytes of weights a microsecond.
     """
     tiles, results = max(1, numbers // (2 * ROWS * PAIRS)), 2
     weights = np.zeros((tiles, PAIRS, ROWS, 2), np.int16)
