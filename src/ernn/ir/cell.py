@@ -65,9 +65,7 @@ class Read:
 
 @dataclass(frozen=True)
 class CellProduct:
-    """`gates` matrices times each of the vectors that it `reads`, summed; `bias`: one a gate is
-    added.
-    """
+    """`gates` matrices times each of the vectors that it `reads`, summed; `bias`: one is added."""
 
     name: str
     gates: int
@@ -128,9 +126,12 @@ class CellStage:
 class Cell:
     """A layer's equations.
 
-    `title`: for people.  `vectors`: constants, as many numbers as the steps that read them have.
-    `inputs`: what the layer is given each frame.  `outputs`: steps that other layers and the
-    network's user may have.
+    title: for people.
+    stages: products and the steps that use them, in the order in which they are computed.
+    vectors: constants, as many numbers as the steps that read them have.
+    inputs: what the layer is given each frame.
+    outputs: steps that other layers and the network's user may have.
+
     Raises UserError for a description that the engine could not run.
     """
 

@@ -1,7 +1,7 @@
 """Block-circulant arrays in NumPy: first columns of blocks to full matrices and back.
 
-Shapes: a matrix (..., rows, columns) has block vectors (..., R, C, k) with R = ceil(rows / k), C =
-ceil(columns / k).
+Shapes: a matrix (..., rows, columns) has block vectors (..., R, C, k), with R = ceil(rows / k) and
+C = ceil(columns / k).
 """
 
 import numpy as np
@@ -20,8 +20,9 @@ from ernn.ir.structure import (
 
 
 def decode_blocks(blocks: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Block vectors (..., R, C, k) to the matrix (..., rows, columns): block[a, b] = w[(a - b) mod
-    k].
+    """Block vectors (..., R, C, k) to the matrix (..., rows, columns).
+
+    A block of the vector w has block[a, b] = w[(a - b) mod k].
     """
     k = blocks.shape[-1]
     difference = (np.arange(k)[:, None] - np.arange(k)[None, :]) % k
@@ -31,11 +32,10 @@ def decode_blocks(blocks: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 
 def encode_blocks(matrix: np.ndarray, k: int) -> np.ndarray:
-    """Euclidean projection of (..., rows, columns) onto the block-circulant set, as block vectors
-    (..., R, C, k).
+    """The nearest block-circulant matrix to (..., rows, columns), as block vectors (..., R, C, k).
 
-    Each number is the mean of its wrapped diagonal; in a block cut by padding, of the part that
-    exists (0 where none does).
+    Nearest in Frobenius norm: each number is the mean of its wrapped diagonal; in a block cut by
+    padding, of the part that exists (0 where none does).
     """
     rows, columns = matrix.shape[-2:]
     lead = [(0, 0)] * (matrix.ndim - 2)
@@ -56,9 +56,7 @@ def _diagonal_sums(matrix: np.ndarray, k: int) -> np.ndarray:
 
 
 def project(matrix: np.ndarray, structure: Structure) -> np.ndarray:
-    """Nearest matrix of the structure in Frobenius norm. Raises UserError for sizes that do not
-    fit.
-    """
+    """Nearest matrix of the structure in Frobenius norm; UserError for sizes that do not fit."""
     match structure:
         case Dense():
             return matrix

@@ -1,5 +1,4 @@
-"""What kinds of data a network has, how many bits each may take, and the format of every edge of an
-integer model.
+"""What kinds of data a network has, the bits each may take, and the format of every edge.
 
 | kind | which numbers |
 |---|---|
@@ -80,8 +79,7 @@ def kind_of(cell: Cell, step: CellStep) -> Kind:
 
 
 def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
-    """The format of every named edge but spectra, which are `<signal>.spectrum` and no edge of the
-    cells.
+    """The format of every edge that a description names; spectra, `<signal>.spectrum`, are not.
 
     What goes into a table is `<function> input`; what comes out of it has the name of the function.
     """

@@ -1,6 +1,4 @@
-"""Fixed-point formats, and the one way an integer loses precision here: round half up, then
-saturate.
-"""
+"""Fixed-point formats, and the one way that precision is lost: round half up, then saturate."""
 
 from dataclasses import dataclass
 
@@ -11,8 +9,9 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class FixedFormat:
-    """Two's complement integers of `width` bits; an integer n stands for n * 2**-frac. `frac` may
-    be any sign.
+    """Two's complement integers of `width` bits, 2 to 62; an integer n stands for n * 2**-frac.
+
+    `frac` may be negative, or larger than the width.  UserError for another width.
     """
 
     width: int
@@ -37,8 +36,9 @@ class FixedFormat:
 
 
 def shift_round(value: np.ndarray, shift: int) -> np.ndarray:
-    """Multiply int64 `value` by 2**-shift, rounding half up (towards plus infinity); a negative
-    shift is exact.
+    """int64 `value` times 2**-shift, rounded half up (towards plus infinity).
+
+    A negative shift is exact.
     """
     if shift <= 0:
         return value << -shift

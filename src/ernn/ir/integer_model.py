@@ -75,11 +75,16 @@ Array = np.ndarray
 class IntegerLayer:
     """A layer described by `cell`.
 
-    inputs: names of signals, by the cell's `inputs`.  products, biases: in the cell's order; a bias
-    (gates, rows) has its product's output format.  formats: of every step's values.  vectors: in
-    `vector_formats`.  initial: by the cell's `remembered`, integers (length,) in the format of the
-    step or input, None is zero.  backward: over reversed time (software only).
+    inputs: names of signals, by the cell's `inputs`.
+    products: in the cell's order.
+    biases: in the same order, (gates, rows) in the product's output format; None where it has none.
+    formats: of every step's values.
+    vectors: in `vector_formats`.
+    initial: by the cell's `remembered`, integers (length,) in the format of the step or input; None
+        is zero.
+    backward: over reversed time (software only).
     sizes: by the cell's `inputs`, the values of each.
+
     A step that products read, and every output, is a signal of the same format called
     '<layer>.<step>'.
     """
@@ -138,8 +143,14 @@ class IntegerLayer:
 class IntegerModel:
     """A network in integers; see the module's docstring for what each part means.
 
-    `signals[0]` is the input; `outputs` names the signals that the user gets, one after the other.
-    `tables`: one for each function that a step ends with, but those that are exact.
+    block: the block size k; 1 where all matrices are dense.
+    signals: the first is the input.
+    outputs: names of the signals that the user gets, one after the other.
+    forward, inverse: transforms of words of k numbers.
+    tables: one for each function that a step ends with, but those that are exact.
+    last_step: the user gets the last frame's outputs only, not every frame's.
+
+    Raises UserError where parts do not fit together, or a sum may need more than 62 bits.
     """
 
     block: int
@@ -298,9 +309,7 @@ def _check_sum(edge: str, target: FixedFormat, terms: list[FixedFormat]) -> None
 def _check_transform(
     edge: str, transform: Transform, source: FixedFormat, target: FixedFormat, doublings: int
 ) -> None:
-    """No intermediate value of the transform reaches 2**62, nor does its result when shifted to the
-    target.
-    """
+    """No value within the transform reaches 2**62, nor does its result shifted to the target."""
     k = len(transform.stages[0].shift) if transform.stages else 1
     bound = np.array([-source.low << transform.guard] * k, object)
     worst = max(bound)

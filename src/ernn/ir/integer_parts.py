@@ -29,8 +29,9 @@ def require_fits(name: str, values: Array, target: FixedFormat) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One step of a transform: v -> (matrix @ v + half) >> shift, row by row; matrix (k, k), shift
-    (k,), int64.
+    """One step of a transform: v -> (matrix @ v + half) >> shift, row by row.
+
+    matrix (k, k) and shift (k,) are int64; half is 2**(shift - 1), 0 where shift is 0.
     """
 
     matrix: Array
@@ -39,8 +40,9 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """A real FFT of size k, or its inverse, as integer stages; `guard`: fraction bits added before
-    the first stage.
+    """A real FFT of size k, or its inverse, as integer stages.
+
+    `guard`: fraction bits added before the first stage.
     """
 
     stages: tuple[Stage, ...]
@@ -49,9 +51,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Signal:
-    """A vector of the network: `length` integers in `format`; `spectrum` where a product reads
-    it.
-    """
+    """A vector: `length` integers in `format`; `spectrum`: its format, where a product reads it."""
 
     name: str
     length: int
@@ -61,11 +61,11 @@ class Signal:
 
 @dataclass(frozen=True, eq=False)
 class SpectralMatrix:
-    """Weights (gates, block rows, block columns, k), packed spectra in `format`; sizes are the
-    logical ones.
+    """Weights (gates, block rows, block columns, k), packed spectra in `format`.
 
-    kept = k: block-circulant, ceil(rows / k) block rows a gate. kept = 1: dense, `rows` block rows
-    a gate.
+    rows, columns: of the matrix, without padding.
+    kept: k where it is block-circulant, with ceil(rows / k) block rows a gate; 1 where it is dense,
+        with `rows` of them.
     """
 
     weights: Array
@@ -107,8 +107,10 @@ class Operand:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """Sum of operands; `rows`: the summed spectrum's format before the inverse transform; `output`:
-    after it.
+    """Sum of operands.
+
+    rows: the summed spectrum's format before the inverse transform.
+    output: the format after it.
     """
 
     name: str
@@ -148,13 +150,15 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class ActivationTable:
-    """Piecewise-linear function on 2**segment_bits equal segments of its input format's whole
-    range.
+    """Piecewise-linear function on 2**segment_bits equal segments of its input's whole range.
 
-    For v in `input`: u = v - input.low; s = u >> low_bits, l = u & (2**low_bits - 1), low_bits =
-    width - segment_bits; result = saturate((base[s] * 2**slope_shift + slope[s] * l + half) >>
-    slope_shift) in `output` (half = 2**(slope_shift - 1), or 0 where slope_shift = 0). `max_error`
-    is the largest distance from the true function over every input integer, in real units.
+    Of an integer v in `input`, with low_bits = input.width - segment_bits:
+
+        u = v - input.low;  s = u >> low_bits;  l = u & (2**low_bits - 1)
+        result = saturate((base[s] * 2**slope_shift + slope[s] * l + half) >> slope_shift)
+
+    in `output`, where half = 2**(slope_shift - 1), or 0 where slope_shift = 0.
+    max_error: the largest distance from the true function over every input integer, in real units.
     """
 
     function: str

@@ -66,8 +66,9 @@ class Repeated(Structure):
 
 @dataclass(frozen=True, eq=False)
 class RepeatedMatrix:
-    """Integer weights in `format` of matrices I (x) G (x) I, a G a gate: `core` (gates, p, q). For
-    blocks of 1 only.
+    """Integer weights in `format` of matrices I (x) G (x) I, a G a gate: `core` (gates, p, q).
+
+    For blocks of 1 only.
     """
 
     core: Array
@@ -108,7 +109,5 @@ class RepeatedMatrix:
 
     @cached_property
     def weights(self) -> Array:
-        """The whole matrices (gates, rows, columns, 1), zeros and all: what a machine without
-        repetition multiplies.
-        """
+        """The whole matrices (gates, rows, columns, 1), for a machine without repetition."""
         return self.structure.whole(self.core)[..., None]

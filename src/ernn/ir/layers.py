@@ -56,11 +56,12 @@ def gru(
     reset: ResetGate = "after",
     initial_output: Array | None = None,
 ) -> Layer:
-    """GRU: `reset` "after" is torch's and cuDNN's r * (W_hn h + b_hn); "before" is E-RNN's
-    W_hn (r * h).
+    """GRU (Cho et al. 2014).
 
     input_weight: (3, hidden, input).  recurrent_weight: (3, hidden, hidden).
     input_bias, recurrent_bias: (3, hidden).  initial_output: (hidden,).
+    reset: "after" the product, r * (W_hn h + b_hn), as torch and cuDNN do, or "before" it,
+        W_hn (r * h), as E-RNN does.
     Raises UserError where shapes do not belong together.
     """
     _require_gates("a GRU", 3, input_weight)

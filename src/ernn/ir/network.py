@@ -233,8 +233,11 @@ class Layer:
 class Network:
     """Layers applied to frames (time, input_size); each reads the input or earlier layers.
 
-    `outputs`: what the user gets of a frame, one after the other; left out, the last layer's first
-    output.  `last_step`: the last frame's outputs only (a classifier), not every frame's.
+    layers: in the order in which they are computed.
+    last_step: the last frame's outputs only (a classifier), not every frame's.
+    outputs: what the user gets of a frame, one after the other; left out, the last layer's first
+        output.
+
     Raises UserError where a layer reads what is not there, or sizes differ.
     """
 

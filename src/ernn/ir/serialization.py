@@ -1,5 +1,4 @@
-"""Frozen dataclasses of plain values and arrays to one file and back, without executing code; and
-their digest.
+"""Frozen dataclasses of plain values and arrays to a file and back, executing nothing; digests.
 
 A file is a safetensors container: the arrays, and the tree of values as JSON in the header's
 metadata.  Only the classes listed here can be made from a file, by their own constructors, so what

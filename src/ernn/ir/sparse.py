@@ -11,9 +11,7 @@ Array = np.ndarray
 
 
 def project(matrix: Array, structure: Sparse) -> Array:
-    """Nearest matrix (..., rows, columns) of a sparse structure in Frobenius norm; of equals, the
-    first stay.
-    """
+    """Nearest matrix (..., rows, columns) in Frobenius norm; of equals, the first stay."""
     kept, owner = (
         groups(structure, *matrix.shape[-2:]),
         group_of(structure, *matrix.shape[-2:]).ravel(),

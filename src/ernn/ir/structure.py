@@ -20,9 +20,7 @@ BLOCK_SIZES = (1, 2, 4, 8, 16, 32)
 
 
 class Description:
-    """A frozen value that a plan or a network may hold: a structure, or part of one as a grid of
-    numbers is.
-    """
+    """A frozen value that a plan or a network may hold: a structure, or a part of one (a grid)."""
 
 
 def descriptions() -> dict[str, type[Description]]:
@@ -37,49 +35,54 @@ def descriptions() -> dict[str, type[Description]]:
 
 
 class Structure(Description, ABC):
-    """A set of matrices. `shape` is a weight's, (..., rows, columns); UserError where the structure
-    does not fit it.
+    """A set of matrices.
+
+    `shape` is a weight's, (..., rows, columns); UserError where the structure does not fit it.
     """
 
     @abstractmethod
     def stored(self, shape: tuple[int, ...]) -> int:
-        """Numbers stored, padding counted; of a sparse structure the weights kept, whose positions
-        `bits` counts.
+        """Numbers stored, padding counted; of a sparse structure the weights that stay.
+
+        Where these lie is counted by `bits`.
         """
 
     def multiplications(self, shape: tuple[int, ...]) -> int:
-        """Real multiplications of a matrix-vector product, three in a complex one, transforms
-        excluded.
+        """Real multiplications of a product with a vector, transforms apart.
+
+        A complex multiplication is three real ones.
         """
         return self.stored(shape)
 
     def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
-        """Bits stored: of the numbers, `number_bits` each where the structure does not say, and of
-        where they lie.
+        """Bits stored: of the numbers, and of where they lie.
+
+        number_bits: of a number, where the structure does not say.
         """
         return self.stored(shape) * number_bits
 
     def nearest(self, matrix: np.ndarray) -> np.ndarray:
-        """Nearest matrix of the set, for those structures that `ernn.ir.circulant.project` does not
-        know.
-        """
+        """Nearest matrix of the set, where `ernn.ir.circulant.project` does not know it."""
         raise TypeError(f"{self} has no projection in NumPy")
 
     def taken(self) -> "Structure":
-        """What the engine takes a matrix of the set for: rounded to a grid, it is still dense or
-        circulant.
+        """What the engine takes a matrix of the set for.
+
+        Rounded to a grid, it is still dense or circulant.
         """
         return self
 
     def recognised(self) -> "Structure":
-        """What can be told from a matrix of the set alone; of factors on a grid, that it is a
-        product of factors.
+        """What can be told from a matrix of the set alone.
+
+        Of factors on a grid, that it is a product of factors.
         """
         return self
 
     def factors(self, matrix: np.ndarray) -> "Factors | None":
-        """(gates, rows, columns) as a product of matrices, each a product of its own; None where it
-        is taken whole.
+        """(gates, rows, columns) as a product of matrices; None where it is taken whole.
+
+        Each is multiplied by itself, with a rounding in between.
         """
         return None
 
@@ -125,8 +128,8 @@ class BlockCirculant(Structure):
     def stored(self, shape: tuple[int, ...]) -> int:
         """Numbers stored, padding counted.
 
-        shape: a weight's, (..., rows, columns). UserError where the block does not divide a size and
-            `pad` is false.
+        shape: a weight's, (..., rows, columns). UserError where `pad` is false and the block does
+            not divide a size.
         """
         grid = block_grid(self, shape[-2], shape[-1])
         return prod(shape[:-2]) * grid[0] * grid[1] * self.block
@@ -143,9 +146,7 @@ class BlockCirculant(Structure):
 
 
 class _Kept(Structure):
-    """What the sparse structures share. The padding that ESE's way of storing needs is in
-    `ernn.ir.sparse`.
-    """
+    """What the sparse structures share."""
 
     def stored(self, shape: tuple[int, ...]) -> int:
         kept = groups(self, shape[-2], shape[-1])  # type: ignore[arg-type]
@@ -160,9 +161,7 @@ class _Kept(Structure):
 
 @dataclass(frozen=True)
 class Pruned(_Kept):
-    """Matrices of which a share `density` of the weights at most is not zero, wherever they lie
-    (magnitude pruning).
-    """
+    """Magnitude pruning: at most a share `density` of the weights is not zero."""
 
     density: float
 
@@ -172,11 +171,9 @@ class Pruned(_Kept):
 
 @dataclass(frozen=True)
 class LoadBalanced(_Kept):
-    """ESE's load-balance-aware pruning (Han et al., FPGA 2017): every processing element has as
-    many weights.
+    """ESE's load-balance-aware pruning (Han et al., FPGA 2017): as many weights an element.
 
-    Row r belongs to processing element r mod `pes`; each element's sub-matrix keeps a share
-    `density` of its weights.
+    Row r belongs to processing element r mod `pes`; what each element has keeps a share `density`.
     """
 
     density: float
@@ -189,8 +186,9 @@ class LoadBalanced(_Kept):
 
 @dataclass(frozen=True)
 class BankBalanced(_Kept):
-    """Bank-balanced sparsity (Cao et al., FPGA 2019): every `bank` neighbours in a row keep a share
-    `density`.
+    """Bank-balanced sparsity (Cao et al., FPGA 2019).
+
+    Of every `bank` neighbours in a row a share `density` stays.
     """
 
     density: float
@@ -206,9 +204,7 @@ Sparse = Pruned | LoadBalanced | BankBalanced
 
 @dataclass(frozen=True)
 class Groups:
-    """A sparse structure's rule for one matrix: its entries fall into `count` groups of `size`,
-    `kept` of each stay.
-    """
+    """A sparse structure's rule for a matrix: of `count` groups of `size` entries, `kept` each."""
 
     count: int
     size: int
@@ -218,8 +214,7 @@ class Groups:
 def groups(structure: Sparse, rows: int, columns: int) -> Groups:
     """Groups of one (rows, columns) matrix.
 
-    Raises UserError where the structure does not divide the matrix evenly, or where nothing would
-    be kept.
+    Raises UserError where the structure does not divide it evenly, or where nothing would be kept.
     """
     match structure:
         case Pruned():
@@ -248,9 +243,7 @@ def require_density(density: float) -> None:
 
 
 def density_on_the_way(density: float, share: float) -> float:
-    """The density at a `share` of the way from dense: fast at first, while much can go (Zhu & Gupta
-    2017).
-    """
+    """The density at a `share` of the way from dense (Zhu & Gupta 2017): fast at first."""
     return 1 - (1 - density) * (1 - (1 - share) ** 3)
 
 
@@ -267,9 +260,7 @@ def _require_even(what: str, size: int, name: str, part: int) -> None:
 
 
 def block_size(structure: Structure) -> int:
-    """Block size of a structure, rounded to a grid or not; a dense or a sparse matrix has blocks of
-    1.
-    """
+    """Block size of a structure, rounded to a grid or not; 1 of dense and sparse matrices."""
     taken = structure.taken()
     return taken.block if isinstance(taken, BlockCirculant) else 1
 
@@ -292,7 +283,8 @@ def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]
 
 
 def position_bits(size: int, kept: int) -> int:
-    """Bits that say which `kept` of `size` places are taken: a number for each or one bit a place,
-    what is less.
+    """Bits that say which `kept` of `size` places are taken.
+
+    A number for each, or one bit a place: what is less.
     """
     return min(size, kept * (size - 1).bit_length())

@@ -21,9 +21,7 @@ _TRIALS = (-1, 0, 1)
 def activation_table(
     function: Function, input: FixedFormat, output: FixedFormat, segment_bits: int = 8
 ) -> ActivationTable:
-    """The function as 2**min(segment_bits, input.width) segments over the whole range of
-    `input`.
-    """
+    """The function as 2**min(segment_bits, input.width) segments over all of `input`'s range."""
     segment_bits = min(segment_bits, input.width)
     low_bits = input.width - segment_bits
     slope_shift = low_bits + 3 if low_bits else 0
@@ -68,8 +66,9 @@ def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> tuple[A
 
 
 def _shifted_chord(wanted: Array) -> tuple[Array, Array]:
-    """Start and rise per input of each segment's chord, moved by half its largest distance from the
-    function.
+    """Start and rise per input of each segment's chord.
+
+    The chord is moved by half its largest distance from the function.
     """
     inputs = wanted.shape[1]
     rise = (wanted[:, -1] - wanted[:, 0]) / max(1, inputs - 1)

@@ -17,8 +17,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Range:
-    """Largest absolute value of an edge, and of the packed spectra of its words (0 where no product
-    reads it).
+    """Largest absolute value of an edge, and of the packed spectra of its words.
+
+    The second is 0 where no product reads it.
     """
 
     value: float = 0.0

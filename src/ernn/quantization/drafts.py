@@ -1,6 +1,4 @@
-"""What a network's layers are built from while its scales are still open: formats, signals,
-products.
-"""
+"""What layers are built from while scales are still open: formats, signals, products."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -190,11 +188,11 @@ def largest(*arrays: Array | None) -> float:
 
 
 def first_columns(matrix: Matrix, block: int) -> Array:
-    """First columns (gates, block rows, block columns, block) whose product with words is the
-    matrix's.
+    """First columns (gates, block rows, block columns, block) of blocks that make up the matrix.
 
-    Of a dense matrix, each row is element 0 of a circulant block's product: y_0 = sum_b w[-b mod
-    block] x_b.
+    Of a dense matrix, each row is element 0 of circulant blocks' product with words:
+
+        y_0 = sum over b of w[-b mod block] x_b
     """
     if not isinstance(matrix.structure, BlockCirculant):
         gates, rows, columns = matrix.value.shape

@@ -23,8 +23,10 @@ Array = np.ndarray
 
 
 def forward_transform(k: int, twiddle_bits: int, guard: int) -> Transform:
-    """The real FFT of size k: constants of `twiddle_bits` fraction bits, `guard` bits added before
-    the first stage.
+    """The real FFT of size k.
+
+    twiddle_bits: fraction bits of its constants.
+    guard: bits added before the first stage.
     """
     _check_size(k)
     stages: list[Stage] = []
@@ -38,8 +40,9 @@ def forward_transform(k: int, twiddle_bits: int, guard: int) -> Transform:
 
 
 def inverse_transform(k: int, twiddle_bits: int) -> Transform:
-    """k times the inverse real FFT of size k; no guard bits, since a product's `rows` format has
-    its own.
+    """k times the inverse real FFT of size k.
+
+    It has no guard bits: a product's `rows` format has its own.
     """
     _check_size(k)
     stages: list[Stage] = []
@@ -53,9 +56,7 @@ def inverse_transform(k: int, twiddle_bits: int) -> Transform:
 
 
 def packed_rfft(words: Array) -> Array:
-    """Packed spectra of real words (..., k), in floating point: what `forward_transform`
-    approximates.
-    """
+    """Packed spectra of real words (..., k) in floats: what `forward_transform` approximates."""
     k = words.shape[-1]
     if k == 1:
         return np.asarray(words, np.float64)

@@ -21,8 +21,9 @@ Finish = Callable[[], IntegerLayer]
 
 
 def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
-    """Draft every signal and product; each function returned makes a layer, once `balance` has
-    settled the scales.
+    """Draft every signal and product.
+
+    Each function returned makes a layer, once `balance` has settled the scales.
     """
     signals: dict[Source, SignalDraft] = {}
     known, seen = _initial(drafts, network, NETWORK)

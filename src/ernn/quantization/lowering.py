@@ -1,5 +1,4 @@
-"""A network in terms of what the engine multiplies: factored matrices become a product of a
-product.
+"""A network in terms of what the engine multiplies: factors become products of products.
 
 A matrix W = A B is two products with a signal between them, of as many values as the rank.  B is a
 product of its own, a stage before; its results are rounded and transformed as any signal's, and the
@@ -95,8 +94,9 @@ class _Rewritten:
     def _split(
         self, product: CellProduct, matrices: tuple[Matrix, ...], downs: "_Downs"
     ) -> list[tuple[tuple[Read, ...], Matrix]]:
-        """For each operand what is read now, one name or one a gate, and the left factor; the
-        others go to `downs`.
+        """For each operand what is read now, one name or one a gate, and the left factor.
+
+        The other factors go to `downs`.
         """
         ups = []
         for read, matrix in zip(product.reads, matrices, strict=True):
@@ -124,9 +124,7 @@ class _Rewritten:
         factor: Matrix,
         stage: list[tuple[CellProduct, Matrix]],
     ) -> tuple[str, ...]:
-        """Adds a factor's products to a stage, one for each vector that it reads; the names of
-        their results.
-        """
+        """Adds a factor's products to a stage, one a vector that it reads; the results' names."""
         gates = len(factor.value)
         if len(reads) == 1:
             stage.append(

@@ -1,5 +1,4 @@
-"""A trained `Network` to an `IntegerModel`: every format chosen from ranges observed on calibration
-frames.
+"""A trained `Network` to an `IntegerModel`: formats are chosen from ranges that are observed.
 
 Scales are powers of two. Each format has the most fraction bits with which the largest observed
 absolute value, times `headroom`, does not saturate; weights, biases, peepholes and initial states
@@ -43,9 +42,11 @@ def quantize(
 ) -> IntegerModel:
     """The network in integers.
 
-    `calibration`: typical utterances, (time, inputs) each, from training data.  `like`: a model of
-    the same layers with the formats of data and the tables that are wanted, so that `spec.data` is
-    not looked at; weights, spectra and what a product rounds on its way still get their own.
+    calibration: typical utterances, (time, inputs) each, from training data.
+    spec: bits of weights and data.
+    like: a model of the same layers with the formats of data and the tables that are wanted, in the
+        place of `spec.data`; weights, spectra and what a product rounds still get their own.
+
     Raises UserError where block-circulant matrices differ in block size, a matrix does not have the
     structure it claims, there is nothing to calibrate on, or `like` is of other layers.
     """
@@ -106,8 +107,7 @@ def _tables(drafts: Drafts) -> tuple[ActivationTable, ...]:
 def common_block(network: Network) -> int:
     """The block size of all block-circulant matrices of a `lowered` network; 1 where all are dense.
 
-    Raises UserError where they differ, or where a matrix has another structure: nothing skips a
-    weight.
+    Raises UserError where they differ, or a matrix has another structure: nothing skips a weight.
     """
     structures = [matrix.structure for layer in network.layers for matrix in layer.matrices]
     if others := [

@@ -34,9 +34,7 @@ def fit(largest: float, width: int) -> FixedFormat:
 
 @dataclass
 class SignalDraft:
-    """A signal whose spectrum's fraction bits may still fall; `spectrum` is None where no product
-    reads it.
-    """
+    """A signal whose spectrum's fraction bits may still fall; None where no product reads it."""
 
     name: str
     length: int
@@ -96,8 +94,9 @@ class OperandDraft:
 
 @dataclass
 class ProductDraft:
-    """A product whose operands may still differ in fraction bits. `width`: of what it rounds on its
-    way.
+    """A product whose operands may still differ in fraction bits.
+
+    `width`: bits of what it rounds on its way.
     """
 
     name: str
@@ -131,9 +130,9 @@ class ProductDraft:
         return Product(self.name, operands, self._rows(operands), self.output)
 
     def _rows(self, operands: tuple[Operand, ...]) -> FixedFormat:
-        """Two more fraction bits than the output has, or would have at full width, and range for k
-        outputs of it.
+        """The format before the inverse transform, with range for k outputs.
 
+        It has two more fraction bits than the output has, or would have at full width.
         Of a dense row's inverse transform all but element 0 are unrelated to any output: there the
         range must also hold the worst case, lest saturation spoil element 0.
         """
@@ -156,9 +155,7 @@ class ProductDraft:
 
 
 def _largest_sum(weights: Array) -> int:
-    """Largest sum over block columns of one complex bin's |Re| + |Im|, or a real bin's absolute
-    value.
-    """
+    """Largest sum over block columns of a complex bin's |Re| + |Im|, or of a real bin's size."""
     total = np.abs(weights).sum(axis=2)
     pairs = total[..., 2:].reshape(*total.shape[:-1], -1, 2).sum(-1)
     return int(max(total[..., :2].max(), pairs.max(initial=0)))
