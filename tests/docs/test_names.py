@@ -1,5 +1,6 @@
-"""Modules and names of this package that pages and docstrings speak of are there."""
+"""Modules and names of this package that pages, docstrings and benchmarks speak of are there."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def is_there(name: str) -> bool:
     while words and (place / words[0]).is_dir():
         place, words = place / words[0], words[1:]
     module = place / (f"{words[0]}.py" if words else "__init__.py")
+    if not module.is_file():
+        module = module.with_suffix(".pyi")  # what is compiled has its names there
     if words and module.is_file():
         words = words[1:]
     else:
@@ -42,3 +45,15 @@ def test_names_in_the_sources_are_there() -> None:
     files = sorted((ROOT / "src").rglob("*.py"))
     found = {file.name: missing(file.read_text(encoding="utf-8"), "(?<=`)") for file in files}
     assert {name: names for name, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("benchmarks/*.py")), ids=lambda path: path.stem)
+def test_what_a_benchmark_imports_is_there(script: Path) -> None:
+    """No test runs them: they take minutes to hours."""
+    imports = [
+        node
+        for node in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ernn")
+    ]
+    names = [f"{node.module}.{alias.name}" for node in imports for alias in node.names]
+    assert [name for name in names if not is_there(name)] == []
