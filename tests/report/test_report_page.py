@@ -165,6 +165,17 @@ def test_a_mismatch_and_an_overfull_device_are_not_hidden(full_record):
     assert "263 of 240: does not fit" in shown
 
 
+def test_the_error_of_every_function_is_told(full_record):
+    record = RunRecord.from_json(full_record.to_json())
+    record.set("activations.hard_sigmoid_error", Measurement(0.0021, "1", "measured", "tables"))
+    found = re.search(r"piecewise-linear functions: (.*?) \.", words(render(record)))
+    assert found is not None
+    names = re.findall(r"([a-z ]+?) 0\.\d+", found[1])
+    assert [name.removeprefix("measured ") for name in map(str.strip, names)] == [
+        *("hard sigmoid", "sigmoid", "tanh")
+    ]
+
+
 def test_power_is_an_estimate_beside_published_figures(full, empty):
     shown = words(full)
     power = shown[shown.index("Power An estimate, and not a measurement") :]
