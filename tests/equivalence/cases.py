@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from hypothesis import reject, settings
+from hypothesis import strategies as st
 
+from ernn.errors import UserError
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
-from ernn.scheduling.schedule import schedule
+from ernn.scheduling.schedule import Schedule, schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 from ernn.verify.prove import Proof
 from tests.models import (
@@ -22,11 +25,17 @@ from tests.models import (
     random_lstm,
     structure_of,
 )
+from tests.networks import Limits, any_network
+
+SEEDS = st.integers(0, 1 << 20)
+SOME = settings(max_examples=12, deadline=None, derandomize=True)
 
 
 @dataclass(frozen=True)
 class Case:
-    """`network`: arguments of `tests.models.random_network`, or of `mixed_network`."""
+    """`network`: arguments of `tests.models.random_network`, of `mixed_network`, or of
+    `tests.networks.any_network`.
+    """
 
     network: dict[str, Any]
     design: Design
@@ -70,9 +79,12 @@ def mixed_network(
 
 
 def integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
-    if "stack" not in case.network:
+    if "stack" in case.network:
+        made = mixed_network(rng, **case.network)
+    elif "seed" in case.network:
+        made = any_network(**case.network)
+    else:
         return random_integer_model(rng, case.spec, **case.network)
-    made = mixed_network(rng, **case.network)
     return quantize(made, [random_frames(rng, made) for _ in range(3)], case.spec)
 
 
@@ -96,12 +108,36 @@ def check(case: Case, seed: int, stall: float = 0.3) -> None:
     assert found.simulated == found.predicted
 
 
+def random_plan(seed: int) -> Schedule:
+    """The schedule of a random case; a hypothesis rejected where its formats are too far apart."""
+    rng = np.random.default_rng(seed)
+    case = random_case(rng)
+    try:
+        model = integer_model(rng, case)
+    except UserError:  # a sum would need more than 62 bits
+        reject()
+    return schedule(model, case.design)
+
+
 def random_case(rng: np.random.Generator) -> Case:
-    """Any kind of network that the engine runs, up to 64 wide and 3 layers deep, sizes that k does
-    not divide.
+    """Layers of usual kinds, up to 64 wide and 3 layers deep, sizes that k does not divide; or any
+    small network.
     """
+    if rng.random() < 0.4:
+        return random_language_case(rng, Limits(size=20))
     block = int(rng.choice([1, 2, 4, 8, 16, 32]))
     network = random_uniform(rng, block) if rng.random() < 0.7 else random_mixed(rng, block)
+    return _case(rng, network, block)
+
+
+def random_language_case(rng: np.random.Generator, limits: Limits) -> Case:
+    """Any network of `tests.networks`."""
+    block = int(rng.choice([1, 2, 4, 8]))
+    network = {"seed": between(rng, 0, 1 << 30), "block": block, "limits": limits}
+    return _case(rng, network, block)
+
+
+def _case(rng: np.random.Generator, network: dict[str, Any], block: int) -> Case:
     lanes = 1 << between(rng, 0, block.bit_length() - 1)
     design = random_design(rng, block, lanes)
     widths = (between(rng, 4, 18), between(rng, 4, 18))

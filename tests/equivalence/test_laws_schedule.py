@@ -1,0 +1,311 @@
+"""Laws of the schedule, read back from its tapes on random networks, without simulating them."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from ernn.estimate.device import find_device
+from ernn.flow.synthesise import synthesise
+from ernn.flow.verilog import to_verilog
+from ernn.ir.network import Network
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.rtl.engine import Engine
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule, schedule
+from ernn.scheduling.tape import Row, Tape
+from ernn.scheduling.vector_program import Kept, Step, Term
+from tests.equivalence.cases import SEEDS, SOME, random_plan
+from tests.models import (
+    random_frames,
+    random_gru,
+    random_integer_model,
+    random_linear,
+    random_lstm,
+    structure_of,
+)
+
+# --- the schedule, read back from its tapes
+
+
+def play(tape: Tape, start: int) -> Iterator[tuple[int, Row, int]]:
+    """(cycle, row, how often its group has been played) of every active cycle, as the players go
+    through a tape.
+    """
+    cycle, group = start, []
+    for row in tape.rows:
+        group.append(row)
+        if row.get("last", 1):
+            cycle += group[0]["gap"]
+            for index in range(row["count"]):
+                for one in group:
+                    yield cycle, one, index
+                    cycle += 1
+            group = []
+
+
+def leaving(plan: Schedule) -> Iterator[tuple[int, list[Row]]]:
+    """(issue of the last column, tags of its parts) of every pass."""
+    tags: list[Row] = []
+    for cycle, row, index in play(plan.array, 0):
+        if index == row["count"] - 1:
+            if row.get("tag", row["drain"]):
+                tags.append(row)
+            if row["drain"]:
+                assert [tag.get("more", 0) for tag in tags] == [1] * (len(tags) - 1) + [0]
+                yield cycle, tags
+                tags = []
+
+
+@SOME
+@given(SEEDS)
+def test_one_result_leaves_the_array_at_a_time(seed: int) -> None:
+    plan = random_plan(seed)
+    spans = [(cycle, cycle + sum(tag["rows"] for tag in tags)) for cycle, tags in leaving(plan)]
+    spans += [(first + plan.interval, last + plan.interval) for first, last in spans]
+    assert all(last <= first for (_, last), (first, _) in pairwise(spans)), (
+        "in a round, and from one to the next"
+    )
+
+
+@SOME
+@given(SEEDS)
+def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
+    plan = random_plan(seed)
+    block, first_write, last_write = plan.layout.model.block, {}, {}
+    for cycle, tags in leaving(plan):
+        written = cycle + plan.timing.product
+        for row in tags:
+            for number in range(row["rows"]):
+                line = (row["row"] + number * (1 if row["dense"] else block)) // block
+                first_write.setdefault(line, written)
+                last_write[line] = written
+                written += 1
+    for cycle, row, index in play(plan.vector, plan.vector_start):
+        if row["add_line"] and not row["add_input"]:
+            line = row["line"] + index // plan.layout.beats * row["line_stride"]
+            assert last_write[line] <= cycle < first_write[line] + plan.interval - 1, (
+                "nor while it is written"
+            )
+
+
+Written = dict[tuple[int, int], list[tuple[int, str, int]]]
+"""By bank and address: when a reader may issue, what is there then, and of which frame."""
+
+
+@SOME
+@given(SEEDS)
+def test_every_value_read_is_the_one_that_is_meant(seed: int) -> None:
+    """Rounds enough that every copy is written again; frames before the first are not there."""
+    plan = random_plan(seed)
+    written, reads, terms = Written(), [], terms_of(plan)
+    distance = plan.layout.values.distance
+    for cycle, row, index, number in rounds(plan, plan.vector, plan.vector_start):
+        frame, (step, term) = number - row.get("late", 0), terms[id(row)]
+        for name, kept in (("a", read_as_a(term)), ("b", term.b)):
+            if isinstance(kept, Kept):
+                meant = frame - row[f"{name}_before"]
+                place = row[name] + index + row[f"{name}_twice"] * meant % 2 * distance
+                reads.append((cycle, (0, place), kept.value, meant))
+        if row["keep"] and step.keep is not None:
+            place = row["value"] + index + row["value_twice"] * frame % 2 * distance
+            ready = cycle + plan.timing.pipeline.value
+            written.setdefault((0, place), []).append((ready, step.keep.name, frame))
+    for cycle, place, value, meant in reads:
+        if meant >= 0:
+            assert last_written(written, place, cycle) == (value.name, meant)
+
+
+def read_as_a(term: Term) -> object:
+    """What a row reads at `a`: a factor, or an addend."""
+    return term.addend if isinstance(term.addend, Kept) else term.a
+
+
+def terms_of(plan: Schedule) -> dict[int, tuple[Step, Term]]:
+    """What each row of the vector tape is about, by its identity."""
+    found, rows = {}, plan.vector.rows
+    for last, (step, _, _) in plan.edges.items():
+        first = last + 1 - len(step.terms)
+        found |= {id(rows[first + n]): (step, term) for n, term in enumerate(step.terms)}
+    return found
+
+
+def rounds(plan: Schedule, tape: Tape, start: int) -> Iterator[tuple[int, Row, int, int]]:
+    """(cycle, row, how often its group has been played, round) of some rounds in a row."""
+    most = max(ring.copies for ring in plan.layout.spectra.rings)
+    for number in range(most + plan.rounds_late + 2):
+        for cycle, row, index in play(tape, start + number * plan.interval):
+            yield cycle, row, index, number
+
+
+def last_written(written: Written, place: tuple[int, int], cycle: int) -> tuple[str, int]:
+    """What an item issued then reads; nothing is written just while it does."""
+    times = written.get(place, [])
+    assert not any(cycle < ready < cycle + 2 for ready, _, _ in times), "while it is written"
+    return max((one for one in times if one[0] <= cycle), key=lambda one: one[0])[1:]
+
+
+@SOME
+@given(SEEDS)
+def test_every_spectrum_read_is_the_one_that_is_meant(seed: int) -> None:
+    plan = random_plan(seed)
+    layout, spectra, words = plan.layout, plan.layout.spectra, plan.layout.design.words
+    written, terms = Written(), terms_of(plan)
+    for cycle, row, index, number in rounds(plan, plan.vector, plan.vector_start):
+        if row["send"]:
+            frame, signal = number - row.get("late", 0), str(terms[id(row)][0].signal)
+            slot = row["spectrum"] + index // layout.beats
+            for place in range(slot * words, (slot + 1) * words):
+                ring = spectra.rings[row["ring"]]
+                address = place // layout.design.splits | frame % ring.copies * ring.words
+                key = place % layout.design.splits, address
+                ready = cycle + plan.timing.spectrum
+                written.setdefault(key, []).append((ready, signal, frame))
+    for cycle, row, index, number in rounds(plan, plan.array, 0):
+        frame = number - row.get("late", 0)
+        for bank, signal in enumerate(signals_of(plan, row)):
+            name = str(bank or "")
+            meant = frame - row[f"delay{name}"]
+            if signal not in (None, layout.model.input.name) and meant >= 0:
+                ring = spectra.rings[row[f"ring{name}"]]
+                place = row[f"spectrum{name}"] + index | meant % ring.copies * ring.words
+                assert last_written(written, (bank, place), cycle) == (signal, meant)
+
+
+def signals_of(plan: Schedule, row: Row) -> list[str | None]:
+    """What each group reads in a row; None where it has no column."""
+    passes = (one for stage in plan.layout.passes for one in stage)
+    one = next(one for one in passes if one.weights <= row["weights"] < one.weights + one.length)
+    at = row["weights"] - one.weights
+    operands = one.product.operands
+    return [operands[own[at][0]].signal if at < len(own) else None for own in one.columns]
+
+
+@SOME
+@given(SEEDS)
+def test_outputs_leave_in_the_models_order(seed: int) -> None:
+    """Line by line, of each stream one frame after the other, the last line marked."""
+    plan = random_plan(seed)
+    layout, terms = plan.layout, terms_of(plan)
+    left: dict[int, list[tuple[int, str, int]]] = {s: [] for s in range(layout.design.streams)}
+    for _, row, index, number in rounds(plan, plan.vector, plan.vector_start):
+        if row["output"] and (index + 1) % layout.beats == 0:
+            number -= row.get("late", 0)
+            final = row["final"] and index == row["count"] - 1
+            left[row["stream"]].append((number, terms[id(row)][0].name, int(final)))
+    lines = [
+        (signal.name, int(number == len(layout.model.results) - 1))
+        for number, signal in enumerate(layout.model.results)
+        for _ in range(layout.lines(signal.length))
+    ]
+    ends = [*[0] * (len(lines) - 1), 1]
+    for came in left.values():
+        whole = [one for one in came if one[0] >= 0]
+        for frame in range(2):
+            mine = [(name, final) for number, name, final in whole if number == frame]
+            assert mine == [(name, end) for (name, _), end in zip(lines, ends, strict=True)]
+        assert [number for number, _, _ in whole] == sorted(number for number, _, _ in whole)
+
+
+@SOME
+@given(SEEDS)
+def test_units_finish_a_round_before_they_begin_the_next(seed: int) -> None:
+    plan = random_plan(seed)
+    for tape, start in ((plan.array, 0), (plan.vector, plan.vector_start)):
+        cycles = [cycle for cycle, _, _ in play(tape, start)]
+        assert cycles == sorted(set(cycles)), "one row a cycle"
+        assert cycles[-1] - start < plan.interval, "a player that still plays takes no start"
+    assert plan.interval == max(plan.bounds.values())
+
+
+@SOME
+@given(SEEDS)
+def test_utilisation_is_a_share(seed: int) -> None:
+    plan = random_plan(seed)
+    assert 0 < plan.array_utilisation <= 1
+    assert 0 < plan.utilisation <= 1
+    assert plan.latency > plan.length > 0
+
+
+@pytest.mark.parametrize("block", [1, 4, 16])
+def test_useful_multiplications_are_the_networks_own(block: int) -> None:
+    """Those of products as the network's structures count them; those of steps by hand."""
+    rng = np.random.default_rng(block)
+    lstm = random_lstm(rng, 7, 20, structure_of(block), projection=9, peepholes=True)
+    network = Network(
+        (lstm, random_gru(rng, 9, 12, structure_of(block)), random_linear(rng, 12, 5))
+    )
+    plan = schedule(quantize(network, [random_frames(rng, network)]), Design(2, 3))
+    counts = (
+        m.structure.multiplications(m.value.shape)
+        for layer in network.layers
+        for m in layer.matrices
+    )
+    assert plan.useful_array == sum(counts)
+    lstm_steps = 20 * (
+        3 + 2 + 1 + 5
+    )  # peepholes, c, m; i, f, g, o and the cell's tanh are looked up
+    assert plan.useful_vector == lstm_steps + 12 * (1 + 2 + 3)  # r * u, both products of h; r, z, n
+    cycles = plan.interval / 3
+    assert plan.array_multipliers == 2 * {1: 1, 4: 5, 16: 23}[block]
+    assert plan.array_utilisation == pytest.approx(
+        plan.useful_array / (plan.array_multipliers * cycles)
+    )
+    useful = plan.useful_array + plan.useful_vector
+    assert plan.utilisation == pytest.approx(useful / (plan.multipliers * cycles))
+
+
+@SOME
+@given(SEEDS)
+def test_no_sum_is_wider_than_its_register(seed: int) -> None:
+    """The largest that formats allow, every operand at its end: random numbers come nowhere near
+    it.
+    """
+    plan = random_plan(seed)
+    layout, shifts = plan.layout, plan.shifts
+    width = layout.model.input.format.width
+    each = 1 << (
+        width - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2)
+    )  # of a complex bin one is a sum
+    columns = max(product.block_columns for product in layout.products)
+    assert columns * each < 1 << (layout.accumulator_bits - 1)
+    for step in layout.steps:
+        largest = 0
+        for term in step.terms:
+            largest += (
+                0
+                if term.product_frac is None
+                else 1 << (2 * (width - 1) + shifts.product_shift(step, term))
+            )
+            largest += (
+                0 if term.addend is None else 1 << (width - 1 + shifts.addend_shift(step, term))
+            )
+            largest += 0 if term.bias is None else 1 << (width - 1 + shifts.bias_shift(step, term))
+        assert largest < 1 << (plan.sum_bits - 1)
+
+
+def test_a_whole_network_of_blocks_keeps_the_array_busy() -> None:
+    """Enough streams, sizes that fit: the array never waits, so its utilisation is what its passes
+    need.
+    """
+    network = dict(cell="gru", input_size=64, hidden=64, block=8)
+    plan = schedule(
+        random_integer_model(np.random.default_rng(0), **network), Design(pes=1, streams=8)
+    )
+    assert plan.interval == plan.bounds["processing elements"]
+    assert plan.array_utilisation == 1
+
+
+# --- what the tools count
+
+
+def test_multipliers_are_those_that_yosys_finds() -> None:
+    network = dict(cell="gru", input_size=4, hidden=4, block=4)
+    spec = QuantizeSpec(weight_bits=6, data_bits=8, segment_bits=4, guard=0)
+    plan = schedule(
+        random_integer_model(np.random.default_rng(0), spec, **network), Design(pes=2, lanes=2)
+    )
+    area = synthesise(to_verilog(Engine(plan)), find_device("LFE5U-25F"))
+    assert area.cells["MULT18X18D"] == plan.multipliers == 2 * 5 + 2 * 2
