@@ -19,15 +19,15 @@ from tests.equivalence.cases import random_utterances
 from tests.models import DENSE, random_frames, random_linear
 
 CASES = {
-    "dense, one stream": (("mgu", "sru"), 1, Design(4, 1, 2), QuantizeSpec()),
+    "dense, one stream": (("mgu", "sru", "mingru"), 1, Design(4, 1, 2), QuantizeSpec()),
     "blocks of 4, groups and words, staggered": (
-        ("cifg", "ligru", "qrnn"),
+        ("cifg", "ligru", "qrnn", "lru"),
         4,
         Design(4, 2, 2, 2, splits=2, words=2, overlap=2, staggered=True, deferred=True),
         QuantizeSpec(weight_bits=9, data_bits=13),
     ),
     "blocks of 8, three streams, narrow": (
-        ("indrnn", "rnn"),
+        ("indrnn", "rnn", "fastgrnn"),
         8,
         Design(2, 3, 1, 4),
         QuantizeSpec(weight_bits=6, data_bits=8, segment_bits=4),

@@ -28,7 +28,8 @@ def test_a_network_without_a_product_is_refused() -> None:
     doubled = Layer(SUM, (), (), inputs=(NETWORK, NETWORK), sizes=(3, 3))
     model = quantize(Network((doubled,)), [np.ones((4, 3))])
     with pytest.raises(
-        UserError, match=r"^the network multiplies no matrix: an engine is built around its matrices"
+        UserError,
+        match=r"^the network multiplies no matrix: an engine is built around its matrices",
     ):
         schedule(model, Design(1))
 

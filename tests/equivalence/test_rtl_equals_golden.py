@@ -4,6 +4,7 @@ cycles.
 
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,8 @@ from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl import array
 from ernn.scheduling import weight_banks as banks
 from ernn.scheduling.design import Design, PipelineName
-from tests.equivalence.cases import Case, check
+from tests.equivalence.cases import Case, check, random_language_case
+from tests.networks import Limits
 
 CASES = {
     "passes of one column, more under way than four": Case(
@@ -172,3 +174,17 @@ def cases(draw: st.DrawFn) -> Case:
 @given(cases(), st.integers(0, 1 << 16), st.sampled_from([0.0, 0.3, 0.8]))
 def test_random_shapes(case: Case, seed: int, stall: float) -> None:
     check(case, seed, stall)
+
+
+@settings(
+    max_examples=4,
+    deadline=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.integers(0, 1 << 20))
+def test_random_networks(seed: int) -> None:
+    """Of any cells, any graph; `benchmarks/equivalence.py --language` tries many more."""
+    case = random_language_case(np.random.default_rng(seed), Limits(layers=2, size=5))
+    check(case, seed)

@@ -27,6 +27,7 @@ def plan() -> Schedule:
     spec = QuantizeSpec(weight_bits=8, data_bits=12, segment_bits=4)
     sizes = dict(input_size=6, hidden=8, outputs=5, block=4)
     model = random_integer_model(np.random.default_rng(3), spec, cell="gru", **sizes)
+    model = replace(model, outputs=("l1.h", "l0.h"))
     return schedule(model, Design(pes=1, streams=2, lanes=1))
 
 
@@ -128,7 +129,7 @@ def test_a_header_that_names_no_stream_is_reported(plan: Schedule, simulator: Si
 )
 def test_what_cannot_be_sent(frame: np.ndarray, stream: int, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Wire(6, 5, 12, 4, 2).encode(frame, stream, True)
+        Wire(6, (5, 8), 12, 4, 2).encode(frame, stream, True)
 
 
 def test_a_board_that_is_silent_is_named(plan: Schedule) -> None:
@@ -141,6 +142,6 @@ def test_a_board_that_is_silent_is_named(plan: Schedule) -> None:
         def send_break(self, duration: float = 0.0) -> None: ...
 
     with pytest.raises(
-        UserError, match="the board answered 0 of 17 bytes: reset the link, check baud and wiring"
+        UserError, match="the board answered 0 of 33 bytes: reset the link, check baud and wiring"
     ):
         Link(Silent(), wire_of(plan)).run(speech(plan, [1]))

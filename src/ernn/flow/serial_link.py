@@ -36,14 +36,15 @@ class Wire:
     """
 
     inputs: int
-    outputs: tuple[int, ...]
+    outputs: Sequence[int]
     bits: int
     line: int
     streams: int
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if min(value if isinstance(value, tuple) else (value,), default=0) < 1:
+            numbers = (value,) if isinstance(value, int) else value
+            if min(numbers, default=0) < 1:
                 raise UserError(f"a wire's {name} must be positive, not {value}")
         if self.streams > 16:
             raise UserError(f"a header byte names 16 streams at most, not {self.streams}")

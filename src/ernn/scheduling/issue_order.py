@@ -7,8 +7,8 @@ stages run beside them.
 
 How far a stage may follow another is limited by memory, of which staggering takes none: what is
 read of an earlier stage must not have been written again, what is read of a later one must have
-been written, outputs of one frame leave before those of the next, and the input of a frame is given
-up at the end of its round.  Where a skip over many stages would need more copies, stages follow
+been written, a frame's outputs leave in one round, and the input of a frame is given up at the end
+of its own.  Where a skip over many stages would need more copies, stages follow
 each other with fewer delays instead.
 """
 
@@ -90,12 +90,8 @@ class IssueOrder:
     def _limits(self) -> Iterator[_Limit]:
         reads_input = [n for n in range(len(self.layout.stages)) if self._takes_input(n)]
         yield _Limit(0, max(reads_input, default=0), 0)
-        outputs = [
-            number
-            for number, stage in enumerate(self.layout.stages)
-            if any(step.output for step in stage.steps)
-        ]
-        yield _Limit(outputs[0], outputs[-1], self._streams - 1)
+        outputs = self.layout.output_stages
+        yield _Limit(outputs[0], outputs[-1], 0)
         for number, stage in enumerate(self.layout.stages):
             for operand in (operand for product in stage.products for operand in product.operands):
                 writer = self._senders.get(operand.signal)

@@ -2,7 +2,7 @@
 
 Where the description (`ernn.ir.cell`) ends, the program says how: each value that steps read is
 kept in as few copies as its readers need; the network's input is copied to the values where a step
-reads it; and outputs go out as they are computed, or by a copy at the frame's end.
+reads it; and of several outputs each is copied out at the frame's end.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def stages(model: IntegerModel) -> tuple[LayerStage, ...]:
     _require_products(model)
     program = _Program(model)
     layers = [stage for layer in model.layers for stage in _LayerProgram(program, layer).stages()]
-    return (*layers, *program.copied_outputs())
+    return (*layers, *program.copies_of_outputs())
 
 
 def _require_one_width(model: IntegerModel) -> None:
@@ -106,7 +106,7 @@ class _Program:
             for read in step.reads
             if _is_value(layer, read)
         ]
-        later = enumerate(self.outputs_again, len(self._stages))
+        later = enumerate(self.outputs_copied, len(self._stages))
         return (*found, *(_Reading(edge, 0, (number, 0)) for number, edge in later))
 
     @cached_property
@@ -159,35 +159,21 @@ class _Program:
 
     # --- outputs
 
-    @cached_property
-    def outputs_at_once(self) -> tuple[str, ...]:
-        """Outputs that leave as they are computed: the first, and what follows as long as each is
-        of a later stage than the one before it.
-        """
-        found: list[str] = []
-        for edge in self.model.outputs:
-            if found and self._stage_of(edge) <= self._stage_of(found[-1]):
-                break
-            found.append(edge)
-        return tuple(found)
+    @property
+    def output_at_once(self) -> str | None:
+        """An only output leaves as it is computed."""
+        return self.model.outputs[0] if len(self.model.outputs) == 1 else None
 
     @property
-    def outputs_again(self) -> tuple[str, ...]:
-        """Outputs that are kept, and copied out after all stages."""
-        return self.model.outputs[len(self.outputs_at_once) :]
+    def outputs_copied(self) -> tuple[str, ...]:
+        """Several are kept, and leave one after the other when all stages are done."""
+        return () if self.output_at_once else self.model.outputs
 
-    def _stage_of(self, edge: str) -> int:
-        return next(
-            number
-            for number, (layer, stage) in enumerate(self._stages)
-            if any(layer.signal(step.name) == edge for step in stage.steps)
-        )
-
-    def copied_outputs(self) -> Iterator[LayerStage]:
+    def copies_of_outputs(self) -> Iterator[LayerStage]:
         """A stage for each output that is copied."""
-        for number, edge in enumerate(self.outputs_again, len(self.outputs_at_once) + 1):
+        for number, edge in enumerate(self.outputs_copied, 1):
             value = self.values[edge]
-            terms, last = (Term(addend=Kept(value)),), number == len(self.model.outputs)
+            terms, last = (Term(addend=Kept(value)),), number == len(self.outputs_copied)
             sent = Step(
                 edge, value.length, terms, value.format, output=True, final=last, copy=number
             )
@@ -225,7 +211,7 @@ class _LayerProgram:
     def _step(self, step: CellStep) -> Step:
         layer, program = self.layer, self.program
         edge, table = layer.signal(step.name), program.model.table(step.activation)
-        output = edge in program.outputs_at_once
+        output = edge == program.output_at_once
         return Step(
             edge,
             layer.lengths[step.name],
@@ -235,7 +221,7 @@ class _LayerProgram:
             program.values.get(edge),
             edge if edge in program.spectra else None,
             output,
-            output and program.model.outputs[-1] == edge and not program.outputs_again,
+            output,
         )
 
     def _terms(self, step: CellStep) -> tuple[Term, ...]:

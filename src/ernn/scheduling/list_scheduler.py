@@ -88,6 +88,8 @@ class ListScheduler:
         self.vector_free = self.vector_from
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
+        self._sender: int | None = None  # the stream that begins the lines of its outputs
+        self._to_send: list[Chunk] = []  # whose output steps are still to come, in order
 
     def run(self) -> None:
         works = [self._work(turn) for turn in self.order]
@@ -190,7 +192,7 @@ class ListScheduler:
                 begun.add(work.turn.stream)
                 self._open(work)
                 for chunk in work.chunks:
-                    if chunk.ready is None:
+                    if chunk.ready is None and self._in_order(work.turn, chunk):
                         chunk.ready = self._step_ready(work.turn, chunk)
                     if chunk.ready is not None:
                         start = max(self.vector_free, chunk.ready)
@@ -200,7 +202,7 @@ class ListScheduler:
     def _open(self, work: _Work) -> None:
         """Begin further chunks while there are slots: those of a stage are taken in turns."""
         design, taken = self.layout.design, self._slots[work.turn.stage]
-        while work.begun < work.lines and len(taken) < design.overlap:
+        while work.begun < work.lines and len(taken) < design.overlap and self._may_send(work):
             lines = min(design.chunk, work.lines - work.begun)
             slot = self._opened[work.turn.stage] % design.overlap
             if slot in taken:
@@ -209,9 +211,29 @@ class ListScheduler:
             self._opened[work.turn.stage] += 1
             work.chunks.append(Chunk(work.begun, lines, slot))
             work.begun += lines
+            self._note_opened(work)
+
+    def _may_send(self, work: _Work) -> bool:
+        """Whether it sends nothing, or no other stream is at its outputs: frames do not mix."""
+        free = self._sender in (None, work.turn.stream)
+        return work.turn.stage not in self.layout.output_stages or free
+
+    def _note_opened(self, work: _Work) -> None:
+        """Outputs leave in the order in which their chunks are begun."""
+        outputs = self.layout.output_stages
+        if work.turn.stage in outputs:
+            self._to_send.append(work.chunks[-1])
+            ends = work.turn.stage == outputs[-1] and work.begun == work.lines
+            self._sender = None if ends else work.turn.stream
+
+    def _in_order(self, turn: Turn, chunk: Chunk) -> bool:
+        return not self._step_of(turn, chunk).output or self._to_send[0] is chunk
 
     def _do_step(self, work: _Work, chunk: Chunk, start: int) -> None:
-        self._run_step(self._step_of(work.turn, chunk), work.turn, chunk, start)
+        step = self._step_of(work.turn, chunk)
+        self._run_step(step, work.turn, chunk, start)
+        if step.output:
+            self._to_send.pop(0)
         chunk.step, chunk.ready = chunk.step + 1, None
         if chunk.step == len(self.layout.stages[work.turn.stage].steps):
             work.chunks.remove(chunk)

@@ -111,6 +111,12 @@ class MemoryMap:
         return self.lines(self.model.input.length) * self.design.streams
 
     @cached_property
+    def output_stages(self) -> tuple[int, ...]:
+        """Stages that send something out."""
+        pairs = enumerate(self.stages)
+        return tuple(n for n, stage in pairs if any(step.output for step in stage.steps))
+
+    @cached_property
     def output_lines(self) -> int:
         """Lines of a frame's outputs: each begins a line."""
         return sum(self.lines(signal.length) for signal in self.model.results)
