@@ -2,13 +2,15 @@
 is every integer equal, always?
 
     python benchmarks/equivalence.py --minutes 10 --seed 1 --json
+    python benchmarks/equivalence.py --language --count 500
     python benchmarks/equivalence.py --seed 1 --only 17
 
-Case n of a seed is always the same: any kind of network, block 1 to 32, up to 64 wide and 3
-layers deep, 4 to 18 bits, up to 4 streams, random stalls on both handshakes, sizes that the block
-size does not divide.  Predicted cycles must be simulated cycles.  --only runs one case, --first
-begins later.  It writes equivalence.json into --out, prints one line a failure with its case, and
-exits with 1 where there was one.
+Case n of a seed is always the same: layers of usual kinds, block 1 to 32, up to 64 wide and 3
+deep, or any cells in any graph, 4 to 18 bits, up to 4 streams, random stalls on both handshakes,
+sizes that the block size does not divide.  Predicted cycles must be simulated cycles.  --language:
+only any cells in any graph.  --count ends it after so many cases, whatever the time; --only runs
+one case, --first begins later.  It writes equivalence.json into --out, prints one line a failure
+with its case, and exits with 1 where there was one.
 """
 
 import argparse
@@ -31,7 +33,8 @@ from ernn.errors import UserError
 from ernn.files import write_json
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' cases are ours too
-from tests.equivalence.cases import outcome, random_case
+from tests.equivalence.cases import outcome, random_case, random_language_case
+from tests.networks import Limits
 
 STALLS = (0.0, 0.3, 0.8)
 
@@ -40,7 +43,7 @@ def main() -> None:
     arguments = parse()
     with tempfile.TemporaryDirectory(prefix="ernn-equivalence-") as cache:
         os.environ["ERNN_CACHE"] = cache  # hundreds of simulators that nobody needs again
-        runs = [run_case(arguments.seed, number) for number in numbers(arguments)]
+        runs = [run_case(arguments, number) for number in numbers(arguments)]
     result = about(arguments) | summary(runs)
     if arguments.only is None:
         write_json(arguments.out / "equivalence.json", result)
@@ -51,6 +54,8 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--count", type=int, help="cases, instead of a time")
+    parser.add_argument("--language", action="store_true", help="only any cells in any graph")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--only", type=int, help="number of the single case to run")
@@ -64,6 +69,9 @@ def numbers(arguments: argparse.Namespace) -> Iterator[int]:
     if arguments.only is not None:
         yield arguments.only
         return
+    if arguments.count is not None:
+        yield from range(arguments.first, arguments.first + arguments.count)
+        return
     until = time.monotonic() + 60 * arguments.minutes
     for number in count(arguments.first):
         if time.monotonic() >= until:
@@ -71,10 +79,11 @@ def numbers(arguments: argparse.Namespace) -> Iterator[int]:
         yield number
 
 
-def run_case(seed: int, number: int) -> dict[str, Any]:
+def run_case(arguments: argparse.Namespace, number: int) -> dict[str, Any]:
     """One case: what it is, what it showed, and in `failure` what was wrong with it, or nothing."""
-    rng = np.random.default_rng((seed, number))
-    case = random_case(rng)
+    rng = np.random.default_rng((arguments.seed, number))
+    language = arguments.language
+    case = random_language_case(rng, Limits(size=12)) if language else random_case(rng)
     stall = float(rng.choice(STALLS))
     result = {
         "number": number,

@@ -166,7 +166,14 @@ def test_what_the_system_refuses_is_a_line(
 
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"device": "XX", "pes": 1}', '{"device": "LFE5U-25F", "no": 1}', "{}}"],
+    [
+        "",
+        "[]",
+        "{}",
+        '{"device": "XX", "pes": 1}',
+        '{"device": "LFE5U-25F", "pes": 1, "shallow": true}',  # as earlier versions wrote it
+        "{}}",
+    ],
 )
 def test_a_design_that_is_damaged_is_named(content: str, capsys: Any, tmp_path: Path) -> None:
     begun = _designed(tmp_path)

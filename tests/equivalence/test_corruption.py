@@ -106,7 +106,7 @@ def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
     rows[broken]["b"] += 1
     proof = proof_of(replace(plan, vector=Tape(tuple(rows))), model)
     assert proof.divergence is not None
-    assert proof.divergence.edge == plan.edges[broken][0]
+    assert proof.divergence.edge == plan.edges[broken][0].name
 
 
 @pytest.mark.parametrize(
