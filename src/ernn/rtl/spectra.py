@@ -49,44 +49,45 @@ class Spectra:
         """Results of the vector unit first, then words of the input; `arrived`: a flag a stream,
         high when the last word of a frame of the input has been written.
         """
-        sizes, shifts = self.sizes, self.sizes.schedule.shifts
-        m.d.comb += source.grant.eq(~delayed_flag(m, vector.sends, self.pipeline.far, "sends"))
-        send, timing = vector.send, sizes.schedule.timing
-        tags = {
-            "write": send | (source.go if self._of_input else 0),
-            "arrived": source.go & source.frame,
-            "copy": Mux(send, of_sent(m, sizes, vector, rounds, "copy"), source.copy),
-            "shift": Mux(send, vector.spectrum_shift, self._input_shift),
-            "stream": Mux(send, vector.stream, source.stream),
-        }
-        depth = timing.forward - self.pipeline.store
-        by = delayed(m, tags["shift"], depth - self.pipeline.rounding, "spectrum_shift")
-        write = delayed_flag(m, tags["write"], depth, "spectrum_write")
-        whole = delayed_flag(m, tags["arrived"], timing.forward, "arrived")
-        stream = delayed(m, tags["stream"], timing.forward, "spectrum_stream")
+        sizes, far = self.sizes, self.pipeline.far
+        m.d.comb += source.grant.eq(~delayed_flag(m, vector.sends, far, "sends"))
+        forward = sizes.schedule.timing.forward
+        whole = delayed_flag(m, source.go & source.frame, forward, "arrived")
+        tid = Mux(vector.send, vector.stream, source.stream)
+        stream = delayed(m, tid, forward, "spectrum_stream")
         m.d.comb += arrived.eq(Mux(whole, 1 << stream, 0))
-        slots = self._slots(m, vector, source, tags["copy"], depth)
-        columns: Columns = []
-        for column, name in enumerate(probe_names("", sizes.words)):
-            given, further = self._place_of_input(column)
-            word = Mux(
-                send,
-                part(vector.result, column, sizes.word),
-                part(source.word, given, sizes.word),
-            )
-            entered = register(m, word, f"forward_word{name}")
-            entered = delayed(m, entered, self.pipeline.far, f"forward_word{name}")
-            lanes = lanes_of(entered, sizes.width, sizes.block)
-            label = f"forward{name and name + '_'}"
-            bound = 1 << (sizes.width - 1)
-            moved = transform_pipe(m, lanes, bound, sizes.model.forward, label, self.pipeline)
-            spectrum = rounded_lanes(
-                m, moved, by, shifts.spectrum, sizes.width, f"spectrum{name}", self.pipeline
-            )
-            columns.append((Cat(*spectrum), slots[further]))
+        wanted = vector.send | (source.go if self._of_input else 0)
+        write = delayed_flag(m, wanted, forward - self.pipeline.store, "spectrum_write")
+        slots = self._slots(m, vector, source, rounds)
+        words = self._transformed(m, vector, source)
+        further = [self._place_of_input(column)[1] for column in range(sizes.words)]
+        columns = [(word, slots[lines]) for word, lines in zip(words, further, strict=True)]
         self.reads = self._banks(m, write, columns)
         for (word, tag), name in zip(columns, probe_names("spectrum", sizes.words), strict=True):
             probe(m, name, write, tag[: sizes.slot + sizes.copy], word)
+
+    def _transformed(self, m: Module, vector: VectorUnit, source: FrameInput) -> list[Value]:
+        """The spectrum of each word of a line, rounded."""
+        sizes, shifts, pipeline = self.sizes, self.sizes.schedule.shifts, self.pipeline
+        shift = Mux(vector.send, vector.spectrum_shift, self._input_shift)
+        until = sizes.schedule.timing.forward - pipeline.store - pipeline.rounding
+        by = delayed(m, shift, until, "spectrum_shift")
+        words = []
+        for column, name in enumerate(probe_names("", sizes.words)):
+            given, _ = self._place_of_input(column)
+            result, word = (
+                part(line, number, sizes.word)
+                for line, number in ((vector.result, column), (source.word, given))
+            )
+            entered = register(m, Mux(vector.send, result, word), f"forward_word{name}")
+            entered = delayed(m, entered, pipeline.far, f"forward_word{name}")
+            lanes = lanes_of(entered, sizes.width, sizes.block)
+            label, bound = f"forward{name and name + '_'}", 1 << (sizes.width - 1)
+            moved = transform_pipe(m, lanes, bound, sizes.model.forward, label, pipeline)
+            label = f"spectrum{name}"
+            lanes = rounded_lanes(m, moved, by, shifts.spectrum, sizes.width, label, pipeline)
+            words.append(Cat(*lanes))
+        return words
 
     @property
     def _of_input(self) -> bool:
@@ -101,25 +102,24 @@ class Spectra:
         return shifts.spectrum.index(shifts.spectrum_shift(self.sizes.model.input.name))
 
     def _slots(
-        self, m: Module, vector: VectorUnit, source: FrameInput, copy: Value, depth: int
+        self, m: Module, vector: VectorUnit, source: FrameInput, rounds: Rounds
     ) -> dict[int, Value]:
         """Where a line is written (slot, copy, ring), by how many lines further on its words are
         put.
         """
-        sizes, name = self.sizes, self.sizes.model.input.name
+        sizes, name, send = self.sizes, self.sizes.model.input.name, vector.send
         places = [
             self.map.place(name, s) * self.map.turns if self._of_input else 0
             for s in range(sizes.streams)
         ]
         bases = Choice(Const(place) for place in places)
-        ring = Const(self.map.ring_of.get(name, 0), self.ring_bits)
+        copy = Mux(send, of_sent(m, sizes, vector, rounds, "copy"), source.copy)
+        ring = Mux(send, vector.ring, self.map.ring_of.get(name, 0))[: self.ring_bits]
+        depth = sizes.schedule.timing.forward - self.pipeline.store
         slots: dict[int, Value] = {}
         for further in sorted({self._place_of_input(column)[1] for column in range(sizes.words)}):
-            from_input = bases[source.stream] + source.index + further
-            slot = Mux(vector.send, vector.spectrum, from_input)
-            tag = Cat(sized(slot, sizes.slot), copy)
-            if self.ring_bits:
-                tag = Cat(tag, Mux(vector.send, vector.ring, ring)[: self.ring_bits])
+            slot = Mux(send, vector.spectrum, bases[source.stream] + source.index + further)
+            tag = Cat(sized(slot, sizes.slot), copy, ring)
             slots[further] = delayed(m, tag, depth, f"spectrum_address{further or ''}")
         return slots
 
@@ -136,11 +136,8 @@ class Spectra:
         reads, sizes, store = [], self.sizes, self.pipeline.store
         for bank in range(sizes.design.splits):
             word, tag = columns[bank % sizes.words]
-            slot, copy, ring = (
-                tag[: sizes.slot],
-                tag[sizes.slot : sizes.slot + sizes.copy],
-                tag[sizes.slot + sizes.copy :],
-            )
+            slot, number = tag[: sizes.slot], tag[sizes.slot :]
+            copy, ring = number[: sizes.copy], number[sizes.copy :]
             row, turn = divided(m, slot, self.map.turns, 1 << sizes.slot, f"bank{bank}")
             first = pack(self.map.contents(bank), sizes.width)
             spectra = memory.Memory(shape=sizes.word, depth=self.map.depth, init=first)
