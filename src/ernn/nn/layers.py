@@ -25,9 +25,7 @@ STRUCTURE_TOLERANCE = 1e-5
 
 
 class LayerReader:
-    """Reads the layers of module calls, one after another; `seen` collects the names of the matrices
-    read.
-    """
+    """Reads the layers of module calls, in order; `seen`: the names of the matrices read."""
 
     def __init__(self, structures: Structures | None) -> None:
         self._structures = {} if structures is None else structures
