@@ -1,6 +1,7 @@
 """Laws of the schedule, read back from its tapes on random networks, without simulating them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -186,8 +187,18 @@ def signals_of(plan: Schedule, row: Row) -> list[str | None]:
 @SOME
 @given(SEEDS)
 def test_outputs_leave_in_the_models_order(seed: int) -> None:
+    check_outputs(random_plan(seed))
+
+
+@pytest.mark.parametrize("outputs", [("l0.h", "l1.h"), ("l1.h", "l0.h")])
+def test_frames_do_not_mix_where_chunks_of_several_streams_are_under_way(outputs) -> None:
+    network = dict(cell="gru", input_size=10, hidden=16, outputs=12, block=4)
+    model = random_integer_model(np.random.default_rng(8), **network)
+    check_outputs(schedule(replace(model, outputs=outputs), Design(2, 3, 1, 1, overlap=3)))
+
+
+def check_outputs(plan: Schedule) -> None:
     """Frame by frame, line by line; the last line of a frame is marked; frames do not mix."""
-    plan = random_plan(seed)
     layout, terms, left = plan.layout, terms_of(plan), list[tuple[tuple[int, int], str, int]]()
     for _, row, index, number in rounds(plan, plan.vector, plan.vector_start):
         if row["output"] and (index + 1) % layout.beats == 0:
