@@ -3,18 +3,21 @@
 Every kind of test draws them here: training, golden and hardware are held to the same networks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar, get_args
 
 import numpy as np
 from hypothesis import strategies as st
 
-from ernn.ir.activations import FUNCTIONS
+from ernn.ir.activations import Function
 from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep, Read
 from ernn.ir.network import NETWORK, Layer, Network, Source
 from ernn.ir.reference import run
 from tests.models import random_matrix, structure_of
 
-ACTIVATIONS = (None, *(name for name in FUNCTIONS if name is not None))
+ACTIVATIONS: tuple[Function | None, ...] = (None, *get_args(Function))
+T = TypeVar("T")
 LARGEST = 50.0
 """Networks whose values grow beyond this within the frames tried are not given."""
 
@@ -29,7 +32,9 @@ class Limits:
     delay: int = 4
 
 
-def networks(limits: Limits = Limits(), blocks: tuple[int, ...] = (1, 2, 4, 8)):
+def networks(
+    limits: Limits = Limits(), blocks: tuple[int, ...] = (1, 2, 4, 8)
+) -> st.SearchStrategy[Network]:
     """A strategy of networks, for Hypothesis."""
     seeds, sizes = st.integers(0, 1 << 30), st.sampled_from(blocks)
     return st.builds(lambda seed, block: any_network(seed, block, limits), seeds, sizes)
@@ -132,9 +137,9 @@ class _Draft:
             stages.append(CellStage(tuple(products), tuple(steps)))
         read = {read.name for stage in stages for step in stage.steps for read in step.reads}
         read |= {one.name for stage in stages for p in stage.products for one in p.reads}
-        steps = [name for names in planned for name in names]
-        outputs = [name for name in steps if name not in read or rng.random() < 0.3]
-        outputs = outputs or [steps[-1]]
+        every = [name for names in planned for name in names]
+        outputs = [name for name in every if name not in read or rng.random() < 0.3]
+        outputs = outputs or [every[-1]]
         order = rng.permutation(len(outputs))
         given = tuple(outputs[index] for index in order)
         missing = [name for name in inputs if name not in read]
@@ -224,5 +229,5 @@ def _between(rng: np.random.Generator, low: int, high: int) -> int:
     return int(rng.integers(low, high + 1))
 
 
-def _pick(rng: np.random.Generator, choices):
+def _pick(rng: np.random.Generator, choices: Sequence[T]) -> T:
     return choices[int(rng.integers(len(choices)))]
