@@ -165,7 +165,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 # no shrinking: every smaller example would be compiled too
 @settings(
-    max_examples=8,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
@@ -177,7 +177,7 @@ def test_random_shapes(case: Case, seed: int, stall: float) -> None:
 
 
 @settings(
-    max_examples=4,
+    max_examples=3,
     deadline=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
