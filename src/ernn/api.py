@@ -3,7 +3,7 @@
 Everything here takes and gives real numbers, arrays (time, values); integers are `ernn.golden`'s.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral, Real
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernn.errors import UserError
+from ernn.data.given import real, recordings
+from ernn.errors import UserError, require
 from ernn.estimate.device import find_device
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
@@ -82,8 +83,8 @@ def convert(
     >>> model.predict(speech[0]).shape
     (20, 8)
     """
-    _require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
-    frames = _recordings(utterances)
+    require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
+    frames = recordings(utterances)
     if not isinstance(module, Network):
         network = _imported(module, frames, plan, batch_first)
     elif plan is None:
@@ -115,10 +116,8 @@ def _check_plan(module: Any, plan: Any) -> None:
 
     from ernn.compress.plan import CompressionPlan
 
-    _require(module, torch.nn.Module, "the module must be a torch.nn.Module")
-    _require(
-        plan, CompressionPlan, "a plan must be a CompressionPlan, as CompressionPlan.blocks(8)"
-    )
+    require(module, torch.nn.Module, "the module must be a torch.nn.Module")
+    require(plan, CompressionPlan, "a plan must be a CompressionPlan, as CompressionPlan.blocks(8)")
 
 
 @dataclass(frozen=True)
@@ -158,8 +157,8 @@ class Model:
     """The same as integers and decisions, what golden executes and hardware is made of."""
 
     def __post_init__(self) -> None:
-        _require(self.network, Network, "a model's network must be a Network")
-        _require(self.integers, IntegerModel, "a model's integers must be an IntegerModel")
+        require(self.network, Network, "a model's network must be a Network")
+        require(self.integers, IntegerModel, "a model's integers must be an IntegerModel")
 
     def predict(self, frames: Array) -> Array:
         """Outputs (time, outputs), computed in integers.
@@ -189,7 +188,7 @@ class Model:
         >>> model.error(speech[3:]).rms < 0.01
         True
         """
-        given = _recordings(utterances, self.network.input_size)
+        given = recordings(utterances, self.network.input_size)
         expected = np.concatenate(reference.run_all(self.network, given))
         apart = np.concatenate(self._predicted(given)) - expected
         scale, rms = (float(np.sqrt(np.square(values).mean())) for values in (expected, apart))
@@ -203,7 +202,7 @@ class Model:
         """
         from ernn.golden import quantize_input
 
-        given = _recordings(utterances, self.network.input_size)
+        given = recordings(utterances, self.network.input_size)
         return [quantize_input(self.integers, frames) for frames in given]
 
     def stream(self) -> "Stream":
@@ -235,7 +234,7 @@ class Model:
         raise UserError(f"{path} is not what Model.save writes: it holds {what}")
 
     def _frames(self, frames: Any, what: str) -> Array:
-        return _real(frames, what, self.network.input_size)
+        return real(frames, what, self.network.input_size)
 
     def _predicted(self, utterances: Utterances) -> list[Array]:
         from ernn.golden import Compiled, dequantize_output, quantize_input, run_all
@@ -262,7 +261,7 @@ class Stream:
     def __init__(self, model: Model) -> None:
         from ernn.golden import Stream as IntegerStream
 
-        _require(model, Model, "a stream is of a Model")
+        require(model, Model, "a stream is of a Model")
         self._model = model
         self._stream = IntegerStream(model.integers)
 
@@ -312,9 +311,9 @@ def design(
     from ernn.search.hardware import Request, search
     from ernn.search.space import Goal
 
-    _require(model, Model, "an engine is for a Model")
-    _require(streams, Integral | None, "streams must be a whole number, 1..16")
-    _require(clock_mhz, Real | None, "clock_mhz must be a number")
+    require(model, Model, "an engine is for a Model")
+    require(streams, Integral | None, "streams must be a whole number, 1..16")
+    require(clock_mhz, Real | None, "clock_mhz must be a number")
     found = find_device(device)
     clock = Clock.assumed(found) if clock_mhz is None else Clock.given(clock_mhz)
     wanted: Goal = goal  # type: ignore[assignment]  # Request says what a goal can be
@@ -369,8 +368,8 @@ class Engine:
     """The part that it is placed on; None where `build(device)` says it."""
 
     def __post_init__(self) -> None:
-        _require(self.model, Model, "an engine is for a Model")
-        _require(self.design, Design, "an engine's design must be a Design, as Design(pes=4)")
+        require(self.model, Model, "an engine is for a Model")
+        require(self.design, Design, "an engine's design must be a Design, as Design(pes=4)")
         if self.device is not None:
             find_device(self.device)
 
@@ -459,40 +458,3 @@ class Engine:
         return Built(
             part.name, clock, clock * 1e6 / self.cycles_per_frame, self.latency / clock, counts
         )
-
-
-def _recordings(utterances: Any, inputs: int | None = None) -> list[Array]:
-    """Each as float64 (time, inputs); UserError where there is no frame."""
-    if isinstance(utterances, str) or not isinstance(utterances, Iterable):
-        raise UserError(f"utterances are a list of arrays (time, inputs), not {utterances!r}")
-    if getattr(utterances, "ndim", 3) == 2:
-        raise UserError(
-            "utterances are a list of arrays (time, inputs): give one alone as [frames]"
-        )
-    pairs = enumerate(utterances)
-    found = [_real(frames, f"utterance {number}", inputs) for number, frames in pairs]
-    if not any(map(len, found)):
-        raise UserError("give at least one utterance (time, inputs) with a frame, e.g. [frames]")
-    return found
-
-
-def _real(frames: Any, what: str, inputs: int | None) -> Array:
-    """Frames, an array or a tensor, as float64 (time, inputs)."""
-    if hasattr(frames, "detach"):
-        frames = frames.detach().cpu()
-    try:
-        values = np.asarray(frames, np.float64)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{what} must be an array of real numbers: {error}") from error
-    if values.ndim != 2 or inputs not in (None, values.shape[1]):
-        wanted = "inputs" if inputs is None else inputs
-        raise UserError(f"{what} must be (time, {wanted}), not {values.shape}")
-    if not np.isfinite(values).all():
-        raise UserError(f"{what} is not finite: check the recording and its normalisation")
-    return values
-
-
-def _require(value: Any, kind: Any, message: str) -> None:
-    if not isinstance(value, kind):
-        given = value.__name__ if isinstance(value, type) else type(value).__name__
-        raise UserError(f"{message}, not {'the class ' * isinstance(value, type)}{given}")
