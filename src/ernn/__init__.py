@@ -26,6 +26,7 @@ The command line is `ernn --help`; the parts behind these names are the folders 
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,9 +71,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("ernn")
     if name not in _FROM:
         raise AttributeError(f"module 'ernn' has no attribute {name!r}")
-    value = getattr(import_module(_FROM[name]), name)
+    from ernn.errors import naming_extras
+
+    with naming_extras():
+        value = getattr(import_module(_FROM[name]), name)
     globals()[name] = value
     return value
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernn.data.given import real, recordings
-from ernn.errors import UserError, require
+from ernn.errors import UserError, naming_extras, require
 from ernn.estimate.device import find_device
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
@@ -33,6 +33,7 @@ Utterances = Sequence[Array]
 """Frames (time, inputs) each, of any lengths, normalised as in training."""
 
 
+@naming_extras()
 def project(module: Any, plan: "CompressionPlan") -> None:
     """Move a torch module's weights to the nearest ones that a plan allows, in place.
 
@@ -55,6 +56,7 @@ def project(module: Any, plan: "CompressionPlan") -> None:
     project_once(module, plan)
 
 
+@naming_extras()
 def convert(
     module: Any,
     utterances: Utterances,
@@ -218,10 +220,13 @@ class Model:
 
     @classmethod
     def load(cls, path: Path | str) -> "Model":
-        """Read what `save` wrote.
+        """Read what `save` wrote, or what `ernn quantize` left in a run directory.
 
-        path: of the file. Raises UserError where it is missing, damaged or holds something else.
+        path: of either. Raises UserError where it is missing, damaged or holds something else.
         """
+        if Path(path).is_dir():
+            floats = serialization.load(Path(path) / "network.safetensors", Network)
+            return cls(floats, serialization.load(Path(path) / "model.safetensors", IntegerModel))
         match serialization.load(path, object):
             case (Network() as network, IntegerModel() as integers):
                 return cls(network, integers)
@@ -389,6 +394,7 @@ class Engine:
         return self.schedule.latency
 
     @cached_property
+    @naming_extras()
     def verilog(self) -> "Verilog":
         """The text that is simulated, synthesised and placed, made when first asked for."""
         from ernn.flow.verilog import to_verilog
@@ -397,6 +403,7 @@ class Engine:
         return to_verilog(Circuit(self.schedule, probes=True))
 
     @cached_property
+    @naming_extras()
     def simulator(self) -> "Simulator":
         """The Verilog compiled for simulation, when first asked for."""
         from ernn.flow.simulate import build
@@ -411,6 +418,7 @@ class Engine:
         _ = self.simulator
         return self
 
+    @naming_extras()
     def verify(self, utterances: Utterances, *, stall: float = 0.2, seed: int = 0) -> "Proof":
         """Simulate utterances and compare every output integer with golden's.
 
@@ -433,6 +441,7 @@ class Engine:
         """
         return self.verilog.write(folder)
 
+    @naming_extras()
     def build(
         self, device: str | None = None, *, seeds: Sequence[int] = (1,), grade: int | None = None
     ) -> Built:

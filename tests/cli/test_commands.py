@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+import ernn
 from ernn.cli import console
 from ernn.cli.app import app, run
 from ernn.flow.bitstream import Bitstream, wire_of
@@ -147,11 +148,24 @@ def test_what_libraries_print_does_not_reach_standard_output(
 
 def test_doctor_finds_every_tool(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json"]) == 0
-    assert {tool["name"] for tool in json.loads(capsys.readouterr().out)} >= {
-        "pyosys",
-        "verilator",
-        "nextpnr-ecp5",
+    found = json.loads(capsys.readouterr().out)
+    names = {tool["name"] for tool in found["tools"]}
+    assert names >= {"pyosys", "verilator", "nextpnr-ecp5"}
+    assert {"train", "hardware"} <= {
+        part["name"] for part in found["extras"] if not part["missing"]
     }
+
+
+@pytest.mark.parametrize("start", [["-m", "ernn"], ["-c", "import ernn.cli; ernn.cli.main()"]])
+def test_the_version(start: list[str]) -> None:
+    command = [sys.executable, *start, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == f"ernn {ernn.__version__}\n"
+
+
+def test_h_is_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["-h"]) == run(["design", "-h"]) == 0
+    assert "--device" in capsys.readouterr().out
 
 
 def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:

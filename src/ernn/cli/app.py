@@ -3,11 +3,13 @@
 import errno
 import os
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from ernn.cli import console, hardware, look, network, search, whole
-from ernn.errors import UserError
+from ernn.errors import UserError, naming_extras
 
 WRONG_INPUT = 2
 FULL = "make room on that disk; what was finished is kept, the same command goes on from there"
@@ -31,14 +33,32 @@ The path, one command after another over one run directory:
 [bold]ernn demo[/] walks all of it on real speech. Every command has --help and --json.
 """
 
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"ernn {version('ernn')}")
+        raise typer.Exit()
+
+
 app = typer.Typer(
     name="ernn",
-    help=HELP,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(help=HELP)
+def options(
+    shown: Annotated[
+        bool, typer.Option("--version", help="Show the version.", is_eager=True, callback=_version)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
 for module in (whole, network, hardware, search, look):
     module.register(app)
 
@@ -48,7 +68,8 @@ def run(arguments: Sequence[str]) -> int:
     error; ERNN_TRACEBACK=1 shows all.
     """
     try:
-        app(args=list(arguments), prog_name="ernn")
+        with naming_extras():
+            app(args=list(arguments), prog_name="ernn")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0
     except (UserError, OSError, MemoryError) as error:

@@ -1,12 +1,17 @@
 """Commands of the path's second half: from integers to a placed engine and its report."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, PredictedClock, RunFolder, Seed
+
+if TYPE_CHECKING:
+    from ernn.pipeline.run import Outcome
+    from ernn.report.series import Designs
+    from ernn.search.hardware import Request
 
 PANEL = "From integers to a proven, placed engine"
 
@@ -58,14 +63,11 @@ def design(
     What is not given is chosen: elements, groups, lines, lanes, chunks, streams. A
     run goes on with the best design.
     """
-    from ernn.pipeline import choosing, hardware
-    from ernn.pipeline.run import Run
+    from ernn.pipeline import choosing
 
     request = choosing.request(device, goal, streams, pes, clock, margin, parity)
     with console.working():
-        run = None if model.is_file() else Run.existing(model)
-        outcome = hardware.design(run, request) if run is not None else None
-        found = choosing.of_run(run) if run is not None else choosing.of_file(model, request)
+        outcome, found = _designed(model, request)
     if plot is not None:
         choosing.draw(found, plot)
     if as_json:
@@ -75,6 +77,19 @@ def design(
     if outcome is not None:
         console.show(outcome, as_json=False)
     console.numbers(choosing.title(found), choosing.COLUMNS, choosing.rows(found))
+
+
+def _designed(model: Path, request: "Request") -> "tuple[Outcome | None, Designs]":
+    """What was found for a file, or for a run, which it is kept in."""
+    from ernn.pipeline import choosing
+    from ernn.pipeline.run import Run
+
+    if model.is_file():
+        return None, choosing.of_file(model, request)
+    run = Run.existing(model)
+    from ernn.pipeline import hardware  # a run may be built next: this one wants its tools
+
+    return hardware.design(run, request), choosing.of_run(run)
 
 
 def build(run: RunFolder, as_json: Json = False) -> None:
@@ -178,11 +193,17 @@ def export(
 
     Vivado is not run.
     """
-    from ernn.pipeline import exports
     from ernn.pipeline.run import Run
 
     found = Run.existing(run)
-    written = exports.in_c(found) if as_c else exports.vivado(found, part, clock_mhz)
+    if as_c:
+        from ernn.pipeline.in_c import in_c
+
+        written = in_c(found)
+    else:
+        from ernn.pipeline.exports import vivado
+
+        written = vivado(found, part, clock_mhz)
     if as_json:
         console.emit_json(
             {"step": "export", "run": str(run), "files": [str(path) for path in written]}

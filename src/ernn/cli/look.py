@@ -74,19 +74,32 @@ def devices(as_json: Json = False) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Every tool of the flow: its version, or what to install. Exit status 1 if one is missing."""
+    """Every extra and every tool of the flow: its version, or what to install.
+
+    Exit status 1 if a tool is missing.
+    """
+    from ernn.cli import extras
     from ernn.flow.tools import doctor
 
-    found = doctor()
+    parts, tools = list(extras.found()), doctor()
     if as_json:
-        console.emit_json([asdict(tool) for tool in found])
+        console.emit_json(
+            {"extras": [asdict(part) for part in parts], "tools": [asdict(tool) for tool in tools]}
+        )
     else:
         rows = [
-            (t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install)
-            for t in found
+            (part.name, "missing" if part.missing else "there", part.purpose, part.said)
+            for part in parts
         ]
-        console.table(
-            "Tools", ("tool", "version", "what it does", "where, or what to install"), rows, whole=1
-        )
-    if not all(tool.ok for tool in found):
+        heads = ("what it is for", "which, or what to install")
+        console.table("Extras", ("extra", "", *heads), rows, whole=2)
+        rows = [
+            (t.name, t.version if t.ok else "missing", t.purpose, t.path if t.ok else t.install)
+            for t in tools
+        ]
+        heads = ("tool", "version", "what it does", "where, or what to install")
+        console.table("Tools", heads, rows, whole=1)
+    if "train" in (part.name for part in parts if part.missing):
+        console.say(extras.CPU)
+    if not all(tool.ok for tool in tools):
         raise typer.Exit(1)

@@ -1,23 +1,22 @@
 """A run's network for tools and boards outside: Vivado sources, a bitstream with what its host must
-know, C for processors.
+know.
 """
 
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from ernn.files import write_atomic, write_json
+from ernn.files import write_json
 from ernn.flow.bitstream import BITSTREAM, Bitstream, bitstream
 from ernn.flow.boards import find_board
 from ernn.flow.verilog import to_verilog
 from ernn.flow.vivado import require_part, vivado_project
-from ernn.golden.source import c_source
 from ernn.ir import serialization as codec
-from ernn.pipeline.hardware import model_of, scheduled
+from ernn.pipeline.hardware import scheduled
 from ernn.pipeline.run import Run
 from ernn.rtl.engine import Engine
 
-VIVADO, BOARD, WIRE, C = "vivado", "board", "wire.json", "c"
+VIVADO, BOARD, WIRE = "vivado", "board", "wire.json"
 
 
 def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
@@ -34,15 +33,6 @@ def vivado(run: Run, part: str, clock_mhz: float) -> list[Path]:
     return vivado_project(
         verilog, run.path(VIVADO), part=part, clock_mhz=clock_mhz, description=description
     )
-
-
-def in_c(run: Run) -> list[Path]:
-    """Write the network in integers as ernn.h and ernn.c into the run's folder; no design is
-    needed.
-    """
-    header, body = c_source(model_of(run))
-    texts = {"ernn.h": header, "ernn.c": body}
-    return [write_atomic(run.path(C) / name, text) for name, text in texts.items()]
 
 
 def board(run: Run, name: str, clock_mhz: float, baud: int, seed: int) -> tuple[Bitstream, Path]:

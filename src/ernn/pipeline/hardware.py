@@ -10,9 +10,9 @@ from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
-from ernn.pipeline import choosing, speech
+from ernn.pipeline import choosing
 from ernn.pipeline.chosen import DESIGN, chosen
-from ernn.pipeline.network import MODEL, integer_utterances
+from ernn.pipeline.kept import MODEL, integer_utterances, model_of
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
 from ernn.report import series
@@ -40,10 +40,6 @@ def design(run: Run, request: Request) -> Outcome:
         choosing.record(run.record, found)
 
     return run.perform("design", options, work, reads=[MODEL], writes=[DESIGN])
-
-
-def model_of(run: Run) -> IntegerModel:
-    return codec.load(run.path(MODEL), IntegerModel)
 
 
 def scheduled(run: Run) -> Schedule:
@@ -87,8 +83,8 @@ def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
 
     def work() -> None:
         made = scheduled(run)
-        simulator = simulator_of(verilog_of(run))
         utterances = _stimulus(run, made.layout.model, frames)
+        simulator = simulator_of(verilog_of(run))
         proof = prove(simulator, made, utterances, stall=stall, seed=seed)
         _record_proof(run.record, made, proof)
         cycles = measure_cycles(simulator, made, utterances[0][0])
@@ -149,6 +145,8 @@ def record_speed(record: RunRecord) -> None:
 
 def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
     """Whole test utterances with `frames` frames or more; UserError if there are fewer."""
+    from ernn.pipeline import speech  # reading speech takes another extra than the rest
+
     examples = speech.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
     if frames < 1 or frames > lengths[-1]:

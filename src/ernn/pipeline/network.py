@@ -18,7 +18,6 @@ from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.golden.boundary import quantize_input
 from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
@@ -28,6 +27,7 @@ from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import figures, hearing, speech
+from ernn.pipeline.kept import MODEL, NETWORK, NORMALIZER, integer_utterances, model_of
 from ernn.pipeline.run import STATE, Outcome, Run, digest
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.record import Measurement
@@ -41,7 +41,6 @@ from ernn.train.spec import TrainSpec
 from ernn.train.task import Prepared
 
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
-NETWORK, MODEL = "network.safetensors", "model.safetensors"
 FORMATS = "formats.safetensors"  # a model in integers: the formats of data that training rounded to
 Weights = Mapping[str, Tensor]
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
@@ -79,13 +78,15 @@ def train(
         else:
             with _checkpoints(run, "dense", options) as folder:
                 stages.train_dense(module, data.task, spec, folder, progress)
+        _remove_later(run, NETWORK, MODEL)
         _save_state(run.path(DENSE), module)
+        data.normalizer.save(run.path(NORMALIZER))
         rate = evaluate_model(module, data.test)
         run.record.set(
             "error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}")
         )
 
-    return run.perform("train", options, work, writes=[DENSE])
+    return run.perform("train", options, work, writes=[DENSE, NORMALIZER])
 
 
 def compress(
@@ -118,6 +119,7 @@ def compress(
         network = import_torch(
             module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan)
         )
+        _remove_later(run, MODEL)
         _save_state(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
         _save_formats(run.path(FORMATS), formats)
@@ -174,7 +176,7 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
     """Golden's error rate on the whole test split; `shown` utterances go to the report."""
 
     def work() -> None:
-        model, data = codec.load(run.path(MODEL), IntegerModel), speech.prepared(run)
+        model, data = model_of(run), speech.prepared(run)
         scores = run_all(model, integer_utterances(model, data.test), Compiled)
         rate = _rate(data.test, scores)
         run.record.set(
@@ -204,17 +206,12 @@ def integers_of(
 
 def integer_rate(model: IntegerModel, examples: Sequence[Example]) -> ErrorRate:
     """Errors of the integers on `examples`, by golden."""
-    return _rate(examples, run_all(model, integer_utterances(model, list(examples)), Compiled))
+    return _rate(examples, run_all(model, integer_utterances(model, examples), Compiled))
 
 
 def _rate(examples: Sequence[Example], scores: Sequence[np.ndarray]) -> ErrorRate:
     pairs = zip(examples, scores, strict=True)
     return sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
-
-
-def integer_utterances(model: IntegerModel, examples: list[Example]) -> list[np.ndarray]:
-    """Features of examples as the model's input integers (time, inputs)."""
-    return [quantize_input(model, example.features) for example in examples]
 
 
 @contextmanager
@@ -265,6 +262,12 @@ def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
 
 def _dense_spec(run: Run) -> ModelSpec:
     return ModelSpec.from_dict(run.trained("model"))
+
+
+def _remove_later(run: Run, *names: str) -> None:
+    """Files that follow from what is about to be written: nobody shall take them for its own."""
+    for name in names:
+        run.path(name).unlink(missing_ok=True)
 
 
 def _save_state(path: Path, module: torch.nn.Module) -> None:

@@ -6,6 +6,7 @@ from ernn.flow.place import place as place_and_route
 from ernn.flow.synthesise import Area, synthesise
 from ernn.pipeline import hardware
 from ernn.pipeline.chosen import DESIGN, chosen
+from ernn.pipeline.kept import MODEL, model_of
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
 from ernn.report import series
@@ -36,10 +37,10 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
         )
         run.record.set("area.block_ram_kbit", kbit)
         series.put(run.record, series.Areas(tuple(_table(device, area) for device, area in areas)))
-        record_power(run.record, counted[0], hardware.model_of(run))
+        record_power(run.record, counted[0], model_of(run))
 
     options = {"devices": [device.name for device in devices]}
-    return run.perform("synth", options, work, reads=[hardware.MODEL, DESIGN])
+    return run.perform("synth", options, work, reads=[MODEL, DESIGN])
 
 
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
@@ -54,10 +55,10 @@ def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float
         )
         _record_clock(run.record, placement)
         hardware.record_speed(run.record)
-        record_power(run.record, device, hardware.model_of(run))
+        record_power(run.record, device, model_of(run))
 
     options = {"seeds": list(seeds), "grade": grade, "target_mhz": target_mhz}
-    return run.perform("place", options, work, reads=[hardware.MODEL, DESIGN])
+    return run.perform("place", options, work, reads=[MODEL, DESIGN])
 
 
 def _record_clock(record: RunRecord, placement: Placement) -> None:

@@ -15,7 +15,8 @@ from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.nn.model import AcousticModel
 from ernn.pipeline import speech
-from ernn.pipeline.network import MODEL, compressed_model, dense_model, integer_rate
+from ernn.pipeline.kept import MODEL
+from ernn.pipeline.network import compressed_model, dense_model, integer_rate
 from ernn.pipeline.run import Run
 from ernn.report.curves import Curve, curves
 from ernn.report.svg import standalone

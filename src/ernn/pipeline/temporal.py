@@ -9,11 +9,9 @@ from ernn.deltas.cycles import delta_cycles
 from ernn.deltas.integer import run_deltas
 from ernn.deltas.updates import Updates
 from ernn.files import write_json
-from ernn.ir import serialization as codec
-from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline import speech
-from ernn.pipeline.hardware import scheduled
-from ernn.pipeline.network import MODEL, integer_utterances
+from ernn.pipeline.chosen import chosen
+from ernn.pipeline.kept import integer_utterances, model_of
 from ernn.pipeline.run import Run
 from ernn.scheduling.design import Design
 from ernn.search.estimate import estimate
@@ -37,11 +35,10 @@ def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str,
 
     Cycles are None where the run has no design. Writes deltas.json into the run's folder.
     """
-    run.options("quantize")  # UserError if there is no model yet
-    model = codec.load(run.path(MODEL), IntegerModel)
+    model = model_of(run)
     examples = list(speech.prepared(run).task.validation[:utterances])
     frames = integer_utterances(model, examples)
-    design = scheduled(run).layout.design if run.done("design") else None
+    design = chosen(run).design if run.done("design") else None
     lines = []
     for threshold in thresholds:
         scores, updates = run_deltas(model, frames, threshold)

@@ -60,10 +60,8 @@ class RayPool:
 
     def __init__(self, size: int, address: str | None = None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            import ray
-        except ImportError:
-            raise UserError("workers need Ray: pip install 'ernn[search]'") from None
+        import ray
+
         if not ray.is_initialized():
             _connect(size, address)
         self.size, self._ray = size, ray

@@ -11,19 +11,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ernn.errors import UserError
-
-try:
-    import optuna
-except ImportError:
-    raise UserError("the general search needs Optuna: pip install 'ernn[search]'") from None
-
+import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from ernn.errors import UserError
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.nn.spec import Cell
 from ernn.search.pool import Failure, Pool

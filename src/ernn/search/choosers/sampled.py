@@ -7,14 +7,10 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
-from ernn.errors import UserError
+import optuna
+
 from ernn.search.candidates import Pick
 from ernn.search.choosers.chooser import Setting, Tried
-
-try:
-    import optuna
-except ImportError:
-    raise UserError("this way to choose needs Optuna: pip install 'ernn[search]'") from None
 
 Name = Literal["random", "tpe", "nsga2"]
 REFUSED = 2000

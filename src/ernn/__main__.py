@@ -1,0 +1,5 @@
+"""`python -m ernn` is `ernn`."""
+
+from ernn.cli import main
+
+main()

@@ -1,0 +1,31 @@
+"""What a run keeps for whoever uses its network: integers, floats, and how features are normalised.
+
+Nothing here needs the extras: neither torch nor the hardware language.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ernn.golden.boundary import quantize_input
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
+from ernn.pipeline.run import Run
+
+if TYPE_CHECKING:
+    from ernn.data.batches import Example
+
+NETWORK, MODEL = "network.safetensors", "model.safetensors"
+NORMALIZER = "normalizer.npz"
+
+
+def model_of(run: Run) -> IntegerModel:
+    """The network in integers; UserError where `ernn quantize` is still to be done."""
+    run.options("quantize")
+    return codec.load(run.path(MODEL), IntegerModel)
+
+
+def integer_utterances(model: IntegerModel, examples: "Sequence[Example]") -> list[np.ndarray]:
+    """Features of examples as the model's input integers (time, inputs)."""
+    return [quantize_input(model, example.features) for example in examples]

@@ -1,0 +1,162 @@
+"""A part that is not installed is one line that says what to install, whatever command needs it.
+
+The modules of extras are refused by a finder in a process of its own, so that nothing has to be
+installed or taken away; every command is called there once.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from ernn.cli.app import app
+from ernn.compress.plan import CompressionPlan
+from ernn.errors import extras
+from ernn.ir import serialization as codec
+from ernn.nn.spec import LayerSpec, ModelSpec
+from ernn.pipeline.kept import MODEL, NETWORK
+from ernn.pipeline.run import Run
+from ernn.quantization.quantize import quantize
+from tests.models import random_frames, random_network
+
+COMMANDS = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+ARGUMENTS = {
+    "demo": ["--out", "demo"],
+    "train": ["--out", "new", "--corpus", "nonsense"],
+    "explore": ["nonsense"],
+    "search": ["nonsense"],
+    "recommend": ["nonsense", "--budget", "9kB"],
+    "compare": ["nonsense"],
+    "corpus": [],
+    "devices": [],
+    "doctor": [],
+}
+"""Of those that need more or less than RUN; none that trains."""
+WITHOUT = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in refused:
+            return self.finder.find_spec(name, path, target)
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+refused = sys.argv[1].split()
+sys.meta_path[:] = map(Without, sys.meta_path)
+"""
+CALLS = """
+import contextlib, io, json, os
+from ernn.cli.app import run
+
+os.chdir(sys.argv[2])
+said = {}
+for name, arguments in json.loads(sys.argv[3]).items():
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = run(arguments)
+    said[name] = [status, err.getvalue().splitlines()]
+print(json.dumps(said))
+"""
+
+
+def without(modules: set[str], code: str, *arguments: str) -> str:
+    """What `code` prints in a process in which these modules cannot be found."""
+    command = [sys.executable, "-c", WITHOUT + code, " ".join(modules), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a network in integers, as if it had been trained."""
+    begun, rng = Run(tmp_path_factory.mktemp("begun") / "run"), np.random.default_rng(0)
+    network = random_network(rng, "gru", input_size=4, hidden=8, outputs=3, block=2)
+    task = {"corpus": "digits", "root": None, "corpus_seed": 0, "identity": "", "features": {}}
+    model = ModelSpec(4, (LayerSpec("gru", 8),), 3).to_dict()
+    begun.perform("train", {"task": task, "model": model, "train": {"seed": 0}}, lambda: None)
+    plan = {"plan": CompressionPlan().to_dict(), "solver": "ADMM"}
+    begun.perform("compress", plan, lambda: codec.save(begun.path(NETWORK), network) and None)
+    integers = quantize(network, [random_frames(rng, network, 9)])
+    spec = {"spec": {"weight_bits": 12, "data_bits": 16}}
+    begun.perform("quantize", spec, lambda: codec.save(begun.path(MODEL), integers) and None)
+    return begun.folder
+
+
+def called(
+    installed: tuple[str, ...], quantized: Path, folder: Path
+) -> dict[str, tuple[int, list[str]]]:
+    """Status and lines on standard error of every command, with only these extras there."""
+    own = {package for name in installed for package in extras()[name]}
+    others = {package for packages in extras().values() for package in packages} - own
+    calls = {}
+    for name in COMMANDS:
+        shutil.copytree(quantized, folder / name)
+        calls[name] = [name, *ARGUMENTS.get(name, [name])]
+    shutil.copytree(quantized, folder / "c")
+    calls["export --c"] = ["export", "c", "--c"]
+    calls["design of a file"] = ["design", str(quantized / MODEL)]
+    modules = {package.replace("-", "_") for package in others}
+    return json.loads(without(modules, CALLS, str(folder), json.dumps(calls)))
+
+
+def test_with_none_of_them(quantized: Path, tmp_path: Path) -> None:
+    said = called((), quantized, tmp_path)
+    works = {name for name, (status, _) in said.items() if status == 0}
+    assert works == {"corpus", "devices", "report", "export --c", "design of a file"}
+    assert said["doctor"][0] == 1 and "CPU build" in said["doctor"][1][-1]
+    for name in said.keys() - works - {"doctor"}:
+        status, lines = said[name]
+        assert status == 2 and re.search(r"is not installed: pip install 'ernn\[\w+\]'", lines[-1])
+
+
+def test_engines_need_no_training(quantized: Path, tmp_path: Path) -> None:
+    said = called(("hardware",), quantized, tmp_path)
+    assert said["design"][0] == said["doctor"][0] == 0
+    assert [lines for _, lines in said.values() if "hardware" in "".join(lines)] == []
+    assert "run `ernn design build` first" in said["build"][1][-1]
+
+
+def test_the_face_says_what_to_install(quantized: Path) -> None:
+    code = """
+import sys
+from ernn.ir.serialization import load
+import ernn
+
+network, integers = (load(path, object) for path in sys.argv[2:])
+engine = ernn.design(ernn.Model(network, integers), "LFE5U-25F", streams=1)
+frames = [[0.0] * network.input_size]
+for work in (
+    lambda: engine.verilog,
+    lambda: engine.simulator,
+    lambda: engine.compile(),
+    lambda: engine.verify([frames]),
+    lambda: engine.write("out"),
+    lambda: engine.build(),
+    lambda: ernn.CompressionPlan.blocks(8),
+    lambda: ernn.convert(None, [frames]),
+    lambda: ernn.project(None, None),
+):
+    try:
+        work()
+    except ernn.UserError as error:
+        print(error)
+"""
+    files = [str(quantized / name) for name in (NETWORK, MODEL)]
+    said = without({"amaranth", "torch"}, code, *files).splitlines()
+    assert len(said) == 9
+    assert all(
+        "amaranth is not installed: pip install 'ernn[hardware]'" in line for line in said[:6]
+    )
+    assert all("torch is not installed: pip install 'ernn[train]'" in line for line in said[6:])
