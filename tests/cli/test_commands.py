@@ -14,15 +14,12 @@ import typer
 import ernn
 from ernn.cli import console
 from ernn.cli.app import app, run
-from ernn.flow.bitstream import Bitstream, wire_of
-from ernn.flow.boards import Board
 from ernn.flow.place import CriticalPath, Placed, Placement
 from ernn.flow.synthesise import Area
-from ernn.pipeline import demo, exports, placing
+from ernn.pipeline import demo
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.steps import STEPS
-from ernn.report.record import Measurement, RunRecord
-from ernn.scheduling.schedule import Schedule
+from ernn.report.record import Measurement
 
 PATH = CriticalPath("a", "b", 9.0, 4.0, 5.0)
 RUNS = tuple(
@@ -173,87 +170,6 @@ def test_corpus_counts_the_splits(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert [split["split"] for split in found["splits"]] == ["train", "validation", "test"]
     assert all(split["frames"] > 2000 for split in found["splits"])
-
-
-def test_the_path_from_speech_to_a_placed_engine(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every command after the other on a network of 8 units: what each
-    leaves is what the next one needs.
-
-    Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
-    """
-
-    def packed(
-        plan: Schedule, board: Board, *, clock_mhz: float, baud: int, seed: int
-    ) -> Bitstream:
-        (tmp_path / "ernn.bit").write_bytes(b"bits")
-        return Bitstream(
-            board.name,
-            tmp_path / "ernn.bit",
-            clock_mhz,
-            60.0,
-            baud,
-            wire_of(plan),
-            tmp_path / "log",
-        )
-
-    folder = str(tmp_path / "run")
-    monkeypatch.setattr(exports, "bitstream", packed)
-    monkeypatch.setattr(placing, "synthesise", lambda verilog, device: AREA)
-    monkeypatch.setattr(placing, "place_and_route", lambda verilog, device, **options: PLACEMENT)
-
-    def done(*arguments: str) -> dict[str, Any]:
-        assert run([*arguments, "--json"]) == 0
-        return json.loads(capsys.readouterr().out)
-
-    small = ("--hidden", "8", "--layers", "1", "--epochs", "1")
-    assert done("train", "--out", folder, *small)["figures"]["error_rate.dense"]["tokens"] > 500
-    assert (
-        done("compress", folder, "--block", "2", "--towards", "1", "--inside", "1")["skipped"]
-        is False
-    )
-    assert done("quantize", folder)["figures"]["activations.tanh_error"]["value"] < 0.01
-    assert done("evaluate", folder)["figures"]["error_rate.integer"]["kind"] == "measured"
-    designed = done("design", folder, "--device", "lfe5u-25f", "--streams", "2")
-    assert designed["figures"]["utilisation"]["value"] <= 100
-    best = designed["designs"]["best"]
-    assert best["streams"] == 2 and best["dsp"] == designed["figures"]["chosen.dsp"]["value"]
-    assert best["cycles_per_frame"] * 2 == designed["figures"]["cycles.predicted"]["value"]
-    picture = tmp_path / "designs.svg"
-    model = str(tmp_path / "run" / "model.safetensors")
-    alone = done("design", model, "--device", "lfe5u-25f", "--streams", "2", "--plot", str(picture))
-    assert alone["designs"]["best"] == best
-    assert picture.read_text(encoding="utf-8").startswith(
-        "<svg"
-    ) and "var(" not in picture.read_text(encoding="utf-8")
-    assert done("build", folder)["skipped"] is False
-    assert "module ernn_engine" in (tmp_path / "run" / "rtl" / "ernn_engine.v").read_text()
-    assert done("synth", folder, "--also", "XC7A100T")["figures"]["area.lut"]["value"] == AREA.lut
-    assert done("place", folder, "--seeds", "3")["figures"]["clock_mhz"]["value"] == 100
-    assert done("verify", folder, "--frames", "200")["figures"]["verify.mismatches"]["value"] == 0
-    assert done("verify", folder, "--frames", "200")["skipped"] is True
-    exported = [
-        Path(file).name for file in done("export", folder, "--part", "xc7a100tcsg324-1")["files"]
-    ]
-    assert exported == ["ernn_engine.v", "ernn_engine.xdc", "build.tcl", "package_ip.tcl"]
-    in_c = [Path(file) for file in done("export", folder, "--c")["files"]]
-    assert [file.name for file in in_c] == ["ernn.h", "ernn.c"]
-    assert "ernn_frame" in in_c[0].read_text(encoding="utf-8")
-    assert (
-        done("bitstream", folder, "--clock-mhz", "50", "--baud", "1000000")["board"] == "ulx3s-85f"
-    )
-    assert json.loads((tmp_path / "run" / "board" / "wire.json").read_text())["streams"] == 2
-    page = Path(done("report", folder)["report"]).read_text(encoding="utf-8")
-    assert "GRU of 8" in page and "LFE5U-25F" in page
-    record = RunRecord.load(tmp_path / "run" / "record.json")
-    assert record.missing() == []
-    cycles = record.get("cycles.simulated").value
-    assert record.get("cycles.predicted").value == cycles
-    assert record.get("fps").value == pytest.approx(2 * 100e6 / cycles, abs=0.1)
-    assert record.get("latency_us").value == pytest.approx(
-        record.get("verify.latency_cycles").value / 100, abs=1e-3
-    )
 
 
 def test_demo_walks_every_step_then_writes_the_page(

@@ -3,12 +3,8 @@
 import re
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.scheduling import timing
-from tests.models import random_integer_model
 
 TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_text(
     encoding="utf-8"
@@ -37,12 +33,3 @@ def test_transforms() -> None:
                 for depths in (timing.DEEP, timing.SHALLOW)
             ]
             assert found == stated, block
-
-
-def test_bounds_and_their_names(capsys: pytest.CaptureFixture[str]) -> None:
-    network = dict(cell="gru", input_size=39, hidden=128, layers=2, outputs=40, block=8)
-    names: dict = {"model": random_integer_model(np.random.default_rng(0), **network)}
-    exec(re.findall(r"^```python\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)[0], names)
-    assert len(capsys.readouterr().out.splitlines()) == 3
-    section = TEXT[TEXT.index("| bound |") :]
-    assert [bound for bound in names["plan"].bounds if f"| {bound} |" not in section] == []

@@ -1,4 +1,4 @@
-"""The scripts and the page for someone who brings their own torch module run as they stand."""
+"""The scripts for someone who brings their own torch module run as they stand."""
 
 import re
 import runpy
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES, PAGE = ROOT / "examples", ROOT / "docs" / "how-to" / "own-network.md"
+EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +33,3 @@ def test_module_to_network(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "LSTM: 13 -> 32" in said
     assert max(map(float, re.findall(r"floats: (\S+)", said))) < 1e-5
-
-
-def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    blocks = re.findall(
-        r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-    # what examples/own_lstm.py has, so that one simulator does for both
-    lstm, word = nn.LSTM(13, 32, num_layers=2, batch_first=True), nn.Linear(32, 10)
-    torch.save(nn.ModuleDict({"lstm": lstm, "word": word}).state_dict(), "classifier.pt")
-    names: dict[str, object] = {"__name__": "own_network_page"}
-    for block in blocks:
-        exec(compile(block, str(PAGE), "exec"), names)
-    assert "240 frames, 2,400 integers, 0 differ: passed" in capsys.readouterr().out
-    assert Path("out/classifier/ernn_engine.v").exists()

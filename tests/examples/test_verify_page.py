@@ -4,36 +4,23 @@ import re
 import subprocess
 from pathlib import Path
 
-import numpy as np
 import pytest
+import torch
 
-import ernn
 from ernn.flow import tools
-from ernn.quantization.quantize import quantize
-from tests.models import random_frames, random_network
+from tests.pages import blocks, follow
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "verify.md"
-
-
-def code(language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
 
 
 def test_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    network = random_network(rng, "lstm", input_size=13, hidden=16, outputs=10, block=8)
-    speech = [random_frames(rng, network, 40) for _ in range(3)]
-    model = ernn.Model(network, quantize(network, speech))
-    names = {"engine": ernn.Engine(model, ernn.Design(pes=2, streams=2)), "speech": speech}
-    for block in code("python"):
-        exec(compile(block, str(PAGE), "exec"), names)
+    torch.manual_seed(0)
+    follow(PAGE)
     said = capsys.readouterr().out
-    assert "120 frames, 1,200 integers, 0 differ: passed" in said
+    assert "120 frames, 1,920 integers, 0 differ: passed" in said
     assert re.search(r"first difference at edge l0\.[ifo], lane", said)
     assert "the error port rose at cycle" in said
     assert built_testbench(tmp_path / "out" / "testbench") == "80 beats, 0 wrong, error 0"
@@ -41,7 +28,7 @@ def test_the_page(
 
 def built_testbench(folder: Path) -> str:
     """What the page's testbench says, built with Verilator's own main program."""
-    (folder / "testbench.sv").write_text(code("systemverilog")[0])
+    (folder / "testbench.sv").write_text(next(blocks(PAGE, "systemverilog")).text)
     root = tools.verilator_root()
     options = [
         "--cc",

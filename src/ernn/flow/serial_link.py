@@ -5,9 +5,11 @@ The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequenc
 beats; an answer's outputs one after the other, each from a new beat on.
 """
 
+import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -48,6 +50,16 @@ class Wire:
                 raise UserError(f"a wire's {name} must be positive, not {value}")
         if self.streams > 16:
             raise UserError(f"a header byte names 16 streams at most, not {self.streams}")
+
+    @classmethod
+    def load(cls, path: Path | str) -> tuple[Self, int]:
+        """What `ernn bitstream` left in wire.json, and the line's bits a second; else UserError."""
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            baud, outputs = int(values.pop("baud")), tuple(values.pop("outputs"))
+            return cls(outputs=outputs, **values), baud
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(f"{path} is not what `ernn bitstream` writes: {error}") from None
 
     @property
     def number_bytes(self) -> int:
