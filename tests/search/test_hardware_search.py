@@ -13,11 +13,13 @@ from ernn.estimate.device import Figure, find_device
 from ernn.estimate.nonnegative_fit import nonnegative
 from ernn.ir.integer_model import IntegerModel
 from ernn.pareto import dominates, pareto
+from ernn.quantization.quantize import quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
 from ernn.search.hardware import NEAR, Request, best, evaluate, search
 from ernn.search.space import Goal, Space
-from tests.models import random_integer_model
+from tests.models import random_frames, random_integer_model
+from tests.networks import Limits, any_network
 
 SMALL = find_device("LFE5U-25F")
 CLOCK = Clock.given(100.0)
@@ -63,6 +65,17 @@ def test_no_design_is_faster_than_its_shape_promises(model: IntegerModel, goal: 
             assert choice.time(goal) >= shape.time
             assert choice.use.dsp == round(shape.share * request.device.dsp.value)
             assert choice.share >= shape.share
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_promise_is_kept_where_layers_do_not_wait_for_each_other(seed: int) -> None:
+    """Of random graphs: a latency is bounded by what waits, not by every stage."""
+    network = any_network(seed, 4, Limits(layers=4, size=16))
+    model = quantize(network, [random_frames(np.random.default_rng(seed), network)])
+    request = replace(tiny(24), goal="latency")
+    for shape in Space(model, request.device, CLOCK, "latency").shapes()[::5]:
+        for design in list(shape.designs("latency", None))[::3]:
+            assert evaluate(schedule(model, design), request).time("latency") >= shape.time
 
 
 def test_what_is_given_is_kept_and_what_fits_fits(model: IntegerModel) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
-from ernn.scheduling.design import Design
+from ernn.scheduling.design import Design, multipliers_per_pe
 from ernn.scheduling.initial import Initial
 from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
@@ -91,6 +91,14 @@ class MemoryMap:
     @cached_property
     def initial(self) -> Initial:
         return Initial(self.model)
+
+    @property
+    def multipliers(self) -> int:
+        """All multipliers: the array's, and in every vector lane one for products and, where there
+        are tables, one for interpolation.
+        """
+        array = self.design.elements * multipliers_per_pe(self.model.block)
+        return array + (2 if self.model.tables else 1) * self.beat
 
     @cached_property
     def spectra(self) -> SpectraMap:

@@ -79,13 +79,10 @@ class Schedule:
     def array_multipliers(self) -> int:
         return self.layout.design.elements * multipliers_per_pe(self.layout.model.block)
 
-    @cached_property
+    @property
     def multipliers(self) -> int:
-        """All multipliers: the array's, and in every vector lane one for products and, where there
-        are tables, one for interpolation.
-        """
-        a_lane = 2 if self.layout.model.tables else 1
-        return self.array_multipliers + a_lane * self.layout.beat
+        """All multipliers (`MemoryMap.multipliers`)."""
+        return self.layout.multipliers
 
     @cached_property
     def useful_array(self) -> int:

@@ -1,6 +1,6 @@
 """The designs there are for a network and a device, and how fast each could be at best."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Literal
@@ -13,8 +13,8 @@ from ernn.ir.integer_parts import Product
 from ernn.ir.kronecker import RepeatedMatrix
 from ernn.scheduling.design import Design, PipelineName, multipliers_per_pe
 from ernn.scheduling.memory_map import MemoryMap
-from ernn.scheduling.timing import Timing
 from ernn.scheduling.weight_banks import Rows
+from ernn.search.critical_path import least_latency, longest_chain
 
 Goal = Literal["throughput", "latency"]
 WORDS = (1, 2, 3, 4, 5, 6, 8)
@@ -93,15 +93,18 @@ class Space:
             MemoryMap(self.model, Design(words, splits=words, words=words)),
         )
         most = self.device.dsp.value // multipliers_per_pe(block)
-        found = [kernel for product in layout.products for kernel in kernels(product, block, words)]
+        found, chain = _kernels(layout, layout.products), longest_chain(layout.stages)
+        one_by_one = _kernels(layout, (one for link in chain for one in link.products))
         rows, columns = [one.rows for one in found], [one.columns for one in found]
         given = None if self.pes is None else {self.pes} if self.pes % words == 0 else set()
         for pes in sorted(_worthwhile(rows, words, min(most, MOST)) if given is None else given):
             for splits in sorted(_worthwhile(columns, words, min(most // max(1, pes), 64))):
-                array = _array_cycles(found, pes, splits, words)
+                counted = found if self.goal == "throughput" else one_by_one
+                array = _array_cycles(counted, pes, splits, words)
                 yield from self._of_array(array, pes, splits, words)
 
     def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
+        """`array`: its cycles, for a latency only of products that wait for each other."""
         lanes = 1
         while lanes <= self.model.block:
             pipeline = pipeline_for(self.device)
@@ -112,19 +115,22 @@ class Space:
             if share > 1:
                 return
             vector = _vector_cycles(layout)
-            cycles = max(array, vector) if self.goal == "throughput" else _latency(layout, array)
-            multipliers = (
-                layout.design.elements * multipliers_per_pe(self.model.block) + 2 * layout.beat
+            cycles = (
+                max(array, vector) if self.goal == "throughput" else least_latency(layout, array)
             )
-            yield Shape(
-                pes, splits, words, lanes, pipeline, share, cycles / self.clock.mhz(multipliers)
-            )
+            time = cycles / self.clock.mhz(layout.multipliers)
+            yield Shape(pes, splits, words, lanes, pipeline, share, time)
             lanes *= 2
 
 
 def pipeline_for(device: Device) -> PipelineName:
     """Shallow on what is fast against the clock that is assumed for it."""
     return "shallow" if device.is_ultrascale else "deep"
+
+
+def _kernels(layout: MemoryMap, products: Iterable[Product]) -> list[Kernel]:
+    block, words = layout.model.block, layout.design.words
+    return [kernel for product in products for kernel in kernels(product, block, words)]
 
 
 def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
@@ -163,15 +169,3 @@ def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> i
 
 def _vector_cycles(layout: MemoryMap) -> int:
     return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in layout.steps)
-
-
-def _latency(layout: MemoryMap, array: int) -> int:
-    """A lower bound on the cycles from a frame's last word in to its last word out.
-
-    Each stage waits for the one before, and no step begins before the first product's result.
-    """
-    timing, stages = Timing.of(layout.model, layout.design), len(layout.stages)
-    waits = array + stages * timing.product + (stages - 1) * timing.spectrum
-    return (
-        timing.input + max(waits, timing.product + _vector_cycles(layout)) + timing.pipeline.vector
-    )
