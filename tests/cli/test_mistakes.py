@@ -158,7 +158,7 @@ def test_what_the_system_refuses_is_a_line(
         raise raised
 
     monkeypatch.setattr(corpora, "describe", refuse)
-    monkeypatch.setattr(corpora, "names", refuse)  # outside of what is watched while a step works
+    monkeypatch.setattr(corpora, "listed", refuse)  # outside of what is watched while a step works
     for arguments in (["corpus", "digits"], ["corpus"]):
         assert run(arguments) == 2
         assert said in capsys.readouterr().err

@@ -76,7 +76,10 @@ def test_from_speech_to_a_placed_engine(folder: Path, capsys: pytest.CaptureFixt
     ) and "var(" not in picture.read_text(encoding="utf-8")
     assert done("build", out)["skipped"] is False
     assert "module ernn_engine" in (run_folder / "rtl" / "ernn_engine.v").read_text()
-    assert done("synth", out, "--also", "XC7A100T")["figures"]["area.lut"]["value"] == AREA.lut
+    counted = done("synth", out, "--also", "XC7A100T")
+    assert counted["figures"]["area.lut"]["value"] == AREA.lut
+    assert [found["LUT"]["used"] for found in counted["areas"].values()] == [AREA.lut] * 2
+    assert list(counted["areas"]) == ["LFE5U-25F", "XC7A100T"]
     assert done("place", out, "--seeds", "3")["figures"]["clock_mhz"]["value"] == 100
     assert done("verify", out, "--frames", "200")["figures"]["verify.mismatches"]["value"] == 0
     assert done("verify", out, "--frames", "200")["skipped"] is True

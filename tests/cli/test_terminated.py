@@ -20,7 +20,7 @@ def names():
         command = ["sh", "-c", "echo $$ > tool; exec sleep 60"]
         process.run(command, Path.cwd(), Path("log"), what="a tool", timeout=60)
 
-corpora.names = names
+corpora.listed = names
 sys.argv = ["ernn", "corpus"]
 main()
 """

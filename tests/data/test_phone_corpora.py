@@ -1,6 +1,7 @@
 """speechocean762, LibriSpeech-style folders, dictionaries, and opening by name."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 from miniature import corpora_with, riff, tone
 
+from ernn.cli.app import run
 from ernn.data.corpus import SPLITS, Segment, Utterance, checked
 from ernn.data.librispeech import LibriSpeech
 from ernn.data.open import NAMES, open_corpus
@@ -167,3 +169,18 @@ def test_the_rules_of_utterances() -> None:
         checked("c", "test", ("b",), [])
     with pytest.raises(UserError, match="0 <= start <= end"):
         Segment(5, 4, "a")
+
+
+def test_a_corpus_of_test_speech_alone_is_described(tmp_path: Path, capsys) -> None:
+    root = write_librispeech(tmp_path)
+    for folder in [*root.glob("train*"), *root.glob("dev*")]:
+        shutil.rmtree(folder)
+    assert run(["corpus", "librispeech", "--root", str(root)]) == 0
+    shown = capsys.readouterr()
+    assert "split 'train' is empty" in shown.err and "split 'validation' is empty" in shown.err
+    assert [line.split()[0] for line in shown.out.splitlines() if line.startswith("t")] == ["test"]
+
+
+def test_a_corpus_without_any_is_refused(tmp_path: Path, capsys) -> None:
+    assert run(["corpus", "librispeech", "--root", str(tmp_path)]) == 2
+    assert "split 'train' is empty" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from ernn.report.record import UNITS, Measurement
 
 INTERRUPTED = 130
 COLUMNS = ("figure", "value", "unit", "kind", "by")
+ROOMY = 120
 
 
 @contextlib.contextmanager
@@ -66,7 +67,16 @@ def show(outcome: Outcome, as_json: bool) -> None:
         emit_json(outcome_json(outcome))
         return
     state = "unchanged since the last time" if outcome.skipped else f"{outcome.seconds:.1f} s"
-    table(f"{outcome.step}: {state}", COLUMNS, figure_rows(outcome.figures), whole=4)
+    figures(f"{outcome.step}: {state}", outcome.figures)
+
+
+def figures(title: str, found: Sequence[tuple[str, Measurement]]) -> None:
+    """A table of figures; which program they are by, where there is room to read it."""
+    from rich.console import Console
+
+    columns = COLUMNS if Console().width >= ROOMY else COLUMNS[:-1]
+    rows = [row[: len(columns)] for row in figure_rows(found)]
+    table(title, columns, rows, whole=4)
 
 
 def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, ...]]:
@@ -84,15 +94,15 @@ def readable(measurement: Measurement) -> str:
 def table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], whole: int = 0
 ) -> None:
-    """A table on standard output, or its title if empty; the first `whole` columns never wrap."""
+    """A table on standard output below its title; the first `whole` columns never wrap."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
+    console.print(title, markup=False, highlight=False)
     if not rows:
-        console.print(title, markup=False)
         return
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown = Table(box=None, pad_edge=False)
     for number, column in enumerate(columns, 1):
         shown.add_column(column, overflow="fold", no_wrap=number <= whole)
     for row in rows:

@@ -7,6 +7,7 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, PredictedClock, RunFolder, Seed
+from ernn.errors import UserError
 
 if TYPE_CHECKING:
     from ernn.pipeline.run import Outcome
@@ -86,6 +87,10 @@ def _designed(model: Path, request: "Request") -> "tuple[Outcome | None, Designs
 
     if model.is_file():
         return None, choosing.of_file(model, request)
+    if model.suffix and not model.exists():
+        raise UserError(
+            f"{model} is not there: give a model.safetensors of a run, or a run directory"
+        )
     run = Run.existing(model)
     from ernn.pipeline import hardware  # a run may be built next: this one wants its tools
 
@@ -140,7 +145,17 @@ def synth(
     from ernn.pipeline import placing
     from ernn.pipeline.run import Run
 
-    console.step(lambda: placing.synth(Run.existing(run), tuple(also or ())), as_json)
+    found = Run.existing(run)
+    with console.working():
+        outcome = placing.synth(found, tuple(also or ()))
+    counts = placing.counts(found)
+    if as_json:
+        console.emit_json(console.outcome_json(outcome) | {"areas": counts})
+        return
+    console.show(outcome, as_json=False)
+    for device, rows in counts.items():
+        cells = [(name, f"{row['used']:,}", f"{row['available']:,}") for name, row in rows.items()]
+        console.table(f"{device} (estimated)", ("kind", "used", "there are"), cells, whole=3)
 
 
 def place(

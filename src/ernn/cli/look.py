@@ -29,13 +29,18 @@ def corpus(
     from ernn.pipeline import corpora
 
     if name is None:
-        names = [[one] for one in corpora.names()]
-        console.emit_json([one for [one] in names]) if as_json else console.table(
-            "Corpora", ("name",), names
-        )
+        every = corpora.listed()
+        if as_json:
+            console.emit_json(every)
+        else:
+            console.table(
+                "Corpora", tuple(every[0]), [tuple(one.values()) for one in every], whole=1
+            )
         return
     with console.working():
         found = corpora.describe(name, root, seed)
+    for why in found["unread"]:
+        console.say(why)
     if as_json:
         console.emit_json(found)
         return

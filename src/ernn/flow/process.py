@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -20,6 +21,8 @@ Result = TypeVar("Result")
 
 TAIL_LINES = 12
 TAIL_WIDTH = 400
+FULL = 1 << 20  # bytes left
+FULL_DISK = "the disk of the cache is full: make room, or name another place in ERNN_CACHE"
 QUIET_SECONDS = 2.0  # shorter than this and a progress line would only flicker
 
 _showing = threading.Lock()
@@ -32,7 +35,10 @@ class ToolError(UserError):
     def __init__(self, what: str, log: Path) -> None:
         self.what = what
         self.log = log
-        super().__init__(f"{what}; the end of {log}:\n{tail(log)}")
+        said = tail(log)
+        end = f"the end of {log}:\n{said}" if said else f"{log} says nothing"
+        full = shutil.disk_usage(log.parent).free < FULL
+        super().__init__(f"{what}; {FULL_DISK}; {end}" if full else f"{what}; {end}")
 
 
 def tail(log: Path) -> str:

@@ -26,7 +26,6 @@ COLUMNS = (
         "groups × words",
         "lanes",
         "streams",
-        "multipliers",
         "cycles a frame",
         "latency, cycles",
     ),
@@ -184,7 +183,6 @@ def rows(found: Designs) -> list[tuple[str, ...]]:
             ),
             *(
                 str(row.streams),
-                str(row.multipliers),
                 f"{row.cycles_per_frame:,.4g}",
                 f"{row.latency_cycles:,}",
             ),

@@ -76,7 +76,7 @@ class ComparisonRequest:
 
     def __post_init__(self) -> None:
         if unknown := [name for name in self.only if name not in RIVALS]:
-            raise UserError(f"no method is called {unknown[0]!r}; they are {', '.join(RIVALS)}")
+            raise UserError(f"no method is called {unknown[0]!r}; they are {'; '.join(RIVALS)}")
         if bad := [one for one in self.times if one <= 1]:
             raise UserError(f"a budget is more than 1 times fewer bits, not {bad[0]:g}")
         find_device(self.device)

@@ -43,6 +43,17 @@ def synth(run: Run, others: tuple[str, ...]) -> Outcome:
     return run.perform("synth", options, work, reads=[MODEL, DESIGN])
 
 
+def counts(run: Run) -> dict[str, dict[str, dict[str, float]]]:
+    """What `synth` counted: for each device, for each kind of cell, how many are used and there."""
+    found = series.take(run.record, series.Areas)
+    return {
+        area.device: {
+            row.resource: {"used": row.used, "available": row.available} for row in area.rows
+        }
+        for area in (found.tables if found else ())
+    }
+
+
 def place(run: Run, seeds: tuple[int, ...], grade: int | None, target_mhz: float) -> Outcome:
     """Place and route the engine on its device, once per seed; the median clock counts."""
     device = chosen(run).device

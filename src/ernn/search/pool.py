@@ -1,6 +1,8 @@
 """Who does the trials: this process, or workers that Ray runs here or on many machines."""
 
 import os
+import re
+import socket
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +12,9 @@ from ernn.errors import UserError
 
 ATTEMPTS = 4
 """How often a trial is started when its workers keep dying."""
+ADDRESS = re.compile(r"(?:ray://)?([^/:]+):(\d+)")
+PATIENCE = 20
+"""Seconds that a cluster has to answer."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,11 @@ class RayPool:
 def _connect(size: int, address: str | None) -> None:
     import ray
 
+    if address is not None and (place := ADDRESS.fullmatch(address)):
+        try:
+            socket.create_connection((place[1], int(place[2])), PATIENCE).close()
+        except OSError as error:  # Ray itself would wait for ever
+            raise UserError(f"no Ray cluster answers at {address!r} ({error})") from None
     try:
         if address is None:
             ray.init(num_cpus=size, include_dashboard=False, log_to_driver=False)
