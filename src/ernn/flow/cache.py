@@ -11,19 +11,13 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ernn.errors import UserError
 from ernn.flow.process import ToolError
-
-try:
-    import fcntl
-except (
-    ImportError
-):  # no file locks on this system: the same result may be made twice, which is harmless
-    fcntl = None
+from ernn.locks import held
 
 
 def cache_key(*parts: str | bytes) -> str:
@@ -56,7 +50,7 @@ class Cache:
         if final.exists():
             return final
         self._require_writable()
-        with self._lock(f"{kind}-{key}"):
+        with held(self.root / "locks" / f"{kind}-{key}", wait=True):
             if not final.exists():
                 self._make(kind, key, make)
         return final
@@ -89,15 +83,3 @@ class Cache:
         kept = self.root / "failed" / f"{name}.log"
         kept.parent.mkdir(parents=True, exist_ok=True)
         return log.replace(kept)
-
-    @contextlib.contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
-        if fcntl is None:
-            yield
-            return
-        path = self.root / "locks" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as handle:
-            # The lock is released when the file closes, however the process ends.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield

@@ -6,20 +6,20 @@ the worker dies, however it dies: another takes the job then.  A result is writt
 so a job has been done or it has not.
 """
 
-import fcntl
 import multiprocessing
 import os
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ernn.files import write_atomic, write_json
+from ernn.locks import held
 
 PAUSE = 0.2  # seconds between looks at what others do
 
@@ -75,19 +75,9 @@ def _attempt(job: Job, begun: Begun) -> bool:
         return True
 
 
-@contextmanager
-def alone(file: Path) -> Iterator[bool]:
-    """Hold the file's lock if nobody else does; whether it is held. It is removed afterwards."""
-    lock = file.with_name(f".{file.name}.lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-        lock.unlink(missing_ok=True)
+def alone(file: Path) -> AbstractContextManager[bool]:
+    """Hold the lock beside a file if nobody else does; whether it is held."""
+    return held(file.with_name(f".{file.name}.lock"))
 
 
 def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> None:

@@ -6,7 +6,6 @@ moment and started again trains nothing that has a result, and goes on with what
 from the last epoch, with the same numbers.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -24,6 +23,7 @@ from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
+from ernn.locks import held
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import ModelSpec
 from ernn.train import solvers, stages
@@ -152,8 +152,7 @@ class Bench:
         """The trial's folder, for one process at a time; a process that dies lets go of it."""
         folder = self.folder / self.name(trial)
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with held(folder / "lock", wait=True):
             yield folder
 
     def _train(self, trial: Trial, folder: Path) -> Result:
