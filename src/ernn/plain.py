@@ -1,0 +1,105 @@
+"""Plain values, as JSON and TOML hold them, to typed ones, by the types that a dataclass states.
+
+A dataclass is an object, a tuple an array.  What a class validates itself is validated too: these
+are its constructors that are called.
+"""
+
+from dataclasses import fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from ernn.errors import UserError
+
+T = TypeVar("T")
+
+
+@cache
+def hints(of: type) -> dict[str, Any]:
+    """The types of a dataclass' fields."""
+    found = get_type_hints(of)
+    return {field.name: found[field.name] for field in fields(of)}
+
+
+def decode(path: str, of: type[T], plain: Any) -> T:
+    """The value of class `of` that `plain` stands for; `path` names it in errors.
+
+    Raises UserError where a field is missing, unknown, of another type, or refused by its class.
+    """
+    return _decoded(path, of, plain)
+
+
+def _decoded(path: str, hint: Any, plain: Any) -> Any:
+    if is_dataclass(hint):
+        return _object(path, hint, plain)
+    match get_origin(hint):
+        case kind if kind is tuple:
+            return _tuple(path, get_args(hint), plain)
+        case kind if kind is dict:
+            _require(isinstance(plain, dict), f"{path} must be an object, not {_shown(plain)}")
+            inner = get_args(hint)[1]
+            return {
+                name: _decoded(f"{path}[{_shown(name)}]", inner, one) for name, one in plain.items()
+            }
+        case kind if kind in (Union, UnionType) and plain is not None:
+            others = [one for one in get_args(hint) if one is not NoneType]
+            if len(others) == 1:
+                return _decoded(path, others[0], plain)
+    _require(fits(plain, hint), f"{path} has the wrong type: {_shown(plain)}")
+    return plain
+
+
+def _object(path: str, of: Any, plain: Any) -> Any:
+    _require(isinstance(plain, dict), f"{path} must be an object, not {_shown(plain)}")
+    known = hints(of)
+    unknown = ", ".join(map(_shown, sorted(set(plain) - set(known))))
+    _require(not unknown, f"{path} has no field {unknown}")
+    given = {name: _decoded(f"{path}.{name}", known[name], one) for name, one in plain.items()}
+    try:
+        return of(**given)
+    except TypeError as error:
+        raise UserError(f"{path} is incomplete: {error}") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def _tuple(path: str, inner: tuple[Any, ...], plain: Any) -> tuple[Any, ...]:
+    _require(isinstance(plain, list), f"{path} must be an array, not {_shown(plain)}")
+    if inner[-1] is ...:
+        inner = inner[:1] * len(plain)
+    _require(len(inner) == len(plain), f"{path} must have {len(inner)} values, not {len(plain)}")
+    return tuple(
+        _decoded(f"{path}[{index}]", hint, one)
+        for index, (hint, one) in enumerate(zip(inner, plain, strict=True))
+    )
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Whether a typed value is of a stated type; a whole number is a float, a bool is no number."""
+    origin = get_origin(hint)
+    if origin in (Union, UnionType):
+        return any(fits(value, one) for one in get_args(hint))
+    if origin is Literal:
+        return any(type(value) is type(one) and value == one for one in get_args(hint))
+    if origin is tuple:
+        inner = get_args(hint)
+        if not isinstance(value, tuple):
+            return False
+        if inner[-1] is ...:
+            return all(fits(one, inner[0]) for one in value)
+        return len(inner) == len(value) and all(map(fits, value, inner))
+    if hint is float:
+        return type(value) in (int, float)
+    if hint in (int, bool, str):
+        return type(value) is hint
+    return hint is Any or isinstance(value, origin or hint)
+
+
+def _shown(plain: Any) -> str:
+    text = repr(plain)
+    return text if len(text) <= 60 else f"{text[:60]} ..."
+
+
+def _require(ok: bool, message: str) -> None:
+    if not ok:
+        raise UserError(message)
