@@ -48,3 +48,9 @@ def naming_extras() -> Iterator[None]:
                     "what is there)"
                 ) from None
         raise
+
+
+def one_line(said: BaseException | str) -> str:
+    """What an exception says, or a text, in one line that is not too long."""
+    said = " ".join(str(said).split()) or type(said).__name__
+    return said if len(said) <= 200 else f"{said[:200]} ..."

@@ -9,7 +9,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ def _decoded(path: str, hint: Any, plain: Any) -> Any:
         case kind if kind is tuple:
             return _tuple(path, get_args(hint), plain)
         case kind if kind is dict:
-            _require(isinstance(plain, dict), f"{path} must be an object, not {_shown(plain)}")
+            _require_kind(path, plain, dict, "an object")
             inner = get_args(hint)[1]
             return {
                 name: _decoded(f"{path}[{_shown(name)}]", inner, one) for name, one in plain.items()
@@ -45,29 +45,36 @@ def _decoded(path: str, hint: Any, plain: Any) -> Any:
             others = [one for one in get_args(hint) if one is not NoneType]
             if len(others) == 1:
                 return _decoded(path, others[0], plain)
-    _require(fits(plain, hint), f"{path} has the wrong type: {_shown(plain)}")
+    if not fits(plain, hint):
+        wanted = ", ".join(map(repr, get_args(hint))) if get_origin(hint) is Literal else ""
+        told = f"must be one of {wanted}, not" if wanted else "has the wrong type:"
+        raise UserError(f"{path} {told} {_shown(plain)}")
     return plain
 
 
 def _object(path: str, of: Any, plain: Any) -> Any:
-    _require(isinstance(plain, dict), f"{path} must be an object, not {_shown(plain)}")
+    _require_kind(path, plain, dict, "an object")
     known = hints(of)
     unknown = ", ".join(map(_shown, sorted(set(plain) - set(known))))
-    _require(not unknown, f"{path} has no field {unknown}")
+    if unknown:
+        raise UserError(f"{path} has no field {unknown}")
     given = {name: _decoded(f"{path}.{name}", known[name], one) for name, one in plain.items()}
     try:
         return of(**given)
     except TypeError as error:
         raise UserError(f"{path} is incomplete: {error}") from None
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {one_line(error)}") from None
 
 
 def _tuple(path: str, inner: tuple[Any, ...], plain: Any) -> tuple[Any, ...]:
-    _require(isinstance(plain, list), f"{path} must be an array, not {_shown(plain)}")
+    _require_kind(path, plain, list, "an array")
     if inner[-1] is ...:
+        if all(fits(one, inner[0]) for one in plain):  # so that long rows of numbers are fast
+            return tuple(plain)
         inner = inner[:1] * len(plain)
-    _require(len(inner) == len(plain), f"{path} must have {len(inner)} values, not {len(plain)}")
+    if len(inner) != len(plain):
+        raise UserError(f"{path} must have {len(inner)} values, not {len(plain)}")
     return tuple(
         _decoded(f"{path}[{index}]", hint, one)
         for index, (hint, one) in enumerate(zip(inner, plain, strict=True))
@@ -100,6 +107,6 @@ def _shown(plain: Any) -> str:
     return text if len(text) <= 60 else f"{text[:60]} ..."
 
 
-def _require(ok: bool, message: str) -> None:
-    if not ok:
-        raise UserError(message)
+def _require_kind(path: str, plain: Any, kind: type, name: str) -> None:
+    if not isinstance(plain, kind):
+        raise UserError(f"{path} must be {name}, not {_shown(plain)}")

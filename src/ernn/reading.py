@@ -1,7 +1,7 @@
 """Files that others wrote, read whole: what is wrong with one is a UserError that says where.
 
 Nothing here executes anything, waits for a file that is no file, or returns what later surprises:
-numbers are finite and of 64 bits, text is Unicode, tables are nested a few times.
+numbers are finite, text is Unicode, tables are nested a few times.
 """
 
 import io
@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 
 Array = np.ndarray
 
@@ -24,7 +24,8 @@ MOST_TOML = 1 << 18
 LONGEST_LINE = 2000
 """Of TOML: a parser's time may grow with the square of a line's length."""
 DEEPEST = 64
-LARGEST = 1 << 64
+LARGEST = 1 << 128
+"""Of whole numbers: far below what no float can hold; what a number counts has its own bound."""
 MOST_UNPACKED = 64
 """Bytes from a compressed one, of all arrays of a file together."""
 
@@ -104,31 +105,32 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
 def _parsed(parse: Callable[[], Any], where: str, language: str) -> Any:
     try:
         value = parse()
-        _check(value)
     except RecursionError:
         raise UserError(f"{where} is nested more than {DEEPEST} times") from None
     except ValueError as error:
-        raise UserError(f"{where} is not {language}: {error}") from error
+        raise UserError(f"{where} is not {language}: {one_line(error)}") from error
+    _check(value, where)
     return value
 
 
-def _check(value: Any) -> None:
-    """ValueError for what some parser admits and nothing of ours means."""
+def _check(value: Any, where: str) -> None:
+    """UserError for what some parser admits and nothing of ours means."""
     waiting = [(value, 0)]
     while waiting:
         part, depth = waiting.pop()
         kind = type(part)
         if kind is dict or kind is list:
             if depth == DEEPEST:
-                raise RecursionError
+                raise UserError(f"{where} is nested more than {DEEPEST} times")
             inner = [*part, *part.values()] if kind is dict else part
             waiting += [(one, depth + 1) for one in inner]
         elif kind is str:
-            part.encode()  # UnicodeEncodeError, a ValueError, for half a character
+            if not part.isascii() and any("\ud800" <= one < "\ue000" for one in part):
+                raise UserError(f"{where}: the text {part[:60]!a} has half a character")
         elif kind is float and not isfinite(part):
-            raise ValueError(f"{part} is no number that can be used")
+            raise UserError(f"{where}: {part} is no number that can be used")
         elif kind is int and abs(part) >= LARGEST:
-            raise ValueError(f"a whole number has {len(str(abs(part)))} digits")
+            raise UserError(f"{where}: a whole number has {len(str(abs(part)))} digits")
 
 
 def read_arrays(path: Path | str, *names: str) -> tuple[Array, ...]:
@@ -150,10 +152,11 @@ def read_arrays(path: Path | str, *names: str) -> tuple[Array, ...]:
         ) from error
 
 
-def one_line(error: BaseException) -> str:
-    """What an exception says, in one line that is not too long."""
-    said = " ".join(str(error).split()) or type(error).__name__
-    return said if len(said) <= 200 else f"{said[:200]} ..."
+def whole_number(text: str, where: str) -> int:
+    """A number written in digits; UserError for anything else, and for more than 18 of them."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise UserError(f"{where}: expected a whole number, got {one_line(text)!r}")
+    return int(text)
 
 
 def inside(folder: Path, name: str, where: str) -> Path:

@@ -17,6 +17,7 @@ from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import corpora, exports, hardware, network
 from ernn.pipeline.run import Run
+from ernn.train import weights
 
 MODEL = ModelSpec(3, (LayerSpec("gru", 4),), 2)
 TASK = {"corpus": "digits", "root": None, "corpus_seed": 0, "identity": "", "features": {}}
@@ -26,7 +27,7 @@ def _begun(folder: Path) -> Run:
     """A run whose first step is done, without its training."""
     begun, module = Run(folder), AcousticModel(MODEL)
     options = {"task": TASK, "model": MODEL.to_dict(), "train": {"seed": 0}}
-    begun.perform("train", options, lambda: network._save_state(begun.path(network.DENSE), module))
+    begun.perform("train", options, lambda: weights.save_weights(begun.path(network.DENSE), module))
     return begun
 
 
@@ -129,8 +130,8 @@ def test_a_record_that_is_damaged_is_named_with_what_to_do(capsys: Any, tmp_path
 def test_weights_that_are_missing_or_of_another_network_are_named(tmp_path: Path) -> None:
     begun = _begun(tmp_path)
     other = AcousticModel(ModelSpec(3, (LayerSpec("gru", 5),), 2))
-    network._save_state(begun.path(network.DENSE), other)
-    with pytest.raises(UserError, match="holds the weights of another network than run"):
+    weights.save_weights(begun.path(network.DENSE), other)
+    with pytest.raises(UserError, match="holds the weights of another network"):
         network.dense_model(begun)
     begun.path(network.DENSE).unlink()
     with pytest.raises(
@@ -206,8 +207,8 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     begun, module = _begun(tmp_path), AcousticModel(MODEL)
     with torch.no_grad():
         module.output.bias[0] = float("nan")
-    network._save_state(begun.path(network.DENSE), module)
+    weights.save_weights(begun.path(network.DENSE), module)
     with pytest.raises(
-        UserError, match=r"value in output\.bias that is not finite: do again what made it"
+        UserError, match=r"value in .output\.bias. that is not finite: do again what made it"
     ):
         network.dense_model(begun)

@@ -38,10 +38,26 @@ def test_real_sphere_recordings_as_libsndfile_reads_them(root) -> None:
         np.testing.assert_array_equal(samples, expected)
 
 
-def flac_bytes() -> bytes:
+def written(container: str) -> bytes:
     stream = io.BytesIO()
-    soundfile.write(stream, tone(), 16000, format="FLAC")
+    soundfile.write(stream, tone(), 16000, format=container)
     return stream.getvalue()
+
+
+@pytest.mark.parametrize("container", ["WAV", "WAVEX", "RF64", "W64", "FLAC"])
+def test_every_container_is_read_whole_or_refused(container: str, tmp_path) -> None:
+    content = written(container)
+    (tmp_path / "x").write_bytes(content)
+    np.testing.assert_array_equal(read_audio(tmp_path / "x")[0] * 32768, tone())
+    for missing in (2, 16, 100, len(content) // 2, len(content) - 60):
+        (tmp_path / "x").write_bytes(content[:-missing])
+        with pytest.raises(UserError, match="truncated"):
+            read_audio(tmp_path / "x")
+
+
+def with_more_samples(content: bytes) -> bytes:
+    """The data chunk states more than the file, whose own size is right."""
+    return content[:40] + (2 * len(content)).to_bytes(4, "little") + content[44:]
 
 
 def stereo() -> bytes:
@@ -56,7 +72,8 @@ def stereo() -> bytes:
         (riff(tone())[:-100], "truncated"),
         (sphere(tone())[:-100], "truncated"),
         (sphere(tone())[:500], "truncated"),
-        (flac_bytes()[:-1000], "truncated"),
+        (with_more_samples(riff(tone())), "truncated"),
+        (written("AIFF"), "is AIFF: convert it to WAV or FLAC"),
         (b"", "truncated or no sound file"),
         (b"\0" * 3000, "truncated or no sound file"),
         (riff(np.zeros(0, np.int16)), "0 samples"),
@@ -66,7 +83,9 @@ def stereo() -> bytes:
             "not plain 16-bit PCM; convert it",
         ),
         (sphere(tone(), sample_count="-i 999999999999"), "at most an hour"),
-        (sphere(tone(), sample_rate="-i abc"), "lacks a number for sample_rate"),
+        (sphere(tone(), sample_rate="-i abc"), "sample_rate: expected a whole number, got 'abc'"),
+        (sphere(tone(), channel_count="-i many"), "channel_count: expected a whole number"),
+        (sphere(tone(), sample_count="-i " + "9" * 5000), "header length|whole number|end_head"),
     ],
 )
 def test_unsuitable_sound_is_refused(content: bytes, rule: str, tmp_path) -> None:

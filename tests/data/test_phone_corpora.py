@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from ernn.train.recipes import SPEECHOCEAN
 from ernn.train.task import Prepared
 
 
-def write_speechocean(root: Path, **changed: str) -> Path:
+def write_speechocean(root: Path, **changed: Any) -> Path:
     for split, speakers in (("train", range(4)), ("test", range(4, 6))):
         lines = []
         for s in speakers:
@@ -69,12 +70,16 @@ def test_speechocean_real(root: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
-        ({"path": "../x.flac"}, "leaves the folder"),
+        ({"path": "../x.flac"}, "leads out of"),
         ({"path": "flac/none.flac"}, "is missing"),
+        ({"path": 5}, "lacks id, speaker, path or phones, or one is no text"),
+        ({"phones": ["IH"]}, "or one is no text"),
+        ({"path": "a" * 5000}, "is missing"),
+        ({"path": "a\0"}, "leads out of"),
         ({"phones": "IH QQ"}, "'QQ' of utterance 41 is not in the label set"),
     ],
 )
-def test_bad_speechocean_is_refused(changed: dict, rule: str, tmp_path) -> None:
+def test_bad_speechocean_is_refused(changed: dict[str, Any], rule: str, tmp_path) -> None:
     with pytest.raises(UserError, match=rule):
         SpeechOcean(write_speechocean(tmp_path, **changed)).utterances("test")
 
@@ -123,6 +128,31 @@ def test_unknown_words_are_refused_or_counted(tmp_path) -> None:
     lenient = LibriSpeech(root, unknown_words="leave out")
     assert [u.id for u in lenient.utterances("train")] == ["10-7-0000"]
     assert "3 of 6 utterances have words outside it and are left out" in lenient.description
+
+
+@pytest.mark.parametrize(
+    ("transcript", "rule"),
+    [
+        (b"../../x THE\n", r"12-7\.trans\.txt line 1: the id '\.\./\.\./x' is no file beside"),
+        (b"12-7-0000 THE\n/etc/x THE\n", "line 2: the id '/etc/x' is no file beside"),
+        (b".. THE\n", "leads out of"),
+        (b"12-7-0000 TH\xc9\n", r"12-7\.trans\.txt line 1 is not UTF-8"),
+    ],
+)
+def test_a_wrong_transcript_is_named(transcript: bytes, rule: str, tmp_path) -> None:
+    root = write_librispeech(tmp_path)
+    (root / "test-clean" / "12" / "7" / "12-7.trans.txt").write_bytes(transcript)
+    with pytest.raises(UserError, match=rule):
+        LibriSpeech(root).utterances("test")
+
+
+def test_a_byte_order_mark_belongs_to_no_word(tmp_path) -> None:
+    root = write_librispeech(tmp_path)
+    transcript = root / "test-clean" / "12" / "7" / "12-7.trans.txt"
+    transcript.write_bytes(b"\xef\xbb\xbf" + transcript.read_bytes())
+    assert [u.id for u in LibriSpeech(root).utterances("test")] == ["12-7-0000", "12-7-0001"]
+    (tmp_path / "words").write_bytes(b"\xef\xbb\xbfCAT K AE1 T\n")
+    assert read_pronunciations(tmp_path / "words") == {"CAT": ("K", "AE", "T")}
 
 
 def test_a_missing_subset_is_an_empty_split(tmp_path) -> None:

@@ -54,7 +54,10 @@ def test_a_value_is_made_by_its_classes() -> None:
         ({"parts": [{"size": True}]}, r"file\.parts\[0\]\.size has the wrong type: True"),
         ({"parts": [{"size": 1.0}]}, r"file\.parts\[0\]\.size has the wrong type"),
         ({"parts": [{"size": -1}]}, r"file\.parts\[0\]: size must be at least 0, not -1"),
-        ({"parts": [{"size": 1, "kind": "c"}]}, r"file\.parts\[0\]\.kind has the wrong type: 'c'"),
+        (
+            {"parts": [{"size": 1, "kind": "c"}]},
+            r"file\.parts\[0\]\.kind must be one of 'a', 'b', not 'c'",
+        ),
         ({"parts": [{}]}, r"file\.parts\[0\] is incomplete"),
         ({"parts": {}}, r"file\.parts must be an array"),
         ({"pair": [1]}, r"file\.pair must have 2 values, not 1"),

@@ -62,7 +62,7 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:
         ("1e999", "inf is no number"),
         ("1" + "0" * 400, "a whole number has 401 digits"),
         ("1" + "0" * 5000, "5001 digits"),
-        ('"\\ud800"', "surrogates not allowed"),
+        ('"\\ud800"', "has half a character"),
         ("[" * 65 + "]" * 65, "nested more than 64 times"),
         ("[" * 100_000, "nested more than 64 times"),
         ('{"a":' * 100_000, "nested more than 64 times"),
@@ -88,7 +88,7 @@ def test_toml_of_no_use_is_refused(text: str, said: str) -> None:
 
 def test_values_that_are_of_use_are_read() -> None:
     deep = "[" * 60 + "]" * 60
-    for text in (deep, '{"a": [1, -2.5, true, null, "\\u00e9\\ud83d\\ude00"]}', str(2**64 - 1)):
+    for text in (deep, '{"a": [1, -2.5, true, null, "\\u00e9\\ud83d\\ude00"]}', str(2**100)):
         assert parse_json(text, "here") is not None
     assert parse_toml("a = [1,\n 2]", "here") == {"a": [1, 2]}
 

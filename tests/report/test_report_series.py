@@ -48,9 +48,12 @@ def test_a_series_survives_the_record(series):
         ),
         (
             {"kind": "placed", "tool": "t", "device": "d", "runs": [], "extra": 1},
-            "has no field extra",
+            "has no field 'extra'",
         ),
-        ({"kind": "hoped", "tool": "t", "device": "d", "runs": []}, "kind must be one of"),
+        (
+            {"kind": "hoped", "tool": "t", "device": "d", "runs": []},
+            r"kind must be one of 'measured'",
+        ),
     ],
 )
 def test_a_series_of_another_shape_is_refused_and_named(plain, says):

@@ -48,5 +48,5 @@ def test_a_file_that_is_no_spec_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read"):
         TrainSpec.load(tmp_path / "none.json")
     (tmp_path / "list.json").write_text("[1]")
-    with pytest.raises(UserError, match="must hold an object, not list"):
+    with pytest.raises(UserError, match=r"is a table of values, not \[1\]"):
         TrainSpec.load(tmp_path / "list.json")

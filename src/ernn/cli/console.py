@@ -36,8 +36,9 @@ def working() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line for people, on standard error."""
-    print(text, file=sys.stderr, flush=True)
+    """A line for people, on standard error; what a file brought along cannot move its cursor."""
+    shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+    print(shown, file=sys.stderr, flush=True)
 
 
 def emit_json(value: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ernn.errors import UserError
 from ernn.ir.structure import Description, Structure, descriptions
+from ernn.plain import fits, hints
 
 
 def described(value: Description) -> dict[str, Any]:
@@ -36,12 +37,16 @@ def _value(value: Any) -> Any:
         return value
     known = {name: kind for name, kind in descriptions().items() if is_dataclass(kind)}
     name = value.get("kind")
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UserError(f"no structure is called {name!r}; they are {', '.join(sorted(known))}")
     allowed = [field.name for field in fields(known[name])]
     if unknown := sorted(set(value) - {"kind", *allowed}):
         raise UserError(f"{name} has no {', '.join(unknown)}: it has {', '.join(allowed)}")
+    given = {key: _value(item) for key, item in value.items() if key != "kind"}
+    for key, item in given.items():
+        if not fits(item, hints(known[name])[key]):
+            raise UserError(f"{name} has a wrong {key}: {item!r}")
     try:
-        return known[name](**{key: _value(item) for key, item in value.items() if key != "kind"})
+        return known[name](**given)
     except TypeError as error:
         raise UserError(f"{name}: {error}") from error

@@ -113,13 +113,16 @@ class CompressionPlan:
         values: structures by role, and `overrides` by name. UserError for unknown keys.
         """
         known = ("input", "recurrent", "projection", "output", "overrides")
+        if not isinstance(values, dict):
+            raise UserError(f"a compression plan is a table of structures, not {values!r}")
         if unknown := sorted(set(values) - set(known)):
             raise UserError(
                 f"a compression plan has no {', '.join(unknown)}: it has {', '.join(known)}"
             )
-        overrides = tuple(
-            (name, parse_structure(v)) for name, v in values.get("overrides", {}).items()
-        )
+        named = values.get("overrides", {})
+        if not isinstance(named, dict):
+            raise UserError(f"a plan's overrides are a table of structures by name, not {named!r}")
+        overrides = tuple((name, parse_structure(v)) for name, v in named.items())
         return cls(
             **{role: parse_structure(values[role]) for role in known[:4] if role in values},
             overrides=overrides,

@@ -24,9 +24,10 @@ from ernn.data.corpus import (
     require_folder,
 )
 from ernn.errors import UserError
+from ernn.reading import inside, read_lines
 
 CEPSTRA = 13
-_TRANSCRIPT = re.compile(r"^(?P<words>.*?)\s*\((?P<id>[^()\s]+)\)\s*$")
+_SILENT = ("<s>", "</s>", "<sil>")
 
 
 def read_cepstra(path: Path) -> FloatArray:
@@ -55,11 +56,8 @@ def read_cepstra(path: Path) -> FloatArray:
 
 def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
     """Word -> phones of its first pronunciation, of a Sphinx dictionary (others: `WORD(2)`)."""
-    lines = (
-        line.split() for line in require_file("an4", path).read_text(encoding="utf-8").splitlines()
-    )
     words: dict[str, tuple[str, ...]] = {}
-    for line in lines:
+    for line in (text.split() for _, text in read_lines(require_file("an4", path))):
         if len(line) >= 2 and not re.search(r"\(\d+\)$", line[0]):
             words.setdefault(line[0], tuple(line[1:]))
     if not words:
@@ -139,25 +137,22 @@ class An4:
 
     def _fileids(self, part: str) -> list[str]:
         path = require_file(self.name, self._folder / "etc" / f"an4_{part}.fileids")
-        ids = [
-            line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
-        for fileid in ids:
-            if fileid.startswith("/") or ".." in fileid.split("/") or fileid.count("/") < 1:
-                raise UserError(
-                    f"an4: {path} lists {fileid!r}; expected folder/speaker/utterance inside feat/"
-                )
+        ids = []
+        for where, line in read_lines(path):
+            fileid = line.strip()
+            inside(self._folder / "feat", fileid, f"an4: {where}")
+            if "/" not in fileid.strip("/"):
+                raise UserError(f"an4: {where} lists {fileid!r}; expected folder/speaker/utterance")
+            ids.append(fileid)
         return ids
 
     def _transcripts(self, part: str) -> dict[str, list[str]]:
         path = require_file(self.name, self._folder / "etc" / f"an4_{part}.transcription")
-        matches = (
-            _TRANSCRIPT.match(line) for line in path.read_text(encoding="utf-8").splitlines()
-        )
+        lines = (line.strip().rpartition("(") for _, line in read_lines(path))
         return {
-            m["id"]: [w for w in m["words"].split() if w not in ("<s>", "</s>", "<sil>")]
-            for m in matches
-            if m
+            key[:-1]: [word for word in words.split() if word not in _SILENT]
+            for words, _, key in lines
+            if key.endswith(")")
         }
 
     @cached_property

@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
+from ernn.reading import is_file
 
 Split = Literal["train", "validation", "test"]
 Unit = Literal["phone", "digit"]
@@ -148,9 +149,10 @@ def require_folder(name: str, root: Path | str) -> Path:
 
 def require_file(name: str, path: Path) -> Path:
     """`path`; UserError if it is not a file."""
-    if not path.is_file():
+    if not is_file(path):
         raise UserError(
-            f"{name}: {path} is missing; check that the folder is the corpus's root and complete"
+            f"{name}: {one_line(str(path))} is missing; check that the folder is the corpus's root "
+            "and complete"
         )
     return path
 

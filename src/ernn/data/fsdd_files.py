@@ -8,7 +8,6 @@ X [53999, 13], y [3000], lengths [3000]); only that file is read, the package is
 import hashlib
 import re
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,7 +19,9 @@ import numpy as np
 
 from ernn.data.audio import decode, read_audio
 from ernn.data.corpus import Audio, FloatArray, files_digest, require_file
+from ernn.data.stored import apart
 from ernn.errors import UserError
+from ernn.reading import read_arrays
 
 COEFFICIENTS = 13
 LARGEST_RECORDING = 1 << 20
@@ -128,26 +129,18 @@ def embedded_file() -> Path:
 def read_features(path: Path) -> tuple[list[FloatArray], list[str]]:
     """Features [frames, 13] and digit of every recording; UserError if arrays do not agree."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            X, y, lengths = arrays["X"], arrays["y"], arrays["lengths"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        X, y, lengths = read_arrays(path, "X", "y", "lengths")
+        found = apart(X, lengths, least=1)
+    except UserError as error:
+        raise UserError(f"digits: not the expected npz: {path}: {error}") from error
+    if X.shape[1] != COEFFICIENTS or y.shape != lengths.shape:
         raise UserError(
-            f"digits: {path} is not the expected npz with X, y, lengths ({error})"
-        ) from error
-    if X.ndim != 2 or X.shape[1] != COEFFICIENTS or y.shape != lengths.shape or y.ndim != 1:
-        raise UserError(
-            f"digits: expected X [n, 13], y [m], lengths [m], got {X.shape}, {y.shape}, "
-            f"{lengths.shape}"
+            f"digits: expected X [n, {COEFFICIENTS}], y [m], lengths [m], got {X.shape}, "
+            f"{y.shape}, {lengths.shape}"
         )
-    if X.dtype.kind not in "iuf" or lengths.dtype.kind not in "iu":
-        kinds = f"{X.dtype} and {lengths.dtype}"
-        raise UserError(f"digits: {path}: X must be numbers and lengths whole numbers, not {kinds}")
-    if lengths.min(initial=1) < 1 or lengths.sum() != len(X) or not np.isin(y, range(10)).all():
-        raise UserError(
-            f"digits: {path}: lengths must be positive and sum to {len(X)}, y must be 0..9"
-        )
-    X = np.ascontiguousarray(X, dtype=np.float32)
-    return np.split(X, np.cumsum(lengths)[:-1]), [str(d) for d in y]
+    if y.dtype.kind not in "iu" or not np.isin(y, range(10)).all():
+        raise UserError(f"digits: {path}: y must be whole numbers 0..9")
+    return found, [str(d) for d in y]
 
 
 def _read(root: Path) -> list[Recording]:

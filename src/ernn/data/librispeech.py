@@ -22,6 +22,7 @@ from ernn.data.corpus import (
 )
 from ernn.data.pronounce import ARPABET, Pronunciations, cmu, read_pronunciations
 from ernn.errors import UserError
+from ernn.reading import inside, read_lines
 
 _SUBSET: dict[Split, str] = {"train": "train", "validation": "dev", "test": "test"}
 
@@ -109,16 +110,18 @@ class LibriSpeech:
     def _lines(self, split: Split) -> list[tuple[Path, list[str]]]:
         """(path of the sound without its ending, words) of every transcript line, in order."""
         texts = sorted(self._folder.glob(f"{_SUBSET[split]}*/*/*/*.trans.txt"))
-        lines = (
-            (text, line.split())
-            for text in texts
-            for line in text.read_text(encoding="utf-8").splitlines()
-        )
         return [
-            (text.parent / fields[0], [w.upper() for w in fields[1:]])
-            for text, fields in lines
-            if fields
+            self._line(text, where, *line.split())
+            for text in texts
+            for where, line in read_lines(text)
         ]
+
+    def _line(self, text: Path, where: str, key: str, *words: str) -> tuple[Path, list[str]]:
+        if Path(key).name != key:
+            raise UserError(
+                f"{self.name}: {where}: the id {key!r} is no file beside its transcript"
+            )
+        return inside(text.parent, key, f"{self.name}: {where}"), [word.upper() for word in words]
 
     @cached_property
     def _folder(self) -> Path:

@@ -1,7 +1,6 @@
 """Mean and variance normalisation by fixed statistics: a stream gives the same as a batch."""
 
 import io
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from ernn.data.corpus import FloatArray
 from ernn.errors import UserError
 from ernn.files import write_atomic
+from ernn.reading import read_arrays
 
 SMALLEST_DEVIATION = 1e-5
 
@@ -73,11 +73,7 @@ class Normalizer:
     def load(cls, path: Path | str) -> "Normalizer":
         """UserError if the file is missing or not such an npz."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(
-                    arrays["mean"].astype(np.float32), arrays["deviation"].astype(np.float32)
-                )
-        except (OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise UserError(
-                f"{path} is not a saved normalisation (npz with mean, deviation): {error}"
-            ) from error
+            mean, deviation = read_arrays(path, "mean", "deviation")
+            return cls(mean.astype(np.float32), deviation.astype(np.float32))
+        except UserError as error:
+            raise UserError(f"{path} is not a saved normalisation: {error}") from error

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import time
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,8 +13,10 @@ from ernn.data.cache import cache_folder, progress
 from ernn.data.corpus import Corpus, FloatArray, Split, Utterance
 from ernn.data.features import FeatureSpec, extract
 from ernn.data.normalizer import Normalizer
+from ernn.data.stored import apart
 from ernn.errors import UserError
 from ernn.files import write_atomic
+from ernn.reading import read_arrays
 
 KEEP_AFTER_SECONDS = 2.0
 _FORMAT = 1
@@ -90,10 +91,9 @@ def _load(path: Path, count: int) -> list[FloatArray] | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            frames, lengths = arrays["frames"], arrays["lengths"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"kept features {path} are damaged ({error}); delete the file") from error
-    if len(lengths) != count or lengths.sum() != len(frames):
-        raise UserError(f"kept features {path} do not fit the corpus; delete the file")
-    return np.split(frames, np.cumsum(lengths)[:-1])
+        frames, lengths = read_arrays(path, "frames", "lengths")
+        if lengths.shape != (count,):
+            raise UserError(f"{path} has other utterances than the corpus")
+        return apart(frames, lengths)
+    except UserError as error:
+        raise UserError(f"kept features are damaged: {error}; delete the file") from error

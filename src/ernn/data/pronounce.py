@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ernn.data.corpus import require_file
 from ernn.errors import UserError
+from ernn.reading import read_lines
 
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
 _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"
@@ -32,17 +33,13 @@ def read_pronunciations(path: Path) -> Pronunciations:
     UserError for an unknown phone.
     """
     words: Pronunciations = {}
-    lines = (
-        require_file("dictionary", path).read_text(encoding="utf-8", errors="replace").splitlines()
-    )
-    for number, fields in enumerate((line.split() for line in lines), 1):
+    for where, line in read_lines(require_file("dictionary", path)):
+        fields = line.split()
         if len(fields) < 2 or fields[0].startswith((";;;", "#")) or fields[0].endswith(")"):
             continue
         phones = _plain(fields[1:])
         if unknown := [p for p in phones if p not in ARPABET]:
-            raise UserError(
-                f"{path} line {number}: {unknown[0]!r} is not one of the 39 ARPAbet phones"
-            )
+            raise UserError(f"{where}: {unknown[0]!r} is not one of the 39 ARPAbet phones")
         words.setdefault(fields[0].upper(), phones)
     if not words:
         raise UserError(f"dictionary {path} holds no line 'WORD PH PH'")

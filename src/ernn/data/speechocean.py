@@ -3,10 +3,9 @@
 Each line of the jsonl: id, speaker, path within the folder, phones (39 ARPAbet, no stress), ...
 """
 
-import json
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ernn.data.audio import read_audio
 from ernn.data.corpus import (
@@ -21,6 +20,7 @@ from ernn.data.corpus import (
 )
 from ernn.data.pronounce import ARPABET
 from ernn.errors import UserError
+from ernn.reading import inside, parse_json, read_lines
 
 
 @dataclass(frozen=True)
@@ -85,21 +85,17 @@ class SpeechOcean:
 
     def _read(self, split: Split) -> list[Utterance]:
         path = require_file(self.name, self._folder / f"{split}.jsonl")
-        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        return [
-            self._utterance(line, split, f"{path} line {n}") for n, line in lines if line.strip()
-        ]
+        return [self._utterance(line, split, where) for where, line in read_lines(path)]
 
     def _utterance(self, line: str, split: Split, where: str) -> Utterance:
-        try:
-            item = json.loads(line)
-            key, speaker, path, phones = (item[k] for k in ("id", "speaker", "path", "phones"))
-            labels = tuple(phones.split())
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        item = parse_json(line, f"{self.name}: {where}")
+        found = item if isinstance(item, dict) else {}
+        key, speaker, path, phones = (found.get(k) for k in ("id", "speaker", "path", "phones"))
+        named = isinstance(key, str | int) and isinstance(speaker, str | int)
+        if not (named and isinstance(path, str) and isinstance(phones, str)):
             raise UserError(
-                f"{self.name}: {where} lacks id, speaker, path or phones ({error!r})"
-            ) from error
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise UserError(f"{self.name}: {where}: path {path!r} leaves the folder")
-        sound = require_file(self.name, self._folder / path)
+                f"{self.name}: {where} lacks id, speaker, path or phones, or one is no text"
+            )
+        sound = require_file(self.name, inside(self._folder, path, f"{self.name}: {where}"))
+        labels = tuple(phones.split())
         return Utterance(str(key), str(speaker), split, labels, partial(read_audio, sound))

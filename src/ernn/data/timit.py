@@ -23,7 +23,8 @@ from ernn.data.corpus import (
     require_folder,
 )
 from ernn.data.timit_phones import PHONES_61, PhoneSet, fold, phone_set
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
+from ernn.reading import read_lines, whole_number
 
 _CORE_TEST = (
     "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 "
@@ -184,24 +185,17 @@ class Timit:
 def read_phones(path: Path) -> list[Segment]:
     """Lines `start end phone` (samples) of a .PHN file; UserError naming a wrong line."""
     segments: list[Segment] = []
-    for number, line in enumerate(
-        path.read_text(encoding="ascii", errors="replace").splitlines(), 1
-    ):
+    for where, line in read_lines(path):
         fields = line.split()
-        if not fields:
-            continue
-        if (
-            len(fields) != 3
-            or not (fields[0].isdigit() and fields[1].isdigit())
-            or fields[2].lower() not in PHONES_61
-        ):
+        if len(fields) != 3 or fields[2].lower() not in PHONES_61:
             raise UserError(
-                f"timit: {path} line {number}: expected 'start end phone' with one of 61 phones, "
-                f"got {line!r}"
+                f"timit: {where}: expected 'start end phone' with one of 61 phones, got "
+                f"{one_line(line)!r}"
             )
-        segments.append(Segment(int(fields[0]), int(fields[1]), fields[2].lower()))
+        start, end = (whole_number(field, f"timit: {where}") for field in fields[:2])
+        segments.append(Segment(start, end, fields[2].lower()))
         if len(segments) > 1 and segments[-1].start < segments[-2].start:
-            raise UserError(f"timit: {path} line {number}: starts before the line above it")
+            raise UserError(f"timit: {where}: starts before the line above it")
     if not segments:
         raise UserError(f"timit: {path} is empty")
     return segments

@@ -38,6 +38,8 @@ from ernn.ir.activations import BOUNDED, FUNCTIONS, Function
 INPUT = "x"
 """The usual name of a layer's only input."""
 
+LONGEST_SUM, MOST_DELAY, MOST_GATES = 1000, 1 << 16, 1 << 12
+
 _NAME = r"[\w.]+(?:@\d+)?"
 _TERM = re.compile(rf"\s*([+-]?)\s*({_NAME})(?:\s*\*\s*({_NAME}))?\s*")
 
@@ -52,6 +54,11 @@ class Read:
 
     name: str
     delay: int = 0
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.delay <= MOST_DELAY, f"a delay must be 0..{MOST_DELAY}, not {self.delay}"
+        )
 
     @classmethod
     def of(cls, text: str) -> "Read":
@@ -71,6 +78,13 @@ class CellProduct:
     gates: int
     reads: tuple[Read, ...]
     bias: bool = True
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.gates <= MOST_GATES and len(self.reads) > 0,
+            f"product {self.name}: 1..{MOST_GATES} gates and at least one vector read, not "
+            f"{self.gates} and {len(self.reads)}",
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,8 @@ class CellStep:
 
     @cached_property
     def terms(self) -> tuple[CellTerm, ...]:
+        if len(self.sum) > LONGEST_SUM:
+            raise UserError(f"step {self.name}: a sum has at most {LONGEST_SUM} characters")
         found, at = [], 0
         while at < len(self.sum):
             match = _TERM.match(self.sum, at)
@@ -120,6 +136,9 @@ class CellStage:
 
     products: tuple[CellProduct, ...]
     steps: tuple[CellStep, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.steps) > 0, "a stage needs at least one step")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,9 @@ import numpy as np
 
 from ernn.errors import UserError
 
+LARGEST_FRAC = 1100
+"""Beyond any number of 64-bit floating point."""
+
 
 @dataclass(frozen=True)
 class FixedFormat:
@@ -20,6 +23,10 @@ class FixedFormat:
     def __post_init__(self) -> None:
         if not 1 < self.width <= 62:
             raise UserError(f"a fixed-point width must be 2..62 bits, not {self.width}")
+        if abs(self.frac) > LARGEST_FRAC:
+            raise UserError(
+                f"fraction bits must be -{LARGEST_FRAC}..{LARGEST_FRAC}, not {self.frac}"
+            )
 
     @property
     def low(self) -> int:

@@ -58,6 +58,7 @@ from ernn.ir.activations import EXACT
 from ernn.ir.cell import Cell
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_parts import (
+    MOST_BITS,
     ActivationTable,
     Operand,
     Product,
@@ -167,7 +168,13 @@ class IntegerModel:
             self.inverse.guard == 0,
             f"the inverse transform has no guard bits, not {self.inverse.guard}",
         )
+        require(len(self.signals) > 0 and len(self.outputs) > 0, "a model has input and output")
         require(len(self._by_name) == len(self.signals), "two signals have the same name")
+        for name in (*self.outputs, *(name for layer in self.layers for name in layer.inputs)):
+            require(name in self._by_name, f"there is no signal {name!r}")
+        for transform in (self.forward, self.inverse):
+            sizes = {len(stage.shift) for stage in transform.stages} or {1}
+            require(sizes == {self.block}, f"transforms of {sizes} for blocks of {self.block}")
         functions = [table.function for table in self.tables]
         require(len(set(functions)) == len(functions), "two tables have the same function")
         for layer in self.layers:
@@ -296,7 +303,12 @@ def _width(model: IntegerModel, operand: Operand) -> int:
 
 def _check_sum(edge: str, target: FixedFormat, terms: list[FixedFormat]) -> None:
     """No aligned sum of the terms reaches 2**62, nor does it when shifted to the target."""
-    frac = max(target.frac, *[term.frac for term in terms])
+    own = max(term.frac for term in terms)
+    frac = max(target.frac, own)
+    require(
+        own - target.frac <= MOST_BITS and frac - min(term.frac for term in terms) <= MOST_BITS,
+        f"{edge}: its terms, or their sum and its format, are {MOST_BITS} bits apart or more",
+    )
     worst = sum(-term.low << (frac - term.frac) for term in terms)
     require(
         worst < _LIMIT,
@@ -322,9 +334,10 @@ def _check_transform(
             np.array([int(b) >> int(by) for b, by in zip(bound, stage.shift, strict=True)], object)
             + 1
         )
-    result = max(bound) << max(0, target.frac - source.frac - transform.guard - doublings)
+    left = target.frac - source.frac - transform.guard - doublings
+    result = max(bound) << max(0, min(left, MOST_BITS))
     require(
-        max(worst, result) < _LIMIT,
+        max(worst, result) < _LIMIT and -left <= MOST_BITS,
         f"{edge}: the transform may need more than 62 bits; use fewer data bits",
     )
 

@@ -11,10 +11,18 @@ from ernn.ir.kronecker import RepeatedMatrix
 
 Array = np.ndarray
 
+MOST_BITS = 62
+"""That a number is shifted by."""
+
 
 def require(ok: bool, message: str) -> None:
     if not ok:
         raise UserError(message)
+
+
+def require_shape(name: str, values: Array, *shape: int) -> None:
+    require(values.dtype == np.int64, f"{name} must be int64, not {values.dtype}")
+    require(values.shape == shape, f"{name} must be {shape}, not {values.shape}")
 
 
 def require_fits(name: str, values: Array, target: FixedFormat) -> None:
@@ -37,6 +45,15 @@ class Stage:
     matrix: Array
     shift: Array
 
+    def __post_init__(self) -> None:
+        k = len(self.matrix)
+        require_shape("a transform's stage", self.matrix, k, k)
+        require_shape("a stage's shifts", self.shift, k)
+        require(
+            self.shift.min() >= 0 and self.shift.max() <= MOST_BITS,
+            f"a stage's shifts must be 0..{MOST_BITS}, not {self.shift.min()}..{self.shift.max()}",
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Transform:
@@ -48,6 +65,13 @@ class Transform:
     stages: tuple[Stage, ...]
     guard: int
 
+    def __post_init__(self) -> None:
+        require(0 <= self.guard <= MOST_BITS, f"guard must be 0..{MOST_BITS}, not {self.guard}")
+
+    @property
+    def size(self) -> int:
+        return len(self.stages[0].shift) if self.stages else 1
+
 
 @dataclass(frozen=True)
 class Signal:
@@ -57,6 +81,9 @@ class Signal:
     length: int
     format: FixedFormat
     spectrum: FixedFormat | None = None
+
+    def __post_init__(self) -> None:
+        require(self.length > 0, f"{self.name} has {self.length} values, fewer than one")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +103,12 @@ class SpectralMatrix:
 
     def __post_init__(self) -> None:
         require_fits("a weight bank", self.weights, self.format)
-        _, block_rows, block_columns, k = self.weights.shape
+        shape = self.weights.shape
+        require(
+            len(shape) == 4 and min(shape) > 0,
+            f"a weight bank is (gates, block rows, block columns, k), not {shape}",
+        )
+        _, block_rows, block_columns, k = shape
         require(self.kept in (1, k), f"kept must be 1 or {k}, not {self.kept}")
         require(
             block_rows == ceil(self.rows / self.kept),
@@ -171,13 +203,26 @@ class ActivationTable:
     max_error: float
 
     def __post_init__(self) -> None:
-        require_fits(f"{self.function} base", self.base, self.output)
         require(
-            self.base.shape == self.slope.shape == (1 << self.segment_bits,),
-            "one base and slope a segment",
+            0 <= self.segment_bits <= min(24, self.input.width)
+            and 0 <= self.slope_shift <= MOST_BITS,
+            f"{self.function}: 2**{self.segment_bits} segments, slopes shifted by "
+            f"{self.slope_shift}",
         )
+        for name, values in ((f"{self.function} base", self.base), ("slope", self.slope)):
+            require_shape(name, values, 1 << self.segment_bits)
+        require_fits(f"{self.function} base", self.base, self.output)
+        largest = (1 << (self.input.width - self.segment_bits)) * self.largest_slope
+        require(
+            (-self.output.low << self.slope_shift) + largest < 1 << 62,
+            f"{self.function}: a line may need more than 62 bits",
+        )
+
+    @property
+    def largest_slope(self) -> int:
+        return max(abs(int(self.slope.min())), abs(int(self.slope.max())))
 
     @property
     def slope_bits(self) -> int:
         """Bits of a signed integer that hold every slope."""
-        return int(abs(self.slope).max()).bit_length() + 1
+        return self.largest_slope.bit_length() + 1

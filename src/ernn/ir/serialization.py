@@ -16,10 +16,12 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 from ernn.files import write_atomic
 from ernn.ir import cell, integer_model, integer_parts, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
+from ernn.plain import fits, hints
+from ernn.reading import parse_json, read_bytes
 
 T = TypeVar("T")
 Array = np.ndarray
@@ -71,31 +73,33 @@ def load(path: Path | str, kind: type[T]) -> T:
 
     Raises UserError where the file is missing, not one of ours, damaged, or holds something else.
     """
+    content = read_bytes(path)
     try:
-        content = Path(path).read_bytes()
         metadata = _metadata(content)
-        if metadata["format"] in _EARLIER:
-            raise UserError(
-                f"{path} was written by an earlier version of ernn, whose layers were of other "
-                "kinds: do again what made it"
-            )
-        tree, arrays = json.loads(metadata["tree"]), _widened(load_tensors(content))
-        if metadata["format"] != _FORMAT or metadata["digest"] != _digest(tree, arrays):
-            raise ValueError("its digest differs from its contents")
-        value = _decode(tree, arrays)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UserError:
-        raise
+        earlier = metadata["format"] in _EARLIER
+        value = None if earlier else _value(metadata, content)
     except Exception as error:  # whatever a damaged file does to the parsers
-        why = f"no {error}" if isinstance(error, KeyError) else error
+        why = f"no {error}" if isinstance(error, KeyError) else one_line(error)
         raise UserError(
             f"{path} is not a file written by ernn, or is damaged: {why}; put back a copy, or do "
             "again what made it"
         ) from error
+    if earlier:
+        raise UserError(
+            f"{path} was written by an earlier version of ernn, whose layers were of other kinds: "
+            "do again what made it"
+        )
     if not isinstance(value, kind):
         raise UserError(f"{path} holds a {type(value).__name__}, not a {kind.__name__}")
     return value
+
+
+def _value(metadata: dict[str, str], content: bytes) -> Any:
+    tree = parse_json(metadata["tree"], "its tree")
+    arrays = _widened(load_tensors(content))
+    if metadata["format"] != _FORMAT or metadata["digest"] != _digest(tree, arrays):
+        raise ValueError("its digest differs from its contents")
+    return _decode(tree, arrays)
 
 
 def digest(value: Any) -> str:
@@ -133,14 +137,18 @@ def _decode(tree: Any, arrays: dict[str, Array]) -> Any:
     if "array" in tree:
         return arrays[f"a{tree['array']:04}"]
     kind = _class(tree["class"])
-    return kind(**{name: _decode(part, arrays) for name, part in tree.items() if name != "class"})
+    given = {name: _decode(part, arrays) for name, part in tree.items() if name != "class"}
+    for name, value in given.items():
+        if not fits(value, hints(kind)[name]):
+            raise ValueError(f"{kind.__name__} has a wrong {name}")
+    return kind(**given)
 
 
 def _class(name: str) -> type:
     """One of ours, or a structure that has been imported."""
     known = structure.descriptions() | _BY_NAME
     if name not in known:
-        raise ValueError(f"it holds a {name}: import the module that defines it first")
+        raise ValueError(f"it holds a {name!r}: import the module that defines it first")
     return known[name]
 
 
@@ -176,4 +184,4 @@ def _widened(arrays: dict[str, Array]) -> dict[str, Array]:
 def _metadata(content: bytes) -> dict[str, str]:
     """The header's metadata: 8 bytes of length, then JSON (safetensors documentation, "Format")."""
     size = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + size])["__metadata__"]
+    return parse_json(content[8 : 8 + size].decode(), "its header")["__metadata__"]

@@ -1,11 +1,12 @@
 """The device and the design that a run's engine has."""
 
-import json
 from dataclasses import dataclass
 
 from ernn.errors import UserError
 from ernn.estimate.device import Device, find_device
 from ernn.pipeline.run import Run
+from ernn.plain import decode
+from ernn.reading import read_json
 from ernn.scheduling.design import Design
 
 DESIGN = "design.json"
@@ -23,8 +24,9 @@ def chosen(run: Run) -> Chosen:
     """UserError where there is no design yet, or its file is missing or damaged."""
     run.options("design")
     try:
-        kept = json.loads(run.path(DESIGN).read_text(encoding="utf-8"))
-        return Chosen(find_device(kept.pop("device")), Design(**kept))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        kept = read_json(run.path(DESIGN))
+        named = kept.pop("device", None) if isinstance(kept, dict) else None
+        return Chosen(find_device(str(named)), decode("a design", Design, kept))
+    except UserError as error:
         found = f"{run.path(DESIGN)} is missing or damaged ({error})"
         raise UserError(f"{found}: `ernn design {run.folder}` again") from None

@@ -17,7 +17,6 @@ from ernn.data.batches import Example
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
 from ernn.errors import UserError
-from ernn.files import write_atomic
 from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
@@ -28,11 +27,11 @@ from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import figures, hearing, speech
 from ernn.pipeline.kept import MODEL, NETWORK, NORMALIZER, integer_utterances, model_of
-from ernn.pipeline.run import STATE, Outcome, Run, digest
+from ernn.pipeline.run import Outcome, Run, digest
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.record import Measurement
 from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
-from ernn.train import solvers, stages
+from ernn.train import solvers, stages, weights
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare, evaluate_model
 from ernn.train.fit import Trained
@@ -79,7 +78,7 @@ def train(
             with _checkpoints(run, "dense", options) as folder:
                 stages.train_dense(module, data.task, spec, folder, progress)
         _remove_later(run, NETWORK, MODEL)
-        _save_state(run.path(DENSE), module)
+        weights.save_weights(run.path(DENSE), module)
         data.normalizer.save(run.path(NORMALIZER))
         rate = evaluate_model(module, data.test)
         run.record.set(
@@ -120,7 +119,7 @@ def compress(
             module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan)
         )
         _remove_later(run, MODEL)
-        _save_state(run.path(COMPRESSED), module)
+        weights.save_weights(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
         _save_formats(run.path(FORMATS), formats)
         rate = evaluate_model(module, data.test)
@@ -232,32 +231,14 @@ def _residuals(trained: Trained) -> tuple[MatrixConvergence, ...]:
 
 def dense_model(run: Run) -> AcousticModel:
     """The dense network of a run, as it was trained."""
-    return _model(_dense_spec(run), run.path(DENSE))
+    return weights.network(_dense_spec(run), run.path(DENSE))
 
 
 def compressed_model(run: Run) -> AcousticModel:
     """The network of a run after compression, its matrices decoded."""
     cut = run.options("compress").get("model")
-    return _model(
-        _dense_spec(run) if cut is None else ModelSpec.from_dict(cut), run.path(COMPRESSED)
-    )
-
-
-def _model(spec: ModelSpec, weights: Path) -> AcousticModel:
-    module = AcousticModel(spec)
-    try:
-        module.load_state_dict(_load_state(weights))
-    except RuntimeError:
-        raise UserError(
-            f"{weights} holds the weights of another network than {STATE} describes: do again what "
-            "made it"
-        ) from None
-    for name, tensor in module.state_dict().items():
-        if not torch.isfinite(tensor).all():
-            raise UserError(
-                f"{weights} has a value in {name} that is not finite: do again what made it"
-            )
-    return module
+    spec = _dense_spec(run) if cut is None else ModelSpec.from_dict(cut)
+    return weights.network(spec, run.path(COMPRESSED))
 
 
 def _dense_spec(run: Run) -> ModelSpec:
@@ -270,30 +251,10 @@ def _remove_later(run: Run, *names: str) -> None:
         run.path(name).unlink(missing_ok=True)
 
 
-def _save_state(path: Path, module: torch.nn.Module) -> None:
-    from safetensors.torch import save
-
-    write_atomic(
-        path, save({name: tensor.contiguous() for name, tensor in module.state_dict().items()})
-    )
-
-
 def _save_formats(path: Path, formats: IntegerModel | None) -> None:
     path.unlink(missing_ok=True)
     if formats is not None:
         codec.save(path, formats)
-
-
-def _load_state(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
-    try:
-        return load(path.read_bytes())
-    except (OSError, SafetensorError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}): remove it and run the step that makes it again"
-        ) from None
 
 
 def _record_size(run: Run, network: Network) -> None:

@@ -152,7 +152,7 @@ class Run:
         self,
         name: str,
         options: Mapping[str, Any],
-        work: Callable[[], None],
+        work: Callable[[], object],
         reads: Sequence[str] = (),
         writes: Sequence[str] = (),
     ) -> Outcome:
@@ -189,7 +189,7 @@ class Run:
         step: Step,
         key: str,
         options: Mapping[str, Any],
-        work: Callable[[], None],
+        work: Callable[[], object],
         writes: Sequence[str],
     ) -> Outcome:
         before = self._standing(writes)

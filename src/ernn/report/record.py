@@ -21,6 +21,8 @@ from typing import Any, Literal, get_args
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
+from ernn.plain import decode
+from ernn.reading import parse_json, read_text
 
 Kind = Literal["measured", "simulated", "placed", "estimated", "published"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -95,16 +97,6 @@ def _leaf(measurement: Measurement) -> dict[str, Any]:
     return {name: value for name, value in asdict(measurement).items() if value is not None}
 
 
-def _measurement(path: str, leaf: dict[str, Any]) -> Measurement:
-    arguments: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in leaf.items()
-    }
-    try:
-        return Measurement(**arguments)
-    except TypeError as error:
-        raise UserError(f"{path} in the record is not a measurement: {error}") from None
-
-
 def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Measurement]]:
     for name, node in tree.items():
         path = f"{prefix}{name}"
@@ -113,7 +105,7 @@ def _leaves(prefix: str, tree: dict[str, Any]) -> Iterator[tuple[str, Measuremen
             f"{path} in the record must be a measurement or a group, not {node!r}",
         )
         if "value" in node:
-            yield path, _measurement(path, node)
+            yield path, decode(f"the record's {path}", Measurement, node)
         else:
             yield from _leaves(f"{path}.", node)
 
@@ -131,7 +123,8 @@ class RunRecord:
     def set(self, path: str, measurement: Measurement) -> None:
         """Set or replace a figure. UserError for a malformed path, a wrong unit, a group's path."""
         parts = path.split(".")
-        allowed = all(parts) and parts[0] != "series" and "value" not in parts
+        words = all(part.isidentifier() for part in parts)
+        allowed = words and parts[0] != "series" and "value" not in parts
         _require(allowed, f"{path!r} cannot hold a measurement")
         expected = UNITS.get(path, measurement.unit)
         _require(
@@ -179,7 +172,11 @@ class RunRecord:
         values use `ernn.report.series.put`.
         """
         _require(name.isidentifier(), f"a series needs a simple name, not {name!r}")
-        self._series[name] = json.loads(json.dumps(data, allow_nan=False, default=_plain))
+        try:
+            text = json.dumps(data, allow_nan=False, default=_plain)
+        except ValueError as error:
+            raise UserError(f"series.{name} cannot be kept: {error}") from None
+        self._series[name] = json.loads(text)
 
     def series(self, name: str) -> Any | None:
         """The plain data of `series.<name>`, or None."""
@@ -205,13 +202,11 @@ class RunRecord:
     @classmethod
     def from_json(cls, text: str) -> "RunRecord":
         """Read what `to_json` wrote; UserError where it is not a record."""
-        try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise UserError(f"the record is not JSON: {error}") from None
+        tree = parse_json(text, "the record")
         _require(isinstance(tree, dict), "a record is a JSON object")
-        record = cls()
-        for name, data in tree.pop("series", {}).items():
+        record, series = cls(), tree.pop("series", {})
+        _require(isinstance(series, dict), "a record's series are a JSON object")
+        for name, data in series.items():
             record.set_series(name, data)
         for path, measurement in _leaves("", tree):
             record.set(path, measurement)
@@ -224,13 +219,13 @@ class RunRecord:
     @classmethod
     def load(cls, path: Path | str) -> "RunRecord":
         """Read a record; UserError where the file is missing or is not one."""
-        try:
-            return cls.from_json(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not Path(path).exists():
             raise UserError(
                 f"no record at {path}: run `ernn demo`, or name the record.json of a run"
-            ) from None
-        except (UserError, UnicodeDecodeError) as error:
+            )
+        try:
+            return cls.from_json(read_text(path))
+        except UserError as error:
             raise UserError(
                 f"{path}: {error}; remove it, and do the steps again whose figures are wanted"
             ) from None

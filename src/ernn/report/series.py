@@ -6,11 +6,11 @@ a tuple an array.  Every series that holds figures carries the kind and the tool
 from (see `ernn.report.record.Measurement`).
 """
 
-from dataclasses import asdict, dataclass, fields, is_dataclass
-from types import NoneType, UnionType
-from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass
+from typing import ClassVar, TypeVar
 
 from ernn.errors import UserError
+from ernn.plain import decode
 from ernn.report.record import KINDS, Kind, RunRecord
 
 
@@ -409,37 +409,4 @@ def put(record: RunRecord, series: Series) -> None:
 def take(record: RunRecord, of: type[S]) -> S | None:
     """The record's series of that type, or None; UserError where it has another shape."""
     plain = record.series(of.NAME)
-    return None if plain is None else _decode(f"series.{of.NAME}", of, plain)
-
-
-def _decode(path: str, hint: Any, plain: Any) -> Any:
-    if is_dataclass(hint):
-        return _decode_dataclass(path, hint, plain)
-    if get_origin(hint) is tuple:
-        _require(isinstance(plain, list), f"{path} must be an array, not {plain!r}")
-        return tuple(
-            _decode(f"{path}[{i}]", get_args(hint)[0], item) for i, item in enumerate(plain)
-        )
-    accepted = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    return _scalar(path, accepted, plain)
-
-
-def _decode_dataclass(path: str, of: Any, plain: Any) -> Any:
-    _require(isinstance(plain, dict), f"{path} must be an object, not {plain!r}")
-    hints = get_type_hints(of)
-    known = {field.name for field in fields(of)}
-    _require(set(plain) <= known, f"{path} has no field {', '.join(sorted(set(plain) - known))}")
-    try:
-        return of(
-            **{name: _decode(f"{path}.{name}", hints[name], value) for name, value in plain.items()}
-        )
-    except TypeError as error:
-        raise UserError(f"{path} is incomplete: {error}") from None
-
-
-def _scalar(path: str, accepted: tuple[Any, ...], plain: Any) -> Any:
-    names = {str: str, int: int, float: (int, float), bool: bool, NoneType: NoneType}
-    fits = any(isinstance(plain, names.get(kind, str)) for kind in accepted)
-    fits = fits and (not isinstance(plain, bool) or bool in accepted)
-    _require(fits, f"{path} has the wrong type: {plain!r}")
-    return plain
+    return None if plain is None else decode(f"series.{of.NAME}", of, plain)

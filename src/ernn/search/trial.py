@@ -16,17 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor
 
 from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
-from ernn.files import write_atomic, write_json
+from ernn.files import write_json
 from ernn.locks import held
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import ModelSpec
-from ernn.train import solvers, stages
+from ernn.plain import decode
+from ernn.reading import read_json
+from ernn.train import solvers, stages, weights
 from ernn.train.evaluate import evaluate_model
 from ernn.train.solvers import Solver
 from ernn.train.spec import TrainSpec
@@ -98,6 +99,14 @@ class Result:
     course: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """A result's file."""
+
+    result: Result
+    trial: dict[str, Any]
+
+
 class Bench:
     """Trains trials on one task, each in a folder of its own below `folder`.
 
@@ -117,8 +126,7 @@ class Bench:
         path = self.folder / self.name(trial) / RESULT
         if not path.exists():
             return None
-        values = json.loads(path.read_text(encoding="utf-8"))["result"]
-        return Result(**{**values, "course": tuple(values["course"])})
+        return decode(str(path), _Kept, read_json(path)).result
 
     def result(self, trial: Trial) -> Result:
         """The trial's result, trained now unless it was before; its start is trained first."""
@@ -134,18 +142,18 @@ class Bench:
 
     def network(self, trial: Trial) -> AcousticModel:
         """The trained network of a trial that has a result."""
-        model = AcousticModel(trial.model)
-        model.load_state_dict(self.state(trial))
-        return model
+        return weights.network(trial.model, self._weights(trial))
 
     def state(self, trial: Trial) -> dict[str, Tensor]:
         """Weights of a trial that has a result; UserError where it has none."""
-        path = self.folder / self.name(trial) / STATE
+        return weights.load_weights(self._weights(trial))
+
+    def _weights(self, trial: Trial) -> Path:
         if self.known(trial) is None:
             raise UserError(
                 f"the trial {self.name(trial)} has no result in {self.folder}: train it first"
             )
-        return load(path.read_bytes())
+        return self.folder / self.name(trial) / STATE
 
     @contextmanager
     def _alone(self, trial: Trial) -> Iterator[Path]:
@@ -168,9 +176,7 @@ class Bench:
         course = tuple(100 * epoch.validation for stage in trained for epoch in stage.history)
         seconds = sum(stage.seconds for stage in trained)
         result = Result(self.name(trial), validation, len(course), seconds, course)
-        write_atomic(
-            folder / STATE, save({name: t.contiguous() for name, t in model.state_dict().items()})
-        )
+        weights.save_weights(folder / STATE, model)
         write_json(folder / RESULT, {"result": asdict(result), "trial": trial.to_dict()})
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
         return result

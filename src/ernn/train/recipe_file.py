@@ -25,14 +25,15 @@ epochs = 4
 kind = "logmel"
 """
 
-import tomllib
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ernn.compress.plan import CompressionPlan
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 from ernn.nn.spec import LayerSpec
+from ernn.plain import decode
+from ernn.reading import read_toml
 from ernn.train.recipes import Recipe
 from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 
@@ -54,13 +55,13 @@ KEYS = (
 def load_recipe(path: Path | str, base: Recipe) -> Recipe:
     """`base` with what the file says; UserError for a file, a key or a value that is wrong."""
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read the recipe {path}: {error}") from None
+        values = read_toml(path)
+    except UserError as error:
+        raise UserError(f"cannot read the recipe: {error}") from None
     try:
         return changed(base, values)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {one_line(error)}") from None
 
 
 def changed(base: Recipe, values: dict[str, Any]) -> Recipe:
@@ -106,11 +107,10 @@ def _with(name: str, value: Any, table: Any) -> Any:
                 return type(value).from_dict({**value.to_dict(), **table})
             case CompressionPlan():
                 return CompressionPlan.from_dict({**value.to_dict(), **table})
-            case _:
-                _require_keys("it", table, [field.name for field in fields(value)])
-                return replace(value, **table)
+        _require_keys("it", table, [field.name for field in fields(value)])
     except (UserError, TypeError) as error:
         raise UserError(f"[{name}]: {error}") from None
+    return decode(f"[{name}]", type(value), asdict(value) | table)
 
 
 def _require_keys(what: str, values: dict[str, Any], known: Any) -> None:

@@ -1,6 +1,5 @@
 """How a network is trained, as frozen values: validated, equal by content, JSON in and out."""
 
-import json
 from dataclasses import asdict, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
@@ -10,11 +9,16 @@ from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.ir.edges import DataBits
 from ernn.quantization.drafts import QuantizeSpec
+from ernn.reading import read_json
 
 
 def _require(ok: bool, message: str) -> None:
     if not ok:
         raise UserError(message)
+
+
+def _require_table(name: str, values: Any) -> None:
+    _require(isinstance(values, dict), f"{name} is a table of values, not {values!r}")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class _Spec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The reverse of `to_dict`; missing keys keep defaults, unknown ones raise UserError."""
+        _require_table(cls.__name__, values)
         known = [field.name for field in fields(cls)]
         unknown = sorted(set(values) - set(known))
         _require(
@@ -44,14 +49,7 @@ class _Spec:
     @classmethod
     def load(cls, path: Path | str) -> Self:
         """UserError where `path` is missing or holds something else."""
-        try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"cannot read {path} as JSON: {error}") from error
-        _require(
-            isinstance(values, dict), f"{path} must hold an object, not {type(values).__name__}"
-        )
-        return cls.from_dict(values)
+        return cls.from_dict(read_json(path))
 
 
 @dataclass(frozen=True)
@@ -197,6 +195,7 @@ class DataSpec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """The reverse of `to_dict`; missing keys keep defaults, unknown ones raise UserError."""
+        _require_table(cls.__name__, values)
         kinds, own = (
             [f.name for f in fields(kind) if f.name != "bits"] for kind in (DataBits, cls)
         )

@@ -1,0 +1,33 @@
+"""Damaged files of every kind are used as they are, or refused in one line.
+
+Nothing else: no traceback, no crash, no wait. `benchmarks/fuzz.py` tries ten times as many.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.harness import attempt, fuzz
+from tests.fuzz.kinds import KINDS
+
+MUTATIONS = 500
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERNN_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_damaged_file_is_used_or_refused_in_a_line(name: str, tmp_path: Path) -> None:
+    found = fuzz(KINDS[name](tmp_path), tmp_path, MUTATIONS)
+    assert not found.failures, "\n".join(
+        f"{one.kind} {one.number}: {one.said}" for one in found.failures[:3]
+    )
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_an_undamaged_file_is_used(name: str, tmp_path: Path) -> None:
+    made = KINDS[name](tmp_path)
+    for content in made.whole:
+        assert attempt(made, tmp_path, content) is None
