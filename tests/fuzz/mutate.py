@@ -11,8 +11,9 @@ for _ in range(100):
     DEEP = [DEEP]
 NASTY: tuple[Any, ...] = (
     None, True, False, -1, 0, 1, 3, 2**31, 2**62, 2**63, 2**64, 10**30, 10**400,
-    0.5, -0.0, 1e308, 1e-308, float("nan"), float("inf"), "", "x", "h@1", "../x", "/etc/passwd", "a\nb", "\0", "\ud800",
-    "x" * 2000, [], [[]], [1, "a"], {}, {"a": 1}, DEEP,
+    0.5, -0.0, 1e308, 1e-308, float("nan"), float("inf"),
+    "", "x", "h@1", "../x", "/etc/passwd", "a\nb", "\0", "\ud800", "x" * 2000,
+    [], [[]], [1, "a"], {}, {"a": 1}, DEEP,
 )  # fmt: skip
 TOKENS = (
     b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x80", b"\n", b"\r\n",

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ernn.data.content import files_digest
 from ernn.data.corpus import (
     FloatArray,
     Split,
     Unit,
     Utterance,
     checked,
-    files_digest,
     hold_out,
     require_file,
     require_folder,
@@ -102,7 +102,7 @@ class An4:
     def identity(self) -> str:
         features = sorted((self._folder / "feat").rglob("*.mfc"))
         texts = sorted((self._folder / "etc").glob("*"))
-        return files_digest(self._folder, [*features, *texts], self.name, self.held_out, self.seed)
+        return files_digest([*features, *texts], self.name, self.held_out, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if a file is missing or a word is not in the dictionary."""

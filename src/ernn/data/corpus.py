@@ -1,6 +1,5 @@
 """What a corpus is: utterances with id, speaker, split, labels, and samples or features."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +103,7 @@ class Corpus(Protocol):
 
     @property
     def identity(self) -> str:
-        """Changes whenever utterances or their content may have changed: a key for features."""
+        """Of all that utterances are, wherever they lie: a key for features."""
         ...
 
     def utterances(self, split: Split) -> Sequence[Utterance]: ...
@@ -155,15 +154,3 @@ def require_file(name: str, path: Path) -> Path:
             "and complete"
         )
     return path
-
-
-def files_digest(root: Path, files: Iterable[Path], *more: object) -> str:
-    """Digest of names (within `root`), sizes and modification times of `files`,
-    and of `more`; reads none of them.
-    """
-    digest = hashlib.sha256(repr(more).encode())
-    for path in sorted(files):
-        stat = path.stat()
-        name = path.relative_to(root) if path.is_relative_to(root) else path.name
-        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:32]

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from ernn.data.audio import decode, read_audio
-from ernn.data.corpus import Audio, FloatArray, files_digest, require_file
+from ernn.data.content import files_digest
+from ernn.data.corpus import Audio, FloatArray, require_file
 from ernn.data.stored import apart
 from ernn.errors import UserError
 from ernn.reading import read_arrays
@@ -64,9 +65,9 @@ class Sound:
         return sorted(found, key=lambda r: (r.speaker, r.digit, r.index))
 
     def digest(self, *more: object) -> str:
-        """Of the files' names, sizes and times, and of `more`."""
+        """Of the files' names and content, and of `more`."""
         files = {recording.path for recording in self.recordings}
-        return files_digest(Path(self.root).expanduser(), files, self.name, *more)
+        return files_digest(files, self.name, *more)
 
 
 @dataclass(frozen=True)

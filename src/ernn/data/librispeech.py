@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from ernn.data.audio import read_audio
+from ernn.data.content import files_digest
 from ernn.data.corpus import (
     Split,
     Unit,
     Utterance,
     checked,
-    files_digest,
     require_file,
     require_folder,
 )
@@ -71,12 +71,8 @@ class LibriSpeech:
     @property
     def identity(self) -> str:
         sounds = [p for p in self._folder.rglob("*") if p.suffix in (".flac", ".wav", ".txt")]
-        return files_digest(
-            self._folder,
-            sounds + ([self.dictionary] if self.dictionary else []),
-            self.name,
-            self.unknown_words,
-        )
+        words = files_digest([self.dictionary]) if self.dictionary else ""
+        return files_digest(sounds, self.name, self.unknown_words, words)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if subset or sound is missing, or (`refuse`) a word has no pronunciation."""

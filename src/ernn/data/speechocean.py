@@ -8,12 +8,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from ernn.data.audio import read_audio
+from ernn.data.content import files_digest
 from ernn.data.corpus import (
     Split,
     Unit,
     Utterance,
     checked,
-    files_digest,
     hold_out,
     require_file,
     require_folder,
@@ -60,7 +60,7 @@ class SpeechOcean:
             for u in self._train + self._test
             if isinstance(u.read_audio, partial)
         ]
-        return files_digest(self._folder, [*lists, *sounds], self.name, self.held_out, self.seed)
+        return files_digest([*lists, *sounds], self.name, self.held_out, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError if a file is missing, a line is damaged or a phone unknown."""

@@ -12,13 +12,13 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from ernn.data.audio import read_audio
+from ernn.data.content import files_digest
 from ernn.data.corpus import (
     Segment,
     Split,
     Unit,
     Utterance,
     checked,
-    files_digest,
     hold_out,
     require_folder,
 )
@@ -93,9 +93,7 @@ class Timit:
     @property
     def identity(self) -> str:
         files = [f for e in self._entries for f in (e.phones, _sound(e.phones))]
-        return files_digest(
-            require_folder(self.name, self.root), files, self.name, self.phones, self.seed
-        )
+        return files_digest(files, self.name, self.phones, self.seed)
 
     def utterances(self, split: Split) -> list[Utterance]:
         """UserError: an empty split, a missing file, a .PHN line that is not `start end phone`."""
