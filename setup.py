@@ -1,8 +1,9 @@
-"""The compiled part of the package, golden's interpreter in C; all else is in pyproject.toml."""
+"""The compiled parts of the package, in C; all else is in pyproject.toml."""
 
 from setuptools import Extension, setup
 
 FOLDER = "src/ernn/golden/c"
+LOOPS = "src/ernn/nn/c"
 
 setup(
     ext_modules=[
@@ -15,6 +16,13 @@ setup(
             ],
             extra_compile_args=["-O3"],
             optional=True,  # without a compiler NumPy executes golden, slowly, and says so
-        )
+        ),
+        Extension(
+            "ernn.nn._loops",
+            [f"{LOOPS}/{name}.c" for name in ("module", "plain", "avx2", "avx512")],
+            depends=[f"{LOOPS}/{name}" for name in ("loops.c", "loops.h", "both.h")],
+            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno"],
+            optional=True,  # without a compiler torch trains, slowly, and ernn says so
+        ),
     ]
 )

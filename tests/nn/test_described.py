@@ -16,13 +16,16 @@ from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
 from ernn.ir.cell import Cell as Description
-from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
+from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep, Read
 from ernn.ir.cells import COMPACT, X
 from ernn.ir.reference import run_all
-from ernn.nn.described import DescribedCell, explicit
+from ernn.nn.described import DescribedCell
+from ernn.nn.explicit import explicit
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
+from ernn.nn.recurrent import run
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
+from ernn.nn.through import scanned
 from ernn.search.cost import cost, shapes
 from tests.cells import LOOPS
 
@@ -41,8 +44,9 @@ def test_elman_is_torchs() -> None:
         ours.weight_hh_gates_l0.copy_(theirs.weight_hh_l0)
         ours.bias_gates_l0.copy_(theirs.bias_ih_l0 + theirs.bias_hh_l0)
     frames = torch.randn(3, 7, 5)
-    for found, expected in zip(ours(frames), theirs(frames), strict=True):
-        torch.testing.assert_close(found, expected)
+    (outputs, ends), (expected, last) = ours(frames), theirs(frames)
+    torch.testing.assert_close(outputs, expected)
+    torch.testing.assert_close(ends["h"], last)
 
 
 @pytest.mark.parametrize("name", COMPACT)
@@ -109,35 +113,75 @@ ODD = Description(
 )
 
 
-@settings(max_examples=40, deadline=None)
+LATE = Description(
+    "cell that looks far back",
+    (
+        CellStage(
+            (
+                CellProduct("a", 2, (Read("x"), Read("x", 2), Read("h", 3)), bias=False),
+                CellProduct("b", 1, (Read("h", 1), Read("h", 3), Read("k", 2))),
+            ),
+            (
+                CellStep("f", "a.0 + v", "hard_sigmoid"),
+                CellStep("g", "a.1 + x*x@1", "hard_tanh"),
+                CellStep("p", "b.0 + f*x", "softplus"),
+                CellStep("q", "f*p - g*g", "silu"),
+                CellStep("k", "q + p*w", "gelu"),
+                CellStep("h", "k - h@1*v", "tanh"),
+            ),
+        ),
+    ),
+    ("v", "w"),
+    outputs=("h", "q"),
+)
+
+
+@settings(max_examples=80, deadline=None)
 @given(
-    some.sampled_from([*COMPACT.values(), ODD]), some.sampled_from([torch.float64, torch.float32]),
-    some.integers(1, 70), some.integers(1, 5), some.integers(2, 9), some.integers(0, 2**31),
-)  # fmt: skip
-def test_compiled_steps_are_the_explicit_loop(
-    cell: Description, kind: torch.dtype, hidden: int, batch: int, time: int, seed: int
+    some.sampled_from([*COMPACT.values(), ODD, LATE]),
+    some.sampled_from([torch.float64, torch.float32]),
+    some.sampled_from([1, 2, 4, 8]),
+    some.integers(1, 12),
+    some.sampled_from([1, 3, 16, 32]),
+    some.integers(1, 19),
+    some.integers(0, 2**31),
+)
+def test_the_scan_is_the_explicit_loop(
+    cell: Description, kind: torch.dtype, block: int, units: int, batch: int, time: int, seed: int
 ) -> None:
+    """Outputs, last states and every gradient, those of the states before the first frame too."""
     torch.manual_seed(seed)
-    layer = DescribedCell(cell, 6, hidden).to(kind)
-    weights, frames = (
-        dict(layer.named_parameters()),
-        torch.randn(time, batch, 6, dtype=kind, requires_grad=True),
-    )
-    gradient, bound = (
-        torch.randn(time, batch, hidden, dtype=kind),
-        1e-12 if kind == torch.float64 else 1e-5,
-    )
-    found, expected = layer(frames)[0], explicit(layer, frames, weights)
-    inputs = (frames, *weights.values())
-    pairs = zip(
-        (found, *torch.autograd.grad(found, inputs, gradient)),
-        (expected, *torch.autograd.grad(expected, inputs, gradient)),
-        strict=True,
-    )
-    for ours, theirs in pairs:
+    hidden, bound = block * units, 1e-12 if kind == torch.float64 else 1e-5
+    size = hidden if cell is LATE else 6  # its steps read the input
+    layer = DescribedCell(cell, size, hidden).to(kind)
+    inside.enter(layer, CompressionPlan.blocks(block))
+    given = [torch.randn(time, batch, size), *(torch.randn(1, batch, hidden) for _ in layer.states)]
+    given = [one.to(kind).requires_grad_() for one in given]
+    wanted, found = [*given, *layer.parameters()], []
+    for way in (scanned, explicit):
+        outputs, ends = run(layer, given[0], tuple(given[1:]), way)
+        generator = torch.Generator().manual_seed(3)
+        totals = [(x * torch.randn(x.shape, generator=generator)).sum() for x in (outputs, *ends)]
+        found.append([outputs, *ends, *torch.autograd.grad(sum(totals), wanted)])
+    for ours, theirs in zip(*found, strict=True):
         assert (ours - theirs).norm() <= bound * theirs.norm()
     with torch.no_grad():
-        assert torch.equal(layer(frames)[0], found)
+        assert torch.equal(run(layer, given[0], tuple(given[1:]), scanned)[0], found[0][0])
+
+
+@pytest.mark.parametrize("name", COMPACT)
+def test_the_end_state_continues_the_sequence(name: str) -> None:
+    torch.manual_seed(0)
+    layer, frames = DescribedCell(COMPACT[name], 4, 8, batch_first=True), torch.randn(2, 7, 4)
+    if any(read.name == INPUT and read.delay for p in layer.cell.products for read in p.reads):
+        pytest.skip("a frame of the input before the first is zero")
+    whole, ends = layer(frames)
+    first, state = layer(frames[:, :3])
+    then, again = layer(frames[:, 3:], state)
+    torch.testing.assert_close(torch.cat([first, then], 1), whole)
+    assert set(ends) == set(layer.states)
+    for step in layer.states:
+        torch.testing.assert_close(again[step], ends[step])
 
 
 def test_a_number_that_is_none_is_seen() -> None:
@@ -174,7 +218,7 @@ def test_products_cost_what_the_page_says() -> None:
 
 def test_what_it_refuses() -> None:
     layer = DescribedCell(COMPACT["mgu"], 4, 8)
-    with pytest.raises(UserError, match="starts from zero"):
-        layer(torch.zeros(2, 1, 4), torch.zeros(1, 1, 8))
+    with pytest.raises(UserError, match="a state must have h, not s"):
+        layer(torch.zeros(2, 1, 4), {"s": torch.zeros(1, 1, 8)})
     with pytest.raises(UserError, match="frames must be"):
         layer(torch.zeros(2, 1, 5))

@@ -21,10 +21,11 @@ from ernn.ir.network import Network
 from ernn.nn.fakequant import fake_quantize
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
-from ernn.nn.rounded import Rounded, described
+from ernn.nn.parameters import parameters
+from ernn.nn.rounded import Rounded
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
 from ernn.quantization.quantize import QuantizeSpec, quantize
-from ernn.scheduling.vector_program import stages
+from ernn.scheduling.layer_stages import stages
 
 BITS = st.none() | st.integers(2, 16)
 DATA = st.builds(DataBits, BITS, BITS, BITS, BITS, BITS)
@@ -58,10 +59,10 @@ def network_of(model: AcousticModel, plan: CompressionPlan) -> Network:
 def round_weights(model: AcousticModel, integers: IntegerModel) -> None:
     """Every weight to the format that it has among the integers."""
     for module, layer in zip([*model.recurrent, model.output], integers.layers, strict=True):
-        seen = described(module)
+        seen = parameters(module)
         for named, product in zip(seen.cell.products, layer.products, strict=True):
             for read, operand in zip(named.reads, product.operands, strict=True):
-                weight = seen.weights[named.name, str(read)]
+                weight = seen.weights[named.name, str(read)].dense()
                 weight.copy_(fake_quantize(weight, operand.matrix.format))
 
 
@@ -161,7 +162,7 @@ def test_compiled_loops_are_the_steps(
     for scanned in (True, False):
         rounded = Rounded(model, integers).train()
         if not scanned:
-            monkeypatch.setattr(rounded, "_scannable", lambda *_: False)
+            monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
         model.zero_grad()
         x = frames.clone().requires_grad_()
         y = rounded(x)
@@ -188,7 +189,7 @@ def test_what_is_no_number_is_seen(scanned: bool, monkeypatch: pytest.MonkeyPatc
     model, frames = made(LayerSpec("lstm", 6), 1, plan), torch.randn(2, 5, 4, dtype=torch.float64)
     rounded = Rounded(model, quantize(network_of(model, plan), [frames[0].numpy()]))
     if not scanned:
-        monkeypatch.setattr(rounded, "_scannable", lambda *_: False)
+        monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
     broken = frames.clone()
     broken[1, 3, 2] = float("nan")
     with torch.no_grad():

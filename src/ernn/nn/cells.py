@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from ernn.errors import UserError
-from ernn.nn import directions, explicit
-from ernn.nn.recurrent import Direction, run, runs_here
+from ernn.ir.cell import Cell
+from ernn.ir.cells import GRU_BEFORE
+from ernn.nn.parameters import lstm
+from ernn.nn.recurrent import run
 
 
 class _Stack(nn.Module):
@@ -22,8 +24,9 @@ class _Stack(nn.Module):
     the cell's own.
     """
 
+    cell: Cell
     gates: int
-    states: int
+    states: tuple[str, ...]
 
     def __init__(
         self,
@@ -74,14 +77,14 @@ class _Stack(nn.Module):
         )
 
     def _run(
-        self, fast: Direction, slow: Direction, frames: Tensor, states: tuple[Tensor, ...] | None
+        self, frames: Tensor, states: tuple[Tensor, ...] | None
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
             shape = tuple(frames.shape)
             raise UserError(
                 f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
             )
-        return run(self, fast if runs_here(self, frames) else slow, frames, states)
+        return run(self, frames, states)
 
 
 class PeepholeLSTM(_Stack):
@@ -89,7 +92,7 @@ class PeepholeLSTM(_Stack):
     the new cell).
     """
 
-    gates, states = 4, 2
+    gates, states = 4, ("h", "c")
 
     def __init__(
         self,
@@ -104,6 +107,7 @@ class PeepholeLSTM(_Stack):
         super().__init__(
             input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size
         )
+        self.cell = lstm(True, bool(proj_size))
 
     def _add_layer(self, suffix: str, columns: int) -> None:
         super()._add_layer(suffix, columns)
@@ -115,7 +119,7 @@ class PeepholeLSTM(_Stack):
         self, frames: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Outputs and (h_n, c_n), shapes as torch.nn.LSTM's."""
-        outputs, (h, c) = self._run(directions.lstm, explicit.lstm, frames, state)
+        outputs, (h, c) = self._run(frames, state)
         return outputs, (h, c)
 
 
@@ -124,7 +128,7 @@ class ResetBeforeGRU(_Stack):
     recurrent product.
     """
 
-    gates, states = 3, 1
+    cell, gates, states = GRU_BEFORE, 3, ("h",)
 
     def __init__(
         self,
@@ -142,5 +146,5 @@ class ResetBeforeGRU(_Stack):
     def forward(self, frames: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs and h_n, shapes as torch.nn.GRU's."""
         states = None if state is None else (state,)
-        outputs, (h,) = self._run(directions.gru_before, explicit.gru_before, frames, states)
+        outputs, (h,) = self._run(frames, states)
         return outputs, h

@@ -11,15 +11,13 @@ from math import sqrt
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils import parametrizations
 
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell, CellProduct, CellStep, Read
-from ernn.nn.cell_scan import CellScan
-from ernn.nn.recurrent import runs_here
-
-_FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+from ernn.ir.cell import INPUT, Cell
+from ernn.nn.parameters import weight_name
+from ernn.nn.recurrent import run
+from ernn.nn.table import remembered
 
 
 class DescribedCell(nn.Module):
@@ -71,121 +69,30 @@ class DescribedCell(nn.Module):
 
     def extra_repr(self) -> str:
         kind = ", orthogonal" if self.orthogonal else ""
-        return f"{self.cell.title}, {self.input_size}, {self.hidden_size}, batch_first={self.batch_first}{kind}"
+        sizes = f"{self.input_size}, {self.hidden_size}"
+        return f"{self.cell.title}, {sizes}, batch_first={self.batch_first}{kind}"
 
-    def forward(self, frames: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs and the last one, (1, batch, hidden); states are zero before the first frame."""
-        if state is not None:
-            raise UserError(f"a {self.cell.title} starts from zero: leave the state out")
+    @property
+    def states(self) -> tuple[str, ...]:
+        """The steps that the next frame reads."""
+        return tuple(remembered(self.cell))
+
+    def forward(
+        self, frames: Tensor, state: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Outputs, several one after another, and the last frame of each of `states`.
+
+        state: as returned, (1, batch, hidden) each; None starts from 0. Raises UserError for frames
+        or a state of something else.
+        """
         if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
             shape = tuple(frames.shape)
             raise UserError(
                 f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
             )
-        ordered = frames.transpose(0, 1) if self.batch_first and frames.dim() == 3 else frames
-        outputs = self._through(ordered if frames.dim() == 3 else ordered[:, None])
-        last = outputs[-1:]
-        if frames.dim() == 2:
-            return outputs[:, 0], last[:, 0]
-        return (outputs.transpose(0, 1) if self.batch_first else outputs), last
-
-    def _through(self, frames: Tensor) -> Tensor:
-        """Outputs (time, batch, hidden) of frames (time, batch, inputs)."""
-        names = [
-            weight_name(product, read) for product in self.cell.products for read in product.reads
-        ]
-        weights = {name: getattr(self, name) for name in names}  # once: they may be parametrized
-        if not runs_here(self, frames):
-            return explicit(self, frames, weights)
-        vectors = [getattr(self, f"{name}_l0") for name in self.cell.vectors]
-        stacked = torch.stack(vectors) if vectors else frames.new_empty(0, self.hidden_size)
-        back = [
-            weights[weight_name(p, read)]
-            for p in self.cell.products
-            for read in p.reads
-            if read.name != INPUT
-        ]
-        return CellScan.apply(self.cell, self._of_input(frames, weights), stacked, *back)  # type: ignore[no-any-return]
-
-    def _of_input(self, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """What the gates of all products have of the input, biases included: (time, batch, gates *
-        hidden).
-        """
-        parts = [_of_input(self, product, frames, weights) for product in self.cell.products]
-        return torch.cat([part.expand(*frames.shape[:2], -1) for part in parts], -1)
-
-
-def explicit(owner: DescribedCell, frames: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-    """`CellScan` as the description says, one step after the other in torch's operations.
-
-    What runs on other devices and number formats, and what the scan is tested against.
-    """
-    cell = owner.cell
-    from_input = {p.name: _of_input(owner, p, frames, weights) for p in cell.products}
-    vectors = {name: getattr(owner, f"{name}_l0") for name in cell.vectors}
-    zero = frames.new_zeros(frames.shape[1], owner.hidden_size)
-    values = {str(Read(step.name)): zero for step in cell.steps}
-    outputs = []
-    for t in range(len(frames)):
-        values = {str(Read(step.name, 1)): values[step.name] for step in cell.steps}
-        for stage in cell.stages:
-            gates: dict[str, Tensor] = {}
-            for product in stage.products:
-                total = from_input[product.name][t]
-                for read in product.reads:
-                    if read.name != INPUT:
-                        total = total + functional.linear(
-                            values[str(read)], weights[weight_name(product, read)]
-                        )
-                parts = total.chunk(product.gates, dim=-1)
-                gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
-            for step in stage.steps:
-                total = sum_of(step, gates | vectors | values)
-                values[step.name] = _FUNCTIONS[step.activation](total) if step.activation else total
-        outputs.append(values[cell.outputs[0]])
-    return torch.stack(outputs)
-
-
-def _of_input(
-    owner: DescribedCell, product: CellProduct, frames: Tensor, weights: Mapping[str, Tensor]
-) -> Tensor:
-    """The part of a product that all frames have at once: of the input, and the bias."""
-    bias = getattr(owner, f"bias_{product.name}_l0") if product.bias else None
-    reads = [read for read in product.reads if read.name == INPUT]
-    total = frames.new_zeros(product.gates * owner.hidden_size) if bias is None else bias
-    for read in reads:
-        total = total + functional.linear(
-            delayed(frames, read.delay), weights[weight_name(product, read)]
-        )
-    return total.expand(*frames.shape[:2], -1)
-
-
-def delayed(frames: Tensor, delay: int) -> Tensor:
-    """Frames (time, ...) as they were `delay` frames ago, zeros before the first."""
-    if not delay:
-        return frames
-    before = frames.new_zeros(min(delay, len(frames)), *frames.shape[1:])
-    return torch.cat([before, frames[: max(0, len(frames) - delay)]])
-
-
-def weight_name(product: CellProduct, read: Read) -> str:
-    """The parameter that multiplies what is read; of several steps or delays it names which."""
-    of_input = read.name == INPUT
-    alike = [one for one in product.reads if (one.name == INPUT) == of_input]
-    way = "ih" if of_input else "hh"
-    if len(alike) == 1:
-        return f"weight_{way}_{product.name}_l0"
-    which = f"{'' if of_input else read.name}{read.delay or ''}" if of_input else read.name
-    return f"weight_{way}_{product.name}{which and '_' + which}_l0"
-
-
-def sum_of(step: CellStep, values: Mapping[str, Tensor]) -> Tensor:
-    """The sum of a step's terms, before its activation."""
-    total: Tensor | None = None
-    for term in step.terms:
-        first, *others = (values[str(read)] for read in term.factors)
-        value = first * others[0] if others else first
-        value = -value if term.negative else value
-        total = value if total is None else total + value
-    assert total is not None
-    return total
+        if state is not None and set(state) != set(self.states):
+            names, given = (", ".join(one) for one in (self.states, state))
+            raise UserError(f"a state must have {names or 'nothing'}, not {given}")
+        given = None if state is None else tuple(state[name] for name in self.states)
+        outputs, ends = run(self, frames, given)
+        return outputs, dict(zip(self.states, ends, strict=True))

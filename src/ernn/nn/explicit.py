@@ -1,85 +1,119 @@
-"""The cells as their equations say, one step after the other in torch's operations.
+"""A cell as its description says, one step after the other in torch's operations.
 
-Equations: docs/explanation/equations.md.
-
-What runs where the scans of `ernn.nn.directions` do not (other devices and number formats), and
-what they are tested against.  Arguments and results are those of `ernn.nn.directions`.
+What runs on other devices and in other number formats, and what the scan is tested against.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-def lstm(
-    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs (time, batch, outputs) and (h, c) of an LSTM, with peepholes where `owner` has
-    them.
-    """
-    y, c = state
-    recurrent = getattr(owner, f"weight_hh{suffix}").t()
-    projection = getattr(owner, f"weight_hr{suffix}").t() if owner.proj_size else None
-    peephole = getattr(owner, f"peephole{suffix}", None)
-    # Spread over the batch once, so that the gradient is summed over it once, not at every step.
-    looks = (
-        c.new_zeros(3, *c.shape) if peephole is None else peephole[:, None].expand(-1, len(c), -1)
-    )
-    p_i, p_f, p_o = looks.unbind(0)
-    outputs = []
-    for product in _products(owner, suffix, x).unbind(0):
-        i, f, g, o = torch.addmm(product, y, recurrent).chunk(4, dim=1)
-        i = torch.sigmoid(torch.addcmul(i, p_i, c))
-        f = torch.sigmoid(torch.addcmul(f, p_f, c))
-        c = torch.addcmul(f * c, i, torch.tanh(g))
-        m = torch.sigmoid(torch.addcmul(o, p_o, c)) * torch.tanh(c)
-        y = m if projection is None else m @ projection
-        outputs.append(y)
-    return torch.stack(outputs), (y, c)
+from ernn.ir.cell import CellProduct, CellStep, CellTerm, Read
+from ernn.nn.activations import FUNCTIONS
+from ernn.nn.parameters import Parameters, delayed
+from ernn.nn.table import remembered
 
 
-def gru_after(
-    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and (h,) of a GRU whose reset gate acts after the recurrent product, torch's own."""
-    (h,) = state
-    weight, bias = getattr(owner, f"weight_hh{suffix}"), getattr(owner, f"bias_hh{suffix}", None)
-    from_input = functional.linear(
-        x, getattr(owner, f"weight_ih{suffix}"), getattr(owner, f"bias_ih{suffix}", None)
-    )
-    outputs = []
-    for product in from_input.unbind(0):
-        r, z, n = product.chunk(3, dim=1)
-        from_r, from_z, from_n = functional.linear(h, weight, bias).chunk(3, dim=1)
-        r, z = torch.sigmoid(r + from_r), torch.sigmoid(z + from_z)
-        h = torch.lerp(torch.tanh(n + r * from_n), h, z)
-        outputs.append(h)
-    return torch.stack(outputs), (h,)
+class Edges:
+    """What happens to the numbers where they go from one operation to the next: nothing."""
+
+    def read(self, name: str, values: Tensor) -> Tensor:
+        """What products see of a step or input."""
+        return values
+
+    def product(self, product: str, total: Tensor) -> Tensor:
+        """What a product gives, before its bias is added."""
+        return total
+
+    def step(self, step: CellStep, total: Tensor) -> Tensor:
+        """The step's value from the sum of its terms."""
+        return FUNCTIONS[step.activation](total) if step.activation else total
 
 
-def gru_before(
-    owner: Any, suffix: str, x: Tensor, state: tuple[Tensor, ...]
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Outputs and (h,) of a GRU whose reset gate acts before the recurrent product, the E-RNN
-    paper's.
-    """
-    (h,) = state
-    weight, gates = getattr(owner, f"weight_hh{suffix}"), 2 * owner.hidden_size
-    for_gates, for_candidate = weight[:gates].t(), weight[gates:].t()
-    outputs = []
-    for product in _products(owner, suffix, x).unbind(0):
-        from_input = product.split(gates, dim=1)
-        r, z = torch.sigmoid(torch.addmm(from_input[0], h, for_gates)).chunk(2, dim=1)
-        n = torch.tanh(torch.addmm(from_input[1], r * h, for_candidate))
-        h = torch.lerp(n, h, z)
-        outputs.append(h)
-    return torch.stack(outputs), (h,)
+NONE = Edges()
 
 
-def _products(owner: Any, suffix: str, x: Tensor) -> Tensor:
-    """The input's products with both biases, which no gate needs apart."""
-    biases = [getattr(owner, f"bias_{side}{suffix}", None) for side in ("ih", "hh")]
-    bias = None if biases[0] is None or biases[1] is None else biases[0] + biases[1]
-    return functional.linear(x, getattr(owner, f"weight_ih{suffix}"), bias)
+def explicit(
+    named: Parameters,
+    frames: Mapping[str, Tensor],
+    state: Mapping[str, Tensor],
+    edges: Edges = NONE,
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """As `ernn.nn.through.scanned`."""
+    run = _Run(named, frames, state, edges)
+    for _ in range(len(next(iter(frames.values())))):
+        run.frame()
+    outputs = [torch.stack([one[name] for one in run.past]) for name in run.cell.outputs]
+    return outputs, {name: run.past[-1][name] for name in remembered(run.cell)}
+
+
+class _Run:
+    def __init__(
+        self,
+        named: Parameters,
+        frames: Mapping[str, Tensor],
+        state: Mapping[str, Tensor],
+        edges: Edges,
+    ) -> None:
+        self.named, self.frames, self.state, self.edges = named, frames, state, edges
+        self.cell, self.past = named.cell, list[dict[str, Tensor]]()
+        self.weights = {key: weight.dense() for key, weight in named.weights.items()}
+        self.of_input = {p.name: self._of_input(p) for p in self.cell.products}
+
+    def _of_input(self, product: CellProduct) -> Tensor | None:
+        """What a product has of inputs, in all frames at once."""
+        found = [
+            functional.linear(
+                delayed(self.edges.read(read.name, self.frames[read.name]), read.delay),
+                self.weights[product.name, str(read)],
+            )
+            for read in product.reads
+            if read.name in self.frames
+        ]
+        return sum(found[1:], found[0]) if found else None
+
+    def frame(self) -> None:
+        """The next frame's steps, to the end of `past`."""
+        self.past.append({})
+        for stage in self.cell.stages:
+            gates: dict[str, Tensor] = {}
+            for product in stage.products:
+                parts = self._product(product).chunk(product.gates, dim=-1)
+                gates |= {f"{product.name}.{gate}": part for gate, part in enumerate(parts)}
+            for step in stage.steps:
+                terms = [self._term(term, gates) for term in step.terms]
+                total = sum(terms[1:], terms[0])
+                self.past[-1][step.name] = self.edges.step(step, total)
+
+    def _product(self, product: CellProduct) -> Tensor:
+        of_input = self.of_input[product.name]
+        found = [] if of_input is None else [of_input[len(self.past) - 1]]
+        for read in product.reads:
+            if read.name not in self.frames:
+                vectors = self.edges.read(read.name, self._value(read))
+                found.append(functional.linear(vectors, self.weights[product.name, str(read)]))
+        total = self.edges.product(product.name, sum(found[1:], found[0]))
+        bias = self.named.biases.get(product.name)
+        return total if bias is None else total + bias
+
+    def _term(self, term: CellTerm, gates: Mapping[str, Tensor]) -> Tensor:
+        first, *others = (
+            gates[f.name] if f.name in gates else self._value(f) for f in term.factors
+        )
+        value = first * others[0] if others else first
+        return -value if term.negative else value
+
+    def _value(self, read: Read) -> Tensor:
+        if read.name in self.named.vectors:
+            return self.named.vectors[read.name]
+        t = len(self.past) - 1 - read.delay
+        if read.name in self.frames:
+            frames = self.frames[read.name]
+            return frames[t] if t >= 0 else torch.zeros_like(frames[0])
+        if t >= 0:
+            return self.past[t][read.name]
+        if read.name in self.state:
+            return self.state[read.name]
+        some = next(iter(self.frames.values()))
+        return some.new_zeros(some.shape[1], self.named.lengths[read.name])

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_parts import ActivationTable
-
-_FUNCTIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
+from ernn.nn.activations import FUNCTIONS
 
 
 def floor_half_up(scaled: Tensor) -> Tensor:
@@ -98,6 +97,7 @@ class _Table(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         (values,) = ctx.saved_tensors
-        y = _FUNCTIONS[ctx.function](values)
-        slope = y * (1 - y) if ctx.function == "sigmoid" else 1 - y * y
-        return gradients[0] * slope, None, None, None
+        with torch.enable_grad():
+            x = values.detach().requires_grad_()
+            y = FUNCTIONS[ctx.function](x)
+        return torch.autograd.grad(y, x, gradients[0])[0], None, None, None

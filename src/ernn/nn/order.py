@@ -4,8 +4,6 @@ So the k-point transforms of all blocks of a vector are one matrix product with 
 (units, batch) is read as (k, blocks * batch).  For k = 1 nothing changes.
 """
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 
@@ -19,17 +17,9 @@ def from_order(x: Tensor, block: int, dim: int) -> Tensor:
     return _exchange(x, (block, -1), dim) if block > 1 else x
 
 
-def gates_to_order(x: Tensor, units: int, gates: Sequence[int], block: int) -> Tensor:
-    """Axis 0, (gate, unit), to (j, gate, p), all flattened; `gates`: the gates wanted, in the
-    sequence wanted.
-    """
-    apart = x.unflatten(0, (-1, units))
-    chosen = apart if list(gates) == list(range(len(apart))) else apart[list(gates)]
-    return (
-        chosen.unflatten(1, (-1, block)).movedim(2, 0).flatten(0, 2)
-        if block > 1
-        else chosen.flatten(0, 1)
-    )
+def gates_to_order(x: Tensor, gates: int, block: int) -> Tensor:
+    """Axis 0, (gate, unit), with each gate's units in that order."""
+    return to_order(x.unflatten(0, (gates, -1)), block, 1).flatten(0, 1) if block > 1 else x
 
 
 def _exchange(x: Tensor, shape: tuple[int, int], dim: int) -> Tensor:

@@ -9,7 +9,7 @@ in the frequency domain, forward and backward.  On other devices (cuDNN), in oth
 for packed sequences and under torch.compile, torch's own forward runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -17,27 +17,32 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from ernn.nn import directions
-from ernn.nn.columns import COLUMNS
+from ernn.ir.cell import INPUT
+from ernn.nn.explicit import explicit
+from ernn.nn.loops import available
+from ernn.nn.parameters import Parameters, parameters
 from ernn.nn.stored import in_blocks
+from ernn.nn.through import scanned
 
-_SMALL = 128  # units up to which two threads of oneDNN with decoded weights are faster than products of spectra
 
 State = tuple[Tensor, ...]
-Direction = Callable[[Any, str, Tensor, State], tuple[Tensor, State]]
+Way = Callable[
+    [Parameters, Mapping[str, Tensor], Mapping[str, Tensor]], tuple[list[Tensor], dict[str, Tensor]]
+]
+"""`ernn.nn.through.scanned` or `ernn.nn.explicit.explicit`."""
 
 
 class LSTM(nn.LSTM):
     """torch.nn.LSTM, trained faster on the processor."""
 
-    states = 2  # h and c
+    states = ("h", "c")
 
     def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
         """As torch.nn.LSTM's."""
         if not runs_here(self, input) or self._suits_onednn(input):
             with parametrize.cached():  # torch reads each weight more than once
                 return super().forward(input, hx)
-        outputs, (h, c) = run(self, directions.lstm, input, hx)
+        outputs, (h, c) = run(self, input, hx)
         return outputs, (h, c)
 
     def _suits_onednn(self, frames: Tensor) -> bool:
@@ -50,26 +55,20 @@ class LSTM(nn.LSTM):
             or not torch.backends.mkldnn.is_available()
         ):
             return False
-        if not in_blocks(self):
-            return True
-        batch = frames.shape[0 if self.batch_first else 1] if frames.dim() == 3 else 1
-        whole = (
-            torch.is_grad_enabled() and batch % COLUMNS == 0
-        )  # `ernn.nn.lstm_whole`, which is faster yet
-        return self.hidden_size <= _SMALL and torch.get_num_threads() > 1 and not whole
+        return not in_blocks(self)
 
 
 class GRU(nn.GRU):
     """torch.nn.GRU, trained faster on the processor."""
 
-    states = 1
+    states = ("h",)
 
     def forward(self, input: Any, hx: Any = None) -> Any:  # type: ignore[override]
         """As torch.nn.GRU's."""
         if not runs_here(self, input):
             with parametrize.cached():
                 return super().forward(input, hx)
-        outputs, (h,) = run(self, directions.gru_after, input, None if hx is None else (hx,))
+        outputs, (h,) = run(self, input, None if hx is None else (hx,))
         return outputs, h
 
 
@@ -83,10 +82,10 @@ def runs_here(module: nn.Module, frames: Any) -> bool:
     if traced or torch.is_autocast_enabled("cpu"):
         return False
     kinds = {(tensor.device.type, tensor.dtype) for tensor in (frames, *module.parameters())}
-    return kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)})
+    return kinds in ({("cpu", torch.float32)}, {("cpu", torch.float64)}) and available()
 
 
-def stack(module: Any, direction: Direction, frames: Tensor, states: State) -> tuple[Tensor, State]:
+def stack(module: Any, way: Way, frames: Tensor, states: State) -> tuple[Tensor, State]:
     """All layers and directions on frames (time, batch, inputs); states (layers * directions,
     batch, size).
     """
@@ -97,21 +96,26 @@ def stack(module: Any, direction: Direction, frames: Tensor, states: State) -> t
             frames = functional.dropout(frames, module.dropout, module.training)
         outputs = []
         for part, suffix in enumerate(suffixes):
-            state = tuple(kind[len(ends)] for kind in states)
+            state = {
+                name: kind[len(ends)] for name, kind in zip(module.states, states, strict=True)
+            }
             there = frames.flip(0) if part else frames
-            output, end = direction(module, f"_l{index}{suffix}", there, state)
+            named = parameters(module, f"_l{index}{suffix}")
+            found, end = way(named, {INPUT: there}, state)
+            output = found[0] if len(found) == 1 else torch.cat(found, -1)
             outputs.append(output.flip(0) if part else output)
-            ends.append(end)
+            ends.append(tuple(end[name] for name in module.states))
         frames = torch.cat(outputs, -1) if len(outputs) > 1 else outputs[0]
     return frames, tuple(torch.stack(kind) for kind in zip(*ends, strict=True))
 
 
 def run(
-    module: Any, direction: Direction, frames: Tensor, states: State | None
+    module: Any, frames: Tensor, states: State | None, way: Way | None = None
 ) -> tuple[Tensor, State]:
     """`stack` with the layouts of torch: batch first or not, without a batch, zeros for states that
-    are not given.
+    are not given. `way`: by the scan where it can run, unless given.
     """
+    way = way or (scanned if runs_here(module, frames) else explicit)
     batched, axis = frames.dim() == 3, 0 if module.batch_first else 1
     frames = frames if batched else frames.unsqueeze(axis)
     if states is None:
@@ -120,21 +124,17 @@ def run(
         states = tuple(state.unsqueeze(1) for state in states)
     if isinstance(module, nn.RNNBase):
         module.check_forward_args(frames, states if len(states) > 1 else states[0], None)  # type: ignore[arg-type]
-    outputs, ends = stack(
-        module, direction, frames.transpose(0, 1) if module.batch_first else frames, states
-    )
+    ordered = frames.transpose(0, 1) if module.batch_first else frames
+    outputs, ends = stack(module, way, ordered, states)
     outputs = outputs.transpose(0, 1) if module.batch_first else outputs
-    return (
-        (outputs, ends)
-        if batched
-        else (outputs.squeeze(axis), tuple(end.squeeze(1) for end in ends))
-    )
+    if batched:
+        return outputs, ends
+    return outputs.squeeze(axis), tuple(end.squeeze(1) for end in ends)
 
 
 def zeros(module: Any, frames: Tensor) -> State:
-    """Initial states of 0 for frames with a batch: h, and for an LSTM c."""
+    """Initial states of 0 for frames with a batch."""
     rows = module.num_layers * (2 if getattr(module, "bidirectional", False) else 1)
-    batch = frames.shape[0 if module.batch_first else 1]
-    output = getattr(module, "proj_size", 0) or module.hidden_size
-    sizes = (output, module.hidden_size) if module.states == 2 else (output,)
-    return tuple(frames.new_zeros(rows, batch, size) for size in sizes)
+    batch, hidden = frames.shape[0 if module.batch_first else 1], module.hidden_size
+    sizes = {"h": getattr(module, "proj_size", 0) or hidden}
+    return tuple(frames.new_zeros(rows, batch, sizes.get(name, hidden)) for name in module.states)

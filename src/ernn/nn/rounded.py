@@ -15,32 +15,26 @@ in double precision, the outputs equal golden's integers. Not modelled: the roun
 which is the compression plan's (`ernn.compress.methods.quantized`), and, in blocks, that of spectra
 and between a transform's stages, which have all of `QuantizeSpec.data_bits`.
 
-It runs the cells' descriptions (`ernn.ir.cells`), any cell in one way: in
-compiled loops (`ernn.nn.rounded_scan`), or step by step in torch's operations where those do not go
-- other devices, rounding at random, an LSTM's projection, and states of a dense network that its
-products do not see in full.
+It runs the cells' descriptions: by the scan (`ernn.nn.through`), or step by step in torch's
+operations where that does not go - other devices, rounding at random, and states of a dense network
+that its products do not see in full.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ernn.errors import UserError
-from ernn.ir.cell import INPUT, Cell, CellStep
-from ernn.ir.cells import GRU_AFTER, GRU_BEFORE, LINEAR, lstm_cell
+from ernn.ir.cell import CellStep
 from ernn.ir.edges import edge_formats
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerLayer, IntegerModel
-from ernn.ir.integer_parts import Product
-from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
-from ernn.nn.described import DescribedCell, delayed, sum_of, weight_name
+from ernn.nn.explicit import Edges, explicit
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.nn.model import AcousticModel
-from ernn.nn.rounded_loops import format_row
-from ernn.nn.rounded_scan import RoundedScan, Rounds
+from ernn.nn.parameters import Parameters, cell_of, parameters
+from ernn.nn.recurrent import runs_here
+from ernn.nn.through import Rounding, scanned
 
 
 class Rounded(nn.Module):
@@ -56,10 +50,9 @@ class Rounded(nn.Module):
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
         self._formats = edge_formats(integers)
-        for function in ("sigmoid", "tanh"):
-            table = integers.table(function)
-            values = torch.zeros(1) if table is None else table_results(table)
-            self.register_buffer(function, values.to(model.output.bias), persistent=False)
+        for table in integers.tables:
+            values = table_results(table).to(model.output.bias)
+            self.register_buffer(table.function, values, persistent=False)
         self._layers = [
             *([] if model.front is None else [model.front]),
             *model.recurrent,
@@ -82,242 +75,105 @@ class Rounded(nn.Module):
         """As the model's."""
         frames = self._at(self.integers.input.name, frames.transpose(0, 1))
         for module, layer in zip(self._layers, self.integers.layers, strict=True):
-            frames = self._through(described(module), layer, frames)
+            frames = self._through(parameters(module), layer, frames)
             if not isinstance(module, nn.Linear):
                 frames = self.model.dropout(frames)
         return frames.transpose(0, 1)
 
-    def _round(self, values: Tensor, format: FixedFormat) -> Tensor:
-        return fake_quantize(values, format, self.random and self.training)
+    @property
+    def at_random(self) -> bool:
+        """Whether data are rounded up or down at random now."""
+        return self.random and self.training
 
     def _at(self, edge: str, values: Tensor) -> Tensor:
-        return self._round(values, self._formats[edge])
+        return fake_quantize(values, self._formats[edge], self.at_random)
 
-    def _read(self, signal: str, values: Tensor) -> Tensor:
-        """What products see of a signal."""
-        spectrum = self.integers.signal(signal).spectrum
-        return (
-            values if spectrum is None or self._in_full(signal) else self._round(values, spectrum)
+    def _through(self, named: Parameters, layer: IntegerLayer, frames: Tensor) -> Tensor:
+        """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
+        cell = named.cell
+        if not cell.remembered and len(frames) > 1:  # all frames at once
+            together = self._through(named, layer, frames.flatten(0, 1)[None])
+            return together[0].unflatten(0, frames.shape[:2])
+        edges = _LayerEdges(self, layer)
+        rounded = replace(
+            named,
+            biases={name: edges.bias(name, bias) for name, bias in named.biases.items()},
+            vectors={name: edges.vector(name, vector) for name, vector in named.vectors.items()},
         )
+        given = {name: edges.read(name, frames) for name in cell.inputs}
+        states = {r.name for p in cell.products for r in p.reads} - set(cell.inputs)
+        scans = runs_here(self, frames) and not self.at_random
+        if scans and all(edges.in_full(state) for state in states):
+            return scanned(rounded, given, {}, edges.rounding())[0][0]
+        return explicit(rounded, given, {}, edges)[0][0]
 
-    def _in_full(self, signal: str) -> bool:
+
+class _LayerEdges(Edges):
+    """How the numbers of one layer are rounded."""
+
+    def __init__(self, owner: Rounded, layer: IntegerLayer) -> None:
+        self._owner, self._integers, self._layer = owner, owner.integers, layer
+        names = (product.name for product in layer.cell.products)
+        self._products = dict(zip(names, layer.products, strict=True))
+
+    def _round(self, values: Tensor, format: FixedFormat) -> Tensor:
+        return fake_quantize(values, format, self._owner.at_random)
+
+    def bias(self, product: str, values: Tensor) -> Tensor:
+        return self._round(values, self._products[product].output)
+
+    def vector(self, name: str, values: Tensor) -> Tensor:
+        return self._round(values, self._layer.format_of[name])
+
+    def in_full(self, name: str) -> bool:
         """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is
         not modelled.
         """
-        format, spectrum = (found := self.integers.signal(signal)).format, found.spectrum
-        if self.integers.block > 1 or spectrum is None:
+        found = self._integers.signal(self._layer.signal(name))
+        format, spectrum = found.format, found.spectrum
+        if self._integers.block > 1 or spectrum is None:
             return True
         return 0 <= spectrum.frac - format.frac <= spectrum.width - format.width
 
-    def _product(self, product: Product, total: Tensor) -> Tensor:
-        return self._round(
-            total if self.integers.block > 1 else self._round(total, product.rows), product.output
-        )
+    def read(self, name: str, values: Tensor) -> Tensor:
+        spectrum = self._integers.signal(self._layer.signal(name)).spectrum
+        whole = spectrum is None or self.in_full(name)
+        return values if whole else self._round(values, spectrum)
 
-    def _through(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> Tensor:
-        """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
-        cell = seen.cell
-        if not cell.remembered and len(frames) > 1:  # all frames at once
-            return self._through(seen, layer, frames.flatten(0, 1)[None])[0].unflatten(
-                0, frames.shape[:2]
-            )
-        products = {
-            named.name: product
-            for named, product in zip(cell.products, layer.products, strict=True)
-        }
-        biases = {
-            name: self._round(bias, products[name].output) for name, bias in seen.biases.items()
-        }
-        vectors = {
-            name: self._round(vector, layer.format_of[name])
-            for name, vector in seen.vectors.items()
-        }
-        x = self._read(layer.inputs[0], frames)
-        of_input: dict[str, Tensor] = {}
-        for p in cell.products:
-            for read in p.reads:
-                if read.name == INPUT:
-                    part = functional.linear(
-                        delayed(x, read.delay), seen.weights[p.name, str(read)]
-                    )
-                    of_input[p.name] = of_input[p.name] + part if p.name in of_input else part
-        if self._scannable(seen, layer, frames):
-            return self._scanned(seen, products, layer, of_input, biases, vectors)
-        values = {
-            name: frames.new_zeros(frames.shape[1], size) for name, size in seen.lengths.items()
-        }
-        outputs = []
-        for t in range(len(frames)):
-            values = {f"{name}@1": values[name] for name in seen.lengths}
-            for stage in cell.stages:
-                gates: dict[str, Tensor] = {}
-                for product in stage.products:
-                    parts = [of_input[product.name][t]] if product.name in of_input else []
-                    for read in product.reads:
-                        if read.name != INPUT:
-                            states = self._read(f"{layer.name}.{read.name}", values[str(read)])
-                            weight = seen.weights[product.name, str(read)]
-                            parts.append(functional.linear(states, weight))
-                    total = self._product(products[product.name], sum(parts[1:], parts[0]))
-                    total = total + biases[product.name] if product.name in biases else total
-                    gates |= {
-                        f"{product.name}.{n}": gate
-                        for n, gate in enumerate(total.chunk(product.gates, dim=-1))
-                    }
-                for step in stage.steps:
-                    total = sum_of(step, gates | vectors | values)
-                    values[step.name] = self._activated(
-                        step.activation, f"{layer.name}.{step.name}", total
-                    )
-            outputs.append(values[cell.outputs[0]])
-        return torch.stack(outputs)
+    def product(self, product: str, total: Tensor) -> Tensor:
+        formats = self._of_product(product)
+        for format in formats:
+            total = self._round(total, format)
+        return total
 
-    def _scannable(self, seen: "Described", layer: IntegerLayer, frames: Tensor) -> bool:
-        lengths, states = (
-            set(seen.lengths.values()),
-            {r.name for p in seen.cell.products for r in p.reads if r.name != INPUT},
-        )
-        plain = (
-            frames.device.type == "cpu"
-            and frames.dtype in (torch.float32, torch.float64)
-            and frames.numel() > 0
-        )
-        in_full = all(self._in_full(f"{layer.name}.{state}") for state in states)
-        return plain and in_full and len(lengths) == 1 and not (self.random and self.training)
-
-    def _scanned(
-        self,
-        seen: "Described",
-        products: Mapping[str, Product],
-        layer: IntegerLayer,
-        of_input: Mapping[str, Tensor],
-        biases: Mapping[str, Tensor],
-        vectors: Mapping[str, Tensor],
-    ) -> Tensor:
-        cell, some = seen.cell, next(iter(of_input.values()))
-        rows = {p.name: seen.lengths[cell.outputs[0]] * p.gates for p in cell.products}
-        from_x = [
-            of_input.get(name, some.new_zeros(*some.shape[:2], size)) for name, size in rows.items()
-        ]
-        added = [biases.get(name, some.new_zeros(size)) for name, size in rows.items()]
-        stacked = (
-            torch.stack(list(vectors.values()))
-            if vectors
-            else some.new_empty(0, seen.lengths[cell.outputs[0]])
-        )
-        weights = [
-            seen.weights[p.name, str(read)]
-            for p in cell.products
-            for read in p.reads
-            if read.name != INPUT
-        ]
-        on_the_way = {
-            name: (0.0,) * 4 if self.integers.block > 1 else format_row(p.rows)
-            for name, p in products.items()
-        }
-        rounds = Rounds(
-            cell,
-            some.new_tensor([format_row(self._format(layer, step)) for step in cell.steps]),
-            some.new_tensor(
-                [
-                    (on_the_way[p.name], format_row(products[p.name].output))
-                    for p in cell.products
-                    for _ in range(p.gates)
-                ]
-            ),
-            self.get_buffer("sigmoid"),
-            self.get_buffer("tanh"),
-        )
-        return RoundedScan.apply(rounds, torch.cat(from_x, -1), torch.cat(added), stacked, *weights)  # type: ignore[return-value]
-
-    def _format(self, layer: IntegerLayer, step: CellStep) -> FixedFormat:
-        """What a step's sum is rounded to."""
-        table = self.integers.table(step.activation)
-        return table.input if table else self._formats[f"{layer.name}.{step.name}"]
-
-    def _activated(self, activation: str | None, edge: str, total: Tensor) -> Tensor:
-        table = self.integers.table(activation)
+    def step(self, step: CellStep, total: Tensor) -> Tensor:
+        table = self._integers.table(step.activation)
         if table is not None:
-            buffer = self.get_buffer(table.function)
-            return tabulated(total, table, buffer, self.random and self.training)
-        value = self._at(edge, total)
-        return value.relu() if activation == "relu" else value
+            results = self._owner.get_buffer(table.function)
+            return tabulated(total, table, results, self._owner.at_random)
+        value = self._round(total, self._of_step(step))
+        return value.relu() if step.activation == "relu" else value
 
+    def _of_product(self, product: str) -> tuple[FixedFormat, ...]:
+        """What its result is rounded to, one after the other."""
+        found = self._products[product]
+        return (found.output,) if self._integers.block > 1 else (found.rows, found.output)
 
-@dataclass(frozen=True, eq=False)
-class Described:
-    """A torch layer's tensors as its cell names them: weights (gates * rows, columns) by product
-    and what it reads.
-    """
+    def _of_step(self, step: CellStep) -> FixedFormat:
+        """What its sum is rounded to."""
+        table = self._integers.table(step.activation)
+        return table.input if table else self._layer.format_of[step.name]
 
-    cell: Cell
-    weights: Mapping[tuple[str, str], Tensor]
-    biases: Mapping[str, Tensor]
-    vectors: Mapping[str, Tensor]
-
-    @property
-    def lengths(self) -> dict[str, int]:
-        """Length of every step."""
-        rows = {
-            p.name: len(self.weights[p.name, str(p.reads[0])]) // p.gates
-            for p in self.cell.products
+    def rounding(self) -> Rounding:
+        """The same for the compiled loops."""
+        cell = self._layer.cell
+        formats = {step.name: self._of_step(step) for step in cell.steps}
+        for product in cell.products:
+            for gate in range(product.gates):
+                for again, format in enumerate(self._of_product(product.name)):
+                    formats[f"{product.name}.{gate} {again}"] = format
+        buffers = {
+            table.function: self._owner.get_buffer(table.function).numpy()
+            for table in self._integers.tables
         }
-        known = {name: len(vector) for name, vector in self.vectors.items()}
-        inputs = dict.fromkeys(self.cell.inputs, 0)
-        lengths = self.cell.lengths(rows, known | inputs)
-        return {step.name: lengths[step.name] for step in self.cell.steps}
-
-
-def cell_of(module: nn.Module) -> Cell:
-    """The description of a layer; UserError for a module that has none."""
-    match module:
-        case DescribedCell():
-            return module.cell
-        case PeepholeLSTM() | nn.LSTM():
-            return lstm_cell(isinstance(module, PeepholeLSTM), bool(module.proj_size))
-        case ResetBeforeGRU():
-            return GRU_BEFORE
-        case nn.GRU():
-            return GRU_AFTER
-        case nn.Linear():
-            return LINEAR
-        case _:
-            raise UserError(f"{type(module).__name__} has no description of products and steps")
-
-
-def described(module: nn.Module) -> Described:
-    """The one layer of a module; weights are read once, decoded where they are parametrized."""
-    cell, get = cell_of(module), lambda name: getattr(module, name)
-    if isinstance(module, nn.Linear):
-        return Described(cell, {("product", INPUT): module.weight}, {"product": module.bias}, {})
-    if isinstance(module, DescribedCell):
-        weights = {
-            (p.name, str(read)): get(weight_name(p, read))
-            for p in cell.products
-            for read in p.reads
-        }
-        biases = {p.name: get(f"bias_{p.name}_l0") for p in cell.products if p.bias}
-        return Described(cell, weights, biases, {name: get(f"{name}_l0") for name in cell.vectors})
-    into, back, bias, back_bias = (
-        get(f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    )
-    if isinstance(module, PeepholeLSTM | nn.LSTM):
-        weights = {("gates", INPUT): into, ("gates", "h@1"): back}
-        if module.proj_size:
-            weights["projection", "m"] = get("weight_hr_l0")
-        vectors = dict(zip(cell.vectors, get("peephole_l0"), strict=True)) if cell.vectors else {}
-        return Described(cell, weights, {"gates": bias + back_bias}, vectors)
-    both, n = 2 * into.shape[0] // 3, "candidate_input" if cell is GRU_AFTER else "candidate"
-    weights = {
-        ("gates", INPUT): into[:both],
-        ("gates", "h@1"): back[:both],
-        (n, INPUT): into[both:],
-    }
-    gates = {"gates": (bias + back_bias)[:both]}
-    if cell is GRU_AFTER:
-        weights["candidate", "h@1"] = back[both:]
-        return Described(
-            cell, weights, {**gates, n: bias[both:], "candidate": back_bias[both:]}, {}
-        )
-    weights["candidate", "s"] = back[both:]
-    return Described(cell, weights, {**gates, n: (bias + back_bias)[both:]}, {})
+        return Rounding(1 if self._integers.block > 1 else 2, formats, buffers)

@@ -16,6 +16,11 @@ from torch import Tensor
 from ernn.ir.network import Array
 
 
+def spectra(block: int) -> int:
+    """r; 1 for a number by itself."""
+    return 2 + 3 * (block // 2 - 1) if block > 1 else 1
+
+
 def spectrum(vectors: Tensor) -> Tensor:
     """A of each block vector: (..., k) to (..., r)."""
     analysis, _ = transforms(vectors.shape[-1], vectors.dtype)

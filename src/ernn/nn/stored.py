@@ -2,23 +2,14 @@
 (`ernn.compress.inside`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ernn.ir.structure import BlockCirculant
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """values: (gates * rows, columns), or block vectors (gates, block rows, block columns, block)
-    for `block` > 1.
-    """
-
-    values: Tensor
-    block: int = 1
 
 
 class InBlocks(Protocol):
@@ -34,14 +25,54 @@ class InBlocks(Protocol):
         ...
 
 
-def stored(owner: nn.Module, name: str) -> Stored:
-    """Parameter `name` of `owner`. With rows that blocks do not divide it is decoded: their outputs
-    need cutting.
-    """
-    found = _in_blocks(owner, name)
-    if found is None or found[0].rows % found[0].structure.block:
-        return Stored(getattr(owner, name))
-    return Stored(found[0].blocks(found[1]), found[0].structure.block)
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """Gates `first` to `behind` of the `gates` of parameter `name` of `owner`."""
+
+    owner: nn.Module
+    name: str
+    gates: int
+    first: int
+    behind: int
+
+    @property
+    def block(self) -> int:
+        """The size of the blocks it is stored in; 1 for other weights, and for rows that blocks do
+        not divide, whose outputs need cutting.
+        """
+        found = _in_blocks(self.owner, self.name)
+        return 1 if found is None or found.rows % found.structure.block else found.structure.block
+
+    def dense(self) -> Tensor:
+        """(gates * rows, columns)."""
+        return self._some(getattr(self.owner, self.name).unflatten(0, (self.gates, -1))).flatten(
+            0, 1
+        )
+
+    def blocks(self) -> Tensor:
+        """Block vectors (gates, block rows, block columns, block)."""
+        chain: Any = self.owner.parametrizations[self.name]  # type: ignore[index]
+        return self._some(chain[0].blocks(chain.original))
+
+    def _some(self, gates: Tensor) -> Tensor:
+        whole = self.behind - self.first == self.gates
+        return gates if whole else gates[self.first : self.behind]
+
+
+def joined(weights: Iterable[Weight]) -> Iterator[Weight]:
+    """The same, gates that follow each other in one parameter together."""
+    last: Weight | None = None
+    for weight in weights:
+        same = last and (last.owner, last.name, last.behind) == (
+            weight.owner,
+            weight.name,
+            weight.first,
+        )
+        if last and not same:
+            yield last
+        last = replace(weight, first=last.first) if last and same else weight
+    if last:
+        yield last
 
 
 def in_blocks(owner: nn.Module) -> bool:
@@ -49,14 +80,12 @@ def in_blocks(owner: nn.Module) -> bool:
     return any(_in_blocks(owner, name) for name in getattr(owner, "parametrizations", ()))
 
 
-def _in_blocks(owner: nn.Module, name: str) -> tuple[InBlocks, Tensor] | None:
-    """The parametrization and what is trained, of a weight in blocks that has no other
-    parametrization.
-    """
+def _in_blocks(owner: nn.Module, name: str) -> InBlocks | None:
+    """The parametrization of a weight in blocks that has no other one."""
     if not parametrize.is_parametrized(owner, name):
         return None
     chain: Any = owner.parametrizations[name]  # type: ignore[index]
     circulant = isinstance(getattr(chain[0], "structure", None), BlockCirculant) and hasattr(
         chain[0], "blocks"
     )
-    return (chain[0], chain.original) if circulant and len(chain) == 1 else None
+    return chain[0] if circulant and len(chain) == 1 else None

@@ -1,0 +1,77 @@
+/* The Python module `ernn.nn._loops`: runs the loops of loops.c, in the variant that suits the
+   processor, without Python's lock.  _loops.pyi says what its function takes. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "loops.h"
+
+#define DECLARE(here)                                                                                  extern loop_function here##_single_forward, here##_single_backward, here##_double_forward,     \
+        here##_double_backward;                                                                    \
+    extern move_function here##_single_move, here##_double_move;                                   \
+    static const struct variant here = {                                                           \
+        {{here##_single_forward, here##_single_backward},                                          \
+         {here##_double_forward, here##_double_backward}},                                         \
+        {here##_single_move, here##_double_move},                                                  \
+    };
+
+/* For single and double precision, the loops there and back. */
+struct variant {
+    loop_function *loops[2][2];
+    move_function *move[2];
+};
+
+DECLARE(plain)
+#ifdef X86
+DECLARE(avx2)
+DECLARE(avx512)
+#endif
+
+static const struct variant *fastest(void)
+{
+#ifdef X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return &avx512;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+        return &avx2;
+#endif
+    return &plain;
+}
+
+static PyObject *run(PyObject *self, PyObject *args)
+{
+    int wide, back;
+    long long pass, stage, last, first, behind;
+    if (!PyArg_ParseTuple(args, "ppLLLLL", &wide, &back, &pass, &stage, &last, &first, &behind))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    fastest()->loops[wide][back]((void *)(intptr_t)pass, stage, last, first, behind);
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+static PyObject *move(PyObject *self, PyObject *args)
+{
+    int wide;
+    long long table, to, of;
+    if (!PyArg_ParseTuple(args, "pLLL", &wide, &table, &to, &of))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS;
+    fastest()->move[wide]((void *)(intptr_t)table, (void *)(intptr_t)to, (void *)(intptr_t)of);
+    Py_END_ALLOW_THREADS;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    {"run", run, METH_VARARGS, NULL},
+    {"move", move, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT,
+                                    .m_name = "_loops",
+                                    .m_size = 0,
+                                    .m_methods = methods};
+
+PyMODINIT_FUNC PyInit__loops(void) { return PyModuleDef_Init(&module); }

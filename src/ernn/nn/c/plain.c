@@ -1,0 +1,4 @@
+/* On any processor. */
+
+#define HERE(name) plain_##name
+#include "both.h"

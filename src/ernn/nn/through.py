@@ -1,0 +1,164 @@
+"""One direction of one layer from frames to outputs: by the scan, or step by step in torch."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import ceil, log2
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.network import Array
+from ernn.nn.loops import RESULTS
+from ernn.nn.order import from_order, gates_to_order, to_order
+from ernn.nn.parameters import Parameters, delayed
+from ernn.nn.groups import Extent
+from ernn.nn.layout import layout
+from ernn.nn.scan import Plan, Scan
+from ernn.nn.spectra import spectrum
+from ernn.nn.stored import Weight, joined
+from ernn.nn.table import Room, Table, remembered, table
+
+COLUMNS = 128
+"""Columns, frames times batch, whose products are gathered at once to a weight's gradient.  With
+fewer the gradient's own way to memory and back takes most of the time.
+"""
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Rounding:
+    """How numbers are rounded on their way: what products give `rounds` times before their bias is
+    added, then the sum of every step. formats: of each line of the table; tables: results, in
+    place of functions.
+    """
+
+    rounds: int
+    formats: Mapping[str, FixedFormat]
+    tables: Mapping[str, Array]
+
+
+def scanned(
+    named: Parameters,
+    frames: Mapping[str, Tensor],
+    state: State,
+    rounding: Rounding | None = None,
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Outputs (time, batch, units), and the last (batch, units) of each step that is read late.
+
+    frames (time, batch, units) by input, state (batch, units) by step; a step without one starts
+    from 0.
+    """
+    rounds = rounding.rounds if rounding else 0
+    made, block = table(named.cell, rounds), block_of(named)
+    some = next(iter(frames.values()))
+    reads = [(region, read) for region in made.regions for read in region.reads]
+    stored = [list(joined(named.weights[p.name, str(r)] for p in one.products)) for one, r in reads]
+    sizes = [block if all(one.block == block for one in parts) else 1 for parts in stored]
+    weights = [
+        _weight(parts, region.gates, block, size, not made.is_input(read))
+        for parts, size, (region, read) in zip(stored, sizes, reads, strict=True)
+    ]
+    filled = dict(_filled(named, made, block, frames, state))
+    trained = [*weights, *filled.values(), *frames.values()]
+    extent = Extent(
+        rows=tuple(named.rows.items()),
+        inputs=tuple((name, one.shape[2]) for name, one in frames.items()),
+        spectral=tuple(size > 1 for size in sizes),
+        block=block,
+        time=len(some),
+        batch=some.shape[1],
+        together=_together(len(some), some.shape[1]),
+        keep=torch.is_grad_enabled() and any(one.requires_grad for one in trained),
+        through=any(one.requires_grad for one in frames.values()),
+    )
+    laid = layout(named.cell, rounds, extent)
+    inputs = [
+        _input(frames[one.read.name], one.read.delay, sizes[one.number]) for one in laid.inputs
+    ]
+    lines, formats, results = _rows(made, rounding)
+    dtype = some.detach().numpy().dtype
+    plan = Plan(laid, lines, formats.astype(dtype), results.astype(dtype), tuple(filled))
+    found = Scan.apply(plan, *inputs, *weights, *filled.values())
+    count = len(made.cell.outputs)
+    ends = [from_order(end, block, 0).t() for end in found[count:]]
+    return list(found[:count]), dict(zip(remembered(made.cell), ends, strict=True))
+
+
+def _rows(made: Table, rounding: Rounding | None) -> tuple[Array, Array, Array]:
+    """Lines, formats and results as `ernn.nn.loops` has them."""
+    if rounding is None:
+        return made.arrays[0], np.zeros((0, 4)), np.zeros(0)
+    starts = np.cumsum([0, *map(len, rounding.tables.values())])
+    begin = dict(zip(rounding.tables, starts.tolist(), strict=False))
+    lines = made.arrays[0].copy()
+    lines[:, RESULTS] = [begin.get(str(line.function), -1) for line in made.lines]
+    found = [rounding.formats[line.name] for line in made.lines]
+    formats = [(2.0**one.frac, one.low, one.high, one.step) for one in found]
+    return lines, np.array(formats), np.concatenate([np.zeros(0), *rounding.tables.values()])
+
+
+def _together(time: int, batch: int) -> int:
+    """Frames, a power of two."""
+    return 1 << ceil(log2(max(1, min(time, COLUMNS / batch))))
+
+
+def block_of(named: Parameters) -> int:
+    """The size of the blocks that are multiplied as spectra: that of a matrix that reads a step,
+    else of one that reads an input.  One of another size is decoded.
+    """
+    steps = {
+        (product.name, str(read)): named.weights[product.name, str(read)]
+        for product in named.cell.products
+        for read in product.reads
+        if read.name not in named.cell.inputs
+    }
+    for weight in chain(steps.values(), named.weights.values()):
+        block = weight.block
+        if block > 1 and not any(length % block for length in named.lengths.values()):
+            return block
+    return 1
+
+
+def _input(frames: Tensor, delay: int, block: int) -> Tensor:
+    """As it was `delay` frames ago, with the padding of a matrix in blocks."""
+    found, missing = delayed(frames, delay), -frames.shape[2] % block
+    return pad(found, (0, missing)) if missing else found
+
+
+def _weight(some: Sequence[Weight], gates: int, block: int, size: int, of_step: bool) -> Tensor:
+    """As `ernn.nn.products.product` takes it: spectra where it is in blocks of the layer's size."""
+    if size > 1:
+        blocks = _joined([weight.blocks() for weight in some])
+        return spectrum(blocks.flatten(0, 1)).movedim(2, 0).contiguous()
+    dense = _joined([weight.dense() for weight in some])
+    rows = gates_to_order(dense, gates, block)
+    return (to_order(rows, block, 1) if of_step else rows).contiguous()
+
+
+def _joined(some: Sequence[Tensor]) -> Tensor:
+    return some[0] if len(some) == 1 else torch.cat(list(some))
+
+
+def _filled(
+    named: Parameters, made: Table, block: int, frames: Mapping[str, Tensor], state: State
+) -> Iterable[tuple[Room, Tensor]]:
+    """What is there before the first frame (see `ernn.nn.scan.Given`)."""
+    some = next(iter(frames.values()))
+    for name in remembered(made.cell):
+        zero = some.new_zeros(some.shape[1], named.lengths[name])
+        yield ("step", name), to_order(state.get(name, zero).t(), block, 0)
+    for product in made.cell.products:
+        if product.bias:
+            rows = named.rows[product.name]
+            bias = named.biases.get(product.name, some.new_zeros(rows * product.gates))
+            yield ("bias", product.name), gates_to_order(bias, product.gates, block)
+    for name, vector in named.vectors.items():
+        yield ("vector", name), to_order(vector, block, 0)
+    for name in made.cell.inputs:
+        if name in named.lengths:  # steps read it
+            yield ("input", name), to_order(frames[name].transpose(1, 2), block, 1)
