@@ -279,3 +279,17 @@ def test_importing_the_report_draws_nothing():
     heavy = "{'matplotlib', 'torch', 'amaranth', 'numba'}"
     code = f"import sys, ernn.report, ernn.report.plots; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_letters_of_all_plots_are_of_one_size(full: str) -> None:
+    """No plot is drawn larger than the widest ones are on the page."""
+    svgs = [e["attrs"] for e in Page(full).elements if e["tag"] == "svg"]
+    scales = {
+        round(
+            float(svg["style"].removeprefix("max-width: ").removesuffix("px"))
+            / float(svg["viewbox"].split()[2]),
+            1,
+        )
+        for svg in svgs
+    }
+    assert scales == {1.4}

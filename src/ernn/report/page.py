@@ -19,6 +19,8 @@ from ernn.report.align import aligned
 from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import AreaRow, Schedule, Utterance
 
+PIXELS = 1.352
+"""Of the page for a point of a plot: the page has 1012, the widest plots 748.8 points."""
 ERROR_NAMES = {
     "dense": "dense",
     "one_shot": "one-shot projection",
@@ -95,7 +97,7 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
 
     def draw(of: Any, plot: Callable[[Any], str], has_data: Callable[[Any], Any]) -> Markup | None:
         data = series.take(record, of)
-        return Markup(plot(data)) if data is not None and has_data(data) else None
+        return _sized(plot(data)) if data is not None and has_data(data) else None
 
     return {
         "convergence": draw(series.Convergence, plots.convergence, lambda s: s.matrices),
@@ -111,6 +113,13 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
     }
 
 
+def _sized(svg: str) -> Markup:
+    """A plot that does not grow beyond its size, so that all have letters of one size."""
+    width = float(svg.split('viewBox="0 0 ', 1)[1].split(" ", 1)[0])
+    size = f"max-width: {width * PIXELS:.0f}px"
+    return Markup(svg.replace("<svg ", f'<svg style="{size}" ', 1))
+
+
 def _drawn_utterances(record: RunRecord) -> list[Markup]:
     from ernn.report import plots
 
@@ -119,7 +128,7 @@ def _drawn_utterances(record: RunRecord) -> list[Markup]:
         return []
     items = enumerate(shown.items)
     return [
-        Markup(plots.utterance(item, shown.frame_ms, shown.feature, f"utterance{i}"))
+        _sized(plots.utterance(item, shown.frame_ms, shown.feature, f"utterance{i}"))
         for i, item in items
     ]
 

@@ -43,7 +43,7 @@ def _colour(index: int) -> str:
 
 
 def convergence(series: Convergence) -> str:
-    """‖W−Z‖/‖W‖ of every matrix over ADMM updates, logarithmic."""
+    """‖W−Z‖/‖W‖ of every matrix over ADMM updates."""
     positive = [v for m in series.matrices for v in m.values if v > 0]
     floor = min(positive, default=1.0) / 2
     with styled():
@@ -52,7 +52,7 @@ def convergence(series: Convergence) -> str:
             values = [max(v, floor) for v in matrix.values]
             dashes = "-" if index < len(PALETTE) else "--"
             axes.plot(
-                range(len(values)),
+                range(1, 1 + len(values)),
                 values,
                 dashes,
                 color=_colour(index),
@@ -60,10 +60,15 @@ def convergence(series: Convergence) -> str:
                 marker=".",
                 label=matrix.name,
             )
-        axes.set(yscale="log", xlabel="ADMM update", ylabel="‖W − Z‖ / ‖W‖")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.yaxis.set_minor_formatter("")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="ADMM update", ylabel="‖W − Z‖ / ‖W‖")
+        if max(positive, default=1.0) > 8 * floor:  # in less, a logarithmic axis has no numbers
+            axes.set_yscale("log")
+            axes.yaxis.set_minor_formatter(
+                lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""
+            )
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
+        axes.set_xlim(0.5, 0.5 + max((len(m.values) for m in series.matrices), default=1))
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(axis="y")
         if series.matrices:
             figure.legend(loc="outside lower left", ncols=2)
@@ -82,7 +87,7 @@ def designs(series: Designs) -> str:
     front = sorted(point(row) for row in series.rows if row.front)
     best = next(row for row in series.rows if row.best)
     with styled():
-        figure, axes = _axes(HALF, 3.4)
+        figure, axes = _axes(WIDE, 3.4)
         others = [point(row) for row in series.rows if not row.front]
         if others:
             axes.plot(*zip(*others, strict=True), "o", ms=4, color=RULE, label="other designs")
@@ -101,15 +106,20 @@ def designs(series: Designs) -> str:
             xlabel=f"largest share of {series.device} taken, %",
             ylabel="frames/s" if throughput else "latency, µs",
         )
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.yaxis.set_major_formatter(lambda value, _: _plain(value))
         axes.yaxis.set_minor_formatter(
-            lambda value, _: f"{value:,g}" if str(value)[0] in "25" else ""
+            lambda value, _: _plain(value) if f"{value:e}"[0] in "25" else ""
         )
         axes.grid()
-        figure.legend(loc="outside lower left")
+        figure.legend(loc="outside lower left", ncols=3)
         return to_svg(
             figure, "designs", f"{series.goal} of designs against what they take of {series.device}"
         )
+
+
+def _plain(value: float) -> str:
+    """All its digits, never an exponent."""
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
 
 
 def _design(row: DesignRow) -> str:
@@ -311,8 +321,8 @@ def network(series: NetworkPicture) -> str:
     widths = [max(narrowest, scale * size) for size in outputs]
     height = 52 + max(sum(m.columns * scale + CAPTION for m in layer.matrices) for layer in layers)
     with styled():
-        figure = _blank(page, height)
-        left = (page - sum(widths) - gap * (len(layers) - 1)) / 2
+        figure = _blank(max(sum(widths) + gap * (len(layers) + 1), LEAST), height)
+        left = gap
         _arrow(figure.axes[0], left - gap, left, height - 18, str(layers[0].inputs))
         for number, (layer, width) in enumerate(zip(layers, widths, strict=True)):
             _layer(figure.axes[0], layer, left, width, height, scale, _colour(number))
@@ -330,6 +340,7 @@ def network(series: NetworkPicture) -> str:
 # Points: above each matrix, for its name and size; the most that a layer's matrices may be high
 # together.
 CAPTION, HIGHEST = 30, 230
+LEAST = 200  # wide: room for the words of a narrow network
 
 
 def _scale(sizes: Sequence[int], narrowest: float, room: float) -> float:
