@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from ernn.locks import held
+from ernn.ground.locks import held
 
 LONGEST_PAUSE = 2e-4  # seconds
 Lock = Callable[..., AbstractContextManager[bool]]

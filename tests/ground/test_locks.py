@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from benchmarks.locks import measure
-from ernn import locks
-from ernn.locks import held
+from ernn.ground import locks
+from ernn.ground.locks import held
 
 HOLDER = """
 import sys
 from pathlib import Path
-from ernn.locks import held
+from ernn.ground.locks import held
 with held(Path(sys.argv[1])) as mine:
     print(mine, flush=True)
     sys.stdin.read()

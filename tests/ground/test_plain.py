@@ -6,7 +6,7 @@ from typing import Any, Literal
 import pytest
 
 from ernn.errors import UserError
-from ernn.plain import decode
+from ernn.ground.plain import decode
 
 
 @dataclass(frozen=True)

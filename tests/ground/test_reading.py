@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.reading import (
+from ernn.ground.reading import (
     inside,
     is_file,
     parse_json,

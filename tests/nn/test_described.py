@@ -15,8 +15,8 @@ from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
-from ernn.ir.cell import Cell as Description
 from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep, Read
+from ernn.ir.cell import Cell as Description
 from ernn.ir.cells import COMPACT, X
 from ernn.ir.reference import run_all
 from ernn.nn.described import DescribedCell

@@ -14,9 +14,9 @@ from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan
 from ernn.ir.structure import BlockCirculant
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
+from ernn.nn.explicit import explicit
 from ernn.nn.importer import import_torch
 from ernn.nn.recurrent import GRU, LSTM, Way, run
-from ernn.nn.explicit import explicit
 from ernn.nn.spectra import transforms
 from ernn.nn.through import scanned
 

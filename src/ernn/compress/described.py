@@ -4,8 +4,8 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from ernn.errors import UserError
+from ernn.ground.plain import fits, hints
 from ernn.ir.structure import Description, Structure, descriptions
-from ernn.plain import fits, hints
 
 
 def described(value: Description) -> dict[str, Any]:

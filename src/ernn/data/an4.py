@@ -24,7 +24,7 @@ from ernn.data.corpus import (
     require_folder,
 )
 from ernn.errors import UserError
-from ernn.reading import inside, read_lines
+from ernn.ground.reading import inside, read_lines
 
 CEPSTRA = 13
 _SILENT = ("<s>", "</s>", "<sil>")

@@ -11,7 +11,7 @@ import numpy as np
 
 from ernn.data.corpus import Audio, require_file
 from ernn.errors import UserError, one_line
-from ernn.reading import read_bytes, whole_number
+from ernn.ground.reading import read_bytes, whole_number
 
 LONGEST_SECONDS = 3600
 FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC")

@@ -14,8 +14,8 @@ from pathlib import Path
 from ernn.data.cache import cache_folder, progress
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.plain import decode
-from ernn.reading import is_file, read_json
+from ernn.ground.plain import decode
+from ernn.ground.reading import is_file, read_json
 
 SETTLED = 2_000_000_000
 """Nanoseconds: a file changed later than that before it was read may change again unnoticed."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ernn.errors import UserError, one_line
-from ernn.reading import is_file
+from ernn.ground.reading import is_file
 
 Split = Literal["train", "validation", "test"]
 Unit = Literal["phone", "digit"]

@@ -22,7 +22,7 @@ from ernn.data.content import files_digest
 from ernn.data.corpus import Audio, FloatArray, require_file
 from ernn.data.stored import apart
 from ernn.errors import UserError
-from ernn.reading import read_arrays
+from ernn.ground.reading import read_arrays
 
 COEFFICIENTS = 13
 LARGEST_RECORDING = 1 << 20

@@ -22,7 +22,7 @@ from ernn.data.corpus import (
 )
 from ernn.data.pronounce import ARPABET, Pronunciations, cmu, read_pronunciations
 from ernn.errors import UserError
-from ernn.reading import inside, read_lines
+from ernn.ground.reading import inside, read_lines
 
 _SUBSET: dict[Split, str] = {"train": "train", "validation": "dev", "test": "test"}
 

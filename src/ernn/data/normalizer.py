@@ -10,7 +10,7 @@ import numpy as np
 from ernn.data.corpus import FloatArray
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.reading import read_arrays
+from ernn.ground.reading import read_arrays
 
 SMALLEST_DEVIATION = 1e-5
 

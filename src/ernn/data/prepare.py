@@ -16,7 +16,7 @@ from ernn.data.normalizer import Normalizer
 from ernn.data.stored import apart
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.reading import read_arrays
+from ernn.ground.reading import read_arrays
 
 KEEP_AFTER_SECONDS = 2.0
 _FORMAT = 1

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ernn.data.corpus import require_file
 from ernn.errors import UserError
-from ernn.reading import read_lines
+from ernn.ground.reading import read_lines
 
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW"
 _CONSONANTS = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH"

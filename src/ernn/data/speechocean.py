@@ -20,7 +20,7 @@ from ernn.data.corpus import (
 )
 from ernn.data.pronounce import ARPABET
 from ernn.errors import UserError
-from ernn.reading import inside, parse_json, read_lines
+from ernn.ground.reading import inside, parse_json, read_lines
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from ernn.data.corpus import (
 )
 from ernn.data.timit_phones import PHONES_61, PhoneSet, fold, phone_set
 from ernn.errors import UserError, one_line
-from ernn.reading import read_lines, whole_number
+from ernn.ground.reading import read_lines, whole_number
 
 _CORE_TEST = (
     "mdab0 mwbt0 felc0 mtas1 mwew0 fpas0 mjmp0 mlnt0 fpkt0 mlll0 mtls0 fjlm0 "

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ernn.errors import UserError
 from ernn.flow.process import ToolError
-from ernn.locks import held
+from ernn.ground.locks import held
 
 
 def cache_key(*parts: str | bytes) -> str:

@@ -18,10 +18,10 @@ from safetensors.numpy import save as save_tensors
 
 from ernn.errors import UserError, one_line
 from ernn.files import write_atomic
+from ernn.ground.plain import fits, hints
+from ernn.ground.reading import parse_json, read_bytes
 from ernn.ir import cell, integer_model, integer_parts, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
-from ernn.plain import fits, hints
-from ernn.reading import parse_json, read_bytes
 
 T = TypeVar("T")
 Array = np.ndarray

@@ -24,7 +24,6 @@ from ernn.nn.parameters import Parameters, parameters
 from ernn.nn.stored import in_blocks
 from ernn.nn.through import scanned
 
-
 State = tuple[Tensor, ...]
 Way = Callable[
     [Parameters, Mapping[str, Tensor], Mapping[str, Tensor]], tuple[list[Tensor], dict[str, Tensor]]

@@ -12,11 +12,11 @@ from torch.nn.functional import pad
 
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.network import Array
+from ernn.nn.groups import Extent
+from ernn.nn.layout import layout
 from ernn.nn.loops import RESULTS
 from ernn.nn.order import from_order, gates_to_order, to_order
 from ernn.nn.parameters import Parameters, delayed
-from ernn.nn.groups import Extent
-from ernn.nn.layout import layout
 from ernn.nn.scan import Plan, Scan
 from ernn.nn.spectra import spectrum
 from ernn.nn.stored import Weight, joined

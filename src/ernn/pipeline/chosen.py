@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from ernn.errors import UserError
 from ernn.estimate.device import Device, find_device
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_json
 from ernn.pipeline.run import Run
-from ernn.plain import decode
-from ernn.reading import read_json
 from ernn.scheduling.design import Design
 
 DESIGN = "design.json"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ernn.files import write_atomic, write_json
-from ernn.locks import held
+from ernn.ground.locks import held
 
 PAUSE = 0.2  # seconds between looks at what others do
 

@@ -21,8 +21,8 @@ from typing import Any, Literal, get_args
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.plain import decode
-from ernn.reading import parse_json, read_text
+from ernn.ground.plain import decode
+from ernn.ground.reading import parse_json, read_text
 
 Kind = Literal["measured", "simulated", "placed", "estimated", "published"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

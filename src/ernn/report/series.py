@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, TypeVar
 
 from ernn.errors import UserError
-from ernn.plain import decode
+from ernn.ground.plain import decode
 from ernn.report.record import KINDS, Kind, RunRecord
 
 

@@ -22,11 +22,11 @@ from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.files import write_json
-from ernn.locks import held
+from ernn.ground.locks import held
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import ModelSpec
-from ernn.plain import decode
-from ernn.reading import read_json
 from ernn.train import solvers, stages, weights
 from ernn.train.evaluate import evaluate_model
 from ernn.train.solvers import Solver

@@ -31,9 +31,9 @@ from typing import Any
 
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError, one_line
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_toml
 from ernn.nn.spec import LayerSpec
-from ernn.plain import decode
-from ernn.reading import read_toml
 from ernn.train.recipes import Recipe
 from ernn.train.spec import AdmmSpec, DataSpec, DistilSpec, TrainSpec
 

@@ -7,9 +7,9 @@ from typing import Any, Self
 
 from ernn.errors import UserError
 from ernn.files import write_json
+from ernn.ground.reading import read_json
 from ernn.ir.edges import DataBits
 from ernn.quantization.drafts import QuantizeSpec
-from ernn.reading import read_json
 
 
 def _require(ok: bool, message: str) -> None:

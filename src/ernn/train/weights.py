@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from ernn.errors import UserError, one_line
 from ernn.files import write_atomic
+from ernn.ground.reading import read_bytes
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import ModelSpec
-from ernn.reading import read_bytes
 
 
 def save_weights(path: Path, module: nn.Module) -> Path:
