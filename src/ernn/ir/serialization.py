@@ -1,9 +1,10 @@
 """Frozen dataclasses of plain values and arrays to a file and back, executing nothing; digests.
 
 A file is a safetensors container: the arrays, and the tree of values as JSON in the header's
-metadata.  Only the classes listed here can be made from a file, by their own constructors, so what
-they validate is validated on loading. The digest is SHA-256 over the canonical JSON and every
-array's shape and values, whatever width they are stored in.
+metadata, in one order, so that equal values are equal files.  Only the classes listed here can be
+made from a file, by their own constructors, so what they validate is validated on loading. The
+digest is SHA-256 over the canonical JSON and every array's shape and values, whatever width they
+are stored in.
 """
 
 import hashlib
@@ -14,7 +15,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from safetensors.numpy import load as load_tensors
-from safetensors.numpy import save as save_tensors
 
 from ernn.errors import UserError, one_line
 from ernn.files import write_atomic
@@ -56,6 +56,7 @@ _CLASSES: tuple[type, ...] = (
     integer_model.IntegerLayer,
     integer_model.IntegerModel,
 )
+_DTYPES = {"float64": "F64", "int64": "I64", "int32": "I32", "int16": "I16", "int8": "I8"}
 _BY_NAME = {kind.__name__: kind for kind in _CLASSES}
 
 
@@ -63,9 +64,7 @@ def save(path: Path | str, value: Any) -> Path:
     """Write a `Network`, an `IntegerModel` or any part of one to `path`, whole or not at all."""
     tree, arrays = _encode(value)
     metadata = {"format": _FORMAT, "tree": _canonical(tree), "digest": _digest(tree, arrays)}
-    return write_atomic(
-        path, save_tensors({name: _narrowed(a) for name, a in arrays.items()}, metadata)
-    )
+    return write_atomic(path, _container(metadata, {n: _narrowed(a) for n, a in arrays.items()}))
 
 
 def load(path: Path | str, kind: type[T]) -> T:
@@ -111,7 +110,7 @@ def _encode(value: Any) -> tuple[Any, dict[str, Array]]:
     arrays: dict[str, Array] = {}
 
     def walk(part: Any) -> Any:
-        if isinstance(part, np.ndarray):
+        if isinstance(part, np.ndarray) and part.dtype.name in _DTYPES:
             arrays[f"a{len(arrays):04}"] = part
             return {"array": len(arrays) - 1}
         if isinstance(part, tuple):
@@ -179,6 +178,25 @@ def _narrowed(array: Array) -> Array:
 
 def _widened(arrays: dict[str, Array]) -> dict[str, Array]:
     return {name: a.astype(np.int64) if a.dtype.kind == "i" else a for name, a in arrays.items()}
+
+
+def _container(metadata: dict[str, str], arrays: dict[str, Array]) -> bytes:
+    """As the documentation of safetensors has it ("Format"), keys sorted, and arrays by falling
+    size of a number, so that each is aligned.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    body = bytearray()
+    for name in sorted(arrays, key=lambda name: (-arrays[name].itemsize, name)):
+        array, start = arrays[name], len(body)
+        body += array.astype(array.dtype.newbyteorder("<")).tobytes()
+        header[name] = {
+            "dtype": _DTYPES[array.dtype.name],
+            "shape": list(array.shape),
+            "data_offsets": [start, len(body)],
+        }
+    head = _canonical(header).encode()
+    head += b" " * (-len(head) % 8)
+    return len(head).to_bytes(8, "little") + head + body
 
 
 def _metadata(content: bytes) -> dict[str, str]:

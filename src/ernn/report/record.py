@@ -192,7 +192,7 @@ class RunRecord:
                 node = node.setdefault(group, {})
             node[name] = _leaf(measurement)
         lines = [
-            f"    {json.dumps(name)}: {json.dumps(data, ensure_ascii=False)}"
+            f"    {json.dumps(name)}: {json.dumps(data, ensure_ascii=False, sort_keys=True)}"
             for name, data in sorted(self._series.items())
         ]
         figures = json.dumps(tree, indent=2, ensure_ascii=False, default=_plain)[1:-1].rstrip()
