@@ -202,7 +202,7 @@ def use_run(path: Path) -> None:
         network.dense_model,
         network.compressed_model,
         speech.prepared,
-        lambda one: one.perform("quantize", {}, lambda: None),
+        chosen.chosen,
     ):
         try:
             read(found)

@@ -149,7 +149,7 @@ def test_an_empty_test_split_is_named_before_training() -> None:
 
 def test_the_front_of_a_recipe_is_trained(tmp_path: Path) -> None:
     corpus, folder = open_corpus("digits"), Run(tmp_path)
-    task = speech.describe(corpus, "digits", None, 0, DIGITS.features)
+    task = speech.describe(corpus, "digits", 0, DIGITS.features)
     layers = (LayerSpec("gru", 4),)
     network.train(
         folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4

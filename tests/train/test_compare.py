@@ -147,7 +147,7 @@ def test_a_run_of_ones_own_is_compared_from_its_own_network(
     options = {
         "model": model.spec.to_dict(),
         "train": toy.SPEC.to_dict(),
-        "task": {"corpus": "digits"},
+        "task": {"corpus": "digits", "corpus_seed": 0, "identity": "", "features": {}},
     }
 
     def work() -> None:

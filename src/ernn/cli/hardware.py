@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, PredictedClock, RunFolder, Seed
+from ernn.cli.options import Json, Moved, PredictedClock, RunFolder, Seed
 from ernn.errors import UserError
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def build(run: RunFolder, as_json: Json = False) -> None:
 
 def verify(
     run: RunFolder,
+    root: Moved = None,
     frames: Annotated[
         int, typer.Option(min=1, help="At least so many frames of the test split.")
     ] = 2000,
@@ -123,7 +124,7 @@ def verify(
     from ernn.pipeline import hardware
     from ernn.pipeline.run import Run
 
-    found = Run.existing(run)
+    found = Run.existing(run, root)
     console.step(lambda: hardware.verify(found, frames, stall, seed), as_json)
     wrong = hardware.disagreement(found)
     if wrong:

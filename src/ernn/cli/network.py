@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, RecipeFile, Root, RunFolder, Seed
+from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed
 
 PANEL = "From speech to integers"
 
@@ -90,20 +90,21 @@ def train(
         found = open_corpus(corpus, root, seed=0)
         recipe = recipe_for(found, recipe_file)
         spec = replace(recipe.dense, seed=seed, epochs=epochs or recipe.dense.epochs)
-        task = speech.describe(found, corpus, root, 0, recipe.features)
+        task = speech.describe(found, corpus, 0, recipe.features)
         chosen = recipe.layers
         if cell or hidden or layers or projection or peepholes or reset != Reset.after:
             kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
             layer = LayerSpec(kind, units, projection, peepholes, reset.value)
             chosen = (layer,) * (layers or len(chosen))
         outcome = network.train(
-            Run(out), found, task, chosen, recipe.dropout, spec, front=recipe.front
+            Run(out, root), found, task, chosen, recipe.dropout, spec, front=recipe.front
         )
     console.show(outcome, as_json)
 
 
 def compress(
     run: RunFolder,
+    root: Moved = None,
     block: Annotated[
         int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")
     ] = None,
@@ -152,7 +153,7 @@ def compress(
     console.say(f"seed {seed}")
     asked = choices.plan(block, output_block, density, pes, bank)
     with console.working():
-        found = Run.existing(run)
+        found = Run.existing(run, root)
         recipe = recipe_for(speech.prepared(found).corpus, recipe_file).with_seed(seed)
         way = choices.solver(solver.value, recipe, towards, inside)
         outcome = network.compress(found, asked or recipe.plan, way)
@@ -161,6 +162,7 @@ def compress(
 
 def quantize(
     run: RunFolder,
+    root: Moved = None,
     weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
     bits_of: Annotated[
@@ -183,11 +185,14 @@ def quantize(
     spec = QuantizeSpec(
         weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or [])
     )
-    console.step(lambda: network.quantize_network(Run.existing(run), spec, utterances), as_json)
+    console.step(
+        lambda: network.quantize_network(Run.existing(run, root), spec, utterances), as_json
+    )
 
 
 def evaluate(
     run: RunFolder,
+    root: Moved = None,
     shown: Annotated[int, typer.Option(min=1, max=3, help="Utterances shown in the report.")] = 2,
     as_json: Json = False,
 ) -> None:
@@ -195,4 +200,4 @@ def evaluate(
     from ernn.pipeline import network
     from ernn.pipeline.run import Run
 
-    console.step(lambda: network.evaluate(Run.existing(run), shown), as_json)
+    console.step(lambda: network.evaluate(Run.existing(run, root), shown), as_json)

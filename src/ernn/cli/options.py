@@ -13,6 +13,12 @@ Root = Annotated[
     Path | None,
     typer.Option(help="The folder that holds the corpus, for those read from your disk."),
 ]
+Moved = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", help="Where the run's corpus lies now, if it has moved.", show_default=False
+    ),
+]
 PredictedClock = Annotated[
     float | None,
     typer.Option(

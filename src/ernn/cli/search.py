@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, RunFolder, Seed
+from ernn.cli.options import Json, Moved, PredictedClock, RecipeFile, Root, RunFolder, Seed
 from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
@@ -287,7 +287,7 @@ def recommend(
         )
         console.say(f"{target}, by {by.value}, seed {seed}")
         if (Path(target) / STATE).exists():
-            found = recommend.of_run(Run.existing(target), asked)
+            found = recommend.of_run(Run.existing(target, root), asked)
         else:
             found = recommend.of_corpus(out, target, root, asked)
     if as_json:
@@ -408,6 +408,7 @@ def compare(
 
 def sensitivity(
     run: RunFolder,
+    root: Moved = None,
     to: Annotated[
         list[str] | None,
         typer.Option(
@@ -428,7 +429,7 @@ def sensitivity(
 
     with console.working():
         structures = [sensitivity.structure_of(text) for text in to or ["4", "8", "16"]]
-        found = sensitivity.measure(Run.existing(run), structures, gates)
+        found = sensitivity.measure(Run.existing(run, root), structures, gates)
     if as_json:
         console.emit_json(found.to_dict())
         return
@@ -457,6 +458,7 @@ def sensitivity(
 
 def robustness(
     run: RunFolder,
+    root: Moved = None,
     utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to hear.")] = 100,
     seed: Seed = 0,
     as_json: Json = False,
@@ -466,7 +468,7 @@ def robustness(
     from ernn.pipeline.run import Run
 
     with console.working():
-        found = robustness.measure(Run.existing(run), utterances, seed)
+        found = robustness.measure(Run.existing(run, root), utterances, seed)
     if as_json:
         console.emit_json(found)
         return
@@ -487,6 +489,7 @@ def robustness(
 
 def deltas(
     run: RunFolder,
+    root: Moved = None,
     threshold: Annotated[
         list[float] | None,
         typer.Option(
@@ -502,7 +505,7 @@ def deltas(
 
     with console.working():
         found = temporal.measure(
-            Run.existing(run), threshold or list(temporal.THRESHOLDS), utterances
+            Run.existing(run, root), threshold or list(temporal.THRESHOLDS), utterances
         )
     if as_json:
         console.emit_json(found)

@@ -4,7 +4,7 @@ A dataclass is an object, a tuple an array.  What a class validates itself is va
 are its constructors that are called.
 """
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -19,6 +19,13 @@ def hints(of: type) -> dict[str, Any]:
     """The types of a dataclass' fields."""
     found = get_type_hints(of)
     return {field.name: found[field.name] for field in fields(of)}
+
+
+@cache
+def required(of: type) -> tuple[str, ...]:
+    """The fields that have no default."""
+    given = (MISSING, MISSING)
+    return tuple(f.name for f in fields(of) if (f.default, f.default_factory) == given)
 
 
 def decode(path: str, of: type[T], plain: Any) -> T:
@@ -58,11 +65,11 @@ def _object(path: str, of: Any, plain: Any) -> Any:
     unknown = ", ".join(map(_shown, sorted(set(plain) - set(known))))
     if unknown:
         raise UserError(f"{path} has no field {unknown}")
+    if missing := [name for name in required(of) if name not in plain]:
+        raise UserError(f"{path} is incomplete: no {', no '.join(missing)}")
     given = {name: _decoded(f"{path}.{name}", known[name], one) for name, one in plain.items()}
     try:
         return of(**given)
-    except TypeError as error:
-        raise UserError(f"{path} is incomplete: {error}") from None
     except UserError as error:
         raise UserError(f"{path}: {one_line(error)}") from None
 

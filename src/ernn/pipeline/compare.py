@@ -30,6 +30,7 @@ from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.jobs_bar import JobsBar
 from ernn.pipeline.run import STATE, Run, code_digest, digest, file_digest
 from ernn.pipeline.side_by_side import Job, run, work_through
+from ernn.pipeline.spoken import SpokenTask
 from ernn.report.comparison import COLUMNS, Comparison, Row, cells, write
 from ernn.report.series import Item
 from ernn.search.cost import cost
@@ -106,7 +107,7 @@ class Setting:
 def setting(asked: ComparisonRequest) -> Setting:
     """The corpus is read once a process, which trains with one thread."""
     torch.set_num_threads(1)
-    own = Run.existing(asked.target) if asked.of_run else None
+    own = Run.existing(asked.target, asked.root) if asked.of_run else None
     if own is not None:
         corpus, prepared, recipe = _of_run(own, asked)
     else:
@@ -133,21 +134,21 @@ def setting(asked: ComparisonRequest) -> Setting:
 
 
 def _of_run(own: Run, asked: ComparisonRequest) -> tuple[str, Prepared, Recipe]:
-    options, prepared = own.options("train"), speech.prepared(own)
+    task, prepared = own.option("train", "task", SpokenTask), speech.prepared(own)
     if asked.hidden or asked.epochs[0]:
         raise UserError(
             f"the dense network of {own.folder} is there already: leave --hidden and --epochs out"
         )
-    model = ModelSpec.from_dict(options["model"])
+    model = own.option("train", "model", ModelSpec)
     recipe = replace(
         recipe_for(prepared.corpus, asked.recipe).without_data("a comparison"),
         features=prepared.features,
         layers=model.layers,
         dropout=model.dropout,
         front=model.front,
-        dense=TrainSpec.from_dict(options["train"]),
+        dense=own.option("train", "train", TrainSpec),
     )
-    return options["task"]["corpus"], prepared, recipe
+    return task.corpus, prepared, recipe
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:

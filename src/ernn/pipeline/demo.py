@@ -26,7 +26,7 @@ class DemoStep:
 
 def _train(run: Run, seed: int) -> Outcome:
     corpus, recipe = open_corpus(CORPUS), DIGITS.with_seed(seed)
-    task = speech.describe(corpus, CORPUS, None, 0, recipe.features)
+    task = speech.describe(corpus, CORPUS, 0, recipe.features)
     return network.train(run, corpus, task, recipe.layers, recipe.dropout, recipe.dense)
 
 

@@ -236,13 +236,13 @@ def dense_model(run: Run) -> AcousticModel:
 
 def compressed_model(run: Run) -> AcousticModel:
     """The network of a run after compression, its matrices decoded."""
-    cut = run.options("compress").get("model")
-    spec = _dense_spec(run) if cut is None else ModelSpec.from_dict(cut)
+    cut = "model" in run.options("compress")
+    spec = run.option("compress", "model", ModelSpec) if cut else _dense_spec(run)
     return weights.network(spec, run.path(COMPRESSED))
 
 
 def _dense_spec(run: Run) -> ModelSpec:
-    return ModelSpec.from_dict(run.trained("model"))
+    return run.option("train", "model", ModelSpec)
 
 
 def _remove_later(run: Run, *names: str) -> None:

@@ -74,8 +74,8 @@ def explore(
         "decisions": [asdict(one) for one in log.decisions],
     }
     if found:
-        task = speech.describe(corpus, name, root, 0, recipe.features)
-        _keep(Run(folder / RUN), found, bench, data, task)
+        task = speech.describe(corpus, name, 0, recipe.features)
+        _keep(Run(folder / RUN, root), found, bench, data, task)
     write_json(folder / SUMMARY, summary)
     return summary
 

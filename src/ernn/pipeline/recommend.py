@@ -74,9 +74,9 @@ def of_corpus(
     progress: bool = True,
 ) -> dict[str, Any]:
     """`of_run` of a run in `folder`; the corpus's recipe trains its dense network if missing."""
-    run, corpus = Run(folder), open_corpus(name, root, seed=0)
+    run, corpus = Run(folder, root), open_corpus(name, root, seed=0)
     recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
-    task = speech.describe(corpus, name, root, 0, recipe.features)
+    task = speech.describe(corpus, name, 0, recipe.features)
     layers, front = recipe.layers, recipe.front
     network.train(
         run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress
@@ -203,7 +203,7 @@ def _conclude(
 def _bench(run: Run, data: Prepared, progress: bool) -> tuple[Bench, DenseTrial]:
     """A bench that has the run's dense network as a trial's result."""
     module = network.dense_model(run)
-    dense = DenseTrial(module.spec, TrainSpec.from_dict(run.options("train")["train"]))
+    dense = DenseTrial(module.spec, run.option("train", "train", TrainSpec))
     identity = f"{task_identity(data)} {file_digest(run.path(network.DENSE))}"
     bench = Bench(run.path(FOLDER) / "networks", data.task, identity, progress)
     bench.adopt(dense, module)

@@ -7,39 +7,27 @@ figures of all steps that used its result: a record never mixes two networks.
 
 import hashlib
 import json
-import platform
 import shlex
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ernn.errors import UserError
-from ernn.files import write_json
 from ernn.pipeline.side_by_side import alone
+from ernn.pipeline.state import ANEW, STATE, Done, Settings, State, load_state
 from ernn.pipeline.steps import STEPS, Step, dependents, step_named
+from ernn.plain import decode
 from ernn.report.record import Measurement, RunRecord
 
-STATE = "run.json"
 RECORD = "record.json"
-# What is kept of a step.
-DONE = {
-    "key": str,
-    "options": dict,
-    "seconds": (int, float),
-    "command": str,
-}
-TABLES = {
-    "task": {"corpus", "root", "corpus_seed", "identity", "features"},
-    "model": {"input_size", "layers", "outputs"},
-    "train": {"seed"},
-}
-ANEW = "it was damaged or changed by hand; put back a copy, or begin again in another folder"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,10 +43,10 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class _Standing:
-    """The record, the state as JSON, and digests of the files that a step writes."""
+    """The record, the state, and digests of the files that a step writes."""
 
     record: RunRecord
-    state: str
+    state: State
     files: dict[str, str]
 
 
@@ -70,9 +58,7 @@ def file_digest(path: Path) -> str:
 
 def digest(values: Mapping[str, Any]) -> str:
     """Of plain values and this program's version: another one may give other results."""
-    text = json.dumps(
-        {"ernn": version("ernn"), "python": platform.python_version(), **values}, sort_keys=True
-    )
+    text = json.dumps({"ernn": version("ernn"), **values}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -89,26 +75,34 @@ def _owned(path: str, step: Step) -> bool:
 
 
 class Run:
-    """One run directory, created where it does not exist."""
+    """One run directory, created where it does not exist.
 
-    def __init__(self, folder: Path | str) -> None:
+    root: where the corpus lies now; None is where it lay when the last step was done.
+    """
+
+    def __init__(self, folder: Path | str, root: Path | None = None) -> None:
         self.folder = Path(folder)
-        self._state: dict[str, Any] = {"settings": {}, "steps": {}}
-        if self.path(STATE).exists():
-            self._state = _read_state(self.path(STATE))
+        self._state = self._kept = load_state(self.path(STATE))
+        if root is not None:
+            self._state = replace(self._state, settings=Settings.of(self.folder, root))
         self.record = (
             RunRecord.load(self.path(RECORD)) if self.path(RECORD).exists() else RunRecord()
         )
 
     @classmethod
-    def existing(cls, folder: Path | str) -> "Run":
+    def existing(cls, folder: Path | str, root: Path | None = None) -> "Run":
         """A run that has begun; UserError where the folder is not one."""
         if not (Path(folder) / STATE).exists():
             raise UserError(
                 f"{folder} is not a run directory (no {STATE}): begin with `ernn train --out "
                 f"{folder}`"
             )
-        return cls(folder)
+        return cls(folder, root)
+
+    @property
+    def places(self) -> list[Path]:
+        """Where the corpus may lie, nearest first; none where it needs no folder."""
+        return self._state.settings.places(self.folder)
 
     def path(self, name: str) -> Path:
         """A file of this run."""
@@ -116,7 +110,7 @@ class Run:
 
     def done(self, step: str) -> bool:
         """Whether `step` has been done with the results that are there now."""
-        return step in self._state["steps"]
+        return step in self._state.steps
 
     def options(self, step: str) -> dict[str, Any]:
         """Options that `step` was done with; UserError where it is still to be done."""
@@ -127,25 +121,24 @@ class Run:
                 else f"ernn {step} {self.folder}"
             )
             raise UserError(f"{self.folder} has no result of `{step}` yet: run `{command}` first")
-        return self._state["steps"][step]["options"]
+        return self._state.steps[step].options
 
-    def trained(self, what: str) -> dict[str, Any]:
-        """The `task`, `model` or `train` that `ernn train` was given; UserError if it is lost."""
-        table = self.options("train").get(what)
-        if not isinstance(table, dict) or not TABLES[what] <= table.keys():
-            raise UserError(f"{self.path(STATE)} does not say the {what} that was trained: {ANEW}")
-        return table
+    def option(self, step: str, name: str, of: type[T]) -> T:
+        """One of them, of a class; UserError where the file does not hold such a one."""
+        where = f"{self.path(STATE)}: the {name} of {step}"
+        try:
+            return decode(where, of, self.options(step).get(name))
+        except UserError as error:
+            raise UserError(f"{error}: {ANEW}") from None
 
     def seconds(self) -> list[tuple[str, float]]:
         """Steps done, in the path's order, and the seconds each took."""
-        done = self._state["steps"]
-        return [(step.name, done[step.name]["seconds"]) for step in STEPS if step.name in done]
+        done = self._state.steps
+        return [(step.name, done[step.name].seconds) for step in STEPS if step.name in done]
 
     def commands(self) -> list[str]:
         """Commands as typed, in the path's order, each once."""
-        typed = [
-            self._state["steps"][step.name]["command"] for step in STEPS if self.done(step.name)
-        ]
+        typed = [self._state.steps[step.name].command for step in STEPS if self.done(step.name)]
         return list(dict.fromkeys(typed))
 
     def perform(
@@ -168,21 +161,32 @@ class Run:
                 raise UserError(f"{self.path(file)} is missing: do one of {_before(step)} again")
         key = self._key(step, options, reads)
         if self._current(name, key, writes):
-            return self._outcome(step, self._state["steps"][name]["seconds"], skipped=True)
+            if self._state != self._kept:
+                with self._alone():
+                    self._save()
+            return self._outcome(step, self._state.steps[name].seconds, skipped=True)
         self._require_writable()
+        with self._alone():
+            return self._do(step, key, options, work, writes)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """UserError where another command is at work here, or has been meanwhile."""
         with alone(self.path(STATE)) as mine:
             if not mine:
                 raise UserError(
                     f"another command is at work in {self.folder}: wait for its end, or use "
                     "another folder"
                 )
-            if self.path(STATE).exists() and json.dumps(
-                _read_state(self.path(STATE))
-            ) != json.dumps(self._state):
+            if load_state(self.path(STATE)) != self._kept:
                 raise UserError(
                     f"another command has changed {self.folder} meanwhile: do this one again"
                 )
-            return self._do(step, key, options, work, writes)
+            yield
+
+    def _save(self) -> None:
+        self._state.save(self.path(STATE))
+        self._kept = self._state
 
     def _do(
         self,
@@ -202,26 +206,23 @@ class Run:
             raise
         seconds = round(time.monotonic() - began, 2)
         self.record.save(self.path(RECORD))
-        self._state["steps"][step.name] = {
-            "key": key,
-            "options": dict(options),
-            "seconds": seconds,
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        }
-        write_json(self.path(STATE), self._state)
+        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        done = Done(key, json.loads(json.dumps(dict(options))), seconds, command)
+        self._state = self._state.with_steps(self._state.steps | {step.name: done})
+        self._save()
         return self._outcome(step, seconds, skipped=False)
 
     def _standing(self, writes: Sequence[str]) -> "_Standing":
         """What may have to be put back: the record, the state, and digests of the step's files."""
         files = {name: file_digest(self.path(name)) for name in writes if self.path(name).is_file()}
-        return _Standing(self.record, json.dumps(self._state), files)
+        return _Standing(self.record, self._kept, files)
 
     def _put_back(self, before: "_Standing", writes: Sequence[str]) -> None:
         """A step that could not be done removes nothing, if it has not touched its files."""
         if self.path(STATE).exists() and self._standing(writes).files == before.files:
-            self.record, self._state = before.record, json.loads(before.state)
+            self.record, self._state = before.record, before.state
             self.record.save(self.path(RECORD))
-            write_json(self.path(STATE), self._state)
+            self._save()
 
     def _require_writable(self) -> None:
         """Called before the work, so that it is not lost for a folder that cannot be written to."""
@@ -242,10 +243,10 @@ class Run:
         return digest({"options": dict(options), "files": files, "code": code_digest(step.code)})
 
     def _current(self, name: str, key: str, writes: Sequence[str]) -> bool:
-        done = self._state["steps"].get(name)
+        done = self._state.steps.get(name)
         return (
             done is not None
-            and done["key"] == key
+            and done.key == key
             and all(self.path(file).exists() for file in writes)
         )
 
@@ -260,11 +261,10 @@ class Run:
             if self.record.series(name) is not None:
                 kept.set_series(name, self.record.series(name))
         self.record = kept
-        for one in gone:
-            self._state["steps"].pop(one.name, None)
+        self._state = self._state.without({one.name for one in gone})
         if self.folder.exists():
             self.record.save(self.path(RECORD))
-            write_json(self.path(STATE), self._state)
+            self._save()
 
     def _outcome(self, step: Step, seconds: float, *, skipped: bool) -> Outcome:
         figures = tuple((path, m) for path, m in self.record.measurements() if _owned(path, step))
@@ -275,17 +275,3 @@ def _before(step: Step) -> str:
     """The steps that lead to `step`."""
     names = [one.name for one in STEPS if step in dependents(one.name)]
     return ", ".join(f"`ernn {name}`" for name in names)
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): {ANEW}") from None
-    if not isinstance(state, dict) or not isinstance(state.get("steps"), dict):
-        raise UserError(f"{path} does not describe a run: {ANEW}")
-    for name, done in state["steps"].items():
-        held = done if isinstance(done, dict) else {}
-        if wrong := [key for key, kind in DONE.items() if not isinstance(held.get(key), kind)]:
-            raise UserError(f"{path}: step {name!r} has no {' and no '.join(wrong)}: {ANEW}")
-    return state

