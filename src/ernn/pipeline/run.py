@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ernn.errors import UserError
+from ernn.ground.plain import decode
 from ernn.pipeline.side_by_side import alone
 from ernn.pipeline.state import ANEW, STATE, Done, Settings, State, load_state
 from ernn.pipeline.steps import STEPS, Step, dependents, step_named
-from ernn.plain import decode
 from ernn.report.record import Measurement, RunRecord
 
 RECORD = "record.json"

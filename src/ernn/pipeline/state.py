@@ -9,8 +9,8 @@ from typing import Any
 
 from ernn.errors import UserError
 from ernn.files import write_atomic
-from ernn.plain import decode
-from ernn.reading import read_json
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_json
 
 STATE = "run.json"
 ANEW = "it was damaged or changed by hand; put back a copy, or begin again in another folder"
