@@ -1,8 +1,15 @@
+def names() -> tuple[str, ...]:
+    """The variants that run here, the slowest first; the last one is chosen."""
+
+def choose(name: str) -> None:
+    """Use another one."""
+
 def run(
     wide: bool, back: bool, tables: int, stage: int, last: int, first: int, behind: int
 ) -> None:
-    """Runs a `struct pass` (c/loops.h) that lies at address `tables`: stages from `stage` on before
-    `last`, in frames from `first` on before `behind`. wide: in double precision. back: the way back.
+    """Runs stages from `stage` on before `last`, in frames from `first` on before `behind`.
+
+    tables: the address of a `struct pass` (c/loops.h). wide: double precision. back: the way back.
     """
 
 def move(wide: bool, table: int, to: int, of: int) -> None:

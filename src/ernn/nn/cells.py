@@ -8,6 +8,7 @@ not here.
 """
 
 from math import sqrt
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +21,8 @@ from ernn.nn.recurrent import run
 
 
 class _Stack(nn.Module):
-    """What both cells share: sizes, parameters, layouts. `gates` and `states` (how many kinds) are
-    the cell's own.
-    """
+    """What both cells share. gates: of which a weight has the rows. states: steps that last."""
 
-    cell: Cell
     gates: int
     states: tuple[str, ...]
 
@@ -32,11 +30,11 @@ class _Stack(nn.Module):
         self,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        proj_size: int,
+        num_layers: int = 1,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
     ) -> None:
         super().__init__()
         if not 0 <= proj_size < hidden_size:
@@ -76,16 +74,6 @@ class _Stack(nn.Module):
             [f"{self.input_size}, {self.hidden_size}", *[f"{n}={getattr(self, n)}" for n in shown]]
         )
 
-    def _run(
-        self, frames: Tensor, states: tuple[Tensor, ...] | None
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
-            shape = tuple(frames.shape)
-            raise UserError(
-                f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
-            )
-        return run(self, frames, states)
-
 
 class PeepholeLSTM(_Stack):
     """torch.nn.LSTM with peepholes: `peephole_l{n}` (3, hidden), the rows of i, f and o (o looks at
@@ -94,20 +82,9 @@ class PeepholeLSTM(_Stack):
 
     gates, states = 4, ("h", "c")
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        proj_size: int = 0,
-    ) -> None:
-        super().__init__(
-            input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size
-        )
-        self.cell = lstm(True, bool(proj_size))
+    @property
+    def cell(self) -> Cell:
+        return lstm(True, bool(self.proj_size))
 
     def _add_layer(self, suffix: str, columns: int) -> None:
         super()._add_layer(suffix, columns)
@@ -119,32 +96,23 @@ class PeepholeLSTM(_Stack):
         self, frames: Tensor, state: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Outputs and (h_n, c_n), shapes as torch.nn.LSTM's."""
-        outputs, (h, c) = self._run(frames, state)
+        outputs, (h, c) = run(self, frames, state)
         return outputs, (h, c)
 
 
 class ResetBeforeGRU(_Stack):
     """torch.nn.GRU with n = tanh(W_in x + b_in + W_hn (r * h) + b_hn): the reset gate before the
-    recurrent product.
+    recurrent product. It has no projection.
     """
 
     cell, gates, states = GRU_BEFORE, 3, ("h",)
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        super().__init__(
-            input_size, hidden_size, num_layers, batch_first, dropout, bidirectional, proj_size=0
-        )
+    def __init__(self, *sizes: Any, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        if self.proj_size:
+            raise UserError(f"a GRU has no projection: leave out proj_size = {self.proj_size}")
 
     def forward(self, frames: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs and h_n, shapes as torch.nn.GRU's."""
-        states = None if state is None else (state,)
-        outputs, (h,) = self._run(frames, states)
+        outputs, (h,) = run(self, frames, None if state is None else (state,))
         return outputs, h

@@ -85,11 +85,6 @@ class DescribedCell(nn.Module):
         state: as returned, (1, batch, hidden) each; None starts from 0. Raises UserError for frames
         or a state of something else.
         """
-        if frames.dim() not in (2, 3) or frames.shape[-1] != self.input_size:
-            shape = tuple(frames.shape)
-            raise UserError(
-                f"frames must be (time, [batch,] {self.input_size}), or batch first, not {shape}"
-            )
         if state is not None and set(state) != set(self.states):
             names, given = (", ".join(one) for one in (self.states, state))
             raise UserError(f"a state must have {names or 'nothing'}, not {given}")

@@ -1,11 +1,10 @@
-"""Which of a table's reads are one product: a weight times all that it reads, one below the other."""
+"""Which of a table's reads are one product: one weight times vectors one below the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 
 from ernn.ir.cell import Read
-from ernn.nn.parameters import step_lengths
 from ernn.nn.spectra import spectra
 from ernn.nn.table import Table
 
@@ -14,13 +13,14 @@ from ernn.nn.table import Table
 class Extent:
     """What a pass runs over.
 
-    rows: units of a gate of each product. inputs: units of each input. spectral: which weights, in
+    rows: units of a gate of each product. lengths: of each step. inputs: units of each. spectral: which weights, in
     the sequence of the regions' reads, are spectra of blocks of `block`. together: frames whose
     gradients are gathered at once, a power of two. keep: whether there will be a way back; through:
     whether to the inputs.
     """
 
     rows: tuple[tuple[str, int], ...]
+    lengths: tuple[tuple[str, int], ...]
     inputs: tuple[tuple[str, int], ...]
     spectral: tuple[bool, ...]
     block: int
@@ -82,7 +82,7 @@ class Group:
 
 def groups(made: Table, extent: Extent) -> Iterator[Group]:
     """Of each region a dense product and one of spectra, where it has both."""
-    units = {**step_lengths(made.cell, extent.rows), **dict(extent.inputs)}
+    units = dict(extent.lengths) | dict(extent.inputs)
     number = count = 0
     for index, region in enumerate(made.regions):
         reads = [Reading(number + n, one, units[one.name]) for n, one in enumerate(region.reads)]

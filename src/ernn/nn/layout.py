@@ -16,8 +16,7 @@ import torch
 from ernn.ir.cell import Cell
 from ernn.ir.network import Array
 from ernn.nn.groups import Extent, Group, Reading, groups
-from ernn.nn.loops import STRIP
-from ernn.nn.parameters import step_lengths
+from ernn.nn.loops import STRIP, Stage
 from ernn.nn.rooms import Place, Places, behind_each_other
 from ernn.nn.spectra import spectra, transforms
 from ernn.nn.table import Operand, Room, Table, table
@@ -28,25 +27,35 @@ Row = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Way:
-    """Rows for `ernn.nn.loops` of a stage, in one way. products: none or one for each group."""
+    """Rows for `ernn.nn.loops` of a stage, one way."""
 
-    products: Sequence[Row]
-    before: Sequence[Row]
-    after: Sequence[Row]
+    products: Sequence[Row] = ()
+    before: Sequence[Row] = ()
+    after: Sequence[Row] = ()
+    outers: Sequence[Row] = ()
+
+    def stage(self, lines: Array, size: int, products: bool) -> Stage:
+        """With lines, of vectors with `size` numbers; `products`: with those, too."""
+        first, outers = (one if products else () for one in (self.products, self.outers))
+        rows = [_array(one, n) for one, n in ((first, 8), (self.before, 9), (self.after, 9))]
+        return Stage(rows[0], rows[1], lines, rows[2], _array(outers, 7), size)
+
+
+def _array(rows: Sequence[Row], columns: int) -> Array:
+    return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Lines from `first` on before `behind`, of vectors with `size` numbers, and what is done before
-    and after them.
+class Lines:
+    """Lines from `first` on before `behind`, of vectors with `size` numbers.
+
+    ways: what is done before and after them, there and back.
     """
 
     first: int
     behind: int
     size: int
-    forward: Way
-    backward: Way
-    outers: Sequence[Row]
+    ways: tuple[Way, Way]
 
 
 @dataclass(frozen=True)
@@ -64,11 +73,10 @@ class Mix:
 
 @dataclass(frozen=True)
 class Start:
-    """Mixes of what is known before the first frame is run: in these frames, and on the way back."""
+    """Mixes of what is known before the first frame is run, there and back."""
 
     frames: range
-    rows: Sequence[Row]
-    rows_back: Sequence[Row]
+    ways: tuple[Way, Way]
 
 
 class Layout:
@@ -99,6 +107,18 @@ class Layout:
     def waits(self) -> bool:
         """Whether products read steps, so that each frame waits for the one before."""
         return any(group.steps for group in self.groups)
+
+    def stages_of(self, lines: Array, back: bool, products: bool) -> list[Stage]:
+        """For `ernn.nn.loops`, with all of the table's `lines`; `products`: with those, too."""
+        return [
+            one.ways[back].stage(lines[one.first : one.behind], one.size, products)
+            for one in self.stages
+        ]
+
+    def starts_of(self, back: bool) -> list[Stage]:
+        """The same for what starts the frames, or ends the way back."""
+        none = np.zeros((0, 9), np.int64)
+        return [one.ways[back].stage(none, 0, False) for one in self.starts]
 
     @property
     def inputs(self) -> list[Reading]:
@@ -207,7 +227,7 @@ class Layout:
         self._entries.append((room, first, delay))
         return len(self._entries) - 1
 
-    def _stages(self, mixes: Sequence[Mix]) -> Iterator[Stage]:
+    def _stages(self, mixes: Sequence[Mix]) -> Iterator[Lines]:
         products = self.by_stage(list(self._products()))
         for number, (first, behind) in enumerate(self._lines):
             some = [mix for mix in mixes if mix.stage == number or not self.waits]
@@ -215,10 +235,9 @@ class Layout:
             others = [mix for mix in some if not mix.leads]
             rows, back, outers = ([rows[n] for rows in products[number]] for n in range(3))
             ahead = Way(rows, [mix.row for mix in leads], [mix.row for mix in others])
-            back = [row for row in back if row]
-            behind_it = Way(back, [mix.back for mix in others], [mix.back for mix in leads])
-            size = self._vectors[self.table.lines[first].own.room]
-            yield Stage(first, behind, size, ahead, behind_it, outers)
+            before, after = ([mix.back for mix in some] for some in (others, leads))
+            ways = ahead, Way([row for row in back if row], before, after, outers)
+            yield Lines(first, behind, self._vectors[self.table.lines[first].own.room], ways)
 
     def _products(self) -> Iterator[tuple[Row, Row, Row]]:
         """Of each group, there and back, and the weight's gradient; weights lie one behind the
@@ -270,8 +289,8 @@ class Layout:
             for one, at in zip(group.inputs, group.columns, strict=False):
                 if group.block > 1:
                     row, back = self._analysed(group, one, at, ("given", one.number), 0)
-                    rows_back = [back] if self.extent.through else []
-                    yield Start(range(self.extent.time), [row], rows_back)
+                    ways = Way(after=[row]), Way(after=[back] if self.extent.through else [])
+                    yield Start(range(self.extent.time), ways)
 
     def _analysed(
         self, group: Group, one: Reading, at: int, room: Room, late: int
@@ -292,14 +311,14 @@ def _of_states(mixes: Sequence[Mix]) -> Iterator[Start]:
     """Of the frames before the first one."""
     for t in range(-max((mix.late for mix in mixes), default=0), 0):
         some = [mix for mix in mixes if mix.late >= -t]
-        rows, back = ([getattr(mix, name) for mix in some] for name in ("row", "back"))
-        yield Start(range(t, t + 1), rows, back)
+        ways = Way(after=[mix.row for mix in some]), Way(after=[mix.back for mix in some])
+        yield Start(range(t, t + 1), ways)
 
 
 def _vectors(made: Table, extent: Extent) -> dict[Room, int]:
     """Numbers of a vector of each room."""
     rows, found = dict(extent.rows), {}
-    lengths = step_lengths(made.cell, extent.rows)
+    lengths = dict(extent.lengths)
     for number, region in enumerate(made.regions):
         found["gates", number] = rows[region.products[0].name] * extent.batch
     for line in made.lines:

@@ -6,7 +6,7 @@ integers say where, and what is done with them.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -25,16 +25,22 @@ NOT_BUILT = (
 )
 
 FUNCTIONS = (
-    *(None, "sigmoid", "tanh", "relu", "hard_sigmoid", "hard_tanh", "softplus", "silu", "gelu"),
+    None,
+    "sigmoid",
+    "tanh",
+    "relu",
+    "hard_sigmoid",
+    "hard_tanh",
+    "softplus",
+    "silu",
+    "gelu",
 )
 """By number."""
 PLUS, MINUS, BOTH, ALONE = range(4)
 """Of terms: a * b added or taken away, a + b added, a added."""
-FORMAT, RESULTS = 7, 8
-"""Columns of lines."""
+RESULTS = 8  # a column of lines
 STRIP = 1024  # numbers that are worked on together
 VECTOR = 64  # bytes: columns of products in the loops fill vectors of so many
-_COLUMNS = {"products": 8, "before": 9, "lines": 9, "after": 9, "outers": 7}
 
 
 def available() -> bool:
@@ -46,7 +52,7 @@ def available() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Rows of integers, in the order in which they are run. size: numbers of a vector."""
+    """Rows of integers, in the order in which they are run; size: numbers of a vector."""
 
     products: Array
     before: Array
@@ -57,40 +63,51 @@ class Stage:
 
     def row(self) -> list[int]:
         """As a `struct stage`."""
-        tables = [getattr(self, name) for name in _COLUMNS]
-        return [*(_address(one) for one in tables), *(len(one) for one in tables), self.size]
+        tables = self.products, self.before, self.lines, self.after, self.outers
+        return [*map(_address, tables), *map(len, tables), self.size]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What a `struct pass` has beside its stages; the last six are numbers of one type."""
+
+    terms: Array
+    places: Array
+    d_places: Array
+    matrices: Array
+    weights: Array
+    formats: Array
+    results: Array
+    numbers: Array
+    gradients: Array
+    totals: Array
 
 
 class Loops:
-    """The stages of one way over the numbers of a pass."""
+    """Stages of one way over the numbers of a pass."""
 
-    def __init__(self, stages: Sequence[Stage], tables: Sequence[Array], back: bool) -> None:
-        """tables: terms, places of numbers, places of gradients, matrices, weights, formats,
-        results, numbers, gradients, totals, as `struct pass` has them.
-        """
-        for name, columns in _COLUMNS.items():
-            assert all(getattr(stage, name).shape[1] == columns for stage in stages), name
-        self._held = stages, tables
+    def __init__(self, stages: Sequence[Stage], tables: Tables, back: bool) -> None:
+        arrays = [getattr(tables, field.name) for field in fields(tables)]
+        self._held, self._back, self._count = (stages, arrays), back, len(stages)
         self._stages = np.array([stage.row() for stage in stages])
-        self._pass = np.array([_address(one) for one in (self._stages, *tables)])
-        self._wide = tables[-1].dtype == np.float64
-        self._back, self._at, self.count = back, _address(self._pass), len(stages)
+        self._pass = np.array([_address(one) for one in (self._stages, *arrays)])
+        self._wide, self._at = tables.numbers.dtype == np.float64, _address(self._pass)
 
-    def run(self, stage: int, first: int, behind: int) -> None:
-        """One stage in frames from `first` on before `behind`."""
-        assert _loops is not None
-        _loops.run(self._wide, self._back, self._at, stage, stage + 1, first, behind)
+    def run(self, stage: int, frames: range) -> None:
+        """One stage."""
+        self._run(stage, stage + 1, frames)
 
-    def run_all(self, first: int, behind: int) -> None:
+    def run_all(self, frames: range) -> None:
         """All stages, frame by frame."""
+        self._run(0, self._count, frames)
+
+    def _run(self, stage: int, last: int, frames: range) -> None:
         assert _loops is not None
-        _loops.run(self._wide, self._back, self._at, 0, self.count, first, behind)
+        _loops.run(self._wide, self._back, self._at, stage, last, frames.start, frames.stop)
 
 
 def move(of: Tensor, to: Tensor) -> None:
-    """to[...] = of, of up to four axes in any strides; what torch takes some times as long for where
-    the last axes change places.
-    """
+    """to[...] = of, in any strides of up to four axes, for which torch takes some times as long."""
     assert _loops is not None and of.shape == to.shape
     table = np.ones((3, 4), np.int64)
     for row, values in zip(table, (of.shape, to.stride(), of.stride()), strict=True):

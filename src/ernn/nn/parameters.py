@@ -34,15 +34,17 @@ class Parameters:
     @cached_property
     def lengths(self) -> dict[str, int]:
         """Length of every step, and of the inputs that steps read."""
-        return step_lengths(self.cell, tuple(self.rows.items()))
+        known = tuple((name, len(vector)) for name, vector in self.vectors.items())
+        return _lengths(self.cell, tuple(self.rows.items()), known)
 
 
 @cache
-def step_lengths(cell: Cell, rows: tuple[tuple[str, int], ...]) -> dict[str, int]:
-    """Of every step, and of the inputs that steps read, from those of the products' gates."""
+def _lengths(
+    cell: Cell, rows: tuple[tuple[str, int], ...], vectors: tuple[tuple[str, int], ...]
+) -> dict[str, int]:
     by_steps = {read.name for step in cell.steps for read in step.reads}
     others = dict.fromkeys((name for name in cell.inputs if name not in by_steps), 0)
-    lengths = cell.lengths(dict(rows), others)
+    lengths = cell.lengths(dict(rows), dict(vectors) | others)
     return {name: length for name, length in lengths.items() if name not in others}
 
 
@@ -131,7 +133,8 @@ def _gru(cell: Cell, module: Any, suffix: str) -> Parameters:
             module, f"weight_hh{suffix}", 3, 2, 3
         ),
     }
-    rows, biases = dict.fromkeys(names, module.hidden_size), {}
+    rows = {name: module.hidden_size for name in names}
+    biases: dict[str, Tensor] = {}
     into, back = (getattr(module, f"bias_{side}{suffix}", None) for side in ("ih", "hh"))
     if into is not None and back is not None:
         n = 2 * module.hidden_size

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
+from ernn.errors import UserError
 from ernn.ir.cell import INPUT
 from ernn.nn.explicit import explicit
 from ernn.nn.loops import available
@@ -112,8 +113,11 @@ def run(
     module: Any, frames: Tensor, states: State | None, way: Way | None = None
 ) -> tuple[Tensor, State]:
     """`stack` with the layouts of torch: batch first or not, without a batch, zeros for states that
-    are not given. `way`: by the scan where it can run, unless given.
+    are not given. `way`: by the scan where it can run, unless given. Raises UserError for frames of
+    another size.
     """
+    if not isinstance(module, nn.RNNBase):
+        _check(module, frames)
     way = way or (scanned if runs_here(module, frames) else explicit)
     batched, axis = frames.dim() == 3, 0 if module.batch_first else 1
     frames = frames if batched else frames.unsqueeze(axis)
@@ -129,6 +133,14 @@ def run(
     if batched:
         return outputs, ends
     return outputs.squeeze(axis), tuple(end.squeeze(1) for end in ends)
+
+
+def _check(module: Any, frames: Tensor) -> None:
+    if frames.dim() not in (2, 3) or frames.shape[-1] != module.input_size:
+        shape = tuple(frames.shape)
+        raise UserError(
+            f"frames must be (time, [batch,] {module.input_size}), or batch first, not {shape}"
+        )
 
 
 def zeros(module: Any, frames: Tensor) -> State:

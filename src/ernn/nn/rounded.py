@@ -137,8 +137,9 @@ class _LayerEdges(Edges):
 
     def read(self, name: str, values: Tensor) -> Tensor:
         spectrum = self._integers.signal(self._layer.signal(name)).spectrum
-        whole = spectrum is None or self.in_full(name)
-        return values if whole else self._round(values, spectrum)
+        if spectrum is None or self.in_full(name):
+            return values
+        return self._round(values, spectrum)
 
     def product(self, product: str, total: Tensor) -> Tensor:
         formats = self._of_product(product)

@@ -7,18 +7,18 @@ take many frames at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ernn.ir.network import Array
 from ernn.nn.groups import Group
-from ernn.nn.layout import Layout, Row, Way, matrices
-from ernn.nn.loops import VECTOR, Loops, Stage, move
+from ernn.nn.layout import Layout, matrices
+from ernn.nn.loops import VECTOR, Loops, Tables, move
 from ernn.nn.products import Product
 from ernn.nn.rooms import Frames, Places, blank
 from ernn.nn.table import Room, remembered
@@ -36,11 +36,15 @@ class Given:
     `ernn.nn.order`, but for inputs.
     """
 
-    inputs: Sequence[Tensor | None]
-    weights: Sequence[Tensor | None]
-    filled: Sequence[Tensor | None]
+    inputs: Sequence[Any]
+    weights: Sequence[Any]
+    filled: Sequence[Any]
 
-    def flat(self) -> tuple[Tensor | None, ...]:
+    def parts(self) -> tuple[Sequence[Any], ...]:
+        return self.inputs, self.weights, self.filled
+
+    def flat(self) -> tuple[Any, ...]:
+        """All, one behind the other."""
         return (*self.inputs, *self.weights, *self.filled)
 
 
@@ -61,31 +65,6 @@ class Plan:
         first = len(self.layout.inputs)
         second = first + len(self.layout.extent.spectral)
         return Given(tensors[:first], tensors[first:second], tensors[second:])
-
-    def stages(self, back: bool, products: bool) -> list[Stage]:
-        """Those of every frame; `products`: with theirs."""
-        found = []
-        for one in self.layout.stages:
-            way, lines = one.backward if back else one.forward, self.lines[one.first : one.behind]
-            outers = one.outers if back and products else ()
-            found.append(_stage(way, lines, one.size, products, outers))
-        return found
-
-    def starts(self, back: bool) -> list[Stage]:
-        """What starts the frames, or ends the way back."""
-        rows = [one.rows_back if back else one.rows for one in self.layout.starts]
-        return [_stage(Way((), (), one), self.lines[:0], 0) for one in rows]
-
-
-def _stage(
-    way: Way, lines: Array, size: int, products: bool = False, outers: Sequence[Row] = ()
-) -> Stage:
-    first, before = _rows(way.products if products else (), 8), _rows(way.before, 9)
-    return Stage(first, before, lines, _rows(way.after, 9), _rows(outers, 7), size)
-
-
-def _rows(rows: Sequence[Row], columns: int) -> Array:
-    return np.array(rows, dtype=np.int64).reshape(-1, columns)
 
 
 class Scan(torch.autograd.Function):
@@ -124,38 +103,32 @@ class Numbers:
         frames = self.vectors(("step", name)).some(0, self._extent.time)
         return frames.unflatten(1, (self._extent.block, -1)).permute(0, 3, 2, 1)
 
-    def input(self, group: Group, n: int) -> Tensor | None:
+    def input(self, group: Group, n: int) -> Tensor:
         """Input n of a group, (time, batch, units / block, block)."""
         time, batch = self._extent.time, self._extent.batch
         if group.block > 1:
-            place = self._places.get(("given", group.inputs[n].number))
-            if place is None:
-                return None
-            parts = Frames(self.flat, place, (group.block, -1, batch)).all
-            return parts.permute(0, 3, 2, 1)
-        reads, (first, behind) = self.reads(group), group.columns[n : n + 2]
-        if reads is None:
-            return None
+            place = self._places["given", group.inputs[n].number]
+            return Frames(self.flat, place, (group.block, -1, batch)).all.permute(0, 3, 2, 1)
+        first, behind = group.columns[n : n + 2]
+        reads = self._frames(("read", group.number), group)
         return reads.all[:time, first:behind].transpose(1, 2)[..., None]
 
     def reads(self, group: Group) -> Frames | None:
-        """What a group reads, ([r,] columns, batch) by frame."""
+        """What a group reads, ([r,] columns, batch) by frame; None where nothing has a gradient."""
         if group.direct:
             read, batch = group.steps[0].read, self._extent.batch
             return Frames(self.flat, self._places["step", read.name], (-1, batch), read.delay)
-        return self._frames(("read", group.number), group)
+        room = "read", group.number
+        return self._frames(room, group) if room in self._places else None
 
     def gives(self, group: Group) -> Frames:
         """What a group gives, ([r,] rows, batch) by frame."""
-        room = ("gates", group.region) if group.block == 1 else ("sums", group.number)
-        found = self._frames(room, group)
-        assert found is not None
-        return found
+        dense = group.block == 1
+        return self._frames(("gates", group.region) if dense else ("sums", group.number), group)
 
-    def _frames(self, room: Room, group: Group) -> Frames | None:
+    def _frames(self, room: Room, group: Group) -> Frames:
         lead = (group.spectra,) if group.block > 1 else ()
-        shape = (*lead, -1, self._extent.batch)
-        return Frames(self.flat, self._places[room], shape) if room in self._places else None
+        return Frames(self.flat, self._places[room], (*lead, -1, self._extent.batch))
 
 
 class Forward:
@@ -163,20 +136,22 @@ class Forward:
 
     def __init__(self, plan: Plan, given: Given) -> None:
         self.plan, self.layout, extent = plan, plan.layout, plan.layout.extent
-        weights = [one.detach() for one in given.weights if one is not None]
-        some = next(one for one in given.flat() if one is not None)
-        flat = blank(self.layout.numbers, some)
+        self.given = Given(*([x.detach() for x in some] for some in given.parts()))
+        flat = blank(self.layout.numbers, next(iter(self.given.flat())))
         self.numbers = Numbers(self.layout, self.layout.numbers, flat)
-        self.matrices = matrices(extent.block, flat.dtype)
-        for room, tensor in zip(plan.filled, given.filled, strict=True):
+        for room, tensor in zip(plan.filled, self.given.filled, strict=True):
             self._fill(room, tensor)
-        inputs = dict(zip((x.number for x in self.layout.inputs), given.inputs, strict=True))
-        self.products = [self._product(group, weights, inputs) for group in self.layout.groups]
+        inputs = iter(self.given.inputs)
+        for group in self.layout.groups:
+            for n in range(len(group.inputs)):
+                x = next(inputs).unflatten(2, (-1, group.block))
+                move(x, self.numbers.input(group, n))
+        self.products = [self._product(group) for group in self.layout.groups]
         self.largest = max((one.weight.numel() for one in self.products), default=0) * extent.batch
         alone = torch.get_num_threads() == 1 or self.largest < WORTH
         self.together = alone and extent.batch * flat.element_size() % VECTOR == 0
 
-    def _fill(self, room: Room, tensor: Any) -> None:
+    def _fill(self, room: Room, tensor: Tensor) -> None:
         frames, ahead = self.numbers.vectors(room).all, self.layout.numbers[room].ahead
         match room[0]:
             case "step":
@@ -187,55 +162,56 @@ class Forward:
             case _:
                 frames[0] = tensor[:, None]
 
-    def _product(self, group: Group, weights: Sequence[Tensor], inputs: Any) -> Product:
-        for n, one in enumerate(group.inputs):
-            x, there = inputs[one.number].detach(), self.numbers.input(group, n)
-            assert there is not None
-            move(x.unflatten(2, (-1, group.block)), there)
+    def _product(self, group: Group) -> Product:
+        some = [self.given.weights[one.number] for one in group.reads]
+        weight = some[0] if len(some) == 1 else torch.cat(some, -1)
         reads = self.numbers.reads(group)
         assert reads is not None
-        some = [weights[one.number] for one in group.reads]
-        weight = some[0] if len(some) == 1 else torch.cat(some, -1)
         return Product(weight, reads, self.numbers.gives(group))
 
-    def run(self) -> None:
-        layout, time = self.layout, self.layout.extent.time
+    @cached_property
+    def tables(self) -> Tables:
+        plan, layout, flat = self.plan, self.layout, self.numbers.flat
         weights = [one.weight.transpose(-1, -2) for one in self.products] if self.together else []
-        rows, numbers = layout.rows, self.numbers.flat
-        tables = self.tables(weights, rows, numbers, rows, numbers)
-        starts = Loops(self.plan.starts(False), tables, False)
-        for stage, start in enumerate(layout.starts):
-            starts.run(stage, start.frames.start, start.frames.stop)
-        loops = Loops(self.plan.stages(False, self.together), tables, False)
-        if self.together:
-            loops.run_all(0, time)
-            return
-        stages = layout.by_stage(self.products)
-        with threads_for(self.largest):
-            for span in (span for chunk in layout.chunks for span in layout.spans(chunk)):
-                for stage, products in enumerate(stages):
-                    for product in products:
-                        for t in span:
-                            product.forward(t)
-                    loops.run(stage, span.start, span.stop)
+        return Tables(
+            terms=layout.table.arrays[1],
+            places=layout.rows,
+            d_places=layout.rows_back,
+            matrices=matrices(layout.extent.block, flat.dtype),
+            weights=one_behind_the_other(weights, flat),
+            formats=plan.formats,
+            results=plan.results,
+            numbers=flat.numpy(),
+            gradients=flat[:0].numpy(),
+            totals=flat[:0].numpy(),
+        )
 
-    def tables(
-        self, weights: Sequence[Tensor], rows: Array, numbers: Tensor, back: Array, d: Tensor
-    ) -> list[Array]:
-        """As `Loops` takes them."""
-        flat = [one.reshape(-1) for one in weights] or [numbers.new_empty(0)]
-        plan, floats = self.plan, (self.matrices, torch.cat(flat).numpy())
-        known = *floats, plan.formats, plan.results, numbers.numpy(), d.numpy()
-        return [self.layout.table.arrays[1], rows, back, *known, known[-1]]
+    def run(self) -> None:
+        layout, lines = self.layout, self.plan.lines
+        starts = Loops(layout.starts_of(back=False), self.tables, back=False)
+        for number, start in enumerate(layout.starts):
+            starts.run(number, start.frames)
+        stages = layout.stages_of(lines, back=False, products=self.together)
+        loops = Loops(stages, self.tables, back=False)
+        if self.together:
+            loops.run_all(range(layout.extent.time))
+        else:
+            with threads_for(self.largest):
+                self._run_stages(loops)
+
+    def _run_stages(self, loops: Loops) -> None:
+        stages = list(enumerate(self.layout.by_stage(self.products)))
+        for frames in (span for chunk in self.layout.chunks for span in self.layout.spans(chunk)):
+            for stage, products in stages:
+                for product in products:
+                    for t in frames:
+                        product.forward(t)
+                loops.run(stage, frames)
 
     def results(self) -> tuple[Tensor, ...]:
         """Outputs, and the last frames of the steps that are read late."""
         cell, last = self.layout.table.cell, self.layout.extent.time - 1
-        outputs = []
-        for frames in map(self.numbers.usual, cell.outputs):
-            outputs.append(frames.new_empty(frames.shape[0], *frames.shape[1:]))
-            move(frames, outputs[-1])
-        outputs = [one.flatten(2) for one in outputs]
+        outputs = [moved(self.numbers.usual(name)).flatten(2) for name in cell.outputs]
         ends = [self.numbers.vectors(("step", name))[last].clone() for name in remembered(cell)]
         return (*outputs, *ends)
 
@@ -244,7 +220,7 @@ class Backward:
     """The gradients of a pass."""
 
     def __init__(self, ahead: Forward, gradients: Sequence[Tensor]) -> None:
-        self.ahead, self.plan, self.layout = ahead, ahead.plan, ahead.layout
+        self.ahead, self.layout = ahead, ahead.layout
         flat = blank(self.layout.gradients, ahead.numbers.flat).zero_()
         self.numbers = Numbers(self.layout, self.layout.gradients, flat)
         cell, last = self.layout.table.cell, self.layout.extent.time - 1
@@ -261,50 +237,49 @@ class Backward:
             product.start_back(d, to, self.layout.first(group), group.direct, total)
 
     def run(self) -> None:
-        layout, ahead, products = self.layout, self.ahead, self.ahead.products
-        weights = [one.weight[..., one.first :] for one in products] if ahead.together else []
-        known = layout.rows, ahead.numbers.flat, layout.rows_back, self.numbers.flat
-        tables = [*ahead.tables(weights, *known)[:-1], self.totals.numpy()]
-        loops = Loops(self.plan.stages(True, ahead.together), tables, True)
+        layout, ahead, flat = self.layout, self.ahead, self.numbers.flat
+        weights = [one.weight[..., one.first :] for one in ahead.products] if ahead.together else []
+        tables = replace(
+            ahead.tables,
+            weights=one_behind_the_other(weights, flat),
+            gradients=flat.numpy(),
+            totals=self.totals.numpy(),
+        )
+        stages = layout.stages_of(ahead.plan.lines, back=True, products=ahead.together)
+        loops = Loops(stages, tables, back=True)
         for chunk in reversed(layout.chunks):
             if ahead.together:
-                loops.run_all(chunk.start, chunk.stop)
+                loops.run_all(chunk)
             else:
-                self._run_stages(loops, chunk)
-                for product in products:
-                    product.gather(chunk.start, chunk.stop)
-        starts = Loops(self.plan.starts(True), tables, True)
-        for stage, start in reversed(list(enumerate(layout.starts))):
-            starts.run(stage, start.frames.start, start.frames.stop)
+                with threads_for(ahead.largest):
+                    self._run_stages(loops, chunk)
+        starts = Loops(layout.starts_of(back=True), tables, back=True)
+        for number, start in reversed(list(enumerate(layout.starts))):
+            starts.run(number, start.frames)
 
     def _run_stages(self, loops: Loops, chunk: range) -> None:
-        stages = list(enumerate(self.layout.by_stage(self.ahead.products)))[::-1]
-        with threads_for(self.ahead.largest):
-            for span in reversed(self.layout.spans(chunk)):
-                for stage, products in stages:
-                    loops.run(stage, span.start, span.stop)
-                    for product in products:
-                        for t in span:
-                            product.backward(t)
+        products = self.ahead.products
+        stages = list(enumerate(self.layout.by_stage(products)))[::-1]
+        for frames in reversed(self.layout.spans(chunk)):
+            for stage, some in stages:
+                loops.run(stage, frames)
+                for product in some:
+                    for t in frames:
+                        product.backward(t)
+        for product in products:
+            product.gather(chunk.start, chunk.stop)
 
     def results(self) -> Given:
-        layout = self.layout
+        layout, inputs = self.layout, []
         weights: list[Tensor | None] = [None] * len(layout.extent.spectral)
-        inputs = []
         for group, product in zip(layout.groups, self.ahead.products, strict=True):
             places = zip(group.reads, group.columns, group.columns[1:], strict=False)
             for one, first, behind in places:
                 weights[one.number] = product.total[..., first:behind]
-            inputs += [self._input(group, n) for n in range(len(group.inputs))]
-        return Given(inputs, weights, [self._filled(room) for room in self.plan.filled])
-
-    def _input(self, group: Group, n: int) -> Tensor | None:
-        d = self.numbers.input(group, n) if self.layout.extent.through else None
-        if d is None:
-            return None
-        found = d.new_empty(d.shape)
-        move(d, found)
-        return found.flatten(2)
+            for n in range(len(group.inputs)):
+                through = layout.extent.through
+                inputs.append(moved(self.numbers.input(group, n)).flatten(2) if through else None)
+        return Given(inputs, weights, [self._filled(room) for room in self.ahead.plan.filled])
 
     def _filled(self, room: Room) -> Tensor:
         frames, ahead = self.numbers.vectors(room).all, self.layout.gradients[room].ahead
@@ -315,3 +290,15 @@ class Backward:
                 return frames[ahead:].clone()
             case _:
                 return frames[0].sum(1)
+
+
+def one_behind_the_other(tensors: Sequence[Tensor], like: Tensor) -> Array:
+    """All their numbers."""
+    return torch.cat([like[:0], *(one.reshape(-1) for one in tensors)]).numpy()
+
+
+def moved(frames: Tensor) -> Tensor:
+    """The same numbers in the sequence of their axes."""
+    found = frames.new_empty(frames.shape)
+    move(frames, found)
+    return found

@@ -80,8 +80,9 @@ class Line:
 
     def terms(self) -> Iterator[tuple[int, Operand, Operand]]:
         """Kind and factors; two addends are one term."""
-        for a, *b in (self.alone[at : at + 2] for at in range(0, len(self.alone), 2)):
-            yield (loops.BOTH, a, *b) if b else (loops.ALONE, a, a)
+        for at in range(0, len(self.alone), 2):
+            some = self.alone[at : at + 2]
+            yield (loops.BOTH if len(some) == 2 else loops.ALONE), some[0], some[-1]
         for a, b, negative in self.products:
             yield loops.MINUS if negative else loops.PLUS, a, b
 
@@ -123,10 +124,12 @@ class Table:
     @cached_property
     def late(self) -> dict[Room, int]:
         """By how many frames a room is read late, where it is."""
-        steps = Counter({("step", name): late for name, late in remembered(self.cell).items()})
+        found: dict[Room, int] = {}
+        for name, late in remembered(self.cell).items():
+            found["step", name] = late
         for operand in self.operands:
-            steps |= Counter({operand.room: operand.delay})
-        return dict(steps)
+            found[operand.room] = max(found.get(operand.room, 0), operand.delay)
+        return found
 
     @cached_property
     def stages(self) -> tuple[tuple[int, int], ...]:

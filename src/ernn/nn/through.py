@@ -53,40 +53,50 @@ def scanned(
     frames (time, batch, units) by input, state (batch, units) by step; a step without one starts
     from 0.
     """
-    rounds = rounding.rounds if rounding else 0
-    made, block = table(named.cell, rounds), block_of(named)
-    some = next(iter(frames.values()))
-    reads = [(region, read) for region in made.regions for read in region.reads]
-    stored = [list(joined(named.weights[p.name, str(r)] for p in one.products)) for one, r in reads]
-    sizes = [block if all(one.block == block for one in parts) else 1 for parts in stored]
+    made = table(named.cell, rounding.rounds if rounding else 0)
+    block = block_of(named)
+    stored = [
+        (region, read, list(joined(named.weights[p.name, str(read)] for p in region.products)))
+        for region in made.regions
+        for read in region.reads
+    ]
+    sizes = [block if all(w.block == block for w in weights) else 1 for _, _, weights in stored]
     weights = [
-        _weight(parts, region.gates, block, size, not made.is_input(read))
-        for parts, size, (region, read) in zip(stored, sizes, reads, strict=True)
+        _weight(some, region.gates, block, size, not made.is_input(read))
+        for (region, read, some), size in zip(stored, sizes, strict=True)
     ]
     filled = dict(_filled(named, made, block, frames, state))
-    trained = [*weights, *filled.values(), *frames.values()]
-    extent = Extent(
-        rows=tuple(named.rows.items()),
-        inputs=tuple((name, one.shape[2]) for name, one in frames.items()),
-        spectral=tuple(size > 1 for size in sizes),
-        block=block,
-        time=len(some),
-        batch=some.shape[1],
-        together=_together(len(some), some.shape[1]),
-        keep=torch.is_grad_enabled() and any(one.requires_grad for one in trained),
-        through=any(one.requires_grad for one in frames.values()),
-    )
-    laid = layout(named.cell, rounds, extent)
+    kept = any(one.requires_grad for one in (*weights, *filled.values(), *frames.values()))
+    extent = _extent(named, frames, block, sizes, kept and torch.is_grad_enabled())
+    laid = layout(named.cell, rounding.rounds if rounding else 0, extent)
     inputs = [
         _input(frames[one.read.name], one.read.delay, sizes[one.number]) for one in laid.inputs
     ]
+    dtype = frames[made.cell.inputs[0]].detach().numpy().dtype
     lines, formats, results = _rows(made, rounding)
-    dtype = some.detach().numpy().dtype
     plan = Plan(laid, lines, formats.astype(dtype), results.astype(dtype), tuple(filled))
     found = Scan.apply(plan, *inputs, *weights, *filled.values())
     count = len(made.cell.outputs)
     ends = [from_order(end, block, 0).t() for end in found[count:]]
     return list(found[:count]), dict(zip(remembered(made.cell), ends, strict=True))
+
+
+def _extent(
+    named: Parameters, frames: Mapping[str, Tensor], block: int, sizes: Sequence[int], keep: bool
+) -> Extent:
+    time, batch, _ = next(iter(frames.values())).shape
+    return Extent(
+        rows=tuple(named.rows.items()),
+        lengths=tuple(named.lengths.items()),
+        inputs=tuple((name, one.shape[2]) for name, one in frames.items()),
+        spectral=tuple(size > 1 for size in sizes),
+        block=block,
+        time=time,
+        batch=batch,
+        together=1 << ceil(log2(max(1, min(time, COLUMNS / batch)))),
+        keep=keep,
+        through=any(one.requires_grad for one in frames.values()),
+    )
 
 
 def _rows(made: Table, rounding: Rounding | None) -> tuple[Array, Array, Array]:
@@ -100,11 +110,6 @@ def _rows(made: Table, rounding: Rounding | None) -> tuple[Array, Array, Array]:
     found = [rounding.formats[line.name] for line in made.lines]
     formats = [(2.0**one.frac, one.low, one.high, one.step) for one in found]
     return lines, np.array(formats), np.concatenate([np.zeros(0), *rounding.tables.values()])
-
-
-def _together(time: int, batch: int) -> int:
-    """Frames, a power of two."""
-    return 1 << ceil(log2(max(1, min(time, COLUMNS / batch))))
 
 
 def block_of(named: Parameters) -> int:

@@ -309,7 +309,8 @@ static void NAME(product)(const struct product *p, const NUMBER *weights,
 #define WIDE 3  /* vectors of columns that are summed together */
 #define FRAMES 8 /* and frames */
 
-/* `rows` rows of d, at most 4, times x, (columns of d, WIDE vectors), added to `columns` of total. */
+/* Rows `row` on of d, `rows` of them and at most 4, times x, (batch, WIDE vectors), to as many
+   columns of total. */
 static inline __attribute__((always_inline)) void
 NAME(outer_rows)(const int rows, NUMBER *total, const NUMBER *const *d, int64_t row, IN x,
                  int64_t frames, int64_t columns, const struct outer *p)
@@ -317,9 +318,11 @@ NAME(outer_rows)(const int rows, NUMBER *total, const NUMBER *const *d, int64_t 
     NAME(vector) sums[4][WIDE] = {{{0}}};
     for (int64_t t = 0; t < frames; t++)
         for (int64_t b = 0; b < LANES; b++, x += WIDE * LANES)
-            for (int v = 0; v < WIDE; v++)
+            for (int v = 0; v < WIDE; v++) {
+                const NAME(vector) y = *(const NAME(vector) *)(x + v * LANES);
                 for (int i = 0; i < rows; i++)
-                    sums[i][v] += d[t][(row + i) * p->batch + b] * *(const NAME(vector) *)(x + v * LANES);
+                    sums[i][v] += d[t][(row + i) * p->batch + b] * y;
+            }
     for (int i = 0; i < rows; i++)
         for (int v = 0; v * LANES < columns; v++) {
             NUMBER *to = total + (row + i) * p->columns + v * LANES;
@@ -331,7 +334,7 @@ NAME(outer_rows)(const int rows, NUMBER *total, const NUMBER *const *d, int64_t 
         }
 }
 
-/* Of one column of the batch in each lane, from `lane` on, in `frames` frames; d and read: theirs. */
+/* Of as many columns of the batch as a vector has lanes; d and read: theirs in each frame. */
 static void NAME(outer_lanes)(const struct outer *p, NUMBER *total, const NUMBER *const *d,
                               const NUMBER *const *read, int64_t frames)
 {
@@ -354,16 +357,16 @@ static void NAME(outer_lanes)(const struct outer *p, NUMBER *total, const NUMBER
 static void NAME(outer)(const struct outer *p, const struct pass *pass, int64_t first,
                         int64_t behind)
 {
+    const NUMBER *numbers = pass->numbers, *gradients = pass->gradients;
     const NUMBER *d[FRAMES], *read[FRAMES];
     for (; first < behind; first += FRAMES)
         for (int64_t s = 0; s < p->spectra; s++)
             for (int64_t lane = 0; lane < p->batch; lane += LANES) {
                 int64_t n = 0;
                 for (; n < FRAMES && first + n < behind; n++) {
-                    const int64_t t = first + n;
-                    d[n] = (const NUMBER *)pass->gradients + NAME(at)(pass->d_places + p->d, t, 0) +
+                    d[n] = gradients + NAME(at)(pass->d_places + p->d, first + n, 0) +
                            s * p->rows * p->batch + lane;
-                    read[n] = (const NUMBER *)pass->numbers + NAME(at)(pass->places + p->read, t, 0) +
+                    read[n] = numbers + NAME(at)(pass->places + p->read, first + n, 0) +
                               s * p->columns * p->batch + lane;
                 }
                 NUMBER *total = (NUMBER *)pass->totals + p->total + s * p->rows * p->columns;

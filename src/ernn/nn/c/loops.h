@@ -19,16 +19,17 @@ struct place {
     int64_t base, ahead, mask, frame, spread;
 };
 
-/* a * b added, a * b taken away, a + b added, a added; and whether the way back sets the gradient of
-   each rather than adds to it. */
+/* a * b added, a * b taken away, a + b added, a added; and whether the way back sets the gradient
+   of each rather than adds to it. */
 enum { PLUS, MINUS, BOTH, ALONE };
 struct term {
     int64_t kind, a, b, sets_a, sets_b;
 };
 
-/* own = function of a sum of terms.  kept: the sum's place, -1 for none.  fresh: the first term sets
-   own rather than adds to what is there.  clear: its gradient is set to 0 once used.  format: the
-   row that the sum is rounded to, -1 for none.  results: where those of its table begin, -1: none. */
+/* own = function of a sum of terms.  kept: the sum's place, -1 for none.  fresh: the first term
+   sets own rather than adds to what is there.  clear: its gradient is set to 0 once used.  format:
+   the row that the sum is rounded to, -1 for none.  results: where those of its table begin, -1 for
+   none. */
 struct line {
     int64_t function, first, behind, own, kept, fresh, clear, format, results;
 };
@@ -70,8 +71,8 @@ struct pass {
     void *numbers, *gradients, *totals;
 };
 
-/* Stages from `stage` on before `last`, in frames from `first` on before `behind`; backward from the
-   last to the first. */
+/* Stages from `stage` on before `last`, in frames from `first` on before `behind`; backward from
+   the last to the first. */
 typedef void loop_function(const struct pass *pass, int64_t stage, int64_t last, int64_t first,
                            int64_t behind);
 

@@ -1,15 +1,18 @@
 /* The Python module `ernn.nn._loops`: runs the loops of loops.c, in the variant that suits the
-   processor, without Python's lock.  _loops.pyi says what its function takes. */
+   processor, without Python's lock.  _loops.pyi says what its functions take. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <string.h>
 
 #include "loops.h"
 
-#define DECLARE(here)                                                                                  extern loop_function here##_single_forward, here##_single_backward, here##_double_forward,     \
+#define DECLARE(here)                                                                              \
+    extern loop_function here##_single_forward, here##_single_backward, here##_double_forward,     \
         here##_double_backward;                                                                    \
     extern move_function here##_single_move, here##_double_move;                                   \
     static const struct variant here = {                                                           \
+        #here,                                                                                     \
         {{here##_single_forward, here##_single_backward},                                          \
          {here##_double_forward, here##_double_backward}},                                         \
         {here##_single_move, here##_double_move},                                                  \
@@ -17,6 +20,7 @@
 
 /* For single and double precision, the loops there and back. */
 struct variant {
+    const char *name;
     loop_function *loops[2][2];
     move_function *move[2];
 };
@@ -27,17 +31,51 @@ DECLARE(avx2)
 DECLARE(avx512)
 #endif
 
-static const struct variant *fastest(void)
+static const struct variant *const variants[] = {
+    &plain,
+#ifdef X86
+    &avx2,
+    &avx512,
+#endif
+};
+
+/* How many of them run here. */
+static int count(void)
 {
+    int found = 1;
 #ifdef X86
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &avx512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &avx2;
+        found = 2;
+    if (found == 2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        found = 3;
 #endif
-    return &plain;
+    return found;
+}
+
+static const struct variant *chosen;
+
+/* choose(name) */
+static PyObject *choose(PyObject *self, PyObject *args)
+{
+    const char *name;
+    if (!PyArg_ParseTuple(args, "s", &name))
+        return NULL;
+    for (int i = 0; i < count(); i++)
+        if (strcmp(variants[i]->name, name) == 0) {
+            chosen = variants[i];
+            Py_RETURN_NONE;
+        }
+    return PyErr_Format(PyExc_ValueError, "this processor does not run %s", name);
+}
+
+static PyObject *names(PyObject *self, PyObject *none)
+{
+    PyObject *found = PyTuple_New(count());
+    for (int i = 0; found != NULL && i < count(); i++)
+        PyTuple_SET_ITEM(found, i, PyUnicode_FromString(variants[i]->name));
+    return found;
 }
 
 static PyObject *run(PyObject *self, PyObject *args)
@@ -47,7 +85,7 @@ static PyObject *run(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "ppLLLLL", &wide, &back, &pass, &stage, &last, &first, &behind))
         return NULL;
     Py_BEGIN_ALLOW_THREADS;
-    fastest()->loops[wide][back]((void *)(intptr_t)pass, stage, last, first, behind);
+    chosen->loops[wide][back]((void *)(intptr_t)pass, stage, last, first, behind);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
@@ -59,12 +97,14 @@ static PyObject *move(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "pLLL", &wide, &table, &to, &of))
         return NULL;
     Py_BEGIN_ALLOW_THREADS;
-    fastest()->move[wide]((void *)(intptr_t)table, (void *)(intptr_t)to, (void *)(intptr_t)of);
+    chosen->move[wide]((void *)(intptr_t)table, (void *)(intptr_t)to, (void *)(intptr_t)of);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef methods[] = {
+    {"names", names, METH_NOARGS, NULL},
+    {"choose", choose, METH_VARARGS, NULL},
     {"run", run, METH_VARARGS, NULL},
     {"move", move, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -74,4 +114,8 @@ static struct PyModuleDef module = {.m_base = PyModuleDef_HEAD_INIT,
                                     .m_size = 0,
                                     .m_methods = methods};
 
-PyMODINIT_FUNC PyInit__loops(void) { return PyModuleDef_Init(&module); }
+PyMODINIT_FUNC PyInit__loops(void)
+{
+    chosen = variants[count() - 1];
+    return PyModuleDef_Init(&module);
+}
