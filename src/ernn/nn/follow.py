@@ -337,9 +337,10 @@ class _Follower(TorchFunctionMode):
         return Chain(value.calls, isinstance(value, LastStep), self._time_axis, swapped)
 
 
-_FACTS = {"size", "shape", "dim", "ndim", "device", "dtype", "is_cuda", "numel", "__len__", "get_device"} | {
-    "is_floating_point", "zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "new_tensor", "requires_grad",
-    "__format__", "__repr__",
+_FACTS = {
+    "size", "shape", "dim", "ndim", "device", "dtype", "is_cuda", "numel", "__len__", "get_device",
+    "is_floating_point", "zeros_like", "ones_like", "new_zeros", "new_ones", "new_full",
+    "new_tensor", "requires_grad", "__format__", "__repr__",
 }  # fmt: skip
 """Operations whose result tells of a tensor's shape and kind, never of its values."""
 _COPIES = {"contiguous", "clone", "detach"}

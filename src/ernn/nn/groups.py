@@ -13,10 +13,12 @@ from ernn.nn.table import Table
 class Extent:
     """What a pass runs over.
 
-    rows: units of a gate of each product. lengths: of each step. inputs: units of each. spectral: which weights, in
-    the sequence of the regions' reads, are spectra of blocks of `block`. together: frames whose
-    gradients are gathered at once, a power of two. keep: whether there will be a way back; through:
-    whether to the inputs.
+    rows: units of a gate of each product.
+    lengths: of each step.
+    inputs: units of each.
+    spectral: which weights, in the sequence of the regions' reads, are spectra of blocks of `block`.
+    together: frames whose gradients are gathered at once, a power of two.
+    keep: whether there will be a way back; through: whether to the inputs.
     """
 
     rows: tuple[tuple[str, int], ...]

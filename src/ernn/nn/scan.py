@@ -68,8 +68,8 @@ class Plan:
 
 
 class Scan(torch.autograd.Function):
-    """(plan, tensors of `Given`) to the outputs (time, batch, units), units in their usual order, and
-    the last frames (units, batch) of the steps that are read late.
+    """(plan, tensors of `Given`) to the outputs (time, batch, units), units in their usual order,
+    and the last frames (units, batch) of the steps that are read late.
     """
 
     @staticmethod

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -136,7 +137,7 @@ class Table:
         """The lines of each stage: the first, and behind the last."""
         counts = Counter(line.stage for line in self.lines)
         ends = np.cumsum([0, *(counts[n] for n in range(len(self.cell.stages)))]).tolist()
-        return tuple(zip(ends, ends[1:], strict=False))
+        return tuple(pairwise(ends))
 
     @cached_property
     def arrays(self) -> tuple[Array, Array]:
