@@ -16,7 +16,7 @@ class Extent:
     rows: units of a gate of each product.
     lengths: of each step.
     inputs: units of each.
-    spectral: which weights, in the sequence of the regions' reads, are spectra of blocks of `block`.
+    spectral: which weights, in the order of the regions' reads, are spectra of blocks of `block`.
     together: frames whose gradients are gathered at once, a power of two.
     keep: whether there will be a way back; through: whether to the inputs.
     """
