@@ -163,8 +163,10 @@ def test_the_scan_is_the_explicit_loop(
         generator = torch.Generator().manual_seed(3)
         totals = [(x * torch.randn(x.shape, generator=generator)).sum() for x in (outputs, *ends)]
         found.append([outputs, *ends, *torch.autograd.grad(sum(totals), wanted)])
+    # in single precision terms cancel: what is left errs by as much as they do
+    least = 0.0 if kind == torch.float64 else max(one.norm().item() for one in found[1])
     for ours, theirs in zip(*found, strict=True):
-        assert (ours - theirs).norm() <= bound * theirs.norm()
+        assert (ours - theirs).norm() <= bound * max(least, theirs.norm().item())
     with torch.no_grad():
         assert torch.equal(run(layer, given[0], tuple(given[1:]), scanned)[0], found[0][0])
 
