@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 
 from ernn.ir.cells import COMPACT
-from ernn.nn.described import DescribedCell, explicit
-from ernn.nn.recurrent import GRU
+from ernn.nn.described import DescribedCell
+from ernn.nn.explicit import explicit
+from ernn.nn.recurrent import GRU, run
 
 BATCH, INPUTS = 16, 39
 
@@ -35,11 +36,8 @@ def main() -> None:
     ways: dict[str, Callable[[Tensor], Tensor]] = {"GRU": lambda x: gru(x)[0]}
     for name, cell in COMPACT.items():
         layer = DescribedCell(cell, INPUTS, options.hidden)
-        weights = dict(layer.named_parameters())
         ways[name] = lambda x, layer=layer: layer(x)[0]
-        ways[f"{name}, explicit"] = lambda x, layer=layer, weights=weights: explicit(
-            layer, x, weights
-        )
+        ways[f"{name}, explicit"] = lambda x, layer=layer: run(layer, x, None, explicit)[0]
     best = dict.fromkeys(ways, float("inf"))
     for _ in range(options.runs):
         for name, way in ways.items():

@@ -51,8 +51,7 @@ compares the medians. Blocks of 8 and 16 train inside the block-circulant set
 reset gate after the product.
 
 A dense LSTM without projection is torch's own code (oneDNN), so its true ratio is 1: what its rows
-differ from 1 by is how well these figures can be told apart. An LSTM of 128 or 256 units in blocks
-is one compiled call each way (`ernn.nn.lstm_whole`), other layers go step by step.
+differ from 1 by is how well these figures can be told apart.
 
 {table}
 
