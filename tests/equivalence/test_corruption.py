@@ -100,6 +100,8 @@ def test_a_wrong_schedule_step_is_named(model: IntegerModel) -> None:
 
 
 def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
+    """Of two outputs, which are copied: the step is named, not its copy."""
+    model = replace(model, outputs=("l1.h", "l0.h"))
     plan = schedule(model, DESIGN)
     rows = [dict(row) for row in plan.vector.rows]
     broken = next(i for i, row in enumerate(rows) if row["multiply"] and row["last"])
