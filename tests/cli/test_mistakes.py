@@ -5,12 +5,12 @@ status is 2, and nothing is lost.
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 import torch
 
-from ernn.cli.app import run
+from ernn.cli.app import app, run
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.nn.model import AcousticModel, require_memory
@@ -212,3 +212,29 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
         UserError, match=r"value in .output\.bias. that is not finite: do again what made it"
     ):
         network.dense_model(begun)
+
+
+def _options_in_floats() -> list[tuple[str, str]]:
+    """Commands and their options that are numbers with a point, or several of them."""
+    found = []
+    for command in (one.callback for one in app.registered_commands):
+        assert command is not None
+        for name, hint in get_type_hints(command).items():
+            if "float" in str(hint):
+                found.append((command.__name__, name))
+    return [(command, f"--{name.replace('_', '-')}") for command, name in found]
+
+
+@pytest.mark.parametrize(("command", "option"), _options_in_floats())
+def test_a_number_that_is_none_is_refused(command: str, option: str, capsys: Any) -> None:
+    """Where a range has no end, infinity is in it; where there is none, NaN is too."""
+    for value in ("nan", "inf"):
+        assert run([command, "anything", option, value]) == 2
+        said = capsys.readouterr().err
+        assert "is no number that can be used" in said or "should be" in said
+
+
+@pytest.mark.parametrize("times", ["nan", "4,inf", "1", "-3", "x"])
+def test_budgets_are_numbers_above_one(times: str, capsys: Any, tmp_path: Path) -> None:
+    assert run(["compare", "digits", "--times", times, "--work", str(tmp_path)]) == 2
+    assert "ernn: " in capsys.readouterr().err and list(tmp_path.iterdir()) == []

@@ -106,7 +106,7 @@ def test_the_table_and_the_picture() -> None:
     assert "](here.svg)" in text
     assert (
         text.index("## 4 times")
-        < text.index("**pruned <b>**")
+        < text.index("**pruned \\<b>**")
         < text.index("SRU")
         < text.index("## 8 times")
     )
@@ -118,6 +118,14 @@ def test_the_table_and_the_picture() -> None:
     )
     zero = replace(ROWS[0], errors=(0.0, 0.0))
     assert picture(replace(COMPARISON, rows=(zero,))).startswith("<svg")
+
+
+def test_names_are_shown_as_they_are() -> None:
+    """A bar would end the cell, a line the table."""
+    row = replace(ROWS[0], name="a|b *c* [d](e)\nf`", family="`_x_")
+    text = markdown(replace(COMPARISON, title="one\n# two", rows=(row,)), "here.svg")
+    assert r"| **a\|b \*c\* \[d\](e) f\`** | \`\_x\_ |" in text
+    assert text.startswith("# one # two\n")
 
 
 def test_nothing_trained_yet_is_said() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, PredictedClock, RunFolder, Seed
+from ernn.cli.options import Json, Moved, PredictedClock, RunFolder, Seed, finite
 from ernn.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,9 @@ def design(
     margin: Annotated[
         float,
         typer.Option(
-            min=0, max=0.9, help="Share of LUTs and flip-flops left free; both are estimates."
+            min=0,
+            max=0.9,
+            help="Share of LUTs and flip-flops left free; both are estimates.",
         ),
     ] = 0.2,
     parity: Annotated[
@@ -112,7 +114,8 @@ def verify(
         int, typer.Option(min=1, help="At least so many frames of the test split.")
     ] = 2000,
     stall: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Probability that a handshake pauses.")
+        float,
+        typer.Option(min=0, max=0.9, help="Probability that a handshake pauses."),
     ] = 0.2,
     seed: Seed = 0,
     as_json: Json = False,
@@ -175,7 +178,7 @@ def place(
         ),
     ] = None,
     target_mhz: Annotated[
-        float, typer.Option(min=1, help="The clock that nextpnr works towards.")
+        float, typer.Option(callback=finite, min=1, help="The clock that nextpnr works towards.")
     ] = 200.0,
     as_json: Json = False,
 ) -> None:
@@ -232,7 +235,8 @@ def bitstream(
     run: RunFolder,
     board: Annotated[str, typer.Option(help="ulx3s-25f, ulx3s-45f or ulx3s-85f.")] = "ulx3s-85f",
     clock_mhz: Annotated[
-        float, typer.Option(min=10, max=400, help="The engine's clock, made by the PLL.")
+        float,
+        typer.Option(min=10, max=400, help="The engine's clock, made by the PLL."),
     ] = 75.0,
     baud: Annotated[
         int, typer.Option(min=9600, help="Bits a second on the serial line to the host.")

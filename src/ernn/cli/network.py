@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed
+from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed, finite
 
 PANEL = "From speech to integers"
 
@@ -113,7 +113,8 @@ def compress(
         typer.Option(help="Block size of the output layer; 1, dense, if only --block is given."),
     ] = None,
     density: Annotated[
-        float | None, typer.Option(help="Prune instead: share of weights to keep, such as 0.1.")
+        float | None,
+        typer.Option(callback=finite, help="Prune instead: share of weights to keep, such as 0.1."),
     ] = None,
     pes: Annotated[
         int | None,

@@ -1,9 +1,19 @@
 """Options that several commands share."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+def finite(value: float | list[float] | None) -> float | list[float] | None:
+    """Refuses NaN, and infinity, which a range without an end admits."""
+    given = value if isinstance(value, list) else [] if value is None else [value]
+    if wrong := [one for one in given if not isfinite(one)]:
+        raise typer.BadParameter(f"{wrong[0]} is no number that can be used.")
+    return value
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Seed = Annotated[

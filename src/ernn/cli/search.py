@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, Seed
+from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, Seed, finite
 from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
@@ -210,7 +210,8 @@ def recommend(
         str | None, typer.Option(help="Bytes of the weight matrices: 40kB, 1.5MiB.")
     ] = None,
     cycles: Annotated[
-        float | None, typer.Option(min=1, help="Predicted cycles a frame on --device.")
+        float | None,
+        typer.Option(callback=finite, min=1, help="Predicted cycles a frame on --device."),
     ] = None,
     device: Annotated[
         str | None,

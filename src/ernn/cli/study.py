@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, RunFolder, Seed
+from ernn.cli.options import Json, Moved, RunFolder, Seed, finite
 from ernn.cli.search import PANEL
 
 
@@ -102,7 +102,9 @@ def deltas(
     threshold: Annotated[
         list[float] | None,
         typer.Option(
-            min=0.0, help="Smallest change of a value that is passed on; may be given again."
+            callback=finite,
+            min=0.0,
+            help="Smallest change of a value that is passed on; may be given again.",
         ),
     ] = None,
     utterances: Annotated[int, typer.Option(min=1, help="Validation utterances to run.")] = 50,

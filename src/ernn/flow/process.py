@@ -15,6 +15,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from ernn.errors import UserError
+from ernn.ground.ends_with import this_process
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -60,12 +61,13 @@ def run(
     """Run a tool in `directory`, all its output into `log`; the seconds it took.
 
     `what` names the step for people ("Yosys: area of ernn_engine").  ToolError if it fails or takes
-    longer than `timeout` seconds.  An interrupt ends the tool and whatever it started.
+    longer than `timeout` seconds.  An interrupt ends the tool and whatever it started, and so does
+    the end of this process, if it is killed.
     """
     began = time.monotonic()
     with log.open("wb") as stream:
         process = subprocess.Popen(
-            [str(argument) for argument in arguments],
+            [*this_process(), *map(str, arguments)],
             cwd=directory,
             stdin=subprocess.DEVNULL,
             stdout=stream,

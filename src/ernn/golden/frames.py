@@ -16,6 +16,8 @@ def check_frames(model: IntegerModel, frames: Array) -> None:
 
 def check_shape(model: IntegerModel, frames: Array, streams: int | None = None) -> None:
     """Raises UserError unless frames are (time, inputs), or (time, streams, inputs), and int64."""
+    if not isinstance(frames, np.ndarray):
+        raise UserError(f"frames must be an int64 array, not a {type(frames).__name__}")
     wanted = (model.input.length,) if streams is None else (streams, model.input.length)
     if frames.shape[1:] != wanted or frames.ndim != 1 + len(wanted):
         raise UserError(f"frames must be (time, {', '.join(map(str, wanted))}), not {frames.shape}")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
+from math import inf
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -78,7 +79,7 @@ class ComparisonRequest:
     def __post_init__(self) -> None:
         if unknown := [name for name in self.only if name not in RIVALS]:
             raise UserError(f"no method is called {unknown[0]!r}; they are {'; '.join(RIVALS)}")
-        if bad := [one for one in self.times if one <= 1]:
+        if bad := [one for one in self.times if not 1 < one < inf]:
             raise UserError(f"a budget is more than 1 times fewer bits, not {bad[0]:g}")
         find_device(self.device)
 

@@ -10,11 +10,13 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, redirect_stdout
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +90,7 @@ def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> Non
     jobs = make()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([getattr(make, "func", make).__module__])  # imported once
-    running = [
-        context.Process(target=_work, args=(make, os.getpid()), daemon=True) for _ in range(workers)
-    ]
+    running = [context.Process(target=_work, args=(make,), daemon=True) for _ in range(workers)]
     for process in running:
         process.start()
     try:
@@ -104,11 +104,17 @@ def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> Non
     watch(jobs)
 
 
-def _work(make: Make, parent: int) -> None:
-    def begun(job: Job) -> None:
-        os.kill(parent, 0)  # raises if the process that waits for the result is gone
-
+def _work(make: Make) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches workers as well; the process that waits for them ends them quietly.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with redirect_stdout(sys.stderr):
-        work_through(make(), begun)
+        work_through(make())
+
+
+def _end_with_parent() -> None:
+    """A process that was killed has ended none of its workers."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os._exit(1)

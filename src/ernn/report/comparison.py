@@ -3,6 +3,7 @@
 Everything is computed before: here are only means, spreads, and clock over cycles.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,10 +163,19 @@ def clocks(rows: Sequence[Row]) -> str:
     )
 
 
+_MARKS = re.compile(r"([\\`*_\[\]<|~&])")
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
 def markdown(comparison: Comparison, drawn: str) -> str:
     """The table as a page of Markdown. drawn: the picture's file."""
     c, kinds = comparison, legends(comparison)
-    lines = [f"# {c.title}", "", f"    {c.command}", "", *(f"- {line}" for line in c.budget), ""]
+    lines = [f"# {plain(c.title)}", "", f"    {' '.join(c.command.split())}", ""]
+    lines += [*(f"- {line}" for line in c.budget), ""]
     lines += [f"- {name}: {how} ({kind})." for name, (kind, how) in kinds.items()]
     lines += [f"- The clock is {clocks((c.dense, *c.rows))}, by the number of multipliers.", ""]
     lines += [f"The dense network: {spread(c.dense.errors)} % in {c.dense.bytes:,.0f} bytes.", ""]
@@ -179,7 +189,7 @@ def markdown(comparison: Comparison, drawn: str) -> str:
             "|" + "---|" * len(COLUMNS),
         ]
         for row in rows:
-            name, *others = cells(row)
+            name, *others = map(plain, cells(row))
             lines.append(f"| {f'**{name}**' if row in best else name} | {' | '.join(others)} |")
         lines.append("")
     if c.rows:
@@ -187,7 +197,7 @@ def markdown(comparison: Comparison, drawn: str) -> str:
             "Bold: none at any budget has fewer errors in as few bytes. `software`: the engine "
             "does not run it there."
         )
-    lines += [f"- Failed: {item.name} ({item.value})" for item in c.failed]
+    lines += [f"- Failed: {plain(item.name)} ({plain(item.value)})" for item in c.failed]
     lines += [f"- {c.missing} results are not there yet."] if c.missing else []
     return "\n".join([*lines, ""])
 
