@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+import torch
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.audio import read_audio
@@ -34,13 +35,17 @@ from ernn.ir.network import Network
 from ernn.ir.reference import run as run_floats
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec, load_model_spec
-from ernn.pipeline import chosen, network, speech, summary
+from ernn.pipeline import chosen, compare, network, speech, summary
 from ernn.pipeline.run import STATE, Run
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.report import page, series
 from ernn.report.record import RunRecord
 from ernn.scheduling.design import Design
-from ernn.train import weights
+from ernn.search.study import JOURNAL, open_study, pareto
+from ernn.search.trial import RESULT as RESULT_FILE
+from ernn.search.trial import Bench, DenseTrial
+from ernn.search.watch import finished
+from ernn.train import fit, weights
 from ernn.train.recipe_file import load_recipe
 from ernn.train.recipes import DIGITS
 from ernn.train.spec import TrainSpec
@@ -378,12 +383,59 @@ def of_weights(folder: Path) -> Kind:
     return by_bytes("weights", partial(weights.network, MODEL), content)
 
 
+RESULT = {
+    "name": "pruned", "family": "sparsity", "times": 4.0, "bits": 900, "multiplications": 90,
+    "cycles": 20.5, "cycles_kind": "predicted", "cpu_seconds": 1.5, "percent": 12.5, "tokens": 99,
+    "plan": CompressionPlan.blocks(8).to_dict(),
+}  # fmt: skip
+TRIAL = {
+    "result": {"name": "a", "validation": 3.0, "epochs": 2, "seconds": 1.0, "course": [4.0, 3.0]},
+    "trial": {"model": MODEL.to_dict()},
+}
+COURSE = {"kbit": 9.5, "cycles": 20.0, "validation": [4.0, 3.0]}
+
+
+def use_trial(path: Path) -> None:
+    trial = DenseTrial(MODEL, TrainSpec())
+    bench = Bench(path.parent, None, "", progress=False)  # type: ignore[arg-type]
+    place = path.parent / bench.name(trial)
+    place.mkdir(exist_ok=True)
+    shutil.copyfile(path, place / RESULT_FILE)
+    assert bench.known(trial) is not None
+
+
+def of_checkpoint(folder: Path) -> Kind:
+    file = io.BytesIO()
+    torch.save({"state_dict": AcousticModel(MODEL).state_dict(), "epoch": 3}, file)
+    return by_bytes("checkpoint", fit._can_be_read, file.getvalue())
+
+
+def of_journal(folder: Path) -> Kind:
+    made = open_study(folder, 3, "tpe", 0)
+    for _ in range(3):
+        trial = made.ask()
+        trial.suggest_categorical("cell", ["lstm", "gru"])
+        made.tell(trial, [1.0, 2.0, 3.0])
+    return by_bytes("journal", use_journal, (folder / JOURNAL).read_bytes(), file=JOURNAL)
+
+
+def use_journal(path: Path) -> None:
+    pareto(open_study(path.parent, 3, "tpe", 0))
+
+
 KINDS: Mapping[str, Callable[[Path], Kind]] = {
     "model": lambda folder: models(),
     "network": lambda folder: networks(),
     "record": of_record,
     "run": of_run,
     "weights": of_weights,
+    "checkpoint": of_checkpoint,
+    "journal": of_journal,
+    "trial": lambda _: by_values("trial", use_trial, as_json, TRIAL),
+    "result": lambda _: by_values("result", compare._result, as_json, RESULT, file="a.json"),
+    "course": lambda _: by_values(
+        "course", lambda path: finished(path.parent), as_json, COURSE, file="a.json"
+    ),
     "design": of_design,
     "recipe": lambda _: by_values("recipe", use_recipe, as_toml, RECIPE, {"plan": PLAN}),
     "spec": lambda _: by_values("spec", use_spec, as_json, MODEL.to_dict(), file="spec.json"),

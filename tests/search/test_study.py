@@ -19,7 +19,7 @@ from ernn.errors import UserError
 from ernn.files import write_once
 from ernn.pipeline.pareto import picture, summary
 from ernn.search.pool import Failure, Here, RayPool
-from ernn.search.study import Sampler, Space, open_study, pareto, search
+from ernn.search.study import JOURNAL, Sampler, Space, open_study, pareto, search
 from ernn.search.watch import Course, hopeless
 
 SPACE = Space()
@@ -79,6 +79,27 @@ def test_a_search_that_died_goes_on_with_what_was_running(tmp_path: Path) -> Non
     # Nothing left to do: it would raise.
     again = search(tmp_path, SPACE, jobs.Killer(calls=2), 8, Here())
     assert len(again.get_trials(states=(TrialState.COMPLETE,))) == 8
+
+
+@pytest.mark.parametrize("torn", [1, 9, 60])
+def test_a_journal_whose_last_line_was_torn_goes_on(torn: int, tmp_path: Path) -> None:
+    study = open_study(tmp_path, 9, "tpe", 0)
+    for _ in range(2):
+        study.tell(study.ask(), [1.0, 2.0, 3.0])
+    journal = tmp_path / JOURNAL
+    journal.write_bytes(journal.read_bytes()[:-torn])
+    study = open_study(tmp_path, 9, "tpe", 0)
+    study.tell(study.ask(), [1.0, 2.0, 3.0])
+    assert len(open_study(tmp_path, 9, "tpe", 0).trials) == 3
+
+
+def test_a_damaged_journal_is_named(tmp_path: Path) -> None:
+    study = open_study(tmp_path, 9, "tpe", 0)
+    study.tell(study.ask(), [1.0, 2.0, 3.0])
+    journal = tmp_path / JOURNAL
+    journal.write_text(journal.read_text().replace("{", "[", 1))
+    with pytest.raises(UserError, match=r"study\.journal is damaged \(.*\): put back a copy"):
+        open_study(tmp_path, 9, "tpe", 0)
 
 
 def test_two_ray_workers_lose_no_trial_when_one_is_killed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,6 +26,8 @@ from ernn.data.espeak_phones import labels, segments
 from ernn.data.pronounce import ARPABET, cmu
 from ernn.errors import UserError
 from ernn.files import write_atomic
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_json
 
 _FORMAT = 1
 _TRAIN = (
@@ -57,6 +59,23 @@ _WITH_DH = (
     "either",
 )
 """Mixed in, because random dictionary words rarely have running speech's frequent consonants."""
+
+
+@dataclass(frozen=True)
+class _Item:
+    """An utterance that is kept: its samples [start, start + length) of the split's, its phones."""
+
+    id: str
+    number: int
+    voice: str
+    segments: tuple[tuple[int, int, str], ...]
+    start: int
+    length: int
+    text: str
+
+    def __post_init__(self) -> None:
+        if min(self.number, self.start, self.length) < 0:
+            raise UserError("number, start and length are at least 0")
 
 
 @dataclass(frozen=True)
@@ -126,16 +145,18 @@ class EspeakPhones:
         path = self._folder / f"{split}.json"
         if not path.is_file():
             self._render(split)
-        index = json.loads(path.read_text())
+        try:
+            index = decode(str(path), tuple[_Item, ...], read_json(path))
+        except UserError as error:
+            raise UserError(f"espeak: {error}; delete its folder to have it made again") from None
         return checked(self.name, split, ARPABET, (self._utterance(split, item) for item in index))
 
-    def _utterance(self, split: Split, item: dict[str, Any]) -> Utterance:
-        found = tuple(Segment(*segment) for segment in item["segments"])
-        noise = _Noise(self.snr_db, (self.seed, SPLITS.index(split), item["number"]))
-        read = partial(
-            _read, self._folder / f"{split}.raw", item["start"], item["length"], self.rate, noise
-        )
-        return Utterance(item["id"], item["voice"], split, labels(found), read, alignment=found)
+    def _utterance(self, split: Split, item: "_Item") -> Utterance:
+        found = tuple(Segment(*segment) for segment in item.segments)
+        noise = _Noise(self.snr_db, (self.seed, SPLITS.index(split), item.number))
+        raw = self._folder / f"{split}.raw"
+        read = partial(_read, raw, item.start, item.length, self.rate, noise)
+        return Utterance(item.id, item.voice, split, labels(found), read, alignment=found)
 
     def _render(self, split: Split) -> None:
         """Sound first, then the index: where there is an index, the sound is complete."""
@@ -152,15 +173,9 @@ class EspeakPhones:
                     samples = _resampled(sound, rate, self.rate)
                     scaled = [(event * self.rate // rate, phoneme) for event, phoneme in events]
                     found = [(s.start, s.end, s.label) for s in segments(scaled, len(samples))]
-                    item = {
-                        "id": f"{split}-{number:06d}",
-                        "number": number,
-                        "voice": job["voice"].split("+")[1],
-                        "segments": found,
-                    }
-                    index.append(
-                        item | {"start": start, "length": len(samples), "text": job["text"]}
-                    )
+                    name, voice = f"{split}-{number:06d}", job["voice"].split("+")[1]
+                    place = (start, len(samples), job["text"])
+                    index.append(asdict(_Item(name, number, voice, tuple(found), *place)))
                     stream.write(samples.tobytes())
                     start += len(samples)
             Path(temporary).replace(self._folder / f"{split}.raw")

@@ -1,7 +1,6 @@
 """A bitstream for an ECP5 board: the engine on a serial line, placed on the board's pins."""
 
 import dataclasses
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from ernn.flow.process import run
 from ernn.flow.serial_link import Wire
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog, to_verilog
+from ernn.ground.reading import read_json
 from ernn.rtl.board import BoardTop, pll_for
 from ernn.rtl.engine import Engine
 from ernn.rtl.serial import SerialEngine
@@ -146,9 +146,7 @@ def bitstream(
         verilog.digest, board.lpf, tools.yosys().identity, place.identity, pack.identity, *options
     )
     entry = cache.entry("bitstream", key, make)
-    reached = max(
-        clock["achieved"] for clock in json.loads((entry / _REPORT).read_text())["fmax"].values()
-    )
+    reached = max(clock["achieved"] for clock in read_json(entry / _REPORT)["fmax"].values())
     if reached < clock_mhz:
         raise UserError(
             f"{board.name} reaches {reached:.1f} MHz with seed {seed}, not {clock_mhz:g}: "

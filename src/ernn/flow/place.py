@@ -18,6 +18,7 @@ from ernn.flow.netlist import Netlist
 from ernn.flow.process import run, side_by_side
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog
+from ernn.ground.reading import read_json
 
 PLACE_SECONDS = 3600
 LOG = "nextpnr.log"
@@ -190,8 +191,8 @@ def _place(
         (directory / NETLIST).unlink()
 
     entry = cache.entry("place", key, make)
-    report = json.loads((entry / _REPORT).read_text())
-    return _placed(report, seed, json.loads((entry / _SECONDS).read_text()), entry / LOG)
+    report = read_json(entry / _REPORT)
+    return _placed(report, seed, read_json(entry / _SECONDS), entry / LOG)
 
 
 def _placed(report: dict[str, Any], seed: int, seconds: float, log: Path) -> Placed:

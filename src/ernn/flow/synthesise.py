@@ -12,6 +12,7 @@ from ernn.flow import netlist, pack, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.verilog import Verilog
 from ernn.flow.yosys import LOG, run_yosys
+from ernn.ground.reading import read_json
 
 NETLIST = "netlist.json"
 SYNTHESIS_SECONDS = 3600
@@ -106,10 +107,10 @@ def synthesise(
     entry = synthesis_entry(
         verilog, device.family, cache or Cache.default(), timeout, placed=placed
     )
-    counted = json.loads((entry / _STAT).read_text())["design"]["num_cells_by_type"]
+    counted = read_json(entry / _STAT)["design"]["num_cells_by_type"]
     # A $scopeinfo is no hardware.
     cells = {kind: count for kind, count in counted.items() if not kind.startswith("$")}
-    seconds = json.loads((entry / _SECONDS).read_text())
+    seconds = read_json(entry / _SECONDS)
     return _area(cells, tools.yosys().identity, seconds, entry / LOG)
 
 

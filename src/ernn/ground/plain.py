@@ -36,6 +36,18 @@ def decode(path: str, of: type[T], plain: Any) -> T:
     return _decoded(path, of, plain)
 
 
+def with_fields(path: str, plain: Any, **types: Any) -> dict[str, Any]:
+    """`plain`, an object that has these fields, of these types, and perhaps others.
+
+    A field whose type admits None may be left out.
+    """
+    _require_kind(path, plain, dict, "an object")
+    for name, hint in types.items():
+        if not fits(plain.get(name), hint):
+            raise UserError(f"{path} has no right {name}: {_shown(plain.get(name))}")
+    return plain
+
+
 def _decoded(path: str, hint: Any, plain: Any) -> Any:
     if is_dataclass(hint):
         return _object(path, hint, plain)

@@ -25,6 +25,8 @@ from ernn.errors import UserError
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
 from ernn.files import write_json
+from ernn.ground.plain import with_fields
+from ernn.ground.reading import read_json
 from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network, rival, speech
 from ernn.pipeline.defaults import recipe_for
@@ -267,7 +269,13 @@ def _kept_cycles(asked: ComparisonRequest, made: Entry) -> dict[str, Any]:
     file = _prediction_file(replace(asked, device=DEVICE, streams=STREAMS), made)
     if not file.exists():
         write_json(file, rival.cycles(made, DEVICE, STREAMS))
-    return json.loads(file.read_text())
+    return _told(file)
+
+
+def _told(file: Path) -> dict[str, Any]:
+    """Cycles of a frame, as a file keeps them; of a result, too."""
+    types = {"cycles": float | None, "multipliers": int | None, "cycles_kind": str | None}
+    return with_fields(str(file), read_json(file), **types)
 
 
 # The comparison
@@ -298,9 +306,16 @@ def results(asked: ComparisonRequest) -> Iterator[dict[str, Any]]:
     for seed in setting(asked).seeds:
         files = [setting(asked).seed(seed) / "dense.json"]
         files += [result_file(asked, seed, made, times) for times, made in entries(asked)]
-        yield from (
-            json.loads(file.read_text()) | {"seed": seed} for file in files if file.exists()
-        )
+        yield from (_result(file) | {"seed": seed} for file in files if file.exists())
+
+
+def _result(file: Path) -> dict[str, Any]:
+    counts = {"bits": int | None, "multiplications": int | None, "cpu_seconds": float | None}
+    found = {"name": str, "times": float, "percent": float, "tokens": int}
+    try:
+        return with_fields(str(file), _told(file), **found, **counts)
+    except UserError as error:
+        raise UserError(f"{error}; remove the file, and it is trained again") from None
 
 
 def together(asked: ComparisonRequest, jobs: Sequence[Job]) -> Comparison:
@@ -372,7 +387,7 @@ def _speed(
     """
     file = _prediction_file(asked, made)
     if file.exists() and result.get("plan", made.plan.to_dict()) == made.plan.to_dict():
-        told = json.loads(file.read_text())
+        told = _told(file)
     else:
         told = result if (asked.device, asked.streams) == (DEVICE, STREAMS) else {}
     clock = _clock(asked).mhz(told["multipliers"]) if "multipliers" in told else None

@@ -1,6 +1,5 @@
 """How much compressing each matrix of a run's dense network costs: a table and a heat map."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from ernn.compress.plan import CompressionPlan, matrices, parse_structure
 from ernn.compress.sensitivity import Sensitivity, sensitivity
 from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
+from ernn.ground.reading import parse_toml
 from ernn.ir.structure import Structure
 from ernn.pipeline import speech
 from ernn.pipeline.network import dense_model
@@ -76,8 +76,8 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> S
 def structure_of(text: str) -> Structure:
     """A structure as a recipe writes it: 8, or {kind = "LowRank", rank = 16}; else UserError."""
     try:
-        return parse_structure(tomllib.loads(f"structure = {text}")["structure"])
-    except tomllib.TOMLDecodeError as error:
+        return parse_structure(parse_toml(f"structure = {text}", "it")["structure"])
+    except UserError as error:
         raise UserError(
             f"{text!r} is not written as a recipe writes a structure: {error}"
         ) from error

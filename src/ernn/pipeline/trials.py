@@ -6,8 +6,10 @@ from pathlib import Path
 
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import open_corpus
+from ernn.errors import UserError
 from ernn.estimate.device import find_device
 from ernn.files import write_once
+from ernn.ground.reading import read_text, whole_number
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate, integers_of
@@ -103,7 +105,9 @@ class TrialJob:
         folder = self.folder / "warm" / bench.name(dense)
 
         def trial(block: int) -> CompressedTrial:
-            start = int((folder / str(block)).read_text())
+            start = whole_number(read_text(folder / str(block)), str(folder / str(block)))
+            if start >= block:
+                raise UserError(f"{folder / str(block)} is damaged: remove {folder}")
             return CompressedTrial(
                 dense if start == 1 else trial(start), _plan(block), recipe.by_admm
             )

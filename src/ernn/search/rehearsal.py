@@ -13,6 +13,8 @@ from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
 from ernn.data.batches import Batches, Example
 from ernn.files import write_json
+from ernn.ground.plain import with_fields
+from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.train import stages
 from ernn.train.evaluate import evaluate_model
@@ -48,7 +50,7 @@ class Rehearsal:
         if not path.exists():
             heard = self._train(units, plan)
             write_json(path, {"loss": heard.loss, "error": heard.error, **values})
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        kept = with_fields(str(path), read_json(path), loss=float, error=float)
         return Heard(kept["loss"], kept["error"])
 
     def _train(self, units: tuple[int, ...] | None, plan: CompressionPlan) -> Heard:

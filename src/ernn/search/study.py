@@ -18,7 +18,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
+from ernn.files import write_atomic
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.nn.spec import Cell
 from ernn.search.pool import Failure, Pool
@@ -140,13 +141,27 @@ def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna
     """The study kept in `folder`, a new one where there is none."""
     optuna.logging.set_verbosity(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+    _end_at_a_line(folder / JOURNAL)
     directions = [StudyDirection.MINIMIZE] * len(OBJECTIVES)
-    study = optuna.create_study(
-        storage=storage, study_name="ernn", load_if_exists=True, directions=directions
-    )
+    try:
+        storage = JournalStorage(JournalFileBackend(str(folder / JOURNAL)))
+        study = optuna.create_study(
+            storage=storage, study_name="ernn", load_if_exists=True, directions=directions
+        )
+    except Exception as error:  # whatever a damaged journal does to Optuna
+        raise UserError(
+            f"{folder / JOURNAL} is damaged ({one_line(error)}): put back a copy, or search in "
+            "another folder"
+        ) from error
     study.sampler = _sampler(sampler, seed + len(study.get_trials(deepcopy=False)), trials)
     return study
+
+
+def _end_at_a_line(journal: Path) -> None:
+    """Cut off what a process that died was writing: the next line would be put behind it."""
+    content = journal.read_bytes() if journal.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        write_atomic(journal, content[: content.rfind(b"\n") + 1])
 
 
 def pareto(study: optuna.Study) -> list[FrozenTrial]:

@@ -1,6 +1,5 @@
 """Ending a trial early: when one that costs no more was already better at the same epoch."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +8,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
 from ernn.files import write_json
+from ernn.ground.plain import decode
+from ernn.ground.reading import read_json
 
 
 class PrunedError(Exception):
@@ -29,8 +30,7 @@ class Course:
 
 def finished(folder: Path) -> list[Course]:
     """Courses kept in `folder`."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    return [Course(one["kbit"], one["cycles"], tuple(one["validation"])) for one in found]
+    return [decode(str(path), Course, read_json(path)) for path in sorted(folder.glob("*.json"))]
 
 
 def hopeless(mine: Course, others: Sequence[Course], after: int, margin: float) -> Course | None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 
 from ernn.compress.admm import Residual
+from ernn.errors import UserError, one_line
 from ernn.ir.integer_model import IntegerModel
 from ernn.train.callbacks import ProgressCallback, watching
 from ernn.train.distil import Distillation
@@ -79,9 +81,23 @@ def fit_module(
     with _quiet(), _interruptible():
         trainer = _trainer(spec, folder, [*callbacks, *watching(), *shown], machines)
         kept = folder / "last.ckpt" if folder else None
-        resume = kept if kept and kept.is_file() else None
+        resume = kept if kept and _can_be_read(kept) else None
         trainer.fit(module, ckpt_path=resume, weights_only=True)
     return module
+
+
+def _can_be_read(checkpoint: Path) -> bool:
+    """Whether there is one; UserError where it is damaged."""
+    if not checkpoint.is_file():
+        return False
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever a damaged file does to the unpickler
+        raise UserError(
+            f"the checkpoint {checkpoint} is damaged ({one_line(error)}): remove it, and the "
+            "training begins anew"
+        ) from error
+    return True
 
 
 def _trainer(
