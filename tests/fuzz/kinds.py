@@ -7,6 +7,7 @@ import io
 import json
 import random
 import shutil
+import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -18,14 +19,17 @@ import soundfile
 import torch
 
 from ernn.compress.plan import CompressionPlan
+from ernn.data.an4 import CEPSTRA, read_cepstra
 from ernn.data.audio import read_audio
-from ernn.data.fsdd import connected_digits
+from ernn.data.fsdd import Fsdd, connected_digits
+from ernn.data.fsdd_files import Sound
 from ernn.data.librispeech import LibriSpeech
 from ernn.data.normalizer import Normalizer
 from ernn.data.pronounce import read_pronunciations
 from ernn.data.speechocean import SpeechOcean
 from ernn.data.timit import read_phones
 from ernn.errors import UserError
+from ernn.flow.serial_link import Wire
 from ernn.golden.compiled import Compiled
 from ernn.golden.machine import Plain
 from ernn.golden.run import run
@@ -34,7 +38,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.reference import run as run_floats
 from ernn.nn.model import AcousticModel
-from ernn.nn.spec import LayerSpec, ModelSpec, load_model_spec
+from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import chosen, compare, network, speech, summary
 from ernn.pipeline.run import STATE, Run
 from ernn.quantization.quantize import QuantizeSpec
@@ -51,7 +55,14 @@ from ernn.train.recipes import DIGITS
 from ernn.train.spec import TrainSpec
 from tests.data.miniature import riff, sphere, tone
 from tests.fuzz.harness import Kind, Mutate
-from tests.fuzz.mutate import altered, as_json, as_lines, as_toml, damaged
+from tests.fuzz.mutate import (
+    altered,
+    as_json,
+    as_lines,
+    as_toml,
+    damaged,
+    with_other_numbers,
+)
 from tests.models import random_integer_model, random_network
 from tests.report import synthetic_run
 
@@ -219,14 +230,16 @@ def use_run(path: Path) -> None:
         raise refused
 
 
-def use_record(path: Path, drawn: bool = False) -> None:
-    """As the report does; the pictures of a page take too long for every mutation."""
+def use_record(path: Path) -> None:
+    """As the report does, without its pictures, which take too long for every mutation."""
     record = RunRecord.load(path)
     RunRecord.from_json(record.to_json())
     for kind in series.Series.__args__:
         series.take(record, kind)
-    if drawn:
-        page.render(record)
+
+
+def use_drawn(path: Path) -> None:
+    page.render(RunRecord.load(path))
 
 
 def use_design(path: Path) -> None:
@@ -259,11 +272,7 @@ def use_recipe(path: Path) -> None:
     recipe = load_recipe(path, DIGITS)
     recipe.plan.to_dict()
     recipe.with_seed(1).with_epochs(1, 1, 1)
-    ModelSpec(3, recipe.layers, 4, recipe.dropout, recipe.front).to_toml()
-
-
-def use_spec(path: Path) -> None:
-    load_model_spec(path).to_dict()
+    ModelSpec(3, recipe.layers, 4, recipe.dropout, recipe.front).to_dict()
 
 
 # Sound
@@ -353,15 +362,51 @@ def use_transcript(path: Path) -> None:
     assert corpus.description and corpus.identity
 
 
+WIRE = {"inputs": 3, "outputs": [2, 4], "bits": 12, "line": 2, "streams": 2, "baud": 115200}
+
+
+def recordings(mode: str) -> bytes:
+    """An archive of FSDD, of the digits that a split needs."""
+    file = io.BytesIO()
+    with tarfile.open(None, mode, file) as made:  # type: ignore[call-overload]
+        for number in range(40):
+            content = riff(tone(0.02, 8000, number), 8000)
+            member = tarfile.TarInfo(f"recordings/{number % 10}_ann_{number // 10}.wav")
+            member.size = len(content)
+            made.addfile(member, io.BytesIO(content))
+    return file.getvalue()
+
+
+def use_recordings(path: Path) -> None:
+    corpus = Fsdd(Sound(path), "recording", strings=None)
+    for utterance in corpus.utterances("train"):
+        utterance.samples()
+    assert corpus.identity
+
+
+def of_cepstra(folder: Path) -> Kind:
+    frames = np.random.default_rng(0).normal(size=(5, CEPSTRA)).astype("<f4")
+    content = np.array([frames.size], "<i4").tobytes() + frames.tobytes()
+    return by_bytes("cepstra", read_cepstra, content)
+
+
 def of_run(folder: Path) -> Kind:
     values = json.loads(a_run(folder).path(STATE).read_text())
     return by_values("run", use_run, as_json, values, file=STATE)
 
 
-def of_record(folder: Path, drawn: bool = False) -> Kind:
-    """drawn: the pictures of a page too, which take a second."""
+def of_record(folder: Path) -> Kind:
+    return by_values("record", use_record, as_json, json.loads(small_record().to_json()))
+
+
+def of_drawn(folder: Path) -> Kind:
+    """Records whose types are right and whose numbers are not, to be drawn: half a second each."""
     values = json.loads(small_record().to_json())
-    return by_values("record", partial(use_record, drawn=drawn), as_json, values)
+
+    def mutate(chance: random.Random) -> bytes:
+        return as_json(with_other_numbers(values, chance))
+
+    return Kind("drawn", [as_json(values)], [mutate], use_drawn)
 
 
 def of_design(folder: Path) -> Kind:
@@ -411,7 +456,7 @@ def of_checkpoint(folder: Path) -> Kind:
 
 
 def of_journal(folder: Path) -> Kind:
-    made = open_study(folder, 3, "tpe", 0)
+    made = open_study(folder)
     for _ in range(3):
         trial = made.ask()
         trial.suggest_categorical("cell", ["lstm", "gru"])
@@ -420,10 +465,10 @@ def of_journal(folder: Path) -> Kind:
 
 
 def use_journal(path: Path) -> None:
-    pareto(open_study(path.parent, 3, "tpe", 0))
+    pareto(open_study(path.parent))
 
 
-KINDS: Mapping[str, Callable[[Path], Kind]] = {
+KINDS: dict[str, Callable[[Path], Kind]] = {
     "model": lambda folder: models(),
     "network": lambda folder: networks(),
     "record": of_record,
@@ -438,7 +483,6 @@ KINDS: Mapping[str, Callable[[Path], Kind]] = {
     ),
     "design": of_design,
     "recipe": lambda _: by_values("recipe", use_recipe, as_toml, RECIPE, {"plan": PLAN}),
-    "spec": lambda _: by_values("spec", use_spec, as_json, MODEL.to_dict(), file="spec.json"),
     "wav": of_wav,
     "flac": lambda _: by_bytes("flac", use_sound, sound("FLAC")),
     "sphere": lambda _: by_bytes("sphere", use_sound, sphere(tone(0.05))),
@@ -449,6 +493,13 @@ KINDS: Mapping[str, Callable[[Path], Kind]] = {
     ),
     "dictionary": lambda _: by_bytes("dictionary", read_pronunciations, DICTIONARY),
     "transcript": lambda _: by_bytes("transcript", use_transcript, TRANSCRIPT),
+    "recordings": lambda _: by_bytes(
+        "recordings", use_recordings, recordings("w:gz"), recordings("w:")
+    ),
+    "cepstra": of_cepstra,
+    "wire": lambda _: by_values("wire", Wire.load, as_json, WIRE),
     "phones": lambda _: by_bytes("phones", read_phones, PHONES),
 }
 """Each made in a folder of its own, where its files are to be tried."""
+SLOW: dict[str, Callable[[Path], Kind]] = {"drawn": of_drawn}
+"""Of which fewer mutations are tried: one for fifty."""

@@ -15,6 +15,8 @@ NASTY: tuple[Any, ...] = (
     "", "x", "h@1", "../x", "/etc/passwd", "a\nb", "\0", "\ud800", "x" * 2000,
     [], [[]], [1, "a"], {}, {"a": 1}, DEEP,
 )  # fmt: skip
+WHOLE = (0, 1, -1, 2**31, 2**53 + 1, 2**63, 10**30)
+REAL = (0.0, -1.0, 1e-308, 1e-30, 1e30, 1e300, -1e308)
 TOKENS = (
     b"\0", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x00\x00\x00\x80", b"\n", b"\r\n",
     b" ", b"-1", b"9" * 30, b"1e999", b"NaN", b'"', b"{", b"}", b"[" * 70, b"]", b",", b":", b"=",
@@ -110,6 +112,16 @@ def altered(value: Any, chance: random.Random) -> Any:
             case _:
                 holder[key] = copy.deepcopy(chance.choice(NASTY))
     return made[0]
+
+
+def with_other_numbers(value: Any, chance: random.Random) -> Any:
+    """A copy of plain values with one to four numbers changed, most of them out of any measure."""
+    made = copy.deepcopy(value)
+    numbers = [(one, key) for one, key in _places(made) if type(one[key]) in (int, float)]
+    for holder, key in chance.sample(numbers, chance.randint(1, 4)):
+        extreme = WHOLE if isinstance(holder[key], int) else REAL
+        holder[key] = chance.choice((holder[key] * 1000, -holder[key], *extreme))
+    return made
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

@@ -12,6 +12,7 @@ import pytest
 
 from ernn.errors import UserError
 from ernn.ground.reading import (
+    exists,
     inside,
     is_file,
     parse_json,
@@ -38,7 +39,7 @@ def test_a_pipe_a_folder_and_no_file_are_refused_at_once(tmp_path: Path) -> None
     assert "No such file or directory" in refused(read_bytes, tmp_path / "none")
     assert "null" in refused(read_bytes, "a\0b") and not is_file(Path("a\0b"))
     assert "File name too long" in refused(read_bytes, "a" * 300)
-    assert not is_file(Path("a" * 5000))
+    assert not is_file(Path("a" * 5000)) and not exists(Path("a" * 5000))
 
 
 def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from ernn.data.audio import decode, read_audio
 from ernn.data.content import files_digest
 from ernn.data.corpus import Audio, FloatArray, require_file
 from ernn.data.stored import apart
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 from ernn.ground.reading import read_arrays
 
 COEFFICIENTS = 13
@@ -173,7 +173,9 @@ def _from_archive(path: Path) -> list[Recording]:
                     samples = partial(decode, content, f"{path}:{match[0]}")
                     found.append(_recording(match, path, samples))
     except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"fsdd: {path} is truncated or no tar archive ({error})") from error
+        raise UserError(
+            f"fsdd: {path} is truncated or no tar archive ({one_line(error)})"
+        ) from error
     return found
 
 

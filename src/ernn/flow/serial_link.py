@@ -5,7 +5,6 @@ The protocol is that of `ernn.rtl.serial`: a header byte (bit 7 begins a sequenc
 beats; an answer's outputs one after the other, each from a new beat on.
 """
 
-import json
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +14,8 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from ernn.errors import UserError
+from ernn.ground.plain import decode, with_fields
+from ernn.ground.reading import read_json
 
 Array = np.ndarray
 BREAK_SECONDS = 0.01
@@ -38,7 +39,7 @@ class Wire:
     """
 
     inputs: int
-    outputs: Sequence[int]
+    outputs: tuple[int, ...]
     bits: int
     line: int
     streams: int
@@ -55,11 +56,11 @@ class Wire:
     def load(cls, path: Path | str) -> tuple[Self, int]:
         """What `ernn bitstream` left in wire.json, and the line's bits a second; else UserError."""
         try:
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
-            baud, outputs = int(values.pop("baud")), tuple(values.pop("outputs"))
-            return cls(outputs=outputs, **values), baud
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(f"{path} is not what `ernn bitstream` writes: {error}") from None
+            values = with_fields(str(path), read_json(path), baud=int)
+            baud = values.pop("baud")
+            return decode(str(path), cls, values), baud
+        except UserError as error:
+            raise UserError(f"{error}: it is not what `ernn bitstream` writes") from None
 
     @property
     def number_bytes(self) -> int:

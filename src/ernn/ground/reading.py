@@ -38,6 +38,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something; no error for a name that cannot be."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def read_bytes(path: Path | str, most: int | None = None) -> bytes:
     """A file's content; UserError where it cannot be read, is no file, or has more than `most`."""
     try:

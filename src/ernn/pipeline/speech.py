@@ -7,7 +7,8 @@ from typing import Any
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec
 from ernn.data.open import open_corpus
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
+from ernn.ground.reading import exists
 from ernn.pipeline.run import Run
 from ernn.pipeline.spoken import SpokenTask
 from ernn.train.task import Prepared
@@ -25,7 +26,7 @@ def prepared(run: Run) -> Prepared:
     """
     task = run.option("train", "task", SpokenTask)
     for place in run.places or [None]:
-        if place is None or place.exists():
+        if place is None or exists(place):
             corpus = open_corpus(task.corpus, place, task.corpus_seed)
             if corpus.identity == task.identity:
                 return Prepared(corpus, task.features)
@@ -33,11 +34,11 @@ def prepared(run: Run) -> Prepared:
 
 
 def _lost(task: SpokenTask, places: list[Path]) -> str:
-    there = [place for place in places if place.exists()]
+    there = [place for place in places if exists(place)]
     if places and not there:
         return (
-            f"corpus {task.corpus} is not in {places[-1]} any more: say where it lies now, "
-            "--root FOLDER"
+            f"corpus {task.corpus} is not in {one_line(str(places[-1]))} any more: say where it "
+            "lies now, --root FOLDER"
         )
     where = f" in {there[0]}" if there else ""
     other = ", or name the folder of the old one, --root FOLDER" if there else ""

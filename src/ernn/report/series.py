@@ -19,6 +19,9 @@ def _require(ok: bool, message: str) -> None:
         raise UserError(message)
 
 
+MOST_GATES, MOST_BITS, MOST_FRAC = 4096, 64, 1100
+
+
 @dataclass(frozen=True)
 class Item:
     """A name and what it was: ("device", "LFE5U-85F, speed grade 6")."""
@@ -110,6 +113,13 @@ class MatrixBits:
     stored: int
     bits: int
 
+    def __post_init__(self) -> None:
+        sizes = (self.gates, self.rows, self.columns, self.block, self.stored, self.bits)
+        drawn = self.gates <= MOST_GATES and max(sizes) < 1 << 53
+        _require(
+            min(sizes) > 0 and drawn, f"{self.name!r}: {sizes} are not sizes that can be drawn"
+        )
+
 
 @dataclass(frozen=True)
 class LayerPicture:
@@ -132,6 +142,12 @@ class EdgeFormat:
     width: int
     frac: int
     saturated: float | None = None
+
+    def __post_init__(self) -> None:
+        _require(
+            0 < self.width <= MOST_BITS and abs(self.frac) <= MOST_FRAC,
+            f"{self.name!r}: {self.width} bits, {self.frac} of them fractions, is no format",
+        )
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,11 @@ class ScheduleBar:
     def __post_init__(self) -> None:
         _require(
             self.start < self.end,
-            f"a bar of {self.unit} must end after it starts: [{self.start}, {self.end})",
+            f"a bar of {self.unit!r} must end after it starts: [{self.start}, {self.end})",
+        )
+        _require(
+            max(abs(self.start), abs(self.end)) < 1 << 53,
+            f"a bar of {self.unit!r} is beyond all cycles: [{self.start}, {self.end})",
         )
 
 
