@@ -154,7 +154,7 @@ def test_the_front_of_a_recipe_is_trained(tmp_path: Path) -> None:
     network.train(
         folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4
     )
-    assert ModelSpec.from_dict(folder.options("train")["model"]).front == 4
+    assert folder.option("train", "model", ModelSpec).front == 4
 
 
 def test_an_empty_split_is_named() -> None:

@@ -1,25 +1,10 @@
-"""Which network is wanted, as frozen values: validated, equal by content, in TOML or JSON on disk.
+"""Which network is wanted, as frozen values: validated, equal by content, and plain for JSON."""
 
-input_size = 40
-outputs = 34
-dropout = 0.1
-
-[[layers]]
-cell = "lstm"
-hidden = 512
-projection = 256
-peepholes = true
-"""
-
-import json
-import tomllib
 from collections.abc import Sequence
-from dataclasses import MISSING, dataclass, fields, replace
-from pathlib import Path
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from ernn.errors import UserError
-from ernn.files import write_atomic
 from ernn.ir.cells import ResetGate
 
 Cell = Literal[
@@ -150,54 +135,9 @@ class ModelSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, options left at their default omitted: the form that JSON and TOML hold."""
+        """Plain values, options left at their default omitted: the form that JSON holds."""
         layers = [_changed(layer) for layer in self.layers]
         return {**_changed(self), "layers": layers}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "ModelSpec":
-        """The reverse of `to_dict`; a missing or unknown key raises UserError."""
-        _check_keys("a model", cls, values)
-        layers = values["layers"]
-        listed = isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers)
-        _require(listed, f"layers must be a list of tables ([[layers]] in TOML), not {layers!r}")
-        for layer in layers:
-            _check_keys("a layer", LayerSpec, layer)
-        return cls(**{**values, "layers": tuple(LayerSpec(**layer) for layer in layers)})
-
-    def to_toml(self) -> str:
-        values = self.to_dict()
-        layers = values.pop("layers")
-        tables = ["\n".join(["[[layers]]", *_toml_lines(layer)]) for layer in layers]
-        return "\n\n".join(["\n".join(_toml_lines(values)), *tables]) + "\n"
-
-    def save(self, path: Path | str) -> Path:
-        """Write to a .toml or .json file, by its suffix."""
-        text = self.to_toml() if _is_toml(path) else json.dumps(self.to_dict(), indent=2) + "\n"
-        return write_atomic(path, text)
-
-
-def load_model_spec(path: Path | str) -> ModelSpec:
-    """Read what `ModelSpec.save`, or a person, wrote: .toml or .json."""
-    parse = tomllib.loads if _is_toml(path) else json.loads
-    try:
-        values = parse(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not valid {Path(path).suffix[1:].upper()}: {error}") from error
-    _require(
-        isinstance(values, dict), f"{path} must hold a table of keys, not {type(values).__name__}"
-    )
-    return ModelSpec.from_dict(values)
-
-
-def _is_toml(path: Path | str) -> bool:
-    suffix = Path(path).suffix
-    _require(
-        suffix in (".toml", ".json"), f"a specification is a .toml or .json file, not {str(path)!r}"
-    )
-    return suffix == ".toml"
 
 
 def _changed(spec: LayerSpec | ModelSpec) -> dict[str, Any]:
@@ -207,18 +147,3 @@ def _changed(spec: LayerSpec | ModelSpec) -> dict[str, Any]:
         for field in fields(spec)
         if values[field.name] != field.default
     }
-
-
-def _check_keys(what: str, kind: type[LayerSpec] | type[ModelSpec], values: dict[str, Any]) -> None:
-    known = {field.name: field for field in fields(kind)}
-    unknown = sorted(set(values) - set(known))
-    _require(not unknown, f"{what} has no {', '.join(unknown)}: it has {', '.join(known)}")
-    required = [field.name for field in fields(kind) if field.default is MISSING]
-    missing = [name for name in required if name not in values]
-    _require(not missing, f"{what} needs {', '.join(missing)}")
-
-
-def _toml_lines(values: dict[str, Any]) -> list[str]:
-    return [
-        f"{name} = {json.dumps(value)}" for name, value in values.items()
-    ]  # JSON's scalars are TOML's too
