@@ -53,12 +53,11 @@ def _require_finished(trials: list[dict[str, Any]]) -> None:
 
 def summary(study: optuna.Study) -> dict[str, Any]:
     """Every trial that ended, and the numbers of those that no other beats."""
-    trials = [_row(trial) for trial in study.get_trials(deepcopy=False) if _counts(trial)]
-    return {"trials": trials, "pareto": [trial.number for trial in pareto(study)]}
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or "error" in trial.user_attrs
+    ended = (one for one in study.get_trials(deepcopy=False) if one.state.is_finished())
+    return {
+        "trials": [_row(trial) for trial in ended],
+        "pareto": [trial.number for trial in pareto(study)],
+    }
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """The general search: Optuna over cell, size, layers, block size and bits; three objectives.
 
-The study lives in a journal on disk.  A search that was killed asks again for what was running
-then, and no finished trial is done twice.  What a trial does is a `Job`, any callable from a choice
-to an outcome; who does it is a pool (`ernn.search.pool`), this process or many machines.
+The study lives in a journal on disk.  A search that was killed goes on with what was running then;
+no finished trial is done twice and, where trials run one at a time, the same ones are chosen as
+without the kill.  What a trial does is a `Job`, any callable from a choice to an outcome; who does
+it is a pool (`ernn.search.pool`), this process or many machines.
 """
 
 import logging
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 import optuna
 from optuna.samplers import BaseSampler, NSGAIISampler, TPESampler
 from optuna.storages import JournalStorage
@@ -110,13 +112,14 @@ def search(
     A trial whose worker dies is given to another; a trial that raises is marked as failed, with its
     error, and the search goes on. Raises UserError where `folder` holds a search of another space.
     """
-    study = open_study(folder, trials, sampler, seed)
+    study = open_study(folder)
     _require_same(study, space, folder)
-    _ask_again(study)
+    lost = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     running: dict[int, optuna.Trial] = {}
     while True:
-        while len(_ended(study)) + len(running) < trials and len(running) < pool.size:
-            trial = study.ask()
+        while _ended(study) + len(running) < trials and len(running) < pool.size:
+            study.sampler = _sampler(sampler, [seed, _ended(study), len(running)], trials)
+            trial = optuna.Trial(study, lost.pop(0)._trial_id) if lost else study.ask()
             running[trial.number] = trial
             pool.submit(trial.number, job, space.choose(trial))
         if not running:
@@ -137,7 +140,7 @@ def _require_same(study: optuna.Study, space: Space, folder: Path) -> None:
     study.set_user_attr("space", mine)
 
 
-def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna.Study:
+def open_study(folder: Path) -> optuna.Study:
     """The study kept in `folder`, a new one where there is none."""
     optuna.logging.set_verbosity(logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,12 +151,14 @@ def open_study(folder: Path, trials: int, sampler: Sampler, seed: int) -> optuna
         study = optuna.create_study(
             storage=storage, study_name="ernn", load_if_exists=True, directions=directions
         )
+        study.best_trials  # noqa: B018 - which wants as many values of each trial
+        if study.directions != directions:
+            raise ValueError(f"its directions are {study.directions}")
     except Exception as error:  # whatever a damaged journal does to Optuna
         raise UserError(
             f"{folder / JOURNAL} is damaged ({one_line(error)}): put back a copy, or search in "
             "another folder"
         ) from error
-    study.sampler = _sampler(sampler, seed + len(study.get_trials(deepcopy=False)), trials)
     return study
 
 
@@ -170,8 +175,11 @@ def pareto(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(unlike.values(), key=lambda trial: (*trial.values, trial.number))
 
 
-def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
-    """`seed` differs after a restart, or a new sampler would propose the same points."""
+def _sampler(name: Sampler, seeds: list[int], trials: int) -> BaseSampler:
+    """For one choice: what it draws follows from the seeds and the trials before, not from whether
+    the search has been stopped in between.
+    """
+    seed = int(np.random.SeedSequence(seeds).generate_state(1)[0])
     match name:
         case "nsga2":
             return NSGAIISampler(population_size=max(4, min(20, trials // 4)), seed=seed)
@@ -181,22 +189,9 @@ def _sampler(name: Sampler, seed: int, trials: int) -> BaseSampler:
             raise UserError(f"a sampler is nsga2 or tpe, not {name!r}")
 
 
-def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    """Trials that count: those lost with a search that was killed are asked for again."""
-    found = study.get_trials(
-        deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
-    )
-    return [
-        trial for trial in found if trial.state != TrialState.FAIL or "error" in trial.user_attrs
-    ]
-
-
-def _ask_again(study: optuna.Study) -> None:
-    """Trials that ran when the search was killed: marked as failed, their choices put first."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        if trial.params:
-            study.enqueue_trial(trial.params)
+def _ended(study: optuna.Study) -> int:
+    trials = study.get_trials(deepcopy=False)
+    return sum(trial.state.is_finished() for trial in trials)
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, outcome: Any) -> None:
