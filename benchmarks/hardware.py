@@ -48,7 +48,10 @@ from ernn.ir.layers import gru, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.report import names
+from ernn.report.plots import PALETTE, numbered
 from ernn.report.published import ACCELERATORS, Accelerator
+from ernn.report.svg import PAPER, standalone, styled, to_svg
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
@@ -450,57 +453,38 @@ def _label(r: dict[str, Any]) -> str:
     return f"{r['layer']}, {r['streams']} stream{'s' * (r['streams'] > 1)}{placed}"
 
 
+def _side(r: dict[str, Any]) -> str:
+    """Of the point, where its name has room."""
+    return "left" if r["multipliers"] > 1000 else "right"
+
+
 def plot(results: list[dict[str, Any]]) -> str:
     """Frames/s against multipliers, both logarithmic: ours filled, the published ones open."""
-    points = [(r["multipliers"], r["fps"]["value"], _label(r), True) for r in results]
-    dsp = {"XCKU060": 2760, "7V3": 3600}
+    from matplotlib.figure import Figure
+
+    ours = [(r["multipliers"], r["fps"]["value"], _label(r), _side(r)) for r in results]
+    dsp, others = {"XCKU060": 2760, "7V3": 3600}, []
     for row in ACCELERATORS:
         device = row.design.split(", ")[-1]
         if row.frames_per_second and device in dsp:
-            points.append(
-                (dsp[device], int(row.frames_per_second.replace(",", "")), row.design, False)
-            )
-    return _scatter(points)
-
-
-def _scatter(points: list[tuple[int, int, str, bool]]) -> str:
-    width, height, left, bottom = 760, 460, 80, 50
-    x0, x1 = 1.8, 3.8
-    y0, y1 = 4.0, max(6.3, *(np.log10(fps) + 0.1 for _, fps, _, _ in points)) if points else 6.3
-
-    def place_of(multipliers: float, fps: float) -> tuple[float, float]:
-        x = left + (np.log10(multipliers) - x0) / (x1 - x0) * (width - left - 20)
-        return x, height - bottom - (np.log10(fps) - y0) / (y1 - y0) * (height - bottom - 20)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="11">',
-        f'<rect width="{width}" height="{height}" fill="white"/>',
-    ]
-    for value in (100, 200, 500, 1000, 2000, 5000):
-        x, _ = place_of(value, 10**y0)
-        parts.append(f'<path d="M{x:.1f} 20V{height - bottom}" stroke="#ddd"/>')
-        parts.append(
-            f'<text x="{x:.1f}" y="{height - bottom + 16}" text-anchor="middle">{value:,}</text>'
+            fps = int(row.frames_per_second.replace(",", ""))
+            others.append((dsp[device], fps, row.design, "left"))
+    with styled():
+        figure = Figure(figsize=(10.4, 6.2), layout="constrained")
+        axes = figure.subplots()
+        for points, face, name in ((ours, PALETTE[0], "ours"), (others, PAPER, "published")):
+            xs, ys = [one[0] for one in points], [one[1] for one in points]
+            axes.plot(xs, ys, "o", ms=7, mfc=face, mec=PALETTE[0], label=name)
+        axes.set(xscale="log", yscale="log", xlim=(100, 5000), ylim=(10_000, None))
+        axes.set(xlabel="multipliers", ylabel="frames/s")
+        for axis in (axes.xaxis, axes.yaxis):
+            numbered(axis)
+        axes.grid()
+        figure.legend(loc="outside upper right", ncols=2)
+        names.write(axes, [*ours, *others], size=8.5, away=16)
+        return standalone(
+            to_svg(figure, "hardware", "Frames a second against multipliers, ours and published")
         )
-    for value in (10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000):
-        _, y = place_of(100, value)
-        if y >= 20:
-            parts.append(f'<path d="M{left} {y:.1f}H{width - 20}" stroke="#ddd"/>')
-            parts.append(f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>')
-    for multipliers, fps, label, filled in points:
-        x, y = place_of(multipliers, fps)
-        anchor, dx = ("end", -8) if x > width / 2 else ("start", 8)
-        fill = "#1a66b3" if filled else "white"
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{fill}" stroke="#1a66b3"/>')
-        parts.append(
-            f'<text x="{x + dx:.1f}" y="{y + 4:.1f}" text-anchor="{anchor}">{label}</text>'
-        )
-    parts.append(f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">multipliers</text>')
-    parts.append(
-        f'<text x="16" y="{height / 2}" transform="rotate(-90 16 {height / 2})">frames/s</text>'
-    )
-    return "\n".join([*parts, "</svg>", ""])
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from markupsafe import Markup
 
 from ernn.files import write_atomic
 from ernn.pareto import pareto
+from ernn.report import names
 from ernn.report.page import environment, number
-from ernn.report.plots import MARKERS, PALETTE
+from ernn.report.plots import MARKERS, PALETTE, numbered
 from ernn.report.series import Item
 from ernn.report.svg import INK, SOFT, standalone, styled, to_svg
 
@@ -234,6 +235,9 @@ def picture(comparison: Comparison) -> str:
         _logarithmic(axes, comparison.rows)
         axes.grid()
         figure.legend(loc="outside lower center", ncols=5)
+        best = front(comparison.rows)
+        if best:
+            names.write(axes, [(row.bytes, row.error, row.name, "left") for row in best])
         return to_svg(figure, "compare", "Error rate over bytes, by family of methods")
 
 
@@ -249,11 +253,7 @@ def _logarithmic(axes: Any, rows: Sequence[Row]) -> None:
         axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis) if positive else (axes.xaxis,):
         low, high = axis.get_view_interval()
-        named = "23456789" if high < 8 * low else "235"
-        axis.set_major_formatter(lambda value, _: f"{value:,g}")
-        axis.set_minor_formatter(
-            lambda value, _, named=named: f"{value:,g}" if f"{value:e}"[0] in named else ""
-        )
+        numbered(axis, named="23456789" if high < 8 * low else "235")
 
 
 def _join(axes: Any, rows: Sequence[Row]) -> None:
@@ -266,15 +266,6 @@ def _join(axes: Any, rows: Sequence[Row]) -> None:
         alpha=0.6,
         label="no method is better",
     )
-    for row in rows:
-        axes.annotate(
-            row.name,
-            (row.bytes, row.error),
-            (-6, -10),
-            textcoords="offset points",
-            fontsize=7.5,
-            ha="right",
-        )
     if rows:
         axes.set_xlim(left=0.6 * rows[0].bytes)  # room for the first name
 

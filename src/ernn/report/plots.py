@@ -4,7 +4,8 @@ SVG; matplotlib is imported late.
 
 import math
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
 from typing import Any
 
 from ernn.report.align import aligned
@@ -61,12 +62,7 @@ def convergence(series: Convergence) -> str:
                 label=matrix.name,
             )
         axes.set(xlabel="ADMM update", ylabel="‖W − Z‖ / ‖W‖")
-        if max(positive, default=1.0) > 8 * floor:  # in less, a logarithmic axis has no numbers
-            axes.set_yscale("log")
-            axes.yaxis.set_minor_formatter(
-                lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else ""
-            )
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}")
+        _ratios(axes, positive, lambda value: f"{value:.4g}")
         axes.set_xlim(0.5, 0.5 + max((len(m.values) for m in series.matrices), default=1))
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(axis="y")
@@ -75,6 +71,22 @@ def convergence(series: Convergence) -> str:
         return to_svg(
             figure, "convergence", "Distance of each matrix to its structure over ADMM updates"
         )
+
+
+def numbered(
+    axis: Any, write: Callable[[float], str] = lambda value: f"{value:,.9g}", named: str = "25"
+) -> None:
+    """Numbers without an exponent; between the powers of a logarithmic axis, of these digits."""
+    axis.set_major_formatter(lambda value, _: write(value))
+    if axis.get_scale() == "log":
+        axis.set_minor_formatter(lambda value, _: write(value) if f"{value:e}"[0] in named else "")
+
+
+def _ratios(axes: Any, values: Sequence[float], write: Callable[[float], str]) -> None:
+    """A logarithmic axis for values over a wide range; over less it would have no numbers."""
+    if max(values, default=1.0) > 4 * min(values, default=1.0):
+        axes.set_yscale("log")
+    numbered(axes.yaxis, write)
 
 
 def designs(series: Designs) -> str:
@@ -87,7 +99,7 @@ def designs(series: Designs) -> str:
     front = sorted(point(row) for row in series.rows if row.front)
     best = next(row for row in series.rows if row.best)
     with styled():
-        figure, axes = _axes(WIDE, 3.4)
+        figure, axes = _axes(HALF, 3.4)
         others = [point(row) for row in series.rows if not row.front]
         if others:
             axes.plot(*zip(*others, strict=True), "o", ms=4, color=RULE, label="other designs")
@@ -101,17 +113,14 @@ def designs(series: Designs) -> str:
             color=PALETTE[2],
             label=f"best: {_design(best)}",
         )
-        axes.set(yscale="log", xlim=(0, max(100.0, 105 * max(row.share for row in series.rows))))
+        axes.set_xlim(0, max(100.0, 105 * max(row.share for row in series.rows)))
         axes.set(
             xlabel=f"largest share of {series.device} taken, %",
             ylabel="frames/s" if throughput else "latency, µs",
         )
-        axes.yaxis.set_major_formatter(lambda value, _: _plain(value))
-        axes.yaxis.set_minor_formatter(
-            lambda value, _: _plain(value) if f"{value:e}"[0] in "25" else ""
-        )
+        _ratios(axes, [point(row)[1] for row in series.rows], _plain)
         axes.grid()
-        figure.legend(loc="outside lower left", ncols=3)
+        figure.legend(loc="outside lower left", ncols=2)
         return to_svg(
             figure, "designs", f"{series.goal} of designs against what they take of {series.device}"
         )
@@ -129,18 +138,18 @@ def _design(row: DesignRow) -> str:
 
 
 def clocks(series: Clocks) -> str:
-    """One dot per seed, with the median and the best named."""
-    ordered = sorted(run.mhz for run in series.runs)
-    median, best = ordered[(len(ordered) - 1) // 2], ordered[-1]
+    """One dot per seed, the best named, and the median where a seed has reached it."""
+    reached = [run.mhz for run in series.runs]
+    middle, best = median(reached), max(reached)
     with styled():
-        figure, axes = _axes(HALF, 1.0 + 0.27 * len(ordered))
-        rows = range(len(series.runs))
-        axes.hlines(rows, 0, [run.mhz for run in series.runs], color=RULE, lw=1)
+        figure, axes = _axes(HALF, 1.0 + 0.27 * len(reached))
+        rows = range(len(reached))
+        axes.hlines(rows, 0, reached, color=RULE, lw=1)
         for row, run in zip(rows, series.runs, strict=True):
             axes.plot(
                 run.mhz, row, "o", ms=6.5, color=PALETTE[2] if run.mhz == best else PALETTE[0]
             )
-            role = " best" if run.mhz == best else " median" if run.mhz == median else ""
+            role = " best" if run.mhz == best else " median" if run.mhz == middle else ""
             axes.annotate(
                 f"{run.mhz:.1f}{role}",
                 (run.mhz, row),
@@ -154,7 +163,7 @@ def clocks(series: Clocks) -> str:
             )
             figure.legend(loc="outside lower right")
         axes.set_yticks(rows, [f"seed {run.seed}" for run in series.runs])
-        axes.set(xlabel="MHz", xlim=(0, 1.28 * best), ylim=(len(ordered) - 0.4, -0.6))
+        axes.set(xlabel="MHz", xlim=(0, 1.28 * best), ylim=(len(reached) - 0.4, -0.6))
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         return to_svg(figure, "clocks", "Clock reached by each place-and-route seed")

@@ -24,6 +24,8 @@ STYLE: Any = {
     "axes.labelsize": 9,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
+    "xtick.minor.pad": 5,  # so that numbers of shorter ticks stand on the line of the others
+    "ytick.minor.pad": 5,
     "legend.fontsize": 8.5,
     "legend.frameon": False,
     "text.color": INK,
