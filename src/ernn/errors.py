@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import requires
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -31,6 +32,21 @@ def extras() -> dict[str, tuple[str, ...]]:
     return {name: tuple(package for package, extra in pairs if extra == name) for name in names}
 
 
+def require_extras(*names: str) -> None:
+    """UserError that says what to install where a package of these extras is missing."""
+    for name in names:
+        for package in extras()[name]:
+            if find_spec(package.replace("-", "_")) is None:
+                raise _missing(package, name)
+
+
+def _missing(package: str, extra: str) -> UserError:
+    return UserError(
+        f"{package} is not installed: pip install 'ernn[{extra}]' (`ernn doctor` lists what is "
+        "there)"
+    )
+
+
 @contextmanager
 def naming_extras() -> Iterator[None]:
     """UserError that says what to install where a module of an extra is missing inside.
@@ -43,10 +59,7 @@ def naming_extras() -> Iterator[None]:
         module = str(error.name).partition(".")[0]
         for extra, packages in extras().items():
             if module in (package.replace("-", "_") for package in packages):
-                raise UserError(
-                    f"{module} is not installed: pip install 'ernn[{extra}]' (`ernn doctor` lists "
-                    "what is there)"
-                ) from None
+                raise _missing(module, extra) from None
         raise
 
 

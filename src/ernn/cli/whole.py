@@ -8,6 +8,7 @@ import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, Seed
+from ernn.errors import require_extras
 
 PANEL = "Everything at once"
 
@@ -25,6 +26,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Real speech to a placed, proven accelerator and a page about it. A stopped demo goes on."""
+    require_extras("train", "hardware")  # before the first step, not after half of them
     # Two threads on so small a network only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from ernn.pipeline import demo, hardware
