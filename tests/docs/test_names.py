@@ -41,6 +41,13 @@ def test_names_on_a_page_are_there(page: Path) -> None:
     assert missing(page.read_text(encoding="utf-8"), r"(?<![\w./])") == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_on_a_page_are_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[\w./-]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_names_in_the_sources_are_there() -> None:
     files = sorted((ROOT / "src").rglob("*.py"))
     found = {file.name: missing(file.read_text(encoding="utf-8"), "(?<=`)") for file in files}
