@@ -7,15 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 from designs import Scaler
 
 from ernn.flow.lint import lint
 from ernn.flow.process import ToolError
 from ernn.flow.verilog import Verilog, to_verilog
+from ernn.rtl.rom import Rom
 
 TABLE = tuple(range(3, 11))
 
@@ -71,6 +73,41 @@ def test_no_wire_has_the_name_of_another_ones_bit() -> None:
     """
     text = to_verilog(Halves(), "halves").text
     assert "held^1^" in text and not re.search(r"\\\S*\[", text)
+
+
+class Looked(wiring.Component):
+    """A word of one memory, Amaranth's own or a `Rom`; and of a second, shorter one."""
+
+    def __init__(self, words: list[int], width: int, rom: bool) -> None:
+        self.contents, self.width, self.rom = (words, words[:3]), width, rom
+        super().__init__({"place": In((len(words) - 1).bit_length()), "word": Out(width)})
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        found = [self._word(m, f"bank{i}", words) for i, words in enumerate(self.contents)]
+        m.d.comb += self.word.eq(found[0] ^ found[1])
+        return m
+
+    def _word(self, m: Module, name: str, words: list[int]) -> Value:
+        if self.rom:
+            m.submodules[name] = rom = Rom(words, self.width)
+            m.d.comb += rom.address.eq(self.place)
+            return rom.data
+        bank = memory.Memory(shape=self.width, depth=len(words), init=words)
+        m.submodules[name] = bank
+        port = bank.read_port()
+        m.d.comb += port.addr.eq(self.place)
+        return port.data
+
+
+@pytest.mark.parametrize(("words", "width"), [(5, 1), (100, 192)])
+def test_a_rom_has_the_contents_of_amaranths_memory(words: int, width: int) -> None:
+    rng = np.random.default_rng(words)
+    contents = [int.from_bytes(rng.bytes(24), "little") >> (192 - width) for _ in range(words)]
+    rom, own = (to_verilog(Looked(contents, width, one), "looked") for one in (True, False))
+    assert rom.memories == own.memories and len(rom.memories) == 2
+    [long, short] = (re.findall(r"[01]+", one.decode()) for one in rom.memories.values())
+    assert [int(word, 2) for word in long] == contents and len(short) == 3
 
 
 def test_written_files_are_the_design(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from amaranth.hdl import Elaboratable
 from ernn.files import write_atomic
 from ernn.flow.cache import cache_key
 from ernn.flow.yosys import run_yosys
+from ernn.rtl.rom import with_roms
 
 CONVERT_SECONDS = 600
 # The text names nothing of where and by what it was made, so that equal designs are equal bytes.
@@ -74,7 +75,7 @@ def to_verilog(
 
     Deterministic: the same design gives the same bytes.  ToolError where Yosys refuses it.
     """
-    circuit = _apart(rtlil.convert(design, name=top, emit_src=False))
+    circuit = with_roms(_apart(rtlil.convert(design, name=top, emit_src=False)))
     with tempfile.TemporaryDirectory(prefix="ernn-verilog-") as directory:
         return _convert(circuit, top, Path(directory), timeout)
 

@@ -14,6 +14,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
+from ernn.rtl.rom import Rom
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
@@ -169,11 +170,9 @@ class Element(wiring.Component):
         words = []
         for first in range(0, whole, DEPTH):
             init = self.bank[first : min(whole, first + DEPTH)]
-            bank = memory.Memory(shape=self.word, depth=len(init), init=init)
-            m.submodules[f"bank{first // DEPTH}"] = bank
-            port = bank.read_port()
-            m.d.comb += port.addr.eq(self._address[: address_bits(len(init))])
-            words.append(delayed(m, port.data, 1 + self.apart, f"bank{first // DEPTH}_read"))
+            m.submodules[f"bank{first // DEPTH}"] = bank = Rom(init, self.word)
+            m.d.comb += bank.address.eq(self._address[: address_bits(len(init))])
+            words.append(delayed(m, bank.data, 1 + self.apart, f"bank{first // DEPTH}_read"))
         return words, self.bank[whole:]
 
     def _tail(self, m: Module, words: list[int]) -> Value:
@@ -184,13 +183,9 @@ class Element(wiring.Component):
         spread it.
         """
         low = min(self.tail, self.word)
-        bank = memory.Memory(
-            shape=low, depth=len(words), init=[word & ((1 << low) - 1) for word in words]
-        )
-        m.submodules.tail = bank
-        port = bank.read_port()
-        m.d.comb += port.addr.eq(self._address[: address_bits(len(words))])
-        read = delayed(m, port.data, 1 + self.apart, "tail_word")
+        m.submodules.tail = bank = Rom([word & ((1 << low) - 1) for word in words], low)
+        m.d.comb += bank.address.eq(self._address[: address_bits(len(words))])
+        read = delayed(m, bank.data, 1 + self.apart, "tail_word")
         high = self.word - low
         return (
             Cat(read, self._from_logic(m, [word >> low for word in words], high)) if high else read

@@ -90,7 +90,7 @@ class Products:
         passes = [one for stage in layout.passes for one in stage]
         arrays = []
         for group in range(design.splits):
-            banks = [pack(list(element_words(passes, group, pe)), bits) for pe in range(design.pes)]
+            banks = [pack(element_words(passes, group, pe), bits) for pe in range(design.pes)]
             chains = []
             for column in range(self.words):
                 rows = banks[column :: self.words]

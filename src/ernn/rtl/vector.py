@@ -221,7 +221,7 @@ class VectorUnit(wiring.Component):
         nothing = np.zeros(self.layout.beat, np.int64)
         words = self.layout.constants[1] or ((nothing, nothing),)
         half = self.width * self.layout.beat
-        biases, factors = (pack([pair[i] for pair in words], self.width) for i in (0, 1))
+        biases, factors = (pack(np.array(words)[:, i], self.width) for i in (0, 1))
         init = [bias | factor << half for bias, factor in zip(biases, factors, strict=True)]
         constants = memory.Memory(shape=2 * half, depth=len(init), init=init)
         m.submodules.constants = constants

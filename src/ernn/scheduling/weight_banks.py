@@ -248,11 +248,10 @@ def with_parity(words: Sequence[int], bits: int) -> list[int]:
 
 def pack(words: np.ndarray, width: int) -> list[int]:
     """Rows of signed numbers to unsigned memory words, element 0 in the lowest bits."""
-    mask = (1 << width) - 1
-    return [
-        sum((int(value) & mask) << (width * lane) for lane, value in enumerate(word))
-        for word in words
-    ]
+    bits = (words[..., None] >> np.arange(width) & 1).astype(np.uint8)
+    rows = bits.reshape(len(words), words.shape[1] * width)
+    packed = np.packbits(rows, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
 def unpack(words: list[int], width: int, lanes: int) -> np.ndarray:
