@@ -21,7 +21,7 @@ setup(
             "ernn.nn._loops",
             [f"{LOOPS}/{name}.c" for name in ("module", "plain", "avx2", "avx512")],
             depends=[f"{LOOPS}/{name}" for name in ("loops.c", "loops.h", "both.h")],
-            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno"],
+            extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno", "-pthread"],
             optional=True,  # without a compiler torch trains, slowly, and ernn says so
         ),
     ]

@@ -151,7 +151,7 @@ def test_the_scan_is_the_explicit_loop(
 ) -> None:
     """Outputs, last states and every gradient, those of the states before the first frame too."""
     torch.manual_seed(seed)
-    hidden, bound = block * units, 1e-12 if kind == torch.float64 else 1e-5
+    hidden, bound = block * units, 1e-12 if kind == torch.float64 else 1e-4
     size = hidden if cell is LATE else 6  # its steps read the input
     layer = DescribedCell(cell, size, hidden).to(kind)
     inside.enter(layer, CompressionPlan.blocks(block))

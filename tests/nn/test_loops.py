@@ -12,8 +12,8 @@ from ernn.compress.plan import CompressionPlan
 from ernn.ir.activations import FUNCTIONS, Function
 from ernn.ir.cell import Cell, CellStage, CellStep
 from ernn.ir.cells import COMPACT
-from ernn.nn import _loops, loops
-from ernn.nn.cells import PeepholeLSTM
+from ernn.nn import _loops, loops, scan
+from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell
 from ernn.nn.recurrent import GRU, LSTM
 
@@ -46,12 +46,26 @@ def test_variants_agree(variants: tuple[str, ...], block: int, kind: torch.dtype
                 assert (ours - theirs).norm() <= (bound or 1e-14) * theirs.norm(), name
 
 
-def test_the_same_bits_again() -> None:
-    """A training that is resumed is what it would have been."""
+@pytest.mark.parametrize("block", [1, 4])
+def test_any_number_of_threads_gives_the_same_bits(
+    block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Again and again: a training that is resumed is what it would have been."""
     torch.manual_seed(0)
-    layer, frames = LSTM(20, 24, proj_size=12), torch.randn(9, 16, 20, requires_grad=True)
-    first, again = everything(layer, frames), everything(layer, frames)
-    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    layers = LSTM(20, 24, proj_size=12), GRU(20, 40), ResetBeforeGRU(20, 24)
+    monkeypatch.setattr(scan, "WORTH", 0)
+    before, frames = torch.get_num_threads(), torch.randn(19, 5, 20, requires_grad=True)
+    try:
+        for layer in layers:
+            inside.enter(layer, CompressionPlan.blocks(block))
+            found = []
+            for threads in (1, 1, 2, 3):
+                torch.set_num_threads(threads)
+                found.append(everything(layer, frames))
+            for some in found[1:]:
+                assert all(torch.equal(a, b) for a, b in zip(some, found[0], strict=True))
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_unknown_variants_are_refused() -> None:

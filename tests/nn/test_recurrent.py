@@ -163,16 +163,6 @@ def test_without_gradient_the_outputs_are_the_same(cell: str) -> None:
     assert torch.equal(without, layer(frames)[0])
 
 
-def test_small_steps_leave_the_number_of_threads_as_it_was() -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        GRU(8, 16)(torch.randn(3, 2, 8))[0].sum().backward()
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-
-
 def test_frozen_weights_get_no_gradient_and_the_others_theirs() -> None:
     layer = LSTM(8, 16, proj_size=8)
     layer.weight_hh_l0.requires_grad_(False)

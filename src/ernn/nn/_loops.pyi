@@ -5,7 +5,14 @@ def choose(name: str) -> None:
     """Use another one."""
 
 def run(
-    wide: bool, back: bool, tables: int, stage: int, last: int, first: int, behind: int
+    wide: bool,
+    back: bool,
+    tables: int,
+    stage: int,
+    last: int,
+    first: int,
+    behind: int,
+    threads: int,
 ) -> None:
     """Runs stages from `stage` on before `last`, in frames from `first` on before `behind`.
 

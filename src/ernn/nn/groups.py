@@ -17,7 +17,7 @@ class Extent:
     lengths: of each step.
     inputs: units of each.
     spectral: which weights, in the order of the regions' reads, are spectra of blocks of `block`.
-    together: frames whose gradients are gathered at once, a power of two.
+    batch: columns, as many as fill vectors.
     keep: whether there will be a way back; through: whether to the inputs.
     """
 
@@ -28,7 +28,6 @@ class Extent:
     block: int
     time: int
     batch: int
-    together: int
     keep: bool
     through: bool
 

@@ -8,37 +8,35 @@ transforms between them (`ernn.nn.spectra`).
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ernn.ir.cell import Cell
 from ernn.ir.network import Array
 from ernn.nn.groups import Extent, Group, Reading, groups
-from ernn.nn.loops import STRIP, Stage
+from ernn.nn.loops import FRAMES, STRIP, Stage
 from ernn.nn.rooms import Place, Places, behind_each_other
 from ernn.nn.spectra import spectra, transforms
 from ernn.nn.table import Operand, Room, Table, table
 
-T = TypeVar("T")
 Row = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Way:
-    """Rows for `ernn.nn.loops` of a stage, one way."""
+    """Rows of products for `ernn.nn.loops`, two lists before a stage's lines and two after them,
+    and of outer products.
+    """
 
-    products: Sequence[Row] = ()
-    before: Sequence[Row] = ()
-    after: Sequence[Row] = ()
+    lists: tuple[Sequence[Row], Sequence[Row], Sequence[Row], Sequence[Row]]
     outers: Sequence[Row] = ()
 
-    def stage(self, lines: Array, size: int, products: bool) -> Stage:
-        """With lines, of vectors with `size` numbers; `products`: with those, too."""
-        first, outers = (one if products else () for one in (self.products, self.outers))
-        rows = [_array(one, n) for one, n in ((first, 8), (self.before, 9), (self.after, 9))]
-        return Stage(rows[0], rows[1], lines, rows[2], _array(outers, 7), size)
+    def stage(self, lines: Array, size: int) -> Stage:
+        """With lines, of vectors with `size` numbers."""
+        a, b, c, d = (_array(rows, 14) for rows in self.lists)
+        return Stage((a, b, c, d), lines, _array(self.outers, 7), size)
 
 
 def _array(rows: Sequence[Row], columns: int) -> Array:
@@ -59,21 +57,18 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Mix:
-    """A transform as `ernn.nn.loops` has it, and its reverse. leads: before the stage's lines.
-    late: frames until its result is read.
-    """
+class Both:
+    """A product there and back. late: frames until its result is read."""
 
     stage: int
-    leads: bool
     row: Row
-    back: Row
+    back: Row | None
     late: int = 0
 
 
 @dataclass(frozen=True)
 class Start:
-    """Mixes of what is known before the first frame is run, there and back."""
+    """What is done before the first frame is run, there and back."""
 
     frames: range
     ways: tuple[Way, Way]
@@ -89,10 +84,9 @@ class Layout:
         self.groups = list(groups(made, extent))
         self._vectors = _vectors(made, extent)
         self._entries = [(o.room, o.row * self._vectors[o.room], o.delay) for o in made.operands]
-        self._lines = made.stages if self.waits else ((0, len(made.lines)),)
-        mixes = [m for one in self.groups for m in (*self._synthesis(one), *self._analysis(one))]
-        self.stages = list(self._stages(mixes))
-        self.starts = [*self._of_inputs(), *_of_states(mixes)]
+        analysis = [both for group in self.groups for both in self._analysis(group)]
+        self.stages = list(self._stages(analysis))
+        self.starts = [*self._of_inputs(), *_of_states(analysis)]
         numbers, gradients = {}, {}
         for room, vector in self._vectors.items():
             numbers[room] = self._place(room, vector * self._rows(room))
@@ -103,45 +97,21 @@ class Layout:
         self.numbers, self.gradients = behind_each_other(numbers), behind_each_other(gradients)
         self.rows, self.rows_back = self._resolved(self.numbers), self._resolved(self.gradients)
 
-    @property
-    def waits(self) -> bool:
-        """Whether products read steps, so that each frame waits for the one before."""
-        return any(group.steps for group in self.groups)
-
-    def stages_of(self, lines: Array, back: bool, products: bool) -> list[Stage]:
-        """For `ernn.nn.loops`, with all of the table's `lines`; `products`: with those, too."""
+    def stages_of(self, lines: Array, back: bool) -> list[Stage]:
+        """For `ernn.nn.loops`, with all of the table's `lines`."""
         return [
-            one.ways[back].stage(lines[one.first : one.behind], one.size, products)
-            for one in self.stages
+            one.ways[back].stage(lines[one.first : one.behind], one.size) for one in self.stages
         ]
 
     def starts_of(self, back: bool) -> list[Stage]:
         """The same for what starts the frames, or ends the way back."""
         none = np.zeros((0, 9), np.int64)
-        return [one.ways[back].stage(none, 0, False) for one in self.starts]
+        return [one.ways[back].stage(none, 0) for one in self.starts]
 
     @property
     def inputs(self) -> list[Reading]:
         """All reads of inputs."""
         return [one for group in self.groups for one in group.inputs]
-
-    @property
-    def chunks(self) -> list[range]:
-        """Frames whose gradients are gathered at once."""
-        starts = range(0, self.extent.time, self.extent.together)
-        return [range(t, min(t + self.extent.together, self.extent.time)) for t in starts]
-
-    def spans(self, chunk: range) -> list[range]:
-        """Frames that are run at once, stage by stage."""
-        return [range(t, t + 1) for t in chunk] if self.waits else [chunk]
-
-    def by_stage(self, products: Sequence[T]) -> list[list[T]]:
-        """What there is of each group, by the stage that waits for it."""
-        pairs = list(zip(self.groups, products, strict=True))
-        return [
-            [one for group, one in pairs if group.stage == stage or not self.waits]
-            for stage in range(len(self._lines))
-        ]
 
     def first(self, group: Group) -> int:
         """The first column of a group's weight whose read gets a gradient."""
@@ -161,14 +131,14 @@ class Layout:
         if kind in ("vector", "bias"):
             return Place(0, 1, size)
         if kind == "gates" and not (keep and room in self.table.written):
-            return Place(0, self.extent.together, size)
+            return Place(0, FRAMES, size)
         if kind in ("step", "kept") and not keep and room not in self.table.outputs:
             return self._passing(room, size)
         return self._lasting(room, size)
 
     def _place_back(self, room: Room, size: int) -> Place:
         if room[0] == "gates":
-            return Place(0, self.extent.together, size)
+            return Place(0, FRAMES, size)
         if room[0] == "input" or room in self.table.outputs:
             return self._lasting(room, size)
         return self._passing(room, size)
@@ -188,8 +158,7 @@ class Layout:
         if not group.direct:
             yield ("read", group.number), Place(0, frames, size * group.columns[-1], ring=False)
         if group.block > 1:
-            frames = 1 if self.waits else self.extent.together
-            yield ("sums", group.number), Place(0, frames, self._sums(group))
+            yield ("sums", group.number), Place(0, 1, self._sums(group))
             yield from self._given(group)
 
     def _of_group_back(self, group: Group) -> Iterator[tuple[Room, Place]]:
@@ -200,7 +169,7 @@ class Layout:
             frames = 1 << group.late.bit_length() if ring else frames
             yield ("read", group.number), Place(0, frames, size, ring=ring)
         if group.block > 1:
-            yield ("sums", group.number), Place(0, self.extent.together, self._sums(group))
+            yield ("sums", group.number), Place(0, FRAMES, self._sums(group))
             if self.extent.through:
                 yield from self._given(group)
 
@@ -227,92 +196,106 @@ class Layout:
         self._entries.append((room, first, delay))
         return len(self._entries) - 1
 
-    def _stages(self, mixes: Sequence[Mix]) -> Iterator[Lines]:
-        products = self.by_stage(list(self._products()))
-        for number, (first, behind) in enumerate(self._lines):
-            some = [mix for mix in mixes if mix.stage == number or not self.waits]
-            leads = [mix for mix in some if mix.leads]
-            others = [mix for mix in some if not mix.leads]
-            rows, back, outers = ([rows[n] for rows in products[number]] for n in range(3))
-            ahead = Way(rows, [mix.row for mix in leads], [mix.row for mix in others])
-            before, after = ([mix.back for mix in some] for some in (others, leads))
-            ways = ahead, Way([row for row in back if row], before, after, outers)
+    def _stages(self, analysis: Sequence[Both]) -> Iterator[Lines]:
+        weights, outers = zip(*self._weights(), strict=True) if self.groups else ((), ())
+        synthesis = [both for group in self.groups for both in self._synthesis(group)]
+        for number, (first, behind) in enumerate(self.table.stages):
+            lists = [
+                [both for both in some if both.stage == number]
+                for some in (weights, synthesis, analysis)
+            ]
+            there = [[both.row for both in some] for some in lists]
+            back = [[both.back for both in some if both.back] for some in lists]
+            own = [row for stage, row in outers if stage == number]
+            ways = (
+                Way((there[0], there[1], there[2], [])),
+                Way((back[2], [], back[1], back[0]), own),
+            )
             yield Lines(first, behind, self._vectors[self.table.lines[first].own.room], ways)
 
-    def _products(self) -> Iterator[tuple[Row, Row, Row]]:
-        """Of each group, there and back, and the weight's gradient; weights lie one behind the
-        other.
-        """
-        at, at_back, batch = 0, 0, self.extent.batch
+    def _weights(self) -> Iterator[tuple[Both, tuple[int, Row]]]:
+        """Each group's weight, and its gradient; they lie one behind the other."""
+        at = at_back = len(matrices(self.extent.block, torch.float32))
+        batch, total = self.extent.batch, 0
         for group in self.groups:
-            room, number = ("gates", group.region), group.number
+            room, r, columns = ("gates", group.region), group.spectra, group.columns[-1]
             rows = self._vectors[room] * self._rows(room) // (group.block * batch)
-            gives = self._entry(room if group.block == 1 else ("sums", number), 0)
-            reads = self._entry(("read", number), 0)
+            gives = self._entry(room if group.block == 1 else ("sums", group.number), 0)
+            reads = self._entry(("read", group.number), 0)
             if group.direct:
                 read = group.steps[0].read
                 reads = self._entry(("step", read.name), 0, read.delay)
-            columns, r = group.columns[-1], group.spectra
-            row = gives, reads, at, r, rows, columns, batch, 0
-            outer = gives, reads, at, r, rows, columns, batch
-            at, columns = at + r * rows * columns, columns - self.first(group)
-            back = (reads, gives, at_back, r, columns, rows, batch, int(group.direct))
+            to, of = (gives, batch, rows * batch), (reads, batch, columns * batch)
+            row = *to, *of, at, rows * columns, r, rows, columns, batch, 0, 0
+            outer = group.stage, (gives, reads, total, r, rows, columns, batch)
+            at, total = at + r * rows * columns, total + r * rows * columns
+            columns -= self.first(group)
+            of = reads, batch, columns * batch
+            back = *of, *to, at_back, rows * columns, r, columns, rows, batch, int(group.direct), 0
             at_back += r * rows * columns
-            yield row, back if columns else (), outer
+            yield Both(group.stage, row, back if columns else None), outer
 
-    def _synthesis(self, group: Group) -> Iterator[Mix]:
+    def _synthesis(self, group: Group) -> Iterator[Both]:
         """From spectra to a region's gates."""
         if group.block == 1:
             return
         room, r, k = ("gates", group.region), group.spectra, group.block
         n, gates = self._vectors[room] // k, self._rows(room)
         _, synthesis, _, synthesis_back = _offsets(k)
-        for gate in range(gates):
-            sums = self._entry(("sums", group.number), gate * n)
-            whole = self._entry(room, gate * n * k)
-            row = whole, sums, k, n, r, gates * n, n, synthesis, int(group.adds)
-            back = sums, whole, r, gates * n, k, n, n, synthesis_back, 0
-            yield Mix(group.stage, True, row, back)
+        whole = self._entry(room, 0), n, n * k
+        sums = self._entry(("sums", group.number), 0), gates * n, n
+        row = *whole, *sums, synthesis, 0, gates, k, r, n, int(group.adds), 1
+        back = *sums, *whole, synthesis_back, 0, gates, r, k, n, 0, 1
+        yield Both(group.stage, row, back)
 
-    def _analysis(self, group: Group) -> Iterator[Mix]:
+    def _analysis(self, group: Group) -> Iterator[Both]:
         """From steps to what products read."""
         if group.direct:
             return
         stage = {step.name: n for n, one in enumerate(self.table.cell.stages) for step in one.steps}
         for one, at in zip(group.steps, group.columns[len(group.inputs) :], strict=False):
-            row, back = self._analysed(group, one, at, ("step", one.read.name), one.read.delay)
-            yield Mix(stage[one.read.name], False, row, back, one.read.delay)
+            row, back = self._analysed(group, one, at, ("step", one.read.name))
+            yield Both(stage[one.read.name], row, back, one.read.delay)
 
     def _of_inputs(self) -> Iterator[Start]:
         """From inputs to what products in blocks read."""
         for group in self.groups:
             for one, at in zip(group.inputs, group.columns, strict=False):
                 if group.block > 1:
-                    row, back = self._analysed(group, one, at, ("given", one.number), 0)
-                    ways = Way(after=[row]), Way(after=[back] if self.extent.through else [])
-                    yield Start(range(self.extent.time), ways)
+                    row, back = self._analysed(group, one, at, ("given", one.number))
+                    rows = [back] if self.extent.through else []
+                    yield _start(range(self.extent.time), [row], rows)
 
-    def _analysed(
-        self, group: Group, one: Reading, at: int, room: Room, late: int
-    ) -> tuple[Row, Row]:
-        """From a room to columns from `at` on of what a group reads, `late` frames later."""
-        r, k, last, batch = group.spectra, group.block, group.columns[-1], self.extent.batch
-        analysis, _, analysis_back, _ = _offsets(k)
-        first, n = self.first(group), -(-one.units // k) * batch
+    def _analysed(self, group: Group, one: Reading, at: int, room: Room) -> tuple[Row, Row]:
+        """From a room to columns from `at` on of what a group reads, some frames later."""
+        late, of_step = (one.read.delay, 1) if room[0] == "step" else (0, 0)
+        last, first, batch = group.columns[-1], self.first(group), self.extent.batch
         of, read = self._entry(room, 0), ("read", group.number)
         there = self._entry(read, at * batch, -late)
         d = self._entry(read, (at - first) * batch, -late)
-        row = there, of, r, last * batch, k, n, n, analysis, 0
-        back = of, d, k, n, r, (last - first) * batch, n, analysis_back, int(room[0] == "step")
+        if group.block == 1:  # a copy, in the parts that others have
+            k = self.extent.block
+            n = one.units // k * batch
+            row = there, n, n, of, n, n, 0, 0, k, 1, 1, n, 0, 1
+            return row, (of, n, n, d, n, n, 0, 0, k, 1, 1, n, of_step, 1)
+        r, k = group.spectra, group.block
+        analysis, _, analysis_back, _ = _offsets(k)
+        n = -(-one.units // k) * batch
+        row = there, last * batch, 0, of, n, 0, analysis, 0, 1, r, k, n, 0, 1
+        back = of, n, 0, d, (last - first) * batch, 0, analysis_back, 0, 1, k, r, n, of_step, 1
         return row, back
 
 
-def _of_states(mixes: Sequence[Mix]) -> Iterator[Start]:
+def _start(frames: range, rows: Sequence[Row], back: Sequence[Row]) -> Start:
+    return Start(frames, (Way((rows, [], [], [])), Way((back, [], [], []))))
+
+
+def _of_states(analysis: Sequence[Both]) -> Iterator[Start]:
     """Of the frames before the first one."""
-    for t in range(-max((mix.late for mix in mixes), default=0), 0):
-        some = [mix for mix in mixes if mix.late >= -t]
-        ways = Way(after=[mix.row for mix in some]), Way(after=[mix.back for mix in some])
-        yield Start(range(t, t + 1), ways)
+    for t in range(-max((both.late for both in analysis), default=0), 0):
+        some = [both for both in analysis if both.late >= -t]
+        back = [both.back for both in some if both.back]
+        yield _start(range(t, t + 1), [both.row for both in some], back)
 
 
 def _vectors(made: Table, extent: Extent) -> dict[Room, int]:
@@ -328,19 +311,20 @@ def _vectors(made: Table, extent: Extent) -> dict[Room, int]:
 
 
 def _offsets(block: int) -> tuple[int, ...]:
-    """Where `matrices` has the analysis, the synthesis, and their transposes; 1 where dense."""
+    """Where `matrices` has the analysis, the synthesis, and what brings gradients back of each."""
     size = block * spectra(block)
-    return tuple(range(1, 1 + 4 * size, size)) if block > 1 else (0,) * 4
+    return tuple(range(1, 1 + 4 * size, size))
 
 
 @cache
-def matrices(block: int, dtype: torch.dtype) -> Array:
-    """A 1, and the transforms of blocks, one behind the other."""
+def matrices(block: int, dtype: torch.dtype) -> Tensor:
+    """A 1, and the transforms of blocks, one behind the other, as `ernn.nn.loops` has weights."""
+    one = torch.ones(1, dtype=dtype)
     if block == 1:
-        return torch.ones(1, dtype=dtype).numpy()
+        return one
     analysis, synthesis = transforms(block, dtype)
-    all_ = (analysis, synthesis, analysis.t(), synthesis.t())
-    return torch.cat([analysis.new_ones(1), *(one.flatten() for one in all_)]).numpy()
+    four = analysis.t(), synthesis.t(), analysis, synthesis
+    return torch.cat([one, *(matrix.flatten() for matrix in four)])
 
 
 @lru_cache(maxsize=64)

@@ -39,8 +39,9 @@ FUNCTIONS = (
 PLUS, MINUS, BOTH, ALONE = range(4)
 """Of terms: a * b added or taken away, a + b added, a added."""
 RESULTS = 8  # a column of lines
-STRIP = 1024  # numbers that are worked on together
-VECTOR = 64  # bytes: columns of products in the loops fill vectors of so many
+STRIP = 16 * 1024  # numbers that are worked on together, of each thread that there can be
+FRAMES = 8  # whose gradients of weights are taken together
+VECTOR = 64  # bytes, which columns of products fill
 
 
 def available() -> bool:
@@ -52,18 +53,18 @@ def available() -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """Rows of integers, in the order in which they are run; size: numbers of a vector."""
+    """Rows of integers: lines, two lists of products before and after them, and outer products of
+    weights' gradients. size: numbers of a vector.
+    """
 
-    products: Array
-    before: Array
+    lists: tuple[Array, Array, Array, Array]
     lines: Array
-    after: Array
     outers: Array
     size: int
 
     def row(self) -> list[int]:
         """As a `struct stage`."""
-        tables = self.products, self.before, self.lines, self.after, self.outers
+        tables = *self.lists, self.lines, self.outers
         return [*map(_address, tables), *map(len, tables), self.size]
 
 
@@ -74,7 +75,6 @@ class Tables:
     terms: Array
     places: Array
     d_places: Array
-    matrices: Array
     weights: Array
     formats: Array
     results: Array
@@ -95,23 +95,25 @@ class Loops:
 
     def run(self, stage: int, frames: range) -> None:
         """One stage."""
-        self._run(stage, stage + 1, frames)
+        self._run(stage, stage + 1, frames, 1)
 
-    def run_all(self, frames: range) -> None:
-        """All stages, frame by frame."""
-        self._run(0, self._count, frames)
+    def run_all(self, frames: range, threads: int) -> None:
+        """All stages, frame by frame, in so many threads."""
+        self._run(0, self._count, frames, threads)
 
-    def _run(self, stage: int, last: int, frames: range) -> None:
+    def _run(self, stage: int, last: int, frames: range, threads: int) -> None:
         assert _loops is not None
-        _loops.run(self._wide, self._back, self._at, stage, last, frames.start, frames.stop)
+        span = stage, last, frames.start, frames.stop
+        _loops.run(self._wide, self._back, self._at, *span, threads)
 
 
 def move(of: Tensor, to: Tensor) -> None:
     """to[...] = of, in any strides of up to four axes, for which torch takes some times as long."""
     assert _loops is not None and of.shape == to.shape
+    axes = sorted(range(of.dim()), key=lambda axis: -to.stride(axis))  # written one after another
     table = np.ones((3, 4), np.int64)
     for row, values in zip(table, (of.shape, to.stride(), of.stride()), strict=True):
-        row[4 - of.dim() :] = values
+        row[4 - of.dim() :] = [values[axis] for axis in axes]
     wide = of.dtype == torch.float64
     _loops.move(wide, _address(table), to.data_ptr(), of.data_ptr())
 

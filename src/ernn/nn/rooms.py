@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ _LINE = 16  # numbers of a cache line
 class Place:
     """`frames` of `size` numbers from `base` on; that of time t is at t + `ahead`.
 
-    `ring`: modulo frames, a power of two. `strip`: a place for the strip that is at work.
+    `ring`: modulo frames, a power of two. `strip`: for the numbers at work alone.
     """
 
     base: int
@@ -31,37 +30,19 @@ class Place:
     def mask(self) -> int:
         return self.frames - 1 if self.ring else -1
 
+    def view(self, numbers: Tensor, *shape: int) -> Tensor:
+        """All frames, of `shape` each."""
+        there = numbers[self.base : self.base + self.frames * self.size]
+        return there.view(self.frames, *shape)
+
     def row(self, first: int, delay: int) -> tuple[int, ...]:
         """As `ernn.nn.loops` has it, of a vector that begins at number `first` of a frame."""
         if self.strip:
-            return self.base, 0, 0, 0, 0
-        return self.base + first, self.ahead - delay, self.mask, self.size, 1
+            return self.base, 0, 0, 0, 1
+        return self.base + first, self.ahead - delay, self.mask, self.size, 0
 
 
 Places = Mapping[Room, Place]
-
-
-class Frames:
-    """What lies at a place, each frame of `shape`, `delay` frames late. all: (frames, *shape)."""
-
-    def __init__(
-        self, numbers: Tensor, place: Place, shape: tuple[int, ...], delay: int = 0
-    ) -> None:
-        there = numbers[place.base : place.base + place.frames * place.size]
-        self.all = there.view(place.frames, *shape)
-        self._ahead, self._mask = place.ahead - delay, place.mask
-
-    @cached_property
-    def _views(self) -> tuple[Tensor, ...]:
-        return self.all.unbind(0)
-
-    def __getitem__(self, t: int) -> Tensor:
-        return self._views[(t + self._ahead) & self._mask]
-
-    def some(self, first: int, behind: int) -> Tensor:
-        """(frames, *shape) from time `first` on before `behind`, which lie behind each other."""
-        at = (first + self._ahead) & self._mask
-        return self.all[at : at + behind - first]
 
 
 def behind_each_other(places: Places) -> dict[Room, Place]:

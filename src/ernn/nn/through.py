@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import ceil, log2
 
 import numpy as np
 import torch
@@ -14,18 +13,13 @@ from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.network import Array
 from ernn.nn.groups import Extent
 from ernn.nn.layout import layout
-from ernn.nn.loops import RESULTS
+from ernn.nn.loops import RESULTS, VECTOR
 from ernn.nn.order import from_order, gates_to_order, to_order
 from ernn.nn.parameters import Parameters, delayed
 from ernn.nn.scan import Plan, Scan
 from ernn.nn.spectra import spectrum
 from ernn.nn.stored import Weight, joined
 from ernn.nn.table import Room, Table, remembered, table
-
-COLUMNS = 128
-"""Columns, frames times batch, whose products are gathered at once to a weight's gradient.  With
-fewer the gradient's own way to memory and back takes most of the time.
-"""
 
 State = Mapping[str, Tensor]
 
@@ -74,7 +68,8 @@ def scanned(
     ]
     dtype = frames[made.cell.inputs[0]].detach().numpy().dtype
     lines, formats, results = _rows(made, rounding)
-    plan = Plan(laid, lines, formats.astype(dtype), results.astype(dtype), tuple(filled))
+    batch = frames[made.cell.inputs[0]].shape[1]
+    plan = Plan(laid, batch, lines, formats.astype(dtype), results.astype(dtype), tuple(filled))
     found = Scan.apply(plan, *inputs, *weights, *filled.values())
     count = len(made.cell.outputs)
     ends = [from_order(end, block, 0).t() for end in found[count:]]
@@ -84,7 +79,8 @@ def scanned(
 def _extent(
     named: Parameters, frames: Mapping[str, Tensor], block: int, sizes: Sequence[int], keep: bool
 ) -> Extent:
-    time, batch, _ = next(iter(frames.values())).shape
+    some = next(iter(frames.values()))
+    (time, batch, _), lanes = some.shape, VECTOR // some.element_size()
     return Extent(
         rows=tuple(named.rows.items()),
         lengths=tuple(named.lengths.items()),
@@ -92,8 +88,7 @@ def _extent(
         spectral=tuple(size > 1 for size in sizes),
         block=block,
         time=time,
-        batch=batch,
-        together=1 << ceil(log2(max(1, min(time, COLUMNS / batch)))),
+        batch=-(-batch // lanes) * lanes,
         keep=keep,
         through=any(one.requires_grad for one in frames.values()),
     )

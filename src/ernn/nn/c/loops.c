@@ -1,10 +1,9 @@
 /* The training loops, for one type of numbers and one kind of processor.  Before this file are
    defined NUMBER, SINGLE (1 for float), and NAME(name), the name of what this file defines.
 
-   All numbers of a pass lie in one array.  A frame is walked in strips that stay in the first level
-   cache, so that the look-ups of a line cost little beside its numbers. */
+   All numbers of a pass lie in one array.  A frame is walked in strips, so that the look-ups of a
+   line cost little beside its numbers. */
 
-#define STRIP 1024                           /* numbers */
 #define LANES ((int64_t)(64 / sizeof(NUMBER))) /* numbers of a vector */
 
 #define N(x) ((NUMBER)(x))
@@ -163,20 +162,15 @@ static void NAME(give_product)(OUT to, const NUMBER *a, const NUMBER *b, int64_t
         EACH to[e] += a[e] * b[e];
 }
 
-static inline int64_t NAME(at)(const struct place *place, int64_t t, int64_t start)
-{
-    return place->base + ((t + place->ahead) & place->mask) * place->frame + start * place->spread;
-}
-
-static void NAME(line)(const struct pass *p, const struct line *line, int64_t t, int64_t start,
+static void NAME(line)(const struct pass *p, const struct line *line, struct where w,
                        int64_t count)
 {
-    NUMBER *numbers = p->numbers, *own = numbers + NAME(at)(p->places + line->own, t, start);
+    NUMBER *numbers = p->numbers, *own = numbers + at(p->places + line->own, w);
     int64_t fresh = line->fresh;
     for (int64_t k = line->first; k < line->behind; k++, fresh = 0) {
         const struct term *term = p->terms + k;
-        const NUMBER *a = numbers + NAME(at)(p->places + term->a, t, start);
-        const NUMBER *b = numbers + NAME(at)(p->places + term->b, t, start);
+        const NUMBER *a = numbers + at(p->places + term->a, w);
+        const NUMBER *b = numbers + at(p->places + term->b, w);
         if (term->kind == ALONE)
             NAME(give)(own, a, fresh, count);
         else if (term->kind == BOTH)
@@ -185,7 +179,7 @@ static void NAME(line)(const struct pass *p, const struct line *line, int64_t t,
             NAME(give_product)(own, a, b, term->kind == MINUS, fresh, count);
     }
     if (line->kept >= 0)
-        NAME(give)(numbers + NAME(at)(p->places + line->kept, t, start), own, 1, count);
+        NAME(give)(numbers + at(p->places + line->kept, w), own, 1, count);
     const NUMBER *format = (const NUMBER *)p->formats + 4 * line->format;
     if (line->results >= 0) {
         NAME(look_up)(own, format, (const NUMBER *)p->results + line->results, count);
@@ -196,14 +190,14 @@ static void NAME(line)(const struct pass *p, const struct line *line, int64_t t,
     NAME(apply)(line->function, own, count);
 }
 
-static void NAME(line_back)(const struct pass *p, const struct line *line, int64_t t,
-                            int64_t start, int64_t count)
+static void NAME(line_back)(const struct pass *p, const struct line *line, struct where w,
+                            int64_t count)
 {
-    const NUMBER *numbers = p->numbers, *own = numbers + NAME(at)(p->places + line->own, t, start);
-    NUMBER *gradients = p->gradients, *d = gradients + NAME(at)(p->d_places + line->own, t, start);
+    const NUMBER *numbers = p->numbers, *own = numbers + at(p->places + line->own, w);
+    NUMBER *gradients = p->gradients, *d = gradients + at(p->d_places + line->own, w);
     const NUMBER *kept = NULL;
     if (line->kept >= 0)
-        kept = numbers + NAME(at)(p->places + line->kept, t, start);
+        kept = numbers + at(p->places + line->kept, w);
     if (kept != NULL && (line->results >= 0 || line->format < 0))
         NAME(slope)(line->function, kept, d, count);
     else
@@ -212,10 +206,10 @@ static void NAME(line_back)(const struct pass *p, const struct line *line, int64
         NAME(round_back)(kept, d, (const NUMBER *)p->formats + 4 * line->format, count);
     for (int64_t k = line->first; k < line->behind; k++) {
         const struct term *term = p->terms + k;
-        NUMBER *d_a = gradients + NAME(at)(p->d_places + term->a, t, start);
-        NUMBER *d_b = gradients + NAME(at)(p->d_places + term->b, t, start);
-        const NUMBER *a = numbers + NAME(at)(p->places + term->a, t, start);
-        const NUMBER *b = numbers + NAME(at)(p->places + term->b, t, start);
+        NUMBER *d_a = gradients + at(p->d_places + term->a, w);
+        NUMBER *d_b = gradients + at(p->d_places + term->b, w);
+        const NUMBER *a = numbers + at(p->places + term->a, w);
+        const NUMBER *b = numbers + at(p->places + term->b, w);
         if (term->kind == ALONE || term->kind == BOTH) {
             NAME(give)(d_a, d, term->sets_a, count);
             if (term->kind == BOTH)
@@ -229,93 +223,79 @@ static void NAME(line_back)(const struct pass *p, const struct line *line, int64
         memset(d, 0, count * sizeof(NUMBER));
 }
 
-/* --- transforms */
+/* --- products: of weights, and the transforms of spectra */
 
-/* Four of `parts` vectors from number `j` on, `apart` from each other, where there are so many. */
-static void NAME(add_four)(OUT to, const NUMBER *of, int64_t apart, const NUMBER *row, int64_t j,
-                           int64_t parts, int64_t fresh, int64_t count)
+#define ROWS 8 /* that are summed together, in registers */
+
+static inline __attribute__((always_inline)) void
+NAME(product_rows)(const int rows, OUT to, IN of, IN weight, const struct product *p)
 {
-    const NUMBER *x[4];
-    NUMBER w[4];
-    for (int64_t i = 0; i < 4; i++) {
-        const int64_t at = j + i < parts ? j + i : parts - 1;
-        x[i] = of + at * apart;
-        w[i] = j + i < parts ? row[at] : 0;
-    }
-    const NUMBER *a = x[0], *b = x[1], *c = x[2], *d = x[3];
-    if (fresh)
-        EACH to[e] = (w[0] * a[e] + w[1] * b[e]) + (w[2] * c[e] + w[3] * d[e]);
-    else
-        EACH to[e] += (w[0] * a[e] + w[1] * b[e]) + (w[2] * c[e] + w[3] * d[e]);
-}
-
-static void NAME(mix)(const struct mix *mix, const NUMBER *matrices, const struct place *places,
-                      NUMBER *numbers, int64_t t)
-{
-    const NUMBER *of = numbers + NAME(at)(places + mix->of, t, 0);
-    NUMBER *to = numbers + NAME(at)(places + mix->to, t, 0);
-    for (int64_t start = 0; start < mix->count; start += STRIP) {
-        const int64_t left = mix->count - start, count = left < STRIP ? left : STRIP;
-        for (int64_t i = 0; i < mix->parts; i++) {
-            const NUMBER *row = matrices + mix->matrix + i * mix->of_parts;
-            for (int64_t j = 0; j < mix->of_parts; j += 4)
-                NAME(add_four)(to + i * mix->apart + start, of + start, mix->of_apart, row, j,
-                               mix->of_parts, j == 0 && !mix->adds, count);
-        }
-    }
-}
-
-/* --- products, of as many columns as a vector has lanes */
-
-/* `rows` of them, at most 8, in registers. */
-static inline __attribute__((always_inline)) void NAME(rows)(const int rows, OUT to, IN of,
-                                                             IN weight, const struct product *p)
-{
-    NAME(vector) sums[8] = {{0}};
+    NAME(vector) sums[ROWS] = {{0}};
     for (int i = 0; p->adds && i < rows; i++)
-        sums[i] = *(const NAME(vector) *)(to + i * p->batch);
+        sums[i] = *(const NAME(vector) *)(to + i * p->to_apart);
     for (int64_t j = 0; j < p->columns; j++) {
-        const NAME(vector) x = *(const NAME(vector) *)(of + j * p->batch);
+        const NAME(vector) x = *(const NAME(vector) *)(of + j * p->of_apart);
         for (int i = 0; i < rows; i++)
             sums[i] += weight[j * p->rows + i] * x;
     }
     for (int i = 0; i < rows; i++)
-        *(NAME(vector) *)(to + i * p->batch) = sums[i];
+        *(NAME(vector) *)(to + i * p->to_apart) = sums[i];
 }
 
-static void NAME(product)(const struct product *p, const NUMBER *weights,
-                          const struct place *places, NUMBER *numbers, int64_t t)
+/* Rows from `row` on, ROWS at most, of a share of the numbers. */
+static void NAME(tile)(const struct product *p, NUMBER *to, const NUMBER *of, const NUMBER *weight,
+                       int64_t row, struct share numbers)
 {
-    const NUMBER *weight = weights + p->weight, *of = numbers + NAME(at)(places + p->of, t, 0);
-    NUMBER *to = numbers + NAME(at)(places + p->to, t, 0);
-    for (int64_t s = 0; s < p->spectra; s++) {
-        for (int64_t lane = 0; lane < p->batch; lane += LANES) {
-            int64_t i = 0;
-            for (; i + 8 <= p->rows; i += 8)
-                NAME(rows)(8, to + i * p->batch + lane, of + lane, weight + i, p);
-            for (; i + 4 <= p->rows; i += 4)
-                NAME(rows)(4, to + i * p->batch + lane, of + lane, weight + i, p);
-            for (; i < p->rows; i++)
-                NAME(rows)(1, to + i * p->batch + lane, of + lane, weight + i, p);
+    const int64_t rows = p->rows - row;
+    to += row * p->to_apart;
+    weight += row;
+    for (int64_t n = numbers.first; n < numbers.behind; n += LANES) {
+        int64_t i = 0;
+        if (rows >= ROWS) {
+            NAME(product_rows)(ROWS, to + n, of + n, weight, p);
+            continue;
         }
-        to += p->rows * p->batch;
-        of += p->columns * p->batch;
-        weight += p->rows * p->columns;
+        if (rows >= 4) {
+            NAME(product_rows)(4, to + n, of + n, weight, p);
+            i = 4;
+        }
+        for (; i < rows; i++)
+            NAME(product_rows)(1, to + i * p->to_apart + n, of + n, weight + i, p);
+    }
+}
+
+/* One's share. */
+static void NAME(product)(const struct product *p, const NUMBER *weights,
+                          const struct place *places, NUMBER *numbers, int64_t t,
+                          const struct team *team, int me)
+{
+    const int64_t tiles = tiles_of(p->rows, ROWS), all = p->repeats * tiles;
+    const struct share columns = p->by_numbers ? share(p->count, LANES, team, me)
+                                               : (struct share){0, p->count};
+    const struct share some = p->by_numbers ? (struct share){0, all} : share(all, 1, team, me);
+    const struct where w = {t, 0, 0};
+    for (int64_t n = some.first; n < some.behind; n++) {
+        const int64_t s = n / tiles;
+        NUMBER *to = numbers + at(places + p->to, w) + s * p->to_next;
+        const NUMBER *of = numbers + at(places + p->of, w) + s * p->of_next;
+        const NUMBER *weight = weights + p->weight + s * p->weight_next;
+        NAME(tile)(p, to, of, weight, n % tiles * ROWS, columns);
     }
 }
 
 /* --- weights' gradients, of several frames at once */
 
-#define WIDE 3  /* vectors of columns that are summed together */
+#define WIDE 3   /* vectors of columns that are summed together, */
+#define DEEP 4   /* rows, */
 #define FRAMES 8 /* and frames */
 
-/* Rows `row` on of d, `rows` of them and at most 4, times x, (batch, WIDE vectors), to as many
-   columns of total. */
+/* d: of each frame, from the first of `rows` rows on; x: (frames, LANES of the batch, WIDE vectors);
+   added to `columns` of total. */
 static inline __attribute__((always_inline)) void
 NAME(outer_rows)(const int rows, NUMBER *total, const NUMBER *const *d, int64_t row, IN x,
                  int64_t frames, int64_t columns, const struct outer *p)
 {
-    NAME(vector) sums[4][WIDE] = {{{0}}};
+    NAME(vector) sums[DEEP][WIDE] = {{{0}}};
     for (int64_t t = 0; t < frames; t++)
         for (int64_t b = 0; b < LANES; b++, x += WIDE * LANES)
             for (int v = 0; v < WIDE; v++) {
@@ -334,45 +314,50 @@ NAME(outer_rows)(const int rows, NUMBER *total, const NUMBER *const *d, int64_t 
         }
 }
 
-/* Of as many columns of the batch as a vector has lanes; d and read: theirs in each frame. */
+/* Of a range of rows, and of as many columns of the batch as a vector has lanes; d and read: theirs
+   in each frame. */
 static void NAME(outer_lanes)(const struct outer *p, NUMBER *total, const NUMBER *const *d,
-                              const NUMBER *const *read, int64_t frames)
+                              const NUMBER *const *read, int64_t frames, struct share rows)
 {
     NUMBER x[FRAMES * LANES * WIDE * LANES] __attribute__((aligned(64)));
     for (int64_t first = 0; first < p->columns; first += WIDE * LANES) {
-        const int64_t left = p->columns - first;
-        const int64_t columns = left < WIDE * LANES ? left : WIDE * LANES;
+        const int64_t columns = least(WIDE * LANES, p->columns - first);
         for (int64_t t = 0; t < frames; t++)
             for (int64_t c = 0; c < columns; c++)
                 for (int64_t b = 0; b < LANES; b++)
                     x[(t * LANES + b) * WIDE * LANES + c] = read[t][(first + c) * p->batch + b];
-        int64_t row = 0;
-        for (; row + 4 <= p->rows; row += 4)
-            NAME(outer_rows)(4, total + first, d, row, x, frames, columns, p);
-        for (; row < p->rows; row++)
+        int64_t row = rows.first;
+        for (; row + DEEP <= rows.behind; row += DEEP)
+            NAME(outer_rows)(DEEP, total + first, d, row, x, frames, columns, p);
+        for (; row < rows.behind; row++)
             NAME(outer_rows)(1, total + first, d, row, x, frames, columns, p);
     }
 }
 
+/* A share of the tiles of DEEP rows, of FRAMES frames at most from `first` on. */
 static void NAME(outer)(const struct outer *p, const struct pass *pass, int64_t first,
-                        int64_t behind)
+                        int64_t frames, struct share share)
 {
     const NUMBER *numbers = pass->numbers, *gradients = pass->gradients;
     const NUMBER *d[FRAMES], *read[FRAMES];
-    for (; first < behind; first += FRAMES)
-        for (int64_t s = 0; s < p->spectra; s++)
-            for (int64_t lane = 0; lane < p->batch; lane += LANES) {
-                int64_t n = 0;
-                for (; n < FRAMES && first + n < behind; n++) {
-                    d[n] = gradients + NAME(at)(pass->d_places + p->d, first + n, 0) +
-                           s * p->rows * p->batch + lane;
-                    read[n] = numbers + NAME(at)(pass->places + p->read, first + n, 0) +
-                              s * p->columns * p->batch + lane;
-                }
-                NUMBER *total = (NUMBER *)pass->totals + p->total + s * p->rows * p->columns;
-                NAME(outer_lanes)(p, total, d, read, n);
+    const int64_t tiles = tiles_of(p->rows, DEEP);
+    for (int64_t n = share.first, last; n < share.behind; n = last) {
+        const int64_t s = n / tiles;
+        last = least((s + 1) * tiles, share.behind);
+        const struct share rows = {n % tiles * DEEP, least((last - s * tiles) * DEEP, p->rows)};
+        NUMBER *total = (NUMBER *)pass->totals + p->total + s * p->rows * p->columns;
+        for (int64_t lane = 0; lane < p->batch; lane += LANES) {
+            for (int64_t t = 0; t < frames; t++) {
+                const struct where w = {first + t, lane, 0};
+                d[t] = gradients + at(pass->d_places + p->d, w) + s * p->rows * p->batch;
+                read[t] = numbers + at(pass->places + p->read, w) + s * p->columns * p->batch;
             }
+            NAME(outer_lanes)(p, total, d, read, frames, rows);
+        }
+    }
 }
+
+/* --- frames */
 
 void NAME(move)(const struct move *m, void *to, const void *of)
 {
@@ -387,46 +372,74 @@ void NAME(move)(const struct move *m, void *to, const void *of)
             }
 }
 
-/* --- frames */
-
-void NAME(forward)(const struct pass *p, int64_t first_stage, int64_t behind_stage, int64_t first,
-                   int64_t behind)
+static void NAME(products)(const struct pass *p, const struct stage *s, int list, int back,
+                           int64_t t, struct team *team, int me)
 {
-    for (int64_t t = first; t < behind; t++)
-        for (const struct stage *s = p->stages + first_stage; s < p->stages + behind_stage; s++) {
-            for (int64_t n = 0; n < s->n_products; n++)
-                NAME(product)(s->products + n, p->weights, p->places, p->numbers, t);
-            for (int64_t n = 0; n < s->n_before; n++)
-                NAME(mix)(s->before + n, p->matrices, p->places, p->numbers, t);
-            for (int64_t start = 0; start < s->size; start += STRIP) {
-                const int64_t left = s->size - start;
-                for (int64_t n = 0; n < s->n_lines; n++)
-                    NAME(line)(p, s->lines + n, t, start, left < STRIP ? left : STRIP);
-            }
-            for (int64_t n = 0; n < s->n_after; n++)
-                NAME(mix)(s->after + n, p->matrices, p->places, p->numbers, t);
-        }
+    const struct place *places = back ? p->d_places : p->places;
+    for (int64_t n = 0; n < s->counts[list]; n++)
+        NAME(product)(s->lists[list] + n, p->weights, places, back ? p->gradients : p->numbers, t,
+                      team, me);
+    if (s->counts[list] > 0)
+        meet(team);
 }
 
-void NAME(backward)(const struct pass *p, int64_t first_stage, int64_t behind_stage, int64_t first,
-                    int64_t behind)
+static void NAME(lines)(const struct pass *p, const struct stage *s, int64_t t, int back,
+                        struct team *team, int me)
 {
-    for (int64_t t = behind - 1; t >= first; t--)
-        for (const struct stage *s = p->stages + behind_stage - 1; s >= p->stages + first_stage;
-             s--) {
-            for (int64_t n = 0; n < s->n_before; n++)
-                NAME(mix)(s->before + n, p->matrices, p->d_places, p->gradients, t);
-            for (int64_t start = 0; start < s->size; start += STRIP) {
-                const int64_t left = s->size - start;
-                for (int64_t n = s->n_lines - 1; n >= 0; n--)
-                    NAME(line_back)(p, s->lines + n, t, start, left < STRIP ? left : STRIP);
-            }
-            for (int64_t n = 0; n < s->n_after; n++)
-                NAME(mix)(s->after + n, p->matrices, p->d_places, p->gradients, t);
-            for (int64_t n = 0; n < s->n_products; n++)
-                NAME(product)(s->products + n, p->weights, p->d_places, p->gradients, t);
-        }
-    for (const struct stage *s = p->stages + first_stage; s < p->stages + behind_stage; s++)
-        for (int64_t n = 0; n < s->n_outers; n++)
-            NAME(outer)(s->outers + n, p, first, behind);
+    const struct share mine = share(s->size, LANES, team, me);
+    for (int64_t start = mine.first; start < mine.behind; start += STRIP) {
+        const int64_t count = least(STRIP, mine.behind - start);
+        const struct where w = {t, start, me * STRIP};
+        if (back)
+            for (int64_t n = s->n_lines - 1; n >= 0; n--)
+                NAME(line_back)(p, s->lines + n, w, count);
+        else
+            for (int64_t n = 0; n < s->n_lines; n++)
+                NAME(line)(p, s->lines + n, w, count);
+    }
+    if (s->n_lines > 0)
+        meet(team);
+}
+
+static void NAME(stage)(const struct pass *p, const struct stage *s, int back, int64_t t,
+                        struct team *team, int me)
+{
+    NAME(products)(p, s, 0, back, t, team, me);
+    NAME(products)(p, s, 1, back, t, team, me);
+    NAME(lines)(p, s, t, back, team, me);
+    NAME(products)(p, s, 2, back, t, team, me);
+    NAME(products)(p, s, 3, back, t, team, me);
+}
+
+void NAME(forward)(const struct pass *p, const struct span *span, struct team *team, int me)
+{
+    for (int64_t t = span->first; t < span->behind; t++)
+        for (int64_t i = span->stage; i < span->last; i++)
+            NAME(stage)(p, p->stages + i, 0, t, team, me);
+}
+
+static void NAME(outers)(const struct pass *p, const struct stage *s, int64_t first,
+                         int64_t behind, struct team *team, int me)
+{
+    for (int64_t n = 0; n < s->n_outers; n++) {
+        const struct outer *one = s->outers + n;
+        const int64_t tiles = one->spectra * tiles_of(one->rows, DEEP);
+        NAME(outer)(one, p, first, behind - first, share(tiles, 1, team, me));
+    }
+    if (s->n_outers > 0)
+        meet(team);
+}
+
+/* Gradients of products have places for FRAMES frames, modulo which time is counted. */
+void NAME(backward)(const struct pass *p, const struct span *span, struct team *team, int me)
+{
+    for (int64_t first, behind = span->behind; behind > span->first; behind = first) {
+        first = (behind - 1) & ~(int64_t)(FRAMES - 1);
+        first = first > span->first ? first : span->first;
+        for (int64_t t = behind - 1; t >= first; t--)
+            for (int64_t i = span->last - 1; i >= span->stage; i--)
+                NAME(stage)(p, p->stages + i, 1, t, team, me);
+        for (int64_t i = span->stage; i < span->last; i++)
+            NAME(outers)(p, p->stages + i, first, behind, team, me);
+    }
 }

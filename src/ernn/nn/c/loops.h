@@ -14,9 +14,10 @@
 /* Of a function; of a table, its derivative is the function's. */
 enum { IDENTITY, SIGMOID, TANH, RELU, HARD_SIGMOID, HARD_TANH, SOFTPLUS, SILU, GELU };
 
-/* A number lies at base + ((t + ahead) & mask) * frame + spread * its index. */
+/* Number n lies at base + ((t + ahead) & mask) * frame + n, or, where it is for the numbers at work
+   alone, in a strip of each thread from base on. */
 struct place {
-    int64_t base, ahead, mask, frame, spread;
+    int64_t base, ahead, mask, frame, strip;
 };
 
 /* a * b added, a * b taken away, a + b added, a added; and whether the way back sets the gradient
@@ -34,32 +35,28 @@ struct line {
     int64_t function, first, behind, own, kept, fresh, clear, format, results;
 };
 
-/* to[i] = sum over j of matrix[i][j] * of[j], of vectors with `count` numbers, `apart` and
-   `of_apart` from each other.  adds: to what is there. */
-struct mix {
-    int64_t to, of, parts, apart, of_parts, of_apart, count, matrix, adds;
-};
-
-/* to[s] = W[s] of[s] for s < spectra, of matrices (columns, batch) to (rows, batch); `weight`:
-   where W begins, (spectra, columns, rows).  adds: to what is there. */
+/* to[s] = W[s] of[s] for s < repeats, of matrices (columns, count) to (rows, count), `count` a
+   multiple of a vector's lanes; rows are `apart`, matrices `next` numbers from each other.  weight:
+   where W begins, (columns, rows) each.  adds: to what is there.  by_numbers: whether threads share
+   numbers, or tiles of rows. */
 struct product {
-    int64_t to, of, weight, spectra, rows, columns, batch, adds;
+    int64_t to, to_apart, to_next, of, of_apart, of_next, weight, weight_next;
+    int64_t repeats, rows, columns, count, adds, by_numbers;
 };
 
 /* total[s] += d[s] read[s]^T for s < spectra, of matrices (rows, batch) and (columns, batch);
-   `total`: where it begins, (spectra, rows, columns). */
+   `total`: where it begins, (spectra, rows, columns).  Of all frames of a span at once. */
 struct outer {
     int64_t d, read, total, spectra, rows, columns, batch;
 };
 
-/* In the order in which they are run, each with how many there are; `size`: numbers of a vector. */
+/* Lines, and two lists of products before and after them, each with how many there are.  size:
+   numbers of a vector. */
 struct stage {
-    const struct product *products;
-    const struct mix *before;
+    const struct product *lists[4];
     const struct line *lines;
-    const struct mix *after;
     const struct outer *outers;
-    int64_t n_products, n_before, n_lines, n_after, n_outers, size;
+    int64_t counts[4], n_lines, n_outers, size;
 };
 
 /* formats: rows of scale, low, high, step.  places of gradients are those of the way back. */
@@ -67,14 +64,23 @@ struct pass {
     const struct stage *stages;
     const struct term *terms;
     const struct place *places, *d_places;
-    const void *matrices, *weights, *formats, *results;
+    const void *weights, *formats, *results;
     void *numbers, *gradients, *totals;
+};
+
+/* Threads that run the same frames, each its share of what is done between two meetings. */
+struct team {
+    int size, arrived, meeting;
 };
 
 /* Stages from `stage` on before `last`, in frames from `first` on before `behind`; backward from
    the last to the first. */
-typedef void loop_function(const struct pass *pass, int64_t stage, int64_t last, int64_t first,
-                           int64_t behind);
+struct span {
+    int64_t stage, last, first, behind;
+};
+
+typedef void loop_function(const struct pass *pass, const struct span *span, struct team *team,
+                           int me);
 
 /* to = of, both with four axes of `sizes`, which are so many numbers apart. */
 struct move {

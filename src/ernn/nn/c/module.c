@@ -3,9 +3,13 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
 
 #include "loops.h"
+
+#define THREADS 16 /* at most */
 
 #define DECLARE(here)                                                                              \
     extern loop_function here##_single_forward, here##_single_backward, here##_double_forward,     \
@@ -78,14 +82,52 @@ static PyObject *names(PyObject *self, PyObject *none)
     return found;
 }
 
+struct worker {
+    loop_function *loop;
+    const struct pass *pass;
+    const struct span *span;
+    struct team *team;
+    int me;
+};
+
+static void *work(void *argument)
+{
+    const struct worker *one = argument;
+    while (__atomic_load_n(&one->team->size, __ATOMIC_ACQUIRE) == 0)
+        sched_yield(); /* until it is known how many there are */
+    one->loop(one->pass, one->span, one->team, one->me);
+    return NULL;
+}
+
+/* In `threads` threads, or as many of them as there can be. */
+static void run_together(loop_function *loop, const struct pass *pass, const struct span *span,
+                         int threads)
+{
+    struct team team = {0, 0, 0};
+    struct worker workers[THREADS];
+    pthread_t others[THREADS];
+    int size = 1;
+    for (int me = 0; me < threads; me++)
+        workers[me] = (struct worker){loop, pass, span, &team, me};
+    while (size < threads && pthread_create(others + size, NULL, work, workers + size) == 0)
+        size++;
+    __atomic_store_n(&team.size, size, __ATOMIC_RELEASE);
+    work(workers);
+    for (int me = 1; me < size; me++)
+        pthread_join(others[me], NULL);
+}
+
 static PyObject *run(PyObject *self, PyObject *args)
 {
-    int wide, back;
-    long long pass, stage, last, first, behind;
-    if (!PyArg_ParseTuple(args, "ppLLLLL", &wide, &back, &pass, &stage, &last, &first, &behind))
+    int wide, back, threads;
+    long long pass;
+    struct span span;
+    if (!PyArg_ParseTuple(args, "ppLLLLLi", &wide, &back, &pass, &span.stage, &span.last,
+                          &span.first, &span.behind, &threads))
         return NULL;
     Py_BEGIN_ALLOW_THREADS;
-    chosen->loops[wide][back]((void *)(intptr_t)pass, stage, last, first, behind);
+    run_together(chosen->loops[wide][back], (void *)(intptr_t)pass, &span,
+                 threads < THREADS ? threads : THREADS);
     Py_END_ALLOW_THREADS;
     Py_RETURN_NONE;
 }
