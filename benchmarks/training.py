@@ -1,13 +1,20 @@
-"""Frames a second of one recurrent layer's training (forward, backward, optimizer
-step), beside torch's own layer.
+"""How fast recurrent layers train, beside torch's own.
 
     python benchmarks/training.py --json
     python benchmarks/training.py --cell lstm --hidden 1024 --runs 10
+    python benchmarks/training.py cells --hidden 64
+    python benchmarks/training.py epoch --corpus an4 --root ../shared/data/an4_cepstra --hidden 352
 
-Ours and torch's run in turn on the same frames, one step each; the figure is that of each one's
-fastest step, since whatever else the machine does only ever takes time.  A row of block 8 trains
-inside the block-circulant set; torch_fps is always torch's dense layer.  The cells that torch lacks
+layers: frames a second of one layer (forward, backward, optimizer step). A row of block 8 trains
+inside the block-circulant set; torch's figure is always its dense layer. The cells that torch lacks
 (peepholes, reset before) are beside torch's without.
+cells: microseconds a frame, forward and backward, of every cell that torch lacks (`ernn.ir.cells`),
+beside the loop of torch's operations that its description says, on one thread.
+epoch: processor seconds of one epoch of retraining inside the set on a corpus, on one thread, with
+the recipe's network in layers of `--hidden` units; torch's layers read decoded weights.
+
+Ours and torch's run in turn; a figure is that of the fastest run, since whatever else the machine
+does only ever takes time.
 """
 
 import argparse
@@ -18,24 +25,37 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan
+from ernn.data.batches import Batches
+from ernn.data.open import open_corpus
 from ernn.files import write_atomic
+from ernn.ir.cells import COMPACT
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
-from ernn.nn.recurrent import GRU, LSTM
+from ernn.nn.described import DescribedCell
+from ernn.nn.explicit import explicit
+from ernn.nn.model import AcousticModel
+from ernn.nn.recurrent import GRU, LSTM, Way, run
+from ernn.nn.through import scanned
+from ernn.train.module import ctc
+from ernn.train.recipes import AN4, DIGITS, Recipe
+from ernn.train.task import Prepared, Task
 
 INPUTS, BATCH, FRAMES = 160, 16, 200
 SECONDS = 3.0  # at least, for each row
 OURS = {"lstm": LSTM, "lstm-peephole": PeepholeLSTM, "gru": GRU, "gru-reset-before": ResetBeforeGRU}
 BLOCKS = (1, 8, 16)
+RECIPES = {"digits": DIGITS, "an4": AN4}
 
 
 COLUMNS = ("cell", "hidden", "projection", "block")
@@ -92,6 +112,27 @@ ROWS = [
 
 def main() -> None:
     arguments = parse()
+    arguments.measure(arguments)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("what", nargs="?", choices=("layers", "cells", "epoch"), default="layers")
+    parser.add_argument("--cell", choices=sorted(OURS))
+    parser.add_argument("--hidden", type=int)
+    parser.add_argument("--runs", type=int, default=8, help="of each, in turn, at least")
+    parser.add_argument("--threads", type=int, default=2, help="of layers")
+    parser.add_argument("--corpus", choices=sorted(RECIPES), default="digits")
+    parser.add_argument("--root", type=Path, help="the corpus's folder (digits needs none)")
+    parser.add_argument("--batches", type=int, help="of the epoch; all, unless given")
+    parser.add_argument("--out", type=Path, help="write a page with the table of layers")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
+    arguments = parser.parse_args()
+    arguments.measure = {"layers": layers, "cells": cells, "epoch": epochs}[arguments.what]
+    return arguments
+
+
+def layers(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(arguments.threads)
     wanted = [
         row
@@ -105,19 +146,6 @@ def main() -> None:
         print(json.dumps([asdict(row) for row in rows], indent=2))
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cell", choices=sorted(OURS))
-    parser.add_argument("--hidden", type=int)
-    parser.add_argument(
-        "--runs", type=int, default=8, help="steps timed of each, in turn, at least"
-    )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="write a page with the table")
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
-    return parser.parse_args()
-
-
 def measure(row: Row, runs: int) -> Row:
     torch.manual_seed(0)
     frames = torch.randn(FRAMES, BATCH, INPUTS)
@@ -128,7 +156,7 @@ def measure(row: Row, runs: int) -> Row:
         inside.enter(layer, CompressionPlan.blocks(row.block))
     steps = [step(one, frames) for one in (layer, kind(INPUTS, row.hidden, **projected))]
     for one in steps:
-        one()  # compiles and warms up
+        one()  # warms up
     times: list[tuple[float, ...]] = []
     while len(times) < runs or sum(map(sum, times)) < SECONDS:
         times.append(tuple(one() for one in steps))
@@ -152,6 +180,71 @@ def step(layer: nn.Module, frames: torch.Tensor) -> Callable[[], float]:
         return time.perf_counter() - begin
 
     return run
+
+
+def cells(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    frames, rows = torch.randn(FRAMES, BATCH, 39), []
+    for name, cell in COMPACT.items():
+        layer = DescribedCell(cell, 39, arguments.hidden or 64)
+        best = dict.fromkeys(("compiled", "explicit"), float("inf"))
+        for _ in range(arguments.runs):
+            for which, way in (("compiled", scanned), ("explicit", explicit)):
+                best[which] = min(best[which], there_and_back(layer, frames, way) / FRAMES * 1e6)
+        rows.append({"cell": name} | {which: round(found, 1) for which, found in best.items()})
+        if not arguments.json:
+            print(f"{name}: {best['compiled']:.1f} and {best['explicit']:.1f} us a frame")
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+
+
+def there_and_back(layer: nn.Module, frames: Tensor, way: Way) -> float:
+    """Seconds."""
+    x = frames.clone().requires_grad_()
+    begin = time.perf_counter()
+    run(layer, x, None, way)[0].square().mean().backward()
+    return time.perf_counter() - begin
+
+
+class DecodedGRU(nn.GRU):
+    """torch's layer, of another class so that `inside.enter` leaves its forward alone."""
+
+
+def epochs(arguments: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    recipe, hidden = RECIPES[arguments.corpus], arguments.hidden or 352
+    recipe = replace(recipe, layers=tuple(replace(layer, hidden=hidden) for layer in recipe.layers))
+    task = Prepared(open_corpus(arguments.corpus, arguments.root), recipe.features).task
+    result = {"corpus": arguments.corpus, "hidden": hidden, "batches": arguments.batches}
+    for name, plan in (("dense", type(recipe.plan)()), ("inside", recipe.plan)):
+        models = {"ernn": recipe.model(task), "torch": with_torchs_layers(recipe, task)}
+        for model in models.values():
+            inside.enter(model, plan)
+        for who in list(models) * arguments.runs:
+            seconds = epoch(models[who], task, recipe, arguments.batches)
+            result[f"{name}_{who}"] = round(min(seconds, result.get(f"{name}_{who}", seconds)), 2)
+    print(json.dumps(result, indent=2) if arguments.json else result)
+
+
+def with_torchs_layers(recipe: Recipe, task: Task) -> AcousticModel:
+    model = recipe.model(task)
+    for index, layer in enumerate(model.recurrent):
+        model.recurrent[index] = DecodedGRU(layer.input_size, layer.hidden_size, batch_first=True)  # type: ignore[arg-type]
+    return model
+
+
+def epoch(model: nn.Module, task: Task, recipe: Recipe, batches: int | None) -> float:
+    """Processor seconds of one pass over the training examples, or over its first `batches`."""
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+    begin = time.process_time()
+    for batch in islice(Batches(task.train, recipe.retrain.batch, recipe.retrain.seed), batches):
+        optimizer.zero_grad()
+        with parametrize.cached():
+            loss = ctc(model(batch.features), batch)
+        loss.backward()
+        optimizer.step()
+    return time.process_time() - begin
 
 
 def describe(row: Row) -> str:

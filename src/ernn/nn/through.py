@@ -131,7 +131,7 @@ def _input(frames: Tensor, delay: int, block: int) -> Tensor:
 
 
 def _weight(some: Sequence[Weight], gates: int, block: int, size: int, of_step: bool) -> Tensor:
-    """As `ernn.nn.products.product` takes it: spectra where it is in blocks of the layer's size."""
+    """As `ernn.nn.scan.Given` has it: spectra where it is in blocks of the layer's size."""
     if size > 1:
         blocks = _joined([weight.blocks() for weight in some])
         return spectrum(blocks.flatten(0, 1)).movedim(2, 0).contiguous()
