@@ -1,8 +1,8 @@
 """Where all numbers of a pass lie, and what is done with them beside a cell's lines.
 
-What a product reads of a frame lies below each other in a room of its own; what it gives lies in
-the region's gates, or, of a weight in blocks, as spectra in a room of sums. Mixes are the
-transforms between them (`ernn.nn.spectra`).
+What a weight reads of a frame lies below each other in a room of its own; what it gives lies in the
+region's gates, or, of a weight in blocks, as spectra in a room of sums. Between them are products
+with small matrices: the transforms of `ernn.nn.spectra`, or copies.
 """
 
 from collections.abc import Iterator, Sequence

@@ -49,16 +49,7 @@ def scanned(
     """
     made = table(named.cell, rounding.rounds if rounding else 0)
     block = block_of(named)
-    stored = [
-        (region, read, list(joined(named.weights[p.name, str(read)] for p in region.products)))
-        for region in made.regions
-        for read in region.reads
-    ]
-    sizes = [block if all(w.block == block for w in weights) else 1 for _, _, weights in stored]
-    weights = [
-        _weight(some, region.gates, block, size, not made.is_input(read))
-        for (region, read, some), size in zip(stored, sizes, strict=True)
-    ]
+    weights, sizes = _weights(named, made, block)
     filled = dict(_filled(named, made, block, frames, state))
     kept = any(one.requires_grad for one in (*weights, *filled.values(), *frames.values()))
     extent = _extent(named, frames, block, sizes, kept and torch.is_grad_enabled())
@@ -74,6 +65,18 @@ def scanned(
     count = len(made.cell.outputs)
     ends = [from_order(end, block, 0).t() for end in found[count:]]
     return list(found[:count]), dict(zip(remembered(made.cell), ends, strict=True))
+
+
+def _weights(named: Parameters, made: Table, block: int) -> tuple[list[Tensor], list[int]]:
+    """Of each read of each region the weight, and the size of its blocks; 1 where it is dense."""
+    weights, sizes = [], []
+    for region in made.regions:
+        for read in region.reads:
+            some = list(joined(named.weights[p.name, str(read)] for p in region.products))
+            sizes.append(block if all(weight.block == block for weight in some) else 1)
+            of_step = not made.is_input(read)
+            weights.append(_weight(some, region.gates, block, sizes[-1], of_step))
+    return weights, sizes
 
 
 def _extent(
