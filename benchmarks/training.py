@@ -14,7 +14,7 @@ epoch: processor seconds of one epoch of retraining inside the set on a corpus, 
 the recipe's network in layers of `--hidden` units; torch's layers read decoded weights.
 
 Ours and torch's run in turn; a figure is that of the fastest run, since whatever else the machine
-does only ever takes time.
+does only ever takes time. Of one thread, time is the processor's, of several the clock's.
 """
 
 import argparse
@@ -63,8 +63,8 @@ COLUMNS += ("ours, frames/s", "torch, dense, frames/s", "ours / torch", "of medi
 HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 PAGE = """# How fast recurrent layers train
 
-Frames a second of one layer's training, all measured: forward, backward and AdamW's step, on
-{batch} sequences of {frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer run in
+Frames a second of one layer's training, all measured in {time}: forward, backward and AdamW's
+step, on {batch} sequences of {frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer run in
 turn, {runs} steps of each or more; each figure is that of the fastest step, and the last column
 compares the medians. Blocks of 8 and 16 train inside the block-circulant set
 (`ernn.compress.inside`); torch's figure is always its dense layer, without peepholes, and with the
@@ -172,12 +172,14 @@ def step(layer: nn.Module, frames: torch.Tensor) -> Callable[[], float]:
     """One optimizer step, in seconds."""
     optimizer = torch.optim.AdamW(layer.parameters(), 1e-4)
 
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+
     def run() -> float:
-        begin = time.perf_counter()
+        begin = clock()
         optimizer.zero_grad()
         layer(frames)[0].square().mean().backward()
         optimizer.step()
-        return time.perf_counter() - begin
+        return clock() - begin
 
     return run
 
@@ -258,9 +260,10 @@ def page(rows: list[Row], arguments: argparse.Namespace) -> str:
         frames=FRAMES,
         inputs=INPUTS,
         runs=arguments.runs,
+        time="processor time" if arguments.threads == 1 else "time by the clock",
         table="\n".join([HEAD, *(line(row) for row in rows)]),
         command=shlex.join(["python", "benchmarks/training.py", *sys.argv[1:]]),
-        machine=f"{processor()}, {arguments.threads} threads, torch {torch.__version__}",
+        machine=f"{processor()}, {arguments.threads} thread(s), torch {torch.__version__}",
         nice=os.getpriority(os.PRIO_PROCESS, 0),
         load=", ".join(f"{load:.1f}" for load in os.getloadavg()),
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 from ernn.ir.cell import Cell
 from ernn.ir.network import Array
 from ernn.nn.groups import Extent, Group, Reading, groups
-from ernn.nn.loops import FRAMES, STRIP, Stage
+from ernn.nn.loops import FRAMES, STRIP, Stage, tiled
 from ernn.nn.rooms import Place, Places, behind_each_other
 from ernn.nn.spectra import spectra, transforms
 from ernn.nn.table import Operand, Room, Table, table
@@ -323,8 +323,8 @@ def matrices(block: int, dtype: torch.dtype) -> Tensor:
     if block == 1:
         return one
     analysis, synthesis = transforms(block, dtype)
-    four = analysis.t(), synthesis.t(), analysis, synthesis
-    return torch.cat([one, *(matrix.flatten() for matrix in four)])
+    four = analysis, synthesis, analysis.t(), synthesis.t()
+    return torch.cat([one, *map(tiled, four)])
 
 
 @lru_cache(maxsize=64)

@@ -42,6 +42,7 @@ RESULTS = 8  # a column of lines
 STRIP = 16 * 1024  # numbers that are worked on together, of each thread that there can be
 FRAMES = 8  # whose gradients of weights are taken together
 VECTOR = 64  # bytes, which columns of products fill
+ROWS = 8  # of a tile of weights
 
 
 def available() -> bool:
@@ -105,6 +106,13 @@ class Loops:
         assert _loops is not None
         span = stage, last, frames.start, frames.stop
         _loops.run(self._wide, self._back, self._at, *span, threads)
+
+
+def tiled(weights: Tensor) -> Tensor:
+    """Matrices (..., rows, columns), one behind the other, each in tiles of ROWS rows."""
+    some, whole = weights.transpose(-1, -2), weights.shape[-2] // ROWS
+    tiles = some[..., : whole * ROWS].unflatten(-1, (whole, ROWS)).transpose(-3, -2)
+    return torch.cat([tiles.flatten(-3), some[..., whole * ROWS :].flatten(-2)], -1).flatten()
 
 
 def move(of: Tensor, to: Tensor) -> None:

@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from ernn.ir.network import Array
 from ernn.nn.groups import Group
 from ernn.nn.layout import Layout, matrices
-from ernn.nn.loops import Loops, Tables, move
+from ernn.nn.loops import Loops, Tables, move, tiled
 from ernn.nn.rooms import Places, blank
 from ernn.nn.table import Room, remembered
 
@@ -168,7 +168,7 @@ class Forward:
             terms=layout.table.arrays[1],
             places=layout.rows,
             d_places=layout.rows_back,
-            weights=self.behind_matrices([one.transpose(-1, -2) for one in self.weights]),
+            weights=self.behind_matrices(self.weights),
             formats=plan.formats,
             results=plan.results,
             numbers=flat.numpy(),
@@ -179,7 +179,7 @@ class Forward:
     def behind_matrices(self, weights: Sequence[Tensor]) -> Array:
         """The numbers of weights, one behind the other."""
         first = matrices(self.layout.extent.block, self.numbers.flat.dtype)
-        return torch.cat([first, *(one.reshape(-1) for one in weights)]).numpy()
+        return torch.cat([first, *map(tiled, weights)]).numpy()
 
     def run(self) -> None:
         layout = self.layout
@@ -214,7 +214,7 @@ class Backward:
     def run(self) -> None:
         layout, ahead, flat = self.layout, self.ahead, self.numbers.flat
         weights = [
-            weight[..., layout.first(group) :]
+            weight[..., layout.first(group) :].transpose(-1, -2)
             for group, weight in zip(layout.groups, ahead.weights, strict=True)
         ]
         tables = replace(

@@ -225,10 +225,12 @@ static void NAME(line_back)(const struct pass *p, const struct line *line, struc
 
 /* --- products: of weights, and the transforms of spectra */
 
-#define ROWS 8 /* that are summed together, in registers */
+#define ROWS 8 /* of a tile, which are summed together, in registers */
 
+/* wide: rows of the tile that they are of. */
 static inline __attribute__((always_inline)) void
-NAME(product_rows)(const int rows, OUT to, IN of, IN weight, const struct product *p)
+NAME(product_rows)(const int rows, const int64_t wide, OUT to, IN of, IN weight,
+                   const struct product *p)
 {
     NAME(vector) sums[ROWS] = {{0}};
     for (int i = 0; p->adds && i < rows; i++)
@@ -236,31 +238,31 @@ NAME(product_rows)(const int rows, OUT to, IN of, IN weight, const struct produc
     for (int64_t j = 0; j < p->columns; j++) {
         const NAME(vector) x = *(const NAME(vector) *)(of + j * p->of_apart);
         for (int i = 0; i < rows; i++)
-            sums[i] += weight[j * p->rows + i] * x;
+            sums[i] += weight[j * wide + i] * x;
     }
     for (int i = 0; i < rows; i++)
         *(NAME(vector) *)(to + i * p->to_apart) = sums[i];
 }
 
-/* Rows from `row` on, ROWS at most, of a share of the numbers. */
+/* The tile of rows from `row` on, ROWS at most, of a share of the numbers. */
 static void NAME(tile)(const struct product *p, NUMBER *to, const NUMBER *of, const NUMBER *weight,
                        int64_t row, struct share numbers)
 {
-    const int64_t rows = p->rows - row;
+    const int64_t rows = least(p->rows - row, ROWS);
     to += row * p->to_apart;
-    weight += row;
+    weight += row * p->columns;
     for (int64_t n = numbers.first; n < numbers.behind; n += LANES) {
         int64_t i = 0;
-        if (rows >= ROWS) {
-            NAME(product_rows)(ROWS, to + n, of + n, weight, p);
+        if (rows == ROWS) {
+            NAME(product_rows)(ROWS, ROWS, to + n, of + n, weight, p);
             continue;
         }
         if (rows >= 4) {
-            NAME(product_rows)(4, to + n, of + n, weight, p);
+            NAME(product_rows)(4, rows, to + n, of + n, weight, p);
             i = 4;
         }
         for (; i < rows; i++)
-            NAME(product_rows)(1, to + i * p->to_apart + n, of + n, weight + i, p);
+            NAME(product_rows)(1, rows, to + i * p->to_apart + n, of + n, weight + i, p);
     }
 }
 

@@ -37,7 +37,8 @@ struct line {
 
 /* to[s] = W[s] of[s] for s < repeats, of matrices (columns, count) to (rows, count), `count` a
    multiple of a vector's lanes; rows are `apart`, matrices `next` numbers from each other.  weight:
-   where W begins, (columns, rows) each.  adds: to what is there.  by_numbers: whether threads share
+   where W begins, in tiles of ROWS rows, (columns, rows of the tile) each, so that it is read from
+   the first number to the last.  adds: to what is there.  by_numbers: whether threads share
    numbers, or tiles of rows. */
 struct product {
     int64_t to, to_apart, to_next, of, of_apart, of_next, weight, weight_next;
