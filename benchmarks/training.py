@@ -64,9 +64,9 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 PAGE = """# How fast recurrent layers train
 
 Frames a second of one layer's training, all measured in {time}: forward, backward and AdamW's
-step, on {batch} sequences of {frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer run in
-turn, {runs} steps of each or more; each figure is that of the fastest step, and the last column
-compares the medians. Blocks of 8 and 16 train inside the block-circulant set
+step, on {batch} sequences of {frames} frames of {inputs} values. Ours (`ernn.nn`) and torch's layer
+run in turn, {runs} steps of each or more; each figure is that of the fastest step, and the last
+column compares the medians. Blocks of 8 and 16 train inside the block-circulant set
 (`ernn.compress.inside`); torch's figure is always its dense layer, without peepholes, and with the
 reset gate after the product.
 
