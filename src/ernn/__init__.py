@@ -20,6 +20,7 @@
 | `Design` | the free choices of an engine, by hand |
 | `Engine` | an accelerator: `compile`, `verify`, `write`, `build` |
 | `Stream` | frames in, frames out, state kept |
+| `PrecisionWarning` | said of integers too far from the floats, and of values that were clipped |
 | `UserError` | what is raised for a mistake in what you gave |
 
 The command line is `ernn --help`; the parts behind these names are the folders of this package.
@@ -32,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ernn.api import Engine, Model, Stream, convert, design, project
     from ernn.compress.plan import CompressionPlan
-    from ernn.errors import UserError
+    from ernn.errors import PrecisionWarning, UserError
     from ernn.ir.edges import DataBits
     from ernn.ir.structure import BlockCirculant
     from ernn.quantization.quantize import QuantizeSpec
@@ -45,6 +46,7 @@ _FROM = {
     "Design": "ernn.scheduling.design",
     "Engine": "ernn.api",
     "Model": "ernn.api",
+    "PrecisionWarning": "ernn.errors",
     "QuantizeSpec": "ernn.quantization.quantize",
     "Stream": "ernn.api",
     "UserError": "ernn.errors",
@@ -61,6 +63,7 @@ __all__ = [
     "Design",
     "Engine",
     "Model",
+    "PrecisionWarning",
     "QuantizeSpec",
     "Stream",
     "UserError",

@@ -3,6 +3,7 @@
 Everything here takes and gives real numbers, arrays (time, values); integers are `ernn.golden`'s.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernn.data.given import real, recordings
-from ernn.errors import UserError, naming_extras, require
+from ernn.errors import PrecisionWarning, UserError, naming_extras, require
 from ernn.estimate.device import find_device
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
+from ernn.ir.precision import LIMIT, Error, saturated
 from ernn.quantization.quantize import DEFAULT, QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
@@ -64,8 +66,10 @@ def convert(
     *,
     spec: QuantizeSpec = DEFAULT,
     batch_first: bool = True,
+    held_out: Utterances | None = None,
+    limit: float = LIMIT,
 ) -> "Model":
-    """A trained network with its integers.
+    """A trained network with its integers, which say how far they are from its floats.
 
     module: a `torch.nn.Module` of recurrent and linear layers (docs/how-to/own-network.md says what
         is taken), or a `Network` that you have already.
@@ -74,8 +78,13 @@ def convert(
     plan: the structures that the module's weights have; None: all are dense.
     spec: bits of weights and data; by default 12 and 16.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
+    held_out: utterances to measure the integers' error on; None: a fifth of `utterances`, which
+        then chooses no formats.
+    limit: of that error, rms over that of the floats; beyond it, and where a state saturates, there
+        is a `PrecisionWarning`.
 
-    The module is run on random frames and must agree with the network made of it to 1e-5.
+    The error lies in `integers.error`. The module is run on random frames and must agree with the
+    network made of it to 1e-5.
     Raises UserError where it does what a network cannot, where its weights are not as the plan
     says, and where there is no frame.
 
@@ -85,15 +94,36 @@ def convert(
     >>> model.predict(speech[0]).shape
     (20, 8)
     """
+    from ernn.golden.precision import judged
+
     require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
-    frames = recordings(utterances)
+    frames, unseen = _held_back(recordings(utterances))
+    if held_out is not None:
+        frames, unseen = recordings(utterances), recordings(held_out)
     if not isinstance(module, Network):
         network = _imported(module, frames, plan, batch_first)
     elif plan is None:
         network = module
     else:
         raise UserError("a network has its structures already: a plan is for a torch module only")
-    return Model(network, quantize(network, frames, spec))
+    integers = judged(network, quantize(network, frames, spec), unseen)
+    if integers.error is not None and (concern := integers.error.concern(limit)):
+        warnings.warn(concern, PrecisionWarning, stacklevel=3)
+    return Model(network, integers)
+
+
+def _held_back(utterances: list[Array]) -> tuple[list[Array], list[Array]]:
+    """Those that choose formats, and every fifth, or the last part of a single one."""
+    if len(utterances) == 1:
+        cut = len(utterances[0]) - len(utterances[0]) // 5
+        utterances = [utterances[0][:cut], utterances[0][cut:]]
+    numbered = list(enumerate(utterances))
+    last = len(utterances) - 1
+    unseen = [one for number, one in numbered if (last - number) % 5 == 0]
+    seen = [one for number, one in numbered if (last - number) % 5]
+    if not any(map(len, seen)) or not any(map(len, unseen)):
+        return utterances, utterances
+    return seen, unseen
 
 
 def _imported(
@@ -120,24 +150,6 @@ def _check_plan(module: Any, plan: Any) -> None:
 
     require(module, torch.nn.Module, "the module must be a torch.nn.Module")
     require(plan, CompressionPlan, "a plan must be a CompressionPlan, as CompressionPlan.blocks(8)")
-
-
-@dataclass(frozen=True)
-class Error:
-    """How far the integers are from the floats, on some frames."""
-
-    rms: float
-    """Of the difference, over that of the floats: 0.01 is one per cent."""
-    largest: float
-    """Of the difference, in the outputs' own unit."""
-    frames: int
-    """How many frames of outputs were compared."""
-
-    def __str__(self) -> str:
-        return (
-            f"integers against floats: {self.rms:.2%} rms, at most {self.largest:.2g}, over "
-            f"{self.frames:,} frames"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +180,10 @@ class Model:
         frames: one utterance (time, inputs), at least one frame where the network gives its last
             step's output only; outputs are then (1, outputs).
         """
-        return self._predicted([self._frames(frames, "an utterance")])[0]
+        from ernn.golden import Compiled, dequantize_output, quantize_input, run
+
+        given = quantize_input(self.integers, self._frames(frames, "an utterance"))
+        return dequantize_output(self.integers, run(self.integers, given, Compiled))
 
     def predict_float(self, frames: Array) -> Array:
         """Outputs (time, outputs), computed in float64.
@@ -190,22 +205,19 @@ class Model:
         >>> model.error(speech[3:]).rms < 0.01
         True
         """
+        from ernn.golden import precision
+
         given = recordings(utterances, self.network.input_size)
-        expected = np.concatenate(reference.run_all(self.network, given))
-        apart = np.concatenate(self._predicted(given)) - expected
-        scale, rms = (float(np.sqrt(np.square(values).mean())) for values in (expected, apart))
-        largest = float(np.abs(apart).max())
-        return Error(rms / scale if scale else rms, largest, len(expected))
+        return precision(self.network, self.integers, given)
 
     def quantized(self, utterances: Utterances) -> list[Array]:
         """Frames as the engine takes them, int64 (time, inputs) each.
 
         utterances: frames (time, inputs) each.
         """
-        from ernn.golden import quantize_input
+        from ernn.golden import quantize_inputs
 
-        given = recordings(utterances, self.network.input_size)
-        return [quantize_input(self.integers, frames) for frames in given]
+        return quantize_inputs(self.integers, recordings(utterances, self.network.input_size))
 
     def stream(self) -> "Stream":
         """Frames in, frames out, state kept in between: a `Stream` from the initial state."""
@@ -240,13 +252,6 @@ class Model:
 
     def _frames(self, frames: Any, what: str) -> Array:
         return real(frames, what, self.network.input_size)
-
-    def _predicted(self, utterances: Utterances) -> list[Array]:
-        from ernn.golden import Compiled, dequantize_output, quantize_input, run_all
-
-        integers = [quantize_input(self.integers, frames) for frames in utterances]
-        outputs = run_all(self.integers, integers, Compiled)
-        return [dequantize_output(self.integers, values) for values in outputs]
 
 
 class Stream:
@@ -427,12 +432,16 @@ class Engine:
         seed: of the stalls.
 
         `Proof.passed` says whether all are equal; where not, its text names the first difference.
+        States at the ends of their formats are a `PrecisionWarning`.
         Raises UserError where there is no frame, ToolError where a tool fails.
         """
         from ernn.verify import prove
 
         integers = self.model.quantized(utterances)
-        return prove(self.simulator, self.schedule, integers, stall=stall, seed=seed)
+        proof = prove(self.simulator, self.schedule, integers, stall=stall, seed=seed)
+        if said := saturated(proof.saturating):
+            warnings.warn(said, PrecisionWarning, stacklevel=3)
+        return proof
 
     def write(self, folder: Path | str) -> Path:
         """Write the Verilog with its memory files; the path of the top module.

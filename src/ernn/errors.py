@@ -15,6 +15,10 @@ class UserError(ValueError):
     """A rule was broken by input; the message names the rule, the value and what to do."""
 
 
+class PrecisionWarning(UserWarning):
+    """Integers are further from the floats than they may be, or a value was clipped."""
+
+
 def require(value: Any, kind: Any, message: str) -> None:
     """UserError, with what was given after `message`, where a value is not of a kind."""
     if not isinstance(value, kind):

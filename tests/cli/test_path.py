@@ -60,7 +60,15 @@ def test_from_speech_to_a_placed_engine(folder: Path, capsys: pytest.CaptureFixt
     assert (
         done("compress", out, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
     )
-    assert done("quantize", out)["figures"]["activations.tanh_error"]["value"] < 0.01
+    for _ in range(2):  # done, and unchanged
+        assert run(["quantize", out, "--weight-bits", "4", "--data-bits", "4", "--strict"]) == 1
+        said = capsys.readouterr().err
+        assert "ernn: warning: the integers are " in said and "give weights or data more" in said
+    assert run(["quantize", out, "--weight-bits", "4", "--data-bits", "4"]) == 0
+    assert "ernn: warning: " in capsys.readouterr().err
+    found = done("quantize", out, "--strict")["figures"]
+    assert found["activations.tanh_error"]["value"] < 0.01
+    assert found["quantization.error"]["value"] < 1 and "note" not in found["quantization.error"]
     assert done("evaluate", out)["figures"]["error_rate.integer"]["kind"] == "measured"
     designed = done("design", out, "--device", "lfe5u-25f", "--streams", "2")
     assert designed["figures"]["utilisation"]["value"] <= 100
@@ -94,6 +102,7 @@ def test_from_speech_to_a_placed_engine(folder: Path, capsys: pytest.CaptureFixt
     assert json.loads((run_folder / "board" / "wire.json").read_text())["streams"] == 2
     page = Path(done("report", out)["report"]).read_text(encoding="utf-8")
     assert "GRU of 8" in page and "LFE5U-25F" in page
+    assert "Integers against floats" in page and "The edge with the largest error" in page
     record = RunRecord.load(run_folder / "record.json")
     assert record.missing() == []
     cycles = record.get("cycles.simulated").value

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
-from ernn.golden import dequantize_output, quantize_input, run
+from ernn.golden import dequantize_output, precision, quantize_input, run
 from ernn.golden.compiled import Compiled
 from ernn.ir import reference
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import SpectralMatrix
-from ernn.ir.layers import linear
+from ernn.ir.layers import gru, linear
 from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.quantization.calibrate import calibrate
@@ -59,6 +59,29 @@ def _as_matrix(matrix: SpectralMatrix) -> np.ndarray:
         k = weights.shape[3]
         return first[..., -np.arange(k) % k].reshape(*first.shape[:2], -1)[..., : matrix.columns]
     return decode_blocks(first, matrix.rows, matrix.columns)
+
+
+def test_operands_of_different_size_lose_what_the_spectrum_can_spare_first():
+    """Where weights differ 64-fold, every bit more of them makes the error smaller."""
+    network = differing_gru()
+    frames = [0.3 * np.random.default_rng(seed).normal(size=(60, 4)) for seed in range(8)]
+    errors = {}
+    for bits in range(8, 15):
+        model = quantize(network, frames[:6], QuantizeSpec(weight_bits=bits))
+        errors[bits] = precision(network, model, frames[6:]).rms
+    assert all(errors[bits + 1] < 1.1 * errors[bits] for bits in range(8, 14))
+    assert errors[11] < 0.002 and errors[12] < 0.001
+
+
+def differing_gru() -> Network:
+    rng = np.random.default_rng(0)
+    scale = 32**-0.5
+
+    def draw(*shape: int) -> np.ndarray:
+        return rng.uniform(-scale, scale, shape)
+
+    into, back = Matrix(64 * draw(3, 32, 4)), Matrix(draw(3, 32, 32))
+    return Network((gru(into, back, draw(3, 32), draw(3, 32)),))
 
 
 @settings(max_examples=40, deadline=None)

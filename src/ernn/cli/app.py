@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     error; ERNN_TRACEBACK=1 shows all.
     """
     try:
-        with naming_extras():
+        with naming_extras(), console.warnings_in_lines():
             app(args=list(arguments), prog_name="ernn")
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 0

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ernn.errors import PrecisionWarning
 from ernn.pipeline.run import Outcome, Run
 from ernn.report.record import UNITS, Measurement
 
@@ -39,6 +41,31 @@ def say(text: str) -> None:
     """A line for people, on standard error; what a file brought along cannot move its cursor."""
     shown = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
     print(shown, file=sys.stderr, flush=True)
+
+
+def warn(concern: str, strict: bool) -> None:
+    """A line on what is not good enough, if anything is; where that is `strict`, the end."""
+    if concern:
+        say(f"ernn: warning: {concern}")
+        if strict:
+            raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def warnings_in_lines() -> Iterator[None]:
+    """What is said of precision is a line as any other, each time; other warnings stay."""
+    with warnings.catch_warnings():
+        shown = warnings.showwarning
+
+        def show_line(message: Warning | str, category: type[Warning], *others: Any) -> None:
+            if issubclass(category, PrecisionWarning):
+                say(f"ernn: warning: {message}")
+            else:
+                shown(message, category, *others)
+
+        warnings.simplefilter("always", PrecisionWarning)
+        warnings.showwarning = show_line
+        yield
 
 
 def emit_json(value: Any) -> None:

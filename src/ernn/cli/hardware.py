@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, PredictedClock, RunFolder, Seed, finite
+from ernn.cli.options import Json, Moved, PredictedClock, RunFolder, Seed, Strict, finite
 from ernn.errors import UserError
 
 if TYPE_CHECKING:
@@ -118,11 +118,12 @@ def verify(
         typer.Option(min=0, max=0.9, help="Probability that a handshake pauses."),
     ] = 0.2,
     seed: Seed = 0,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Simulate the Verilog on real frames: every integer must equal the golden model's.
 
-    Exit status 1 if one does not.
+    Exit status 1 if one does not. States at the ends of their formats are a warning.
     """
     from ernn.pipeline import hardware
     from ernn.pipeline.run import Run
@@ -133,6 +134,7 @@ def verify(
     if wrong:
         console.say(f"ernn: {wrong}")
         raise typer.Exit(1)
+    console.warn(hardware.saturated_states(found), strict)
 
 
 def synth(

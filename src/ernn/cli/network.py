@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed, finite
+from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed, Strict, finite
+from ernn.ir.precision import LIMIT
 
 PANEL = "From speech to integers"
 
@@ -173,22 +174,38 @@ def quantize(
             help="Bits of input, hidden, cell, gates or activations alone. Repeat it.",
         ),
     ] = None,
+    headroom: Annotated[
+        float,
+        typer.Option(
+            callback=finite, min=1, max=16, help="Factor on every range that was observed."
+        ),
+    ] = 1.25,
     utterances: Annotated[
         int, typer.Option(min=1, help="Training utterances that formats are chosen from.")
     ] = 200,
+    limit: Annotated[
+        float,
+        typer.Option(
+            callback=finite, min=0, help="Error of the outputs, rms over rms, that is too much."
+        ),
+    ] = LIMIT,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Turn the network into integers: formats as trained with or from observed ranges; tables."""
+    """Turn the network into integers; measure how far they are from the floats.
+
+    Formats are those trained with, or from observed ranges; the error is on validation frames.
+    """
     from ernn.pipeline import choices, network
+    from ernn.pipeline.kept import concern
     from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec
 
-    spec = QuantizeSpec(
-        weight_bits=weight_bits, data_bits=data_bits, data=choices.data_bits(bits_of or [])
-    )
-    console.step(
-        lambda: network.quantize_network(Run.existing(run, root), spec, utterances), as_json
-    )
+    data = choices.data_bits(bits_of or [])
+    spec = QuantizeSpec(weight_bits, data_bits, headroom=headroom, data=data)
+    found = Run.existing(run, root)
+    console.step(lambda: network.quantize_network(found, spec, utterances, limit), as_json)
+    console.warn(concern(found), strict)
 
 
 def evaluate(

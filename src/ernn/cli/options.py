@@ -29,6 +29,10 @@ Moved = Annotated[
         "--root", help="Where the run's corpus lies now, if it has moved.", show_default=False
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit status 1 where the integers are not good enough."),
+]
 PredictedClock = Annotated[
     float | None,
     typer.Option(

@@ -2,10 +2,11 @@
 equal to it.
 """
 
-from ernn.golden.boundary import dequantize_output, quantize_input
+from ernn.golden.boundary import dequantize_output, quantize_input, quantize_inputs
 from ernn.golden.compiled import Compiled
 from ernn.golden.headroom import saturation
 from ernn.golden.machine import Plain
+from ernn.golden.precision import precision
 from ernn.golden.run import run, run_all, trace
 from ernn.golden.streaming import Stream, Streams
 
@@ -15,7 +16,9 @@ __all__ = [
     "Stream",
     "Streams",
     "dequantize_output",
+    "precision",
     "quantize_input",
+    "quantize_inputs",
     "run",
     "run_all",
     "saturation",

@@ -1,8 +1,11 @@
 """Where real numbers meet the integers: the only file here that knows floating point."""
 
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
 
-from ernn.errors import UserError
+from ernn.errors import PrecisionWarning, UserError
 from ernn.ir.fixed_point import dequantize, quantize
 from ernn.ir.integer_model import IntegerModel
 
@@ -10,11 +13,38 @@ Array = np.ndarray
 
 
 def quantize_input(model: IntegerModel, frames: Array) -> Array:
-    """Real features (time, inputs) to int64 in the input's format: nearest, saturating. Raises
-    UserError for NaN.
+    """Real features (time, inputs) to int64 in the input's format: nearest, saturating, which a
+    `PrecisionWarning` says. Raises UserError for NaN.
 
     `frames`: (..., inputs), so one frame or many.
     """
+    return quantize_inputs(model, [frames])[0]
+
+
+def quantize_inputs(model: IntegerModel, utterances: Sequence[Array]) -> list[Array]:
+    """As `quantize_input`, of many utterances, with one warning for all."""
+    found = [_quantized(model, frames) for frames in utterances]
+    if said := clipped(model, utterances):
+        warnings.warn(said, PrecisionWarning, stacklevel=3)
+    return found
+
+
+def clipped(model: IntegerModel, utterances: Sequence[Array]) -> str:
+    """How many values lie beyond the input's format, and how far; empty where none does."""
+    format = model.input.format
+    low, high = (end * format.step for end in (format.low - 1, format.high + 1))
+    beyond = [frames[(frames < low) | (frames > high)] for frames in map(np.asarray, utterances)]
+    count, total = sum(map(len, beyond)), sum(np.size(frames) for frames in utterances)
+    if not count:
+        return ""
+    furthest = max(float(np.abs(values).max(initial=0)) for values in beyond)
+    return (
+        f"{count:,} of {total:,} input values lie beyond +-{high:g}, as far as {furthest:g}, and "
+        "were clipped: normalise them as in training, or choose formats with frames such as these"
+    )
+
+
+def _quantized(model: IntegerModel, frames: Array) -> Array:
     if np.ndim(frames) == 0 or np.shape(frames)[-1] != model.input.length:
         raise UserError(f"features must be (time, {model.input.length}), not {np.shape(frames)}")
     if not np.isfinite(frames).all():

@@ -46,7 +46,7 @@ def with_upsets(
         number, bit = np.divmod(chosen[first:last] - at, width)
         flipped.append(_flipped(values, width, places[number], bit))
         at += len(places) * width
-    return _rebuilt(model, memory, iter(flipped))
+    return replace(_rebuilt(model, memory, iter(flipped)), error=None)
 
 
 def _places(values: Array, zeros: bool) -> Array:

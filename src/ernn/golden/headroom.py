@@ -8,8 +8,10 @@ import numpy as np
 
 from ernn.golden.machine import Implementation, Plain
 from ernn.golden.run import trace
+from ernn.ir.edges import spectrum_formats
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.precision import Shares
 
 Array = np.ndarray
 
@@ -23,24 +25,54 @@ def saturation(
     `utterances`: int64 (time, inputs) each. Edges: signals, their spectra, products' outputs,
     cells.
     """
-    formats = _can_saturate(model)
+    formats = can_saturate(model)
     counts: dict[str, tuple[int, int]] = {edge: (0, 0) for edge in formats}
     for frames in utterances:
         for edge, values in trace(model, frames, implementation).items():
             if edge in formats:
-                at_end = (values == formats[edge].low) | (values == formats[edge].high)
-                counts[edge] = counts[edge][0] + int(at_end.sum()), counts[edge][1] + values.size
+                ends = at_ends(values, formats[edge])
+                counts[edge] = counts[edge][0] + ends, counts[edge][1] + values.size
     return counts
 
 
-def _can_saturate(model: IntegerModel) -> dict[str, FixedFormat]:
+def saturating_states(
+    model: IntegerModel, utterances: Sequence[Array], implementation: Implementation = Plain
+) -> Shares:
+    """The `states` with values at the ends."""
+    counts = saturation(model, utterances, implementation)
+    ends = ((edge, *counts[edge]) for edge in states(model))
+    return tuple((edge, count / total) for edge, count, total in ends if count)
+
+
+def at_ends(values: Array, format: FixedFormat) -> int:
+    """How many are the lowest or the highest integer."""
+    return int(((values == format.low) | (values == format.high)).sum())
+
+
+def can_saturate(model: IntegerModel) -> dict[str, FixedFormat]:
     """Formats of the traced edges that can saturate: what a table gives does not."""
     formats = {signal.name: signal.format for signal in model.signals}
-    for signal in model.signals:
-        if signal.spectrum is not None:
-            formats[f"{signal.name}.spectrum"] = signal.spectrum
+    formats |= spectrum_formats(model)
     for layer in model.layers:
         formats |= {product.name: product.output for product in layer.products}
         plain = [step for step in layer.cell.steps if model.table(step.activation) is None]
         formats |= {f"{layer.name}.{step.name}": layer.format_of[step.name] for step in plain}
     return formats
+
+
+def states(model: IntegerModel) -> list[str]:
+    """Edges that are kept from frame to frame and can be clipped: an error there stays."""
+    return [
+        f"{layer.name}.{name}"
+        for layer in model.layers
+        for name in layer.cell.remembered
+        if name not in layer.cell.inputs and _can_be_clipped(model, layer, name)
+    ]
+
+
+def _can_be_clipped(model: IntegerModel, layer: IntegerLayer, name: str) -> bool:
+    """Not what a table gives, nor what stays within 1 in a format that holds that."""
+    step = next(one for one in layer.cell.steps if one.name == name)
+    format = layer.format_of[name]
+    held = step.within_one and format.high * format.step >= 1 - format.step
+    return model.table(step.activation) is None and not held

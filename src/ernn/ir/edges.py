@@ -78,6 +78,11 @@ def kind_of(cell: Cell, step: CellStep) -> Kind:
     return "cell" if step.name in cell.states else "gates"
 
 
+def spectrum_formats(model: IntegerModel) -> dict[str, FixedFormat]:
+    """The format of every spectrum, `<signal>.spectrum`."""
+    return {f"{s.name}.spectrum": s.spectrum for s in model.signals if s.spectrum is not None}
+
+
 def edge_formats(model: IntegerModel) -> dict[str, FixedFormat]:
     """The format of every edge that a description names; spectra, `<signal>.spectrum`, are not.
 

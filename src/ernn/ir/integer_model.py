@@ -68,6 +68,7 @@ from ernn.ir.integer_parts import (
     require_fits,
 )
 from ernn.ir.kronecker import RepeatedMatrix
+from ernn.ir.precision import Error
 
 Array = np.ndarray
 
@@ -150,6 +151,7 @@ class IntegerModel:
     forward, inverse: transforms of words of k numbers.
     tables: one for each function that a step ends with, but those that are exact.
     last_step: the user gets the last frame's outputs only, not every frame's.
+    error: how far it is from the floats, where that was measured.
 
     Raises UserError where parts do not fit together, or a sum may need more than 62 bits.
     """
@@ -162,6 +164,7 @@ class IntegerModel:
     inverse: Transform
     tables: tuple[ActivationTable, ...]
     last_step: bool = False
+    error: Error | None = None
 
     def __post_init__(self) -> None:
         require(

@@ -7,7 +7,7 @@ of layer number 0, `l0.gates` is a product (gates, rows) without its bias, `l0.c
 `l0.i input` what its function is taken of.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from ernn.errors import UserError
 from ernn.ir.activations import FUNCTIONS
 from ernn.ir.cell import CellProduct, CellTerm, Read
 from ernn.ir.edges import edge_name
-from ernn.ir.network import NETWORK, Array, Layer, Network, Source
+from ernn.ir.network import NETWORK, Array, Layer, Matrix, Network, Source
 
 Record = Callable[[str, Array], None]
 LayerState = Mapping[str, Array]
@@ -219,23 +219,25 @@ class _LayerRun:
     def _product(self, product: CellProduct, values: Mapping[str, Array], t: int | slice) -> Array:
         """(utterances, gates, rows), or with time before the gates."""
         parts = []
-        for read in product.reads:
-            whole = self.of_inputs.get((product.name, read))
+        for number, (read, matrix) in enumerate(self._operands(product)):
+            whole = self.of_inputs.get((product.name, number))
             if whole is None:
-                matrix = self.layer.matrix(product.name, str(read)).value
-                parts.append(_times(self._read(read, values, t), matrix))
+                parts.append(_times(self._read(read, values, t), matrix.value))
             else:
                 parts.append(whole[:, t])
         return reduce(np.add, parts)
 
-    def _products_of_inputs(self) -> dict[tuple[str, Read], Array]:
-        """What is multiplied with inputs, of all frames at once."""
+    def _operands(self, product: CellProduct) -> Iterable[tuple[Read, Matrix]]:
+        """What a product reads, perhaps twice the same, each with its matrix."""
+        number = self.layer.cell.products.index(product)
+        return zip(product.reads, self.layer.weights[number], strict=True)
+
+    def _products_of_inputs(self) -> dict[tuple[str, int], Array]:
+        """What is multiplied with inputs, of all frames at once; by product and number of read."""
         return {
-            (product.name, read): _times(
-                self._delayed(read), self.layer.matrix(product.name, str(read)).value
-            )
+            (product.name, number): _times(self._delayed(read), matrix.value)
             for product in self.layer.cell.products
-            for read in product.reads
+            for number, (read, matrix) in enumerate(self._operands(product))
             if read.name in self.inputs
         }
 

@@ -22,6 +22,7 @@ from ernn.ground.plain import fits, hints
 from ernn.ground.reading import parse_json, read_bytes
 from ernn.ir import cell, integer_model, integer_parts, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.precision import EdgeError, Error
 
 T = TypeVar("T")
 Array = np.ndarray
@@ -53,6 +54,8 @@ _CLASSES: tuple[type, ...] = (
     integer_parts.Operand,
     integer_parts.Product,
     integer_parts.ActivationTable,
+    EdgeError,
+    Error,
     integer_model.IntegerLayer,
     integer_model.IntegerModel,
 )

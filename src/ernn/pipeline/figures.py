@@ -4,12 +4,15 @@ from math import prod, sqrt
 from typing import cast
 
 from ernn.ir.edges import edge_formats as formats_of_edges
+from ernn.ir.edges import spectrum_formats
+from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
+from ernn.ir.precision import EdgeError, Error, decibels
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.report.record import Measurement
-from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, SizeRow
+from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, Precision, SizeRow
 from ernn.search.cost import shapes
 from ernn.train.evaluate import ErrorRate
 
@@ -94,8 +97,29 @@ def _type(layer: Layer) -> str:
 
 def edge_formats(model: IntegerModel) -> tuple[EdgeFormat, ...]:
     """Every named edge of the model with its format."""
-    spectra = {f"{s.name}.spectrum": s.spectrum for s in model.signals if s.spectrum is not None}
-    found = formats_of_edges(model) | spectra
-    return tuple(
-        EdgeFormat(name, True, format.width, format.frac) for name, format in found.items()
-    )
+    found = formats_of_edges(model) | spectrum_formats(model)
+    errors = {edge.edge: edge for edge in model.error.edges} if model.error else {}
+    return tuple(_edge(name, format, errors.get(name)) for name, format in found.items())
+
+
+def _edge(name: str, format: FixedFormat, error: EdgeError | None) -> EdgeFormat:
+    if error is None:
+        return EdgeFormat(name, True, format.width, format.frac)
+    measured = (error.at_ends, decibels(error.rms), error.largest)
+    return EdgeFormat(name, True, format.width, format.frac, *measured)
+
+
+def precision(error: Error, limit: float, tool: str) -> tuple[dict[str, Measurement], Precision]:
+    """What a record says of integers against floats: figures by path, and the worst edge."""
+    concern, worst = error.concern(limit), error.worst.edge if error.worst else ""
+
+    def measured(value: float, unit: str) -> Measurement:
+        return Measurement(value, unit, "measured", tool, note=concern or None)
+
+    found = {
+        "quantization.error": measured(round(100 * error.rms, 6), "%"),
+        "quantization.largest": measured(error.largest, ""),
+        "quantization.snr": measured(round(error.snr, 3), "dB"),
+        "quantization.saturating_states": measured(len(error.saturating), "edges"),
+    }
+    return found, Precision("measured", tool, concern, worst, error.over_time)

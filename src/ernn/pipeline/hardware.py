@@ -10,6 +10,7 @@ from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
+from ernn.ir.precision import saturated
 from ernn.pipeline import choosing
 from ernn.pipeline.chosen import DESIGN, chosen
 from ernn.pipeline.kept import MODEL, integer_utterances, model_of
@@ -128,6 +129,12 @@ def disagreement(run: Run) -> str:
     )
 
 
+def saturated_states(run: Run) -> str:
+    """A line on states that sat at the ends of their formats in the run's proof; empty if none."""
+    found = series.take(run.record, series.Proof)
+    return "" if found is None else saturated(found.saturating)
+
+
 def record_speed(record: RunRecord) -> None:
     """Frames per second and latency, if the record holds the clock and cycles they follow from."""
     clock, per_frame = record.find("clock_mhz"), record.find("cycles_per_frame")
@@ -219,6 +226,7 @@ def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
     set_count("frames", proof.frames, "frames")
     set_count("integers", proof.integers, "integers")
     set_count("mismatches", proof.mismatches + proof.missing, "integers")
+    set_count("saturating_states", len(proof.saturating), "edges")
     set_count("protocol_violations", len(proof.violations), "violations")
     stalls = (
         f"each handshake paused with probability {proof.stall} in every cycle, seed {proof.seed}"
@@ -227,4 +235,6 @@ def _record_proof(record: RunRecord, made: Schedule, proof: Proof) -> None:
     first = str(proof.divergence) if proof.divergence else ""
     edges = model.outputs
     digest, streams = codec.digest(model), made.layout.design.streams
-    series.put(record, series.Proof(digest, edges, stalls, streams, first))
+    series.put(
+        record, series.Proof(digest, edges, stalls, streams, first, saturating=proof.saturating)
+    )

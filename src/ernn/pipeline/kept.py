@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ernn.golden.boundary import quantize_input
+from ernn.golden.boundary import quantize_inputs
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline.run import Run
+from ernn.report.series import Precision, take
 
 if TYPE_CHECKING:
     from ernn.data.batches import Example
@@ -26,6 +27,12 @@ def model_of(run: Run) -> IntegerModel:
     return codec.load(run.path(MODEL), IntegerModel)
 
 
+def concern(run: Run) -> str:
+    """What `ernn quantize` found wrong with its integers, in a line; empty where all is well."""
+    found = take(run.record, Precision)
+    return "" if found is None else found.concern
+
+
 def integer_utterances(model: IntegerModel, examples: "Sequence[Example]") -> list[np.ndarray]:
     """Features of examples as the model's input integers (time, inputs)."""
-    return [quantize_input(model, example.features) for example in examples]
+    return quantize_inputs(model, [example.features for example in examples])

@@ -18,10 +18,12 @@ from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
 from ernn.errors import UserError
 from ernn.golden.compiled import Compiled
+from ernn.golden.precision import judged
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
+from ernn.ir.precision import LIMIT
 from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
@@ -43,6 +45,7 @@ DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 FORMATS = "formats.safetensors"  # a model in integers: the formats of data that training rounded to
 Weights = Mapping[str, Tensor]
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
+CHECKED = 20  # utterances of validation that integers are compared with floats on
 DECODING = "greedy CTC decoding of the test split"
 
 
@@ -143,13 +146,16 @@ def compress(
     )
 
 
-def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
-    """The compressed network in integers, formats from the first training `utterances`.
+def quantize_network(
+    run: Run, spec: QuantizeSpec, utterances: int, limit: float = LIMIT
+) -> Outcome:
+    """The compressed network in integers, formats from the first training `utterances`; their error
+    on frames of validation, which is a concern beyond `limit`.
 
     A network whose data were rounded in training gets the formats that it was trained with: then
     `spec` must leave those of single kinds of data open.
     """
-    options = {"spec": asdict(spec), "utterances": utterances}
+    options = {"spec": asdict(spec), "utterances": utterances, "limit": limit}
     trained = run.path(FORMATS).exists()
     if trained and spec.data.given:
         raise UserError(
@@ -158,13 +164,23 @@ def quantize_network(run: Run, spec: QuantizeSpec, utterances: int) -> Outcome:
 
     def work() -> None:
         network = codec.load(run.path(NETWORK), Network)
-        calibration = [
-            e.features.astype(np.float64) for e in speech.prepared(run).task.train[:utterances]
-        ]
+        task = speech.prepared(run).task
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
-        model = quantize(network, calibration, spec, like)
+        model = quantize(network, _features(task.train[:utterances]), spec, like)
+        unseen = task.validation[:CHECKED]
+        model = judged(network, model, _features(unseen))
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, spec)
+        assert model.error is not None
+        found, picture = figures.precision(
+            model.error,
+            limit,
+            f"golden against float64, {len(unseen)} utterances of validation, "
+            f"{model.error.frames} frames",
+        )
+        for path, measurement in found.items():
+            run.record.set(path, measurement)
+        put(run.record, picture)
 
     return run.perform(
         "quantize", options, work, reads=[NETWORK, *([FORMATS] if trained else [])], writes=[MODEL]
@@ -199,8 +215,11 @@ def integers_of(
     network = import_torch(
         model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan)
     )
-    calibration = [example.features.astype(np.float64) for example in data.task.train[:CALIBRATION]]
-    return quantize(network, calibration, spec, formats)
+    return quantize(network, _features(data.task.train[:CALIBRATION]), spec, formats)
+
+
+def _features(examples: Sequence[Example]) -> list[np.ndarray]:
+    return [example.features.astype(np.float64) for example in examples]
 
 
 def integer_rate(model: IntegerModel, examples: Sequence[Example]) -> ErrorRate:

@@ -70,12 +70,12 @@ class OperandDraft:
         return self.spectrum.frac + self.format.frac
 
     def reduce(self, bits: int) -> None:
-        """Give up `bits` fraction bits."""
-        if bits <= self.signal.spare:
-            self.signal.spare -= bits
-            self.signal.spectrum = FixedFormat(self.spectrum.width, self.spectrum.frac - bits)
-        else:
-            self.format = FixedFormat(self.format.width, self.format.frac - bits)
+        """Give up `bits` fraction bits: what the spectrum can spare, the weights the rest."""
+        signal, width = self.signal, self.format.width
+        spared = min(bits, signal.spare)
+        signal.spare -= spared
+        signal.spectrum = FixedFormat(self.spectrum.width, self.spectrum.frac - spared)
+        self.format = FixedFormat(width, self.format.frac - (bits - spared))
 
     def finish(self) -> Operand:
         integers = quantize(self.weights, self.format)

@@ -67,6 +67,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "about": series.take(record, series.About),
         "sizes": series.take(record, series.Sizes),
         "network": network,
+        "precision": series.take(record, series.Precision),
         "matrices": [
             (f"{layer.name} {m.name}", m) for layer in network.layers for m in layer.matrices
         ]
@@ -106,6 +107,7 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
             plots.network,
             lambda s: any(layer.matrices for layer in s.layers),
         ),
+        "precision": draw(series.Precision, plots.precision, lambda s: s.over_time),
         "schedule": draw(series.Schedule, plots.schedule, lambda s: s.bars),
         "designs": draw(series.Designs, plots.designs, lambda s: s.rows),
         "clocks": draw(series.Clocks, plots.clocks, lambda s: s.runs),

@@ -17,6 +17,7 @@ from ernn.report.series import (
     LayerPicture,
     MatrixBits,
     NetworkPicture,
+    Precision,
     Schedule,
     ScheduleBar,
     Token,
@@ -87,6 +88,19 @@ def _ratios(axes: Any, values: Sequence[float], write: Callable[[float], str]) -
     if max(values, default=1.0) > 4 * min(values, default=1.0):
         axes.set_yscale("log")
     numbered(axes.yaxis, write)
+
+
+def precision(series: Precision) -> str:
+    """The worst edge's error over time, in per cent of its rms."""
+    with styled():
+        figure, axes = _axes(HALF, 2.2)
+        percent = [100 * error for error in series.over_time]
+        axes.plot(percent, color=PALETTE[1], lw=1.4)
+        axes.set(
+            xlabel="stretch of time", ylabel="error, % rms", ylim=(0, 1.08 * max(percent) or 1)
+        )
+        axes.grid(axis="y")
+        return to_svg(figure, "precision", f"Error of {series.worst} over time")
 
 
 def designs(series: Designs) -> str:

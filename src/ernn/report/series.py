@@ -134,14 +134,19 @@ class LayerPicture:
 
 @dataclass(frozen=True)
 class EdgeFormat:
-    """A named edge of the integer model: sign, width and fraction bits; `saturated`: share of
-    values (0..1) that saturated there on the test set, where counted."""
+    """A named edge of the integer model: sign, width and fraction bits.
+
+    Where measured, against the floats: `saturated`, the share of values (0..1) at the ends of the
+    format; `snr`, signal to quantization noise in dB; `largest`, the largest error.
+    """
 
     name: str
     signed: bool
     width: int
     frac: int
     saturated: float | None = None
+    snr: float | None = None
+    largest: float | None = None
 
     def __post_init__(self) -> None:
         _require(
@@ -158,6 +163,20 @@ class NetworkPicture(_Sourced):
     layers: tuple[LayerPicture, ...]
     edges: tuple[EdgeFormat, ...] = ()
     digest: str = ""
+
+
+@dataclass(frozen=True)
+class Precision(_Sourced):
+    """Integers against floats on frames that chose no formats.
+
+    `concern`: what is not good enough, and what to do; empty where nothing is. `worst`: the edge
+    with the largest error; `over_time`: that error in equal stretches of the longest utterance.
+    """
+
+    NAME: ClassVar[str] = "precision"
+    concern: str
+    worst: str
+    over_time: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -362,7 +381,8 @@ class Proof:
 
     `digest`: of the integer model. `edges`: named edges compared. `stalls`: the stimulus in
     words (probability on either handshake, seed). `streams`: interleaved. `first_divergence`:
-    empty when everything was equal.
+    empty when everything was equal. `saturating`: states, and the share of their values at the
+    ends of their formats.
     """
 
     NAME: ClassVar[str] = "proof"
@@ -372,6 +392,7 @@ class Proof:
     streams: int = 1
     first_divergence: str = ""
     faults: tuple[Fault, ...] = ()
+    saturating: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -395,6 +416,7 @@ Series = (
     | Sizes
     | Convergence
     | NetworkPicture
+    | Precision
     | Utterances
     | Schedule
     | Designs
@@ -410,6 +432,7 @@ S = TypeVar(
     Sizes,
     Convergence,
     NetworkPicture,
+    Precision,
     Utterances,
     Schedule,
     Designs,

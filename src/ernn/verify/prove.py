@@ -17,8 +17,10 @@ from ernn.flow.beats import Beats, pack, unpack
 from ernn.flow.simulate import Simulation, SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 from ernn.golden.compiled import Compiled
+from ernn.golden.headroom import saturating_states
 from ernn.golden.run import run_all, trace
 from ernn.ir.integer_model import IntegerModel
+from ernn.ir.precision import Shares, saturated
 from ernn.rtl.engine import Engine
 from ernn.rtl.stream import container_bits
 from ernn.scheduling.probes import LOCATORS, Place, probe_names
@@ -68,6 +70,8 @@ class Proof:
     """Probability that either handshake paused in a cycle."""
     seed: int
     """Of the stalls."""
+    saturating: Shares = ()
+    """States at the ends of their formats: the share of values. Equal, but not good."""
 
     @property
     def passed(self) -> bool:
@@ -77,7 +81,7 @@ class Proof:
     def __str__(self) -> str:
         counted = f"{self.frames:,} frames, {self.integers:,} integers, {self.mismatches:,} differ"
         if self.passed:
-            return f"{counted}: passed"
+            return "; ".join(filter(None, (f"{counted}: passed", saturated(self.saturating))))
         missing = [f"{self.missing:,} beats missing"] if self.missing else []
         first = [str(self.divergence)] if self.divergence else []
         return "; ".join([f"{counted}: failed", *missing, *first, *self.violations])
@@ -140,6 +144,7 @@ def prove(
         missing=missing,
         stall=stall,
         seed=seed,
+        saturating=saturating_states(model, utterances, Compiled),
     )
 
 
