@@ -12,6 +12,7 @@ from ernn.compress.plan import CompressionPlan, compressed, matrices
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 
 PLAN = CompressionPlan.blocks(4)
+PLANS = {"blocks": PLAN, "signed": CompressionPlan.blocks(4, signed=True)}
 LAYERS = {
     "lstm": lambda: nn.LSTM(6, 16, 2, batch_first=True, proj_size=8),
     "gru": lambda: nn.GRU(6, 16, batch_first=True, bidirectional=True),
@@ -25,10 +26,11 @@ def output(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_training_stays_inside_and_reaches_the_forward(name: str) -> None:
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_training_stays_inside_and_reaches_the_forward(name: str, plan: CompressionPlan) -> None:
     torch.manual_seed(1)
     layer, x = LAYERS[name](), torch.randn(3, 5, 6)
-    inside.enter(layer, PLAN)
+    inside.enter(layer, plan)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.05)
     first = output(layer, x)
     for _ in range(3):
@@ -42,16 +44,17 @@ def test_training_stays_inside_and_reaches_the_forward(name: str) -> None:
     inside.leave(layer)
     assert not parametrize.is_parametrized(layer)
     torch.testing.assert_close(output(layer, x), after)
-    for matrix in compressed(layer, PLAN):
+    for matrix in compressed(layer, plan):
         torch.testing.assert_close(sets.project(matrix.weight, matrix.structure), matrix.weight)
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_entering_is_projecting(name: str) -> None:
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_entering_is_projecting(name: str, plan: CompressionPlan) -> None:
     layer, x = LAYERS[name](), torch.randn(2, 4, 6)
     projected = copy.deepcopy(layer)
-    inside.project_once(projected, PLAN)
-    inside.enter(layer, PLAN)
+    inside.project_once(projected, plan)
+    inside.enter(layer, plan)
     torch.testing.assert_close(output(layer, x), output(projected, x))
 
 

@@ -20,12 +20,14 @@ from ernn.ir.structure import (
     Dense,
     LoadBalanced,
     Pruned,
+    Signed,
     Sparse,
     Structure,
     groups,
 )
 
 KINDS = st.sampled_from([Dense, BlockCirculant, Pruned, LoadBalanced, BankBalanced])
+SIGNS = st.sampled_from([None, 0, 1])
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
 law = settings(max_examples=150, deadline=None)
 
@@ -50,6 +52,8 @@ def cases(draw: st.DrawFn) -> tuple[Tensor, Structure]:
         LoadBalanced: lambda: LoadBalanced(density, unit),
         BankBalanced: lambda: BankBalanced(density, unit),
     }[kind]()
+    if (seed := draw(SIGNS)) is not None:
+        structure = Signed(structure, seed)
     generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
     return torch.randn((gates, rows, columns), generator=generator, dtype=torch.float64), structure
 
@@ -121,6 +125,11 @@ def test_products_are_with_what_is_stored(case: tuple[Tensor, Structure]) -> Non
     weight, structure = case
     x = np.random.default_rng(0).standard_normal(weight.shape[-1])
     matrix = sets.project(weight, structure).numpy()
+    if isinstance(structure, Signed):
+        signs = structure.diagonal(weight.shape[-1])
+        weight, structure = weight * torch.from_numpy(signs), structure.inner
+        np.testing.assert_array_equal(sets.project(weight, structure).numpy() * signs, matrix)
+        matrix = matrix * signs
     if isinstance(structure, BlockCirculant):
         spectra = np.fft.rfft(sets.encode(weight, structure).numpy()) * np.fft.rfft(
             x.reshape(-1, structure.block)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ernn.compress.plan import CompressionPlan, compressed
 from ernn.compress.sets import project, weaker
-from ernn.ir.structure import BlockCirculant, Dense, Structure
+from ernn.ir.structure import BlockCirculant, Dense, Signed, Structure
 
 
 @torch.no_grad()
@@ -43,5 +43,8 @@ def _at(structure: Structure, step: int, steps: int) -> Structure:
         case BlockCirculant(block=block):
             smaller = max(1, block >> (steps - step))
             return replace(structure, block=smaller) if smaller > 1 else Dense()
+        case Signed(inner=inner):
+            found = _at(inner, step, steps)
+            return found if found == Dense() else replace(structure, inner=found)
         case _:
             return weaker(structure, step / steps)

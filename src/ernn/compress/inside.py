@@ -7,6 +7,7 @@ model is a plain one again with the decoded weights.  In between torch.nn.LSTM a
 other classes see decoded weights.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -15,12 +16,20 @@ from torch.nn.utils import parametrize
 
 from ernn.compress.masked import Spread
 from ernn.compress.method import Method, Parts
-from ernn.compress.plan import CompressionPlan, compressed
+from ernn.compress.plan import CompressionPlan, NamedMatrix, compressed
 from ernn.compress.sets import Stored, decode, encode, project
 from ernn.compress.spectral import Spectral
-from ernn.ir.structure import BlockCirculant, Sparse, block_size
+from ernn.ir.structure import (
+    BankBalanced,
+    BlockCirculant,
+    LoadBalanced,
+    Pruned,
+    Signed,
+    block_size,
+)
 from ernn.nn.kept_factors import keep_factors
 from ernn.nn.recurrent import GRU, LSTM
+from ernn.nn.signs import Turn
 
 
 class Decode(nn.Module):
@@ -79,17 +88,33 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
     optimizer afterwards: the parameters are other ones.
     """
     for matrix in compressed(module, plan):
-        _, rows, columns = matrix.weight.shape
-        if isinstance(matrix.structure, Sparse):
-            inside = Spread(matrix.structure, matrix.weight)
-        elif isinstance(matrix.structure, Method):
-            inside = Rebuild(matrix.structure, matrix.weight)
-        else:
-            assert isinstance(matrix.structure, BlockCirculant)
-            kind = Spectral if domain == "frequency" else Decode
-            inside = kind(matrix.structure, matrix.gates, rows, columns)
+        turn = None
+        if isinstance(matrix.structure, Signed):
+            signs = matrix.structure.diagonal(matrix.weight.shape[-1])
+            turn = Turn(torch.from_numpy(signs).to(matrix.weight))
+            with torch.no_grad():
+                matrix.weight.mul_(turn.signs)
+            matrix = replace(matrix, structure=matrix.structure.inner)
+        parametrize.register_parametrization(
+            matrix.owner, matrix.attribute, _inside(matrix, domain)
+        )
+        if turn is not None:
+            parametrize.register_parametrization(matrix.owner, matrix.attribute, turn)
+
+
+def _inside(matrix: NamedMatrix, domain: Domain) -> "Decode | Spectral | Spread | Rebuild":
+    _, rows, columns = matrix.weight.shape
+    match matrix.structure:
+        case Pruned() | LoadBalanced() | BankBalanced():
+            return Spread(matrix.structure, matrix.weight)
+        case Method():
+            return Rebuild(matrix.structure, matrix.weight)
+        case BlockCirculant():
             _use_ours(matrix.owner)
-        parametrize.register_parametrization(matrix.owner, matrix.attribute, inside)
+            kind = Spectral if domain == "frequency" else Decode
+            return kind(matrix.structure, matrix.gates, rows, columns)
+        case _:
+            raise TypeError(f"there is no training inside {matrix.structure}")
 
 
 def leave(module: nn.Module) -> None:

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 import ernn.compress.methods  # noqa: F401  (so that their names can be read)
 from ernn.compress.described import described, from_description
 from ernn.errors import UserError
-from ernn.ir.structure import BankBalanced, BlockCirculant, Dense, LoadBalanced, Pruned, Structure
+from ernn.ir.structure import (
+    BankBalanced,
+    BlockCirculant,
+    Dense,
+    LoadBalanced,
+    Pruned,
+    Signed,
+    Structure,
+)
 
 Role = Literal["input", "recurrent", "projection", "output"]
 ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}
@@ -56,15 +64,18 @@ class CompressionPlan:
                 )
 
     @classmethod
-    def blocks(cls, block: int, output: int = 1, pad: bool = True) -> "CompressionPlan":
+    def blocks(
+        cls, block: int, output: int = 1, pad: bool = True, signed: bool = False
+    ) -> "CompressionPlan":
         """Circulant blocks in recurrent layers.
 
         block: their size, 1, 2, 4, 8, 16 or 32; 1 is dense.
         output: the size in Linear layers.
         pad: whether sizes that the block does not divide are padded, and the padding counted;
             otherwise they are refused when the plan is used.
+        signed: whether columns have signs (`ernn.ir.structure.Signed`), drawn by seed 0.
         """
-        inner, outer = _structure(block, pad), _structure(output, pad)
+        inner, outer = (_structure(size, pad, signed) for size in (block, output))
         return cls(inner, inner, inner, outer)
 
     @classmethod
@@ -247,8 +258,10 @@ def _require_fit(matrix: NamedMatrix) -> None:
         raise UserError(f"{matrix.name}: {error}") from error
 
 
-def _structure(block: int, pad: bool) -> Structure:
-    return Dense() if block == 1 else BlockCirculant(block, pad)
+def _structure(block: int, pad: bool, signed: bool = False) -> Structure:
+    if block == 1:
+        return DENSE
+    return Signed(BlockCirculant(block, pad)) if signed else BlockCirculant(block, pad)
 
 
 def _plain(structure: Structure) -> int | dict[str, Any]:

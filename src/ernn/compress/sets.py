@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from ernn.compress import block_circulant, sparse
@@ -14,6 +15,7 @@ from ernn.ir.structure import (
     Dense,
     LoadBalanced,
     Pruned,
+    Signed,
     Sparse,
     Structure,
     density_on_the_way,
@@ -32,6 +34,8 @@ def project(matrix: Tensor, structure: Structure) -> Tensor:
             return block_circulant.project(matrix, structure)
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.decode(sparse.encode(matrix, structure), structure, *matrix.shape[-2:])
+        case Signed(inner):
+            return turned(project(turned(matrix, structure), inner), structure)
         case _:
             return _method(structure).project(matrix)
 
@@ -45,6 +49,8 @@ def encode(matrix: Tensor, structure: Structure) -> Stored:
             return block_circulant.encode(matrix, structure)
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.encode(matrix, structure)
+        case Signed(inner):
+            return encode(turned(matrix, structure), inner)
         case _:
             return _method(structure).encode(matrix)
 
@@ -60,8 +66,15 @@ def decode(stored: Stored, structure: Structure, rows: int, columns: int) -> Ten
             return sparse.decode(stored, structure, rows, columns)
         case Method(), Parts():
             return structure.decode(stored, rows, columns)
+        case Signed(inner), _:
+            return turned(decode(stored, inner, rows, columns), structure)
         case _:
             raise TypeError(f"{type(stored).__name__} is not how {structure} is stored")
+
+
+def turned(matrix: Tensor, structure: Signed) -> Tensor:
+    """W to C, and back: every column times its sign."""
+    return matrix * torch.from_numpy(structure.diagonal(matrix.shape[-1])).to(matrix)
 
 
 def _method(structure: Structure) -> Method:
@@ -76,6 +89,8 @@ def _method(structure: Structure) -> Method:
 
 def parts(matrix: Tensor, structure: Structure) -> Parts:
     """`encode`, and the numbers' positions if stored apart; `Method.start` for training inside."""
+    if isinstance(structure, Signed):
+        return parts(turned(matrix, structure), structure.inner)
     stored = structure.start(matrix) if isinstance(structure, Method) else encode(matrix, structure)
     match stored:
         case Tensor():
@@ -88,6 +103,8 @@ def parts(matrix: Tensor, structure: Structure) -> Parts:
 
 def joined(stored: Parts, structure: Structure, rows: int, columns: int) -> Tensor:
     """The matrix of `parts`; gradients pass."""
+    if isinstance(structure, Signed):
+        return turned(joined(stored, structure.inner, rows, columns), structure)
     if isinstance(structure, Method):
         return structure.rebuilt(stored, rows, columns)
     if stored.held:
@@ -97,6 +114,8 @@ def joined(stored: Parts, structure: Structure, rows: int, columns: int) -> Tens
 
 def at(matrix: Tensor, structure: Structure, held: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The numbers of a matrix at places that are held."""
+    if isinstance(structure, Signed):
+        return at(turned(matrix, structure), structure.inner, held)
     if isinstance(structure, Method):
         return structure.again(matrix, held)
     return (sparse.at(matrix, cast(Sparse, structure), held[0]).values,)
@@ -109,5 +128,7 @@ def weaker(structure: Structure, share: float) -> Structure:
             return replace(structure, density=density_on_the_way(structure.density, share))
         case Method():
             return structure.weaker(share)
+        case Signed(inner):
+            return replace(structure, inner=weaker(inner, share))
         case _:
             return structure

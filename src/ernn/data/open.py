@@ -5,7 +5,18 @@ from pathlib import Path
 from ernn.data.corpus import Corpus
 from ernn.errors import UserError
 
-NAMES = ("digits", "espeak", "an4", "timit", "speechocean762", "fsdd", "fsdd-words", "librispeech")
+NAMES = (
+    "digits",
+    "espeak",
+    "an4",
+    "timit",
+    "speechocean762",
+    "fsdd",
+    "fsdd-words",
+    "librispeech",
+    "logmel",
+    "logmel-more",
+)
 
 
 def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
@@ -43,6 +54,10 @@ def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
             from ernn.data.librispeech import LibriSpeech
 
             return LibriSpeech(_needed(name, root), unknown_words="leave out")
+        case "logmel" | "logmel-more":
+            from ernn.data.logmel import LogMel
+
+            return LogMel(_needed(name, root), more=name == "logmel-more")
         case _:
             raise UserError(f"no corpus is called {name!r}; the corpora are {', '.join(NAMES)}")
 

@@ -13,6 +13,7 @@ from ernn.ir.structure import (
     Dense,
     LoadBalanced,
     Pruned,
+    Signed,
     Structure,
     block_grid,
     block_size,
@@ -66,5 +67,8 @@ def project(matrix: np.ndarray, structure: Structure) -> np.ndarray:
             return decode_blocks(blocks, *matrix.shape[-2:])
         case Pruned() | LoadBalanced() | BankBalanced():
             return sparse.project(matrix, structure)
+        case Signed(inner):
+            signs = structure.diagonal(matrix.shape[-1])
+            return project(matrix * signs, inner) * signs
         case _:
             return structure.nearest(matrix)

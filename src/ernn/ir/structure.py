@@ -145,6 +145,60 @@ class BlockCirculant(Structure):
         return self.stored(shape) // self.block * per_block
 
 
+@dataclass(frozen=True)
+class Signed(Structure):
+    """Matrices W = C D: C of another structure, D a diagonal of signs, one for each column.
+
+    Neighbouring values of a signal are often alike, and a circulant block sees little of such ones
+    but their mean; with signs it sees more, for the same numbers stored.  All matrices that read a
+    signal should have the same signs, which then are applied to it once.
+
+    >>> import ernn
+    >>> ernn.Signed(ernn.BlockCirculant(8), seed=1).stored((4, 64, 32))
+    1024
+    """
+
+    inner: Structure
+    """What W D is."""
+    seed: int = 0
+    """Draws the signs: the same for all matrices with as many columns."""
+    signs: str = ""
+    """The signs themselves where they were chosen, "+" or "-" for each column."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inner, Signed) or not isinstance(self.inner, Structure):
+            raise UserError(f"Signed holds a structure without signs, not {self.inner!r}")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise UserError(f"a seed is a whole number of at least 0, not {self.seed!r}")
+        if type(self.signs) is not str or set(self.signs) - set("+-"):
+            raise UserError(f'signs are a text of "+" and "-", not {self.signs!r}')
+
+    def diagonal(self, columns: int) -> np.ndarray:
+        """D as float64 (columns,) of 1 and -1; UserError where other signs than that are given."""
+        if not self.signs:
+            bits = np.random.PCG64(self.seed).random_raw(columns) >> np.uint64(63)
+            return 1.0 - 2.0 * bits.astype(np.float64)
+        if len(self.signs) != columns:
+            raise UserError(f"{len(self.signs)} signs are given for a matrix of {columns} columns")
+        return np.where(np.array(list(self.signs)) == "+", 1.0, -1.0)
+
+    def stored(self, shape: tuple[int, ...]) -> int:
+        """Numbers stored; a bit a column for signs that were chosen is left out."""
+        self.diagonal(shape[-1])
+        return self.inner.stored(shape)
+
+    def multiplications(self, shape: tuple[int, ...]) -> int:
+        """Those of a product with C: a sign takes none."""
+        return self.inner.multiplications(shape)
+
+    def bits(self, shape: tuple[int, ...], number_bits: int) -> int:
+        return self.inner.bits(shape, number_bits)
+
+    def taken(self) -> Structure:
+        """What the engine takes C for; D is a step before."""
+        return self.inner.taken()
+
+
 class _Kept(Structure):
     """What the sparse structures share."""
 

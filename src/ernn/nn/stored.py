@@ -43,6 +43,12 @@ class Weight:
         found = _in_blocks(self.owner, self.name)
         return 1 if found is None or found.rows % found.structure.block else found.structure.block
 
+    @property
+    def signs(self) -> Tensor | None:
+        """Of its columns, which `blocks` is without; None where it has none."""
+        chain: Any = self.owner.parametrizations[self.name]  # type: ignore[index]
+        return chain[1].signs if len(chain) > 1 else None
+
     def dense(self) -> Tensor:
         """(gates * rows, columns)."""
         return self._some(getattr(self.owner, self.name).unflatten(0, (self.gates, -1))).flatten(
@@ -81,11 +87,12 @@ def in_blocks(owner: nn.Module) -> bool:
 
 
 def _in_blocks(owner: nn.Module, name: str) -> InBlocks | None:
-    """The parametrization of a weight in blocks that has no other one."""
+    """The parametrization of a weight in blocks that has no other one but for signs."""
     if not parametrize.is_parametrized(owner, name):
         return None
     chain: Any = owner.parametrizations[name]  # type: ignore[index]
     circulant = isinstance(getattr(chain[0], "structure", None), BlockCirculant) and hasattr(
         chain[0], "blocks"
     )
-    return chain[0] if circulant and len(chain) == 1 else None
+    alone = len(chain) == 1 or (len(chain) == 2 and hasattr(chain[1], "signs"))
+    return chain[0] if circulant and alone else None

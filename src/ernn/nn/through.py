@@ -17,6 +17,7 @@ from ernn.nn.loops import RESULTS, VECTOR
 from ernn.nn.order import from_order, gates_to_order, to_order
 from ernn.nn.parameters import Parameters, delayed
 from ernn.nn.scan import Plan, Scan
+from ernn.nn.signs import unsigned
 from ernn.nn.spectra import spectrum
 from ernn.nn.stored import Weight, joined
 from ernn.nn.table import Room, Table, remembered, table
@@ -47,8 +48,11 @@ def scanned(
     frames (time, batch, units) by input, state (batch, units) by step; a step without one starts
     from 0.
     """
-    made = table(named.cell, rounding.rounds if rounding else 0)
     block = block_of(named)
+    plain = unsigned(named, block)
+    names, named = remembered(named.cell), plain.named
+    frames, state = plain.frames(frames), plain.state(state)
+    made = table(named.cell, rounding.rounds if rounding else 0)
     weights, sizes = _weights(named, made, block)
     filled = dict(_filled(named, made, block, frames, state))
     kept = any(one.requires_grad for one in (*weights, *filled.values(), *frames.values()))
@@ -64,7 +68,8 @@ def scanned(
     found = Scan.apply(plan, *inputs, *weights, *filled.values())
     count = len(made.cell.outputs)
     ends = [from_order(end, block, 0).t() for end in found[count:]]
-    return list(found[:count]), dict(zip(remembered(made.cell), ends, strict=True))
+    late = plain.ends(dict(zip(remembered(made.cell), ends, strict=True)))
+    return list(found[:count]), {name: late[name] for name in names}
 
 
 def _weights(named: Parameters, made: Table, block: int) -> tuple[list[Tensor], list[int]]:

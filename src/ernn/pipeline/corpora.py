@@ -17,6 +17,8 @@ WHAT = {
     "fsdd": ("spoken digits from sound, in strings", "10 digits", "--root"),
     "fsdd-words": ("the same as single words", "10 digits", "--root"),
     "librispeech": ("LibriSpeech or its layout", "39 phones", "--root"),
+    "logmel": ("log-mel features in 8 bits, as files", "their phones", "--root"),
+    "logmel-more": ("the same with its train_more", "their phones", "--root"),
 }
 
 

@@ -15,7 +15,8 @@ def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
 
 
 def _own(corpus: Corpus) -> Recipe:
-    """For a corpus without a recipe: its unit's, on 40 log-mel bins, three frames at a time."""
+    """For a corpus without a recipe: its unit's, on the features that it holds, or 40 log-mel bins
+    of its sound, three frames at a time."""
     match corpus.name:
         case "digits":
             return DIGITS
@@ -26,8 +27,8 @@ def _own(corpus: Corpus) -> Recipe:
         case "speechocean762":
             return SPEECHOCEAN
         case _:
-            _, rate = corpus.utterances("train")[0].samples()
-            recipe = DIGITS if corpus.unit == "digit" else AN4
-            return replace(
-                recipe, features=FeatureSpec(kind="logmel", rate=rate, stack=3, subsample=3)
-            )
+            recipe, first = DIGITS if corpus.unit == "digit" else AN4, corpus.utterances("train")[0]
+            features = FeatureSpec(kind="stored", stack=3, subsample=3)
+            if first.read_audio is not None:
+                features = replace(features, kind="logmel", rate=first.samples()[1])
+            return replace(recipe, features=features)
