@@ -3,6 +3,8 @@ status is 2, and nothing is lost.
 """
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -138,6 +140,19 @@ def test_weights_that_are_missing_or_of_another_network_are_named(tmp_path: Path
         UserError, match=r"dense\.safetensors is missing: do one of `ernn train` again"
     ):
         begun.perform("compress", {}, lambda: None, reads=[network.DENSE])
+
+
+@pytest.mark.parametrize("file", ["run.json", "record.json", "dense.safetensors"])
+def test_a_pipe_is_not_waited_for(file: str, capsys: Any, tmp_path: Path) -> None:
+    begun = _designed(tmp_path)
+    begun.path(file).unlink(missing_ok=True)
+    os.mkfifo(begun.path(file))
+    signal.alarm(60)  # whose default is the end of the process
+    try:
+        assert run(["sensitivity", str(tmp_path)]) == 2
+    finally:
+        signal.alarm(0)
+    assert f"{file}: it is no file but a folder, a pipe" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
