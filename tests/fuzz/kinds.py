@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -24,6 +25,7 @@ from ernn.data.audio import read_audio
 from ernn.data.fsdd import Fsdd, connected_digits
 from ernn.data.fsdd_files import Sound
 from ernn.data.librispeech import LibriSpeech
+from ernn.data.logmel import LogMel
 from ernn.data.normalizer import Normalizer
 from ernn.data.pronounce import read_pronunciations
 from ernn.data.speechocean import SpeechOcean
@@ -384,6 +386,39 @@ def use_recordings(path: Path) -> None:
     assert corpus.identity
 
 
+LABELS = [
+    {"id": f"u{n}", "speaker": "s", "split": split, "frames": 3, "offset": 0, "phones": "AA B"}
+    for n, split in enumerate(("train", "valid", "test"))
+]
+
+
+def stored_features(folder: Path) -> bytes:
+    """A corpus of them, and what each split's frames are packed to."""
+    packed = zlib.compress(np.arange(12, dtype=np.uint8).tobytes())
+    (folder / "feats").mkdir()
+    for split in ("train", "valid", "test"):
+        (folder / "feats" / f"{split}.z").write_bytes(packed)
+    (folder / "labels.jsonl").write_bytes(as_lines(LABELS))
+    return packed
+
+
+def of_labels(folder: Path) -> Kind:
+    stored_features(folder)
+    return by_values("labels", use_logmel, as_lines, LABELS, file="labels.jsonl")
+
+
+def of_packed(folder: Path) -> Kind:
+    return by_bytes("packed", use_logmel, stored_features(folder), file="feats/train.z")
+
+
+def use_logmel(path: Path) -> None:
+    corpus = LogMel(path.parent if path.suffix == ".jsonl" else path.parent.parent)
+    for split in ("train", "validation", "test"):
+        for utterance in corpus.utterances(split):
+            assert np.isfinite(utterance.features()).all()
+    assert corpus.description and corpus.identity
+
+
 def of_cepstra(folder: Path) -> Kind:
     frames = np.random.default_rng(0).normal(size=(5, CEPSTRA)).astype("<f4")
     content = np.array([frames.size], "<i4").tobytes() + frames.tobytes()
@@ -497,6 +532,8 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
         "recordings", use_recordings, recordings("w:gz"), recordings("w:")
     ),
     "cepstra": of_cepstra,
+    "labels": of_labels,
+    "packed": of_packed,
     "wire": lambda _: by_values("wire", Wire.load, as_json, WIRE),
     "phones": lambda _: by_bytes("phones", read_phones, PHONES),
 }
