@@ -1,11 +1,28 @@
 """The compiled parts of the package, in C; all else is in pyproject.toml."""
 
+from pathlib import Path
+from typing import Any
+
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 FOLDER = "src/ernn/golden/c"
 LOOPS = "src/ernn/nn/c"
 
+
+class Whole(build_ext):
+    """A library takes the old one's place at once: a process that starts meanwhile loads one or the
+    other.
+    """
+
+    def copy_file(self, infile: Any, outfile: Any, *args: Any, **options: Any) -> Any:
+        done = super().copy_file(infile, f"{outfile}.new", *args, **options)
+        Path(f"{outfile}.new").replace(outfile)
+        return done
+
+
 setup(
+    cmdclass={"build_ext": Whole},
     ext_modules=[
         Extension(
             "ernn.golden._play",
@@ -24,5 +41,5 @@ setup(
             extra_compile_args=["-O3", "-fno-trapping-math", "-fno-math-errno", "-pthread"],
             optional=True,  # without a compiler torch trains, slowly, and ernn says so
         ),
-    ]
+    ],
 )
