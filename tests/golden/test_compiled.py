@@ -17,6 +17,9 @@ from ernn.golden import Compiled, Stream, Streams, _play, compiled, run, trace
 from ernn.golden.arithmetic import Plainly
 from ernn.golden.compiled import Player
 from ernn.golden.packing import CHUNK_LIMIT, Packed, pack
+from ernn.golden.part import whole
+from ernn.golden.program import recorded
+from ernn.golden.source import LAYOUT
 from ernn.ir import layers
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
@@ -44,6 +47,8 @@ def assert_equal_on_every_edge(model: IntegerModel, frames: np.ndarray) -> None:
             assert plain.keys() == found.keys()
             for edge, values in plain.items():
                 np.testing.assert_array_equal(values, found[edge], err_msg=f"{edge}, {variant}")
+            outputs = run(model, frames, partial(Player, variant=variant))  # in shared places
+            np.testing.assert_array_equal(outputs, run(model, frames), err_msg=variant)
 
 
 @settings(max_examples=30, deadline=None)
@@ -187,6 +192,28 @@ def test_streams_side_by_side_equal_each_alone(seed, cell, block, spec, count):
         np.testing.assert_array_equal(parts[:, stream], run(model, frames[:, stream]))
     together.reset()
     np.testing.assert_array_equal(together.push(frames), parts)
+
+
+def test_edges_are_noted_from_any_frame_on():
+    """Until then vectors share places; streams keep their states, each its own."""
+    rng = np.random.default_rng(12)
+    model = random_integer_model(rng, cell="lstm", projection=24, peepholes=True, block=8)
+    frames = np.stack([any_frames(rng, model, 6) for _ in range(SIDE)], axis=1)
+    player, edges = Player(model, streams=SIDE), {}
+    outputs = [player.push(frames[:3]), player.push(frames[3:5], edges), player.push(frames[5:])]
+    sizes = [
+        recorded(model, whole(model), LAYOUT, noted=noted).rooms["memory"]
+        for noted in (False, True)
+    ]
+    assert sizes[0].size < sizes[1].size
+    found = {edge: np.array(rows) for edge, rows in edges.items()}
+    for stream in range(SIDE):
+        plain = trace(model, frames[:, stream])
+        np.testing.assert_array_equal(
+            np.concatenate(outputs)[:, stream], run(model, frames[:, stream])
+        )
+        for edge, values in plain.items():
+            np.testing.assert_array_equal(found[edge][:, stream], values[3:5], err_msg=edge)
 
 
 @pytest.mark.parametrize("variant", NARROW)

@@ -21,8 +21,8 @@ class Kind(IntEnum):
     ROTATE = 2
 
 
-_Terms = list[tuple[int, int]]
-"""Values by number, and their factors."""
+_Value = tuple[int, int]
+"""By number, and a factor: what is only the negative of another is not computed."""
 
 
 class Row(NamedTuple):
@@ -49,35 +49,38 @@ class Butterflies(NamedTuple):
 
 def butterflies(transform: Transform, k: int) -> Butterflies:
     """The transform of words of k numbers."""
-    rows, where = list[Row](), list(range(k))
+    rows, where = list[Row](), [(at, 1) for at in range(k)]
     for stage in transform.stages:
         where = [
             _row(rows, row, int(by), where)
             for row, by in zip(stage.matrix, stage.shift, strict=True)
         ]
-    return _in_slots(rows, where, k)
+    results = [at if by == 1 else _written(rows, Kind.ROTATE, [(at, by)], 0, k) for at, by in where]
+    return _in_slots(rows, results, k)
 
 
-def _row(rows: list[Row], row: Array, shift: int, where: Sequence[int]) -> int:
+def _row(rows: list[Row], row: Array, shift: int, where: Sequence[_Value]) -> _Value:
     """Adds what a row of a stage takes; values are never overwritten: those of the words come
     first, then one a row.
     """
-    terms = [(where[at], int(row[at])) for at in np.flatnonzero(row).tolist()] or [(where[0], 0)]
+    terms = [(where[at][0], int(row[at]) * where[at][1]) for at in np.flatnonzero(row).tolist()]
     while len(terms) > 2:  # rotations are done last, and in order
         terms = [(_written(rows, Kind.ROTATE, terms[:2], 0, len(row)), 1), *terms[2:]]
     factors = [by for _, by in terms]
-    if shift == 0 and factors == [1]:
-        return terms[0][0]
-    if shift == 0 and factors == [2]:
-        terms, factors = [(terms[0][0], 1)] * 2, [1, 1]
-    kind = Kind.ROTATE
-    if shift == 0 and factors in ([1, 1], [1, -1]):
-        kind = Kind.ADD if factors == [1, 1] else Kind.SUBTRACT
-    return _written(rows, kind, [*terms, (terms[0][0], 0)][:2], shift, len(row))
+    if shift == 0 and factors in ([1], [-1]):
+        return terms[0]
+    if shift == 0 and factors in ([2], [-2], [1, 1], [-1, -1]):
+        return _written(rows, Kind.ADD, [terms[0], terms[-1]], 0, len(row)), min(
+            1, max(-1, factors[0])
+        )
+    if shift == 0 and sorted(factors) == [-1, 1]:
+        positive = sorted(terms, key=lambda term: -term[1])
+        return _written(rows, Kind.SUBTRACT, positive, 0, len(row)), 1
+    return _written(rows, Kind.ROTATE, terms, shift, len(row)), 1
 
 
-def _written(rows: list[Row], kind: Kind, terms: _Terms, shift: int, k: int) -> int:
-    (a, by_a), (b, by_b) = terms
+def _written(rows: list[Row], kind: Kind, terms: Sequence[_Value], shift: int, k: int) -> int:
+    (a, by_a), (b, by_b) = [*terms, (0, 0), (0, 0)][:2]
     rows.append(Row(kind, k + len(rows), a, b, by_a, by_b, shift))
     return rows[-1].to
 

@@ -64,18 +64,27 @@ class Player:
     ) -> None:
         assert _play is not None, "c/play.c was not compiled"
         side = _play.SIDE if streams >= _play.SIDE // 2 else 1
-        layout = Layout(_play.LANES, _play.ROWS, _play.WIDTH, side, _play.ENTRIES)
-        self._part = part or whole(model)
-        self._program = recorded(model, self._part, layout)
-        self._model, self._streams, self._side = model, streams, side
+        self._layout = Layout(_play.LANES, _play.ROWS, _play.WIDTH, side, _play.ENTRIES)
+        self._model, self._part, self._streams = model, part or whole(model), streams
+        self._play = _play.play
+        self._load(noted=False)
         kind = "narrow" if self._program.narrow else "wide"
         self.variant = variant or [name for name in _play.variants() if name.startswith(kind)][-1]
         assert self.variant.startswith(kind), f"{self.variant} does not play {kind} numbers"
-        memory, *others = self._program.rooms.values()
-        self._memory = _aligned(np.tile(memory, -(-streams // side)))
-        self._buffers = (*self._program.tables.values(), self._memory, *map(_aligned, others))
-        self._play = _play.play
         self.reset()
+
+    def _load(self, noted: bool) -> None:
+        self._program = recorded(self._model, self._part, self._layout, noted)
+        memory, *others = self._program.rooms.values()
+        self._memory = _aligned(np.tile(memory, -(-self._streams // self._layout.side)))
+        self._buffers = (*self._program.tables.values(), self._memory, *map(_aligned, others))
+
+    def _note(self) -> None:
+        """Every edge in a place of its own from now on."""
+        kept = {name: self._rows(vector).copy() for name, vector in self._program.kept.items()}
+        self._load(noted=True)
+        for name, vector in self._program.kept.items():
+            self._rows(vector)[:] = kept[name]
 
     def reset(self, state: State | None = None) -> None:
         check_state(self._part, state)
@@ -104,9 +113,11 @@ class Player:
         if edges is None:
             self._run(frames, outputs)
             return outputs
+        if not program.edges:
+            self._note()
         for t in range(len(frames)):
             self._run(frames[t : t + 1], outputs[t : t + 1])
-            for edge, vectors in program.edges.items():
+            for edge, vectors in self._program.edges.items():
                 values = np.concatenate([self._read(vector) for vector in vectors], axis=1)
                 edges.setdefault(edge, []).append(values)
         return outputs
@@ -122,7 +133,8 @@ class Player:
 
     def _rows(self, vector: Vector) -> Array:
         """Where a vector lies: (memories, numbers, streams of a memory)."""
-        memories = self._memory.reshape(-(-self._streams // self._side), -1, self._side)
+        side = self._layout.side
+        memories = self._memory.reshape(-(-self._streams // side), -1, side)
         return memories[:, vector.at : vector.at + vector.size]
 
 

@@ -13,6 +13,7 @@ from ernn.golden.cell import frame_through, numbers_of, remembered
 from ernn.golden.machine import start
 from ernn.golden.packing import CHUNK_LIMIT, Packed, pack
 from ernn.golden.part import Part
+from ernn.golden.places import Held, placed
 from ernn.golden.recorder import Kind, RecordedProduct, Recorder, Vector
 from ernn.ir.integer_model import IntegerModel, value_format
 from ernn.ir.integer_parts import ActivationTable
@@ -54,22 +55,24 @@ class _Frame(NamedTuple):
 
     recorder: Recorder
     starts: int
-    x: list[Vector]
-    y: list[Vector]
+    x: Sequence[Vector]
+    y: Sequence[Vector]
     kept: dict[str, Vector]
     edges: Edges
 
 
-def recorded(model: IntegerModel, part: Part, layout: Layout) -> Program:
-    """The program of a frame through a part of a model."""
-    frame = _record(model, part, layout)
+def recorded(model: IntegerModel, part: Part, layout: Layout, noted: bool = False) -> Program:
+    """The program of a frame through a part of a model; `noted`: every edge has a place of its own,
+    and is there after the frame.
+    """
+    frame = _record(model, part, layout, noted)
     tables, rooms = _laid_out(frame, layout)
     inputs, outputs = (sum(vector.length for vector in ends) for ends in (frame.x, frame.y))
-    narrow = frame.recorder.narrow
-    return Program(narrow, tables, rooms, frame.edges, frame.kept, inputs, outputs)
+    narrow, edges = frame.recorder.narrow, frame.edges if noted else {}
+    return Program(narrow, tables, rooms, edges, frame.kept, inputs, outputs)
 
 
-def _record(model: IntegerModel, part: Part, layout: Layout) -> _Frame:
+def _record(model: IntegerModel, part: Part, layout: Layout, noted: bool) -> _Frame:
     recorder, edges, first = Recorder(model, layout.lanes), {}, start(model, part)
 
     def note(edge: str, *vectors: Vector) -> None:
@@ -79,9 +82,21 @@ def _record(model: IntegerModel, part: Part, layout: Layout) -> _Frame:
     starts = len(recorder.operations)
     x = [recorder.of(model.signal(name).length, model.signal(name).format) for name in part.reads]
     y, after = frame_through(recorder, part, x, before, note)
+    held = [*map(Held, x), *(Held(before[name], value) for name, value in after.items())]
+    lasting = [*y, *after.values(), *(one for some in edges.values() for one in some if noted)]
+    places, size = placed(recorder, recorder.operations[starts:], held, lasting)
+    recorder.move(places, size)
     for name, value in after.items():  # the oldest first, which takes the place of what it holds
-        recorder.copy(before[name], value)
-    return _Frame(recorder, starts, x, y, before, edges)
+        old, new = before[name].moved(places), value.moved(places)
+        if old != new:
+            recorder.copy(old, new)
+
+    def moved(vectors: Iterable[Vector]) -> tuple[Vector, ...]:
+        return tuple(vector.moved(places) for vector in vectors)
+
+    kept = dict(zip(before, moved(before.values()), strict=True))
+    edges = {edge: moved(vectors) for edge, vectors in edges.items()}
+    return _Frame(recorder, starts, moved(x), moved(y), kept, edges)
 
 
 def _kept(recorder: Recorder, part: Part, first: Mapping[str, Array]) -> dict[str, Vector]:
@@ -107,7 +122,7 @@ def _laid_out(frame: _Frame, layout: Layout) -> tuple[dict[str, Array], dict[str
     packed = [pack(recorder.model, made.product, layout.rows, limit) for made in recorder.products]
     transforms = [butterflies(one, k) for one in (recorder.model.forward, recorder.model.inverse)]
     lines = _lines(recorder.tables, layout.entries)
-    pitch = max(layout.width, layout.rows * layout.side) + (layout.side > 1) * layout.lanes
+    pitch = layout.width + (layout.side > 1) * layout.lanes
     numbers = {
         "network": [*_network(frame, transforms), layout.side, pitch],
         "ops": [

@@ -2,8 +2,8 @@
 c/play.c plays.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import prod
 from typing import NamedTuple
@@ -32,12 +32,18 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Vector:
-    """`length` integers within +-`bound` in `size` places from `at` on; of constants, from ~at."""
+    """`length` integers of -`bound` .. `bound` - 1 in `size` places from `at` on.
+
+    Constants lie from ~at on.
+    """
 
     at: int
     size: int
     length: int
     bound: int
+
+    def moved(self, places: Mapping[int, int]) -> "Vector":
+        return replace(self, at=places.get(self.at, self.at))
 
 
 class Rounding(NamedTuple):
@@ -61,6 +67,7 @@ class Operation(NamedTuple):
     last: int = 0
     first: int = 0
     end: int = 0
+    half: int = 0
     which: int = 0
     round: Rounding = Rounding()
 
@@ -83,6 +90,7 @@ class Recorder:
     lanes: int
     size: int = 0
     constants: list[int] = field(default_factory=list)
+    vectors: dict[int, Vector] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     terms: list[tuple[int, ...]] = field(default_factory=list)
     products: list[RecordedProduct] = field(default_factory=list)
@@ -94,14 +102,15 @@ class Recorder:
         """A new vector."""
         k = self.model.block
         at, size = self.size, -(-length // k) * k
-        self.size += self._places(size)
+        self.size += self.places_of(size)
         self.largest = max(self.largest, bound)
-        return Vector(at, size, length, bound)
+        self.vectors[at] = Vector(at, size, length, bound)
+        return self.vectors[at]
 
     def of(self, length: int, format: FixedFormat) -> Vector:
         return self.vector(length, -format.low)
 
-    def _places(self, size: int) -> int:
+    def places_of(self, size: int) -> int:
         """An odd number of rows of lanes, since vectors at distances of a power of two would share
         the same few lines of a cache.
         """
@@ -112,8 +121,8 @@ class Recorder:
 
     def constant(self, values: Array) -> Vector:
         numbers, at = laid_out(values, self.model.block), len(self.constants)
-        self.constants += np.pad(numbers, (0, self._places(len(numbers)) - len(numbers))).tolist()
-        bound = int(np.abs(numbers).max(initial=0))
+        self.constants += np.pad(numbers, (0, self.places_of(len(numbers)) - len(numbers))).tolist()
+        bound = _bound(numbers)
         self.largest = max(self.largest, bound)
         return Vector(~at, len(numbers), len(values), bound)
 
@@ -146,39 +155,84 @@ class Recorder:
         return gates
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Vector:
-        frac = max(term.frac for term in terms)
-        to = self.of(terms[0].factors[0].length, target)
-        bound = sum(
-            prod(factor.bound for factor in term.factors) << (frac - term.frac) for term in terms
-        )
-        round = _rounding(frac, target, bound)
-        self._sum(to, terms, frac, round._replace(low=0) if positive else round)
+        value, frac = terms[0].factors[0], max(term.frac for term in terms)
+        if not positive and _is_value(terms) and frac == target.frac and value.bound <= -target.low:
+            return value
+        to = self.of(value.length, target)
+        self._sum(to, terms, target.frac, (0 if positive else target.low, target.high))
         return to
 
     def copy(self, to: Vector, value: Vector) -> None:
         """For the next frame, or the first one."""
-        self._sum(to, [Term((value,), 0)], 0, Rounding(low=-value.bound, high=value.bound))
+        self._sum(to, [Term((value,), 0)], 0, (-value.bound, value.bound - 1))
 
-    def _sum(self, to: Vector, terms: Sequence[Term], frac: int, round: Rounding) -> None:
-        first = len(self.terms)
-        for term in terms:
+    def _sum(self, to: Vector, terms: Sequence[Term], frac: int, ends: tuple[int, int]) -> None:
+        """What is rounded away is shifted out as soon as no finer term follows, so that 32 bits
+        hold most sums: ((a << u) + b) >> u = a + (b >> u).
+        """
+        finest, first = max(term.frac for term in terms), len(self.terms)
+        up, down = max(frac - finest, 0), max(finest - frac, 0)
+        half = largest = bound = (1 << down) >> 1
+        done = 0
+        for term in sorted(terms, key=lambda term: -term.frac):
+            level = min(finest - term.frac, down)
+            left = finest - term.frac - level
+            bound = -(-bound >> (level - done))
+            bound += prod(factor.bound for factor in term.factors) << left
+            largest = max(largest, bound << up)
             places = [factor.at for factor in term.factors]
             assert len(places) <= 2, "a term of a sum has one factor or two"
-            numbers = (places[0], places[-1], frac - term.frac, int(term.sign < 0))
+            numbers = (places[0], places[-1], level - done, left, int(term.sign < 0))
             self.terms.append((len(places), *numbers))
+            done = level
+        round = Rounding(up, down - done, *ends, int(largest > LIMIT or down > 31))
         size = self._rows(to.size) * self.lanes
-        self.operations.append(
-            Operation(Kind.SUM, to.at, size, first=first, end=len(self.terms), round=round)
-        )
+        of_sum = {"first": first, "end": len(self.terms), "half": half, "round": round}
+        self.operations.append(Operation(Kind.SUM, to.at, size, **of_sum))
 
     def activate(self, table: ActivationTable, value: Vector) -> Vector:
         if not any(table is known for known in self.tables):
             self.tables.append(table)
         which = next(at for at, known in enumerate(self.tables) if known is table)
-        to = self.vector(value.length, _largest_of(table))
+        to = self.vector(value.length, _bound_of(table))
         size = self._rows(to.size) * self.lanes
         self.operations.append(Operation(Kind.ACTIVATE, to.at, size, value.at, which=which))
         return to
+
+    def reads(self, operation: Operation) -> list[int]:
+        """The vectors that an operation reads, by their places."""
+        match operation.kind:
+            case Kind.SUM:
+                terms = self.terms[operation.first : operation.end]
+                found = [at for _, a, b, *_ in terms for at in (a, b)]
+            case Kind.PRODUCT:
+                found = [one.at for one in self.products[operation.which].operands]
+            case _:
+                found = [operation.x]
+        return list(dict.fromkeys(at for at in found if at >= 0))
+
+    def writes(self, operation: Operation) -> Sequence[Vector]:
+        """The vectors that an operation writes."""
+        if operation.kind == Kind.PRODUCT:
+            return self.products[operation.which].gates
+        return [self.vectors[operation.to]]
+
+    def move(self, places: Mapping[int, int], size: int) -> None:
+        """All vectors to their last places, of so many."""
+
+        def new(at: int) -> int:
+            return places.get(at, at)
+
+        self.size = size
+        self.operations = [o._replace(to=new(o.to), x=new(o.x)) for o in self.operations]
+        self.terms = [(n, new(a), new(b), *others) for n, a, b, *others in self.terms]
+        self.products = [
+            made._replace(
+                operands=tuple(one.moved(places) for one in made.operands),
+                gates=tuple(one.moved(places) for one in made.gates),
+            )
+            for made in self.products
+        ]
 
     @property
     def narrow(self) -> bool:
@@ -202,12 +256,23 @@ def _rounding(frac: int, target: FixedFormat, largest: int) -> Rounding:
     return Rounding(up, down, target.low, target.high, int(wide))
 
 
-def _largest_of(table: ActivationTable) -> int:
-    """The largest absolute value a table gives: lines have it at an end."""
+def _is_value(terms: Sequence[Term]) -> bool:
+    """Whether a sum is one vector as it is, and no constant."""
+    first = terms[0]
+    return len(terms) == len(first.factors) == first.sign == 1 and first.factors[0].at >= 0
+
+
+def _bound(numbers: Array) -> int:
+    """As of a `Vector`."""
+    return max(int(numbers.max(initial=0)) + 1, -int(numbers.min(initial=0)))
+
+
+def _bound_of(table: ActivationTable) -> int:
+    """Of what a table gives: lines have their ends at an end."""
     last = (1 << (table.input.width - table.segment_bits)) - 1
     half, base = (1 << table.slope_shift) >> 1, table.base << table.slope_shift
     ends = [(base + table.slope * rest + half) >> table.slope_shift for rest in (0, last)]
-    return min(int(np.abs(ends).max()), -table.output.low)
+    return min(_bound(np.array(ends)), -table.output.low)
 
 
 def _is_narrow(table: ActivationTable) -> bool:

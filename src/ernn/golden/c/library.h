@@ -45,5 +45,6 @@ int PLAY(void *const *buffers, const int64_t *x, int64_t *y, ptrdiff_t time, ptr
 void MULTIPLY(const void *weights, const void *data, void *sums, ptrdiff_t pairs, ptrdiff_t results,
               ptrdiff_t side)
 {
-    DOTS(weights, NULL, data, 2 * pairs * side, sums, ROWS * side, pairs, results, side);
+    DOTS(weights, NULL, data, 2 * pairs * side, sums, ROWS * side, pairs, results, ROWS,
+         side);
 }

@@ -9,7 +9,8 @@
      WIDTH             words that are transformed together, a multiple of LANES
      PART              numbers that go through a chain together, a multiple of LANES and SIDE
      SIDE              streams that may lie side by side, a multiple of LANES; or 1
-   and, where a processor has something of its own for a loop (x86.h), DOTS or LOOK_UP. */
+   and, where a processor has something of its own for a loop (x86.h), DOTS, LOOK_UP, SUMMED or
+   ROTATED. */
 
 #include "play.h"
 
@@ -101,7 +102,8 @@ INLINE const NUMBER *numbers(const struct machine *m, const NUMBER *memory, NUMB
 #define ADD_TERM(TOTAL, total, UP)                                                                 \
     for (place_t n = 0; n < count; n++) {                                                          \
         const TOTAL value = UP(b ? (TOTAL)a[n] * b[n] : a[n], t->up);                              \
-        total[n] = (first ? 0 : total[n]) + (t->negative ? -value : value);                        \
+        const TOTAL others = first ? op->half : total[n] >> t->down;                               \
+        total[n] = others + (t->negative ? -value : value);                                        \
     }
 
 /* `count` numbers of a sum from number i on. */
@@ -120,14 +122,21 @@ static void sum(const struct machine *m, const struct op *op, NUMBER *memory, pl
             ADD_TERM(NUMBER, total, up)
     }
     NUMBER *to = memory + op->to * m->network->side + i;
-    if (op->round.wide)
-        round64(to, total64, count, op->round);
-    else
-        round_all(to, total, count, op->round);
+    const struct rounding r = op->round;
+    for (place_t n = 0; n < count; n++)
+        if (r.wide)
+            to[n] = within(up64(total64[n] >> r.down, r.up), r.low, r.high);
+        else
+            to[n] = between(up(total[n] >> r.down, r.up), r.low, r.high);
 }
 
-static void activate(const struct machine *m, const struct table *t, NUMBER *restrict to,
-                     const NUMBER *restrict x, place_t count)
+#ifndef SUMMED
+#define SUMMED sum
+#endif
+
+/* In place, perhaps. */
+static void activate(const struct machine *m, const struct table *t, NUMBER *to, const NUMBER *x,
+                     place_t count)
 {
     const WEIGHT *base = m->lines + t->base, *slope = m->lines + t->slope;
     const NUMBER mask = ((NUMBER)1 << t->low_bits) - 1, half = ((NUMBER)1 << t->shift) >> 1;
@@ -152,7 +161,7 @@ static void chain(const struct machine *m, const struct op *ops, NUMBER *memory)
                 LOOK_UP(m, m->tables + op->which, memory + op->to * side + begin,
                         memory + op->x * side + begin, end - begin);
             else
-                sum(m, op, memory, begin, end - begin);
+                SUMMED(m, op, memory, begin, end - begin);
     }
 }
 
@@ -180,6 +189,10 @@ INLINE void rotate(NUMBER *restrict to, const NUMBER *restrict a, const NUMBER *
         to[i] = (NUMBER)((a[i] * by_a + b[i] * by_b + half) >> row->shift);
 }
 
+#ifndef ROTATED
+#define ROTATED rotate
+#endif
+
 INLINE void transform_all(NUMBER *tile, place_t pitch, place_t count, const struct butterfly *row,
                           NUMBER rows)
 {
@@ -191,7 +204,7 @@ INLINE void transform_all(NUMBER *tile, place_t pitch, place_t count, const stru
         else if (row->kind == SUBTRACT)
             subtract(to, a, b, count);
         else
-            rotate(to, a, b, count, row);
+            ROTATED(to, a, b, count, row);
     }
 }
 
@@ -284,24 +297,24 @@ static void gather(const struct machine *m, const struct product *p, const NUMBE
 
 #ifndef DOTS
 #define DOTS dots
-/* sums[result, row, stream] = weights[pair, row, :] . data[result, pair, stream, :] over `pairs`;
-   those of result 0 begin with corrections[row], where there are any.  `apart`: from one result's
+/* sums[result, row, stream] = weights[pair, row, :] . data[result, pair, stream, :] over `pairs`, of
+   `rows` of a tile's; those of result 0 begin with corrections[row], where there are any.  `apart`: from one result's
    data to the next; `pitch`: from its sums to the next. */
 static void dots(const WEIGHT *restrict weights, const NUMBER *restrict corrections,
                  const WEIGHT *restrict data, place_t apart, NUMBER *restrict sums, place_t pitch,
-                 place_t pairs, place_t results, place_t side)
+                 place_t pairs, place_t results, place_t rows, place_t side)
 {
     for (place_t result = 0; result < results; result++, data += apart, sums += pitch)
         for (place_t s = 0; s < side; s++) {
             NUMBER total[ROWS];
-            for (place_t row = 0; row < ROWS; row++)
+            for (place_t row = 0; row < rows; row++)
                 total[row] = corrections && result == 0 ? corrections[row] : 0;
             for (place_t pair = 0; pair < pairs; pair++) {
                 const WEIGHT *w = weights + 2 * pair * ROWS, *x = data + 2 * (pair * side + s);
-                for (place_t row = 0; row < ROWS; row++)
+                for (place_t row = 0; row < rows; row++)
                     total[row] += (NUMBER)w[2 * row] * x[0] + (NUMBER)w[2 * row + 1] * x[1];
             }
-            for (place_t row = 0; row < ROWS; row++)
+            for (place_t row = 0; row < rows; row++)
                 sums[row * side + s] = total[row];
         }
 }
@@ -313,32 +326,33 @@ INLINE int chunked(const struct machine *m, const struct product *p)
     return p->chunk < (m->network->block > 2 ? p->columns : (p->columns + 1) / 2);
 }
 
-/* One tile of rows, bin by bin, whose weights and data so stay in the nearest cache: to `tile`, or
-   in several chunks to `totals`, both (block, ROWS, side). */
-static void multiply_tile(const struct machine *m, const struct product *p, place_t number,
-                          NUMBER *tile, int64_t *totals)
+/* `rows` rows of one tile from row `first` on, bin by bin, whose weights and data so stay in the
+   nearest cache: to `tile`, or in several chunks to `totals`, both (block, rows, side). */
+static void multiply_rows(const struct machine *m, const struct product *p, place_t first,
+                          place_t rows, NUMBER *tile, int64_t *totals)
 {
     const place_t block = m->network->block, side = m->network->side, pitch = m->network->pitch;
     const place_t real = (p->columns + 1) / 2, complex = p->columns,
                   bins = block > 2 ? block / 2 - 1 : 0;
     const place_t pairs_of_tile = least(block, 2) * real + bins * complex;
-    const WEIGHT *weights = m->weights + p->weights + number * pairs_of_tile * ROWS * 2;
-    const NUMBER *corrections = m->corrections + p->corrections + number * bins * ROWS;
+    const place_t number = first / ROWS, row = first % ROWS;
+    const WEIGHT *weights = m->weights + p->weights + (number * pairs_of_tile * ROWS + row) * 2;
+    const NUMBER *corrections = m->corrections + p->corrections + number * bins * ROWS + row;
     const WEIGHT *data = m->data;
     place_t results = 1;
     for (place_t element = 0; element < block; element += results) {
         results = element < 2 ? 1 : 2;
         const place_t pairs = results == 1 ? real : complex;
         NUMBER *sums = tile + element * pitch;
-        for (place_t first = 0; first < pairs; first += p->chunk) {
-            DOTS(weights + 2 * ROWS * first, results == 2 && first == 0 ? corrections : NULL,
-                 data + 2 * side * first, 2 * side * pairs, sums, pitch,
-                 least(p->chunk, pairs - first), results, side);
+        for (place_t pair = 0; pair < pairs; pair += p->chunk) {
+            DOTS(weights + 2 * ROWS * pair, results == 2 && pair == 0 ? corrections : NULL,
+                 data + 2 * side * pair, 2 * side * pairs, sums, pitch,
+                 least(p->chunk, pairs - pair), results, rows, side);
             if (chunked(m, p))
                 for (place_t result = 0; result < results; result++)
-                    for (place_t i = 0; i < ROWS * side; i++) {
+                    for (place_t i = 0; i < rows * side; i++) {
                         int64_t *total = totals + (element + result) * pitch + i;
-                        *total = (first ? *total : 0) + sums[result * pitch + i];
+                        *total = (pair ? *total : 0) + sums[result * pitch + i];
                     }
         }
         weights += 2 * ROWS * pairs;
@@ -369,25 +383,21 @@ static void multiply(const struct machine *m, const struct product *p, NUMBER *m
 {
     const struct network *net = m->network;
     const struct butterfly *rows = m->butterflies + net->forward + net->block;
-    const place_t side = net->side, pitch = net->pitch, lanes = ROWS * side;
-    const place_t tiles = ((place_t)p->gates * p->rows + ROWS - 1) / ROWS;
-    const place_t together = lanes < WIDTH ? WIDTH / lanes : 1;
+    const place_t side = net->side, pitch = net->pitch, together = WIDTH / side;
+    const place_t some = least(together, ROWS); /* rows of one tile */
+    const place_t all = ((place_t)p->gates * p->rows + some - 1) / some * some;
     gather(m, p, memory);
-    for (place_t number = 0; number < tiles; number += together) {
-        const place_t some = least(together, tiles - number);
-        for (place_t n = 0; n < some; n++)
-            multiply_tile(m, p, number + n, m->tile + n * lanes, m->totals + n * lanes);
-        for (place_t part = 0; part < some * lanes; part += WIDTH) {
-            NUMBER *tile = m->tile + part;
-            const place_t count = least(WIDTH, some * lanes - part);
-            for (NUMBER j = 0; j < net->block; j++)
-                if (chunked(m, p))
-                    round64(tile + j * pitch, m->totals + j * pitch + part, count, p->sums);
-                else
-                    rounded_in_place(tile + j * pitch, count, p->sums);
-            transform(tile, pitch, count, rows, net->inverse);
-        }
-        scatter(m, p, number * ROWS, some * ROWS, memory);
+    for (place_t first = 0; first < all; first += together) {
+        const place_t count = least(together, all - first);
+        for (place_t n = 0; n < count; n += some)
+            multiply_rows(m, p, first + n, some, m->tile + n * side, m->totals + n * side);
+        for (NUMBER j = 0; j < net->block; j++)
+            if (chunked(m, p))
+                round64(m->tile + j * pitch, m->totals + j * pitch, count * side, p->sums);
+            else
+                rounded_in_place(m->tile + j * pitch, count * side, p->sums);
+        transform(m->tile, pitch, count * side, rows, net->inverse);
+        scatter(m, p, first, count, memory);
     }
 }
 
@@ -428,10 +438,10 @@ static void put_in_order(const struct network *net, const NUMBER *restrict memor
                          FRAME *restrict y, place_t length, place_t apart, place_t streams)
 {
     const place_t words = (length + net->block - 1) / net->block;
-    for (place_t stream = 0; stream < streams; stream++, y += apart)
-        for (place_t j = 0; j < net->block; j++)
-            for (place_t i = j, word = 0; i < length; i += net->block, word++)
-                y[i] = memory[(j * words + word) * net->side + stream];
+    for (place_t first = 0, word = 0; first < length; first += net->block, word++)
+        for (place_t stream = 0; stream < streams; stream++)
+            for (place_t j = 0; j < least(net->block, length - first); j++)
+                y[stream * apart + first + j] = memory[(j * words + word) * net->side + stream];
 }
 
 /* One frame of `streams` streams, which lie side by side in `memory`. */

@@ -14,27 +14,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* value = ((value << up) + half) >> down, kept within low .. high; in 64 bits where `wide`. */
+/* value = ((value << up) + half) >> down, kept within low .. high; in 64 bits where `wide`.  The
+   half of 1 << down is a sum's own (see `struct op`). */
 struct rounding {
     NUMBER up, down, low, high, wide;
 };
 
 enum kind { SUM, ACTIVATE, SPECTRUM, PRODUCT };
 
-/* SUM: to = round(terms first .. end - 1).  ACTIVATE: to = table `which` of x.
+/* SUM: to = round(half + terms first .. end - 1).  ACTIVATE: to = table `which` of x.
    SPECTRUM: to = round(transform of (x << guard)), of `size` words, the last of `last` numbers.
    PRODUCT: product `which`.
    `chain`: so many sums and activations from here on have the same size, and go through their
    vectors part by part, one after the other. */
 struct op {
-    NUMBER kind, chain, to, size, x, guard, last, first, end, which;
+    NUMBER kind, chain, to, size, x, guard, last, first, end, half, which;
     struct rounding round;
 };
 
-/* One term of a sum: a << up, or (a * b) << up where there are two factors; taken away where
-   `negative`. */
+/* One term of a sum, which is shifted `down` before it is added: a << up, or (a * b) << up where
+   there are two factors; taken away where `negative`. */
 struct term {
-    NUMBER factors, a, b, up, negative;
+    NUMBER factors, a, b, down, up, negative;
 };
 
 /* Rows of weights times the spectra of `operands` first .. end - 1, `columns` words together;

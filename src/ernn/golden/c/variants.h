@@ -6,7 +6,7 @@
 /* See play.c. */
 #define LANES 16
 #define ROWS 32
-#define WIDTH 128
+#define WIDTH 256
 #define PART 512
 #define SIDE 16
 #define FRAME int64_t

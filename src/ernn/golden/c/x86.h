@@ -1,5 +1,6 @@
 /* What x86 processors have of their own for play.c: sums of products of 16-bit pairs in one
-   instruction (PMADDWD, VPDPWSSD), and tables of 256 entries in registers (AVX-512). */
+   instruction (PMADDWD, VPDPWSSD), sums whose totals stay in registers, rotations by products of 32
+   bits, and tables of 256 entries in registers (AVX-512). */
 
 #include <immintrin.h>
 #include <stddef.h>
@@ -16,6 +17,17 @@ typedef __m512i vector;
 #define STORE(to, x) _mm512_storeu_si512(to, x)
 #define ALL(x) _mm512_set1_epi32(x)
 #define ADDED(a, b) _mm512_add_epi32(a, b)
+#define SUBTRACTED(a, b) _mm512_sub_epi32(a, b)
+#define MULTIPLIED(a, b) _mm512_mullo_epi32(a, b)
+#define EVEN_PRODUCTS(a, b) _mm512_mul_epi32(a, b)
+#define ADDED64(a, b) _mm512_add_epi64(a, b)
+#define LEFT(x, by) _mm512_sll_epi32(x, _mm_cvtsi32_si128(by))
+#define RIGHT(x, by) _mm512_sra_epi32(x, _mm_cvtsi32_si128(by))
+#define LEFT64(x, by) _mm512_sll_epi64(x, _mm_cvtsi32_si128(by))
+#define RIGHT64(x, by) _mm512_srl_epi64(x, _mm_cvtsi32_si128(by))
+#define EVEN_ODD(even, odd) _mm512_mask_blend_epi32(0xaaaa, even, odd)
+#define ALL64(x) _mm512_set1_epi64(x)
+#define CLAMPED(x, low, high) _mm512_min_epi32(_mm512_max_epi32(x, low), high)
 #define ZERO() _mm512_setzero_si512()
 #define DOT(total, a, b) _mm512_dpwssd_epi32(total, a, b)
 #else
@@ -26,6 +38,17 @@ typedef __m256i vector;
 #define STORE(to, x) _mm256_storeu_si256((__m256i *)(to), x)
 #define ALL(x) _mm256_set1_epi32(x)
 #define ADDED(a, b) _mm256_add_epi32(a, b)
+#define SUBTRACTED(a, b) _mm256_sub_epi32(a, b)
+#define MULTIPLIED(a, b) _mm256_mullo_epi32(a, b)
+#define EVEN_PRODUCTS(a, b) _mm256_mul_epi32(a, b)
+#define ADDED64(a, b) _mm256_add_epi64(a, b)
+#define LEFT(x, by) _mm256_sll_epi32(x, _mm_cvtsi32_si128(by))
+#define RIGHT(x, by) _mm256_sra_epi32(x, _mm_cvtsi32_si128(by))
+#define LEFT64(x, by) _mm256_sll_epi64(x, _mm_cvtsi32_si128(by))
+#define RIGHT64(x, by) _mm256_srl_epi64(x, _mm_cvtsi32_si128(by))
+#define EVEN_ODD(even, odd) _mm256_blend_epi32(even, odd, 0xaa)
+#define ALL64(x) _mm256_set1_epi64x(x)
+#define CLAMPED(x, low, high) _mm256_min_epi32(_mm256_max_epi32(x, low), high)
 #define ZERO() _mm256_setzero_si256()
 #define DOT(total, a, b) _mm256_add_epi32(total, _mm256_madd_epi16(a, b))
 #endif
@@ -100,10 +123,10 @@ ALWAYS void block_of_streams(const int16_t *weights, const int32_t *corrections,
 #define DOTS vector_dots
 static void vector_dots(const int16_t *weights, const int32_t *corrections, const int16_t *data,
                         ptrdiff_t apart, int32_t *sums, ptrdiff_t pitch, ptrdiff_t pairs,
-                        ptrdiff_t results, ptrdiff_t side)
+                        ptrdiff_t results, ptrdiff_t rows, ptrdiff_t side)
 {
-    const int rows = side == 1 ? 2 * VECTOR : TOGETHER;
-    for (int row = 0; row < ROWS; row += rows) {
+    const int some = side == 1 ? 2 * VECTOR : TOGETHER;
+    for (int row = 0; row < rows; row += some) {
         const int16_t *w = weights + 2 * row;
         const int32_t *c = corrections == NULL ? NULL : corrections + row;
         if (side == 1) {
@@ -122,14 +145,90 @@ static void vector_dots(const int16_t *weights, const int32_t *corrections, cons
     }
 }
 
+/* N vectors of a sum's factor, from number i on; a constant is repeated for streams side by side. */
+ALWAYS void factor(const struct machine *m, const int32_t *memory, int32_t place, ptrdiff_t i,
+                   vector *x, const int N)
+{
+    const ptrdiff_t side = m->network->side;
+    const int32_t *from = place < 0 ? m->constants + ~place : memory + place * side;
+    const int repeats = place < 0 && side > 1;
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++)
+        x[n] = repeats ? ALL(from[(i + n * VECTOR) / SIDE]) : LOAD(from + i + n * VECTOR);
+}
+
+/* N vectors of a sum, from number i on. */
+ALWAYS void sum_of(const struct machine *m, const struct op *op, int32_t *memory, ptrdiff_t i,
+                   const int N)
+{
+    const struct rounding r = op->round;
+    vector total[TOGETHER], x[TOGETHER], y[TOGETHER];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++)
+        total[n] = ALL(op->half);
+    for (const struct term *t = m->terms + op->first; t < m->terms + op->end; t++) {
+        factor(m, memory, t->a, i, x, N);
+        if (t->factors == 2) {
+            factor(m, memory, t->b, i, y, N);
+#pragma GCC unroll 8
+            for (int n = 0; n < N; n++)
+                x[n] = MULTIPLIED(x[n], y[n]);
+        }
+#pragma GCC unroll 8
+        for (int n = 0; n < N; n++) {
+            const vector others = RIGHT(total[n], t->down), value = LEFT(x[n], t->up);
+            total[n] = t->negative ? SUBTRACTED(others, value) : ADDED(others, value);
+        }
+    }
+#pragma GCC unroll 8
+    for (int n = 0; n < N; n++)
+        STORE(memory + op->to * m->network->side + i + n * VECTOR,
+              CLAMPED(LEFT(RIGHT(total[n], r.down), r.up), ALL(r.low), ALL(r.high)));
+}
+
+static void sum(const struct machine *m, const struct op *op, int32_t *memory, ptrdiff_t i,
+                ptrdiff_t count);
+
+#define SUMMED vector_sum
+static void vector_sum(const struct machine *m, const struct op *op, int32_t *memory, ptrdiff_t i,
+                       ptrdiff_t count)
+{
+    if (op->round.wide) {
+        sum(m, op, memory, i, count);
+        return;
+    }
+    const ptrdiff_t end = i + count;
+    for (; i + TOGETHER * VECTOR <= end; i += TOGETHER * VECTOR)
+        sum_of(m, op, memory, i, TOGETHER);
+    for (; i < end; i += VECTOR)
+        sum_of(m, op, memory, i, 1);
+}
+
+/* As `rotate` in play.c: of the even numbers and the odd ones, 64 bits each. */
+#define ROTATED vector_rotate
+ALWAYS void vector_rotate(int32_t *to, const int32_t *a, const int32_t *b, ptrdiff_t count,
+                          const struct butterfly *row)
+{
+    const vector by_a = ALL(row->by_a), by_b = ALL(row->by_b);
+    const vector half = ALL64(((int64_t)1 << row->shift) >> 1);
+    for (ptrdiff_t i = 0; i < count; i += VECTOR) {
+        const vector x = LOAD(a + i), y = LOAD(b + i);
+        const vector even = ADDED64(EVEN_PRODUCTS(x, by_a), EVEN_PRODUCTS(y, by_b));
+        const vector odd = ADDED64(EVEN_PRODUCTS(RIGHT64(x, 32), by_a),
+                                   EVEN_PRODUCTS(RIGHT64(y, 32), by_b));
+        STORE(to + i, EVEN_ODD(RIGHT64(ADDED64(even, half), row->shift),
+                               LEFT64(ADDED64(odd, half), 32 - row->shift)));
+    }
+}
+
 #if defined(AVX512)
 
 /* Entries of a table of 256 at 32 indices: of two registers by permutation, of more by the upper
    bits of the index. */
 ALWAYS __m512i entries(const __m512i *table, __m512i at)
 {
-    const __mmask32 bit6 = _mm512_movepi16_mask(_mm512_slli_epi16(at, 9));
-    const __mmask32 bit7 = _mm512_movepi16_mask(_mm512_slli_epi16(at, 8));
+    const __mmask32 bit6 = _mm512_test_epi16_mask(at, _mm512_set1_epi16(1 << 6));
+    const __mmask32 bit7 = _mm512_test_epi16_mask(at, _mm512_set1_epi16(1 << 7));
     __m512i half[2];
     for (int i = 0; i < 2; i++)
         half[i] = _mm512_mask_blend_epi16(
@@ -141,35 +240,35 @@ ALWAYS __m512i entries(const __m512i *table, __m512i at)
 static void activate(const struct machine *m, const struct table *t, int32_t *to, const int32_t *x,
                      ptrdiff_t count);
 
-/* As `activate` in play.c; 32 numbers at a time, for tables of up to 256 entries. */
+/* As `activate` in play.c; 32 numbers at a time, for tables of up to 256 entries, of 16 bits. */
 static void permuted(const struct machine *m, const struct table *t, int32_t *to, const int32_t *x,
                      ptrdiff_t count)
 {
     ptrdiff_t i = 0;
-    if (t->slope - t->base == 256 && t->low_bits < 16 && t->shift < 15) {
+    if (t->slope - t->base == 256 && t->input_low >= INT16_MIN && t->low_bits < 16 &&
+        t->shift < 15) {
         __m512i base[8], slope[8];
         for (int part = 0; part < 8; part++) {
             base[part] = _mm512_loadu_si512(m->lines + t->base + 32 * part);
             slope[part] = _mm512_loadu_si512(m->lines + t->slope + 32 * part);
         }
-        const __m512i input_low = ALL(t->input_low), mask = ALL((1 << t->low_bits) - 1);
-        const __m512i one = ALL(1 << (16 + t->shift)), half = ALL((1 << t->shift) >> 1);
+        const __m512i input_low = _mm512_set1_epi16(t->input_low);
+        const __m512i mask = _mm512_set1_epi16((1 << t->low_bits) - 1);
+        const __m512i one = _mm512_set1_epi16(1 << t->shift), half = ALL((1 << t->shift) >> 1);
         const __m512i low = ALL(t->low), high = ALL(t->high);
         for (; i + 32 <= count; i += 32) {
-            const __m512i u0 = _mm512_sub_epi32(LOAD(x + i), input_low);
-            const __m512i u1 = _mm512_sub_epi32(LOAD(x + i + 16), input_low);
-            const __m512i at = _mm512_packus_epi32(_mm512_srli_epi32(u0, t->low_bits),
-                                                   _mm512_srli_epi32(u1, t->low_bits));
+            const __m512i numbers = _mm512_packs_epi32(LOAD(x + i), LOAD(x + i + 16));
+            const __m512i u = _mm512_sub_epi16(numbers, input_low);
+            const __m512i at = _mm512_srl_epi16(u, _mm_cvtsi32_si128(t->low_bits));
             const __m512i s = entries(slope, at), b = entries(base, at);
+            const __m512i rest = _mm512_and_si512(u, mask);
             /* (slope, base) . (rest, 1 << shift) + half */
-            __m512i l0 = DOT(half, _mm512_unpacklo_epi16(s, b),
-                             _mm512_or_si512(one, _mm512_and_si512(u0, mask)));
-            __m512i l1 = DOT(half, _mm512_unpackhi_epi16(s, b),
-                             _mm512_or_si512(one, _mm512_and_si512(u1, mask)));
-            l0 = _mm512_srai_epi32(l0, t->shift);
-            l1 = _mm512_srai_epi32(l1, t->shift);
-            STORE(to + i, _mm512_min_epi32(_mm512_max_epi32(l0, low), high));
-            STORE(to + i + 16, _mm512_min_epi32(_mm512_max_epi32(l1, low), high));
+            const __m512i l0 = DOT(half, _mm512_unpacklo_epi16(s, b),
+                                   _mm512_unpacklo_epi16(rest, one));
+            const __m512i l1 = DOT(half, _mm512_unpackhi_epi16(s, b),
+                                   _mm512_unpackhi_epi16(rest, one));
+            STORE(to + i, CLAMPED(RIGHT(l0, t->shift), low, high));
+            STORE(to + i + 16, CLAMPED(RIGHT(l1, t->shift), low, high));
         }
     }
     activate(m, t, to + i, x + i, count - i);
