@@ -263,7 +263,7 @@ def page(rows: list[Row], arguments: argparse.Namespace) -> str:
         time="processor time" if arguments.threads == 1 else "time by the clock",
         table="\n".join([HEAD, *(line(row) for row in rows)]),
         command=shlex.join(["python", "benchmarks/training.py", *sys.argv[1:]]),
-        machine=f"{processor()}, {arguments.threads} thread(s), torch {torch.__version__}",
+        machine=f"{processor()}, threads: {arguments.threads}, torch {torch.__version__}",
         nice=os.getpriority(os.PRIO_PROCESS, 0),
         load=", ".join(f"{load:.1f}" for load in os.getloadavg()),
     )
