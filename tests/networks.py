@@ -196,8 +196,7 @@ class _Draft:
                 room -= cost
         if room and (not addends or rng.random() < 0.3):
             addends.append(self._vector(size) if rng.random() < 0.3 or not now else _pick(rng, now))
-        alone = all(one in self.vectors for one in addends)
-        for _ in range(_between(rng, int(alone), 2)):
+        for _ in range(_between(rng, 0, 2)):
             first = self._factor(now, before)
             second = self._vector(size) if rng.random() < 0.3 else self._factor(now, before)
             terms.append(f"{_pick(rng, ['+', '-'])} {first}*{second}")

@@ -11,7 +11,7 @@ from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep, Read
 from ernn.ir.cells import SUM
 from ernn.ir.layers import added, conv1d, linear
 from ernn.ir.network import NETWORK, Layer, Matrix, Network, Source
-from ernn.ir.reference import initial_state, run, run_all
+from ernn.ir.reference import initial_state, observe, run, run_all
 from tests.models import random_gru, random_linear
 
 GATED = Cell(
@@ -69,6 +69,30 @@ def test_a_skip_a_product_of_layers_and_two_outputs() -> None:
     parts.append(run(network, frames[4:], parts[0][1]))
     np.testing.assert_allclose(np.concatenate([p for p, _ in parts]), expected, atol=1e-12)
     assert initial_state(network)[3]["b"].shape == (1, 6)
+
+
+@pytest.mark.parametrize("own", ["h@1", "p.0"])
+def test_a_step_may_be_a_constant(own: str) -> None:
+    """Of layers that are run frame by frame and all at once: its values are each sequence's."""
+    rng = np.random.default_rng(2)
+    product = CellProduct("p", 1, (Read("x"),), bias=True)
+    steps = CellStep("k", "v", "sigmoid"), CellStep("h", "p.0 + k*h@1" if own == "h@1" else own)
+    cell = Cell("gated", (CellStage((product,), steps),), ("v",), ("x",), ("h", "k"))
+    weight, bias, v = rng.normal(size=(1, 6, 4)), rng.normal(size=(1, 6)), rng.normal(size=6)
+    layer = Layer(cell, ((Matrix(weight),),), (bias,), (v,))
+    network = Network((layer,), outputs=(Source(0, "h"), Source(0, "k")))
+    utterances, k = [rng.normal(size=(time, 4)) for time in (5, 3)], 1 / (1 + np.exp(-v))
+    for frames, found in zip(utterances, run_all(network, utterances), strict=True):
+        h, expected = np.zeros(6), []
+        for x in frames:
+            h = weight[0] @ x + bias[0] + (k * h if own == "h@1" else 0)
+            expected.append(np.concatenate([h, k]))
+        np.testing.assert_allclose(found, expected)
+    seen = dict[str, int]()
+    observe(
+        network, utterances, lambda edge, rows: seen.update({edge: seen.get(edge, 0) + len(rows)})
+    )
+    assert set(seen.values()) == {8}
 
 
 def test_what_cannot_be_put_together_is_refused() -> None:

@@ -70,9 +70,10 @@ class Plainly:
     """The contract's words, in NumPy: values are int64 with one leading axis of streams."""
 
     model: IntegerModel
+    streams: int = 1
 
     def constant(self, values: Array) -> Array:
-        return values
+        return np.broadcast_to(values, (self.streams, len(values)))
 
     def spectrum(self, signal: str, value: Array) -> Array:
         return fft.spectrum(self.model.forward, self.model.signal(signal), value)

@@ -87,7 +87,8 @@ class Plain:
     """The obvious implementation: frame after frame, the contract's words in NumPy."""
 
     def __init__(self, model: IntegerModel, part: Part | None = None, streams: int = 1) -> None:
-        self._arithmetic, self._part, self._streams = Plainly(model), part or whole(model), streams
+        self._arithmetic, self._part = Plainly(model, streams), part or whole(model)
+        self._streams = streams
         sizes = [model.signal(name).length for name in self._part.reads]
         self._cuts = np.cumsum(sizes)[:-1]
         self.reset()

@@ -186,7 +186,11 @@ class _LayerRun:
         """Every step's values at time t (utterances, length), or at all times."""
         layer, cell = self.layer, self.layer.cell
         values = {name: given[:, t] for name, given in self.inputs.items()}
-        constants = dict(zip(cell.vectors, layer.vectors, strict=True))
+        everywhere = next(iter(values.values())).shape[:-1]
+        constants = {
+            name: np.broadcast_to(vector, (*everywhere, len(vector)))
+            for name, vector in zip(cell.vectors, layer.vectors, strict=True)
+        }
         numbers = dict(zip((p.name for p in cell.products), layer.biases, strict=True))
         for stage in cell.stages:
             gates: dict[str, Array] = {}

@@ -105,8 +105,9 @@ class _Run:
         return -value if term.negative else value
 
     def _value(self, read: Read) -> Tensor:
+        some = next(iter(self.frames.values()))
         if read.name in self.named.vectors:
-            return self.named.vectors[read.name]
+            return self.named.vectors[read.name].expand(some.shape[1], -1)
         t = len(self.past) - 1 - read.delay
         if read.name in self.frames:
             frames = self.frames[read.name]
@@ -115,5 +116,4 @@ class _Run:
             return self.past[t][read.name]
         if read.name in self.state:
             return self.state[read.name]
-        some = next(iter(self.frames.values()))
         return some.new_zeros(some.shape[1], self.named.lengths[read.name])
