@@ -297,6 +297,23 @@ def _circulant_gru(block: int) -> nn.GRU:
     return module
 
 
+def test_blocks_across_two_directions_are_refused_and_may_be_left_dense():
+    torch.manual_seed(14)
+    module, blocks = _lstm(8, 20, num_layers=2, bidirectional=True), BlockCirculant(8, pad=True)
+    names = [name for name, _ in module.named_parameters() if name.startswith("weight")]
+    across = {"weight_ih_l1", "weight_ih_l1_reverse"}  # over 20 values of each direction
+    for name in names:
+        weight = module.get_parameter(name)
+        gates = weight.detach().double().numpy().reshape(4, 20, -1)
+        weight.data = torch.from_numpy(project(gates, blocks)).float().flatten(0, 1)
+    with pytest.raises(UserError, match=r"\[20, 20\] .*lie across.* multiple of 8, or leave this"):
+        import_torch(module, torch.zeros(2, 6, 8), structures=dict.fromkeys(names, blocks))
+    some = {name: blocks for name in names if name not in across}
+    network, frames = import_torch(module, torch.zeros(2, 6, 8), structures=some), torch.randn(7, 8)
+    ours, theirs = run(network, frames.double().numpy())[0], module(frames[None])[0]
+    np.testing.assert_allclose(ours, theirs[0].detach(), atol=TOLERANCE)
+
+
 def test_structures_by_name_and_by_rule():
     module = _circulant_gru(4)
     frames = torch.zeros(5, 1, 8)

@@ -150,7 +150,8 @@ def _columns(matrix: Matrix, sizes: Sequence[int]) -> tuple[Matrix, ...]:
     if any(size % block for size in sizes[:-1]):
         raise UserError(
             f"a matrix in blocks of {block} reads vectors of {list(sizes)} values one after "
-            f"another: each but the last must be a multiple of {block}"
+            "another, so a block would lie across two of them: choose sizes of which each but the "
+            f"last is a multiple of {block}, or leave this matrix dense (CompressionPlan.override)"
         )
     return tuple(Matrix(part, matrix.structure) for part in _cut(matrix.value, sizes))
 
