@@ -59,6 +59,11 @@ TITLES = {
     "pruned": f"ESE: load-balanced pruning for {PES} elements by ADMM, the bits of that block",
     "integer": "ADMM's network in integers",
 }
+SIGNED = "-signed"
+"""What a way's name ends with where blocks have signs of their columns."""
+TITLES |= {
+    way + SIGNED: f"{TITLES[way]}, signed" for way in ("admm", "one-shot", "gradual", "direct")
+}
 Result = dict[str, Any]
 
 
@@ -83,7 +88,7 @@ class Row:
         # A block of 8 stores a weight of 12 bits for 8; ESE stores 16 bits for each it keeps.
         if self.way == "pruned":
             return CompressionPlan.pruned(LoadBalanced(WEIGHT_BITS / 16 / self.block, PES))
-        return CompressionPlan.blocks(self.block)
+        return CompressionPlan.blocks(self.block, signed=self.way.endswith(SIGNED))
 
 
 def solver(way: str, recipe: Recipe) -> Solver:
@@ -91,7 +96,7 @@ def solver(way: str, recipe: Recipe) -> Solver:
     together, and with the recipe's teacher.
     """
     longer = replace(recipe.retrain, epochs=recipe.retrain.epochs + recipe.admm.epochs)
-    match way:
+    match way.removesuffix(SIGNED):
         case "admm" | "pruned":
             return recipe.by_admm
         case "one-shot":
@@ -404,38 +409,36 @@ def seed_cells(row: Row, result: Result) -> list[str]:
 
 
 def duels(result: Result) -> list[str]:
-    """ADMM against each rival at the same block, seed by seed, and over all
-    blocks; empty where it has no rival.
+    """ADMM against each rival at the same block, and signed blocks against plain ones, seed by
+    seed and over all blocks; empty where there is nothing to compare.
     """
     all_rows = table_rows(result)
-    rivals = dict.fromkeys(
-        row.way for row in all_rows if row.way not in ("dense", "admm", "integer")
-    )
+    ways = dict.fromkeys(row.way for row in all_rows if row.way not in ("dense", "integer"))
+    pairs = [("admm", way) for way in ways if way != "admm"]
+    pairs += [(way, way.removesuffix(SIGNED)) for way in ways if way.endswith(SIGNED)]
     lines = []
-    for cell, rival in product(dict.fromkeys(row.cell for row in all_rows), rivals):
+    for cell, (way, rival) in product(dict.fromkeys(row.cell for row in all_rows), pairs):
         blocks = [row.block for row in all_rows if row.cell == cell and row.way == rival]
-        blocks = [block for block in blocks if Row(cell, "admm", block) in all_rows]
+        blocks = [block for block in blocks if Row(cell, way, block) in all_rows]
         less = [
-            difference(result, Row(cell, "admm", block), Row(cell, rival, block))
-            for block in blocks
+            difference(result, Row(cell, way, block), Row(cell, rival, block)) for block in blocks
         ]
-        lines += [
-            duel(cell, rival, str(block), one) for block, one in zip(blocks, less, strict=True)
-        ]
+        named = [str(block) for block in blocks]
+        lines += [duel(cell, way, rival, *one) for one in zip(named, less, strict=True)]
         if len(blocks) > 1:
             together = Spread(
                 tuple(mean(values) for values in zip(*(one.values for one in less), strict=True))
             )
-            lines.append(duel(cell, rival, "mean of these", together))
+            lines.append(duel(cell, way, rival, "mean of these", together))
     if not lines:
         return []
     head = [
-        "## ADMM against the others, from the same dense network",
+        "## One way against another, with the same dense network",
         "",
-        "| cell | rival | block | ADMM minus rival, ",
+        "| cell | way | rival | block | way minus rival, ",
     ]
     head[-1] += "points, mean ± deviation over seeds | outside the spread |"
-    return [*head, "|---|---|---|---|---|", *lines, ""]
+    return [*head, "|---|---|---|---|---|---|", *lines, ""]
 
 
 def difference(result: Result, row: Row, other: Row) -> Spread:
@@ -443,10 +446,10 @@ def difference(result: Result, row: Row, other: Row) -> Spread:
     return Spread(tuple(mine - theirs for mine, theirs in pairs))
 
 
-def duel(cell: str, rival: str, block: str, less: Spread) -> str:
+def duel(cell: str, way: str, rival: str, block: str, less: Spread) -> str:
     outside = "yes" if abs(less.mean) > less.deviation else "no"
-    who = "ADMM lower" if less.mean < 0 else "rival lower"
-    return f"| {cell.upper()} | {rival} | {block} | {less} | {outside}, {who} |"
+    who = way if less.mean < 0 else rival
+    return f"| {cell.upper()} | {way} | {rival} | {block} | {less} | {outside}, {who} lower |"
 
 
 def picture(result: Result) -> str:

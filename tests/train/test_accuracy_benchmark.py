@@ -15,7 +15,7 @@ from ernn.train.spec import DistilSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = DIGITS.with_epochs(dense=5, admm=2, retrain=3)
-WAYS = ("admm", "pruned", "one-shot", "gradual", "direct")
+WAYS = ("admm", "pruned", "one-shot", "gradual", "direct-signed", "direct")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_every_way_has_the_same_teacher(way: str, benchmark: ModuleType) -> None
     assert taught.way == benchmark.solver(way, RECIPE)
 
 
-@pytest.mark.parametrize(("way", "epochs"), zip(WAYS, (5, 5, 5, 5, 10), strict=True))
+@pytest.mark.parametrize(("way", "epochs"), zip(WAYS, (5, 5, 5, 5, 10, 10), strict=True))
 def test_every_way_has_as_many_epochs(way: str, epochs: int, benchmark: ModuleType) -> None:
     match benchmark.solver(way, RECIPE):
         case ByAdmm(towards, inside) | Gradual(towards, inside):

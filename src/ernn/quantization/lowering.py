@@ -11,10 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
 from ernn.ir.network import Array, Factored, Layer, Matrix, Network
+from ernn.quantization.unsigned import without_signs
 
 
 def lowered(network: Network) -> Network:
-    """The network that is quantized: structures as the engine takes them, factors as products."""
+    """The network that is quantized: signs as steps, structures as the engine takes them, factors
+    as products.
+    """
+    network = without_signs(network)
     return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
 
 
