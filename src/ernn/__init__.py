@@ -13,7 +13,7 @@
 |---|---|
 | `CompressionPlan`, `BlockCirculant` | which structure each matrix gets |
 | `project` | a module's weights to the nearest ones that a plan allows |
-| `convert` | a torch module to a `Model` |
+| `convert` | a torch module or an ONNX file to a `Model` |
 | `Model` | a network in floats and integers: `predict`, `error`, `save`, `load`, `stream` |
 | `QuantizeSpec`, `DataBits` | bits of weights and data |
 | `design` | the best engine for a device |

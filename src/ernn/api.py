@@ -6,16 +6,19 @@ Everything here takes and gives real numbers, arrays (time, values); integers ar
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernn.data.given import real, recordings
+from ernn.built import Built
+from ernn.data.given import held_back, one, real, recordings, sequences
 from ernn.errors import PrecisionWarning, UserError, naming_extras, require
 from ernn.estimate.device import find_device
+from ernn.frontends.imported import Imported
+from ernn.frontends.opened import opened
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
@@ -68,13 +71,15 @@ def convert(
     batch_first: bool = True,
     held_out: Utterances | None = None,
     limit: float = LIMIT,
+    **given: Array,
 ) -> "Model":
     """A trained network with its integers, which say how far they are from its floats.
 
-    module: a `torch.nn.Module` of recurrent and linear layers (docs/how-to/own-network.md says what
-        is taken), or a `Network` that you have already.
+    module: a `torch.nn.Module` with recurrent layers (docs/how-to/own-network.md says what is
+        taken), the path of an ONNX file, or a `Network` that you have already.
     utterances: typical recordings (time, inputs) of the training data, normalised as in training;
-        every format is chosen from what the network does on them.
+        every format is chosen from what the network does on them. A network that takes something
+        else, such as indices (time,), is given that.
     plan: the structures that the module's weights have; None: all are dense.
     spec: bits of weights and data; by default 12 and 16.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
@@ -82,11 +87,14 @@ def convert(
         then chooses no formats.
     limit: of that error, rms over that of the floats; beyond it, and where a state saturates, there
         is a `PrecisionWarning`.
+    given: other inputs by name, of one sequence: of an ONNX file what they always are (left out,
+        they are states that begin with zeros), of a torch module an example, in order.
 
-    The error lies in `integers.error`. The module is run on random frames and must agree with the
-    network made of it to 1e-5.
-    Raises UserError where it does what a network cannot, where its weights are not as the plan
-    says, and where there is no frame.
+    What does not stream stays on the host, and the model runs it too: `Model.imported`.
+    The error lies in `integers.error`. The module is run on random frames and must agree with what
+    was made of it to 1e-5.
+    Raises UserError where nothing of it streams, where its weights are not as the plan says, and
+    where there is no frame.
 
     >>> import ernn, torch
     >>> speech = [torch.randn(20, 4) for _ in range(3)]  # arrays or tensors
@@ -97,50 +105,39 @@ def convert(
     from ernn.golden.precision import judged
 
     require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
-    frames, unseen = _held_back(recordings(utterances))
+    read = recordings if isinstance(module, Network) else sequences
+    frames, unseen = held_back(read(utterances))
     if held_out is not None:
-        frames, unseen = recordings(utterances), recordings(held_out)
+        frames, unseen = read(utterances), read(held_out)
+    network, imported = module, None
     if not isinstance(module, Network):
-        network = _imported(module, frames, plan, batch_first)
-    elif plan is None:
-        network = module
-    else:
+        imported = _imported(module, frames, plan, batch_first, given)
+        network = imported.network
+        frames, unseen = (
+            [imported.frames(one) for one in some if len(one)] for some in (frames, unseen)
+        )
+    elif plan is not None:
         raise UserError("a network has its structures already: a plan is for a torch module only")
     integers = judged(network, quantize(network, frames, spec), unseen)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
-    return Model(network, integers)
-
-
-def _held_back(utterances: list[Array]) -> tuple[list[Array], list[Array]]:
-    """Those that choose formats, and every fifth, or the last part of a single one."""
-    if len(utterances) == 1:
-        cut = len(utterances[0]) - len(utterances[0]) // 5
-        utterances = [utterances[0][:cut], utterances[0][cut:]]
-    numbered = list(enumerate(utterances))
-    last = len(utterances) - 1
-    unseen = [one for number, one in numbered if (last - number) % 5 == 0]
-    seen = [one for number, one in numbered if (last - number) % 5]
-    if not any(map(len, seen)) or not any(map(len, unseen)):
-        return utterances, utterances
-    return seen, unseen
+    return Model(network, integers, None if imported is None or imported.plain else imported)
 
 
 def _imported(
-    module: Any, utterances: Utterances, plan: "CompressionPlan | None", batch_first: bool
-) -> Network:
-    import torch
-
-    from ernn.compress.plan import structures
-    from ernn.nn.importer import import_torch
-
+    module: Any,
+    utterances: Utterances,
+    plan: "CompressionPlan | None",
+    batch_first: bool,
+    given: Mapping[str, Array],
+) -> Imported:
+    found = None
     if plan is not None:
+        from ernn.compress.plan import structures
+
         _check_plan(module, plan)
-    found = None if plan is None else structures(module, plan)
-    frames = torch.as_tensor(next(one for one in utterances if len(one)), dtype=torch.float32)
-    parameter = next(module.parameters(), frames) if isinstance(module, torch.nn.Module) else frames
-    example = frames[None] if batch_first else frames[:, None]
-    return import_torch(module, example.to(parameter), structures=found)
+        found = structures(module, plan)
+    return opened(module, utterances[0], found, batch_first, given)
 
 
 def _check_plan(module: Any, plan: Any) -> None:
@@ -169,28 +166,44 @@ class Model:
     """Layers as plain arrays."""
     integers: IntegerModel
     """The same as integers and decisions, what golden executes and hardware is made of."""
+    imported: Imported | None = None
+    """What stays on the host; None where nothing does."""
 
     def __post_init__(self) -> None:
         require(self.network, Network, "a model's network must be a Network")
         require(self.integers, IntegerModel, "a model's integers must be an IntegerModel")
 
-    def predict(self, frames: Array) -> Array:
+    def predict(self, frames: Array, **inputs: Array) -> Any:
         """Outputs (time, outputs), computed in integers.
 
         frames: one utterance (time, inputs), at least one frame where the network gives its last
             step's output only; outputs are then (1, outputs).
+        inputs: other inputs by name, such as states; left out, they are as in `convert`.
+
+        Where something stays on the host, it runs in floats, and what comes back is what the user's
+        network gives for one sequence: an array, or arrays by name.
         """
         from ernn.golden import Compiled, dequantize_output, quantize_input, run
+        from ernn.golden.sequence import executed
 
+        if self.imported is not None:
+            return self.imported.results(one(frames), inputs, partial(executed, self.integers))
         given = quantize_input(self.integers, self._frames(frames, "an utterance"))
         return dequantize_output(self.integers, run(self.integers, given, Compiled))
 
-    def predict_float(self, frames: Array) -> Array:
+    def predict_float(self, frames: Array, **inputs: Array) -> Any:
         """Outputs (time, outputs), computed in float64.
 
-        frames: one utterance (time, inputs), as for `predict`.
+        frames, inputs: as for `predict`.
         """
+        if self.imported is not None:
+            return self.imported.results(one(frames), inputs, self.imported.execute_float)
         return reference.run(self.network, self._frames(frames, "an utterance"))[0]
+
+    @property
+    def accelerator(self) -> "Model":
+        """What streams, alone."""
+        return Model(self.network, self.integers)
 
     def error(self, utterances: Utterances) -> Error:
         """How far the integers are from the floats.
@@ -207,8 +220,7 @@ class Model:
         """
         from ernn.golden import precision
 
-        given = recordings(utterances, self.network.input_size)
-        return precision(self.network, self.integers, given)
+        return precision(self.network, self.integers, self._given(utterances))
 
     def quantized(self, utterances: Utterances) -> list[Array]:
         """Frames as the engine takes them, int64 (time, inputs) each.
@@ -217,17 +229,22 @@ class Model:
         """
         from ernn.golden import quantize_inputs
 
-        return quantize_inputs(self.integers, recordings(utterances, self.network.input_size))
+        return quantize_inputs(self.integers, self._given(utterances))
 
-    def stream(self) -> "Stream":
-        """Frames in, frames out, state kept in between: a `Stream` from the initial state."""
-        return Stream(self)
+    def stream(self, state: Mapping[str, Array] | None = None) -> "Stream":
+        """Frames in, frames out, state kept in between: a `Stream`.
+
+        state: to begin with, by name, as `Stream.state` has it; None: the initial one.
+        """
+        return Stream(self, state)
 
     def save(self, path: Path | str) -> Path:
         """Write both forms to one file, whole or not at all; its path.
 
         path: of the file; folders that are not there are made. OSError where it cannot be written.
         """
+        if self.imported is not None:
+            raise UserError("a file holds only what streams: save model.accelerator")
         return serialization.save(path, (self.network, self.integers))
 
     @classmethod
@@ -250,6 +267,12 @@ class Model:
                 what = f"a {type(other).__name__}"
         raise UserError(f"{path} is not what Model.save writes: it holds {what}")
 
+    def _given(self, utterances: Utterances) -> list[Array]:
+        """What the accelerator is given of them."""
+        if self.imported is None:
+            return recordings(utterances, self.network.input_size)
+        return [self.imported.frames(frames) for frames in sequences(utterances)]
+
     def _frames(self, frames: Any, what: str) -> Array:
         return real(frames, what, self.network.input_size)
 
@@ -257,23 +280,31 @@ class Model:
 class Stream:
     """One endless utterance in integers, for real numbers: state is kept between calls.
 
-    model: one whose layers all run forward in time; UserError otherwise.
+    model: one whose layers all run forward in time, with nothing on the host; UserError otherwise.
+    state: to begin with, as for `reset`.
 
     >>> import ernn, numpy as np, torch
     >>> speech = torch.randn(20, 4)
     >>> model = ernn.convert(torch.nn.GRU(4, 8, batch_first=True), [speech])
     >>> stream = model.stream()
-    >>> parts = [stream.push(speech[:7]), stream.push(speech[7:])]
+    >>> parts = [stream.push(speech[:7]), model.stream(stream.state).push(speech[7:])]
     >>> bool((np.concatenate(parts) == model.predict(speech)).all())
     True
     """
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, state: Mapping[str, Array] | None = None) -> None:
         from ernn.golden import Stream as IntegerStream
 
         require(model, Model, "a stream is of a Model")
+        if model.imported is not None:
+            raise UserError(
+                "part of the network stays on the host: model.predict takes and gives its states, "
+                "and model.accelerator.stream() is what streams, alone"
+            )
         self._model = model
         self._stream = IntegerStream(model.integers)
+        if state is not None:
+            self.reset(state)
 
     def push(self, frames: Array) -> Array:
         """Outputs (time, outputs) for the next frames.
@@ -287,9 +318,22 @@ class Stream:
         given = self._model._frames(frames, "what is pushed")
         return dequantize_output(integers, self._stream.push(quantize_input(integers, given)))
 
-    def reset(self) -> None:
-        """Back to the state before the first frame."""
-        self._stream.reset()
+    @property
+    def state(self) -> dict[str, Array]:
+        """What each layer remembers now, real numbers by name, as "l0.h" of the first one's h."""
+        from ernn.golden.sequence import states_of
+
+        found = states_of(self._model.integers, self._stream)
+        return {f"l{layer}.{name}": values for (layer, name), values in found.items()}
+
+    def reset(self, state: Mapping[str, Array] | None = None) -> None:
+        """Back to the state before the first frame, or to one such as `state` gives, or part of it.
+
+        state: by name. UserError for other names and lengths.
+        """
+        from ernn.golden.sequence import begin
+
+        begin(self._model.integers, self._stream, state or {})
 
 
 def design(
@@ -329,29 +373,6 @@ def design(
     wanted: Goal = goal  # type: ignore[assignment]  # Request says what a goal can be
     best = search(model.integers, Request(found, clock, wanted, streams)).best
     return Engine(model, best.design, found.name)
-
-
-@dataclass(frozen=True)
-class Built:
-    """An engine placed on a device."""
-
-    device: str
-    """The part's name."""
-    clock_mhz: float
-    """The median over the seeds, by nextpnr's timing model (no vendor sign-off)."""
-    frames_per_second: float
-    """Of all streams together, at that clock."""
-    latency_us: float
-    """Microseconds of one frame through an idle engine, at that clock."""
-    area: Mapping[str, int]
-    """What is used of each kind: "lut", "ff", "dsp", "block RAM"."""
-
-    def __str__(self) -> str:
-        used = ", ".join(f"{count:,} {kind}" for kind, count in self.area.items())
-        return (
-            f"{self.device}: {self.clock_mhz:.1f} MHz placed, {self.frames_per_second:,.0f} "
-            f"frames/s, {self.latency_us:.1f} us a frame; {used}"
-        )
 
 
 @dataclass(frozen=True, eq=False)

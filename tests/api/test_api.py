@@ -189,7 +189,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ernn.convert(words(), [SPEECH[0], SPEECH[1][:, :2]]),
         r"frames must be \(time, 3\), not \(20, 2\)",
     ),
-    "no module": (lambda: ernn.convert("gru.pt", SPEECH, BLOCKS), "torch.nn.Module, not str"),
+    "no module": (
+        lambda: ernn.convert("gru.pt", SPEECH, BLOCKS),
+        "torch.nn.Module, not str",
+    ),
     "a class": (lambda: ernn.project(nn.GRU, BLOCKS), "torch.nn.Module, not the class GRU"),
     "no plan": (lambda: ernn.project(words(), 8), "a CompressionPlan, .*, not int"),  # type: ignore[arg-type]
     "no spec": (lambda: ernn.convert(words(), SPEECH, spec=12), "a QuantizeSpec, not int"),  # type: ignore[arg-type]

@@ -8,10 +8,10 @@ from torch import nn
 from ernn.compress import inside, sets
 from ernn.compress.plan import CompressionPlan, compressed, stored_weights, structures
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.ir import serialization as codec
 from ernn.ir.network import Network
 from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned
-from ernn.nn.importer import import_torch
 from ernn.quantization.quantize import quantize
 
 
@@ -73,7 +73,9 @@ def test_a_mask_is_part_of_the_state() -> None:
 def test_a_pruned_network_is_kept_in_a_file_but_not_for_hardware(tmp_path) -> None:
     model = nn.GRU(8, 16, batch_first=True)
     inside.project_once(model, SPARSE_PLAN)
-    network = import_torch(model, torch.zeros(1, 4, 8), structures=structures(model, SPARSE_PLAN))
+    network = import_torch(
+        model, torch.zeros(1, 4, 8), structures=structures(model, SPARSE_PLAN)
+    ).network
     again = codec.load(codec.save(tmp_path / "network.safetensors", network), Network)
     found = {matrix.structure for layer in again.layers for matrix in layer.matrices}
     assert found == {LoadBalanced(0.25, 4)}

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.golden import quantize_input
 from ernn.ir.structure import BlockCirculant
-from ernn.nn.importer import import_torch
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule

@@ -13,6 +13,7 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.methods.tiles import Tiles
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import dequantize_output
 from ernn.golden.compiled import Compiled
 from ernn.golden.run import run, trace
@@ -23,7 +24,6 @@ from ernn.ir.layers import bidirectional, linear
 from ernn.ir.network import NETWORK, Factored, Layer, Matrix, Network
 from ernn.ir.reference import run as run_float
 from ernn.ir.structure import BlockCirculant, Structure
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.quantization.integer_fft import packed_rfft
@@ -169,7 +169,7 @@ def test_the_engine_stores_what_was_trained_on_the_grid(bits: int) -> None:
     project_once(model, plan)
     network = import_torch(
         model, torch.zeros(1, 8, 8, dtype=torch.float64), structures=structures(model, plan)
-    )
+    ).network
     frames = [random_frames(np.random.default_rng(1), network) for _ in range(2)]
     integers = quantize(network, frames, QuantizeSpec(weight_bits=bits, data_bits=18))
     lstm = lowered(network).layers[0]
@@ -188,7 +188,7 @@ def test_factors_on_a_grid_are_imported_as_what_they_are_known_to_be() -> None:
     with pytest.raises(UserError, match="compress the module before"):
         import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
     project_once(model, plan)
-    network = import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
+    network = import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan)).network
     frames = random_frames(np.random.default_rng(1), network)
     assert isinstance(lowered(network).layers[0], Layer)
     assert run(quantize(network, [frames]), np.zeros((3, 8), np.int64)).shape == (3, 5)

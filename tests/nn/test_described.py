@@ -15,13 +15,13 @@ from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, layer_blocks, matrices, structures
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.ir.cell import INPUT, CellProduct, CellStage, CellStep, Read
 from ernn.ir.cell import Cell as Description
 from ernn.ir.cells import COMPACT, X
 from ernn.ir.reference import run_all
 from ernn.nn.described import DescribedCell
 from ernn.nn.explicit import explicit
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.recurrent import run
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
@@ -55,7 +55,7 @@ def test_a_model_is_imported_as_its_loop(name: str) -> None:
     model = AcousticModel(ModelSpec(6, (LayerSpec(name, 8), LayerSpec(name, 8)), 4)).eval()  # type: ignore[arg-type]
     plan = CompressionPlan.blocks(4)
     inside.project_once(model, plan)
-    network = import_torch(model, torch.zeros(1, 8, 6), structures=structures(model, plan))
+    network = import_torch(model, torch.zeros(1, 8, 6), structures=structures(model, plan)).network
     frames = torch.randn(1, 9, 6)
     (outputs,) = run_all(network, [frames[0].double().numpy()])
     np.testing.assert_allclose(outputs, model(frames)[0].detach().numpy(), atol=1e-5)

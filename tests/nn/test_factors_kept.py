@@ -15,6 +15,7 @@ from ernn.compress.methods.quantized import Quantized
 from ernn.compress.methods.tensor_train import TensorTrain
 from ernn.compress.methods.tucker import Tucker
 from ernn.compress.plan import CompressionPlan, structures
+from ernn.frontends.torch import import_torch
 from ernn.ir import serialization as codec
 from ernn.ir.fixed_point import dequantize
 from ernn.ir.integer_model import IntegerModel
@@ -22,7 +23,6 @@ from ernn.ir.kronecker import RepeatedMatrix
 from ernn.ir.network import Network
 from ernn.ir.reference import run
 from ernn.ir.structure import Structure
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -59,7 +59,7 @@ def trained_inside(kind: str) -> tuple[AcousticModel, CompressionPlan, dict[str,
 
 
 def imported(model: AcousticModel, plan: CompressionPlan) -> Network:
-    return import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan))
+    return import_torch(model, torch.zeros(1, 8, 8), structures=structures(model, plan)).network
 
 
 def stored(model: IntegerModel) -> list[np.ndarray]:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan
+from ernn.frontends.torch import import_torch
 from ernn.ir.structure import BlockCirculant
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.explicit import explicit
-from ernn.nn.importer import import_torch
 from ernn.nn.recurrent import GRU, LSTM, Way, run
 from ernn.nn.spectra import transforms
 from ernn.nn.through import scanned
@@ -194,7 +194,7 @@ def test_torchs_layers_change_class_inside_the_set_only() -> None:
     assert isinstance(model[0], LSTM) and isinstance(model[2], GRU)
     imported = import_torch(
         model[0], torch.randn(2, 5, 8), structures={"weight_hh_l0": BlockCirculant(8)}
-    )
+    ).network
     assert len(imported.layers) == 1
     inside.leave(model)
     assert [type(part) for part in model] == [nn.LSTM, nn.Linear, nn.GRU]

@@ -12,6 +12,7 @@ from ernn.compress import inside
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.golden import quantize_input, run
 from ernn.golden.compiled import Compiled
 from ernn.ir.edges import DataBits, edge_formats
@@ -19,7 +20,6 @@ from ernn.ir.fixed_point import quantize as to_integers
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.nn.fakequant import fake_quantize
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.parameters import parameters
 from ernn.nn.rounded import Rounded
@@ -52,7 +52,7 @@ def made(
 def network_of(model: AcousticModel, plan: CompressionPlan) -> Network:
     return import_torch(
         model, torch.zeros(1, 8, 4, dtype=torch.float64), structures=structures(model, plan)
-    )
+    ).network
 
 
 @torch.no_grad()

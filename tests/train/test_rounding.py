@@ -13,13 +13,13 @@ from ernn.cli.app import run
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import quantize_input
 from ernn.golden.compiled import Compiled
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
 from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.integer_model import IntegerModel
-from ernn.nn.importer import import_torch
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.train.decode import greedy
 from ernn.train.evaluate import ErrorRate, compare
@@ -49,7 +49,7 @@ def test_the_integers_are_what_was_trained(tmp_path: Path) -> None:
     calibration = [e.features.astype(np.float64) for e in task.train]
 
     def network():
-        return import_torch(model, torch.zeros(1, 8, 4), structures=structures(model, PLAN))
+        return import_torch(model, torch.zeros(1, 8, 4), structures=structures(model, PLAN)).network
 
     first, last = compress(model, task, PLAN, WAY, tmp_path, progress=False)
     assert last.formats is not None and first.formats is None

@@ -214,7 +214,7 @@ def compressed(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
 
 
 def structures(module: nn.Module, plan: CompressionPlan) -> dict[str, Structure]:
-    """Structure of every weight matrix by name, as `ernn.nn.importer.import_torch` takes it."""
+    """Structure of every weight matrix by name, as `ernn.frontends.torch.import_torch` takes it."""
     return {m.name: m.structure for m in matrices(module, plan)}
 
 

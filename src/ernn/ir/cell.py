@@ -29,7 +29,7 @@ are only added.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from ernn.errors import UserError
@@ -345,28 +345,6 @@ class Cell:
                 f"{self.title}: the length of a step or input follows from nothing",
             )
         return found
-
-    def with_input_split(self, name: str, names: tuple[str, ...]) -> "Cell":
-        """The same layer with several inputs in the place of one, which products alone read."""
-        _require(
-            all(read.name != name for step in self.steps for read in step.reads),
-            f"{self.title}: a step reads {name}, which cannot be several vectors one after another",
-        )
-
-        def split(product: CellProduct) -> CellProduct:
-            reads = [
-                tuple(Read(one, read.delay) for one in names) if read.name == name else (read,)
-                for read in product.reads
-            ]
-            return replace(product, reads=tuple(read for part in reads for read in part))
-
-        stages = tuple(
-            replace(stage, products=tuple(split(product) for product in stage.products))
-            for stage in self.stages
-        )
-        at = self.inputs.index(name)
-        inputs = (*self.inputs[:at], *names, *self.inputs[at + 1 :])
-        return replace(self, stages=stages, inputs=inputs)
 
     def _alike(self, step: CellStep) -> Iterator[str]:
         """A step, and the inputs and steps that it reads: all of one length."""

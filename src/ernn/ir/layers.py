@@ -4,11 +4,12 @@ Gates are in torch's order: LSTM i, f, g, o; GRU r, z, n.  Equations: docs/expla
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ernn.errors import UserError
+from ernn.ir.cell import INPUT, CellProduct, Read
 from ernn.ir.cells import LINEAR, SUM, ResetGate, conv1d_cell, gru_cell, lstm_cell
 from ernn.ir.network import Array, Factored, Layer, Matrix, Source
 from ernn.ir.structure import block_size
@@ -119,6 +120,46 @@ def bidirectional(forward: Layer, backward: Layer, source: Source) -> tuple[Laye
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some values of one source, as a vector that a layer reads has them.
+
+    delay: of how many frames ago.  size: values of the source.
+    columns: where in the vector they stand.  places: where in the source.
+    """
+
+    source: Source
+    delay: int
+    size: int
+    columns: Array
+    places: Array
+
+    def whole(self, length: int) -> bool:
+        """Whether this is the vector of `length` values, and the source."""
+        every = np.arange(length)
+        return (
+            length == self.size == len(self.columns)
+            and bool((self.columns == every).all())
+            and bool((self.places == every).all())
+        )
+
+    def of(self, matrix: Matrix, name: str) -> Matrix:
+        """The matrix over the source, of one over the vector."""
+        first, last = int(self.columns[0]), int(self.columns[-1]) + 1
+        run = np.arange(first, last)
+        every = np.arange(self.size)
+        if np.array_equal(self.columns, run) and np.array_equal(self.places, every):
+            return _columns(matrix, name, first, last)
+        if block_size(matrix.structure) > 1 or isinstance(matrix, Factored):
+            raise UserError(
+                f"{name} is {matrix.structure}, and what it is multiplied with is not read in one "
+                "piece: leave it dense"
+            )
+        value = np.zeros((*matrix.value.shape[:2], self.size))
+        value[..., self.places] = matrix.value[..., self.columns]
+        return Matrix(value, matrix.structure)
+
+
 def reading(layer: Layer, sources: Sequence[Source], sizes: Sequence[int]) -> Layer:
     """A layer of one input `x`, made to read several sources in its place, joined in order.
 
@@ -128,36 +169,86 @@ def reading(layer: Layer, sources: Sequence[Source], sizes: Sequence[int]) -> La
     """
     if len(sources) == 1:
         return replace(layer, inputs=tuple(sources))
-    names = tuple(f"x{number}" for number in range(len(sources)))
-    cell = layer.cell.with_input_split("x", names)
-    weights = []
-    for product, matrices in zip(layer.cell.products, layer.weights, strict=True):
-        pairs = zip(product.reads, matrices, strict=True)
-        parts = [_columns(m, sizes) if r.name == "x" else (m,) for r, m in pairs]
-        weights.append(tuple(one for part in parts for one in part))
-    return replace(layer, cell=cell, weights=tuple(weights), inputs=tuple(sources))
+    ends = np.cumsum(sizes)
+    return over(
+        layer,
+        [
+            Part(source, 0, size, np.arange(end - size, end), np.arange(size))
+            for source, size, end in zip(sources, sizes, ends.tolist(), strict=True)
+        ],
+    )
 
 
-def _columns(matrix: Matrix, sizes: Sequence[int]) -> tuple[Matrix, ...]:
-    """A matrix cut after so many columns each."""
-    if isinstance(matrix, Factored):
-        *others, last = matrix.factors
-        parts = zip(_columns(last, sizes), _cut(matrix.value, sizes), strict=True)
-        return tuple(
-            Factored(value, matrix.structure, factors=(*others, part)) for part, value in parts
-        )
-    block = block_size(matrix.structure)
-    if any(size % block for size in sizes[:-1]):
+def over(layer: Layer, parts: Sequence[Part]) -> Layer:
+    """A layer of one input `x`, made to read parts of any sources, of any frames, in its place.
+
+    Raises UserError as `reading`, and where a structure is not read in one piece.
+    """
+    sources = tuple(dict.fromkeys(part.source for part in parts))
+    several = [f"x{number}" for number in range(len(sources))]
+    names = dict(zip(sources, several if len(sources) > 1 else [INPUT], strict=True))
+    reads = tuple(Read(names[part.source], part.delay) for part in parts)
+    if any(read.name == INPUT for step in layer.cell.steps for read in step.reads):
         raise UserError(
-            f"a matrix in blocks of {block} reads vectors of {list(sizes)} values one after "
-            "another, so a block would lie across two of them: choose sizes of which each but the "
-            f"last is a multiple of {block}, or leave this matrix dense (CompressionPlan.override)"
+            f"{layer.cell.title}: a step reads x, which cannot be several vectors one after another"
         )
-    return tuple(Matrix(part, matrix.structure) for part in _cut(matrix.value, sizes))
+    spread = _Spread(reads, tuple(parts))
+    given = iter(layer.weights)
+    weights = tuple(spread.matrices(product, next(given)) for product in layer.cell.products)
+    stages = tuple(
+        replace(stage, products=tuple(spread.product(one) for one in stage.products))
+        for stage in layer.cell.stages
+    )
+    cell = replace(layer.cell, stages=stages, inputs=tuple(names.values()))
+    own = dict(zip(layer.cell.remembered, layer.initial, strict=False))
+    initial = tuple(own.get(name) for name in cell.remembered)
+    return replace(layer, cell=cell, weights=weights, inputs=sources, initial=initial)
 
 
-def _cut(value: Array, sizes: Sequence[int]) -> list[Array]:
-    return np.split(value, np.cumsum(sizes)[:-1], axis=2)
+@dataclass(frozen=True, eq=False)
+class _Spread:
+    """Reads and parts in the place of x."""
+
+    reads: tuple[Read, ...]
+    parts: tuple[Part, ...]
+
+    def product(self, product: CellProduct) -> CellProduct:
+        reads = [one for read in product.reads for one in self._in_its_place(read)]
+        return replace(product, reads=tuple(reads))
+
+    def _in_its_place(self, read: Read) -> tuple[Read, ...]:
+        if read.name != INPUT:
+            return (read,)
+        return tuple(Read(one.name, one.delay + read.delay) for one in self.reads)
+
+    def matrices(self, product: CellProduct, given: Sequence[Matrix]) -> tuple[Matrix, ...]:
+        some = [
+            [part.of(matrix, product.name) for part in self.parts]
+            if read.name == INPUT
+            else [matrix]
+            for read, matrix in zip(product.reads, given, strict=True)
+        ]
+        return tuple(one for matrices in some for one in matrices)
+
+
+def _columns(matrix: Matrix, name: str, first: int, last: int) -> Matrix:
+    """Some columns of a matrix."""
+    if (first, last) == (0, matrix.columns):
+        return matrix
+    value = matrix.value[..., first:last]
+    if isinstance(matrix, Factored):
+        *others, right = matrix.factors
+        part = _columns(right, name, first, last)
+        return Factored(value, matrix.structure, factors=(*others, part))
+    block = block_size(matrix.structure)
+    if first % block or (last % block and last != matrix.columns):
+        raise UserError(
+            f"a matrix in blocks of {block} reads vectors one after another, one of them values "
+            f"{first} to {last - 1}, so a block would lie across two of them: choose sizes of which "
+            f"each but the last is a multiple of {block}, or leave this matrix dense "
+            "(CompressionPlan.override)"
+        )
+    return Matrix(value, matrix.structure)
 
 
 def _require_gates(what: str, gates: int, weight: Matrix) -> None:

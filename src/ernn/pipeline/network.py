@@ -17,6 +17,7 @@ from ernn.data.batches import Example
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
 from ernn.errors import UserError
+from ernn.frontends.torch import import_torch
 from ernn.golden.compiled import Compiled
 from ernn.golden.precision import judged
 from ernn.golden.run import run_all
@@ -24,7 +25,6 @@ from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.precision import LIMIT
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import figures, hearing, speech
@@ -120,7 +120,7 @@ def compress(
             residuals, formats = _residuals(done[0]), done[-1].formats
         network = import_torch(
             module, torch.zeros(1, 8, data.task.inputs), structures=structures(module, plan)
-        )
+        ).network
         _remove_later(run, MODEL)
         weights.save_weights(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
@@ -214,7 +214,7 @@ def integers_of(
     `formats`: those that its data were rounded to in training."""
     network = import_torch(
         model, torch.zeros(1, 8, data.task.inputs), structures=structures(model, plan)
-    )
+    ).network
     return quantize(network, _features(data.task.train[:CALIBRATION]), spec, formats)
 
 

@@ -5,8 +5,8 @@ import torch
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, structures
+from ernn.frontends.torch import import_torch
 from ernn.ir.integer_model import IntegerModel
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import ModelSpec
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -22,6 +22,6 @@ def shape_model(model: ModelSpec, plan: CompressionPlan, spec: QuantizeSpec) -> 
         network = AcousticModel(model)
     inside.project_once(network, plan)
     example = torch.zeros(1, 4, model.input_size)
-    found = import_torch(network, example, structures=structures(network, plan))
+    found = import_torch(network, example, structures=structures(network, plan)).network
     frames = np.random.default_rng(0).standard_normal((8, model.input_size))
     return quantize(found, [frames], spec)

@@ -88,7 +88,7 @@ class Recipe:
         )
 
     def structures(self, model: nn.Module) -> dict[str, Structure]:
-        """What `ernn.nn.importer.import_torch` is told about the compressed model."""
+        """What `ernn.frontends.torch.import_torch` is told about the compressed model."""
         return structures(model, self.plan)
 
     def train_dense(self, model: nn.Module, task: Task, folder: Path | None = None) -> Trained:

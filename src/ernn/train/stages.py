@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.nn.importer import import_torch
+from ernn.frontends.torch import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded
 from ernn.quantization.quantize import quantize
@@ -113,7 +113,7 @@ def retrain_rounded(
     """
     network = import_torch(
         model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan)
-    )
+    ).network
     calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
     formats = quantize(network, calibration, data.quantization())
     rounded = Rounded(model, formats, data.random)

@@ -1,0 +1,80 @@
+"""Which axis of an input is time: the ways to read its shape, the likeliest first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ernn.errors import UserError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Axes:
+    """How frames (time, ...) of one sequence become an input: its axes of time and the batch."""
+
+    time: int
+    batch: int | None
+
+    def tensor(self, frames: Array) -> Array:
+        """The input."""
+        place = self.time - (self.batch is not None and self.batch < self.time)
+        moved = np.moveaxis(frames, 0, place)
+        return moved if self.batch is None else np.expand_dims(moved, self.batch)
+
+
+def ways(name: str, dims: Sequence[int | None], shape: Sequence[int]) -> Iterator[Axes]:
+    """Ways to give frames of a `shape` to an input; `dims`: its sizes, None where any will do.
+
+    Raises UserError where there is none.
+    """
+    rank = len(dims)
+    if rank == len(shape):
+        found = [
+            Axes(axis, None) for axis in sorted(range(rank), key=lambda a: dims[a] is not None)
+        ]
+    elif rank == len(shape) + 1:
+        pairs = [(1, 0), (0, 1), *((t, b) for b in range(rank) for t in range(rank) if t != b)]
+        found = [Axes(*pair) for pair in dict.fromkeys(pairs) if max(pair) < rank]
+    else:
+        found = []
+    fitting = [axes for axes in found if _fits(axes, dims, shape)]
+    if not fitting:
+        sizes = ", ".join("any" if one is None else str(one) for one in dims)
+        raise UserError(
+            f"frames of shape {tuple(shape)}, time first, cannot be one sequence of the input "
+            f"{name} ({sizes}): give (time, values), and export the network with a batch of 1"
+        )
+    longer = [axes for axes in fitting if dims[axes.time] != 1]
+    yield from longer or fitting
+
+
+def _fits(axes: Axes, dims: Sequence[int | None], shape: Sequence[int]) -> bool:
+    rest = [size for at, size in enumerate(dims) if at not in (axes.time, axes.batch)]
+    alike = all(size in (None, have) for size, have in zip(rest, shape[1:], strict=True))
+    return alike and (axes.batch is None or dims[axes.batch] in (None, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What a network is given: the first input is made of frames.
+
+    name: of the first input.  others: values of all others unless they are given.
+    shape: of one frame.
+    """
+
+    name: str
+    axes: Axes
+    others: Mapping[str, Array]
+    shape: tuple[int, ...]
+
+    def given(self, frames: Array, **others: Array) -> dict[str, Array]:
+        """Inputs by name, of one sequence (time, ...)."""
+        if frames.shape[1:] != self.shape or not len(frames):
+            wanted = ", ".join(("time", *map(str, self.shape)))
+            raise UserError(f"frames must be ({wanted}), not {frames.shape}")
+        if unknown := sorted(others.keys() - self.others.keys()):
+            names = ", ".join(self.others) or "no other"
+            raise UserError(f"the network has {names} beside {self.name}, not {', '.join(unknown)}")
+        return {**self.others, **others, self.name: self.axes.tensor(frames)}

@@ -1,0 +1,169 @@
+"""An ONNX file to a network and what stays on the host."""
+
+from collections.abc import Mapping
+from itertools import product
+from typing import Any
+
+import numpy as np
+from onnx import NodeProto, ValueInfoProto, helper
+
+from ernn.errors import UserError
+from ernn.frontends.check import checked
+from ernn.frontends.imported import Imported, Traced, finished
+from ernn.frontends.inputs import Axes, Inputs, ways
+from ernn.frontends.onnx_operators import VIEWS, Operators
+from ernn.frontends.onnx_program import OnnxProgram
+from ernn.frontends.recorder import OnHost, Recorder
+
+Array = np.ndarray
+
+_EXAMPLE = 8  # frames that labels are made for
+
+
+def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
+    """The network in an ONNX file.
+
+    source: path of the file, or the model.  frames: an example (time, ...) of the first input, of
+    one sequence, without its axis of the batch.  given: other inputs by name, what they always are.
+    Inputs that are left out begin with zeros.
+
+    The import checks itself: file and network run on random frames, at two lengths. Raises
+    UserError where they differ, where nothing of the network streams, and where the file is none.
+    """
+    program = OnnxProgram.load(source)
+    if not program.inputs:
+        raise UserError("the network has no input")
+    first, *others = program.inputs
+    dims = _dims(first)
+    rest = {one.name: given.get(one.name, _zeros(one)) for one in others}
+    if unknown := sorted(given.keys() - rest.keys()):
+        raise UserError(f"the network has no input {', '.join(unknown)} beside {first.name}")
+    traced: list[tuple[Traced, Axes]] = []
+    ways_ = list(ways(first.name, dims, frames.shape))
+    for grounded, axes in product((False, True), ways_):
+        example = np.resize(frames, (dims[axes.time] or _EXAMPLE, *frames.shape[1:]))
+        inputs = Inputs(first.name, axes, rest, frames.shape[1:])
+        traced.append((_Trace(program, inputs, example, given, grounded).traced(), axes))
+        if traced[-1][0].streams:
+            break
+    best, axes = traced[-1] if traced[-1][0].streams else traced[0]
+    imported = finished(best, program, Inputs(first.name, axes, rest, frames.shape[1:]))
+    fixed = dims[axes.time]
+    return checked("the file", imported, frames, [fixed] if fixed else [_EXAMPLE, _EXAMPLE + 3])
+
+
+def _dims(one: ValueInfoProto) -> list[int | None]:
+    return [size.dim_value or None for size in one.type.tensor_type.shape.dim]
+
+
+def _zeros(one: ValueInfoProto) -> Array:
+    kind = helper.tensor_dtype_to_np_dtype(one.type.tensor_type.elem_type)
+    return np.zeros([size or 1 for size in _dims(one)], kind)
+
+
+class _Trace:
+    """Labels through the graph, node by node."""
+
+    def __init__(
+        self,
+        program: OnnxProgram,
+        inputs: Inputs,
+        frames: Array,
+        bound: Mapping[str, Array],
+        grounded: bool,
+    ) -> None:
+        self.program, self.example = program, inputs.given(frames)
+        self.recorder = Recorder()
+        self.operators = Operators(self.recorder, program.model.opset_import)
+        self.grounded = grounded
+        self.constants: dict[str, Array] = {**program.constants, **bound}
+        self.labels: dict[str, Array] = {}
+        self.tensors: dict[str, Array] = {}
+        self.views: dict[str, Array] = {}
+        self.numbers: dict[str, Array] | None = None
+        for name, value in self.example.items():
+            if name not in bound:
+                self.recorder.where = f"input {name}"
+                time = inputs.axes.time if name == inputs.name else None
+                self._keep(name, self.recorder.outside(value.shape, time, None))
+
+    def traced(self) -> Traced:
+        for node in self.program.nodes:
+            self._node(node)
+        results = {name: self.labels.get(name) for name in self.program.outputs}
+        return Traced(self.recorder, self.tensors, results, self.views)
+
+    def _keep(self, name: str, labels: Array) -> None:
+        self.labels[name] = self.tensors[name] = labels
+
+    def _node(self, node: NodeProto) -> None:
+        self.recorder.where = f"{node.op_type} {node.name or node.output[0]!r}"
+        labels = [self.labels.get(name) for name in node.input]
+        constants = [self.constants.get(name) for name in node.input]
+        if node.op_type in ("Shape", "Size") and labels[0] is not None:
+            whole = np.zeros(labels[0].shape, np.int8)
+            self.constants |= zip(node.output, self.operators.evaluate(node, [whole]), strict=True)
+        elif all(one is None for one in labels) and _known(node, constants):
+            found = self.operators.evaluate(node, constants)
+            self.constants |= zip(node.output, found, strict=True)
+        else:
+            self._record(node, labels, constants)
+
+    def _record(
+        self, node: NodeProto, labels: list[Array | None], constants: list[Array | None]
+    ) -> None:
+        before = len(self.recorder.signals)
+        if self.grounded:
+            self.operators.grounded = lambda x, time: self._from_host(node.input[0], x, time)
+        try:
+            found = self.operators.record(node, labels, constants)
+        except OnHost as why:
+            if node.op_type in ("LSTM", "GRU", "RNN"):
+                self.recorder.refuse(str(why))
+            self._on_host(node, labels, str(why))
+            return
+        for name, made in zip(node.output, found, strict=False):
+            self.labels[name] = made
+            of_view = node.op_type in VIEWS or len(self.recorder.signals) == before
+            (self.views if of_view else self.tensors)[name] = made
+
+    def _from_host(self, name: str, labels: Array, time: int) -> Array:
+        """A tensor that the host shall compute, whatever it is made of."""
+        made = self.recorder.outside(labels.shape, time, None, labels)
+        self.tensors[f"{name}"] = made
+        return made
+
+    def _on_host(self, node: NodeProto, labels: list[Array | None], why: str) -> None:
+        """Its results are the host's: axes that are as long as the input's time are time."""
+        read = [one for one in labels if one is not None]
+        for name in filter(None, node.output):
+            shape = self._number(name).shape
+            work = self._work(node, shape) if name == node.output[0] else 0
+            self._keep(name, self.recorder.on_host(shape, read, why, work))
+
+    def _work(self, node: NodeProto, shape: tuple[int, ...]) -> int:
+        """Multiplications by weights, of which each value of a result takes its share."""
+        weights = [self.constants.get(name) for name in node.input]
+        sizes = [0 if one is None else one.size for one in weights]
+        match node.op_type:
+            case "LSTM" | "GRU" | "RNN":
+                return self._number(node.input[0]).shape[0] * (sizes[1] + sizes[2])
+            case "Conv" | "Gemm" | "MatMul" if len(sizes) > 1 and weights[1] is not None:
+                rows = len(weights[1]) if node.op_type == "Conv" else shape[-1]
+                return int(np.prod(shape)) * sizes[1] // rows
+        return 0
+
+    def _number(self, name: str) -> Array:
+        """A tensor's values on the example."""
+        if self.numbers is None:
+            names = [one for node in self.program.nodes for one in node.output if one]
+            values = self.program.compute(self.example, names)
+            self.numbers = dict(zip(names, map(np.asarray, values), strict=True)) | self.example
+        return self.numbers[name]
+
+
+def _known(node: NodeProto, constants: list[Array | None]) -> bool:
+    """Whether it is a constant of the network."""
+    inner = any(one.HasField("g") for one in node.attribute)
+    pairs = zip(node.input, constants, strict=True)
+    return not inner and all(one is not None or not name for name, one in pairs)

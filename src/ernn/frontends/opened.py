@@ -1,0 +1,41 @@
+"""A network however its user has it: a torch module, an ONNX file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernn.frontends.imported import Imported
+
+Array = np.ndarray
+
+
+def opened(
+    network: Any,
+    frames: Array,
+    structures: Any,
+    batch_first: bool,
+    given: Mapping[str, Any],
+) -> Imported:
+    """A torch module or the path of an ONNX file, imported.
+
+    frames: an example of one sequence (time, ...).  structures, batch_first: of a torch module.
+    given: other inputs by name: what they always are (ONNX), or an example of them (torch).
+    Raises UserError as `import_torch` and `import_onnx` do.
+    """
+    if isinstance(network, str | Path) or hasattr(network, "opset_import"):
+        from ernn.frontends.onnx import import_onnx
+
+        return import_onnx(network, frames, **given)
+    import torch
+
+    from ernn.frontends.torch import import_torch
+
+    example = torch.as_tensor(frames)
+    if example.dtype.is_floating_point:
+        parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
+        example = example.to(next(iter(parameters), torch.zeros(0)))
+    batched = example[None] if batch_first else example[:, None]
+    others = [torch.as_tensor(one) for one in given.values()]
+    return import_torch(network, (batched, *others), structures=structures)
