@@ -44,8 +44,8 @@ from ernn.nn.model import AcousticModel
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.network import integer_rate, integers_of
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.train.evaluate import ErrorRate, evaluate_model
 from ernn.train.recipes import Recipe
+from ernn.train.score import Score
 from ernn.train.solvers import Direct, Gradual, OneShot, Solver, compress
 from ernn.train.task import Prepared
 
@@ -241,23 +241,20 @@ class SeedBench:
     def _measure(self, row: Row) -> Result:
         if row.bits is None:
             model = self.network(row)
-            test, validation = (
-                evaluate_model(model, split)
-                for split in (self.data.test, self.data.task.validation)
-            )
-            return figures(test, validation, model, row.plan)
+            scores = self.data.score(model), self.data.task.score(model)
+            return figures(*scores, model, row.plan)
         model = self.network(Row(row.cell, "admm", row.block))
         spec = QuantizeSpec(weight_bits=row.bits)
         test, validation = (
-            integer_rate(integers_of(model, row.plan, spec, self.data), split)
+            integer_rate(integers_of(model, row.plan, spec, self.data), split, self.data.objective)
             for split in (self.data.test, self.data.task.validation)
         )
         return figures(test, validation, model, row.plan, row.bits)
 
 
 def figures(
-    test: ErrorRate,
-    validation: ErrorRate,
+    test: Score,
+    validation: Score,
     model: AcousticModel,
     plan: CompressionPlan,
     bits: int = WEIGHT_BITS,

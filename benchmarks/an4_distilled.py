@@ -34,7 +34,6 @@ from ernn.data.vary import Variation, varied
 from ernn.files import write_json
 from ernn.nn.spec import LayerSpec
 from ernn.train.distil import Distillation, soft_labels
-from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import AN4
 from ernn.train.spec import TrainSpec
 from ernn.train.stages import train_direct
@@ -77,7 +76,7 @@ def main() -> None:
     teacher, second = AN4.model(task), SECOND.model(task)
     AN4.train_dense(teacher, data.task, chosen.work / "teacher")
     SECOND.train_dense(second, task, chosen.work / "second")
-    learning = Distillation(soft_labels([teacher, second], takes))
+    learning = Distillation(soft_labels([teacher, second], takes, data.objective))
     students = [student(seed, task, learning, chosen.work) for seed in range(chosen.seeds)]
     result = {
         **about(),
@@ -103,7 +102,7 @@ def student(
 
 
 def figures(model: nn.Module, data: Prepared, plan: CompressionPlan) -> dict[str, Any]:
-    rate, validation = evaluate_model(model, data.test), evaluate_model(model, data.task.validation)
+    rate, validation = data.score(model), data.task.score(model)
     percents = {"test_percent": rate.percent, "validation_percent": validation.percent}
     return {**percents, "weights": stored_weights(model, plan), "test": asdict(rate)}
 

@@ -240,7 +240,8 @@ def rate(
     formats: Any,
 ) -> Any:
     data = DataBits() if formats is not None else row.data
-    return integer_rate(integers_of(model, plan, QuantizeSpec(data=data), prepared, formats), split)
+    integers = integers_of(model, plan, QuantizeSpec(data=data), prepared, formats)
+    return integer_rate(integers, split, prepared.objective)
 
 
 # --- the page

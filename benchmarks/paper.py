@@ -116,7 +116,9 @@ class Bench:
         torch.save(model.state_dict(), folder / "state.pt")
         found = {
             "validation": 100 * trained.validation,
-            "train": evaluate_model(model, self.data.task.train[::EVERY]).percent,
+            "train": evaluate_model(
+                model, self.data.task.train[::EVERY], self.data.objective
+            ).percent,
             "test": self._by_speaker(model, "test", self.data.test),
             "weights": stored_weights(model, row.plan, recurrent_only=True),
             "epochs": recipe.dense.epochs,
@@ -133,7 +135,10 @@ class Bench:
         by = defaultdict(list)
         for utterance, one in zip(self.corpus.utterances(split), examples, strict=True):
             by[utterance.speaker].append(one)
-        rates = {speaker: evaluate_model(model, ones) for speaker, ones in sorted(by.items())}
+        rates = {
+            speaker: evaluate_model(model, ones, self.data.objective)
+            for speaker, ones in sorted(by.items())
+        }
         return {speaker: [rate.errors, rate.tokens] for speaker, rate in rates.items()}
 
 

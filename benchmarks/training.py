@@ -47,7 +47,7 @@ from ernn.nn.explicit import explicit
 from ernn.nn.model import AcousticModel
 from ernn.nn.recurrent import GRU, LSTM, Way, run
 from ernn.nn.through import scanned
-from ernn.train.module import ctc
+from ernn.train.loss import ctc
 from ernn.train.recipes import AN4, DIGITS, Recipe
 from ernn.train.task import Prepared, Task
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from ernn.compress.plan import CompressionPlan, stored_weights
 from ernn.data.an4 import An4
 from ernn.nn.spec import LayerSpec
-from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import AN4, Recipe
 from ernn.train.task import Prepared
 
@@ -47,13 +46,10 @@ def train(recipe: Recipe, corpus: An4, out: Path) -> None:
     model = recipe.model(data.task)
     dense = recipe.train_dense(model, data.task, out)
     dense_weights = stored_weights(model, CompressionPlan())
-    print(
-        f"dense: {evaluate_model(model, data.test)}, {dense_weights:,} weights, "
-        f"{dense.seconds:.0f} s"
-    )
+    print(f"dense: {data.score(model)}, {dense_weights:,} weights, {dense.seconds:.0f} s")
     towards, inside = recipe.compress(model, data.task, out)
     weights, seconds = stored_weights(model, recipe.plan), towards.seconds + inside.seconds
-    print(f"compressed: {evaluate_model(model, data.test)}, {weights:,} weights, {seconds:.0f} s")
+    print(f"compressed: {data.score(model)}, {weights:,} weights, {seconds:.0f} s")
     print(f"{dense_weights / weights:.1f} times fewer weights, seed {recipe.dense.seed}")
 
 

@@ -9,10 +9,12 @@ import pytest
 
 from ernn.cli.app import run as ernn
 from ernn.data.batches import Example
+from ernn.data.objective import Transcription
 from ernn.files import write_json
 from ernn.ir import serialization as codec
 from ernn.pipeline import temporal
 from ernn.pipeline.run import STATE
+from ernn.train.task import Task
 from tests.models import random_integer_model
 
 STEP = {"options": {}, "key": "", "seconds": 1.0, "command": ""}
@@ -29,8 +31,8 @@ def test_a_run_gets_a_line_a_threshold(
     examples = [
         Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0), (1, 2)) for n in range(3)
     ]
-    task = SimpleNamespace(task=SimpleNamespace(validation=examples))
-    monkeypatch.setattr(temporal.speech, "prepared", lambda run: task)
+    task = SimpleNamespace(task=Task(examples, examples, Transcription(("a", "b", "c"))))
+    monkeypatch.setattr(temporal.sequences, "prepared", lambda run: task)
     command = [
         "deltas",
         str(tmp_path),

@@ -86,7 +86,7 @@ def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a network in integers, as if it had been trained."""
     begun, rng = Run(tmp_path_factory.mktemp("begun") / "run"), np.random.default_rng(0)
     network = random_network(rng, "gru", input_size=4, hidden=8, outputs=3, block=2)
-    task = {"corpus": "digits", "corpus_seed": 0, "identity": "", "features": {}}
+    task = {"corpus": "digits", "title": "digits", "corpus_seed": 0, "identity": "", "features": {}}
     model = ModelSpec(4, (LayerSpec("gru", 8),), 3).to_dict()
     begun.perform("train", {"task": task, "model": model, "train": {"seed": 0}}, lambda: None)
     plan = {"plan": CompressionPlan().to_dict(), "solver": "ADMM"}

@@ -22,7 +22,7 @@ from ernn.pipeline.run import Run
 from ernn.train import weights
 
 MODEL = ModelSpec(3, (LayerSpec("gru", 4),), 2)
-TASK = {"corpus": "digits", "corpus_seed": 0, "identity": "", "features": {}}
+TASK = {"corpus": "digits", "title": "digits", "corpus_seed": 0, "identity": "", "features": {}}
 
 
 def _begun(folder: Path) -> Run:

@@ -12,7 +12,7 @@ from ernn.cli.app import run as ernn
 from ernn.data.features import FeatureSpec
 from ernn.data.open import open_corpus
 from ernn.errors import UserError
-from ernn.pipeline import speech
+from ernn.pipeline import sequences
 from ernn.pipeline.run import Run
 
 
@@ -27,14 +27,14 @@ def begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     X = rng.normal(size=(lengths.sum(), 13)).astype(np.float32)
     np.savez(made / "data" / "own.npz", X=X, y=np.arange(300) % 10, lengths=lengths)
     corpus = open_corpus("digits", made / "data" / "own.npz")
-    task = speech.describe(corpus, "digits", 0, FeatureSpec(kind="stored"))
+    task = sequences.describe(corpus, "digits", 0, FeatureSpec(kind="stored"))
     run = Run(made / "run", made / "data" / "own.npz")
     assert not run.perform("train", {"task": task}, lambda: None).skipped
     return made
 
 
 def frames(folder: Path, root: Path | None = None) -> int:
-    return speech.prepared(Run.existing(folder / "run", root)).task.inputs
+    return sequences.prepared(Run.existing(folder / "run", root)).task.inputs
 
 
 def unchanged(folder: Path, root: Path | None = None) -> bool:

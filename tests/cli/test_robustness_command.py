@@ -11,6 +11,7 @@ import torch
 from ernn.cli.app import run as ernn
 from ernn.compress.plan import CompressionPlan
 from ernn.data.batches import Example
+from ernn.data.objective import Transcription
 from ernn.files import write_json
 from ernn.golden.faults import memory_bits, with_upsets
 from ernn.ir import serialization as codec
@@ -22,6 +23,9 @@ from ernn.pipeline.run import STATE
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.evaluate import evaluate_model
 from ernn.train.robustness import attacked, noisy
+from ernn.train.task import Task
+
+OBJECTIVE = Transcription(("a", "b", "c"))
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         Example(str(n), rng.standard_normal((9, 4)).cumsum(axis=0).astype(np.float32), (1, 2))
         for n in range(5)
     ]
-    prepared = SimpleNamespace(task=SimpleNamespace(train=examples, validation=examples, inputs=4))
+    prepared = SimpleNamespace(task=Task(examples, examples, OBJECTIVE))
     integers = integers_of(module, CompressionPlan(), QuantizeSpec(), prepared)  # type: ignore[arg-type]
     codec.save(tmp_path / "model.safetensors", integers)
     write_json(
@@ -45,7 +49,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         },
     )
     monkeypatch.setattr(robustness, "dense_model", lambda run: module)
-    monkeypatch.setattr(robustness.speech, "prepared", lambda run: prepared)
+    monkeypatch.setattr(robustness.sequences, "prepared", lambda run: prepared)
     return SimpleNamespace(folder=tmp_path, module=module, integers=integers, examples=examples[:3])
 
 
@@ -64,17 +68,16 @@ def test_a_run_gets_its_lines(run: SimpleNamespace, capsys: pytest.CaptureFixtur
         (line["network"], line["strain"], line["level"]): line["error"] for line in found["lines"]
     }
     assert len(errors) == len(found["lines"]) == (5 + 4 + 4) + (5 + 4 + 4 + 5 + 4)
-    assert (
-        errors["dense", "FGSM", 0.2]
-        == evaluate_model(run.module, attacked(run.module, run.examples, 0.2)).percent
-    )
+    moved = attacked(run.module, run.examples, OBJECTIVE, 0.2)
+    assert errors["dense", "FGSM", 0.2] == evaluate_model(run.module, moved, OBJECTIVE).percent
     noise = [
-        evaluate_model(run.module, noisy(run.examples, 0.8, seed)).percent for seed in (7, 8, 9)
+        evaluate_model(run.module, noisy(run.examples, 0.8, seed), OBJECTIVE).percent
+        for seed in (7, 8, 9)
     ]
     assert errors["dense", "noise", 0.8] == pytest.approx(np.mean(noise))
     count = round(0.01 * memory_bits(run.integers))
     flips = [
-        integer_rate(with_upsets(run.integers, count, seed), run.examples).percent
+        integer_rate(with_upsets(run.integers, count, seed), run.examples, OBJECTIVE).percent
         for seed in (7, 8, 9)
     ]
     assert errors["integers", "weights", 0.01] == pytest.approx(np.mean(flips))

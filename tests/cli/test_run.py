@@ -12,12 +12,12 @@ from ernn.data.corpus import Segment
 from ernn.data.corpus import Utterance as Spoken
 from ernn.data.features import FeatureSpec
 from ernn.errors import UserError
-from ernn.pipeline.figures import wilson
-from ernn.pipeline.hearing import recognised, said
+from ernn.pipeline.answers import recognised, said
 from ernn.pipeline.run import Run, code_digest
 from ernn.pipeline.steps import STEPS, dependents
 from ernn.report.record import UNITS, Measurement, RunRecord
 from ernn.train.decode import greedy
+from ernn.train.score import wilson
 
 
 def _perform(run: Run, step: str, value: float = 1.0, **options: object) -> tuple[bool, int]:

@@ -12,6 +12,7 @@ import torch
 
 from ernn.compress.methods.low_rank import LowRank
 from ernn.data.batches import Example
+from ernn.data.objective import Transcription
 from ernn.errors import UserError
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.nn.model import AcousticModel
@@ -19,6 +20,7 @@ from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline import sensitivity
 from ernn.pipeline.run import Run
 from ernn.report.heat import heat_map
+from ernn.train.task import Task
 
 
 def test_structures_are_written_as_in_a_recipe() -> None:
@@ -35,9 +37,9 @@ def test_a_run_gets_a_table_and_a_picture(tmp_path: Path, monkeypatch: pytest.Mo
     torch.manual_seed(0)
     model = AcousticModel(ModelSpec(4, (LayerSpec("gru", 8),), 4))
     examples = [Example(str(n), torch.randn(9, 4).numpy(), (1, 2)) for n in range(4)]
-    task = SimpleNamespace(task=SimpleNamespace(validation=examples))
+    task = SimpleNamespace(task=Task(examples, examples, Transcription(("a", "b", "c"))))
     monkeypatch.setattr(sensitivity, "dense_model", lambda run: model)
-    monkeypatch.setattr(sensitivity.speech, "prepared", lambda run: task)
+    monkeypatch.setattr(sensitivity.sequences, "prepared", lambda run: task)
     found = sensitivity.measure(Run(tmp_path), [BlockCirculant(4), LowRank(2)], gates=True)
     assert len(found.lines) == 2 * (3 + 3) + 2
     assert found.left_out == ()

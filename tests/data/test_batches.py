@@ -13,6 +13,7 @@ from ernn.data.batches import BLANK, Batches, Example, collate, encode, example
 from ernn.data.corpus import SPLITS, Utterance
 from ernn.data.features import FeatureSpec
 from ernn.data.fsdd import connected_digits
+from ernn.data.objective import Classification, Transcription
 from ernn.data.strings import StringSpec
 from ernn.errors import UserError
 
@@ -66,8 +67,11 @@ def test_buckets_waste_little() -> None:
     assert used > 0.9
 
 
-def test_labels_become_indices_after_the_blank() -> None:
-    assert encode(("b", "a", "c"), ("a", "b", "c")) == (2, 1, 3)
+def test_labels_become_indices_of_ctc_after_the_blank() -> None:
+    assert encode(("b", "a", "c"), ("a", "b", "c")) == (1, 0, 2)
+    u = Utterance("u", "s", "train", ("b", "a"), read_features=lambda: np.zeros((3, 2), np.float32))
+    assert example(u, u.features(), Transcription(("a", "b"))).labels == (2, 1)
+    assert example(u, u.features(), Classification(("a", "b"), "frame")).labels == (1, 0)
     with pytest.raises(UserError, match="'x' is not in the label set"):
         encode(("x",), ("a", "b"))
 
@@ -77,7 +81,7 @@ def test_an_utterance_too_short_for_ctc_is_refused() -> None:
         "u9", "s", "train", ("a", "a", "b"), read_features=lambda: np.zeros((3, 2), np.float32)
     )
     with pytest.raises(UserError, match="u9 has 3 frames, CTC needs 4 for 3 labels"):
-        example(u, u.features(), ("a", "b"))
+        example(u, u.features(), Transcription(("a", "b")))
 
 
 def test_bad_batches_are_refused() -> None:

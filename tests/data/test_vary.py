@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.fft import dct, idct
 
-from ernn.data.corpus import Utterance
+from ernn.data.corpus import Corpus, Utterance
 from ernn.data.features import FeatureSpec
 from ernn.data.normalizer import Normalizer
 from ernn.data.vary import MelFilters, Variation, varied
@@ -50,7 +50,7 @@ def test_pace_and_beginning() -> None:
     assert len(Variation(start=1, speed=2).cepstra(RAMP[:1].repeat(5, 0), FILTERS)) == 1
 
 
-class Corpus:
+class Two(Corpus):
     name, unit, label_set, description, identity = "two", "phone", ("a", "b"), "", ""
 
     def utterances(self, split: str) -> list[Utterance]:
@@ -66,7 +66,7 @@ def test_every_utterance_in_every_variation() -> None:
     spec = FeatureSpec(kind="stored", stack=3, subsample=3)
     normalizer = Normalizer(np.zeros(39, np.float32), np.ones(39, np.float32))
     takes = varied(
-        Corpus(), "train", spec, normalizer, [Variation(), Variation(1), Variation(0, 0.9, 1.05)]
+        Two(), "train", spec, normalizer, [Variation(), Variation(1), Variation(0, 0.9, 1.05)]
     )  # type: ignore[arg-type]
     assert [t.id for t in takes] == [
         "u0@0,1,1",
@@ -77,7 +77,7 @@ def test_every_utterance_in_every_variation() -> None:
         "u1@0,0.9,1.05",
     ]
     assert [len(t.features) for t in takes] == [10, 10, 9, 10, 11, 11]
-    own = Corpus().utterances("train")[0].features()
+    own = Two().utterances("train")[0].features()
     np.testing.assert_array_equal(takes[2].features[0], own[1:4].reshape(-1))
     assert all(t.labels == (1, 2) for t in takes)
 

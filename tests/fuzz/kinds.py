@@ -41,7 +41,7 @@ from ernn.ir.network import Network
 from ernn.ir.reference import run as run_floats
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
-from ernn.pipeline import chosen, compare, network, speech, summary
+from ernn.pipeline import chosen, compare, network, sequences, summary
 from ernn.pipeline.run import STATE, Run
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.report import page, series
@@ -179,7 +179,13 @@ def networks() -> Kind:
 # Runs
 
 
-TASK = {"corpus": "digits", "corpus_seed": 0, "identity": "0", "features": {"kind": "stored"}}
+TASK = {
+    "corpus": "digits",
+    "title": "digits",
+    "corpus_seed": 0,
+    "identity": "0",
+    "features": {"kind": "stored"},
+}
 MODEL = ModelSpec(3, (LayerSpec("gru", 4),), 2)
 OPTIONS: Mapping[str, dict[str, Any]] = {
     "train": {"task": TASK, "model": MODEL.to_dict(), "train": TrainSpec().to_dict()},
@@ -219,7 +225,7 @@ def use_run(path: Path) -> None:
         summary.about,
         network.dense_model,
         network.compressed_model,
-        speech.prepared,
+        sequences.prepared,
         chosen.chosen,
     ):
         try:

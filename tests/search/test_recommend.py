@@ -271,9 +271,16 @@ def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     run.perform("train", options, work, writes=[networks.DENSE])
     corpus = SimpleNamespace(name="toy", identity="toy")
-    data = SimpleNamespace(task=task, test=task.validation, corpus=corpus, features=DIGITS.features)
+    data = SimpleNamespace(
+        task=task,
+        test=task.validation,
+        corpus=corpus,
+        features=DIGITS.features,
+        objective=task.objective,
+        score=task.score,
+    )
     recipe = replace(DIGITS, admm=EASY, retrain=EASY)
-    monkeypatch.setattr(pipeline.speech, "prepared", lambda run: data)
+    monkeypatch.setattr(pipeline.sequences, "prepared", lambda run: data)
     monkeypatch.setattr(pipeline, "recipe_for", lambda corpus, file: recipe)
     return run
 

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from ernn.cli.app import run
-from ernn.data.corpus import Split, Utterance, checked
+from ernn.data.corpus import Corpus, Split, Utterance, checked
 from ernn.data.open import open_corpus
 from ernn.errors import UserError
 from ernn.ir.structure import BlockCirculant, LoadBalanced
 from ernn.nn.spec import LayerSpec, ModelSpec
-from ernn.pipeline import network, speech
+from ernn.pipeline import network, sequences
 from ernn.pipeline.run import Run
 from ernn.train import stages
 from ernn.train.recipe_file import changed, load_recipe
@@ -135,7 +135,7 @@ def test_commands_refuse_before_they_train(
 def test_an_empty_test_split_is_named_before_training() -> None:
     corpus = open_corpus("digits")
 
-    class WithoutTest:
+    class WithoutTest(Corpus):
         name, label_set = corpus.name, corpus.label_set
 
         def utterances(self, split: Split) -> list[Utterance]:
@@ -144,12 +144,12 @@ def test_an_empty_test_split_is_named_before_training() -> None:
             )
 
     with pytest.raises(UserError, match="split 'test' is empty"):
-        _ = Prepared(WithoutTest(), DIGITS.features).task  # type: ignore[arg-type]
+        _ = Prepared(WithoutTest(), DIGITS.features).task
 
 
 def test_the_front_of_a_recipe_is_trained(tmp_path: Path) -> None:
     corpus, folder = open_corpus("digits"), Run(tmp_path)
-    task = speech.describe(corpus, "digits", 0, DIGITS.features)
+    task = sequences.describe(corpus, "digits", 0, DIGITS.features)
     layers = (LayerSpec("gru", 4),)
     network.train(
         folder, corpus, task, layers, 0.0, replace(DIGITS.dense, epochs=1, batch=400), front=4

@@ -33,6 +33,7 @@ class _Data:
 
     def __init__(self, corpus: object, features: object) -> None:
         self.task = toy.task()
+        self.objective, self.score = self.task.objective, self.task.score
         self.test, self.corpus, self.features = (
             self.task.validation,
             SimpleNamespace(name="digits"),
@@ -147,14 +148,20 @@ def test_a_run_of_ones_own_is_compared_from_its_own_network(
     options = {
         "model": model.spec.to_dict(),
         "train": toy.SPEC.to_dict(),
-        "task": {"corpus": "digits", "corpus_seed": 0, "identity": "", "features": {}},
+        "task": {
+            "corpus": "digits",
+            "title": "digits",
+            "corpus_seed": 0,
+            "identity": "",
+            "features": {},
+        },
     }
 
     def work() -> None:
         own.path(network.DENSE).write_bytes(save(dict(model.state_dict())))
 
     own.perform("train", options, work, writes=[network.DENSE])
-    monkeypatch.setattr(compare.speech, "prepared", lambda run: _Data(None, None))
+    monkeypatch.setattr(compare.sequences, "prepared", lambda run: _Data(None, None))
     monkeypatch.setattr(compare.stages, "train_dense", None)  # the network is there
     arguments = ["compare", str(own.folder), "--times", "4", "--only", "pruned", "--seeds", "1"]
     assert run([*arguments, "--towards", "1", "--inside", "1", "--json"]) == 0

@@ -14,7 +14,7 @@ from ernn.golden.run import run
 from ernn.ir.network import Matrix, Network
 from ernn.quantization.quantize import quantize
 from ernn.train.evaluate import evaluate_model
-from ernn.train.module import ctc
+from ernn.train.loss import ctc
 from ernn.train.robustness import attacked, noisy
 from ernn.train.stages import train_dense
 from tests.models import random_frames, random_linear, random_lstm
@@ -31,8 +31,8 @@ def test_noise_and_attacks_cost_what_they_should() -> None:
 
     noise, fast, strong = (
         noisy(examples, 0.2, 1),
-        attacked(model, examples, 0.2),
-        attacked(model, examples, 0.2, 5),
+        attacked(model, examples, toy.OBJECTIVE, 0.2),
+        attacked(model, examples, toy.OBJECTIVE, 0.2, 5),
     )
     for found in (noise, fast, strong):
         assert [e.labels for e in found] == [e.labels for e in examples]
@@ -42,15 +42,16 @@ def test_noise_and_attacks_cost_what_they_should() -> None:
         ]
         assert max(moved) <= 0.2 + 1e-6 and min(moved) > 0.1
     assert loss(examples) < loss(noise) < loss(fast) <= loss(strong) * 1.05
-    assert evaluate_model(model, fast).rate >= evaluate_model(model, examples).rate
+    before, after = (evaluate_model(model, e, toy.OBJECTIVE).rate for e in (examples, fast))
+    assert after >= before
     again = noisy(examples, 0.2, 1)
     assert all(np.array_equal(a.features, b.features) for a, b in zip(noise, again, strict=True))
-    unmoved = attacked(model, examples, 0.0)
+    unmoved = attacked(model, examples, toy.OBJECTIVE, 0.0)
     assert all(
         np.array_equal(a.features, b.features) for a, b in zip(unmoved, examples, strict=True)
     )
     with pytest.raises(UserError, match="at least one step"):
-        attacked(model, examples, 0.1, 0)
+        attacked(model, examples, toy.OBJECTIVE, 0.1, 0)
 
 
 def test_upsets_flip_exactly_as_many_bits() -> None:

@@ -22,9 +22,9 @@ from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.train.decode import greedy
-from ernn.train.evaluate import ErrorRate, compare
 from ernn.train.recipe_file import changed
 from ernn.train.recipes import DIGITS
+from ernn.train.score import ErrorRate, compare
 from ernn.train.solvers import OneShot, Rounding, Taught, compress, to_dict
 from ernn.train.spec import DataSpec
 

@@ -83,7 +83,7 @@ def test_a_network_is_taught_by_what_it_was() -> None:
     compress(
         model, toy.task(), BLOCKS, Taught(OneShot(SHORT), DistilSpec(0.5, 1.0)), progress=False
     )
-    learning = Distillation(soft_labels([toy.model()], toy.task().train), 0.5, 1.0)
+    learning = Distillation(soft_labels([toy.model()], toy.task().train, toy.OBJECTIVE), 0.5, 1.0)
     compress(other, toy.task(), BLOCKS, OneShot(SHORT), progress=False, distillation=learning)
     for name, tensor in model.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], tensor)

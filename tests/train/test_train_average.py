@@ -16,7 +16,6 @@ from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.train.average import Average
-from ernn.train.evaluate import evaluate_model
 from ernn.train.fit import fit
 from ernn.train.spec import TrainSpec
 
@@ -77,7 +76,7 @@ def test_training_keeps_and_validates_the_average() -> None:
     last = {name: tensor.clone() for name, tensor in module.model.state_dict().items()}
     assert any(not torch.equal(last[name], tensor) for name, tensor in module.best_state.items())
     module.model.load_state_dict(module.best_state)
-    assert evaluate_model(module.model, toy.task().validation).rate == module.best
+    assert toy.task().score(module.model).rate == module.best
 
 
 def test_inside_a_set_the_stored_numbers_are_averaged() -> None:
@@ -87,7 +86,7 @@ def test_inside_a_set_the_stored_numbers_are_averaged() -> None:
     assert set(module.best_state) == set(model.state_dict())
     model.load_state_dict(module.best_state)
     inside.leave(model)
-    assert evaluate_model(model, toy.task().validation).rate == module.best
+    assert toy.task().score(model).rate == module.best
 
 
 def test_stopped_and_resumed_gives_the_same_average(tmp_path: Path) -> None:

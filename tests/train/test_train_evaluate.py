@@ -7,7 +7,8 @@ import train_toy as toy
 
 from ernn.data.batches import Example
 from ernn.errors import UserError
-from ernn.train.evaluate import ErrorRate, compare, evaluate, evaluate_model
+from ernn.train.evaluate import evaluate, evaluate_model
+from ernn.train.score import ErrorRate, compare
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,7 @@ def test_any_callable_is_evaluated() -> None:
     rate = evaluate(
         lambda frames: frames.astype(np.int64),
         [Example("x", path, (1, 2)), Example("y", path, (1, 3))],
+        toy.OBJECTIVE,
     )
     assert rate == ErrorRate(substitutions=1, tokens=4, utterances=2)
 
@@ -51,7 +53,8 @@ def test_padded_batches_count_as_single_utterances_do() -> None:
         with torch.inference_mode():
             return model(torch.from_numpy(frames)[None])[0].numpy()
 
-    assert evaluate_model(model, examples, batch=4) == evaluate(scores, examples)
+    alone = evaluate(scores, examples, toy.OBJECTIVE)
+    assert evaluate_model(model, examples, toy.OBJECTIVE, batch=4) == alone
     model.train()
-    evaluate_model(model, examples)
+    evaluate_model(model, examples, toy.OBJECTIVE)
     assert model.training

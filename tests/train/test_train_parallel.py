@@ -18,7 +18,7 @@ import train_toy as toy
 from ernn.data.batches import collate
 from ernn.errors import UserError
 from ernn.train.fit import fit
-from ernn.train.module import ctc
+from ernn.train.loss import ctc
 from ernn.train.parallel import fit_together, part_of
 
 # 41 examples in batches of 8: the last one has a single utterance, and one process none of it.

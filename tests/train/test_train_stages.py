@@ -17,7 +17,7 @@ from ernn.data.batches import collate
 from ernn.errors import UserError
 from ernn.train.augment import augment
 from ernn.train.fit import fit
-from ernn.train.module import CtcModule
+from ernn.train.module import Training
 from ernn.train.spec import AdmmSpec, TrainSpec
 from ernn.train.stages import compress_by_admm, one_shot, retrain_inside, train_dense, train_direct
 
@@ -38,7 +38,7 @@ class Kill(Callback):
             raise RuntimeError("killed")
 
 
-def numbers(module: CtcModule) -> list[tuple[float, float]]:
+def numbers(module: Training) -> list[tuple[float, float]]:
     return [(epoch.loss, epoch.validation) for epoch in module.history]
 
 
@@ -173,7 +173,7 @@ def test_an_admm_callback_is_the_penalty_in_the_loss() -> None:
         for p in model.parameters():
             p.mul_(2)
     from ernn.train.callbacks import AdmmCallback
-    from ernn.train.module import ctc
+    from ernn.train.loss import ctc
 
     plain = toy.model()
     plain.load_state_dict(model.state_dict())

@@ -6,12 +6,14 @@ import numpy as np
 import torch
 
 from ernn.data.batches import Example
+from ernn.data.objective import Transcription
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 
 LABELS = ("a", "b", "c")
+OBJECTIVE = Transcription(LABELS)
 SPEC = TrainSpec(epochs=4, batch=8, rate=2e-2, noise=0.1, masks=1, mask_frames=2, seed=5)
 
 
@@ -31,7 +33,7 @@ def example(rng: np.random.Generator, name: str) -> Example:
 
 
 def task() -> Task:
-    return Task(examples(40, 1), examples(12, 2), LABELS)
+    return Task(examples(40, 1), examples(12, 2), OBJECTIVE)
 
 
 def model(hidden: int = 16) -> AcousticModel:

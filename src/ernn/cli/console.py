@@ -113,10 +113,10 @@ def figure_rows(figures: Sequence[tuple[str, Measurement]]) -> list[tuple[str, .
 
 
 def readable(measurement: Measurement) -> str:
-    """A value to four digits (thousands whole), and the test tokens behind an error rate."""
+    """A value to four digits (thousands whole); of an error rate, how much was tested."""
     value = measurement.value
     text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
-    return f"{text} ({measurement.tokens:,} tokens)" if measurement.tokens else text
+    return f"{text} ({measurement.tokens:,} tested)" if measurement.tokens else text
 
 
 def table(

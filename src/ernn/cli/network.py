@@ -3,12 +3,13 @@
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ernn.cli import console
 from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed, Strict, finite
+from ernn.errors import UserError
 from ernn.ir.precision import LIMIT
 
 PANEL = "From speech to integers"
@@ -50,12 +51,57 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel=PANEL)(command)
 
 
+class Task(StrEnum):
+    classify = "classify"
+    label = "label"
+    detect = "detect"
+    regress = "regress"
+    transcribe = "transcribe"
+
+
+class Read(StrEnum):
+    last = "last"
+    mean = "mean"
+
+
+class Weights(StrEnum):
+    equal = "equal"
+    balanced = "balanced"
+
+
 def train(
     out: NewRun,
     corpus: Annotated[
         str, typer.Option(help="Corpus to train on; `ernn corpus` lists them.")
     ] = "digits",
     root: Root = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Your own sequences instead: an .npz, or a folder with manifest.csv."),
+    ] = None,
+    task: Annotated[
+        Task | None,
+        typer.Option(
+            help="With --data: a class a sequence (classify) or frame (label), yes or no (detect), "
+            "numbers (regress), a string of labels (transcribe).",
+            show_default="as the targets look",
+        ),
+    ] = None,
+    window: Annotated[
+        int | None, typer.Option(min=1, help="With --data: frames that recordings are cut into.")
+    ] = None,
+    stride: Annotated[
+        int | None,
+        typer.Option(min=1, help="From window to window.", show_default="the window"),
+    ] = None,
+    read: Annotated[
+        Read | None,
+        typer.Option(help="With --data: which outputs answer for a sequence.", show_default="last"),
+    ] = None,
+    weights: Annotated[
+        Weights | None,
+        typer.Option(help="With --data: of classes in training.", show_default="equal"),
+    ] = None,
     cell: Annotated[
         Cell | None, typer.Option(help=f"Kind of the recurrent layers; {RECIPE}.")
     ] = None,
@@ -79,28 +125,38 @@ def train(
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Train a dense network with CTC; count its errors on the test split. Begins a run folder."""
-    from ernn.data.open import open_corpus
+    """Train a dense network; count its errors on the test split. Begins a run folder."""
+    from ernn.data.manifest import Manifest
+    from ernn.data.open import OWN, open_corpus
     from ernn.nn.spec import LayerSpec
-    from ernn.pipeline import network, speech
+    from ernn.pipeline import network, sequences
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
 
-    console.say(f"corpus {corpus}, seed {seed}")
+    own = data is not None or corpus == OWN
+    if not own and (task or window or stride or read or weights):
+        raise UserError("--task, --window, --stride, --read and --weights are of --data alone")
+    name, root = (OWN, data or root) if own else (corpus, root)
+    console.say(f"{data or corpus}, seed {seed}")
     with console.working():
-        found = open_corpus(corpus, root, seed=0)
+        given = Manifest(_value(task), None, _value(weights), _value(read), window, stride)
+        found = open_corpus(name, root, given=given if own else None)
         recipe = recipe_for(found, recipe_file)
         spec = replace(recipe.dense, seed=seed, epochs=epochs or recipe.dense.epochs)
-        task = speech.describe(found, corpus, 0, recipe.features)
+        source = sequences.describe(found, name, 0, recipe.features)
         chosen = recipe.layers
         if cell or hidden or layers or projection or peepholes or reset != Reset.after:
             kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
             layer = LayerSpec(kind, units, projection, peepholes, reset.value)
             chosen = (layer,) * (layers or len(chosen))
         outcome = network.train(
-            Run(out, root), found, task, chosen, recipe.dropout, spec, front=recipe.front
+            Run(out, root), found, source, chosen, recipe.dropout, spec, front=recipe.front
         )
     console.show(outcome, as_json)
+
+
+def _value(choice: StrEnum | None) -> Any:
+    return None if choice is None else choice.value
 
 
 def compress(
@@ -148,7 +204,7 @@ def compress(
     as_json: Json = False,
 ) -> None:
     """Make weights block-circulant or pruned; retrain inside the set; count errors and weights."""
-    from ernn.pipeline import choices, network, speech
+    from ernn.pipeline import choices, network, sequences
     from ernn.pipeline.defaults import recipe_for
     from ernn.pipeline.run import Run
 
@@ -156,7 +212,7 @@ def compress(
     asked = choices.plan(block, output_block, density, pes, bank)
     with console.working():
         found = Run.existing(run, root)
-        recipe = recipe_for(speech.prepared(found).corpus, recipe_file).with_seed(seed)
+        recipe = recipe_for(sequences.prepared(found).corpus, recipe_file).with_seed(seed)
         way = choices.solver(solver.value, recipe, towards, inside)
         outcome = network.compress(found, asked or recipe.plan, way)
     console.show(outcome, as_json)

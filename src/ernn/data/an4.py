@@ -14,6 +14,7 @@ import numpy as np
 
 from ernn.data.content import files_digest
 from ernn.data.corpus import (
+    Corpus,
     FloatArray,
     Split,
     Unit,
@@ -66,7 +67,7 @@ def read_dictionary(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True)
-class An4:
+class An4(Corpus):
     """AN4 under `root`; `held_out` training speakers, drawn by `seed`, make the validation split.
 
     Speakers such as mdcs and mdcs2, which may be one person's two sessions, stay on the same side.
@@ -83,6 +84,10 @@ class An4:
     @property
     def unit(self) -> Unit:
         return "phone"
+
+    @property
+    def frame_ms(self) -> float:
+        return 10.0
 
     @property
     def description(self) -> str:

@@ -1,4 +1,4 @@
-"""Length-bucketed, padded batches for CTC, the same for the same seed and epoch."""
+"""Length-bucketed, padded batches, the same for the same seed and epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,27 +6,42 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from ernn.data.corpus import FloatArray, Utterance
+from ernn.data.objective import Classification, Objective, Transcription
 from ernn.errors import UserError
 
 BLANK = 0
-"""Index of the CTC blank; label i of a corpus's label_set has index i + 1."""
+"""Index of the CTC blank; of a transcription, label i has index i + 1."""
+
+ALL = slice(None)
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """features: float32 [frames, dim]. labels: indices into (blank, *label_set), from 1 on."""
+    """features: float32 [frames, dim], and what is to be said of them.
+
+    labels: of a transcription indices into (blank, *labels), from 1 on; of a classification
+    those of classes, one or one a frame. numbers: float32 [1 or frames, names], of the others.
+    """
 
     id: str
     features: FloatArray
-    labels: tuple[int, ...]
+    labels: tuple[int, ...] = ()
+    numbers: FloatArray | None = None
+
+    @property
+    def asked(self) -> np.ndarray:
+        """The numbers, or the labels as int64 [labels]."""
+        return np.array(self.labels, np.int64) if self.numbers is None else self.numbers
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
     """features: float32 [B, T, D], zero beyond each length. lengths: int64 [B]. labels: int64 [B,
-    L], BLANK beyond each label length. label_lengths: int64 [B]. ids: of the utterances.
+    L], or float32 [B, L, names] of numbers; BLANK beyond each label length. label_lengths: int64
+    [B]. ids: of the utterances.
     """
 
     features: torch.Tensor
@@ -39,17 +54,35 @@ class Batch:
         return len(self.ids)
 
 
-def encode(labels: Sequence[str], label_set: Sequence[str]) -> tuple[int, ...]:
-    """Labels to indices; UserError if one is not in the label set."""
-    index = {label: i + 1 for i, label in enumerate(label_set)}
+def encode(labels: Sequence[str], names: Sequence[str]) -> tuple[int, ...]:
+    """Labels to indices; UserError if one is not in `names`."""
+    index = {label: i for i, label in enumerate(names)}
     if unknown := [label for label in labels if label not in index]:
-        raise UserError(f"label {unknown[0]!r} is not in the label set ({len(label_set)} labels)")
+        raise UserError(f"label {unknown[0]!r} is not in the label set ({len(names)} labels)")
     return tuple(index[label] for label in labels)
 
 
-def example(utterance: Utterance, features: FloatArray, label_set: Sequence[str]) -> Example:
-    """An utterance ready for CTC; UserError if it has fewer frames than labels plus repeats."""
-    labels = encode(utterance.labels, label_set)
+def example(
+    utterance: Utterance, features: FloatArray, objective: Objective, kept: slice = ALL
+) -> Example:
+    """An utterance with what is to be said of it.
+
+    kept: of its targets, where they are one a frame, those that belong to a frame of `features`.
+    UserError where it has too few frames: none, or for CTC fewer than labels plus repeats.
+    """
+    if isinstance(objective, Transcription):
+        return _transcribed(utterance, features, objective)
+    if len(features) == 0:
+        raise UserError(f"{utterance.id} has too few frames: stack fewer, or leave it out")
+    kept = kept if objective.per == "frame" else ALL
+    if isinstance(objective, Classification):
+        return Example(utterance.id, features, encode(utterance.labels[kept], objective.names))
+    assert utterance.numbers is not None
+    return Example(utterance.id, features, numbers=utterance.numbers[kept])
+
+
+def _transcribed(utterance: Utterance, features: FloatArray, objective: Transcription) -> Example:
+    labels = tuple(1 + index for index in encode(utterance.labels, objective.labels))
     needed = len(labels) + sum(a == b for a, b in pairwise(labels))
     if len(features) < max(1, needed):
         raise UserError(
@@ -63,15 +96,17 @@ def collate(examples: Sequence[Example]) -> Batch:
     """Pad examples into one batch, in the order given."""
     if not examples or len({e.features.shape[1] for e in examples}) != 1:
         raise UserError("a batch needs at least one example, all of one feature dimension")
-    lengths, counts = [len(e.features) for e in examples], [len(e.labels) for e in examples]
-    features = torch.zeros(len(examples), max(lengths), examples[0].features.shape[1])
-    labels = torch.full((len(examples), max(counts)), BLANK, dtype=torch.int64)
-    for row, item in enumerate(examples):
-        features[row, : lengths[row]] = torch.from_numpy(np.ascontiguousarray(item.features))
-        labels[row, : counts[row]] = torch.tensor(item.labels, dtype=torch.int64)
-    return Batch(
-        features, torch.tensor(lengths), labels, torch.tensor(counts), tuple(e.id for e in examples)
+    features, lengths = _padded([e.features for e in examples], 0)
+    labels, counts = _padded([e.asked for e in examples], BLANK)
+    return Batch(features, lengths, labels, counts, tuple(e.id for e in examples))
+
+
+def _padded(arrays: Sequence[np.ndarray], beyond: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, longest, ...] of arrays [length, ...], and their lengths int64 [B]."""
+    whole = pad_sequence(
+        [torch.from_numpy(np.ascontiguousarray(one)) for one in arrays], True, beyond
     )
+    return whole, torch.tensor([len(one) for one in arrays])
 
 
 GROUP = 8

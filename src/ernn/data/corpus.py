@@ -8,11 +8,12 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ernn.data.objective import Objective, Transcription
 from ernn.errors import UserError, one_line
 from ernn.ground.reading import is_file
 
 Split = Literal["train", "validation", "test"]
-Unit = Literal["phone", "digit"]
+Unit = Literal["phone", "digit", "label", "sequence", "frame"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,7 +42,8 @@ class Utterance:
 
     Exactly one of `read_audio` and `read_features` is given: a corpus holds either sound or
     ready-made features. `alignment`, where the corpus has one, covers the utterance without gap;
-    its labels may include silence, which `labels` leaves out.
+    its labels may include silence, which `labels` leaves out. `numbers`: float32 [1 or frames,
+    names], where these are to be said instead of labels.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Utterance:
     read_audio: Callable[[], Audio] | None = field(default=None, repr=False, compare=False)
     read_features: Callable[[], FloatArray] | None = field(default=None, repr=False, compare=False)
     alignment: tuple[Segment, ...] | None = field(default=None, repr=False)
+    numbers: FloatArray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if (self.read_audio is None) == (self.read_features is None):
@@ -81,7 +84,9 @@ class Utterance:
 
 
 class Corpus(Protocol):
-    """A named set of utterances in three splits."""
+    """A named set of sequences in three splits: of speech, utterances with their strings of labels,
+    else whatever its `objective` says.
+    """
 
     @property
     def name(self) -> str: ...
@@ -93,8 +98,18 @@ class Corpus(Protocol):
 
     @property
     def label_set(self) -> tuple[str, ...]:
-        """All labels, sorted, without the CTC blank."""
+        """All labels or classes, without the CTC blank, or names of what is said in numbers."""
         ...
+
+    @property
+    def objective(self) -> Objective:
+        """What is to be said of a sequence."""
+        return Transcription(self.label_set)
+
+    @property
+    def frame_ms(self) -> float | None:
+        """From frame to frame of features that it holds, milliseconds; None: not known."""
+        return None
 
     @property
     def description(self) -> str:

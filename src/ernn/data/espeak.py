@@ -21,7 +21,17 @@ from typing import Any
 import numpy as np
 
 from ernn.data.cache import cache_folder, progress
-from ernn.data.corpus import SPLITS, Audio, FloatArray, Segment, Split, Unit, Utterance, checked
+from ernn.data.corpus import (
+    SPLITS,
+    Audio,
+    Corpus,
+    FloatArray,
+    Segment,
+    Split,
+    Unit,
+    Utterance,
+    checked,
+)
 from ernn.data.espeak_phones import labels, segments
 from ernn.data.pronounce import ARPABET, cmu
 from ernn.errors import UserError
@@ -79,7 +89,7 @@ class _Item:
 
 
 @dataclass(frozen=True)
-class EspeakPhones:
+class EspeakPhones(Corpus):
     """`sizes` utterances of `words` words (least, most) in train, validation, test; about 3 s each.
 
     Speaking rate 130 to 220 words per minute; noise between white and pink at `snr_db` (least,

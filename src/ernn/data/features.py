@@ -81,6 +81,11 @@ class FeatureSpec:
         return int(self.rate * 0.001 * self.shift_ms)
 
     @property
+    def ends(self) -> slice:
+        """The last frame, before stacking, of every frame given out."""
+        return slice(self.stack - 1, None, self.subsample)
+
+    @property
     def latency_frames(self) -> int:
         """Frames to wait for before a frame is given out: those its deltas and its stack need."""
         return self.deltas * self.delta_window + self.stack - 1

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ernn.data.corpus import Audio, FloatArray, Segment, Split, Unit, Utterance, checked
+from ernn.data.corpus import Audio, Corpus, FloatArray, Segment, Split, Unit, Utterance, checked
 from ernn.data.fsdd_files import UNKNOWN, Recording, Source, Stored
 from ernn.data.strings import DIGITS, StringSpec, join, partition
 from ernn.errors import UserError
@@ -29,7 +29,7 @@ def connected_digits(strings: StringSpec | None = None, path: Path | None = None
 
 
 @dataclass(frozen=True)
-class Fsdd:
+class Fsdd(Corpus):
     """Digits of one source, divided into splits.
 
     division `recording`: each digit's recordings by the shares of `strings`, whoever speaks.
@@ -78,6 +78,10 @@ class Fsdd:
             else "isolated digits"
         )
         return f"Free Spoken Digit Dataset, 8 kHz, {kind}; {self._rule}; CC BY-SA 4.0"
+
+    @property
+    def frame_ms(self) -> float | None:
+        return 23.0 if isinstance(self.source, Stored) else None
 
     @property
     def _rule(self) -> str:

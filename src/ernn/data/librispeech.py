@@ -13,6 +13,7 @@ from typing import Literal
 from ernn.data.audio import read_audio
 from ernn.data.content import files_digest
 from ernn.data.corpus import (
+    Corpus,
     Split,
     Unit,
     Utterance,
@@ -28,7 +29,7 @@ _SUBSET: dict[Split, str] = {"train": "train", "validation": "dev", "test": "tes
 
 
 @dataclass(frozen=True)
-class LibriSpeech:
+class LibriSpeech(Corpus):
     """A corpus in this layout under `root`.
 
     `dictionary`: file of `WORD PH PH` lines; without it, the CMU dictionary. An utterance with a

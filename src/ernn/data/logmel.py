@@ -15,6 +15,7 @@ import numpy as np
 
 from ernn.data.content import files_digest
 from ernn.data.corpus import (
+    Corpus,
     FloatArray,
     Split,
     Unit,
@@ -36,7 +37,7 @@ _KINDS = {"id": str, "speaker": str, "split": str, "phones": str, "frames": int,
 
 
 @dataclass(frozen=True)
-class LogMel:
+class LogMel(Corpus):
     """The corpus under `root`; with `more`, the utterances of train_more are trained with, too."""
 
     root: Path
@@ -49,6 +50,10 @@ class LogMel:
     @property
     def unit(self) -> Unit:
         return "phone"
+
+    @property
+    def frame_ms(self) -> float:
+        return 10.0
 
     @property
     def label_set(self) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from ernn.data.corpus import Corpus
+from ernn.data.manifest import Manifest
+from ernn.data.own import OwnData
 from ernn.errors import UserError
 
 NAMES = (
@@ -17,10 +19,22 @@ NAMES = (
     "logmel",
     "logmel-more",
 )
+OWN = "own"
 
 
-def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
+def named(target: str, root: Path | None) -> tuple[str, Path | None]:
+    """A corpus' name and where it lies, of its name or of the path of own data."""
+    if target not in NAMES and (Path(target).suffix == ".npz" or Path(target).is_dir()):
+        return OWN, root or Path(target)
+    return target, root
+
+
+def open_corpus(
+    name: str, root: Path | None = None, seed: int = 0, given: Manifest | None = None
+) -> Corpus:
     """The corpus `name`, read from the folder `root`; UserError for an unknown name or no folder.
+
+    `own`: own data in the file or folder `root`, of which `given` says what they do not.
 
     `digits` and `espeak` need no folder (for `digits`, `root` may name another npz; for
     `espeak`, where its sound is kept). `seed` draws what a corpus leaves open: strings,
@@ -58,8 +72,13 @@ def open_corpus(name: str, root: Path | None = None, seed: int = 0) -> Corpus:
             from ernn.data.logmel import LogMel
 
             return LogMel(_needed(name, root), more=name == "logmel-more")
+        case "own":
+            return OwnData(_needed(name, root), given or Manifest(), seed)
         case _:
-            raise UserError(f"no corpus is called {name!r}; the corpora are {', '.join(NAMES)}")
+            raise UserError(
+                f"no corpus is called {name!r}; the corpora are {', '.join(NAMES)}, and your own "
+                "data, an .npz file or a folder"
+            )
 
 
 def _fsdd(name: str, root: Path, seed: int) -> Corpus:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ernn.data.cache import cache_folder, progress
 from ernn.data.corpus import Corpus, FloatArray, Split, Utterance
 from ernn.data.features import FeatureSpec, extract
 from ernn.data.normalizer import Normalizer
+from ernn.data.objective import Regression
 from ernn.data.stored import apart
 from ernn.errors import UserError
 from ernn.files import write_atomic
@@ -52,16 +54,27 @@ def examples(
     spec: FeatureSpec,
     normalizer: Normalizer,
     cache: Path | None = None,
+    targets: Normalizer | None = None,
 ) -> list[Example]:
-    """Normalised examples of a split, in the corpus's order."""
+    """Normalised examples of a split, in the corpus's order. targets: of numbers to be said."""
     features = features_of(corpus, split, spec, cache)
     pairs = zip(corpus.utterances(split), features, strict=True)
-    return [example(u, normalizer(f), corpus.label_set) for u, f in pairs]
+    found = [example(u, normalizer(f), corpus.objective, spec.ends) for u, f in pairs]
+    if targets is None:
+        return found
+    return [replace(one, numbers=targets(one.asked)) for one in found]
 
 
 def fit_normalizer(corpus: Corpus, spec: FeatureSpec, cache: Path | None = None) -> Normalizer:
     """Mean and deviation over the training split."""
     return Normalizer.fit(features_of(corpus, "train", spec, cache))
+
+
+def fit_targets(corpus: Corpus) -> Normalizer | None:
+    """Mean and deviation of the numbers of a regression over the training split; else None."""
+    if not isinstance(corpus.objective, Regression):
+        return None
+    return Normalizer.fit(u.numbers for u in corpus.utterances("train") if u.numbers is not None)
 
 
 def _finite(corpus: Corpus, utterance: Utterance, features: FloatArray) -> FloatArray:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ernn.data.audio import read_audio
 from ernn.data.content import files_digest
 from ernn.data.corpus import (
+    Corpus,
     Split,
     Unit,
     Utterance,
@@ -24,7 +25,7 @@ from ernn.ground.reading import inside, parse_json, read_lines
 
 
 @dataclass(frozen=True)
-class SpeechOcean:
+class SpeechOcean(Corpus):
     """The corpus under `root`; `held_out` training speakers, by `seed`, are for validation."""
 
     root: Path

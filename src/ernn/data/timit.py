@@ -14,6 +14,7 @@ from pathlib import Path
 from ernn.data.audio import read_audio
 from ernn.data.content import files_digest
 from ernn.data.corpus import (
+    Corpus,
     Segment,
     Split,
     Unit,
@@ -54,7 +55,7 @@ class _Entry:
 
 
 @dataclass(frozen=True)
-class Timit:
+class Timit(Corpus):
     """TIMIT under `root`, with 61, 48 or 39 phone classes; SA sentences are in no split.
 
     LDC layout: test = the 24 core speakers, validation = the 50 development speakers (where none of

@@ -107,7 +107,7 @@ def varied(
     """
     filters = filters or MelFilters()
     takes = (v.utterance(u, filters) for v in variations for u in corpus.utterances(split))
-    return [example(take, normalizer(extract(spec, take)), corpus.label_set) for take in takes]
+    return [example(take, normalizer(extract(spec, take)), corpus.objective) for take in takes]
 
 
 def _resampled(frames: FloatArray, count: int) -> FloatArray:

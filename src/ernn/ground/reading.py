@@ -8,7 +8,7 @@ import io
 import json
 import stat
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -143,21 +143,49 @@ def _check(value: Any, where: str) -> None:
 
 def read_arrays(path: Path | str, *names: str) -> tuple[Array, ...]:
     """Arrays of plain numbers or text from an npz file, by name."""
+    found = read_named(path, names)
+    return tuple(found[name] for name in names)
+
+
+def read_named(
+    path: Path | str, needed: Sequence[str], optional: Sequence[str] | None = None
+) -> dict[str, Array]:
+    """Arrays of plain numbers or text from an npz file: those needed, and optional ones if there.
+
+    UserError where one is neither, unless `optional` is None: then others are left unread.
+    """
     content = read_bytes(path)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             size = sum(member.file_size for member in arrays.zip.infolist())
             if size > MOST_UNPACKED * len(content):
                 raise ValueError(f"{len(content)} bytes that unpack to {size}")
-            found = {name: arrays[name] for name in names}
+            known = [*needed, *(name for name in optional or () if name in arrays.files)]
+            if optional is not None and (other := sorted({*arrays.files} - {*known})):
+                raise ValueError(f"{other[0]!r} is none of {', '.join([*needed, *optional])}")
+            found = {name: arrays[name] for name in known}
         for name, array in found.items():
-            if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
-                raise ValueError(f"{name} is no array of numbers or text")
-        return tuple(found.values())
+            _require_plain(array, name)
+        return found
     except Exception as error:  # whatever a damaged archive does to zipfile, zlib and NumPy
         raise UserError(
-            f"{path} is not an npz file with {', '.join(names)}, or is damaged ({one_line(error)})"
+            f"{path} is not an npz file with {', '.join(needed)}, or is damaged ({one_line(error)})"
         ) from error
+
+
+def read_array(path: Path | str) -> Array:
+    """An array of plain numbers or text from a .npy file."""
+    try:
+        array = np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+        _require_plain(array, "it")
+        return array
+    except Exception as error:  # as above
+        raise UserError(f"{path} is not an npy file, or is damaged ({one_line(error)})") from error
+
+
+def _require_plain(array: Any, name: str) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufUS":
+        raise ValueError(f"{name} is no array of numbers or text")
 
 
 def whole_number(text: str, where: str) -> int:

@@ -244,8 +244,8 @@ def _columns(matrix: Matrix, name: str, first: int, last: int) -> Matrix:
     if first % block or (last % block and last != matrix.columns):
         raise UserError(
             f"a matrix in blocks of {block} reads vectors one after another, one of them values "
-            f"{first} to {last - 1}, so a block would lie across two of them: choose sizes of which "
-            f"each but the last is a multiple of {block}, or leave this matrix dense "
+            f"{first} to {last - 1}, so a block would lie across two of them: choose sizes of "
+            f"which each but the last is a multiple of {block}, or leave this matrix dense "
             "(CompressionPlan.override)"
         )
     return Matrix(value, matrix.structure)

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from ernn.compress.plan import CompressionPlan
-from ernn.data.open import open_corpus
+from ernn.data.open import named, open_corpus
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
@@ -28,12 +28,12 @@ from ernn.files import write_json
 from ernn.ground.plain import with_fields
 from ernn.ground.reading import read_json
 from ernn.nn.spec import ModelSpec
-from ernn.pipeline import network, rival, speech
+from ernn.pipeline import network, rival, sequences
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.jobs_bar import JobsBar
 from ernn.pipeline.run import STATE, Run, code_digest, digest, file_digest
 from ernn.pipeline.side_by_side import Job, run, work_through
-from ernn.pipeline.spoken import SpokenTask
+from ernn.pipeline.source import Source
 from ernn.report.comparison import COLUMNS, Comparison, Row, cells, write
 from ernn.report.series import Item
 from ernn.search.cost import cost
@@ -114,7 +114,9 @@ def setting(asked: ComparisonRequest) -> Setting:
     if own is not None:
         corpus, prepared, recipe = _of_run(own, asked)
     else:
-        corpus, opened = asked.target, open_corpus(asked.target, asked.root)
+        name, root = named(asked.target, asked.root)
+        opened = open_corpus(name, root)
+        corpus = sequences.title(name, opened)
         recipe = recipe_for(opened, asked.recipe).without_data("a comparison")
         prepared = Prepared(opened, recipe.features)
     recipe = recipe.with_epochs(
@@ -127,17 +129,19 @@ def setting(asked: ComparisonRequest) -> Setting:
             recipe, layers=tuple(replace(layer, hidden=asked.hidden) for layer in recipe.layers)
         )
     model = recipe.model(prepared.task).spec
-    name = identity(recipe, model)
+    digested = identity(recipe, model)
     if own is not None:
-        name = digest({"identity": name, "dense": file_digest(own.path(network.DENSE))})[:12]
+        digested = digest({"identity": digested, "dense": file_digest(own.path(network.DENSE))})[
+            :12
+        ]
     work = asked.work or (own.path(FOLDER) if own else Path("out") / FOLDER)
     first = recipe.dense.seed if own else 0
     seeds = range(first, first + asked.seeds)
-    return Setting(corpus, recipe, prepared, model, work / corpus / name, own, seeds)
+    return Setting(corpus, recipe, prepared, model, work / corpus / digested, own, seeds)
 
 
 def _of_run(own: Run, asked: ComparisonRequest) -> tuple[str, Prepared, Recipe]:
-    task, prepared = own.option("train", "task", SpokenTask), speech.prepared(own)
+    prepared = sequences.prepared(own)
     if asked.hidden or asked.epochs[0]:
         raise UserError(
             f"the dense network of {own.folder} is there already: leave --hidden and --epochs out"
@@ -151,7 +155,7 @@ def _of_run(own: Run, asked: ComparisonRequest) -> tuple[str, Prepared, Recipe]:
         front=model.front,
         dense=own.option("train", "train", TrainSpec),
     )
-    return task.corpus, prepared, recipe
+    return own.option("train", "task", Source).title, prepared, recipe
 
 
 def identity(recipe: Recipe, model: ModelSpec) -> str:

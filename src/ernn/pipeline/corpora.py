@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ernn.data.corpus import SPLITS, Corpus, Split, Utterance
-from ernn.data.open import NAMES, open_corpus
+from ernn.data.open import NAMES, named, open_corpus
 from ernn.errors import UserError
 
 WHAT = {
@@ -33,7 +33,7 @@ def describe(name: str, root: Path | None, seed: int) -> dict[str, Any]:
 
     UserError where none can.
     """
-    found = open_corpus(name, root, seed)
+    found = open_corpus(*named(name, root), seed)
     splits, unread = [], []
     for split in SPLITS:
         try:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec
+from ernn.data.objective import Regression
+from ernn.data.own import OwnData
 from ernn.train.recipe_file import load_recipe
-from ernn.train.recipes import AN4, DIGITS, SPEECHOCEAN, TIMIT, Recipe
+from ernn.train.recipes import AN4, DIGITS, OWN, SPEECHOCEAN, TIMIT, Recipe
 
 
 def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
@@ -17,6 +19,8 @@ def recipe_for(corpus: Corpus, file: Path | None = None) -> Recipe:
 def _own(corpus: Corpus) -> Recipe:
     """For a corpus without a recipe: its unit's, on the features that it holds, or 40 log-mel bins
     of its sound, three frames at a time."""
+    if isinstance(corpus, OwnData):
+        return OWN.without_noise() if isinstance(corpus.objective, Regression) else OWN
     match corpus.name:
         case "digits":
             return DIGITS

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ernn.data.open import open_corpus
-from ernn.pipeline import choosing, hardware, network, placing, speech, summary
+from ernn.pipeline import choosing, hardware, network, placing, sequences, summary
 from ernn.pipeline.run import Outcome, Run
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.recipes import DIGITS
@@ -26,7 +26,7 @@ class DemoStep:
 
 def _train(run: Run, seed: int) -> Outcome:
     corpus, recipe = open_corpus(CORPUS), DIGITS.with_seed(seed)
-    task = speech.describe(corpus, CORPUS, 0, recipe.features)
+    task = sequences.describe(corpus, CORPUS, 0, recipe.features)
     return network.train(run, corpus, task, recipe.layers, recipe.dropout, recipe.dense)
 
 

@@ -1,6 +1,7 @@
 """Figures that several steps record."""
 
-from math import prod, sqrt
+from dataclasses import replace
+from math import prod
 from typing import cast
 
 from ernn.ir.edges import edge_formats as formats_of_edges
@@ -11,39 +12,23 @@ from ernn.ir.network import Layer, Network
 from ernn.ir.precision import EdgeError, Error, decibels
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
-from ernn.report.record import Measurement
+from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, Precision, SizeRow
 from ernn.search.cost import shapes
-from ernn.train.evaluate import ErrorRate
-
-NORMAL_95 = 1.959964
+from ernn.train.score import Decisions, Interval, Score
 
 
-def error_rate(rate: ErrorRate, tool: str) -> Measurement:
-    """An error rate in per cent, its 95 % interval by Wilson 1927 (tokens taken as independent)."""
+def put_score(record: RunRecord, form: str, found: Score, tool: str) -> None:
+    """The error rate of one form of the network in per cent and, of decisions, their F1."""
+    rate = _share(found.percent, tool, found, found.interval)
+    record.set(f"error_rate.{form}", replace(rate, note=found.note))
+    if isinstance(found, Decisions):
+        record.set(f"f1.{form}", _share(found.f1, tool, found, found.f1_interval))
+
+
+def _share(percent: float, tool: str, found: Score, interval: Interval) -> Measurement:
     return Measurement(
-        round(rate.percent, 4),
-        "%",
-        "measured",
-        tool,
-        tokens=rate.tokens,
-        interval=wilson(min(rate.errors, rate.tokens), rate.tokens),
-        note=(
-            f"{rate.substitutions} substitutions, {rate.deletions} deletions, "
-            f"{rate.insertions} insertions"
-        ),
-    )
-
-
-def wilson(errors: int, tokens: int) -> tuple[float, float]:
-    """Interval of a proportion in per cent."""
-    share, z2 = errors / tokens, NORMAL_95**2 / tokens
-    middle, half = (
-        share + z2 / 2,
-        NORMAL_95 * sqrt(share * (1 - share) / tokens + z2 / (4 * tokens)),
-    )
-    return round(100 * max(0.0, middle - half) / (1 + z2), 4), round(
-        100 * min(1.0, middle + half) / (1 + z2), 4
+        round(percent, 4), "%", "measured", tool, tokens=found.tokens, interval=interval
     )
 
 

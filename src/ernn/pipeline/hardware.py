@@ -152,9 +152,9 @@ def record_speed(record: RunRecord) -> None:
 
 def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
     """Whole test utterances with `frames` frames or more; UserError if there are fewer."""
-    from ernn.pipeline import speech  # reading speech takes another extra than the rest
+    from ernn.pipeline import sequences  # reading them takes another extra than the rest
 
-    examples = speech.prepared(run).test
+    examples = sequences.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
     if frames < 1 or frames > lengths[-1]:
         raise UserError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ernn.data.batches import Example
 
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
-NORMALIZER = "normalizer.npz"
+NORMALIZER, TARGETS = "normalizer.npz", "targets.npz"
 
 
 def model_of(run: Run) -> IntegerModel:

@@ -16,8 +16,10 @@ from ernn.compress.plan import CompressionPlan, matrices, structures
 from ernn.data.batches import Example
 from ernn.data.corpus import Corpus
 from ernn.data.features import FeatureSpec, extract
+from ernn.data.objective import Objective
 from ernn.errors import UserError
 from ernn.frontends.torch import import_torch
+from ernn.golden.boundary import dequantize_output
 from ernn.golden.compiled import Compiled
 from ernn.golden.precision import judged
 from ernn.golden.run import run_all
@@ -27,16 +29,23 @@ from ernn.ir.network import Network
 from ernn.ir.precision import LIMIT
 from ernn.nn.model import AcousticModel, require_memory
 from ernn.nn.spec import LayerSpec, ModelSpec
-from ernn.pipeline import figures, hearing, speech
-from ernn.pipeline.kept import MODEL, NETWORK, NORMALIZER, integer_utterances, model_of
+from ernn.pipeline import answers, figures, sequences
+from ernn.pipeline.kept import (
+    MODEL,
+    NETWORK,
+    NORMALIZER,
+    TARGETS,
+    integer_utterances,
+    model_of,
+)
 from ernn.pipeline.run import Outcome, Run, digest
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.record import Measurement
 from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
 from ernn.train import solvers, stages, weights
-from ernn.train.decode import greedy
-from ernn.train.evaluate import ErrorRate, compare, evaluate_model
+from ernn.train.decode import answer, greedy
 from ernn.train.fit import Trained
+from ernn.train.score import Score, score
 from ernn.train.solvers import Solver, to_dict
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Prepared
@@ -44,9 +53,9 @@ from ernn.train.task import Prepared
 DENSE, COMPRESSED = "dense.safetensors", "compressed.safetensors"
 FORMATS = "formats.safetensors"  # a model in integers: the formats of data that training rounded to
 Weights = Mapping[str, Tensor]
+TORCH = f"torch {torch.__version__}"
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
 CHECKED = 20  # utterances of validation that integers are compared with floats on
-DECODING = "greedy CTC decoding of the test split"
 
 
 def train(
@@ -61,18 +70,17 @@ def train(
     progress: bool = True,
     trained: Weights | None = None,
 ) -> Outcome:
-    """Train a dense network on `corpus`; `task` describes it (`ernn.pipeline.speech.describe`).
+    """Train a dense network on `corpus`; `task` describes it (`ernn.pipeline.sequences.describe`).
 
     `front`: as in `ModelSpec`. `trained`: what this same training gave before, to be used again.
     """
-    features = FeatureSpec(**task["features"])
-    inputs = extract(features, corpus.utterances("train")[0]).shape[1]
-    model = ModelSpec(inputs, layers, 1 + len(corpus.label_set), dropout, front)
+    data = Prepared(corpus, FeatureSpec(**task["features"]))
+    inputs = extract(data.features, corpus.utterances("train")[0]).shape[1]
+    model = ModelSpec(inputs, layers, data.objective.outputs, dropout, front)
     require_memory(model)
     options = {"task": task, "model": model.to_dict(), "train": spec.to_dict()}
 
     def work() -> None:
-        data = Prepared(corpus, features)
         torch.manual_seed(spec.seed)
         module = AcousticModel(model)
         if trained is not None:
@@ -83,10 +91,9 @@ def train(
         _remove_later(run, NETWORK, MODEL)
         weights.save_weights(run.path(DENSE), module)
         data.normalizer.save(run.path(NORMALIZER))
-        rate = evaluate_model(module, data.test)
-        run.record.set(
-            "error_rate.dense", figures.error_rate(rate, f"torch {torch.__version__}, {DECODING}")
-        )
+        if data.targets is not None:
+            data.targets.save(run.path(TARGETS))
+        figures.put_score(run.record, "dense", data.score(module), _by(data, TORCH))
 
     return run.perform("train", options, work, writes=[DENSE, NORMALIZER])
 
@@ -110,7 +117,7 @@ def compress(
     def work() -> None:
         module = narrowed(dense_model(run), units)
         matrices(module, plan)  # a plan that does not fit says so before the corpus is read
-        data = speech.prepared(run)
+        data = sequences.prepared(run)
         if trained is not None:
             module.load_state_dict(trained)
             residuals, formats = (), None
@@ -125,9 +132,7 @@ def compress(
         weights.save_weights(run.path(COMPRESSED), module)
         codec.save(run.path(NETWORK), network)
         _save_formats(run.path(FORMATS), formats)
-        rate = evaluate_model(module, data.test)
-        tool = f"torch {torch.__version__}, {DECODING}"
-        run.record.set("error_rate.compressed", figures.error_rate(rate, tool))
+        figures.put_score(run.record, "compressed", data.score(module), _by(data, TORCH))
         _record_size(run, network)
         if residuals:
             put(
@@ -164,7 +169,7 @@ def quantize_network(
 
     def work() -> None:
         network = codec.load(run.path(NETWORK), Network)
-        task = speech.prepared(run).task
+        task = sequences.prepared(run).task
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
         model = quantize(network, _features(task.train[:utterances]), spec, like)
         unseen = task.validation[:CHECKED]
@@ -191,13 +196,12 @@ def evaluate(run: Run, shown: int = 2) -> Outcome:
     """Golden's error rate on the whole test split; `shown` utterances go to the report."""
 
     def work() -> None:
-        model, data = model_of(run), speech.prepared(run)
+        model, data = model_of(run), sequences.prepared(run)
         scores = run_all(model, integer_utterances(model, data.test), Compiled)
-        rate = _rate(data.test, scores)
-        run.record.set(
-            "error_rate.integer", figures.error_rate(rate, f"ernn.golden in integers, {DECODING}")
-        )
-        hearing.put_utterances(run.record, data, scores, shown)
+        outputs = [dequantize_output(model, integers) for integers in scores]
+        found = score_of(data.test, outputs, data.objective)
+        figures.put_score(run.record, "integer", found, _by(data, answers.TOOL))
+        answers.put_answers(run.record, data, outputs, found, shown)
 
     return run.perform("evaluate", {"shown": shown}, work, reads=[MODEL])
 
@@ -222,14 +226,21 @@ def _features(examples: Sequence[Example]) -> list[np.ndarray]:
     return [example.features.astype(np.float64) for example in examples]
 
 
-def integer_rate(model: IntegerModel, examples: Sequence[Example]) -> ErrorRate:
-    """Errors of the integers on `examples`, by golden."""
-    return _rate(examples, run_all(model, integer_utterances(model, examples), Compiled))
+def integer_rate(model: IntegerModel, examples: Sequence[Example], objective: Objective) -> Score:
+    """Score of the integers on `examples`, by golden."""
+    integers = run_all(model, integer_utterances(model, examples), Compiled)
+    return score_of(examples, [dequantize_output(model, one) for one in integers], objective)
 
 
-def _rate(examples: Sequence[Example], scores: Sequence[np.ndarray]) -> ErrorRate:
-    pairs = zip(examples, scores, strict=True)
-    return sum((compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate())
+def score_of(
+    examples: Sequence[Example], outputs: Sequence[np.ndarray], objective: Objective
+) -> Score:
+    """Of outputs (frames, outputs) of each example, in the network's own numbers."""
+    return score(objective, examples, [answer(objective, one, greedy) for one in outputs])
+
+
+def _by(data: Prepared, tool: str) -> str:
+    return f"{tool}, {data.objective.reading} of the test split"
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ernn.compress.plan import CompressionPlan
-from ernn.data.open import open_corpus
+from ernn.data.open import named, open_corpus
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device
 from ernn.files import write_json
 from ernn.nn.spec import LayerSpec, ModelSpec
-from ernn.pipeline import network, speech
+from ernn.pipeline import network, sequences
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.run import Run
 from ernn.quantization.quantize import QuantizeSpec
@@ -23,7 +23,6 @@ from ernn.search.log import Log
 from ernn.search.model import CompressedNetwork, Explorer, Predict, Prediction, Question
 from ernn.search.shape import shape_model
 from ernn.search.trial import Bench, DenseTrial, Trial
-from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.task import Prepared
 
@@ -54,7 +53,8 @@ def explore(
     folder: Path, name: str, root: Path | None, asked: Phase1Request, *, progress: bool = True
 ) -> dict[str, Any]:
     """Search; write decisions, a summary, and, if a network was found, a run directory with it."""
-    corpus = open_corpus(name, root, seed=0)
+    name, root = named(name, root)
+    corpus = open_corpus(name, root)
     recipe = adapted(recipe_for(corpus, asked.recipe).without_data("a search"), asked)
     data = Prepared(corpus, recipe.features)
     bench = Bench(folder / "trials", data.task, task_identity(data), progress)
@@ -63,7 +63,7 @@ def explore(
     explorer = Explorer(question, bench, log, predictor(asked.device, asked.streams, asked.bits))
     found = explorer.explore()
     summary = {
-        "corpus": name,
+        "corpus": sequences.title(name, corpus),
         "device": asked.device.name,
         "limit": str(asked.limit),
         "seed": asked.seed,
@@ -74,7 +74,7 @@ def explore(
         "decisions": [asdict(one) for one in log.decisions],
     }
     if found:
-        task = speech.describe(corpus, name, 0, recipe.features)
+        task = sequences.describe(corpus, name, 0, recipe.features)
         _keep(Run(folder / RUN, root), found, bench, data, task)
     write_json(folder / SUMMARY, summary)
     return summary
@@ -149,7 +149,7 @@ def _dense(question: Question, bench: Bench, data: Prepared) -> dict[str, Any]:
 
 def _errors(trial: Trial, bench: Bench, data: Prepared) -> dict[str, Any]:
     """Validation and test error rates in per cent; the test split's first use, after decisions."""
-    test, known = evaluate_model(bench.network(trial), data.test), bench.known(trial)
+    test, known = data.score(bench.network(trial)), bench.known(trial)
     assert known is not None
     return {
         "validation_percent": known.validation,

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from ernn.compress.plan import CompressionPlan
-from ernn.data.open import open_corpus
+from ernn.data.open import named, open_corpus
 from ernn.files import write_json
 from ernn.ir.structure import BLOCK_SIZES, Structure, block_size
 from ernn.nn.spec import ModelSpec
-from ernn.pipeline import network, speech
+from ernn.pipeline import network, sequences
 from ernn.pipeline.budget import Budget
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.phase1 import task_identity
@@ -32,7 +32,6 @@ from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Rehearsal
 from ernn.search.trial import Bench, CompressedTrial, DenseTrial, NarrowedTrial
-from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Prepared
@@ -74,9 +73,10 @@ def of_corpus(
     progress: bool = True,
 ) -> dict[str, Any]:
     """`of_run` of a run in `folder`; the corpus's recipe trains its dense network if missing."""
-    run, corpus = Run(folder, root), open_corpus(name, root, seed=0)
+    name, root = named(name, root)
+    run, corpus = Run(folder, root), open_corpus(name, root)
     recipe = recipe_for(corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
-    task = speech.describe(corpus, name, 0, recipe.features)
+    task = sequences.describe(corpus, name, 0, recipe.features)
     layers, front = recipe.layers, recipe.front
     network.train(
         run, corpus, task, layers, recipe.dropout, recipe.dense, front=front, progress=progress
@@ -89,7 +89,7 @@ def of_run(run: Run, asked: RecommendationRequest, *, progress: bool = True) -> 
 
     Writes recommend.json and the decisions into RUN/recommend, where trials are kept too.
     """
-    folder, data = run.path(FOLDER), speech.prepared(run)
+    folder, data = run.path(FOLDER), sequences.prepared(run)
     recipe = recipe_for(data.corpus, asked.recipe).without_data("a search").with_seed(asked.seed)
     recipe = recipe.with_epochs(
         recipe.dense.epochs,
@@ -172,7 +172,7 @@ def _conclude(
     found: dict[str, Any] = {}
     for name, trial in trials.items():
         plan, result = trial.plan, bench.result(trial)
-        test = evaluate_model(bench.network(trial), data.test)
+        test = data.score(bench.network(trial))
         found[name] = {
             "validation_percent": result.validation,
             "test_percent": test.percent,

@@ -23,7 +23,6 @@ from ernn.search.estimate import best_estimate
 from ernn.search.rivals import BITS, Entry
 from ernn.search.shape import shape_model
 from ernn.train import stages
-from ernn.train.evaluate import evaluate_model
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Plain, Solver, Taught, compress
 from ernn.train.spec import DistilSpec
@@ -62,8 +61,8 @@ def figures(
 
 def errors(model: AcousticModel, prepared: Prepared) -> dict[str, Any]:
     """Error rates in per cent."""
-    rate = evaluate_model(model, prepared.test)
-    validation = evaluate_model(model, prepared.task.validation)
+    rate = prepared.score(model)
+    validation = prepared.task.score(model)
     return {
         "percent": rate.percent,
         "tokens": rate.tokens,

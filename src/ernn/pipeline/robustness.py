@@ -9,12 +9,13 @@ from typing import Any, Literal, get_args
 
 from ernn.data.batches import Example
 from ernn.data.cache import progress
+from ernn.data.objective import Objective
 from ernn.files import write_atomic, write_json
 from ernn.golden.faults import memory_bits, with_upsets
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.nn.model import AcousticModel
-from ernn.pipeline import speech
+from ernn.pipeline import sequences
 from ernn.pipeline.kept import MODEL
 from ernn.pipeline.network import compressed_model, dense_model, integer_rate
 from ernn.pipeline.run import Run
@@ -64,13 +65,14 @@ class Subject:
 
     name: str
     module: AcousticModel
+    objective: Objective
     integers: IntegerModel | None = None
     zeros: bool = True
 
     def percent(self, examples: Sequence[Example]) -> float:
         if self.integers is None:
-            return evaluate_model(self.module, examples).percent
-        return integer_rate(self.integers, examples).percent
+            return evaluate_model(self.module, examples, self.objective).percent
+        return integer_rate(self.integers, examples, self.objective).percent
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,10 @@ def _error(
         case "noise":
             return subject.percent(noisy(examples, level, seed))
         case "FGSM":
-            return subject.percent(attacked(subject.module, examples, level))
+            return subject.percent(attacked(subject.module, examples, subject.objective, level))
         case "PGD":
-            return subject.percent(attacked(subject.module, examples, level, PGD_STEPS, seed))
+            moved = attacked(subject.module, examples, subject.objective, level, PGD_STEPS, seed)
+            return subject.percent(moved)
         case "weights" | "tables":
             assert subject.integers is not None
             zeros = subject.zeros or strain == "tables"
@@ -127,7 +130,8 @@ def measure(run: Run, utterances: int, seed: int) -> dict[str, Any]:
 
     On the first validation utterances. Writes robustness.json and robustness.svg into the run.
     """
-    examples, subjects = speech.prepared(run).task.validation[:utterances], list(_subjects(run))
+    task = sequences.prepared(run).task
+    examples, subjects = task.validation[:utterances], list(_subjects(run, task.objective))
     coming = chain.from_iterable(lines(subject, examples, seed) for subject in subjects)
     found = list(
         progress(coming, "Errors under strain", sum(len(levels(subject)) for subject in subjects))
@@ -147,14 +151,14 @@ def measure(run: Run, utterances: int, seed: int) -> dict[str, Any]:
     return result
 
 
-def _subjects(run: Run) -> Iterator[Subject]:
+def _subjects(run: Run, objective: Objective) -> Iterator[Subject]:
     last = dense_model(run)
-    yield Subject("dense", last)
+    yield Subject("dense", last, objective)
     if run.done("compress"):
         last = compressed_model(run)
-        yield Subject("compressed", last)
+        yield Subject("compressed", last, objective)
     if run.done("quantize"):
-        yield Subject("integers", last, codec.load(run.path(MODEL), IntegerModel))
+        yield Subject("integers", last, objective, codec.load(run.path(MODEL), IntegerModel))
 
 
 def drawn(found: Sequence[Line]) -> str:
@@ -167,4 +171,4 @@ def drawn(found: Sequence[Line]) -> str:
             Curve(name, tuple((line.level, line.error) for line in of if line.network == name))
             for name in names
         ]
-    return curves({axis: some for axis, some in panels.items() if some}, "error rate, %")
+    return curves({axis: some for axis, some in panels.items() if some}, "error, %")

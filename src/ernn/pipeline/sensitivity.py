@@ -11,12 +11,11 @@ from ernn.errors import UserError
 from ernn.files import write_atomic, write_json
 from ernn.ground.reading import parse_toml
 from ernn.ir.structure import Structure
-from ernn.pipeline import speech
+from ernn.pipeline import sequences
 from ernn.pipeline.network import dense_model
 from ernn.pipeline.run import Run
 from ernn.report.heat import heat_map
 from ernn.report.svg import standalone
-from ernn.train.evaluate import evaluate_model
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,9 @@ def measure(run: Run, structures: Sequence[Structure], gates: bool = False) -> S
 
     Writes sensitivity.json and sensitivity.svg into the run's folder.
     """
-    module, validation = dense_model(run), speech.prepared(run).task.validation
-    dense = evaluate_model(module, validation).percent
-    lines = tuple(
-        sensitivity(module, structures, lambda m: evaluate_model(m, validation).percent, gates)
-    )
+    module, task = dense_model(run), sequences.prepared(run).task
+    dense = task.score(module).percent
+    lines = tuple(sensitivity(module, structures, lambda m: task.score(m).percent, gates))
     columns = list(dict.fromkeys(str(line.structure) for line in lines))
     rows = list(dict.fromkeys(line.part for line in lines))
     values = {(line.part, str(line.structure)): line.error - dense for line in lines}

@@ -36,12 +36,12 @@ DESIGN_FIGURES = (
 )
 VERIFY_FIGURES = ("verify", "cycles.simulated", "latency_us", "activity", "power")
 STEPS = (
-    Step("train", None, TRAINING, ("error_rate.dense",)),
+    Step("train", None, TRAINING, ("error_rate.dense", "f1.dense")),
     Step(
         "compress",
         "train",
         TRAINING,
-        ("error_rate.compressed", "compression"),
+        ("error_rate.compressed", "f1.compressed", "compression"),
         ("convergence", "sizes"),
     ),
     Step(
@@ -51,7 +51,13 @@ STEPS = (
         ("activations", "quantization"),
         ("network", "precision"),
     ),
-    Step("evaluate", "quantize", INTEGERS, ("error_rate.integer",), ("utterances",)),
+    Step(
+        "evaluate",
+        "quantize",
+        INTEGERS,
+        ("error_rate.integer", "f1.integer"),
+        ("utterances", "decisions", "traces"),
+    ),
     Step("design", "quantize", DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
     Step("build", "design", HARDWARE, ("build",)),
     Step("verify", "build", HARDWARE, VERIFY_FIGURES, ("proof", "power")),

@@ -9,7 +9,7 @@ from typing import Any
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.chosen import chosen
 from ernn.pipeline.run import Run
-from ernn.pipeline.spoken import SpokenTask
+from ernn.pipeline.source import Source
 from ernn.quantization.drafts import QuantizeSpec
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
@@ -30,7 +30,7 @@ def write(run: Run) -> Path:
 
 def about(run: Run) -> About:
     """Title, what was asked, versions and commands."""
-    corpus = run.option("train", "task", SpokenTask).corpus
+    corpus = run.option("train", "task", Source).title
     asked = [Item("Corpus", corpus), Item("Dense network", network(run)), *_choices(run)]
     return About(
         f"{corpus}: {network(run)} on {_device(run)}",

@@ -9,14 +9,14 @@ from ernn.deltas.cycles import delta_cycles
 from ernn.deltas.integer import run_deltas
 from ernn.deltas.updates import Updates
 from ernn.files import write_json
-from ernn.pipeline import speech
+from ernn.golden.boundary import dequantize_output
+from ernn.pipeline import sequences
 from ernn.pipeline.chosen import chosen
 from ernn.pipeline.kept import integer_utterances, model_of
+from ernn.pipeline.network import score_of
 from ernn.pipeline.run import Run
 from ernn.scheduling.design import Design
 from ernn.search.estimate import estimate
-from ernn.train.decode import greedy
-from ernn.train.evaluate import ErrorRate, compare
 
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.2)
 NOTE = (
@@ -36,20 +36,17 @@ def measure(run: Run, thresholds: Sequence[float], utterances: int) -> dict[str,
     Cycles are None where the run has no design. Writes deltas.json into the run's folder.
     """
     model = model_of(run)
-    examples = list(speech.prepared(run).task.validation[:utterances])
+    task = sequences.prepared(run).task
+    examples = list(task.validation[:utterances])
     frames = integer_utterances(model, examples)
     design = chosen(run).design if run.done("design") else None
     lines = []
     for threshold in thresholds:
-        scores, updates = run_deltas(model, frames, threshold)
-        pairs = zip(examples, scores, strict=True)
-        rate = sum(
-            (compare(example.labels, greedy(found)) for example, found in pairs), ErrorRate()
-        )
+        outputs, updates = run_deltas(model, frames, threshold)
+        numbers = [dequantize_output(model, found) for found in outputs]
+        error = score_of(examples, numbers, task.objective).percent
         lines.append(
-            {"threshold": threshold, "error": rate.percent}
-            | _shares(updates)
-            | _cycles(updates, design)
+            {"threshold": threshold, "error": error} | _shares(updates) | _cycles(updates, design)
         )
     found = {
         "split": "validation",

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from ernn.compress.plan import CompressionPlan
-from ernn.data.open import open_corpus
+from ernn.data.open import named, open_corpus
 from ernn.errors import UserError
 from ernn.estimate.device import find_device
 from ernn.files import write_once
@@ -91,7 +91,9 @@ class TrialJob:
             self.folder / "courses" / f"{result.name}-{bits.weight_bits}.json"
         )
         error = integer_rate(
-            integers_of(bench.network(trial), _plan(block), bits, data), data.task.validation
+            integers_of(bench.network(trial), _plan(block), bits, data),
+            data.task.validation,
+            data.objective,
         )
         return Outcome(error.percent, kbit, cycles)
 
@@ -125,7 +127,7 @@ def _plan(block: int) -> CompressionPlan:
 @cache
 def _prepared(job: TrialJob) -> tuple[Prepared, Recipe]:
     """The corpus is read once a process."""
-    corpus = open_corpus(job.corpus, job.root, seed=0)
+    corpus = open_corpus(*named(job.corpus, job.root))
     recipe = recipe_for(corpus, job.recipe).without_data("a search").with_seed(job.seed)
     epochs = (
         job.epochs or recipe.dense.epochs,

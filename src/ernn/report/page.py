@@ -84,6 +84,9 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "convergence": series.take(record, series.Convergence),
         "clocks": series.take(record, series.Clocks),
         "utterances": series.take(record, series.Utterances),
+        "decisions": series.take(record, series.Decisions),
+        "traces": series.take(record, series.Traces),
+        "f1": f1,
         "columns": columns,
         "errors": _errors(record),
         "losses": losses(record),
@@ -94,7 +97,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
 
 def _drawn(record: RunRecord) -> dict[str, Any]:
     """SVG per figure that this record has data for."""
-    from ernn.report import plots
+    from ernn.report import answers, plots
 
     def draw(of: Any, plot: Callable[[Any], str], has_data: Callable[[Any], Any]) -> Markup | None:
         data = series.take(record, of)
@@ -112,6 +115,8 @@ def _drawn(record: RunRecord) -> dict[str, Any]:
         "designs": draw(series.Designs, plots.designs, lambda s: s.rows),
         "clocks": draw(series.Clocks, plots.clocks, lambda s: s.runs),
         "utterances": _drawn_utterances(record),
+        "confusion": draw(series.Decisions, answers.confusion, lambda s: s.confusion),
+        "traces": _drawn_traces(record),
     }
 
 
@@ -133,6 +138,25 @@ def _drawn_utterances(record: RunRecord) -> list[Markup]:
         _sized(plots.utterance(item, shown.frame_ms, shown.feature, f"utterance{i}"))
         for i, item in items
     ]
+
+
+def _drawn_traces(record: RunRecord) -> list[Markup]:
+    from ernn.report import answers
+
+    shown = series.take(record, series.Traces)
+    if shown is None:
+        return []
+    if shown.scattered:
+        return [_sized(answers.clouds(item, "clouds")) for item in shown.items]
+    return [
+        _sized(answers.traces(item, shown.frame_ms, f"trace{index}"))
+        for index, item in enumerate(shown.items)
+    ]
+
+
+def f1(row: series.DecisionRow) -> float:
+    """Harmonic mean of precision and recall, in per cent."""
+    return 200 * row.hits / max(1, row.said + row.true)
 
 
 @dataclass(frozen=True)
@@ -271,7 +295,7 @@ def source(measurement: Measurement) -> str:
         f"value {measurement.value} {measurement.unit}".rstrip(),
     ]
     if measurement.tokens:
-        parts.append(f"{measurement.tokens} test tokens")
+        parts.append(f"{measurement.tokens} tested")
     if measurement.interval:
         parts.append("95 % interval {:g} to {:g}".format(*measurement.interval))
     if measurement.seeds:

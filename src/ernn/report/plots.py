@@ -183,11 +183,12 @@ def clocks(series: Clocks) -> str:
         return to_svg(figure, "clocks", "Clock reached by each place-and-route seed")
 
 
-def utterance(item: Utterance, frame_ms: float, feature: str, name: str) -> str:
+def utterance(item: Utterance, frame_ms: float | None, feature: str, name: str) -> str:
     """Features over time; below them the truth and what was recognised, on the same time axis."""
     from matplotlib.figure import Figure
 
-    seconds = frame_ms / 1000
+    seconds = 1.0 if frame_ms is None else frame_ms / 1000
+    unit = "frames" if frame_ms is None else "seconds"
     with styled():
         figure = Figure(figsize=(WIDE, 3.9), layout="constrained")
         picture, lanes = figure.subplots(2, 1, sharex=True, height_ratios=(2.6, 1))
@@ -196,7 +197,7 @@ def utterance(item: Utterance, frame_ms: float, feature: str, name: str) -> str:
         _lane(lanes, 1, item.truth, seconds, correct_truth, PALETTE[0])
         _lane(lanes, 0, item.recognised, seconds, correct_found, PALETTE[2])
         lanes.set_yticks((1, 0), ("truth", "recognised"))
-        lanes.set(xlabel="seconds", ylim=(-0.6, 1.6), xlim=(0, len(item.features) * seconds))
+        lanes.set(xlabel=unit, ylim=(-0.6, 1.6), xlim=(0, len(item.features) * seconds))
         lanes.spines["left"].set_visible(False)
         lanes.tick_params(axis="y", length=0)
         return to_svg(

@@ -211,13 +211,62 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Utterances(_Sourced):
-    """One to three utterances to show. `feature`: of the picture ("13 MFCCs"); `frame_ms`: hop."""
+    """One to three utterances, or other sequences with labels, to show. `feature`: of the picture
+    ("13 MFCCs"); `frame_ms`: hop, None where it is not known: then time is counted in frames."""
 
     NAME: ClassVar[str] = "utterances"
     corpus: str
     feature: str
-    frame_ms: float
+    frame_ms: float | None
     items: tuple[Utterance, ...]
+
+
+@dataclass(frozen=True)
+class DecisionRow:
+    """Of a class, or of what is detected: how often it was true, said, and rightly said."""
+
+    name: str
+    true: int
+    said: int
+    hits: int
+
+
+@dataclass(frozen=True)
+class Decisions(_Sourced):
+    """What was decided on the test set. `confusion`: of classes, [true class][class said]."""
+
+    NAME: ClassVar[str] = "decisions"
+    rows: tuple[DecisionRow, ...]
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a network said of one of the numbers asked for, beside what was right; as many of each:
+    one a frame, or one a sequence."""
+
+    name: str
+    truth: tuple[float, ...]
+    said: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The traces of one sequence, or of all, where each has but one number."""
+
+    id: str
+    traces: tuple[Trace, ...]
+
+
+@dataclass(frozen=True)
+class Traces(_Sourced):
+    """Sequences to show, of numbers a frame; or one item of numbers a sequence: then `scattered`.
+    `frame_ms`: as of `Utterances`."""
+
+    NAME: ClassVar[str] = "traces"
+    scattered: bool
+    frame_ms: float | None
+    items: tuple[Traced, ...]
 
 
 @dataclass(frozen=True)
@@ -418,6 +467,8 @@ Series = (
     | NetworkPicture
     | Precision
     | Utterances
+    | Decisions
+    | Traces
     | Schedule
     | Designs
     | Areas
@@ -434,6 +485,8 @@ S = TypeVar(
     NetworkPicture,
     Precision,
     Utterances,
+    Decisions,
+    Traces,
     Schedule,
     Designs,
     Areas,

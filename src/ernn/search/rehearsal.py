@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +11,20 @@ from torch import nn
 
 from ernn.compress.hidden_units import narrowed
 from ernn.compress.plan import CompressionPlan
-from ernn.data.batches import Batches, Example
+from ernn.data.batches import Batches
 from ernn.files import write_json
 from ernn.ground.plain import with_fields
 from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.train import stages
-from ernn.train.evaluate import evaluate_model
-from ernn.train.module import ctc
+from ernn.train.loss import loss
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 
 
 @dataclass(frozen=True)
 class Heard:
-    """loss: nats per label on the validation examples; error: their error rate in per cent."""
+    """loss: on the validation examples; error: their error rate in per cent."""
 
     loss: float
     error: float
@@ -56,21 +55,22 @@ class Rehearsal:
     def _train(self, units: tuple[int, ...] | None, plan: CompressionPlan) -> Heard:
         model = narrowed(self.dense(), units)
         stages.one_shot(model, self.task, plan, self.spec, progress=False)
-        return hear(model, self.task.validation)
+        return hear(model, self.task)
 
 
-def hear(model: nn.Module, examples: Sequence[Example]) -> Heard:
-    """Loss and error of a network on examples; dropout off."""
-    return Heard(loss(model, examples), evaluate_model(model, examples).percent)
+def hear(model: nn.Module, task: Task) -> Heard:
+    """Loss and error of a network on validation examples; dropout off."""
+    return Heard(validation_loss(model, task), task.score(model).percent)
 
 
 @torch.no_grad()
-def loss(model: nn.Module, examples: Sequence[Example], batch: int = 32) -> float:
-    """CTC loss in nats per label; dropout off."""
+def validation_loss(model: nn.Module, task: Task, batch: int = 32) -> float:
+    """The task's loss, mean over what is asked for; dropout off."""
     training, total, labels = model.training, 0.0, 0
     model.eval()
-    for part in Batches(examples, batch, shuffle=False):
+    for part in Batches(task.validation, batch, shuffle=False):
         count = int(part.label_lengths.sum())
-        total, labels = total + count * float(ctc(model(part.features), part)), labels + count
+        own = float(loss(task.objective, model(part.features), part))
+        total, labels = total + count * own, labels + count
     model.train(training)
     return total / labels

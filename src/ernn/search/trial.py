@@ -28,7 +28,6 @@ from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import ModelSpec
 from ernn.train import solvers, stages, weights
-from ernn.train.evaluate import evaluate_model
 from ernn.train.solvers import Solver
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
@@ -172,7 +171,7 @@ class Bench:
     def _keep(
         self, trial: Trial, folder: Path, model: AcousticModel, trained: tuple[stages.Trained, ...]
     ) -> Result:
-        validation = 100 * evaluate_model(model, self.task.validation).rate
+        validation = self.task.score(model).percent
         course = tuple(100 * epoch.validation for stage in trained for epoch in stage.history)
         seconds = sum(stage.seconds for stage in trained)
         result = Result(self.name(trial), validation, len(course), seconds, course)

@@ -1,4 +1,4 @@
-"""From scores per frame to labels: greedy, and prefix beam search."""
+"""From a network's outputs to answers; of CTC by the best path, or by prefix beam search."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,15 +7,36 @@ import numpy as np
 import numpy.typing as npt
 
 from ernn.data.batches import BLANK
+from ernn.data.objective import Classification, Detection, Objective, Transcription
 from ernn.errors import UserError
 
-Scores = npt.NDArray[Any]
-"""(frames, classes): logits, log-probabilities or a quantized model's integers; class 0: blank."""
+Outputs = npt.NDArray[Any]
+"""(frames, outputs): of CTC logits, log-probabilities or a quantized model's integers; 0: blank."""
 
-Decoder = Callable[[Scores], tuple[int, ...]]
+Decoder = Callable[[Outputs], tuple[int, ...]]
+Answer = tuple[int, ...] | npt.NDArray[Any]
+"""Labels, or an array (1 or frames,) of classes, (1 or frames, names) of yes and no or numbers."""
 
 
-def greedy(scores: Scores) -> tuple[int, ...]:
+def answer(objective: Objective, outputs: Outputs, decoder: Callable[[Outputs], Any]) -> Answer:
+    """What a network says of one sequence; what a host does with the engine's outputs.
+
+    outputs: (frames, outputs) in the network's own numbers, of at least one frame.
+    """
+    if isinstance(objective, Transcription):
+        return decoder(outputs)
+    if objective.per == "sequence":
+        outputs = outputs[-1:] if objective.read == "last" else outputs.mean(0, keepdims=True)
+    match objective:
+        case Classification():
+            return outputs.argmax(axis=1)
+        case Detection():
+            return outputs > 0
+        case _:
+            return outputs
+
+
+def greedy(scores: Outputs) -> tuple[int, ...]:
     """The best class of every frame, repeats merged, blanks dropped."""
     best = np.asarray(scores).argmax(axis=1)
     first = np.ones(len(best), bool)
@@ -23,7 +44,7 @@ def greedy(scores: Scores) -> tuple[int, ...]:
     return tuple(int(label) for label in best[first & (best != BLANK)])
 
 
-def beam_search(scores: Scores, width: int = 10, scale: float = 1.0) -> tuple[int, ...]:
+def beam_search(scores: Outputs, width: int = 10, scale: float = 1.0) -> tuple[int, ...]:
     """The most probable labelling over all alignments, among `width` prefixes (fast-ctc-decode).
 
     `scale` turns integer scores into logits; floats are logits or log-probabilities as they are.

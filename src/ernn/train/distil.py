@@ -3,7 +3,7 @@
 The teacher hears every utterance once, clean; what it says of each frame is kept.  The student,
 whose features are made harder (`ernn.train.augment`), learns to say the same:
 
-    soft = soft_labels([teacher], task.train)
+    soft = soft_labels([teacher], task.train, task.objective)
     retrain_inside(student, task, plan, spec, distillation=Distillation(soft))
 """
 
@@ -12,22 +12,25 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils.rnn import pad_sequence
 
 from ernn.data.batches import BLANK, Batch, Batches, Example
+from ernn.data.objective import Classification, Detection, Objective, Regression, Transcription
 from ernn.errors import UserError
+from ernn.train.loss import judged
 
 SoftLabels = Mapping[str, Tensor]
-"""Probabilities of the classes, float32 (frames, classes), by the id of an example."""
+"""Probabilities, or numbers, float32 (frames, outputs), by the id of an example."""
 
 
 @dataclass(frozen=True, eq=False)
 class Distillation:
     """What to learn from a teacher, and how much.
 
-    labels: weight of the CTC loss (nats per label) beside the teacher's (nats per frame). peaks:
-    weight of the frames in which the teacher hears a label, beyond the 1 of every frame; CTC
-    leaves most frames to the blank.
+    labels: weight of the task's own loss beside the teacher's (nats per frame). peaks: of a
+    transcription, weight of the frames in which the teacher hears a label, beyond the 1 of every
+    frame; CTC leaves most frames to the blank.
     """
 
     soft: SoftLabels = field(repr=False)
@@ -40,15 +43,15 @@ class Distillation:
                 f"labels and peaks must be at least 0, not {self.labels} and {self.peaks}"
             )
 
-    def divergence(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Kullback-Leibler divergence of the student's outputs (batch, frames, classes) from
-        the teacher's, in nats: the mean over the frames by their weight. UserError for an
-        example that the teacher did not hear."""
+    def divergence(self, objective: Objective, outputs: Tensor, batch: Batch) -> Tensor:
+        """Kullback-Leibler divergence of the student's outputs (batch, frames, outputs) from
+        the teacher's, in nats, or of numbers the squared difference: the mean over the frames that
+        are judged, by their weight. UserError for an example that the teacher did not hear."""
         wanted = pad_sequence([self._of(example) for example in batch.ids], batch_first=True)
-        there = torch.arange(wanted.shape[1]) < batch.lengths[:, None]
-        weight = there * (1 + self.peaks * (1 - wanted[..., BLANK]))
-        surprise = torch.xlogy(wanted, wanted) - wanted * logits.log_softmax(-1)
-        return (surprise.sum(-1) * weight).sum() / weight.sum()
+        weight = judged(objective, batch)
+        if isinstance(objective, Transcription):
+            weight = weight * (1 + self.peaks * (1 - wanted[..., BLANK]))
+        return (_apart(objective, outputs, wanted).sum(-1) * weight).sum() / weight.sum()
 
     def _of(self, example: str) -> Tensor:
         if example not in self.soft:
@@ -59,9 +62,34 @@ class Distillation:
         return self.soft[example]
 
 
+def _apart(objective: Objective, outputs: Tensor, wanted: Tensor) -> Tensor:
+    match objective:
+        case Transcription() | Classification():
+            return torch.xlogy(wanted, wanted) - wanted * outputs.log_softmax(-1)
+        case Detection():
+            entropy = -torch.xlogy(wanted, wanted) - torch.xlogy(1 - wanted, 1 - wanted)
+            return binary_cross_entropy_with_logits(outputs, wanted, reduction="none") - entropy
+        case Regression():
+            return (outputs - wanted).square()
+
+
+def _said(objective: Objective, outputs: Tensor) -> Tensor:
+    """Outputs as probabilities, or the numbers that they are."""
+    match objective:
+        case Transcription() | Classification():
+            return outputs.softmax(-1)
+        case Detection():
+            return outputs.sigmoid()
+        case Regression():
+            return outputs
+
+
 @torch.no_grad()
 def soft_labels(
-    teachers: Sequence[nn.Module], examples: Sequence[Example], batch: int = 32
+    teachers: Sequence[nn.Module],
+    examples: Sequence[Example],
+    objective: Objective,
+    batch: int = 32,
 ) -> dict[str, Tensor]:
     """What `teachers` say of each example, the mean of their probabilities; without dropout.
 
@@ -74,7 +102,8 @@ def soft_labels(
         teacher.eval()
     soft: dict[str, Tensor] = {}
     for part in Batches(examples, batch, shuffle=False):
-        mean = torch.stack([teacher(part.features).softmax(-1) for teacher in teachers]).mean(0)
+        said = [_said(objective, teacher(part.features)) for teacher in teachers]
+        mean = torch.stack(said).mean(0)
         soft |= {
             name: row[:length].clone()
             for name, row, length in zip(part.ids, mean, part.lengths, strict=True)

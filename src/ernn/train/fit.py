@@ -19,7 +19,7 @@ from ernn.errors import UserError, one_line
 from ernn.ir.integer_model import IntegerModel
 from ernn.train.callbacks import ProgressCallback, watching
 from ernn.train.distil import Distillation
-from ernn.train.module import CtcModule, Epoch
+from ernn.train.module import Epoch, Training
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 
@@ -55,26 +55,24 @@ def fit(
     title: str = "training",
     progress: bool = True,
     distillation: Distillation | None = None,
-) -> CtcModule:
+) -> Training:
     """Train `model` in place; it ends with the last epoch's weights, `best_state` has the best.
 
     With `folder`, every epoch is kept there as last.ckpt, and a run that finds one goes on from it
     with the same numbers as if it had never stopped.  Raises UserError where the loss is no longer
     finite, or where the checkpoint is of another specification.
     """
-    return fit_module(
-        CtcModule(model, task, spec, distillation), folder, callbacks, title, progress
-    )
+    return fit_module(Training(model, task, spec, distillation), folder, callbacks, title, progress)
 
 
 def fit_module(
-    module: CtcModule,
+    module: Training,
     folder: Path | None,
     callbacks: Sequence[Callback],
     title: str,
     progress: bool,
     machines: Mapping[str, Any] = ONE_PROCESS,
-) -> CtcModule:
+) -> Training:
     """What `fit` does, of an existing module; `machines`: where Lightning is to run it."""
     spec = module.spec
     shown = [ProgressCallback(f"{title}, seed {spec.seed}")] if progress else []

@@ -1,4 +1,4 @@
-"""CTC training of one model as a Lightning module."""
+"""Training of one model as a Lightning module."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -9,23 +9,22 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import ctc_loss
 from torch.nn.utils import parametrize
 
-from ernn.data.batches import BLANK, Batch, Batches
+from ernn.data.batches import Batch, Batches
 from ernn.errors import UserError
 from ernn.train.augment import augment
 from ernn.train.average import Average
 from ernn.train.distil import Distillation
-from ernn.train.evaluate import evaluate_model
+from ernn.train.loss import loss
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """number: from 1. loss: nats per label, mean of the epoch, penalties apart. validation: error
-    rate, 0.15 for 15 %. seconds: since the stage began."""
+    """number: from 1. loss: `ernn.train.loss`, mean of the epoch, penalties apart. validation:
+    error rate, 0.15 for 15 %. seconds: since the stage began."""
 
     number: int
     loss: float
@@ -33,14 +32,14 @@ class Epoch:
     seconds: float
 
 
-class CtcModule(pl.LightningModule):
-    """`model` (batch, frames, dim) -> logits (batch, frames, classes), class 0 the blank.
+class Training(pl.LightningModule):
+    """`model` (batch, frames, dim) -> outputs (batch, frames, outputs) learns a task.
 
     Every epoch draws its order, dropout and noise from (seed, epoch) alone: a run that was stopped
     and resumed from an epoch's checkpoint goes on with the same numbers. `best_state` holds the
     weights of the epoch with the lowest validation error rate (the later one of equals); with
     `spec.average` both are of the averaged weights. With a `distillation` the model learns from a
-    teacher too; `history` still shows the CTC loss alone.
+    teacher too; `history` still shows the task's loss alone.
     """
 
     def __init__(
@@ -88,13 +87,15 @@ class CtcModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         with parametrize.cached():
-            logits = self.model(augment(batch, self.spec))
-        loss = ctc(logits, batch)
-        self._require_finite(loss)
-        self._losses.append(loss.detach())
+            outputs = self.model(augment(batch, self.spec))
+        own = loss(self.task.objective, outputs, batch)
+        self._require_finite(own)
+        self._losses.append(own.detach())
         if self.distillation is None:
-            return loss
-        return self.distillation.labels * loss + self.distillation.divergence(logits, batch)
+            return own
+        return self.distillation.labels * own + self.distillation.divergence(
+            self.task.objective, outputs, batch
+        )
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         if self.average is not None:
@@ -109,10 +110,10 @@ class CtcModule(pl.LightningModule):
         return nullcontext() if self.average is None else self.average.in_place()
 
     def _validate(self) -> None:
-        validation = evaluate_model(self.model, self.task.validation).rate
-        loss = torch.stack(self._losses).mean().item()
+        validation = self.task.score(self.model).rate
+        mean = torch.stack(self._losses).mean().item()
         seconds = self._seconds_before + monotonic() - self._started
-        self.history.append(Epoch(self.current_epoch + 1, loss, validation, seconds))
+        self.history.append(Epoch(self.current_epoch + 1, mean, validation, seconds))
         if validation <= self.best:
             self.best = validation
             self.best_state = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
@@ -161,17 +162,3 @@ class CtcModule(pl.LightningModule):
             f"{good}; start again with a lower rate than {self.spec.rate} or a smaller clip than "
             f"{self.spec.clip}"
         )
-
-
-def ctc(logits: Tensor, batch: Batch) -> Tensor:
-    """CTC loss in nats per label of the batch (Graves et al. 2006)."""
-    log_probabilities = logits.log_softmax(-1).transpose(0, 1)
-    total = ctc_loss(
-        log_probabilities,
-        batch.labels,
-        batch.lengths,
-        batch.label_lengths,
-        blank=BLANK,
-        reduction="sum",
-    )
-    return total / batch.label_lengths.sum()

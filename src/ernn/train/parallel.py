@@ -26,7 +26,8 @@ from ernn.data.batches import Batch, Batches
 from ernn.errors import UserError
 from ernn.train.augment import augment
 from ernn.train.fit import fit_module
-from ernn.train.module import CtcModule, ctc
+from ernn.train.loss import loss
+from ernn.train.module import Training
 from ernn.train.spec import TrainSpec
 from ernn.train.task import Task
 
@@ -40,7 +41,7 @@ def fit_together(
     low_rank: int = 0,
     low_rank_after: int = 10,
     progress: bool = False,
-) -> CtcModule:
+) -> Training:
     """`ernn.train.fit.fit` in each process that torchrun started, on any number of machines.
 
     low_rank: above 0, gradients travel as products of matrices of this rank (PowerSGD,
@@ -102,8 +103,8 @@ class _Parts:
         return (part_of(batch, self.own, self.total) for batch in self.batches)
 
 
-class _Share(CtcModule):
-    """One process's share of a CTC training."""
+class _Share(Training):
+    """One process's share of a training."""
 
     def __init__(self, model: nn.Module, task: Task, spec: TrainSpec, own: int, total: int) -> None:
         super().__init__(model, task, spec)
@@ -119,13 +120,13 @@ class _Share(CtcModule):
     def training_step(self, batch: Any, index: int) -> Tensor:
         part, weight = batch
         with parametrize.cached():
-            logits = self.model(augment(part, self.spec))
-        loss = weight * ctc(logits, part)
-        whole = loss.detach().clone()
+            outputs = self.model(augment(part, self.spec))
+        own = weight * loss(self.task.objective, outputs, part)
+        whole = own.detach().clone()
         dist.all_reduce(whole)
         self._require_finite(whole)
         self._losses.append(whole / self.total)
-        return loss
+        return own
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int

@@ -61,6 +61,13 @@ class Recipe:
             retrain=replace(self.retrain, epochs=retrain),
         )
 
+    def without_noise(self) -> "Recipe":
+        """The same with features as they are: noise on them is noise in what is said of them."""
+        stages = {
+            name: replace(getattr(self, name), noise=0.0) for name in ("dense", "admm", "retrain")
+        }
+        return replace(self, **stages)
+
     @property
     def by_admm(self) -> Solver:
         """This recipe's way into the sets."""
@@ -174,3 +181,18 @@ of 1,024 units, projected to 512.
 
 Not tuned: the corpus needs a licence and was not at hand.  Tests run it on a miniature.
 """
+
+_OWN = TrainSpec(epochs=30, batch=16, rate=5e-3, warmup=0.1, noise=0.1, masks=0)
+_OWN_AFTER = replace(_OWN, epochs=15, rate=3e-3)
+
+OWN = Recipe(
+    features=FeatureSpec(kind="stored"),
+    layers=(LayerSpec("gru", 32),),
+    dropout=0.1,
+    plan=CompressionPlan.blocks(4),
+    dense=_OWN,
+    admm=_OWN_AFTER,
+    solver=AdmmSpec(rho=1.0, growth=1.3),
+    retrain=_OWN_AFTER,
+)
+"""A beginning for a user's own sequences: one small GRU layer."""

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from ernn.data.batches import Batch, Example, collate
+from ernn.data.objective import Objective
 from ernn.errors import UserError
-from ernn.train.module import ctc
+from ernn.train.loss import loss
 
 
 def noisy(examples: Sequence[Example], level: float, seed: int) -> list[Example]:
@@ -34,12 +35,13 @@ def noisy(examples: Sequence[Example], level: float, seed: int) -> list[Example]
 def attacked(
     model: nn.Module,
     examples: Sequence[Example],
+    objective: Objective,
     size: float,
     steps: int = 1,
     seed: int = 0,
     batch: int = 32,
 ) -> list[Example]:
-    """Features moved by at most `size` each so that the CTC loss of `model` rises.
+    """Features moved by at most `size` each so that the loss of `model` rises.
 
     steps 1: the fast gradient sign method (Goodfellow et al. 2015). More: projected gradient
     descent from a random start, each step 2.5 * size / steps (Madry et al. 2018).
@@ -56,7 +58,9 @@ def attacked(
         for at in range(0, len(examples), batch):
             part = collate(examples[at : at + batch])
             rows = zip(
-                examples[at : at + batch], _moved(model, part, size, steps, generator), strict=True
+                examples[at : at + batch],
+                _moved(model, part, objective, size, steps, generator),
+                strict=True,
             )
             moved += [replace(e, features=row[: len(e.features)].numpy()) for e, row in rows]
     finally:
@@ -65,7 +69,12 @@ def attacked(
 
 
 def _moved(
-    model: nn.Module, part: Batch, size: float, steps: int, generator: torch.Generator
+    model: nn.Module,
+    part: Batch,
+    objective: Objective,
+    size: float,
+    steps: int,
+    generator: torch.Generator,
 ) -> torch.Tensor:
     start, step = part.features, size if steps == 1 else 2.5 * size / steps
     features = start.clone()
@@ -73,7 +82,6 @@ def _moved(
         features += size * (2 * torch.rand(features.shape, generator=generator) - 1)
     for _ in range(steps):
         features.requires_grad_()
-        loss = ctc(model(features), part)
-        (gradient,) = torch.autograd.grad(loss, features)
+        (gradient,) = torch.autograd.grad(loss(objective, model(features), part), features)
         features = (features.detach() + step * gradient.sign()).clamp(start - size, start + size)
     return features.detach()

@@ -138,7 +138,7 @@ def compress(
     within = _stage(folder, "inside")
     match solver:
         case Taught(way, values):
-            soft = soft_labels([model], task.train)
+            soft = soft_labels([model], task.train, task.objective)
             learning = Distillation(soft, values.labels, values.peaks)
             return compress(model, task, plan, way, folder, progress, learning)
         case Rounding(way, data):

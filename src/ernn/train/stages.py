@@ -20,7 +20,6 @@ from ernn.nn.rounded import Rounded
 from ernn.quantization.quantize import quantize
 from ernn.train.callbacks import AdmmCallback, PullCallback
 from ernn.train.distil import Distillation
-from ernn.train.evaluate import evaluate_model
 from ernn.train.fit import Trained, fit
 from ernn.train.spec import AdmmSpec, DataSpec, TrainSpec
 from ernn.train.task import Task
@@ -63,7 +62,7 @@ def compress_by_admm(
     callback = AdmmCallback(solver, admm.every, admm.tolerance)
     module = fit(model, task, spec, folder, [callback], "ADMM", progress, distillation)
     solver.finish()
-    validation = evaluate_model(model, task.validation).rate
+    validation = task.score(model).rate
     return Trained(_plain_state(model), validation, tuple(module.history), tuple(solver.residuals))
 
 
@@ -180,9 +179,7 @@ def pull_towards(
         model, task, spec, folder, [PullCallback(model, plan)], "gradual", progress, distillation
     )
     inside.project_once(model, plan)
-    return Trained(
-        _plain_state(model), evaluate_model(model, task.validation).rate, tuple(module.history)
-    )
+    return Trained(_plain_state(model), task.score(model).rate, tuple(module.history))
 
 
 def _plain_state(model: nn.Module) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from ernn.ir.structure import Dense, Structure
 from ernn.search.candidates import Option, Pick, Space, Units
 from ernn.search.choosers.chooser import Setting, Tried
 from ernn.search.choosers.steps import around, descend
-from ernn.search.rehearsal import loss
+from ernn.search.rehearsal import validation_loss
 
 WEIGHTS = ((1.0, 1.0), (1.0, 2.0), (1.0, 0.5), (1.0, 4.0), (1.0, 0.25))
 """Weights tried: of what structures and widths cost, and of what bits cost."""
@@ -72,13 +72,16 @@ class Greedy:
     @cached_property
     def roundings(self) -> list[dict[int, float]]:
         """The loss's rise when matrices are rounded to so many bits, all else as it was trained."""
-        model, examples = self.setting.widest(), self.setting.task.validation
-        least, options = loss(model, examples), [part.options for part in self.space.matrices]
+        model, task = self.setting.widest(), self.setting.task
+        least, options = (
+            validation_loss(model, task),
+            [part.options for part in self.space.matrices],
+        )
         every = sorted({option.bits for part in options for option in part}, reverse=True)
         if len(every) == 1:
             return [{every[0]: 0.0} for _ in options]
         grids = [Quantized(Dense(), Uniform(bits)) for bits in every]
-        found = sensitivity(model, grids, lambda rounded: loss(rounded, examples))
+        found = sensitivity(model, grids, lambda rounded: validation_loss(rounded, task))
         rise = {(line.matrix, line.structure): line.error - least for line in found}
         return [
             {

@@ -17,7 +17,7 @@ from ernn.search.candidates import Candidate, Part, Pick, Space
 from ernn.search.choosers.chooser import Setting, Tried, own_training
 from ernn.search.choosers.shared import share_weights
 from ernn.search.cost import Shape, shapes
-from ernn.search.rehearsal import loss
+from ernn.search.rehearsal import validation_loss
 from ernn.train.fit import fit
 
 HEARD = 200
@@ -57,7 +57,7 @@ class SuperNet:
         heard: dict[Pick, float] = {}
         for pick in picks[:HEARD]:
             current.choose(pick)
-            heard[pick] = loss(model, setting.task.validation)
+            heard[pick] = validation_loss(model, setting.task)
         return sorted(heard, key=lambda pick: heard[pick])
 
 
