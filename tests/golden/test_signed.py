@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from ernn.compress.inside import project_once
 from ernn.compress.plan import CompressionPlan, structures
+from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import dequantize_output, quantize_input
 from ernn.golden.run import run
 from ernn.ir.network import Matrix, Network
 from ernn.ir.reference import run as run_float
 from ernn.ir.serialization import load, save
 from ernn.ir.structure import BlockCirculant, Dense, Signed, Structure
-from ernn.nn.importer import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.quantization.lowering import lowered

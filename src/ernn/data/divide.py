@@ -23,7 +23,7 @@ def divided(
     UserError where a split would be empty, or a group is in two.
     """
     given = any(item.split is not None for item in items)
-    splits = [_named(item) for item in items] if given else _drawn(items, kinds, seed)
+    splits: list[Split] = [_named(item) for item in items] if given else _drawn(items, kinds, seed)
     _require_whole_groups(items, splits)
     found: dict[Split, list[Recording]] = {split: [] for split in SPLITS}
     for item, split in zip(items, splits, strict=True):
