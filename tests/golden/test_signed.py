@@ -35,7 +35,8 @@ def compressed(stack: str, output: int = 1) -> Network:
     model = AcousticModel(ModelSpec(20, STACKS[stack], 10, 0.0))
     plan = CompressionPlan.blocks(8, output=output, signed=True)
     project_once(model, plan)
-    return import_torch(model, torch.zeros(1, 4, 20), structures=structures(model, plan))
+    imported = import_torch(model, torch.zeros(1, 4, 20), structures=structures(model, plan))
+    return imported.network
 
 
 @settings(max_examples=25, deadline=None)
