@@ -88,6 +88,9 @@ class _Lowering:
         return (vector.signals >= 0) & ~np.isin(vector.signals, list(self.signals))
 
     def _append(self, layer: Layer) -> Source:
+        before = Source(len(self.layers) - 1) if self.layers else NETWORK
+        if layer.inputs == (before,):  # as by default
+            layer = replace(layer, inputs=())
         self.layers.append(layer)
         return Source(len(self.layers) - 1, layer.cell.outputs[0])
 
