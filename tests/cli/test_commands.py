@@ -46,14 +46,15 @@ IN_ORDER = [
     "report",
 ]
 SEARCHING = ["explore", "search", "recommend", "compare", "sensitivity", "robustness", "deltas"]
+OWN = ["import"]
 LOOKING = ["corpus", "devices", "doctor"]
 
 
 def test_commands_are_listed_in_the_order_of_the_path() -> None:
-    assert list(COMMANDS) == IN_ORDER + SEARCHING + LOOKING
+    assert list(COMMANDS) == IN_ORDER + OWN + SEARCHING + LOOKING
 
 
-@pytest.mark.parametrize("name", IN_ORDER + SEARCHING + LOOKING)
+@pytest.mark.parametrize("name", IN_ORDER + OWN + SEARCHING + LOOKING)
 def test_every_command_has_help_and_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([name, "--help"]) == 0
     shown = capsys.readouterr().out

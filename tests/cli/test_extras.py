@@ -36,6 +36,7 @@ ARGUMENTS = {
     "search": ["nonsense"],
     "recommend": ["nonsense", "--budget", "9kB"],
     "compare": ["nonsense"],
+    "import": ["net.onnx", "--data", "sequences.npz", "--out", "new"],
     "corpus": [],
     "devices": [],
     "doctor": [],
@@ -125,7 +126,9 @@ def test_with_none_of_them(quantized: Path, tmp_path: Path) -> None:
 
 
 LINE = re.compile(r"ernn: .* is not installed: pip install 'ernn\[\w+\]'")
-MISTAKE = re.compile(r"ernn: .*(no corpus is called|run `ernn|cannot read|has changed)")
+MISTAKE = re.compile(
+    r"ernn: .*(no corpus is called|run `ernn|cannot read|has changed|is not there)"
+)
 """What is wrong with the arguments given here, once all that a command needs is installed."""
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ernn.cli import console, hardware, look, network, search, study, whole
+from ernn.cli import console, hardware, look, network, own, search, study, whole
 from ernn.errors import UserError, naming_extras
 
 WRONG_INPUT = 2
@@ -59,7 +59,7 @@ def options(
     """Options of the program itself."""
 
 
-for module in (whole, network, hardware, search, study, look):
+for module in (whole, network, hardware, own, search, study, look):
     module.register(app)
 
 

@@ -1,0 +1,85 @@
+"""A user's own network to integers: from an ONNX file or a function in a Python file."""
+
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ernn.data.given import held_back, sequences
+from ernn.errors import UserError, one_line
+from ernn.frontends.imported import Imported
+from ernn.frontends.opened import opened
+from ernn.golden.precision import judged
+from ernn.ir import serialization as codec
+from ernn.ir.integer_model import IntegerModel
+from ernn.quantization.quantize import QuantizeSpec, quantize
+
+COLUMNS = ("operation", "accelerator", "why", "multiplications a frame")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A network as imported, and in integers."""
+
+    imported: Imported
+    integers: IntegerModel
+
+
+def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> Converted:
+    """The network at a path, or that `file.py:function` gives, on a file of sequences."""
+    module = _network(network)
+    seen, unseen = held_back(sequences(read_data(data)))
+    imported = opened(module, seen[0], None, batch_first, {})
+    frames, others = (list(map(imported.frames, some)) for some in (seen, unseen))
+    integers = quantize(imported.network, frames, spec)
+    return Converted(imported, judged(imported.network, integers, others))
+
+
+def read_data(path: Path) -> list[np.ndarray]:
+    """Sequences (time, ...): all arrays of an .npz file, or the one of an .npy file."""
+    try:
+        held = np.load(path, allow_pickle=False)
+        return [held] if isinstance(held, np.ndarray) else [held[name] for name in held.files]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there: give an .npy or .npz file of sequences") from error
+    except Exception as error:
+        raise UserError(f"{path} is no .npy or .npz file: {one_line(error)}") from error
+
+
+def _network(text: str) -> Any:
+    """An ONNX file's network, or what a function in a Python file gives."""
+    path, colon, name = text.rpartition(":")
+    if not colon or not path.endswith(".py"):
+        from ernn.frontends.onnx_program import OnnxProgram
+
+        return OnnxProgram.load(text).model
+    try:
+        function = runpy.run_path(path)[name]
+        return function()
+    except KeyError:
+        raise UserError(f"{path} has no function {name}") from None
+    except Exception as error:
+        raise UserError(f"{text} gives no network: {one_line(error)}") from error
+
+
+def described(converted: Converted) -> Mapping[str, Any]:
+    """What runs where, as plain values."""
+    imported, error = converted.imported, converted.integers.error
+    return {
+        "share_in_hardware": imported.share,
+        "float_difference": imported.difference,
+        "integer_error": None if error is None else error.rms,
+        "layers": [layer.cell.title for layer in imported.network.layers],
+        "host": [vars(one) for one in imported.stays],
+    }
+
+
+def save(converted: Converted, out: Path) -> tuple[Path, Path]:
+    """What streams, in floats and integers, as `Model.load` and `ernn design` read it."""
+    paths = out / "network.safetensors", out / "model.safetensors"
+    codec.save(paths[0], converted.imported.network)
+    codec.save(paths[1], converted.integers)
+    return paths
