@@ -52,6 +52,12 @@ def test_own_network(followed: Follow) -> None:
     assert Path("out/classifier/ernn_engine.v").exists()
 
 
+def test_onnx(followed: Follow) -> None:
+    names, _ = followed("docs/how-to/onnx.md")
+    assert names["mask"].shape == (40, 1, 5) and np.allclose(names["mask"].sum(-1), 1)
+    assert Path("mask/model.safetensors").exists()
+
+
 def test_runtime(followed: Follow) -> None:
     names, _ = followed("docs/how-to/runtime.md")
     for number, whole in enumerate(names["recordings"]):
