@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernn.built import Built
-from ernn.data.given import held_back, one, real, recordings, sequences
+from ernn.data.given import held_back, real, recordings, sequence, sequences
 from ernn.errors import PrecisionWarning, UserError, naming_extras, require
 from ernn.estimate.device import find_device
 from ernn.frontends.imported import Imported
@@ -71,6 +71,7 @@ def convert(
     batch_first: bool = True,
     held_out: Utterances | None = None,
     limit: float = LIMIT,
+    carry: bool = False,
     **given: Array,
 ) -> "Model":
     """A trained network with its integers, which say how far they are from its floats.
@@ -79,7 +80,8 @@ def convert(
         taken), the path of an ONNX file, or a `Network` that you have already.
     utterances: typical recordings (time, inputs) of the training data, normalised as in training;
         every format is chosen from what the network does on them. A network that takes something
-        else, such as indices (time,), is given that.
+        else, such as indices (time,), is given that; one that takes several inputs, mappings of
+        arrays by their names, the frames first.
     plan: the structures that the module's weights have; None: all are dense.
     spec: bits of weights and data; by default 12 and 16.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
@@ -87,6 +89,9 @@ def convert(
         then chooses no formats.
     limit: of that error, rms over that of the floats; beyond it, and where a state saturates, there
         is a `PrecisionWarning`.
+    carry: whether states come with a sequence's first frame and leave with its last, so that an
+        engine has them too (docs/explanation/engine.md); otherwise only software takes and gives
+        them.
     given: other inputs by name, of one sequence: of an ONNX file what they always are (left out,
         they are states that begin with zeros), of a torch module an example, in order.
 
@@ -105,19 +110,13 @@ def convert(
     from ernn.golden.precision import judged
 
     require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
-    read = recordings if isinstance(module, Network) else sequences
-    frames, unseen = held_back(read(utterances))
+    imported = _imported(module, utterances, plan, batch_first, given)
+    if imported is not None and carry:
+        imported = imported.carried()
+    network = module if imported is None else imported.network
+    frames, unseen = held_back(_streamed(imported, utterances))
     if held_out is not None:
-        frames, unseen = read(utterances), read(held_out)
-    network, imported = module, None
-    if not isinstance(module, Network):
-        imported = _imported(module, frames, plan, batch_first, given)
-        network = imported.network
-        frames, unseen = (
-            [imported.frames(one) for one in some if len(one)] for some in (frames, unseen)
-        )
-    elif plan is not None:
-        raise UserError("a network has its structures already: a plan is for a torch module only")
+        frames, unseen = _streamed(imported, utterances), _streamed(imported, held_out)
     integers = judged(network, quantize(network, frames, spec), unseen)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
@@ -130,14 +129,30 @@ def _imported(
     plan: "CompressionPlan | None",
     batch_first: bool,
     given: Mapping[str, Array],
-) -> Imported:
+) -> Imported | None:
+    """By the first sequence; None of a network."""
+    if isinstance(module, Network):
+        if plan is None:
+            return None
+        raise UserError("a network has its structures already: a plan is for a torch module only")
+    frames, beside = next(pair for pair in sequences(utterances) if len(pair[0]))
     found = None
     if plan is not None:
         from ernn.compress.plan import structures
 
         _check_plan(module, plan)
         found = structures(module, plan)
-    return opened(module, utterances[0], found, batch_first, given)
+    return opened(module, frames, found, batch_first, given, beside)
+
+
+def _streamed(
+    imported: Imported | None, utterances: Utterances, inputs: int | None = None
+) -> list[Array]:
+    """What the accelerator is given of each that has a frame, `inputs` values a frame."""
+    if imported is None:
+        return recordings(utterances, inputs)
+    pairs = sequences(utterances)
+    return [imported.frames(frames, **beside) for frames, beside in pairs if len(frames)]
 
 
 def _check_plan(module: Any, plan: Any) -> None:
@@ -187,7 +202,9 @@ class Model:
         from ernn.golden.sequence import executed
 
         if self.imported is not None:
-            return self.imported.results(one(frames), inputs, partial(executed, self.integers))
+            given, beside = sequence(frames)
+            execute = partial(executed, self.integers)
+            return self.imported.results(given, beside | inputs, execute)
         given = quantize_input(self.integers, self._frames(frames, "an utterance"))
         return dequantize_output(self.integers, run(self.integers, given, Compiled))
 
@@ -197,7 +214,9 @@ class Model:
         frames, inputs: as for `predict`.
         """
         if self.imported is not None:
-            return self.imported.results(one(frames), inputs, self.imported.execute_float)
+            given, beside = sequence(frames)
+            execute = self.imported.execute_float
+            return self.imported.results(given, beside | inputs, execute)
         return reference.run(self.network, self._frames(frames, "an utterance"))[0]
 
     @property
@@ -220,7 +239,8 @@ class Model:
         """
         from ernn.golden import precision
 
-        return precision(self.network, self.integers, self._given(utterances))
+        given = _streamed(self.imported, utterances, self.network.input_size)
+        return precision(self.network, self.integers, given)
 
     def quantized(self, utterances: Utterances) -> list[Array]:
         """Frames as the engine takes them, int64 (time, inputs) each.
@@ -229,7 +249,8 @@ class Model:
         """
         from ernn.golden import quantize_inputs
 
-        return quantize_inputs(self.integers, self._given(utterances))
+        given = _streamed(self.imported, utterances, self.network.input_size)
+        return quantize_inputs(self.integers, given)
 
     def stream(self, state: Mapping[str, Array] | None = None) -> "Stream":
         """Frames in, frames out, state kept in between: a `Stream`.
@@ -266,12 +287,6 @@ class Model:
             case other:
                 what = f"a {type(other).__name__}"
         raise UserError(f"{path} is not what Model.save writes: it holds {what}")
-
-    def _given(self, utterances: Utterances) -> list[Array]:
-        """What the accelerator is given of them."""
-        if self.imported is None:
-            return recordings(utterances, self.network.input_size)
-        return [self.imported.frames(frames) for frames in sequences(utterances)]
 
     def _frames(self, frames: Any, what: str) -> Array:
         return real(frames, what, self.network.input_size)

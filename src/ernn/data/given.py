@@ -1,6 +1,6 @@
 """Frames that a user gave, arrays or tensors, as float64; one clear line where they are none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,22 @@ def recordings(utterances: Any, inputs: int | None = None) -> list[Array]:
     return _some(found)
 
 
-def sequences(utterances: Any) -> list[Array]:
-    """Each as (time, ...), numbers of any kind; UserError where there is no frame."""
-    found = [one(frames, f"utterance {n}") for n, frames in enumerate(_several(utterances))]
-    return _some(found)
+def sequences(utterances: Any) -> list[tuple[Array, dict[str, Array]]]:
+    """Each as `sequence` gives it; UserError where there is no frame."""
+    found = [sequence(given, f"utterance {n}") for n, given in enumerate(_several(utterances))]
+    _some([frames for frames, _ in found])
+    return found
+
+
+def sequence(given: Any, what: str = "an utterance") -> tuple[Array, dict[str, Array]]:
+    """Frames (time, ...) and other inputs by name, of a mapping that has the frames first, or of
+    the frames alone."""
+    if not isinstance(given, Mapping):
+        return one(given, what), {}
+    if not given:
+        raise UserError(f"{what} names its frames first, then other inputs: it is empty")
+    (_, frames), *others = given.items()
+    return one(frames, what), {name: one(values, f"{what}, {name},") for name, values in others}
 
 
 def held_back(utterances: list[Array]) -> tuple[list[Array], list[Array]]:
@@ -40,8 +52,8 @@ def held_back(utterances: list[Array]) -> tuple[list[Array], list[Array]]:
 
 
 def _several(utterances: Any) -> Iterable[Any]:
-    if isinstance(utterances, str) or not isinstance(utterances, Iterable):
-        raise UserError(f"utterances are a list of arrays (time, inputs), not {utterances!r}")
+    if isinstance(utterances, str | Mapping) or not isinstance(utterances, Iterable):
+        raise UserError(f"utterances are a list of arrays (time, inputs), not {utterances!r:.80}")
     if getattr(utterances, "ndim", 3) == 2:
         raise UserError(
             "utterances are a list of arrays (time, inputs): give one alone as [frames]"

@@ -17,6 +17,7 @@ from ernn.frontends.recorder import Recorder
 from ernn.frontends.split import Split, split
 from ernn.ir import reference
 from ernn.ir.network import Network
+from ernn.ir.states import State, carried, first_frame
 
 Array = np.ndarray
 Execute = Callable[[Array, States], tuple[Array, States]]
@@ -106,6 +107,8 @@ class Imported:
     stays: what the host computes, by name.
     share: of a frame's multiplications, the accelerator's.
     difference: of the import from the original, on random frames, relative to the largest output.
+    left: states that frames bring and outputs leave (`ernn.ir.states`), by layer and name: how many
+        values each has; None where the network keeps its states to itself.
     """
 
     network: Network
@@ -115,18 +118,56 @@ class Imported:
     stays: tuple[Stays, ...]
     share: float
     difference: float = 0.0
+    left: Mapping[State, int] | None = None
 
-    def frames(self, sequence: Array) -> Array:
-        """What the accelerator is given of one sequence (time, ...)."""
-        return self.host.frames(self.inputs.given(sequence))[0]
+    def carried(self) -> "Imported":
+        """The same, whose frames bring the states to begin with and whose outputs leave the last.
+
+        Where there is none, the same.
+        """
+        starts = [(layer, name) for layer, name, _ in self.host.states]
+        ends = list(dict.fromkeys(one for end in self.host.ends for one in end.states.values()))
+        if not starts and not ends:
+            return self
+        left = {(layer, name): self.network.layers[layer].lengths[name] for layer, name in ends}
+        return replace(self, network=carried(self.network, starts, ends), left=left)
+
+    def frames(self, sequence: Array, **inputs: Array) -> Array:
+        """What the accelerator is given of one sequence (time, ...) and other inputs by name.
+
+        Raises UserError where they bring a state that the accelerator does not take.
+        """
+        frames, starts = self._begun(self.inputs.given(sequence, **inputs))
+        if any(values.any() for values in starts.values()):
+            raise UserError(
+                "a sequence brings a state to begin with: ernn.convert(..., carry=True) makes an "
+                "accelerator that takes it"
+            )
+        return frames
+
+    def _begun(self, given: Mapping[str, Array]) -> tuple[Array, States]:
+        """The accelerator's frames, and the states that are none of them."""
+        frames, starts = self.host.frames(given)
+        if self.left is None:
+            return frames, starts
+        return first_frame(frames, [starts[layer, name] for layer, name, _ in self.host.states]), {}
+
+    def _ended(self, outputs: Array) -> tuple[Array, States]:
+        """The user's outputs, and the states that the last frame left."""
+        assert self.left is not None
+        own = sum(size for _, size in self.host.outputs)
+        cuts = np.cumsum([own, *self.left.values()])[:-1]
+        given, *states = np.split(outputs, cuts, axis=1)
+        return given, {state: rows[-1] for state, rows in zip(self.left, states, strict=True)}
 
     def run(self, given: Mapping[str, Array], execute: Execute) -> list[Array]:
         """What the user's network gives, the accelerator's part by `execute`.
 
         given: the network's inputs by name, of one sequence.
         """
-        frames, starts = self.host.frames(given)
-        outputs, ends = execute(frames, starts)
+        outputs, ends = execute(*self._begun(given))
+        if self.left is not None:
+            outputs, ends = self._ended(outputs)
         return self.host.give(given, outputs, ends)
 
     def results(

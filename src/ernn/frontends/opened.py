@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ def opened(
     structures: Any,
     batch_first: bool,
     given: Mapping[str, Any],
+    beside: Mapping[str, Any] = MappingProxyType({}),
 ) -> Imported:
     """A torch module or the path of an ONNX file, imported.
 
     frames: an example of one sequence (time, ...).  structures, batch_first: of a torch module.
     given: other inputs by name: what they always are (ONNX), or an example of them (torch).
+    beside: an example of them, in any case.
     Raises UserError as `import_torch` and `import_onnx` do.
     """
     if isinstance(network, str | Path) or hasattr(network, "opset_import"):
@@ -37,5 +40,5 @@ def opened(
         parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
         example = example.to(next(iter(parameters), torch.zeros(0)))
     batched = example[None] if batch_first else example[:, None]
-    others = [torch.as_tensor(one) for one in given.values()]
+    others = [torch.as_tensor(one) for one in {**beside, **given}.values()]
     return import_torch(network, (batched, *others), structures=structures)
