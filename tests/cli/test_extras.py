@@ -132,7 +132,7 @@ MISTAKE = re.compile(
 """What is wrong with the arguments given here, once all that a command needs is installed."""
 
 
-@pytest.mark.parametrize("extra", [name for name in extras() if name not in ("dev", "all")])
+@pytest.mark.parametrize("extra", [name for name in extras() if name not in ("dev", "all", "zoo")])
 def test_with_each_of_them(extra: str, quantized: Path, tmp_path: Path) -> None:
     """A command works, or its last line says what to install or what is wrong with its run."""
     said = called((extra,), quantized, tmp_path)
