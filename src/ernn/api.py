@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ernn.built import Built
-from ernn.data.given import held_back, real, recordings, sequence, sequences
+from ernn.data.given import held_back, real, sequences
 from ernn.errors import PrecisionWarning, UserError, naming_extras, require
 from ernn.estimate.device import find_device
 from ernn.frontends.imported import Imported
-from ernn.frontends.opened import opened
+from ernn.frontends.opened import opened, streamed
 from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
@@ -114,9 +114,9 @@ def convert(
     if imported is not None and carry:
         imported = imported.carried()
     network = module if imported is None else imported.network
-    frames, unseen = held_back(_streamed(imported, utterances))
+    frames, unseen = held_back(streamed(imported, utterances))
     if held_out is not None:
-        frames, unseen = _streamed(imported, utterances), _streamed(imported, held_out)
+        frames, unseen = streamed(imported, utterances), streamed(imported, held_out)
     integers = judged(network, quantize(network, frames, spec), unseen)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
@@ -143,16 +143,6 @@ def _imported(
         _check_plan(module, plan)
         found = structures(module, plan)
     return opened(module, frames, found, batch_first, given, beside)
-
-
-def _streamed(
-    imported: Imported | None, utterances: Utterances, inputs: int | None = None
-) -> list[Array]:
-    """What the accelerator is given of each that has a frame, `inputs` values a frame."""
-    if imported is None:
-        return recordings(utterances, inputs)
-    pairs = sequences(utterances)
-    return [imported.frames(frames, **beside) for frames, beside in pairs if len(frames)]
 
 
 def _check_plan(module: Any, plan: Any) -> None:
@@ -202,9 +192,7 @@ class Model:
         from ernn.golden.sequence import executed
 
         if self.imported is not None:
-            given, beside = sequence(frames)
-            execute = partial(executed, self.integers)
-            return self.imported.results(given, beside | inputs, execute)
+            return self.imported.results(frames, inputs, partial(executed, self.integers))
         given = quantize_input(self.integers, self._frames(frames, "an utterance"))
         return dequantize_output(self.integers, run(self.integers, given, Compiled))
 
@@ -214,9 +202,7 @@ class Model:
         frames, inputs: as for `predict`.
         """
         if self.imported is not None:
-            given, beside = sequence(frames)
-            execute = self.imported.execute_float
-            return self.imported.results(given, beside | inputs, execute)
+            return self.imported.results(frames, inputs, self.imported.execute_float)
         return reference.run(self.network, self._frames(frames, "an utterance"))[0]
 
     @property
@@ -239,7 +225,7 @@ class Model:
         """
         from ernn.golden import precision
 
-        given = _streamed(self.imported, utterances, self.network.input_size)
+        given = streamed(self.imported, utterances, self.network.input_size)
         return precision(self.network, self.integers, given)
 
     def quantized(self, utterances: Utterances) -> list[Array]:
@@ -249,7 +235,7 @@ class Model:
         """
         from ernn.golden import quantize_inputs
 
-        given = _streamed(self.imported, utterances, self.network.input_size)
+        given = streamed(self.imported, utterances, self.network.input_size)
         return quantize_inputs(self.integers, given)
 
     def stream(self, state: Mapping[str, Array] | None = None) -> "Stream":

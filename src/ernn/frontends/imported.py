@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
+from ernn.data.given import sequence
 from ernn.errors import UserError
 from ernn.frontends.fold import is_whole
 from ernn.frontends.graph import Output, Outside, Recurrent, Signal
@@ -171,10 +173,13 @@ class Imported:
         return self.host.give(given, outputs, ends)
 
     def results(
-        self, sequence: Array, inputs: Mapping[str, Array], execute: Execute
+        self, given: Any, inputs: Mapping[str, Array], execute: Execute
     ) -> Array | dict[str, Array]:
-        """`run` on one sequence (time, ...): an array, or arrays by name if there are several."""
-        found = self.run(self.inputs.given(sequence, **inputs), execute)
+        """`run` on what a user gave for one sequence: an array, or arrays by name if there are
+        several.
+        """
+        frames, beside = sequence(given)
+        found = self.run(self.inputs.given(frames, **{**beside, **inputs}), execute)
         return found[0] if len(found) == 1 else dict(zip(self.host.results, found, strict=True))
 
     def execute_float(self, frames: Array, starts: States) -> tuple[Array, States]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ernn.data.given import recordings, sequences
 from ernn.frontends.imported import Imported
 
 Array = np.ndarray
@@ -42,3 +43,14 @@ def opened(
     batched = example[None] if batch_first else example[:, None]
     others = [torch.as_tensor(one) for one in {**beside, **given}.values()]
     return import_torch(network, (batched, *others), structures=structures)
+
+
+def streamed(imported: Imported | None, utterances: Any, inputs: int | None = None) -> list[Array]:
+    """What the accelerator is given of each utterance that has a frame.
+
+    imported: None where utterances are just that, `inputs` values a frame.
+    """
+    if imported is None:
+        return recordings(utterances, inputs)
+    pairs = sequences(utterances)
+    return [imported.frames(frames, **beside) for frames, beside in pairs if len(frames)]
