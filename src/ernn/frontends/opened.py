@@ -36,12 +36,11 @@ def opened(
 
     from ernn.frontends.torch import import_torch
 
-    example = torch.as_tensor(frames)
-    if example.dtype.is_floating_point:
-        parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
-        example = example.to(next(iter(parameters), torch.zeros(0)))
+    parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
+    like = next(iter(parameters), torch.zeros(0))
+    tensors = [torch.as_tensor(one) for one in (frames, *{**beside, **given}.values())]
+    example, *others = [one.to(like) if one.is_floating_point() else one for one in tensors]
     batched = example[None] if batch_first else example[:, None]
-    others = [torch.as_tensor(one) for one in {**beside, **given}.values()]
     return import_torch(network, (batched, *others), structures=structures)
 
 
