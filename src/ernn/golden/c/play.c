@@ -57,11 +57,12 @@ INLINE void round_all(NUMBER *to, const NUMBER *x, place_t count, struct roundin
     if (r.wide)
         for (place_t i = 0; i < count; i++)
             to[i] = within((up64(x[i], r.up) + half64) >> r.down, r.low, r.high);
+    else if (r.up)
+        for (place_t i = 0; i < count; i++)
+            to[i] = between(up(x[i], r.up), r.low, r.high);
     else
-        for (place_t i = 0; i < count; i++) {
-            NUMBER value = (up(x[i], r.up) + half) >> r.down;
-            to[i] = between(value, r.low, r.high);
-        }
+        for (place_t i = 0; i < count; i++)
+            to[i] = between((x[i] + half) >> r.down, r.low, r.high);
 }
 
 static void rounded(NUMBER *restrict to, const NUMBER *restrict x, place_t count, struct rounding r)

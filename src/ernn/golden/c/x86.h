@@ -174,11 +174,17 @@ ALWAYS void sum_of(const struct machine *m, const struct op *op, int32_t *memory
             for (int n = 0; n < N; n++)
                 x[n] = MULTIPLIED(x[n], y[n]);
         }
+        if (t->up)
 #pragma GCC unroll 8
-        for (int n = 0; n < N; n++) {
-            const vector others = RIGHT(total[n], t->down), value = LEFT(x[n], t->up);
-            total[n] = t->negative ? SUBTRACTED(others, value) : ADDED(others, value);
-        }
+            for (int n = 0; n < N; n++)
+                x[n] = LEFT(x[n], t->up);
+        if (t->down)
+#pragma GCC unroll 8
+            for (int n = 0; n < N; n++)
+                total[n] = RIGHT(total[n], t->down);
+#pragma GCC unroll 8
+        for (int n = 0; n < N; n++)
+            total[n] = t->negative ? SUBTRACTED(total[n], x[n]) : ADDED(total[n], x[n]);
     }
 #pragma GCC unroll 8
     for (int n = 0; n < N; n++)
