@@ -10,27 +10,34 @@ augmentation, chosen on the validation speakers, and hears the test speakers onc
 
 import argparse
 import json
+import platform
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from time import process_time
 from typing import Any
 
 import torch
+from paper_page import difference, page, rows_of
+from torch.nn.utils import parametrize
 
+from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, stored_weights
-from ernn.data.batches import Example
+from ernn.data.batches import Batches, Example
 from ernn.data.corpus import Corpus, Split
 from ernn.data.open import open_corpus
-from ernn.files import write_json
+from ernn.files import write_atomic, write_json
 from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec
 from ernn.pipeline.defaults import recipe_for
+from ernn.train.augment import augment
 from ernn.train.evaluate import evaluate_model
+from ernn.train.module import ctc
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import Direct, compress
 from ernn.train.task import Prepared
@@ -41,15 +48,18 @@ NETWORKS = {
     "GRU 256": (LayerSpec("gru", 256),) * 2,
     "LSTM 512": (LayerSpec("lstm", 512),) * 2,
     "GRU 512": (LayerSpec("gru", 512),) * 2,
+    "LSTM 1024/512": (LayerSpec("lstm", 1024, 512, peepholes=True),),
 }
+__all__ = ["difference", "page", "rows_of"]
 EVERY = 6
 """Of the training utterances, whose error rate is beside the others."""
 Result = dict[str, Any]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Row:
-    """A training. block: 1 is dense. way: into the blocks."""
+    """A training. block: 1 is dense. way: "dense", or from fresh weights inside the blocks, with or
+    without signs of their columns."""
 
     network: str
     block: int
@@ -58,19 +68,25 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"{self.network}-{self.block}-{self.way}-{self.seed}".replace(" ", "")
+        network = self.network.replace(" ", "").replace("/", "-")
+        return f"{network}-{self.block}-{self.way}-{self.seed}"
 
     @property
     def plan(self) -> CompressionPlan:
         return CompressionPlan.blocks(self.block, signed=self.way == "signed")
 
+    def of(self, result: Result) -> bool:
+        """Whether it is that result's."""
+        return asdict(self) == {name: result[name] for name in asdict(self)}
+
 
 def planned() -> Iterator[Row]:
     """All rows, the most worth first."""
-    for seed in range(3):
-        yield Row("GRU 256", 1, "dense", seed)
-        for block in (8, 16):
-            yield from (Row("GRU 256", block, way, seed) for way in ("direct", "signed"))
+    for network, seeds in (("GRU 256", 3), ("LSTM 512", 3), ("GRU 512", 3), ("LSTM 1024/512", 1)):
+        for seed in range(seeds):
+            yield Row(network, 1, "dense", seed)
+            for block in (8, 16):
+                yield from (Row(network, block, way, seed) for way in ("direct", "signed"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +99,22 @@ class Bench:
     work: Path
 
     def result(self, row: Row) -> Result:
+        """From the folder, or trained now."""
         kept = self._folder(row) / "result.json"
         if not kept.exists():
             write_json(kept, self._measured(row))
         return read_json(kept)
+
+    def about(self) -> Result:
+        """What all rows share."""
+        return {
+            "kind": "measured",
+            "corpus": self.corpus.description,
+            "features": asdict(self.recipe.features),
+            "dropout": self.recipe.dropout,
+            "training": self.recipe.dense.to_dict(),
+            "machine": f"{platform.machine()}, one thread, torch {torch.__version__}",
+        }
 
     def _recipe(self, row: Row) -> Recipe:
         return replace(self.recipe, layers=NETWORKS[row.network]).with_seed(row.seed)
@@ -114,7 +142,7 @@ class Bench:
             )
         minutes = None if resumed else (process_time() - began) / 60
         torch.save(model.state_dict(), folder / "state.pt")
-        found = {
+        return asdict(row) | {
             "validation": 100 * trained.validation,
             "train": evaluate_model(
                 model, self.data.task.train[::EVERY], self.data.objective
@@ -125,8 +153,6 @@ class Bench:
             "minutes": minutes,
             "history": [[round(e.loss, 4), round(e.validation, 5)] for e in trained.history],
         }
-        print(row.name, found["validation"], found["train"], file=sys.stderr, flush=True)
-        return asdict(row) | found
 
     def _by_speaker(
         self, model: AcousticModel, split: Split, examples: Sequence[Example]
@@ -141,22 +167,64 @@ class Bench:
         }
         return {speaker: [rate.errors, rate.tokens] for speaker, rate in rates.items()}
 
+    def minutes(self, row: Row, steps: int = 3) -> float:
+        """Of a processor, for the whole row, from its first steps."""
+        recipe, task = self._recipe(row), self.data.task
+        model, batches = recipe.model(task), Batches(task.train, recipe.dense.batch)
+        inside.enter(model, row.plan)
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
+        began = process_time()
+        for batch in islice(batches, steps):
+            optimizer.zero_grad()
+            with parametrize.cached():
+                loss = ctc(model(augment(batch, recipe.dense)), batch)
+            loss.backward()
+            optimizer.step()
+        return (process_time() - began) / 60 / steps * len(batches) * recipe.dense.epochs
+
 
 def main() -> None:
     arguments = parse()
+    if arguments.work:
+        train(arguments)
+    result = read_json(arguments.results)
+    left = [asdict(row) for row in planned() if not any(map(row.of, result["rows"]))]
+    write_atomic(arguments.results.with_suffix(".md"), page(result, left))
+    if arguments.json:
+        print(json.dumps(rows_of(result), indent=2))
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Every planned row that is not among the results, which are written after each."""
     torch.set_num_threads(1)
     corpus = open_corpus("logmel", arguments.root)
     recipe = recipe_for(corpus, RECIPE)
     bench = Bench(corpus, Prepared(corpus, recipe.features), recipe, arguments.work)
-    for row in planned():
-        bench.result(row)
+    result = read_json(arguments.results) if arguments.results.exists() else {"rows": []}
+    left = [row for row in planned() if not any(map(row.of, result["rows"]))]
+    if arguments.minutes:
+        alike = {f"{row.network} {row.block} {row.way}": row for row in planned()}
+        minutes = {name: round(bench.minutes(row), 1) for name, row in alike.items()}
+        write_json(arguments.results, result | {"minutes": minutes})
+        return
+    for row in left[: arguments.most]:
+        result = result | bench.about() | {"rows": [*result["rows"], bench.result(row)]}
+        write_json(arguments.results, result)
+        print(f"{row.name}: {result['rows'][-1]['validation']:.2f} %", file=sys.stderr, flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--work", type=Path, help="train what is missing, in this folder")
     parser.add_argument("--root", type=Path, help="the corpus's folder, with --work")
+    parser.add_argument("--most", type=int, help="train at most so many rows now")
+    parser.add_argument(
+        "--minutes", action="store_true", help="train nothing: measure what each row takes"
+    )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="the JSON; the page lies beside it"
+    )
     return parser.parse_args()
 
 

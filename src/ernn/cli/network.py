@@ -169,6 +169,10 @@ def compress(
         int | None,
         typer.Option(help="Block size of the output layer; 1, dense, if only --block is given."),
     ] = None,
+    signed: Annotated[
+        bool,
+        typer.Option("--signed", help="With --block: columns have signs, for as many weights."),
+    ] = False,
     density: Annotated[
         float | None,
         typer.Option(callback=finite, help="Prune instead: share of weights to keep, such as 0.1."),
@@ -209,7 +213,7 @@ def compress(
     from ernn.pipeline.run import Run
 
     console.say(f"seed {seed}")
-    asked = choices.plan(block, output_block, density, pes, bank)
+    asked = choices.plan(block, output_block, density, pes, bank, signed)
     with console.working():
         found = Run.existing(run, root)
         recipe = recipe_for(sequences.prepared(found).corpus, recipe_file).with_seed(seed)

@@ -281,8 +281,8 @@ def parse_structure(value: Any) -> Structure:
     match value:
         case int():
             return _structure(value, False)
-        case {"block": int(block), **rest} if set(rest) <= {"pad"}:
-            return _structure(block, bool(rest.get("pad", False)))
+        case {"block": int(block), **rest} if set(rest) <= {"pad", "signed"}:
+            return _structure(block, bool(rest.get("pad")), bool(rest.get("signed")))
         case {"density": float(density), "pes": int(pes), **rest} if not rest:
             return LoadBalanced(density, pes)
         case {"density": float(density), "bank": int(bank), **rest} if not rest:
@@ -293,7 +293,8 @@ def parse_structure(value: Any) -> Structure:
             return from_description(value)
         case _:
             raise UserError(
-                "a structure is a block size, {block = 8, pad = true}, {density = 0.1}, "
+                "a structure is a block size, {block = 8, pad = true}, "
+                "{block = 8, pad = true, signed = true}, {density = 0.1}, "
                 "{density = 0.1, pes = 32}, {density = 0.1, bank = 16} or "
                 f'{{kind = "LowRank", rank = 16}} and the like, not {value!r}'
             )

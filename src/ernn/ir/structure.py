@@ -153,9 +153,9 @@ class Signed(Structure):
     but their mean; with signs it sees more, for the same numbers stored.  All matrices that read a
     signal should have the same signs, which then are applied to it once.
 
-    >>> import ernn
-    >>> ernn.Signed(ernn.BlockCirculant(8), seed=1).stored((4, 64, 32))
-    1024
+    >>> from ernn.ir.structure import BlockCirculant, Signed
+    >>> Signed(BlockCirculant(8)).diagonal(6).tolist()
+    [-1.0, 1.0, 1.0, 1.0, -1.0, -1.0]
     """
 
     inner: Structure

@@ -18,17 +18,22 @@ def plan(
     density: float | None,
     pes: int | None,
     bank: int | None,
+    signed: bool = False,
 ) -> CompressionPlan | None:
     """The plan asked for, None where nothing was; UserError where options contradict each other."""
     if density is None and (pes or bank):
         raise UserError("--pes and --bank say where weights are kept: give --density as well")
+    if signed and block is None:
+        raise UserError("--signed turns the signs of what blocks read: give --block as well")
     if density is not None:
         if block is not None or output_block is not None:
             raise UserError("--density prunes, --block makes blocks: give one of them")
         return CompressionPlan.pruned(_sparse(density, pes, bank))
     if block is None and output_block is not None:
         raise UserError("--output-block is given without --block: give both")
-    return None if block is None else CompressionPlan.blocks(block, output_block or 1)
+    if block is None:
+        return None
+    return CompressionPlan.blocks(block, output_block or 1, signed=signed)
 
 
 def _sparse(

@@ -103,6 +103,8 @@ def structure_item(plan: dict[str, Any]) -> Item:
             return Item("Density", f"{100 * density:g} %")
         case {"block": int(block)} | int(block):
             return Item("Block size", str(block))
+        case {"kind": "Signed", "inner": {"kind": "BlockCirculant", "block": int(block)}}:
+            return Item("Block size", f"{block}, columns with signs")
     # Imports torch, which the report of a network in blocks does not need.
     from ernn.compress.plan import (
         CompressionPlan,

@@ -27,6 +27,7 @@ from ernn.ir.structure import (
     Dense,
     LoadBalanced,
     Pruned,
+    Signed,
     Structure,
 )
 from ernn.nn.spec import Cell, ModelSpec
@@ -158,6 +159,10 @@ def _blocks(shape: tuple[int, int, int]) -> Iterator[Structure]:
     return (BlockCirculant(k, pad=True) for k in BLOCK_SIZES if k > 1)
 
 
+def _signed(shape: tuple[int, int, int]) -> Iterator[Structure]:
+    return (Signed(blocks) for blocks in _blocks(shape))
+
+
 def _ranks(stacked: bool) -> Candidates:
     return lambda shape: (LowRank(r, stacked) for r in range(min(shape[1:]), 0, -1))
 
@@ -214,6 +219,8 @@ def _block_of(k: int) -> Candidates:
 def _all() -> Iterator[Rival]:
     for way in ("one-shot", "ADMM", "gradual", "direct", "taught"):
         yield Rival(f"block-circulant, {way}", "block-circulant", way, _blocks, common=True)
+    for way in ("one-shot", "ADMM", "direct"):
+        yield Rival(f"signed blocks, {way}", "block-circulant", way, _signed, common=True)
     yield Rival("low rank", "decomposition", "one-shot", _ranks(False))
     yield Rival("low rank, gates stacked", "decomposition", "one-shot", _ranks(True))
     yield Rival("low rank, ADMM", "decomposition", "ADMM", _ranks(False))

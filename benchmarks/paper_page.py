@@ -1,0 +1,231 @@
+"""The rows and the page of `benchmarks/paper.py`, from its results."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ernn.estimate import power
+from ernn.estimate.device import find_device
+from ernn.report.published import ACCELERATORS, Accelerator
+
+RESAMPLES = 10_000
+PUBLISHED = tuple(one for one in ACCELERATORS if one.design.startswith(("ESE", "C-LSTM", "E-RNN")))
+ESE, C_LSTM = 17_544 / 41, 179_687 / 22
+"""Frames a second and watt of ESE, and of C-LSTM in blocks of 8, as published."""
+SHOWN = ("network", "block", "way", "seed", "validation", "test", "test_minus_dense", "low", "high")
+SHOWN += ("train", "weights", "epochs", "minutes")
+Result = dict[str, Any]
+
+
+def percent(test: dict[str, list[int]]) -> float:
+    """The error rate over all speakers, in per cent."""
+    return 100 * sum(errors for errors, _ in test.values()) / sum(n for _, n in test.values())
+
+
+def difference(row: Result, other: Result) -> tuple[float, float, float]:
+    """Points of a row over another, and the 95 % interval of a paired bootstrap over speakers."""
+    speakers = sorted(row["test"])
+    mine, theirs = (np.array([one["test"][s] for s in speakers]) for one in (row, other))
+    drawn = np.random.default_rng(0).integers(0, len(speakers), (RESAMPLES, len(speakers)))
+    many, few = (counts[drawn].sum(1) for counts in (mine, theirs))
+    points = 100 * (many[:, 0] / many[:, 1] - few[:, 0] / few[:, 1])
+    low, high = np.percentile(points, (2.5, 97.5))
+    return percent(row["test"]) - percent(other["test"]), float(low), float(high)
+
+
+def found(result: Result, **wanted: Any) -> Result | None:
+    """The row with these values; None where it is not trained."""
+    rows = (row for row in result["rows"] if wanted.items() <= row.items())
+    return next(rows, None)
+
+
+def rows_of(result: Result) -> list[Result]:
+    """Every trained row, beside the dense network of its seed."""
+    rows = []
+    for row in result["rows"]:
+        dense = found(result, network=row["network"], block=1, seed=row["seed"])
+        known = difference(row, dense) if dense and dense is not row else (None, None, None)
+        more = zip(("test_minus_dense", "low", "high"), known, strict=True)
+        rows.append({**row, "test": percent(row["test"]), **dict(more)})
+    return [{name: row[name] for name in SHOWN} for row in rows]
+
+
+def page(result: Result, left: list[Result]) -> str:
+    """docs/results/paper.md."""
+    return "\n".join(
+        [*_head(result), *_rows(result), *_duels(result), *_left(result, left), *_engines(result)]
+    )
+
+
+def _head(result: Result) -> list[str]:
+    training = result["training"]
+    return [
+        "# The paper's claim at the paper's size",
+        "",
+        "    python benchmarks/paper.py --json",
+        "",
+        f"Phone error rates, {result['kind']}, greedy decoding: {result['corpus']}. Three",
+        f"frames of 10 ms a step; {training['epochs']} epochs of AdamW at {training['rate']:g},",
+        f"batches of {training['batch']}, dropout {result['dropout']:g}, weights averaged. Test:",
+        "94,823 phones of 20 speakers, heard once by each row. Intervals: 95 % of a paired",
+        'bootstrap over these speakers. "train" is the error rate on every sixth training',
+        "utterance, without noise. Minutes are a processor's, of rows that ran without a stop.",
+        f"Trained on {result['machine']}.",
+        "",
+    ]
+
+
+def _rows(result: Result) -> list[str]:
+    lines = [
+        "| network | block | way | seed | validation % | test % | minus dense, points | train % | "
+        "weights | epochs | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows_of(result):
+        minus = _interval(row["test_minus_dense"], row["low"], row["high"])
+        minutes = "" if row["minutes"] is None else f"{row['minutes']:.1f}"
+        cells = [row["network"], str(row["block"]), row["way"], str(row["seed"])]
+        cells += [f"{row['validation']:.2f}", f"{row['test']:.2f}", minus, f"{row['train']:.2f}"]
+        lines.append(_row([*cells, f"{row['weights']:,}", str(row["epochs"]), minutes]))
+    return [*lines, ""]
+
+
+def _duels(result: Result) -> list[str]:
+    lines = []
+    for row in result["rows"]:
+        same = {name: row[name] for name in ("network", "block", "seed")}
+        plain = found(result, **same, way="direct")
+        if row["way"] == "signed" and plain:
+            points, low, high = difference(row, plain)
+            cells = [row["network"], str(row["block"]), str(row["seed"])]
+            lines.append(_row([*cells, _interval(points, low, high)]))
+    head = [
+        "## Signed blocks against plain ones",
+        "",
+        "Both trained inside their set from fresh weights, with the same numbers stored.",
+        "",
+        "| network | block | seed | signed minus plain, points |",
+        "|---|---|---|---|",
+    ]
+    return [*head, *lines, ""] if lines else []
+
+
+def _left(result: Result, left: list[Result]) -> list[str]:
+    """What is planned and not trained, with the minutes that it takes."""
+    if not left:
+        return []
+    minutes = result.get("minutes", {})
+    lines = [
+        "## What is not trained yet",
+        "",
+        "    python benchmarks/paper.py --work ~/paper --root FOLDER_OF_librispeech_mini_logmel",
+        "",
+        "goes on from here, in this order. Minutes: of one free processor, estimated from the",
+        "measured time of a few steps.",
+        "",
+        "| network | block | way | seeds | minutes each |",
+        "|---|---|---|---|---|",
+    ]
+    groups: dict[tuple[str, int, str], list[str]] = {}
+    for row in left:
+        key = row["network"], row["block"], row["way"]
+        groups.setdefault(key, []).append(str(row["seed"]))
+    for (network, block, way), seeds in groups.items():
+        each = minutes.get(f"{network} {block} {way}")
+        cells = [network, str(block), way, ", ".join(seeds)]
+        lines.append(_row([*cells, "" if each is None else f"{each:.0f}"]))
+    return [*lines, ""]
+
+
+# --- the paper's table
+
+
+def _engines(result: Result) -> list[str]:
+    return [
+        "## The paper's table",
+        "",
+        "One layer: input 153 or 160, an LSTM of 1024 cells projected to 512 (L) or a GRU of 1024",
+        "units (G), blocks of 8 or 16. Published rows are at 200 MHz, their marks as in",
+        "[what others published](../reference/published.md). Ours: cycles simulated with every",
+        "integer compared; the clock as the kind says; watts estimated. Ratios are of frames/s/W,",
+        "to ESE and to C-LSTM in blocks of 8.",
+        "",
+        "| design | bits | weights | points lost | frames/s | latency, µs | W | frames/s/W "
+        "| / ESE | / C-LSTM | kind |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+        *map(_published, PUBLISHED),
+        *map(_ours, result.get("engines", [])),
+        "",
+        *_notes(),
+    ]
+
+
+def _published(one: Accelerator) -> str:
+    known = one.watts.split()[0] if one.watts else ""
+    each = float(one.frames_per_second.replace(",", "")) / float(known) if known else None
+    ratios = ["", "", ""]
+    if each is not None:
+        ratios = [f"{each:,.0f}", f"{each / ESE:.1f}", f"{each / C_LSTM:.2f}"]
+    kind = f"published, {one.mark}"
+    first = [one.design, one.bits, one.weights, one.loss, one.frames_per_second]
+    return _row([*first, one.latency_us, one.watts, *ratios, kind])
+
+
+def _ours(one: Result) -> str:
+    watts = interval_of_watts(one)
+    low, likely, high = (one["fps"] / w for w in reversed(watts))
+    cells = [f"ours, {one['layer']}, {one['device']}, {one['streams']} stream(s)", "12"]
+    cells += [f"{one['weights'] / 1e6:.2f} M", "not trained yet", f"{one['fps']:,.0f}"]
+    cells += [f"{one['latency_us']:.1f}", _range(watts, ".2f"), _range((low, likely, high), ",.0f")]
+    for rival in (ESE, C_LSTM):
+        cells.append(_range((low / rival, likely / rival, high / rival), ",.1f"))
+    return _row([*cells, f"clock {one['clock']}, W estimated"])
+
+
+def interval_of_watts(one: Result) -> tuple[float, float, float]:
+    """Low, likely, high: see the page's notes."""
+    device = find_device(one["device"])
+    busy, random = one["utilisation"], power.assumed_activity(one["utilisation"])
+
+    def watts(activity: float, factor: float) -> float:
+        engine = power.Engine(
+            **one["cells"],
+            product=(16, 12),
+            clock_mhz=one["clock_mhz"],
+            utilisation=busy,
+            activity=activity,
+            simulated=False,
+        )
+        return factor * power.estimate(device, engine).total
+
+    return watts(power.LOGIC_ACTIVITY, 0.5), watts(random / 2, 1.0), watts(random, 2.0)
+
+
+def _notes() -> Iterator[str]:
+    yield (
+        "Watts, low / likely / high: static power and the energies of `ernn.estimate.power` (a "
+        "CLB of Virtex-II, measured in 2002, M; 32-bit products and reads of 8 KB at 45 nm, "
+        "Horowitz, ISSCC 2014, V), scaled to the device's process. Low: half of all of them, "
+        "and an eighth of the data bits toggle, as when the CLB was measured. Likely: as "
+        "published, and half as many toggle as of random data while the multipliers are busy. "
+        "High: twice all of them, and as many toggle as of random data. Nothing is calibrated, "
+        "and theirs is what a board draws, ours an engine without memory controller and pins: "
+        "at the 25 W of E-RNN's board, 1,574,803 frames/s on XCKU060 are 62,992 frames/s/W, 147 "
+        "times ESE's and 7.7 times C-LSTM's. XCKU060's cells are estimated, and its clock is "
+        "assumed to be the published 200 MHz; LFE5U-85F's is placed by nextpnr where it says "
+        "so."
+    )
+    yield ""
+
+
+def _interval(points: float | None, low: float | None, high: float | None) -> str:
+    return "" if points is None else f"{points:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _range(values: tuple[float, float, float], form: str) -> str:
+    return " / ".join(format(value, form) for value in values)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
