@@ -1,14 +1,18 @@
 """The rows and the page of `benchmarks/paper.py`, from its results."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ernn.estimate import power
 from ernn.estimate.device import find_device
+from ernn.ground.reading import read_json
 from ernn.report.published import ACCELERATORS, Accelerator
 
+HERE = Path(__file__).parents[1] / "docs/results"
 RESAMPLES = 10_000
 PUBLISHED = tuple(one for one in ACCELERATORS if one.design.startswith(("ESE", "C-LSTM", "E-RNN")))
 ESE, C_LSTM = 17_544 / 41, 179_687 / 22
@@ -54,19 +58,19 @@ def rows_of(result: Result) -> list[Result]:
 def page(result: Result, left: list[Result]) -> str:
     """docs/results/paper.md."""
     return "\n".join(
-        [*_head(result), *_rows(result), *_duels(result), *_left(result, left), *_engines(result)]
+        [*_head(result), *_rows(result), *_duels(result), *_left(result, left), *_engines()]
     )
 
 
 def _head(result: Result) -> list[str]:
-    training = result["training"]
+    training, features = result["training"], result["features"]
     return [
         "# The paper's claim at the paper's size",
         "",
         "    python benchmarks/paper.py --json",
         "",
-        f"Phone error rates, {result['kind']}, greedy decoding: {result['corpus']}. Three",
-        f"frames of 10 ms a step; {training['epochs']} epochs of AdamW at {training['rate']:g},",
+        f"Phone error rates, {result['kind']}, greedy decoding: {result['corpus']}.",
+        f"{features['stack']} frames of 10 ms a step; {training['epochs']} epochs of AdamW at {training['rate']:g},",
         f"batches of {training['batch']}, dropout {result['dropout']:g}, weights averaged. Test:",
         "94,823 phones of 20 speakers, heard once by each row. Intervals: 95 % of a paired",
         'bootstrap over these speakers. "train" is the error rate on every sixth training',
@@ -141,21 +145,73 @@ def _left(result: Result, left: list[Result]) -> list[str]:
 # --- the paper's table
 
 
-def _engines(result: Result) -> list[str]:
+@dataclass(frozen=True)
+class Ours:
+    """An engine of ours for the LSTM of 1024 cells in blocks of 16; clock: of what kind it is."""
+
+    name: str
+    device: str
+    fps: float
+    latency_us: float
+    clock: str
+    engine: power.Engine
+
+    def watts(self, activity: float, factor: float) -> float:
+        """`factor` times the estimate with this share of data bits toggling."""
+        engine = replace(self.engine, activity=activity)
+        return factor * power.estimate(find_device(self.device), engine).total
+
+    @property
+    def interval(self) -> tuple[float, float, float]:
+        """Watts, low, likely and high: see the page's notes."""
+        random = power.assumed_activity(self.engine.utilisation)
+        low = self.watts(min(power.LOGIC_ACTIVITY, random / 2), 0.5)
+        return low, self.watts(random / 2, 1.0), self.watts(random, 2.0)
+
+
+def engines() -> list[Ours]:
+    """Those of the paper's devices that Phase II chose, and the one that is placed."""
+    chosen = read_json(HERE / "devices.json")["layer"]
+    names = ("XCKU060", "XC7VX690T", "LFE5U-85F")
+    found = [_ours_of(one, one["use"], "assumed") for one in chosen if one["device"] in names]
+    placed = read_json(HERE / "hardware/L16-LFE5U-85F-s1-placed6.json")
+    area = {**placed["area"], "block_ram": placed["area"]["bram_kbit"]}
+    values = {name: placed[name]["value"] for name in ("clock_mhz", "fps", "latency_us")}
+    return [*found, _ours_of(placed | values, area, "placed")]
+
+
+def _ours_of(one: Result, use: Result, clock: str) -> Ours:
+    cells = {name: use[name] for name in ("lut", "ff", "dsp")}
+    engine = power.Engine(
+        **cells,
+        block_ram_kbit=use["block_ram"],
+        product=(16, 12),
+        clock_mhz=one["clock_mhz"],
+        utilisation=one["utilisation"],
+        activity=0.0,
+        simulated=False,
+    )
+    streams = one["design"]["streams"]
+    name = f"ours, LSTM FFT16, {one['device']}, {streams} stream{'s' if streams > 1 else ''}"
+    clock = f"clock {clock}, {one['clock_mhz']:.0f} MHz"
+    return Ours(name, one["device"], one["fps"], one["latency_us"], clock, engine)
+
+
+def _engines() -> list[str]:
     return [
         "## The paper's table",
         "",
-        "One layer: input 153 or 160, an LSTM of 1024 cells projected to 512 (L) or a GRU of 1024",
-        "units (G), blocks of 8 or 16. Published rows are at 200 MHz, their marks as in",
-        "[what others published](../reference/published.md). Ours: cycles simulated with every",
-        "integer compared; the clock as the kind says; watts estimated. Ratios are of frames/s/W,",
-        "to ESE and to C-LSTM in blocks of 8.",
+        "One layer: input 153 or 160, an LSTM of 1024 cells projected to 512 or a GRU of 1024",
+        "units, blocks of 8 or 16. Published rows are at 200 MHz, their marks as in",
+        "[what others published](../reference/published.md). Ours: engines that Phase II chose",
+        "([devices](devices.md)), and one that is placed ([hardware](hardware.md)); cells are",
+        "estimated but for the placed one's. XC7VX690T is the 7V3 board's device. Ratios are of frames/s/W, to ESE and to C-LSTM in blocks of 8.",
         "",
         "| design | bits | weights | points lost | frames/s | latency, µs | W | frames/s/W "
         "| / ESE | / C-LSTM | kind |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
         *map(_published, PUBLISHED),
-        *map(_ours, result.get("engines", [])),
+        *map(_ours, engines()),
         "",
         *_notes(),
     ]
@@ -172,49 +228,28 @@ def _published(one: Accelerator) -> str:
     return _row([*first, one.latency_us, one.watts, *ratios, kind])
 
 
-def _ours(one: Result) -> str:
-    watts = interval_of_watts(one)
-    low, likely, high = (one["fps"] / w for w in reversed(watts))
-    cells = [f"ours, {one['layer']}, {one['device']}, {one['streams']} stream(s)", "12"]
-    cells += [f"{one['weights'] / 1e6:.2f} M", "not trained yet", f"{one['fps']:,.0f}"]
-    cells += [f"{one['latency_us']:.1f}", _range(watts, ".2f"), _range((low, likely, high), ",.0f")]
+def _ours(one: Ours) -> str:
+    watts = one.interval
+    low, likely, high = (one.fps / each for each in reversed(watts))
+    cells = [one.name, "12", "0.20 M", "not trained yet", f"{one.fps:,.0f}"]
+    cells += [f"{one.latency_us:.1f}", _range(watts, ".1f"), _range((low, likely, high), ",.0f")]
     for rival in (ESE, C_LSTM):
         cells.append(_range((low / rival, likely / rival, high / rival), ",.1f"))
-    return _row([*cells, f"clock {one['clock']}, W estimated"])
-
-
-def interval_of_watts(one: Result) -> tuple[float, float, float]:
-    """Low, likely, high: see the page's notes."""
-    device = find_device(one["device"])
-    busy, random = one["utilisation"], power.assumed_activity(one["utilisation"])
-
-    def watts(activity: float, factor: float) -> float:
-        engine = power.Engine(
-            **one["cells"],
-            product=(16, 12),
-            clock_mhz=one["clock_mhz"],
-            utilisation=busy,
-            activity=activity,
-            simulated=False,
-        )
-        return factor * power.estimate(device, engine).total
-
-    return watts(power.LOGIC_ACTIVITY, 0.5), watts(random / 2, 1.0), watts(random, 2.0)
+    return _row([*cells, f"cycles exact, {one.clock}; W estimated"])
 
 
 def _notes() -> Iterator[str]:
     yield (
-        "Watts, low / likely / high: static power and the energies of `ernn.estimate.power` (a "
-        "CLB of Virtex-II, measured in 2002, M; 32-bit products and reads of 8 KB at 45 nm, "
-        "Horowitz, ISSCC 2014, V), scaled to the device's process. Low: half of all of them, "
-        "and an eighth of the data bits toggle, as when the CLB was measured. Likely: as "
-        "published, and half as many toggle as of random data while the multipliers are busy. "
-        "High: twice all of them, and as many toggle as of random data. Nothing is calibrated, "
-        "and theirs is what a board draws, ours an engine without memory controller and pins: "
-        "at the 25 W of E-RNN's board, 1,574,803 frames/s on XCKU060 are 62,992 frames/s/W, 147 "
-        "times ESE's and 7.7 times C-LSTM's. XCKU060's cells are estimated, and its clock is "
-        "assumed to be the published 200 MHz; LFE5U-85F's is placed by nextpnr where it says "
-        "so."
+        "Points lost by ours are not known yet: the LSTM of 1024 cells is not trained on this "
+        "corpus. Watts, low / likely / high: static power and the energies of "
+        "`ernn.estimate.power` (a CLB of Virtex-II, measured in 2002, M; 32-bit products and "
+        "reads of 8 KB at 45 nm, Horowitz, ISSCC 2014, V), scaled to the device's process. "
+        "Low: half of all of them, and an eighth of the data bits toggle, as when the CLB was "
+        "measured. Likely: as published, and half as many toggle as of random data while the "
+        "multipliers are busy. High: twice all of them, and as many toggle as of random data. "
+        "Nothing is calibrated, and theirs is what a board draws, ours an engine without "
+        "memory controller and pins. At the 25 W of E-RNN's board, the 1,574,803 frames/s on "
+        "XCKU060 are 62,992 frames/s/W: 147 times ESE's, 7.7 times C-LSTM's."
     )
     yield ""
 
