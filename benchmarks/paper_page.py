@@ -70,8 +70,9 @@ def _head(result: Result) -> list[str]:
         "    python benchmarks/paper.py --json",
         "",
         f"Phone error rates, {result['kind']}, greedy decoding: {result['corpus']}.",
-        f"{features['stack']} frames of 10 ms a step; {training['epochs']} epochs of AdamW at {training['rate']:g},",
-        f"batches of {training['batch']}, dropout {result['dropout']:g}, weights averaged. Test:",
+        f"{features['stack']} frames of 10 ms a step; {training['epochs']} epochs of AdamW at",
+        f"{training['rate']:g}, batches of {training['batch']}, dropout {result['dropout']:g}, "
+        "weights averaged. Test:",
         "94,823 phones of 20 speakers, heard once by each row. Intervals: 95 % of a paired",
         'bootstrap over these speakers. "train" is the error rate on every sixth training',
         "utterance, without noise. Minutes are a processor's, of rows that ran without a stop.",
@@ -205,7 +206,8 @@ def _engines() -> list[str]:
         "units, blocks of 8 or 16. Published rows are at 200 MHz, their marks as in",
         "[what others published](../reference/published.md). Ours: engines that Phase II chose",
         "([devices](devices.md)), and one that is placed ([hardware](hardware.md)); cells are",
-        "estimated but for the placed one's. XC7VX690T is the 7V3 board's device. Ratios are of frames/s/W, to ESE and to C-LSTM in blocks of 8.",
+        "estimated but for the placed one's. XC7VX690T is the 7V3 board's device. Ratios are of",
+        "frames/s/W, to ESE and to C-LSTM in blocks of 8.",
         "",
         "| design | bits | weights | points lost | frames/s | latency, µs | W | frames/s/W "
         "| / ESE | / C-LSTM | kind |",

@@ -113,6 +113,26 @@ def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> 
     assert np.median(found) < 1e-3
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_signed_blocks_are_rounded_as_their_integers(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a signal's signs are turned in the scan, and not where steps run in torch."""
+    plan, frames = (
+        CompressionPlan.blocks(4, signed=True),
+        np.random.default_rng(1).normal(size=(20, 4)),
+    )
+    model, spec = made(LayerSpec(cell, 8), 1, plan), QuantizeSpec(16, data=DataBits(8, 6))
+    integers = quantize(network_of(model, plan), [frames], spec)
+    assert integers.layers[0].format_of["x_turned"].width == 8
+    expected = run(integers, quantize_input(integers, frames), Compiled)
+    inside.enter(model, plan)
+    found = outputs(Rounded(model, integers), frames)
+    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
+    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
+    np.testing.assert_array_equal(outputs(Rounded(model, integers), frames), found)
+
+
 def test_it_is_trained_and_keeps_the_formats() -> None:
     """Every parameter is reached by a gradient; the formats trained with are those of the integers
     afterwards.

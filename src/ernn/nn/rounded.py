@@ -129,17 +129,19 @@ class _LayerEdges(Edges):
         """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is
         not modelled.
         """
+        if self._integers.block > 1:  # where the signal may have another name: its signs are turned
+            return True
         found = self._integers.signal(self._layer.signal(name))
         format, spectrum = found.format, found.spectrum
-        if self._integers.block > 1 or spectrum is None:
+        if spectrum is None:
             return True
         return 0 <= spectrum.frac - format.frac <= spectrum.width - format.width
 
     def read(self, name: str, values: Tensor) -> Tensor:
-        spectrum = self._integers.signal(self._layer.signal(name)).spectrum
-        if spectrum is None or self.in_full(name):
+        if self.in_full(name):
             return values
-        return self._round(values, spectrum)
+        spectrum = self._integers.signal(self._layer.signal(name)).spectrum
+        return values if spectrum is None else self._round(values, spectrum)
 
     def product(self, product: str, total: Tensor) -> Tensor:
         formats = self._of_product(product)

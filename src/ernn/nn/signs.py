@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
+from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.turned import Names, Reads, signs_of, turned_cell
 from ernn.nn.parameters import Parameters
 
@@ -48,6 +49,11 @@ class Unsigned:
         """Of each input of the cell, from the layer's own."""
         found = {**frames, **self._turned(frames)}
         return {name: found[name] for name in self.named.cell.inputs}
+
+    def formats(self, formats: Mapping[str, FixedFormat]) -> dict[str, FixedFormat]:
+        """What is turned is rounded as before: its sign changes nothing."""
+        turned = {new: formats[old] for old, new in self.turned if old in formats}
+        return {**formats, **turned}
 
     def state(self, state: Tensors) -> dict[str, Tensor]:
         """Before the first frame, of every step."""

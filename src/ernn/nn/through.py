@@ -1,7 +1,7 @@
 """One direction of one layer from frames to outputs: by the scan, or step by step in torch."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -52,6 +52,8 @@ def scanned(
     plain = unsigned(named, block)
     names, named = remembered(named.cell), plain.named
     frames, state = plain.frames(frames), plain.state(state)
+    if rounding:
+        rounding = replace(rounding, formats=plain.formats(rounding.formats))
     made = table(named.cell, rounding.rounds if rounding else 0)
     weights, sizes = _weights(named, made, block)
     filled = dict(_filled(named, made, block, frames, state))

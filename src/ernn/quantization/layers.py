@@ -108,7 +108,12 @@ class _LayerDraft:
         return drafts.settled(edge_name(source), make(seen.value, known, kind))
 
     def _kind(self, step: CellStep) -> Kind | None:
-        """The network's output, read by nobody else, is of no kind."""
+        """The network's output, read by nobody else, is of no kind; what is made of its input and
+        of constants alone is as that.
+        """
+        known = set(self.layer.cell.vectors)
+        if {self._source(read.name) for read in step.reads if read.name not in known} == {NETWORK}:
+            return "input"
         source = Source(self.index, step.name)
         last = source in self.network.results and source not in self.network.multiplied
         kept = step.name in self.layer.cell.kept
