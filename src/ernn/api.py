@@ -260,6 +260,7 @@ class Model:
 
         path: of either. Raises UserError where it is missing, damaged or holds something else.
         """
+        require(path, (str, Path), "a model is loaded from a path")
         if Path(path).is_dir():
             floats = serialization.load(Path(path) / "network.safetensors", Network)
             return cls(floats, serialization.load(Path(path) / "model.safetensors", IntegerModel))

@@ -245,6 +245,7 @@ def test_other_files_are_refused(model: ernn.Model, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     one_line(lambda: ernn.Model.load(tmp_path / "text"), "is not a file written by ernn")
     one_line(lambda: ernn.Model.load(tmp_path / "none"), "cannot read .*No such file")
+    one_line(lambda: ernn.Model.load(5), "a model is loaded from a path, not int")  # type: ignore[arg-type]
 
 
 def test_a_search_for_what_is_not_there_is_refused(model: ernn.Model) -> None:

@@ -180,7 +180,10 @@ def test_bad_sound_is_refused() -> None:
 def test_bad_statistics_are_refused(tmp_path) -> None:
     with pytest.raises(UserError, match="needs frames"):
         Normalizer.fit([])
-    with pytest.raises(UserError, match="13 dimensions, got 3"):
-        Normalizer(np.zeros(13, np.float32), np.ones(13, np.float32))(np.zeros((2, 3), np.float32))
+    normalise = Normalizer(np.zeros(13, np.float32), np.ones(13, np.float32))
+    assert normalise([[1.0] * 13]).tolist() == [[1.0] * 13]  # type: ignore[arg-type]
+    for wrong in (np.zeros((2, 3), np.float32), 5.0, ["x"] * 13):
+        with pytest.raises(UserError, match="for 13 dimensions, not for "):
+            normalise(wrong)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="not a saved normalisation"):
         Normalizer.load(tmp_path / "missing.npz")

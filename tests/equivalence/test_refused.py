@@ -38,6 +38,8 @@ def test_a_network_without_a_product_is_refused() -> None:
     ("choices", "message"),
     [
         ({"pes": 0}, r"a design's pes must be 1\.\.512, not 0"),
+        ({"pes": "1"}, r"a design's pes must be 1\.\.512, not '1'"),
+        ({"pes": 1, "overlap": 2.0}, r"a design's overlap must be 1\.\.16, not 2\.0"),
         ({"pes": 513}, r"a design's pes must be 1\.\.512, not 513"),
         ({"pes": 1, "streams": 17}, r"a design's streams must be 1\.\.16, not 17"),
         ({"pes": 1, "chunk": 0}, r"a design's chunk must be 1\.\.256, not 0"),

@@ -56,10 +56,11 @@ class Normalizer:
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """float32 [..., dim] -> the same shape."""
-        if features.shape[-1:] != self.mean.shape:
+        features = np.asarray(features)
+        if features.shape[-1:] != self.mean.shape or features.dtype.kind not in "fiu":
             raise UserError(
-                f"this normalisation was fit for {len(self.mean)} dimensions, got "
-                f"{features.shape[-1]}"
+                f"this normalisation was fit for {len(self.mean)} dimensions, not for "
+                f"{features.shape} of {features.dtype}"
             )
         return ((features - self.mean) / self.deviation).astype(np.float32, copy=False)
 

@@ -71,8 +71,8 @@ class Design:
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
-            if not low <= value <= high:
-                raise UserError(f"a design's {name} must be {low}..{high}, not {value}")
+            if type(value) is not int or not low <= value <= high:
+                raise UserError(f"a design's {name} must be {low}..{high}, not {value!r}")
         if self.lanes & (self.lanes - 1):
             raise UserError(
                 f"a design's lanes must be a power of two, or 0 for a whole word, not {self.lanes}"
