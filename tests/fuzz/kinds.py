@@ -7,8 +7,6 @@ import io
 import json
 import random
 import shutil
-import tarfile
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -16,20 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 import torch
 
 from ernn.compress.plan import CompressionPlan
-from ernn.data.an4 import CEPSTRA, read_cepstra
-from ernn.data.audio import read_audio
-from ernn.data.fsdd import Fsdd, connected_digits
-from ernn.data.fsdd_files import Sound
-from ernn.data.librispeech import LibriSpeech
-from ernn.data.logmel import LogMel
 from ernn.data.normalizer import Normalizer
-from ernn.data.pronounce import read_pronunciations
-from ernn.data.speechocean import SpeechOcean
-from ernn.data.timit import read_phones
 from ernn.errors import UserError
 from ernn.flow.serial_link import Wire
 from ernn.golden.compiled import Compiled
@@ -55,40 +43,18 @@ from ernn.train import fit, weights
 from ernn.train.recipe_file import load_recipe
 from ernn.train.recipes import DIGITS
 from ernn.train.spec import TrainSpec
-from tests.data.miniature import riff, sphere, tone
+from tests.fuzz.corpora import CORPORA
 from tests.fuzz.harness import Kind, Mutate
+from tests.fuzz.making import Array, Use, by_arrays, by_bytes, by_values, changed
 from tests.fuzz.mutate import (
     altered,
     as_json,
-    as_lines,
     as_toml,
     damaged,
     with_other_numbers,
 )
 from tests.models import random_integer_model, random_network
 from tests.report import synthetic_run
-
-Array = np.ndarray
-Use = Callable[[Path], Any]
-Write = Callable[[Any], bytes]
-
-
-def by_bytes(name: str, use: Use, *whole: bytes, file: str = "file") -> Kind:
-    """Files whose bytes are changed."""
-    return Kind(name, whole, [partial(damaged, one) for one in whole], use, file)
-
-
-def by_values(name: str, use: Use, write: Write, *values: Any, file: str = "file") -> Kind:
-    """Files of plain values, which are changed, or else the bytes."""
-    whole = [write(value) for value in values]
-    mutations: list[Mutate] = [partial(damaged, one) for one in whole]
-    mutations += [partial(_written, write, value) for value in values]
-    return Kind(name, whole, mutations, use, file)
-
-
-def _written(write: Write, value: Any, chance: random.Random) -> bytes:
-    return write(altered(value, chance))
-
 
 # Models and networks
 
@@ -100,7 +66,7 @@ def tampered(value: Any, chance: random.Random) -> bytes:
         tree = altered(tree, chance)
     if chance.random() < 0.5:
         name = chance.choice(list(arrays))
-        arrays[name] = _changed(arrays[name], chance)
+        arrays[name] = changed(arrays[name], chance)
     return _container(tree, arrays)
 
 
@@ -113,29 +79,6 @@ def _container(tree: Any, arrays: dict[str, Array]) -> bytes:
         digest = ""
     made = {"format": codec._FORMAT, "tree": text, "digest": digest}
     return codec._container(made, {n: codec._narrowed(a) for n, a in arrays.items()})
-
-
-def _changed(array: Array, chance: random.Random) -> Array:
-    made = array.copy()
-    match chance.randrange(6):
-        case 0 if made.size:
-            made = made.astype(np.int64 if made.dtype.kind == "i" else np.float64)
-            extreme = _LARGE if made.dtype.kind == "i" else _EXTREME
-            made.reshape(-1)[chance.randrange(made.size)] = chance.choice(extreme)
-            return made
-        case 1:
-            return made.reshape(-1)
-        case 2:
-            return made[..., None]
-        case 3:
-            return made[:0] if made.ndim else made
-        case 4:
-            return made.astype(np.int64 if made.dtype.kind == "f" else np.float64)
-    return np.concatenate([made, made]) if made.ndim else made
-
-
-_LARGE = (0, -1, 1, 2**31, 2**62, -(2**63))
-_EXTREME = (0.0, -0.0, 1e308, 1e-308, float("nan"), float("inf"))
 
 
 def use_model(path: Path) -> None:
@@ -283,152 +226,7 @@ def use_recipe(path: Path) -> None:
     ModelSpec(3, recipe.layers, 4, recipe.dropout, recipe.front).to_dict()
 
 
-# Sound
-
-
-def sound(container: str) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, tone(0.05), 16000, format=container)
-    return file.getvalue()
-
-
-def use_sound(path: Path) -> None:
-    samples, rate = read_audio(path)
-    assert samples.dtype == np.float32 and samples.ndim == 1 and rate > 0
-    assert np.isfinite(samples).all()
-
-
-# Features and lists
-
-
-def archive(compressed: bool, named: Mapping[str, Array]) -> bytes:
-    file, write = io.BytesIO(), np.savez_compressed if compressed else np.savez
-    write(file, **named)  # type: ignore[arg-type]
-    return file.getvalue()
-
-
-def by_arrays(name: str, use: Use, named: Mapping[str, Array]) -> Kind:
-    """Archives whose bytes are changed, or one of whose arrays is, in an archive that is whole."""
-    whole = [archive(compressed, named) for compressed in (False, True)]
-    mutations: list[Mutate] = [partial(damaged, one) for one in whole]
-    return Kind(name, whole, [*mutations, partial(_one_changed, named)], use)
-
-
-def _one_changed(named: Mapping[str, Array], chance: random.Random) -> bytes:
-    name = chance.choice(list(named))
-    return archive(False, {**named, name: _changed(named[name], chance)})
-
-
-def digits() -> dict[str, Array]:
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(1, 3, 300)
-    X = rng.normal(size=(lengths.sum(), 13)).astype(np.float16)
-    return {"X": X, "y": (np.arange(300) % 10).astype(np.int8), "lengths": lengths}
-
-
-def use_digits(path: Path) -> None:
-    for split in ("train", "validation", "test"):
-        for utterance in connected_digits(path=path).utterances(split):
-            utterance.features()
-
-
-def lines(folder: Path) -> list[dict[str, str]]:
-    """Of speechocean762, whose sound is there."""
-    made = []
-    for number in range(4):
-        soundfile.write(folder / f"{number}.flac", tone(0.05), 16000)
-        item = {"id": f"u{number}", "speaker": f"s{number}", "path": f"{number}.flac"}
-        made.append(item | {"phones": "IH T S"})
-    return made
-
-
-def use_lines(path: Path) -> None:
-    shutil.copyfile(path, path.with_name("train.jsonl"))
-    corpus = SpeechOcean(path.parent, held_out=1)
-    for split in ("train", "validation", "test"):
-        for utterance in corpus.utterances(split):
-            utterance.samples()
-    assert corpus.identity
-
-
-DICTIONARY = b";;; comment\nONE  W AH1 N\nTWO T UW1\nTWO(2) T UW0\nTHREE TH R IY1\n"
-TRANSCRIPT = b"1-2-0000 ONE TWO\n1-2-0001 THREE\n"
-PHONES = b"0 100 h#\n100 400 iy\n400 700 sh\n700 800 h#\n"
-
-
-def use_transcript(path: Path) -> None:
-    folder = path.parent / "train-clean" / "1" / "2"
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        (path.parent / "words").write_bytes(DICTIONARY)
-        for number in range(2):
-            soundfile.write(folder / f"1-2-{number:04}.flac", tone(0.05), 16000)
-    shutil.copyfile(path, folder / "1-2.trans.txt")
-    corpus = LibriSpeech(path.parent, path.parent / "words", "leave out")
-    for utterance in corpus.utterances("train"):
-        utterance.samples()
-    assert corpus.description and corpus.identity
-
-
 WIRE = {"inputs": 3, "outputs": [2, 4], "bits": 12, "line": 2, "streams": 2, "baud": 115200}
-
-
-def recordings(mode: str) -> bytes:
-    """An archive of FSDD, of the digits that a split needs."""
-    file = io.BytesIO()
-    with tarfile.open(None, mode, file) as made:  # type: ignore[call-overload]
-        for number in range(40):
-            content = riff(tone(0.02, 8000, number), 8000)
-            member = tarfile.TarInfo(f"recordings/{number % 10}_ann_{number // 10}.wav")
-            member.size = len(content)
-            made.addfile(member, io.BytesIO(content))
-    return file.getvalue()
-
-
-def use_recordings(path: Path) -> None:
-    corpus = Fsdd(Sound(path), "recording", strings=None)
-    for utterance in corpus.utterances("train"):
-        utterance.samples()
-    assert corpus.identity
-
-
-LABELS = [
-    {"id": f"u{n}", "speaker": "s", "split": split, "frames": 3, "offset": 0, "phones": "AA B"}
-    for n, split in enumerate(("train", "valid", "test"))
-]
-
-
-def stored_features(folder: Path) -> bytes:
-    """A corpus of them, and what each split's frames are packed to."""
-    packed = zlib.compress(np.arange(12, dtype=np.uint8).tobytes())
-    (folder / "feats").mkdir()
-    for split in ("train", "valid", "test"):
-        (folder / "feats" / f"{split}.z").write_bytes(packed)
-    (folder / "labels.jsonl").write_bytes(as_lines(LABELS))
-    return packed
-
-
-def of_labels(folder: Path) -> Kind:
-    stored_features(folder)
-    return by_values("labels", use_logmel, as_lines, LABELS, file="labels.jsonl")
-
-
-def of_packed(folder: Path) -> Kind:
-    return by_bytes("packed", use_logmel, stored_features(folder), file="feats/train.z")
-
-
-def use_logmel(path: Path) -> None:
-    corpus = LogMel(path.parent if path.suffix == ".jsonl" else path.parent.parent)
-    for split in ("train", "validation", "test"):
-        for utterance in corpus.utterances(split):
-            assert np.isfinite(utterance.features()).all()
-    assert corpus.description and corpus.identity
-
-
-def of_cepstra(folder: Path) -> Kind:
-    frames = np.random.default_rng(0).normal(size=(5, CEPSTRA)).astype("<f4")
-    content = np.array([frames.size], "<i4").tobytes() + frames.tobytes()
-    return by_bytes("cepstra", read_cepstra, content)
 
 
 def of_run(folder: Path) -> Kind:
@@ -453,15 +251,6 @@ def of_drawn(folder: Path) -> Kind:
 def of_design(folder: Path) -> Kind:
     a_run(folder)
     return by_values("design", use_design, as_json, DESIGN, file=chosen.DESIGN)
-
-
-def of_wav(folder: Path) -> Kind:
-    return by_bytes("wav", use_sound, riff(tone(0.05)), sound("RF64"), sound("W64"))
-
-
-def of_normalizer(folder: Path) -> Kind:
-    named = {"mean": np.zeros(3, np.float32), "deviation": np.ones(3, np.float32)}
-    return by_arrays("normalizer", Normalizer.load, named)
 
 
 def of_weights(folder: Path) -> Kind:
@@ -509,7 +298,12 @@ def use_journal(path: Path) -> None:
     pareto(open_study(path.parent))
 
 
-KINDS: dict[str, Callable[[Path], Kind]] = {
+def of_normalizer(folder: Path) -> Kind:
+    named = {"mean": np.zeros(3, np.float32), "deviation": np.ones(3, np.float32)}
+    return by_arrays("normalizer", Normalizer.load, named)
+
+
+KINDS: dict[str, Callable[[Path], Kind]] = CORPORA | {
     "model": lambda folder: models(),
     "network": lambda folder: networks(),
     "record": of_record,
@@ -524,24 +318,8 @@ KINDS: dict[str, Callable[[Path], Kind]] = {
     ),
     "design": of_design,
     "recipe": lambda _: by_values("recipe", use_recipe, as_toml, RECIPE, {"plan": PLAN}),
-    "wav": of_wav,
-    "flac": lambda _: by_bytes("flac", use_sound, sound("FLAC")),
-    "sphere": lambda _: by_bytes("sphere", use_sound, sphere(tone(0.05))),
-    "npz": lambda _: by_arrays("npz", use_digits, digits()),
     "normalizer": of_normalizer,
-    "jsonl": lambda folder: by_values(
-        "jsonl", use_lines, as_lines, lines(folder), file="test.jsonl"
-    ),
-    "dictionary": lambda _: by_bytes("dictionary", read_pronunciations, DICTIONARY),
-    "transcript": lambda _: by_bytes("transcript", use_transcript, TRANSCRIPT),
-    "recordings": lambda _: by_bytes(
-        "recordings", use_recordings, recordings("w:gz"), recordings("w:")
-    ),
-    "cepstra": of_cepstra,
-    "labels": of_labels,
-    "packed": of_packed,
     "wire": lambda _: by_values("wire", Wire.load, as_json, WIRE),
-    "phones": lambda _: by_bytes("phones", read_phones, PHONES),
 }
 """Each made in a folder of its own, where its files are to be tried."""
 SLOW: dict[str, Callable[[Path], Kind]] = {"drawn": of_drawn}

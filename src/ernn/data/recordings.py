@@ -1,7 +1,7 @@
 """A user's own sequences as files hold them: arrays in an npz, or a folder with a table."""
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -155,7 +155,7 @@ def _of_folder(folder: Path, given: Manifest) -> Recordings:
     settings = folder / SETTINGS
     if settings.exists():
         given = given.over(decode(str(settings), Manifest, read_json(settings)))
-    rows = list(_rows(folder / TABLE))
+    rows = _rows(folder / TABLE)
     framed = "targets" in rows[0][1]
     if given.task is None and not framed:
         raise UserError(f"{folder}: say what is to be done, --task or task in {SETTINGS}")
@@ -164,25 +164,25 @@ def _of_folder(folder: Path, given: Manifest) -> Recordings:
     return Recordings(items, per, given)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def _rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Where each is, for errors, and its values by the names of the columns."""
     lines = csv.DictReader(read_text(path).splitlines(), strict=True)
-    names = lines.fieldnames or ()
+    try:
+        names = lines.fieldnames or ()
+        rows = [(f"{path} line {lines.line_num}", row) for row in lines]
+    except csv.Error as error:
+        raise UserError(f"{path} is no table: {one_line(error)}") from error
     if set(names) - set(COLUMNS) or "file" not in names or not {"target", "targets"} & set(names):
         raise UserError(
             f"{path}: its columns are file, target (or targets, a file) and, if wanted, group, "
             f"split and id, not {', '.join(map(str, names))}"
         )
-    found = False
-    try:
-        for row in lines:
-            where, found = f"{path} line {lines.line_num}", True
-            if None in row or None in row.values():
-                raise UserError(f"{where} has not as many values as there are columns")
-            yield where, row
-    except csv.Error as error:
-        raise UserError(f"{path} is no table: {one_line(error)}") from error
-    if not found:
+    for where, row in rows:
+        if None in row or None in row.values():
+            raise UserError(f"{where} has not as many values as there are columns")
+    if not rows:
         raise UserError(f"{path} has no line: one a sequence")
+    return rows
 
 
 def _row(folder: Path, where: str, row: dict[str, str], given: Manifest) -> Recording:

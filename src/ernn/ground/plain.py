@@ -114,6 +114,10 @@ def fits(value: Any, hint: Any) -> bool:
         if inner[-1] is ...:
             return all(fits(one, inner[0]) for one in value)
         return len(inner) == len(value) and all(map(fits, value, inner))
+    if origin is dict:
+        key, inner = get_args(hint)
+        pairs = value.items() if isinstance(value, dict) else [(None, None)]
+        return all(fits(name, key) and fits(one, inner) for name, one in pairs)
     if hint is float:
         return type(value) in (int, float)
     if hint in (int, bool, str):

@@ -73,6 +73,8 @@ def read_text(path: Path | str, most: int = MOST_TEXT) -> str:
         raise UserError(
             f"{path} line {line} is not UTF-8 ({error.reason}): save it as UTF-8"
         ) from error
+    if "\0" in text:
+        raise UserError(f"{path} line {text[: text.index(chr(0))].count(chr(10)) + 1} is no text")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
