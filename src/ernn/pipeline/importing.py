@@ -11,7 +11,7 @@ import numpy as np
 from ernn.data.given import held_back, sequences
 from ernn.errors import UserError, one_line
 from ernn.frontends.imported import Imported
-from ernn.frontends.opened import opened
+from ernn.frontends.opened import opened, streamed
 from ernn.golden.precision import judged
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
@@ -31,11 +31,13 @@ class Converted:
 def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> Converted:
     """The network at a path, or that `file.py:function` gives, on a file of sequences."""
     module = _network(network)
-    seen, unseen = held_back(sequences(read_data(data)))
-    imported = opened(module, seen[0], None, batch_first, {})
-    frames, others = (list(map(imported.frames, some)) for some in (seen, unseen))
-    integers = quantize(imported.network, frames, spec)
-    return Converted(imported, judged(imported.network, integers, others))
+    utterances = read_data(data)
+    example = next(frames for frames, _ in sequences(utterances) if len(frames))
+    imported = opened(module, example, None, batch_first, {})
+    seen, unseen = held_back(streamed(imported, utterances))
+    return Converted(
+        imported, judged(imported.network, quantize(imported.network, seen, spec), unseen)
+    )
 
 
 def read_data(path: Path) -> list[np.ndarray]:
