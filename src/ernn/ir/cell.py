@@ -313,15 +313,6 @@ class Cell:
         """Whether a frame's outputs depend on what the layer wrote in the frame before."""
         return any(name in self._steps for name in self.remembered)
 
-    def stage_of(self, step: str) -> int:
-        """In which stage a step is written."""
-        return next(n for n, stage in enumerate(self.stages) if _writes(stage, step))
-
-    def read_later(self, step: str) -> bool:
-        """Whether another stage reads its numbers of the same frame."""
-        later = self.stages[self.stage_of(step) + 1 :]
-        return any(Read(step) in other.reads for stage in later for other in stage.steps)
-
     def lengths(self, rows: Mapping[str, int], known: Mapping[str, int]) -> dict[str, int]:
         """Length of every step and input.
 
@@ -365,10 +356,6 @@ class Cell:
                 yield rows[gate[0].name]
             elif name in found or name in known:
                 yield found[name] if name in found else known[name]
-
-
-def _writes(stage: CellStage, step: str) -> bool:
-    return any(one.name == step for one in stage.steps)
 
 
 def _require(ok: bool, message: str) -> None:
