@@ -19,6 +19,7 @@ class Kind(IntEnum):
     ADD = 0
     SUBTRACT = 1
     ROTATE = 2
+    BOTH = 3
 
 
 _Value = tuple[int, int]
@@ -26,7 +27,10 @@ _Value = tuple[int, int]
 
 
 class Row(NamedTuple):
-    """`to` = by_a * a + by_b * b, rounded: (sum + half) >> shift."""
+    """`to` = by_a * a + by_b * b, rounded: (sum + half) >> shift.
+
+    BOTH: the sum of a + by_a * b and c + by_b * d, and in `other` their difference.
+    """
 
     kind: Kind
     to: int
@@ -35,6 +39,9 @@ class Row(NamedTuple):
     by_a: int
     by_b: int
     shift: int
+    other: int
+    c: int
+    d: int
 
 
 class Butterflies(NamedTuple):
@@ -56,7 +63,7 @@ def butterflies(transform: Transform, k: int) -> Butterflies:
             for row, by in zip(stage.matrix, stage.shift, strict=True)
         ]
     results = [at if by == 1 else _written(rows, Kind.ROTATE, [(at, by)], 0, k) for at, by in where]
-    return _in_slots(rows, results, k)
+    return _in_slots(_joined(rows, results), results, k)
 
 
 def _row(rows: list[Row], row: Array, shift: int, where: Sequence[_Value]) -> _Value:
@@ -70,9 +77,8 @@ def _row(rows: list[Row], row: Array, shift: int, where: Sequence[_Value]) -> _V
     if shift == 0 and factors in ([1], [-1]):
         return terms[0]
     if shift == 0 and factors in ([2], [-2], [1, 1], [-1, -1]):
-        return _written(rows, Kind.ADD, [terms[0], terms[-1]], 0, len(row)), min(
-            1, max(-1, factors[0])
-        )
+        added = _written(rows, Kind.ADD, [terms[0], terms[-1]], 0, len(row))
+        return added, 1 if factors[0] > 0 else -1
     if shift == 0 and sorted(factors) == [-1, 1]:
         positive = sorted(terms, key=lambda term: -term[1])
         return _written(rows, Kind.SUBTRACT, positive, 0, len(row)), 1
@@ -81,20 +87,41 @@ def _row(rows: list[Row], row: Array, shift: int, where: Sequence[_Value]) -> _V
 
 def _written(rows: list[Row], kind: Kind, terms: Sequence[_Value], shift: int, k: int) -> int:
     (a, by_a), (b, by_b) = [*terms, (0, 0), (0, 0)][:2]
-    rows.append(Row(kind, k + len(rows), a, b, by_a, by_b, shift))
-    return rows[-1].to
+    to = k + len(rows)
+    rows.append(Row(kind, to, a, b, by_a, by_b, shift, to, a, a))
+    return to
+
+
+def _joined(rows: Sequence[Row], results: Sequence[int]) -> list[Row]:
+    """Sum and difference of two sums that nothing else reads as one row: half as much is stored."""
+    of, found = {row.to: row for row in rows}, dict[int, Row | None]()
+    sums = {frozenset((row.a, row.b)): row for row in rows if row.kind == Kind.ADD}
+    readers = {value: {row.to for row in rows if value in (row.a, row.b)} for value in of}
+    readers |= {value: set() for value in results}
+    for row in rows:
+        total, s, t = sums.get(frozenset((row.a, row.b))), of.get(row.a), of.get(row.b)
+        if row.kind != Kind.SUBTRACT or not (total and s and t) or Kind.ROTATE in (s.kind, t.kind):
+            continue
+        ends, four = {total.to, row.to}, {total.to, row.to, s.to, t.to}
+        if readers[s.to] == readers[t.to] == ends and not four & found.keys():
+            by_b, by_d = (1 if one.kind == Kind.ADD else -1 for one in (s, t))
+            found |= dict.fromkeys(four)
+            found[min(ends)] = Row(Kind.BOTH, total.to, s.a, s.b, by_b, by_d, 0, row.to, t.a, t.b)
+    return [one for row in rows if (one := found.get(row.to, row))]
 
 
 def _in_slots(rows: Sequence[Row], results: Sequence[int], k: int) -> Butterflies:
     """Every value in a slot, which is free again after its last use."""
-    last = {value: at for at, row in enumerate(rows) for value in (row.a, row.b)}
+    last = {value: at for at, row in enumerate(rows) for value in (row.a, row.b, row.c, row.d)}
     last |= dict.fromkeys(results, len(rows))
     slot, free, slots, placed = {value: value for value in range(k)}, list[int](), k, []
     for at, row in enumerate(rows):
-        slots += not free
-        slot[row.to] = free.pop() if free else slots - 1
-        placed.append(row._replace(to=slot[row.to], a=slot[row.a], b=slot[row.b]))
-        free += [slot[value] for value in {row.a, row.b} if last[value] == at]
+        for value in dict.fromkeys((row.to, row.other)):
+            slots += not free
+            slot[value] = free.pop() if free else slots - 1
+        names = ("to", "other", "a", "b", "c", "d")
+        placed.append(row._replace(**{name: slot[getattr(row, name)] for name in names}))
+        free += [slot[value] for value in {row.a, row.b, row.c, row.d} if last[value] == at]
     return Butterflies(placed, [slot[value] for value in results], slots)
 
 

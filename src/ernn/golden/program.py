@@ -193,10 +193,9 @@ def _products(
 
 
 def _rows(transform: Butterflies) -> Iterator[tuple[int, ...]]:
-    for row in transform.rows:
-        yield row.kind, row.to, row.a, row.b, row.by_a, row.by_b, row.shift
+    yield from transform.rows
     for slot in transform.results:
-        yield 0, 0, slot, 0, 0, 0, 0
+        yield 0, 0, slot, 0, 0, 0, 0, 0, 0, 0
 
 
 def _lines(tables: Sequence[ActivationTable], entries: int) -> list[Array]:

@@ -182,6 +182,17 @@ INLINE void subtract(NUMBER *restrict to, const NUMBER *restrict a, const NUMBER
         to[i] = a[i] - b[i];
 }
 
+INLINE void both(NUMBER *restrict to, NUMBER *restrict other, const NUMBER *a, const NUMBER *b,
+                 const NUMBER *c, const NUMBER *d, place_t count, const struct butterfly *row)
+{
+    const NUMBER by_b = row->by_a >> 1, by_d = row->by_b >> 1; /* x ^ -1 = -x - 1 */
+    for (place_t i = 0; i < count; i++) {
+        const NUMBER s = a[i] + ((b[i] ^ by_b) - by_b), t = c[i] + ((d[i] ^ by_d) - by_d);
+        to[i] = s + t;
+        other[i] = s - t;
+    }
+}
+
 INLINE void rotate(NUMBER *restrict to, const NUMBER *restrict a, const NUMBER *restrict b,
                    place_t count, const struct butterfly *row)
 {
@@ -204,6 +215,9 @@ INLINE void transform_all(NUMBER *tile, place_t pitch, place_t count, const stru
             add(to, a, b, count);
         else if (row->kind == SUBTRACT)
             subtract(to, a, b, count);
+        else if (row->kind == BOTH)
+            both(to, tile + row->other * pitch, a, b, tile + row->c * pitch, tile + row->d * pitch,
+                 count, row);
         else
             ROTATED(to, a, b, count, row);
     }

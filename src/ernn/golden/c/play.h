@@ -55,11 +55,12 @@ struct operand {
     NUMBER place, words;
 };
 
-/* A row of a transform: to = a + b, a - b, or (by_a * a + by_b * b + half) >> shift.  The rows are
+/* A row of a transform: to = a + b, a - b, or (by_a * a + by_b * b + half) >> shift; or with s = a +
+   by_a * b and t = c + by_b * d, both by 1 or -1, to = s + t and other = s - t.  The rows are
    followed by one a number of the result, which is in slot `a`. */
-enum { ADD, SUBTRACT, ROTATE };
+enum { ADD, SUBTRACT, ROTATE, BOTH };
 struct butterfly {
-    NUMBER kind, to, a, b, by_a, by_b, shift;
+    NUMBER kind, to, a, b, by_a, by_b, shift, other, c, d;
 };
 
 /* base[s] + slope[s] * rest, s the upper bits of x - input_low and rest its `low_bits` lower ones;
