@@ -53,7 +53,10 @@ def ways(name: str, dims: Sequence[int | None], shape: Sequence[int]) -> Iterato
 def _fits(axes: Axes, dims: Sequence[int | None], shape: Sequence[int]) -> bool:
     rest = [size for at, size in enumerate(dims) if at not in (axes.time, axes.batch)]
     alike = all(size in (None, have) for size, have in zip(rest, shape[1:], strict=True))
-    return alike and (axes.batch is None or dims[axes.batch] in (None, 1))
+    known = (
+        dims[axes.time] is None or None not in rest
+    )  # not time of a fixed length beside any other
+    return alike and known and (axes.batch is None or dims[axes.batch] in (None, 1))
 
 
 @dataclass(frozen=True, eq=False)

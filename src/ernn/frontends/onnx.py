@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, ValueInfoProto, helper
 
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
 from ernn.frontends.check import checked
 from ernn.frontends.imported import Imported, Traced, finished
 from ernn.frontends.inputs import Axes, Inputs, ways
@@ -31,6 +31,8 @@ def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
     UserError where they differ, where nothing of the network streams, and where the file is none.
     """
     program = OnnxProgram.load(source)
+    if not frames.size:
+        raise UserError(f"an example needs a frame, not {frames.shape}")
     if not program.inputs:
         raise UserError("the network has no input")
     first, *others = program.inputs
@@ -104,10 +106,17 @@ class _Trace:
             whole = np.zeros(labels[0].shape, np.int8)
             self.constants |= zip(node.output, self.operators.evaluate(node, [whole]), strict=True)
         elif all(one is None for one in labels) and _known(node, constants):
-            found = self.operators.evaluate(node, constants)
-            self.constants |= zip(node.output, found, strict=True)
+            self.constants |= zip(node.output, self._constant(node, constants), strict=True)
         else:
             self._record(node, labels, constants)
+
+    def _constant(self, node: NodeProto, constants: list[Array | None]) -> list[Array]:
+        try:
+            return self.operators.evaluate(node, constants)
+        except Exception as error:
+            raise UserError(
+                f"{self.recorder.where} cannot be computed: {one_line(error)}"
+            ) from error
 
     def _record(
         self, node: NodeProto, labels: list[Array | None], constants: list[Array | None]
@@ -117,10 +126,15 @@ class _Trace:
             self.operators.grounded = lambda x, time: self._from_host(node.input[0], x, time)
         try:
             found = self.operators.record(node, labels, constants)
-        except OnHost as why:
+        except UserError:
+            raise
+        except (
+            Exception
+        ) as why:  # written otherwise than is known here; the host says what is wrong
             if node.op_type in ("LSTM", "GRU", "RNN"):
                 self.recorder.refuse(str(why))
-            self._on_host(node, labels, str(why))
+            said = str(why) if isinstance(why, OnHost) else "is written in a form that is not known"
+            self._on_host(node, labels, said)
             return
         for name, made in zip(node.output, found, strict=False):
             self.labels[name] = made

@@ -100,6 +100,9 @@ class Recorder:
                         time = axis
             if time is not None:
                 break
+        count = max((int(self.space.origin(one).sequences.max()) + 1 for one in reads), default=1)
+        if batch is None and count > 1:
+            batch = next((axis for axis, size in enumerate(shape) if size == count), None)
         why = why or "is no operation of the accelerator"
         return self.outside(shape, time, batch, *reads, why=why, work=work)
 

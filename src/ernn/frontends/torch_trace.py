@@ -260,8 +260,11 @@ class Trace(Watcher):
             else:
                 made = self._operators.computed(name, args, kwargs)
                 self._results(key, list(tensors(result)), made, read, _work(name, args, result))
-        except OnHost as why:
-            self._on_host(key, result, read, str(why))
+        except UserError:
+            raise
+        except Exception as why:  # called otherwise than is known here; the host can
+            said = str(why) if isinstance(why, OnHost) else "is called in a way that is not known"
+            self._on_host(key, result, read, said)
 
     def _check_batch(self, name: str, read: list[Array], labels: Array) -> None:
         """No view takes one sequence of a batch."""
@@ -353,6 +356,8 @@ class Trace(Watcher):
     def traced(self, result: Any) -> Traced:
         """The graph that ends in the module's result."""
         found = {name: self.labels(one) for name, one in results(result).items()}
+        if all(labels is None for labels in found.values()):
+            self._refuse("gives nothing that comes from the frames", "return the outputs")
         return Traced(self.recorder, self.tensors, found, self.views)
 
 
