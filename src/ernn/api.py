@@ -322,11 +322,10 @@ class Stream:
 
     @property
     def state(self) -> dict[str, Array]:
-        """What each layer remembers now, real numbers by name, as "l0.h" of the first one's h."""
-        from ernn.golden.sequence import states_of
+        """What is remembered now by name, as "l0.h", (frames, values), the last frame's first."""
+        from ernn.golden.sequence import state_of
 
-        found = states_of(self._model.integers, self._stream)
-        return {f"l{layer}.{name}": values for (layer, name), values in found.items()}
+        return state_of(self._model.integers, self._stream)
 
     def reset(self, state: Mapping[str, Array] | None = None) -> None:
         """Back to the state before the first frame, or to one such as `state` gives, or part of it.

@@ -79,6 +79,11 @@ MODULES = {
 }  # fmt: skip
 
 
+def test_an_exported_program_says_what_to_do() -> None:
+    with pytest.raises(UserError, match="an exported program is of one length"):
+        import_torch(_exported(), FRAMES)
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MODULES)
 def test_a_module(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 from torch.nn.utils.rnn import PackedSequence
 
 from ernn.errors import UserError, one_line
@@ -66,6 +67,11 @@ def import_torch(
 
 def _checked_frames(module: nn.Module, frames: Any) -> Tensor:
     """A copy of the example's frames: the module may write to it."""
+    if isinstance(module, ExportedProgram):
+        raise UserError(
+            "an exported program is of one length, its guards and views say so: import the module "
+            "that it was made from, or export that to ONNX with a dynamic axis of time"
+        )
     if not isinstance(module, nn.Module):
         raise UserError(
             f"the module must be a torch.nn.Module, not {type(module).__name__}: make one of your "

@@ -10,7 +10,7 @@ from ernn.golden.compiled import Compiled
 from ernn.golden.run import run
 from ernn.golden.streaming import Stream
 from ernn.ir.edges import edge_formats, edge_name
-from ernn.ir.fixed_point import dequantize, quantize
+from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Source
 
@@ -31,31 +31,48 @@ def executed(
     stream = Stream(model)
     begin(model, stream, {edge_name(Source(*where)): one for where, one in starts.items()})
     outputs = dequantize_output(model, stream.push(quantize_input(model, frames)))
-    return outputs, states_of(model, stream)
+    state = state_of(model, stream)
+    ends = {
+        (layer, name): state[edge_name(Source(layer, name))][0]
+        for layer, one in enumerate(model.layers)
+        for name in one.cell.remembered
+    }
+    return outputs, ends
 
 
 def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> None:
-    """Back to the state before the first frame, some values by edge not the model's own."""
+    """Back to the state before the first frame, some values by edge not the model's own.
+
+    state: (values,), of the last frame, or (frames, values), the last frame's first.
+    """
     stream.reset()
-    own, formats = stream.state, edge_formats(model)
+    own, formats = stream.state, _formats(model)
     for name, values in state.items():
         if name not in own:
             names = ", ".join(own) or "nothing"
             raise UserError(f"the model remembers {names}, not {name}")
-        if np.shape(values) != own[name][0].shape or not np.isfinite(values).all():
-            raise UserError(
-                f"state {name} must be {own[name].shape[1]} finite numbers, not {np.shape(values)}"
-            )
-        own[name] = np.concatenate([quantize(values, formats[name])[None], own[name][1:]])
+        given = np.atleast_2d(np.asarray(values, float))
+        count, length = own[name].shape
+        if given.shape[1:] != (length,) or not 0 < len(given) <= count:
+            raise UserError(f"state {name} must be ({count}, {length}), not {np.shape(values)}")
+        if not np.isfinite(given).all():
+            raise UserError(f"state {name} is not finite")
+        own[name] = np.concatenate([quantize(given, formats[name]), own[name][len(given) :]])
     stream.reset(own)
 
 
-def states_of(model: IntegerModel, stream: Stream) -> dict[tuple[int, str], Array]:
-    """The states of now, as real numbers, by layer and name."""
-    formats, state = edge_formats(model), stream.state
-    return {
-        (layer, step): dequantize(state[name][0], formats[name])
-        for layer, one in enumerate(model.layers)
-        for step in one.cell.remembered
-        if (name := edge_name(Source(layer, step))) in state
+def state_of(model: IntegerModel, stream: Stream) -> dict[str, Array]:
+    """The state of now by edge, real numbers (frames, values), the last frame's first."""
+    formats = _formats(model)
+    return {name: dequantize(values, formats[name]) for name, values in stream.state.items()}
+
+
+def _formats(model: IntegerModel) -> dict[str, FixedFormat]:
+    """Of everything that a layer may remember; of its inputs it is the source's."""
+    known = edge_formats(model)
+    of_inputs = {
+        f"{layer.name}.{name}": known[source]
+        for layer in model.layers
+        for name, source in zip(layer.cell.inputs, layer.inputs, strict=True)
     }
+    return known | of_inputs

@@ -156,7 +156,8 @@ class Part:
                 "piece: leave it dense"
             )
         value = np.zeros((*matrix.value.shape[:2], self.size))
-        value[..., self.places] = matrix.value[..., self.columns]
+        columns = np.moveaxis(matrix.value, -1, 0)[self.columns]
+        np.add.at(np.moveaxis(value, -1, 0), self.places, columns)  # a place may be read twice
         return Matrix(value, matrix.structure)
 
 
