@@ -37,8 +37,9 @@ from ernn.nn.spec import LayerSpec
 from ernn.pipeline.defaults import recipe_for
 from ernn.train.augment import augment
 from ernn.train.evaluate import evaluate_model
-from ernn.train.module import ctc
+from ernn.train.loss import ctc
 from ernn.train.recipes import Recipe
+from ernn.train.score import ErrorRate
 from ernn.train.solvers import Direct, compress
 from ernn.train.task import Prepared
 
@@ -161,11 +162,13 @@ class Bench:
         by = defaultdict(list)
         for utterance, one in zip(self.corpus.utterances(split), examples, strict=True):
             by[utterance.speaker].append(one)
-        rates = {
-            speaker: evaluate_model(model, ones, self.data.objective)
-            for speaker, ones in sorted(by.items())
-        }
+        rates = {speaker: self._score(model, ones) for speaker, ones in sorted(by.items())}
         return {speaker: [rate.errors, rate.tokens] for speaker, rate in rates.items()}
+
+    def _score(self, model: AcousticModel, examples: Sequence[Example]) -> ErrorRate:
+        found = evaluate_model(model, examples, self.data.task.objective)
+        assert isinstance(found, ErrorRate)
+        return found
 
     def minutes(self, row: Row, steps: int = 3) -> float:
         """Of a processor, for the whole row, from its first steps."""
