@@ -10,6 +10,7 @@ from ernn.ir.cell import Read
 from ernn.ir.cells import ResetGate
 from ernn.ir.circulant import project
 from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.ir.layers import gru, linear, lstm, reading
 from ernn.ir.network import NETWORK, Layer, Matrix, Network, Source
 from ernn.ir.structure import BlockCirculant, Dense, Structure
@@ -137,6 +138,19 @@ def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) 
     """One utterance (frames, inputs), slowly changing as speech features do."""
     steps = rng.normal(size=(frames, network.input_size))
     return np.cumsum(steps, axis=0) / np.sqrt(np.arange(1, frames + 1))[:, None]
+
+
+def with_exponents(rng: np.random.Generator, model: IntegerModel, most: int = 6) -> IntegerModel:
+    """The same weights, meant finer by bits of their own row by row."""
+
+    def finer(product: Product) -> Product:
+        shape = product.gates, product.block_rows
+        return replace(product, exponents=rng.integers(0, most + 1, shape))
+
+    layers = tuple(
+        replace(layer, products=tuple(map(finer, layer.products))) for layer in model.layers
+    )
+    return replace(model, layers=layers)
 
 
 def random_integer_model(

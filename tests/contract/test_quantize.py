@@ -14,9 +14,10 @@ from ernn.golden import dequantize_output, precision, quantize_input, run
 from ernn.golden.compiled import Compiled
 from ernn.ir import reference
 from ernn.ir.circulant import decode_blocks
+from ernn.ir.edges import DataBits
 from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.integer_parts import SpectralMatrix
+from ernn.ir.integer_parts import Product, SpectralMatrix
 from ernn.ir.layers import gru, linear
 from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant
@@ -51,14 +52,45 @@ def _columns(word: np.ndarray) -> np.ndarray:
     return np.fft.irfft(spectrum, k)
 
 
-def _as_matrix(matrix: SpectralMatrix) -> np.ndarray:
+def _as_matrix(product: Product) -> np.ndarray:
     """The real matrix (gates, rows, columns) that a bank's weights stand for."""
+    matrix = product.operands[0].matrix
+    assert isinstance(matrix, SpectralMatrix)
     weights = dequantize(matrix.weights, matrix.format)
+    if product.exponents is not None:
+        weights = np.ldexp(weights, -product.exponents[..., None, None])
     first = np.apply_along_axis(_columns, -1, weights)
     if matrix.kept == 1:
         k = weights.shape[3]
         return first[..., -np.arange(k) % k].reshape(*first.shape[:2], -1)[..., : matrix.columns]
     return decode_blocks(first, matrix.rows, matrix.columns)
+
+
+def test_rows_of_different_size_keep_their_bits():
+    """Every row of weights is as good as if it were the matrix alone."""
+    rng = np.random.default_rng(0)
+    sizes = 2.0 ** np.linspace(-10, 0, 24)
+    weights = Matrix(rng.normal(size=(1, 24, 6)) * sizes[:, None])
+    model = quantize(Network((linear(weights, np.zeros(24)),)), [rng.normal(size=(20, 6))])
+    (product,) = _products(model)
+    assert product.most >= 8
+    apart = np.abs(_as_matrix(product) - weights.value)[0].max(1)
+    assert (apart <= np.abs(weights.value[0]).max(1) * 2.0**-11).all()
+
+
+def test_rare_numbers_are_clipped_where_that_loses_less():
+    """One number in a thousand is thirty times as large as the others."""
+    rng = np.random.default_rng(0)
+    frames = rng.normal(size=(2000, 4))
+    frames[::250, 0] *= 12
+    network = Network((linear(Matrix(np.eye(4)[None]), np.zeros(4)),))
+    for bits, finer in ((4, True), (16, False)):
+        spec = QuantizeSpec(16, 16, data=DataBits(input=bits))
+        fracs = [
+            quantize(network, [frames], replace(spec, clip=on, equalise=False)).input.format.frac
+            for on in (True, False)
+        ]
+        assert (fracs[0] > fracs[1]) == finer
 
 
 def test_operands_of_different_size_lose_what_the_spectrum_can_spare_first():
@@ -101,7 +133,7 @@ def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns
     model = quantize(network, [random_frames(rng, network)], spec)
     for layer, product in zip(network.layers, _products(model), strict=True):
         bank = product.operands[0].matrix
-        worst = np.abs(_as_matrix(bank) - layer.matrices[0].value).max()
+        worst = np.abs(_as_matrix(product) - layer.matrices[0].value).max()
         assert (
             worst <= bank.format.step
         )  # each element is a mean of k weights off by at most half a step
@@ -202,7 +234,7 @@ def test_calibration_sees_every_edge_and_its_spectrum():
     rng = np.random.default_rng(6)
     network = random_network(rng, cell="lstm", projection=5, block=4)
     frames = random_frames(rng, network)
-    ranges = calibrate(network, [frames], 4)
+    ranges = calibrate(network, [frames], 4).ranges
     assert ranges["x"].value == np.abs(frames).max()
     words = frames.reshape(len(frames), -1, 4)
     spectra = np.fft.rfft(words)

@@ -2,7 +2,7 @@
 run of one shows.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from hypothesis import reject, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
+from ernn.ir.edges import DataBits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -24,6 +25,7 @@ from tests.models import (
     random_linear,
     random_lstm,
     structure_of,
+    with_exponents,
 )
 from tests.networks import Limits, any_network
 
@@ -34,12 +36,13 @@ SOME = settings(max_examples=12, deadline=None, derandomize=True)
 @dataclass(frozen=True)
 class Case:
     """`network`: arguments of `tests.models.random_network`, of `mixed_network`, or of
-    `tests.networks.any_network`.
+    `tests.networks.any_network`; `exponents`: rows get fraction bits of their own.
     """
 
     network: dict[str, Any]
     design: Design
     spec: QuantizeSpec = field(default_factory=QuantizeSpec)
+    exponents: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def mixed_network(
 
 
 def integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
+    model = _integer_model(rng, case)
+    return with_exponents(rng, model) if case.exponents else model
+
+
+def _integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
     if "stack" in case.network:
         made = mixed_network(rng, **case.network)
     elif "seed" in case.network:
@@ -141,10 +149,13 @@ def _case(rng: np.random.Generator, network: dict[str, Any], block: int) -> Case
     lanes = 1 << between(rng, 0, block.bit_length() - 1)
     design = random_design(rng, block, lanes)
     widths = (between(rng, 4, 18), between(rng, 4, 18))
+    kinds = [one.name for one in fields(DataBits) if rng.random() < 0.2]
+    data = DataBits(**{kind: between(rng, 2, widths[1]) for kind in kinds})
     return Case(
         network,
         design,
-        QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4)),
+        QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4), data=data),
+        rng.random() < 0.4,
     )
 
 

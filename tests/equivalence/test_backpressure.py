@@ -8,6 +8,7 @@ import pytest
 from ernn.flow.beats import Beats, unpack
 from ernn.flow.simulate import Simulation, Simulator, Stall
 from ernn.golden.run import run
+from ernn.ir.edges import data_bits
 from ernn.rtl.stream import container_bits
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
@@ -73,7 +74,7 @@ def check(plan: Schedule, found: Simulation, speech: list[np.ndarray]) -> None:
     model = replace(plan.layout.model, last_step=False)
     lines, line = plan.layout.output_lines, plan.layout.line
     assert not found.violations and not len(found.events["error"])
-    words = unpack(found.outputs.data, container_bits(model.input.format.width), line)
+    words = unpack(found.outputs.data, container_bits(data_bits(model)), line)
     for stream, utterance in enumerate(speech):
         mine = found.outputs.tid == stream
         frames = words[mine].reshape(FRAMES, lines * line)

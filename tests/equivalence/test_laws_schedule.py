@@ -11,6 +11,7 @@ from hypothesis import given
 from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
+from ernn.ir.edges import data_bits
 from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
@@ -272,7 +273,7 @@ def test_no_sum_is_wider_than_its_register(seed: int) -> None:
     """
     plan = random_plan(seed)
     layout, shifts = plan.layout, plan.shifts
-    width = layout.model.input.format.width
+    width = data_bits(layout.model)
     each = 1 << (
         width - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2)
     )  # of a complex bin one is a sum

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ernn.ir.edges import DataBits
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl import array
 from ernn.scheduling import weight_banks as banks
@@ -72,6 +73,31 @@ CASES = {
             cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
         ),
         Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
+    ),
+    "signals of 8 bits, cells of 16": Case(
+        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
+        Design(4, 1, 4),
+        QuantizeSpec(8, 16, data=DataBits(input=8, hidden=8, activations=8, gates=12)),
+    ),
+    "cells of 25 bits, signals of 12": Case(
+        dict(cell="lstm", input_size=5, hidden=6, block=2),
+        Design(2, 1, 2),
+        QuantizeSpec(9, 12, data=DataBits(cell=25)),
+    ),
+    "five kinds of data, five widths, in blocks": Case(
+        dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
+        Design(3, 2, 4, 4),
+        QuantizeSpec(9, 13, data=DataBits(input=11, hidden=6, cell=10, gates=9, activations=7)),
+    ),
+    "rows with exponents, dense, two words a line": Case(
+        dict(cell="gru", input_size=5, hidden=12, outputs=3, block=1),
+        Design(4, 2, 1, 1, splits=2, words=2),
+        exponents=True,
+    ),
+    "rows with exponents, in blocks, rows of two products share passes, a dense layer": Case(
+        dict(cell="gru", input_size=17, hidden=20, outputs=3, block=4),
+        Design(4, 2, 2, 2, splits=3),
+        exponents=True,
     ),
     "lines of three words, staggered stages over several rounds": Case(
         dict(cell="gru", reset="before", input_size=10, hidden=13, layers=3, outputs=4, block=2),

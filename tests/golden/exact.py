@@ -76,6 +76,8 @@ def product(
             for operand in made.operands:
                 spectral = model.signal(operand.signal).spectrum
                 frac = spectral.frac + operand.matrix.format.frac
+                if made.exponents is not None:
+                    frac += int(made.exponents[gate, row])
                 for column, word in enumerate(spectra[operand.signal]):
                     weights = as_complex(operand.matrix.weights[gate, row, column].tolist())
                     for f, ((a, b), (c, d)) in enumerate(

@@ -19,7 +19,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.golden.exact import Exact
-from tests.models import random_frames, random_integer_model, random_network
+from tests.models import random_frames, random_integer_model, random_network, with_exponents
 
 CELLS = [
     {"cell": "lstm"},
@@ -58,6 +58,7 @@ def any_frames(rng: np.random.Generator, model: IntegerModel, count: int) -> np.
 def test_every_integer_is_what_the_contract_says(seed, cell, block, spec, inputs, hidden):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, spec, **cell, block=block, input_size=inputs, hidden=hidden)
+    model = with_exponents(rng, model) if seed % 2 else model
     frames = any_frames(rng, model, 3)
     exact = Exact(model)
     assert run(model, frames).tolist() == [exact.frame(frame) for frame in frames.tolist()]
@@ -75,6 +76,7 @@ def test_the_compiled_form_is_equal_on_every_edge(seed, cell, block, spec, time)
     rng = np.random.default_rng(seed)
     hidden = 9 if "bidirectional" not in cell else max(8, block)  # whole blocks of either direction
     model = random_integer_model(rng, spec, **cell, block=block, input_size=7, hidden=hidden)
+    model = with_exponents(rng, model) if seed % 2 else model
     frames = any_frames(rng, model, time)
     plain, fast = trace(model, frames), trace(model, frames, Compiled)
     assert plain.keys() == fast.keys()

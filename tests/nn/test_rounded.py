@@ -263,8 +263,8 @@ def test_what_is_refused() -> None:
     ):
         Rounded(model, quantize(network_of(model, factored), [frames]))
     for bits, message in (
-        (1, r"bits of cell must be a whole number, 2\.\.18, not 1"),
-        (17, "cell cannot have 17 bits"),
+        (1, r"bits of cell must be a whole number, 2\.\.32, not 1"),
+        (33, r"bits of cell must be a whole number, 2\.\.32"),
     ):
         with pytest.raises(UserError, match=message):
             QuantizeSpec(data=DataBits(cell=bits))

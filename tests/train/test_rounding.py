@@ -84,8 +84,8 @@ def test_it_is_written_in_words_and_read_from_a_table() -> None:
             r"\[data\]: DataSpec has no cells: it has input, hidden, cell, gates, activations, "
             r"data_bits",
         ),
-        ({"cell": 1}, r"\[data\]: bits of cell must be a whole number, 2\.\.18, not 1"),
-        ({"cell": 17}, r"\[data\]: cell cannot have 17 bits where data_bits is 16"),
+        ({"cell": 1}, r"\[data\]: bits of cell must be a whole number, 2\.\.32, not 1"),
+        ({"hidden": 17}, r"\[data\]: hidden cannot have 17 bits where data_bits is 16"),
         ({"epochs": 0}, r"\[data\]: epochs must be a whole number of at least 1"),
         ({"random": 1}, r"\[data\]: random must be true or false, not 1"),
     ],

@@ -240,6 +240,15 @@ def quantize(
             callback=finite, min=1, max=16, help="Factor on every range that was observed."
         ),
     ] = 1.25,
+    error: Annotated[
+        float | None,
+        typer.Option(
+            callback=finite,
+            min=0,
+            help="Instead of bits: the fewest with which outputs are off by 0.01, say (1 %).",
+            show_default=False,
+        ),
+    ] = None,
     utterances: Annotated[
         int, typer.Option(min=1, help="Training utterances that formats are chosen from.")
     ] = 200,
@@ -264,7 +273,7 @@ def quantize(
     data = choices.data_bits(bits_of or [])
     spec = QuantizeSpec(weight_bits, data_bits, headroom=headroom, data=data)
     found = Run.existing(run, root)
-    console.step(lambda: network.quantize_network(found, spec, utterances, limit), as_json)
+    console.step(lambda: network.quantize_network(found, spec, utterances, limit, error), as_json)
     console.warn(concern(found), strict)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ernn.estimate.device import Family
 from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
+from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS, MemoryMap
@@ -50,7 +51,7 @@ class Units:
     @cached_property
     def data(self) -> int:
         """Bits of a number."""
-        return self.layout.model.input.format.width
+        return data_bits(self.layout.model)
 
     @cached_property
     def weight(self) -> int:
@@ -149,7 +150,7 @@ def _changing(tape: Tape) -> int:
 def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:
     """How many of each kind an engine has."""
     model, elements = layout.model, layout.design.elements
-    data, weight, pairs = model.input.format.width, model.weight_bits, max(0, model.block // 2 - 1)
+    data, weight, pairs = data_bits(model), model.weight_bits, max(0, model.block // 2 - 1)
     yield elements * min(2, model.block), Multiplier(data, weight)
     yield elements * pairs, Multiplier(data + 1, weight)
     yield elements * pairs * 2, Multiplier(data, weight + 1)

@@ -14,6 +14,7 @@ from ernn.flow.serial_link import Wire
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ground.reading import read_json
+from ernn.ir.edges import data_bits
 from ernn.rtl.board import BoardTop, pll_for
 from ernn.rtl.engine import Engine
 from ernn.rtl.serial import SerialEngine
@@ -45,7 +46,7 @@ def wire_of(schedule: Schedule) -> Wire:
     """What the host must know of an engine's frames."""
     model, layout = schedule.layout.model, schedule.layout
     outputs = tuple(signal.length for signal in model.results)
-    bits, streams = model.input.format.width, layout.design.streams
+    bits, streams = data_bits(model), layout.design.streams
     return Wire(model.input.length, outputs, bits, layout.line, streams)
 
 

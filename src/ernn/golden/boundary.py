@@ -33,15 +33,22 @@ def clipped(model: IntegerModel, utterances: Sequence[Array]) -> str:
     """How many values lie beyond the input's format, and how far; empty where none does."""
     format = model.input.format
     low, high = (end * format.step for end in (format.low - 1, format.high + 1))
-    beyond = [frames[(frames < low) | (frames > high)] for frames in map(np.asarray, utterances)]
-    count, total = sum(map(len, beyond)), sum(np.size(frames) for frames in utterances)
+    scaled = [_scaled(model, frames) for frames in utterances]
+    beyond = [frames[(frames < low) | (frames > high)] for frames in scaled]
+    count, total = sum(map(len, beyond)), sum(frames.size for frames in scaled)
     if not count:
         return ""
-    furthest = max(float(np.abs(values).max(initial=0)) for values in beyond)
+    furthest = max(float(np.abs(values).max(initial=0)) for values in beyond) / high
     return (
-        f"{count:,} of {total:,} input values lie beyond +-{high:g}, as far as {furthest:g}, and "
-        "were clipped: normalise them as in training, or choose formats with frames such as these"
+        f"{count:,} of {total:,} input values lie beyond their format, as far as {furthest:.3g} "
+        "times its end, and were clipped: normalise them as in training, or choose formats with "
+        "frames such as these"
     )
+
+
+def _scaled(model: IntegerModel, frames: Array) -> Array:
+    """In the units of the model's input."""
+    return np.ldexp(np.asarray(frames, np.float64), model.exponents(model.input.name))
 
 
 def _quantized(model: IntegerModel, frames: Array) -> Array:
@@ -49,7 +56,7 @@ def _quantized(model: IntegerModel, frames: Array) -> Array:
         raise UserError(f"features must be (time, {model.input.length}), not {np.shape(frames)}")
     if not np.isfinite(frames).all():
         raise UserError("a feature is not finite: check the recording and its normalisation")
-    return quantize(frames, model.input.format)
+    return quantize(_scaled(model, frames), model.input.format)
 
 
 def dequantize_output(model: IntegerModel, outputs: Array) -> Array:

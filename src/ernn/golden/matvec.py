@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ernn.golden.fft import apply_stages
-from ernn.ir.fixed_point import requantize
+from ernn.ir.fixed_point import requantize, requantize_rows
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product, SpectralMatrix
 from ernn.ir.kronecker import RepeatedMatrix
@@ -59,7 +59,8 @@ def product(model: IntegerModel, product: Product, spectra: Sequence[Array]) -> 
     """
     pairs = zip(product.operands, spectra, strict=True)
     total = sum(_operand(operand.matrix, spectrum) for operand, spectrum in pairs)
-    rows = requantize(np.asarray(total), model.product_frac(product), product.rows)
+    frac = model.product_frac(product)
+    rows = requantize_rows(np.asarray(total), frac, product.exponents, product.rows)
     doublings = model.block.bit_length() - 1  # the inverse is not divided by k
     out = requantize(
         apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output

@@ -77,13 +77,21 @@ def _width(model: IntegerModel, signal: str) -> int:
 
 
 def _rows(product: Product, k: int) -> Array:
-    """(gates * rows, block columns, k); dense rows in the order of `ernn.golden.vectors`."""
+    """(gates * rows, block columns, k)."""
     weights = np.concatenate([operand.matrix.weights for operand in product.operands], axis=2)
+    return in_rows(product, weights, k)
+
+
+def in_rows(product: Product, values: Array, k: int) -> Array:
+    """Of every row of a product something (gates, block rows, ...) to (gates * rows, ...); dense
+    rows in the order of `ernn.golden.vectors`.
+    """
     if product.kept == 1:
-        weights = np.pad(weights, [(0, 0), (0, -product.length % k), (0, 0), (0, 0)])
-        gates, rows, columns, _ = weights.shape
-        weights = weights.reshape(gates, rows // k, k, columns, k).swapaxes(1, 2)
-    return weights.reshape(-1, *weights.shape[-2:])
+        padding = [(0, 0), (0, -product.length % k), *[(0, 0)] * (values.ndim - 2)]
+        values = np.pad(values, padding)
+        gates, rows, *others = values.shape
+        values = values.reshape(gates, rows // k, k, *others).swapaxes(1, 2)
+    return values.reshape(-1, *values.shape[2 + (product.kept == 1) :])
 
 
 def _banks(tiles: Array) -> Iterator[Array]:

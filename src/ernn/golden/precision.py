@@ -71,7 +71,7 @@ def _pairs(network: Network, model: IntegerModel, frames: Array, x: Array) -> di
     formats |= spectrum_formats(model)
     integers = trace(model, x, Compiled)
     return {
-        edge: (floats[edge], dequantize(values, formats[edge]))
+        edge: (floats[edge], dequantize(values, formats[edge]) * 2.0 ** -model.exponents(edge))
         for edge, values in integers.items()
         if edge in floats
     }
@@ -92,7 +92,8 @@ def _float_edges(network: Network, model: IntegerModel, frames: Array) -> dict[s
                 found[edge] = found[edge][::-1]
     for signal in model.signals:
         if signal.spectrum is not None:
-            found[f"{signal.name}.spectrum"] = _spectra(found[signal.name], model.block)
+            scaled = np.ldexp(found[signal.name], model.exponents(signal.name))
+            found[f"{signal.name}.spectrum"] = _spectra(scaled, model.block)
     return found
 
 

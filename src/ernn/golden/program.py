@@ -186,7 +186,8 @@ def _products(
         apart = gates[1] - gates[0] if len(gates) > 1 else 0
         yield (
             *(gates[0], apart, len(gates), one.rows, made.product.kept, first, end),
-            *(one.columns, one.chunk, weights, corrections, *made.sums, *made.out),
+            *(one.columns, one.chunk, weights, corrections, made.exponents),
+            *(*made.sums, *made.out),
         )
         weights, corrections = weights + len(one.weights), corrections + len(one.corrections)
         first = end

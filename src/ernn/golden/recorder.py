@@ -12,13 +12,17 @@ import numpy as np
 
 from ernn.golden.arithmetic import Term
 from ernn.golden.butterflies import largest_in
-from ernn.golden.packing import CHUNK_LIMIT, LIMIT
+from ernn.golden.packing import CHUNK_LIMIT, LIMIT, in_rows
 from ernn.golden.vectors import laid_out
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Product, Transform
 
 Array = np.ndarray
+
+
+MOST_ROWS = 64
+"""Of tiles that are rounded together, at most."""
 
 
 class Kind(IntEnum):
@@ -73,11 +77,12 @@ class Operation(NamedTuple):
 
 
 class RecordedProduct(NamedTuple):
-    """A product of `operands`: where its gates lie, and its two roundings."""
+    """A product of `operands`: where its gates lie, its rows' exponents, and its two roundings."""
 
     product: Product
     operands: tuple[Vector, ...]
     gates: tuple[Vector, ...]
+    exponents: int
     sums: Rounding
     out: Rounding
 
@@ -151,8 +156,20 @@ class Recorder:
         doublings = self.model.block.bit_length() - 1  # the inverse is not divided by k
         out = _rounding(product.rows.frac + doublings, product.output, largest)
         self.operations.append(Operation(Kind.PRODUCT, gates[0].at, which=len(self.products)))
-        self.products.append(RecordedProduct(product, operands, tuple(gates), sums, out))
+        exponents = self._exponents(product)
+        recorded = RecordedProduct(product, operands, tuple(gates), exponents, sums, out)
+        self.products.append(recorded)
         return gates
+
+    def _exponents(self, product: Product) -> int:
+        """Where among the constants a product's rows have theirs, whole tiles of them; -1 for
+        none.
+        """
+        if product.exponents is None:
+            return -1
+        at, rows = len(self.constants), in_rows(product, product.exponents, self.model.block)
+        self.constants += np.pad(rows, (0, MOST_ROWS - len(rows) % MOST_ROWS)).tolist()
+        return at
 
     def rounded_sum(self, target: FixedFormat, *terms: Term, positive: bool = False) -> Vector:
         value, frac = terms[0].factors[0], max(term.frac for term in terms)

@@ -52,7 +52,7 @@ def c_source(model: IntegerModel) -> CSource:
         "digest": codec.digest(model)[:16],
         "inputs": program.inputs,
         "outputs": program.outputs,
-        "input_frac": of_input.frac,
+        "input_fracs": _input_fracs(model),
         "output_fracs": "\n".join(_output_fracs(model)),
         "low": of_input.low,
         "high": of_input.high,
@@ -72,6 +72,14 @@ def c_source(model: IntegerModel) -> CSource:
     return CSource(
         *(Template(_text(name)).substitute(values) for name in ("ernn.h.in", "ernn.c.in"))
     )
+
+
+def _input_fracs(model: IntegerModel) -> str:
+    """One for all inputs where they have one, else a list."""
+    fracs = (model.input.format.frac + model.exponents(model.input.name)).tolist()
+    if len(set(fracs)) == 1:
+        return f"#define ERNN_INPUT_FRAC {fracs[0]}"
+    return f"#define ERNN_INPUT_FRACS {_braced(fracs)}"
 
 
 def _output_fracs(model: IntegerModel) -> Iterator[str]:

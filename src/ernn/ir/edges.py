@@ -23,6 +23,10 @@ from ernn.ir.network import NETWORK, Source
 Kind = Literal["input", "hidden", "cell", "gates", "activations"]
 
 
+WIDEST_CELL = 32
+"""Bits of a cell, at most: no product reads it."""
+
+
 def layer_name(index: int) -> str:
     """The name of a network's layer in the integer model."""
     return f"l{index}"
@@ -35,9 +39,9 @@ def edge_name(source: Source) -> str:
 
 @dataclass(frozen=True)
 class DataBits:
-    """Bits of each kind of data, 2 to 18; None: as many as everything else has.
+    """Bits of each kind of data, 2 to 18, of cells to 32; None: as many as everything else has.
 
-    The engine's data have one width: a model with fewer bits for a kind runs in software.
+    The engine's memories have the width of the widest; every edge is rounded to its own.
     Raises UserError outside the range.
 
     >>> import ernn
@@ -58,8 +62,9 @@ class DataBits:
 
     def __post_init__(self) -> None:
         for name, bits in self.given.items():
-            if type(bits) is not int or not 2 <= bits <= 18:
-                raise UserError(f"bits of {name} must be a whole number, 2..18, not {bits!r}")
+            most = WIDEST_CELL if name == "cell" else 18
+            if type(bits) is not int or not 2 <= bits <= most:
+                raise UserError(f"bits of {name} must be a whole number, 2..{most}, not {bits!r}")
 
     @property
     def given(self) -> dict[str, int]:
@@ -76,6 +81,13 @@ def kind_of(cell: Cell, step: CellStep) -> Kind:
     if step.activation is not None:
         return "activations"
     return "cell" if step.name in cell.states else "gates"
+
+
+def data_bits(model: IntegerModel) -> int:
+    """Bits of the widest edge: those of a number in the engine's memories."""
+    found = [*edge_formats(model).values(), *spectrum_formats(model).values()]
+    found += [format for layer in model.layers for format in layer.vector_formats]
+    return max(format.width for format in found)
 
 
 def spectrum_formats(model: IntegerModel) -> dict[str, FixedFormat]:

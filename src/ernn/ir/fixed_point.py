@@ -62,6 +62,19 @@ def requantize(value: np.ndarray, frac: int, target: FixedFormat) -> np.ndarray:
     return saturate(shift_round(np.asarray(value, np.int64), frac - target.frac), target.width)
 
 
+def requantize_rows(
+    value: np.ndarray, frac: int, more: np.ndarray | None, target: FixedFormat
+) -> np.ndarray:
+    """As `requantize`, of integers (..., *more.shape, k) with `more` fraction bits row by row."""
+    if more is None:
+        return requantize(value, frac, target)
+    found = np.empty_like(value)
+    for own in np.unique(more):
+        rows = more == own
+        found[..., rows, :] = requantize(value[..., rows, :], frac + int(own), target)
+    return found
+
+
 def quantize(value: np.ndarray, target: FixedFormat) -> np.ndarray:
     """Real numbers to int64 in `target`: nearest (half up), saturating."""
     scaled = np.ldexp(np.asarray(value, np.float64), target.frac)

@@ -19,7 +19,8 @@ where v carries `format.frac + forward.guard` fraction bits.  The order of a pac
 
 *Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c]
 (*) spectrum[c], where (*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All
-operands of a product have the same fraction bits, weights' plus spectrum's, so S is an exact sum:
+operands of a product have the same fraction bits, weights' plus spectrum's, so S is an exact sum;
+a row's weights, and so its sum, may have some more (`Product.exponents`):
 
     v = req(S -> rows)
     for each stage of `inverse`: as above
@@ -64,6 +65,7 @@ from ernn.ir.integer_parts import (
     Product,
     Signal,
     Transform,
+    Units,
     require,
     require_fits,
 )
@@ -152,6 +154,7 @@ class IntegerModel:
     tables: one for each function that a step ends with, but those that are exact.
     last_step: the user gets the last frame's outputs only, not every frame's.
     error: how far it is from the floats, where that was measured.
+    units: edges in other units than the network's; frames are multiplied before they are quantized.
 
     Raises UserError where parts do not fit together, or a sum may need more than 62 bits.
     """
@@ -165,6 +168,7 @@ class IntegerModel:
     tables: tuple[ActivationTable, ...]
     last_step: bool = False
     error: Error | None = None
+    units: tuple[Units, ...] = ()
 
     def __post_init__(self) -> None:
         require(
@@ -184,6 +188,11 @@ class IntegerModel:
             for product in layer.products:
                 self._check_product(product)
             _check_layer(self, layer)
+        for length in {len(one.exponents) for one in self.units if one.edge == self.input.name}:
+            require(
+                length == self.input.length,
+                f"{self.input.name} has {self.input.length} values, not {length} exponents",
+            )
         for signal in self.signals:
             if signal.spectrum is not None:
                 _check_transform(
@@ -248,19 +257,27 @@ class IntegerModel:
             len(fracs) == 1,
             f"operands of {product.name} have different fraction bits: {sorted(fracs)}",
         )
-        terms = [
-            # 2 * columns real products an element of a complex bin
-            FixedFormat(
-                min(62, ceil(log2(2 * operand.matrix.weights.shape[2])) + _width(self, operand)),
-                frac,
-            )
-            for operand in product.operands
-            for frac in fracs
-        ]
-        _check_sum(product.name, product.rows, terms)
+        for more in {0, product.most}:
+            terms = [
+                # 2 * columns real products an element of a complex bin
+                FixedFormat(
+                    min(
+                        62, ceil(log2(2 * operand.matrix.weights.shape[2])) + _width(self, operand)
+                    ),
+                    frac + more,
+                )
+                for operand in product.operands
+                for frac in fracs
+            ]
+            _check_sum(product.name, product.rows, terms)
         _check_transform(
             product.name, self.inverse, product.rows, product.output, self.block.bit_length() - 1
         )
+
+    def exponents(self, edge: str) -> Array:
+        """By number, the powers of two that an edge's numbers are multiplied with."""
+        found = (one.exponents for one in self.units if one.edge == edge)
+        return next(found, np.zeros(1, np.int64))
 
     @cached_property
     def _by_name(self) -> dict[str, Signal]:

@@ -87,6 +87,22 @@ class Signal:
 
 
 @dataclass(frozen=True, eq=False)
+class Units:
+    """An edge whose integers, number by number, stand for the network's numbers times
+    2**exponent."""
+
+    edge: str
+    exponents: Array
+
+    def __post_init__(self) -> None:
+        require_shape(f"{self.edge}: exponents", self.exponents, len(self.exponents))
+        require(
+            int(np.abs(self.exponents).max(initial=0)) <= MOST_BITS,
+            f"{self.edge}: exponents must be -{MOST_BITS}..{MOST_BITS}",
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class SpectralMatrix:
     """Weights (gates, block rows, block columns, k), packed spectra in `format`.
 
@@ -143,14 +159,25 @@ class Product:
 
     rows: the summed spectrum's format before the inverse transform.
     output: the format after it.
+    exponents: fraction bits (gates, block rows) that the weights of a row, in every operand, have
+        beyond those of their matrix's format; None where no row has any.
     """
 
     name: str
     operands: tuple[Operand, ...]
     rows: FixedFormat
     output: FixedFormat
+    exponents: Array | None = None
 
     def __post_init__(self) -> None:
+        if self.exponents is not None:
+            shape = self.gates, self.block_rows
+            require_shape(f"{self.name}: exponents of rows", self.exponents, *shape)
+            low, high = int(self.exponents.min()), int(self.exponents.max())
+            require(
+                low >= 0 and high <= MOST_BITS,
+                f"{self.name}: exponents of rows must be 0..{MOST_BITS}, not {low}..{high}",
+            )
         shapes = {(o.matrix.gates, o.matrix.rows, o.matrix.kept) for o in self.operands}
         require(
             len(shapes) == 1,
@@ -178,6 +205,11 @@ class Product:
     @property
     def kept(self) -> int:
         return self.operands[0].matrix.kept
+
+    @property
+    def most(self) -> int:
+        """The largest exponent of a row."""
+        return 0 if self.exponents is None else int(self.exponents.max())
 
 
 @dataclass(frozen=True, eq=False)

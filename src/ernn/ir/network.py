@@ -322,7 +322,7 @@ class Network:
         return frozenset(
             source
             for index, layer in enumerate(self.layers)
-            for name, source in self._names(index)
+            for name, source in self.names(index)
             if name in layer.cell.multiplied
         )
 
@@ -332,10 +332,10 @@ class Network:
             values
             for index, layer in enumerate(self.layers)
             for name, values in zip(layer.cell.remembered, layer.initial, strict=False)
-            if values is not None and (name, source) in self._names(index)
+            if values is not None and (name, source) in self.names(index)
         ]
 
-    def _names(self, index: int) -> list[tuple[str, Source]]:
+    def names(self, index: int) -> list[tuple[str, Source]]:
         """A layer's inputs and steps by name, and what they are to the network."""
         cell = self.layers[index].cell
         own = [(step.name, Source(index, step.name)) for step in cell.steps]

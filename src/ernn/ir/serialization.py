@@ -49,6 +49,7 @@ _CLASSES: tuple[type, ...] = (
     integer_parts.Stage,
     integer_parts.Transform,
     integer_parts.Signal,
+    integer_parts.Units,
     integer_parts.SpectralMatrix,
     kronecker.RepeatedMatrix,
     integer_parts.Operand,

@@ -42,14 +42,19 @@ class Rounded(nn.Module):
     made of the model, do.
 
     random: in training, data are rounded up or down at random (stochastic rounding); never in
-    evaluation. Raises UserError where `integers` are of other layers, or of factored matrices,
-    whose inner results are not here.
+    evaluation. Raises UserError where `integers` are of other layers, of factored matrices, whose
+    inner results are not here, or have units of their own.
     """
 
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
         self._formats = edge_formats(integers)
+        if integers.units:
+            raise UserError(
+                f"{integers.units[0].edge} has units of its own, number by number, which training "
+                "does not round with: quantize with QuantizeSpec(equalise=False)"
+            )
         for table in integers.tables:
             values = table_results(table).to(model.output.bias)
             self.register_buffer(table.function, values, persistent=False)

@@ -12,6 +12,7 @@ from ernn.ir.network import Layer, Network
 from ernn.ir.precision import EdgeError, Error, decibels
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
+from ernn.quantization.drafts import QuantizeSpec
 from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, Precision, SizeRow
 from ernn.search.cost import shapes
@@ -92,6 +93,15 @@ def _edge(name: str, format: FixedFormat, error: EdgeError | None) -> EdgeFormat
         return EdgeFormat(name, True, format.width, format.frac)
     measured = (error.at_ends, decibels(error.rms), error.largest)
     return EdgeFormat(name, True, format.width, format.frac, *measured)
+
+
+def bits(spec: QuantizeSpec) -> dict[str, Measurement]:
+    """Bits of weights, of data, and of kinds of data that have others, by path."""
+    found = {"weights": spec.weight_bits, "data": spec.data_bits} | spec.data.given
+    return {
+        f"quantization.bits.{name}": Measurement(count, "bits", "measured", "ernn.quantization")
+        for name, count in found.items()
+    }
 
 
 def precision(error: Error, limit: float, tool: str) -> tuple[dict[str, Measurement], Precision]:

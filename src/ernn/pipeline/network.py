@@ -21,6 +21,7 @@ from ernn.errors import UserError
 from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import dequantize_output
 from ernn.golden.compiled import Compiled
+from ernn.golden.fewest_bits import fewest_bits
 from ernn.golden.precision import judged
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
@@ -152,30 +153,43 @@ def compress(
 
 
 def quantize_network(
-    run: Run, spec: QuantizeSpec, utterances: int, limit: float = LIMIT
+    run: Run,
+    spec: QuantizeSpec,
+    utterances: int,
+    limit: float = LIMIT,
+    error: float | None = None,
 ) -> Outcome:
     """The compressed network in integers, formats from the first training `utterances`; their error
     on frames of validation, which is a concern beyond `limit`.
 
+    error: in the place of `spec`, the fewest bits with which the outputs are off by no more, found
+        on other frames of validation.
+
     A network whose data were rounded in training gets the formats that it was trained with: then
     `spec` must leave those of single kinds of data open.
     """
-    options = {"spec": asdict(spec), "utterances": utterances, "limit": limit}
+    options = {"spec": asdict(spec), "utterances": utterances, "limit": limit, "error": error}
     trained = run.path(FORMATS).exists()
     if trained and spec.data.given:
         raise UserError(
             "the network was trained with bits for its data: leave the bits of single kinds out"
         )
 
+    if trained and error is not None:
+        raise UserError("the network was trained with bits for its data: leave --error out")
+
     def work() -> None:
         network = codec.load(run.path(NETWORK), Network)
         task = sequences.prepared(run).task
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
-        model = quantize(network, _features(task.train[:utterances]), spec, like)
+        typical = _features(task.train[:utterances])
+        others = _features(task.validation[CHECKED:]) or _features(task.validation)
+        bits = spec if error is None else fewest_bits(network, typical, others, error)
+        model = quantize(network, typical, bits, like)
         unseen = task.validation[:CHECKED]
         model = judged(network, model, _features(unseen))
         codec.save(run.path(MODEL), model)
-        _record_model(run, network, model, spec)
+        _record_model(run, network, model, bits)
         assert model.error is not None
         found, picture = figures.precision(
             model.error,
@@ -183,7 +197,7 @@ def quantize_network(
             f"golden against float64, {len(unseen)} utterances of validation, "
             f"{model.error.frames} frames",
         )
-        for path, measurement in found.items():
+        for path, measurement in (found | figures.bits(bits)).items():
             run.record.set(path, measurement)
         put(run.record, picture)
 

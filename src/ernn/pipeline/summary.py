@@ -10,7 +10,6 @@ from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.pipeline.chosen import chosen
 from ernn.pipeline.run import Run
 from ernn.pipeline.source import Source
-from ernn.quantization.drafts import QuantizeSpec
 from ernn.report.page import write_report
 from ernn.report.series import About, Item, Step, Timings, put
 from ernn.train.spec import TrainSpec
@@ -85,8 +84,9 @@ def _choices(run: Run) -> list[Item]:
         items.append(structure_item(run.option("compress", "plan", dict[str, Any])))
         items.append(Item("Compression", run.option("compress", "solver", str)))
     if run.done("quantize"):
-        spec = run.option("quantize", "spec", QuantizeSpec)
-        items.append(Item("Bits", f"{spec.weight_bits} for weights, {spec.data_bits} for data"))
+        bits = run.record.group("quantization.bits")
+        asked = ", ".join(f"{m.value} for {name}" for name, m in bits.items())
+        items.append(Item("Bits", asked))
     if run.done("design"):
         items.append(Item("Device", _device(run)))
         items.append(Item("Streams", str(chosen(run).design.streams)))

@@ -5,17 +5,30 @@ error, and keeping the best by exact evaluation of the table's own arithmetic.  
 input width - segment bits, slopes have low_bits + 3 fraction bits (`slope_shift`): over a segment
 the rounding of a slope costs at most 1/16 of an output step, and a slope needs at most low_bits + 6
 bits where the output has two fraction bits more than the input.
+
+An input at an end of its format stands for everything beyond.  So of a function that levels off the
+first and the last line end in its limits: a forget gate of an LSTM that is far open keeps its cell.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
-from ernn.ir.activations import FUNCTIONS, Function
+from ernn.ir.activations import BOUNDED, FUNCTIONS, Function
 from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_parts import ActivationTable
 
 Array = np.ndarray
 
 _TRIALS = (-1, 0, 1)
+
+
+class _Lines(NamedTuple):
+    """A line a segment, and its largest error in steps of the output."""
+
+    base: Array
+    slope: Array
+    error: Array
 
 
 def activation_table(
@@ -25,27 +38,39 @@ def activation_table(
     segment_bits = min(segment_bits, input.width)
     low_bits = input.width - segment_bits
     slope_shift = low_bits + 3 if low_bits else 0
-    exact = FUNCTIONS[function](_inputs(input))
+    exact = FUNCTIONS[function](dequantize(np.arange(input.low, input.high + 1), input))
     wanted = exact.reshape(1 << segment_bits, 1 << low_bits) * 2.0**output.frac
-    base, slope, error = _best_lines(wanted, slope_shift, output)
-    return ActivationTable(
-        function,
-        input,
-        output,
-        segment_bits,
-        slope_shift,
-        base,
-        slope,
-        float(error.max()) * output.step,
-    )
+    lines = _best_lines(wanted, slope_shift, output)
+    if function in BOUNDED:
+        lines = _to_limits(lines, function, wanted, slope_shift, output)
+    error = float(lines.error.max()) * output.step
+    return ActivationTable(function, input, output, segment_bits, slope_shift, *lines[:2], error)
 
 
-def _inputs(input: FixedFormat) -> Array:
-    return dequantize(np.arange(input.low, input.high + 1), input)
+def every_value(table: ActivationTable) -> Array:
+    """What the table gives, by the input integer, the lowest first."""
+    inputs = 1 << (table.input.width - table.segment_bits)
+    return _evaluate(table.base, table.slope, inputs, table.slope_shift, table.output).ravel()
 
 
-def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> tuple[Array, Array, Array]:
-    """Bases, slopes and largest errors (in output steps) for `wanted` (segments, inputs of one)."""
+def _to_limits(
+    lines: _Lines, function: Function, wanted: Array, slope_shift: int, output: FixedFormat
+) -> _Lines:
+    """The same, but the outer end of the first and the last line is the function's limit."""
+    base, slope, error = (numbers.copy() for numbers in lines)
+    limits = FUNCTIONS[function](np.array([-1e9, 1e9])) * 2.0**output.frac
+    low, high = np.clip(np.rint(limits), output.low, output.high).astype(np.int64)
+    further = wanted.shape[1] - 1
+    base[0], base[-1] = low, base[-1] if further else high
+    slope[0] = np.rint((wanted[0, -1] - low) * 2.0**slope_shift / max(1, further))
+    slope[-1] = np.rint((high - base[-1]) * 2.0**slope_shift / max(1, further))
+    found = _evaluate(base[[0, -1]], slope[[0, -1]], wanted.shape[1], slope_shift, output)
+    error[[0, -1]] = np.abs(found - wanted[[0, -1]]).max(1)
+    return _Lines(base, slope, error)
+
+
+def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> _Lines:
+    """The best lines for `wanted` (segments, inputs of one)."""
     start, rise = _shifted_chord(wanted)
     best_base, best_slope = np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.int64)
     best_error = np.full(len(wanted), np.inf)
@@ -62,7 +87,7 @@ def _best_lines(wanted: Array, slope_shift: int, output: FixedFormat) -> tuple[A
                 np.where(better, slope, best_slope),
             )
             best_error = np.minimum(error, best_error)
-    return best_base, best_slope, best_error
+    return _Lines(best_base, best_slope, best_error)
 
 
 def _shifted_chord(wanted: Array) -> tuple[Array, Array]:

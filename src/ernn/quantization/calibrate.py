@@ -1,7 +1,7 @@
 """Ranges of a network's edges, observed by running the float reference over calibration frames."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,10 @@ from ernn.ir.reference import observe
 from ernn.quantization.integer_fft import packed_rfft
 
 Array = np.ndarray
+
+
+SAMPLE = 32
+"""Values of an edge that are kept of a frame."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,17 @@ class Range:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What was seen of a network's edges: ranges, largest absolute values number by number, and a
+    sample.
+    """
+
+    ranges: Mapping[str, Range]
+    units: Mapping[str, Array]
+    samples: Mapping[str, Array]
+
+
 def range_of(values: Array, block: int) -> Range:
     """The range of vectors (..., n), cut into words of `block` values."""
     padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % block)])
@@ -41,12 +56,16 @@ def range_of(values: Array, block: int) -> Range:
     )
 
 
-def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict[str, Range]:
-    """Ranges by edge, named as by `ernn.ir.reference.observe`; utterances are (time, inputs) each.
+def calibrate(network: Network, utterances: Sequence[Array], block: int) -> Seen:
+    """What is seen by edge, named as by `ernn.ir.reference.observe`; utterances are (time, inputs)
+    each.
 
     Raises UserError where there is no frame at all, or a value is not finite.
     """
     ranges: dict[str, Range] = defaultdict(Range)
+    samples: dict[str, list[Array]] = defaultdict(list)
+    units: dict[str, Array] = {}
+    rng = np.random.default_rng(0)
     spectral = {edge_name(source) for source in network.multiplied}
 
     def record(edge: str, values: Array) -> None:
@@ -55,10 +74,16 @@ def calibrate(network: Network, utterances: Sequence[Array], block: int) -> dict
         largest = Range(float(np.abs(values).max(initial=0)))
         seen = range_of(values, block) if edge in spectral else largest
         ranges[edge] = ranges[edge].joined(seen)
+        if values.ndim == 2 and len(values):
+            own = np.abs(values).max(0)
+            units[edge] = np.maximum(units[edge], own) if edge in units else own
+        if values.size:
+            ends = [values.min(), values.max()]
+            samples[edge].append(np.append(rng.choice(values.ravel(), SAMPLE * len(values)), ends))
 
     if sum(len(frames) for frames in utterances) == 0:
         raise UserError(
             "calibration needs at least one frame: give typical utterances as arrays (time, inputs)"
         )
     observe(network, utterances, record)
-    return dict(ranges)
+    return Seen(ranges, units, {edge: np.concatenate(parts) for edge, parts in samples.items()})

@@ -7,14 +7,15 @@ from types import MappingProxyType
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.activations import BOUNDED, Function
+from ernn.ir.activations import BOUNDED, FUNCTIONS, Function
 from ernn.ir.circulant import decode_blocks, encode_blocks
 from ernn.ir.edges import DataBits, Kind
-from ernn.ir.fixed_point import FixedFormat
+from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Matrix
 from ernn.ir.structure import BlockCirculant
-from ernn.quantization.calibrate import Range
+from ernn.quantization.activation_tables import activation_table, every_value
+from ernn.quantization.calibrate import Range, Seen
 from ernn.quantization.integer_fft import packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
@@ -42,7 +43,12 @@ class QuantizeSpec:
     headroom: float = 1.25
     """Factor on every range that was observed, 1 to 16: what exceeds it saturates."""
     data: DataBits = DataBits()
-    """Kinds of data with fewer bits than `data_bits`, for software only."""
+    """Kinds of data with fewer bits than `data_bits`; cells may have more."""
+    clip: bool = True
+    """Whether a format may clip rare numbers where that loses less than it gains in resolution;
+    False: none of what was seen is clipped. States are never chosen so."""
+    equalise: bool = True
+    """Whether numbers of a vector may get units of their own, powers of two apart."""
 
     def __post_init__(self) -> None:
         allowed = {
@@ -60,7 +66,7 @@ class QuantizeSpec:
         if not 1 <= self.headroom <= 16:
             raise UserError(f"headroom must be 1..16, not {self.headroom}")
         for name, bits in self.data.given.items():
-            if bits > self.data_bits:
+            if bits > self.data_bits and name != "cell":
                 raise UserError(
                     f"{name} cannot have {bits} bits where data_bits is {self.data_bits}"
                 )
@@ -81,6 +87,11 @@ class QuantizeSpec:
 
 TableFormats = tuple[FixedFormat, FixedFormat]
 """Of what a table reads, and of what it gives."""
+_FINER = 6
+"""Bits that a format may become finer by clipping, and one."""
+_WHOLE = (4, 3, 5)
+"""Bits before the point, sign included, with which a function that levels off may be read; of equal
+ones the first."""
 NOTHING: Mapping[str, FixedFormat] = MappingProxyType({})
 
 
@@ -95,13 +106,13 @@ class Drafts:
         self,
         spec: QuantizeSpec,
         block: int,
-        ranges: Mapping[str, Range],
+        seen: Seen,
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
     ) -> None:
         self.spec = spec
         self.block = block
-        self.ranges = ranges
+        self.seen = seen
         self.steps = steps
         self.given = given
         self.signals: list[SignalDraft] = []
@@ -110,11 +121,27 @@ class Drafts:
 
     def range(self, edge: str) -> Range:
         """What was seen of an edge; nothing where no frame reached it."""
-        return self.ranges.get(edge, Range())
+        return self.seen.ranges.get(edge, Range())
 
     def format(self, seen: float, known: float = 0.0, kind: Kind | None = None) -> FixedFormat:
         """For values observed up to `seen` and constants up to `known`."""
         return fit(max(seen * self.spec.headroom, known), self.spec.bits(kind))
+
+    def clipped(self, edge: str, format: FixedFormat, known: float = 0.0) -> FixedFormat:
+        """Of this format and finer ones that clip some of what was seen, the one with the smallest
+        mean square of what is lost; constants up to `known` are never clipped.
+        """
+        sample = self.seen.samples.get(edge)
+        if sample is None or not self.spec.clip:
+            return format
+        x = np.concatenate([sample, self.spec.headroom * sample])
+        finer = [FixedFormat(format.width, format.frac + more) for more in range(1, _FINER)]
+        held = [one for one in finer if known <= one.high * one.step]
+
+        def lost(one: FixedFormat) -> float:
+            return float(np.square(dequantize(quantize(x, one), one) - x).mean())
+
+        return min([format, *held], key=lost)
 
     def settled(self, edge: str, format: FixedFormat) -> FixedFormat:
         """The edge's format where one is given, else this one."""
@@ -124,9 +151,11 @@ class Drafts:
         self, name: str, length: int, seen: Range, format: FixedFormat, read: bool = True
     ) -> SignalDraft:
         format, width = self.settled(name, format), self.spec.data_bits
-        # a narrow signal's spectrum has the full width, and room for all its values
-        narrower = width - format.width
-        held = self.format(seen.spectrum, format.high * format.step if narrower else 0.0)
+        # a narrow signal's spectrum has the full width, and room for all its values; none is larger
+        # than the sum of a word's
+        narrower, end = width - format.width, format.high * format.step
+        largest = min(seen.spectrum * self.spec.headroom, self.block * end)
+        held = fit(max(largest, end if narrower else 0.0), width)
         frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
         signal = SignalDraft(name, length, format, spectrum, max(0, width - self.spec.weight_bits))
@@ -141,7 +170,7 @@ class Drafts:
     def table_formats(self, function: Function) -> TableFormats:
         """What a function's table reads and what it gives: one pair for all steps that end with it.
 
-        Functions that level off are read over a fixed range, beyond which they do not change.
+        Functions that level off are read over the range with the smallest error on what was seen.
         """
         if function not in self._tables:
             read, given = self._table_formats(function)
@@ -151,13 +180,22 @@ class Drafts:
 
     def _table_formats(self, function: Function) -> TableFormats:
         gates, given = self.spec.bits("gates"), self.spec.bits("activations")
-        if function in BOUNDED:  # 1 is among the values; +-8, of few bits or a ramp +-4
-            read = 3 if gates < 8 or function.startswith("hard") else 4
-            return FixedFormat(gates, gates - read), FixedFormat(given, given - 2)
+        if function in BOUNDED:  # 1 is among the values
+            output = FixedFormat(given, given - 2)
+            reads = [FixedFormat(gates, gates - whole) for whole in _WHOLE]
+            return min(reads, key=lambda read: self._table_error(function, read, output)), output
         sums = max(self.range(f"{step} input").value for step in self.steps[function])
         values = max(self.range(step).value for step in self.steps[function])
         headroom = self.spec.headroom
         return fit(sums * headroom, gates), fit(values * headroom, given)
+
+    def _table_error(self, function: Function, read: FixedFormat, output: FixedFormat) -> float:
+        """Mean square of what a table is off by, on what was seen of its inputs."""
+        edges = [f"{step} input" for step in self.steps[function]]
+        x = np.concatenate([self.seen.samples.get(edge, np.zeros(1)) for edge in edges])
+        table = activation_table(function, read, output, self.spec.segment_bits)
+        found = dequantize(every_value(table)[quantize(x, read) - read.low], output)
+        return float(np.square(found - FUNCTIONS[function](x)).mean())
 
     def product(
         self, name: str, operands: Sequence[tuple[SignalDraft, Matrix, int]], output: FixedFormat

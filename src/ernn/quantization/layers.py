@@ -29,6 +29,7 @@ def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
     known, seen = _initial(drafts, network, NETWORK)
     seen = seen.joined(drafts.range(edge_name(NETWORK)))
     format = drafts.format(seen.value, known, "input")
+    format = drafts.clipped(edge_name(NETWORK), format, known)
     read = NETWORK in network.multiplied
     size = network.input_size
     signals[NETWORK] = drafts.signal(edge_name(NETWORK), size, seen, format, read)
@@ -105,7 +106,10 @@ class _LayerDraft:
         known, _ = _initial(drafts, self.network, source)
         seen, kind = drafts.range(edge_name(source)), self._kind(step)
         make = drafts.bounded if step.within_one else drafts.format
-        return drafts.settled(edge_name(source), make(seen.value, known, kind))
+        format = make(seen.value, known, kind)
+        if step.name not in self.layer.cell.remembered:
+            format = drafts.clipped(edge_name(source), format, known)
+        return drafts.settled(edge_name(source), format)
 
     def _kind(self, step: CellStep) -> Kind | None:
         """The network's output, read by nobody else, is of no kind; what is made of its input and
@@ -136,7 +140,8 @@ class _LayerDraft:
             (self._operand(read), matrix, read.delay)
             for read, matrix in zip(product.reads, layer.weights[number], strict=True)
         ]
-        return drafts.product(edge, operands, drafts.format(seen, largest(bias), kind))
+        format = drafts.format(seen, largest(bias), kind)
+        return drafts.product(edge, operands, drafts.clipped(edge, format, largest(bias)))
 
     def _operand(self, read: Read) -> SignalDraft:
         return self.signals[self._source(read.name)]

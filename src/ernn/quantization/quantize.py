@@ -6,7 +6,8 @@ are known and never saturate.  The values of h, m and r*h that cannot leave [-1,
 range +-1 at most (1.0 itself becomes the largest integer).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,13 +15,14 @@ from ernn.errors import UserError
 from ernn.ir.activations import EXACT, Function
 from ernn.ir.edges import edge_formats, edge_name
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.integer_parts import ActivationTable
+from ernn.ir.integer_parts import ActivationTable, Units
 from ernn.ir.kronecker import Repeated
-from ernn.ir.network import Network, Source
+from ernn.ir.network import NETWORK, Network, Source
 from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.activation_tables import activation_table
-from ernn.quantization.calibrate import calibrate
+from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.drafts import Drafts, QuantizeSpec
+from ernn.quantization.equalise import equalised
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
@@ -32,6 +34,36 @@ Array = np.ndarray
 
 DEFAULT = QuantizeSpec()
 """12-bit weights, 16-bit data."""
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A network as it is quantized, and what was seen of it; `units`: `equalised`'s exponents."""
+
+    network: Network
+    block: int
+    seen: Seen
+    units: Mapping[str, Array]
+
+
+def observed(
+    network: Network, calibration: Sequence[Array], equalise: bool = True, data_bits: int = 16
+) -> Observed:
+    """Run a network over typical utterances, for any number of quantizations.
+
+    equalise: whether numbers of a vector may get units of their own.
+    data_bits: of a constant; units are no further apart.
+    """
+    network = lowered(network)
+    block = common_block(network)
+    seen, units = calibrate(network, calibration, block), dict[str, Array]()
+    if equalise:
+        network, units = equalised(network, seen, block, data_bits)
+        if units:
+            scale = units.get(edge_name(NETWORK), 0)
+            calibration = [np.ldexp(frames, scale) for frames in calibration]
+            seen = calibrate(network, calibration, block)
+    return Observed(network, block, seen, units)
 
 
 def quantize(
@@ -51,11 +83,15 @@ def quantize(
     structure it claims, there is nothing to calibrate on, or `like` is of other layers.
     """
     _require_width(spec, like)
-    network = lowered(network)
-    block = common_block(network)
+    equalise = spec.equalise and like is None
+    return integers(observed(network, calibration, equalise, spec.data_bits), spec, like)
+
+
+def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
+    """As `quantize`, of what was observed before."""
+    network, block = found.network, found.block
     given = {} if like is None else edge_formats(like)
-    ranges = calibrate(network, calibration, block)
-    drafts = Drafts(spec, block, ranges, _steps_by_function(network), given)
+    drafts = Drafts(spec, block, found.seen, _steps_by_function(network), given)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     model = IntegerModel(
@@ -67,6 +103,7 @@ def quantize(
         inverse_transform(block, spec.twiddle_bits),
         _tables(drafts) if like is None else like.tables,
         network.last_step,
+        units=tuple(Units(edge, exponents) for edge, exponents in found.units.items()),
     )
     if like is not None and edge_formats(model) != given:
         raise UserError(

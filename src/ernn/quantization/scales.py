@@ -6,6 +6,10 @@ costs least: first the signal's spectrum, as long as it keeps as many significan
 has, then the weights.  A spectrum is shared by all products that read it, so reducing one may call
 for another: repeated until nothing changes.  Fractions only ever fall, a spectrum's by at most
 data_bits - weight_bits, and reducing weights changes no other product: it ends.
+
+Then rows whose weights are small in every operand get fraction bits of their own
+(`Product.exponents`), up to what their weights' width holds: the engine shifts their sums further
+down as they leave.
 """
 
 from collections.abc import Sequence
@@ -25,6 +29,11 @@ _SPARE_FRACTION = 8
 """A range below 2**-8 is given no more fraction bits than 2**-8 itself: nothing downstream would
 see them.
 """
+
+MOST = 15
+"""Fraction bits that a row may have beyond those of its matrix."""
+WORTH = 0.25
+"""Of the mean square of the weights' rounding, what must remain at most for rows to have any."""
 
 
 def fit(largest: float, width: int) -> FixedFormat:
@@ -77,9 +86,20 @@ class OperandDraft:
         signal.spectrum = FixedFormat(self.spectrum.width, self.spectrum.frac - spared)
         self.format = FixedFormat(width, self.format.frac - (bits - spared))
 
-    def finish(self) -> Operand:
-        integers = quantize(self.weights, self.format)
-        worst = float(np.abs(dequantize(integers, self.format) - self.weights).max(initial=0))
+    @property
+    def spare_rows(self) -> Array:
+        """Fraction bits that the weights of each row (gates, block rows) could have beyond those of
+        the format; of rows of zeros, any number."""
+        largest, width = np.abs(self.weights).max(axis=(2, 3)), self.format.width
+        with np.errstate(divide="ignore"):
+            needed = np.floor(np.log2(largest * (1 + 2.0 ** (1 - width)))) + 1
+        return width - 1 - needed - self.format.frac
+
+    def finish(self, exponents: Array | None) -> Operand:
+        more = 0 if exponents is None else exponents[..., None, None]
+        weights = np.ldexp(self.weights, more)
+        integers = quantize(weights, self.format)
+        worst = float(np.abs(dequantize(integers, self.format) - weights).max(initial=0))
         if worst > self.format.step / 2:
             raise AssertionError(
                 f"a weight read with {self.signal.name} saturates in {self.format}"
@@ -126,10 +146,21 @@ class ProductDraft:
         return changed
 
     def finish(self) -> Product:
-        operands = tuple(operand.finish() for operand in self.operands)
-        return Product(self.name, operands, self._rows(operands), self.output)
+        exponents = self._exponents()
+        operands = tuple(operand.finish(exponents) for operand in self.operands)
+        return Product(self.name, operands, self._rows(operands, exponents), self.output, exponents)
 
-    def _rows(self, operands: tuple[Operand, ...]) -> FixedFormat:
+    def _exponents(self) -> Array | None:
+        """Fraction bits that rows get beyond the common ones, as all operands can spare them; None
+        where the mean square of the rounding would not fall to a quarter.
+        """
+        if any(operand.repeated is not None for operand in self.operands):
+            return None
+        spare = np.min([operand.spare_rows for operand in self.operands], axis=0)
+        spare = np.where(np.isfinite(spare), np.clip(spare, 0, MOST), 0).astype(np.int64)
+        return spare if (4.0**-spare).mean() <= WORTH else None
+
+    def _rows(self, operands: tuple[Operand, ...], exponents: Array | None) -> FixedFormat:
         """The format before the inverse transform, with range for k outputs.
 
         It has two more fraction bits than the output has, or would have at full width.
@@ -137,12 +168,13 @@ class ProductDraft:
         range must also hold the worst case, lest saturation spoil element 0.
         """
         k = operands[0].matrix.weights.shape[3]
-        frac = min(self.output.frac + self.width - self.output.width + 2, self.frac)
+        most = 0 if exponents is None else int(exponents.max())
+        frac = min(self.output.frac + self.width - self.output.width + 2, self.frac + most)
         width = self.width + int(log2(k)) + 2
         if self.kept == k:
             return FixedFormat(width, frac)
         worst = sum(
-            _largest_sum(operand.matrix.weights) * -draft.spectrum.low
+            _largest_sum(operand.matrix.weights, exponents) * -draft.spectrum.low
             for operand, draft in zip(operands, self.operands, strict=True)
         )
         return FixedFormat(
@@ -154,11 +186,15 @@ class ProductDraft:
         return self.operands[0].kept
 
 
-def _largest_sum(weights: Array) -> int:
-    """Largest sum over block columns of a complex bin's |Re| + |Im|, or of a real bin's size."""
+def _largest_sum(weights: Array, exponents: Array | None) -> float:
+    """Largest sum over block columns of a complex bin's |Re| + |Im|, or of a real bin's size, in
+    steps of rows without an exponent.
+    """
     total = np.abs(weights).sum(axis=2)
+    if exponents is not None:
+        total = total * 2.0 ** -exponents[..., None]
     pairs = total[..., 2:].reshape(*total.shape[:-1], -1, 2).sum(-1)
-    return int(max(total[..., :2].max(), pairs.max(initial=0)))
+    return float(max(total[..., :2].max(), pairs.max(initial=0)))
 
 
 def balance(products: Sequence[ProductDraft]) -> None:

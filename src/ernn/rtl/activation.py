@@ -9,7 +9,7 @@ no 3, 5 and 7.
 from collections.abc import Mapping, Sequence
 
 from amaranth import Array as Choice
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth import Cat, Const, Module, Mux, Value, signed
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,7 +24,7 @@ class Activation(wiring.Component):
     """`result` = the function of `tables[table]` of `value`, or `value` itself where `activate` is
     low, or there are no tables.
 
-    0 where `zero` is high, one cycle before `result`.  All tables are of numbers of `width` bits.
+    0 where `zero` is high, one cycle before `result`. `width`: of the widest numbers.
     """
 
     def __init__(self, tables: Sequence[ActivationTable], width: int, pipeline: Pipeline) -> None:
@@ -50,29 +50,44 @@ class Activation(wiring.Component):
             value = Mux(activate, self._function(m), plain)
         shape = signed(max(len(value), self.width))
         result = register(m, value, "chosen", shape)
+        widths, which = self._widths(m, later + 1)
         m.d.comb += self.result.eq(
-            saturated(m, result, (self.width,), Const(0), "clamped", self.pipeline.fit, self.zero)
+            saturated(m, result, widths, which, "clamped", self.pipeline.fit, self.zero, self.width)
         )
         return m
 
+    def _widths(self, m: Module, later: int) -> tuple[list[int], Value]:
+        """What results are saturated to, and which of it: of a table its output's width."""
+        widths = sorted({self.width, *(table.output.width for table in self.tables)})
+        if len(widths) == 1:
+            return widths, Const(0)
+        own = Choice(Const(widths.index(table.output.width)) for table in self.tables)[self.table]
+        which = Mux(self.activate, own, len(widths) - 1)
+        return widths, delayed(m, which, later, "width")
+
     def _function(self, m: Module) -> Value:
         """base + slope * (the value's distance from the segment's beginning), not yet saturated."""
-        offset = Signal(self.width)
-        m.d.comb += offset.eq(self.value ^ (1 << (self.width - 1)))
-        base, slope = self._lookup(m, offset)
+        base, slope = self._lookup(m)
         apart = self.pipeline.apart
-        low = delayed(m, self._low(offset), 2 + apart, "low")
+        low = delayed(m, self._low(), 2 + apart, "low")
         product = delayed(m, delayed(m, slope, apart, "slope") * low, 1 + apart, "product")
         return self._interpolated(m, delayed(m, base, 1 + 2 * apart, "base"), product)
 
     @property
     def _low_bits(self) -> list[int]:
         """Bits of a value below its segment's number, by table."""
-        return [self.width - table.segment_bits for table in self.tables]
+        return [table.input.width - table.segment_bits for table in self.tables]
 
-    def _low(self, offset: Value) -> Value:
+    @property
+    def _offsets(self) -> list[Value]:
+        """The value's distance from the lowest that a table reads, by table."""
+        tops = [table.input.width - 1 for table in self.tables]
+        return [Cat(self.value[:top], ~self.value[top]) for top in tops]
+
+    def _low(self) -> Value:
         """The value's distance from its segment's beginning."""
-        lows = [offset[:bits] if bits else Const(0, 1) for bits in self._low_bits]
+        pairs = zip(self._offsets, self._low_bits, strict=True)
+        lows = [offset[:bits] if bits else Const(0, 1) for offset, bits in pairs]
         return lows[0] if len(set(self._low_bits)) == 1 else Choice(lows)[self.table]
 
     def _interpolated(self, m: Module, base: Value, product: Value) -> Value:
@@ -87,7 +102,7 @@ class Activation(wiring.Component):
         same = len(set(shifts)) == 1
         return chosen(m, which, shifts[:1] if same else shifts, whole, "interpolated")
 
-    def _lookup(self, m: Module, offset: Value) -> list[Value]:
+    def _lookup(self, m: Module) -> list[Value]:
         """Base and slope of the value's segment."""
         words, bases = [], dict[int, int]()
         # the largest first: so each begins at a multiple of its size
@@ -102,15 +117,16 @@ class Activation(wiring.Component):
         table = memory.Memory(shape=self.width + self.slope_bits, depth=len(words), init=words)
         m.submodules.table = table
         port = table.read_port()
-        m.d.comb += port.addr.eq(self._place(offset, bases))
+        m.d.comb += port.addr.eq(self._place(bases))
         word = register(m, port.data, "word")
         return [lanes_of(word, self.width, 1)[0], word[self.width :].as_signed()]
 
-    def _place(self, offset: Value, bases: Mapping[int, int]) -> Value:
+    def _place(self, bases: Mapping[int, int]) -> Value:
         """Where the value's segment is in the memory of all tables."""
-        segments = [offset[bits:] for bits in self._low_bits]
+        pairs = zip(self._offsets, self._low_bits, strict=True)
+        segments = [offset[bits:] for offset, bits in pairs]
         if len(segments) == 1:
             return segments[0]
-        if len(set(self._low_bits)) == 1:
+        if len(set(map(len, segments))) == 1:
             return Cat(segments[0], self.table)
         return Choice(bases[n] | segment for n, segment in enumerate(segments))[self.table]

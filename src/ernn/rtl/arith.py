@@ -33,19 +33,22 @@ def rounded_lanes(
     lanes: Sequence[Value],
     by: Value,
     choices: Sequence[int],
+    which: Value,
+    widths: Sequence[int],
     width: int,
     name: str,
     pipeline: Pipeline,
 ) -> list[Value]:
-    """Round by one of the constant shifts, then saturate: `Pipeline.rounding` cycles. Lanes of
-    `width` bits.
+    """Round by one of the constant shifts, then saturate to widths[which]: `Pipeline.rounding`
+    cycles. Lanes of `width` bits.
     """
+    which = delayed(m, which, pipeline.shift + 1, f"{name}_width")
     exact = [
         rounded(m, lane, by, choices, f"{name}_round{i}", pipeline.shift)
         for i, lane in enumerate(lanes)
     ]
     return [
-        saturated(m, lane, (width,), Const(0), f"{name}_lane{i}", pipeline.fit)
+        saturated(m, lane, widths, which, f"{name}_lane{i}", pipeline.fit, width=width)
         for i, lane in enumerate(exact)
     ]
 
@@ -58,11 +61,12 @@ def saturated(
     name: str,
     fit: int,
     zero: Value | None = None,
+    width: int = 0,
 ) -> Signal:
     """A signed value clamped to widths[which] bits: in `fit` cycles what does not fit is found out,
     in one replaced.
 
-    `zero`, in that last cycle, makes it 0.
+    `zero`, in that last cycle, makes it 0.  `width`: bits of the result, at least.
     """
     largest = max(widths)
     parts = ceil((len(value) - min(widths) + 1) / _REDUCED)
@@ -76,7 +80,9 @@ def saturated(
     which = delayed(m, which, fit, f"{name}_which")
     limit = chosen(m, which, widths, lambda width: _limit(sign, width), f"{name}_limit")
     clamped = Mux(over, limit, kept)
-    return register(m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(largest))
+    return register(
+        m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(max(largest, width))
+    )
 
 
 def _alike(value: Value, width: int, parts: int) -> Value:
@@ -182,6 +188,11 @@ def divided(m: Module, value: Value, divisor: int, most: int, name: str) -> tupl
 def lanes_of(word: Value, width: int, count: int) -> list[Value]:
     """A memory word as signed lanes, lane 0 in the lowest bits."""
     return [word[lane * width : (lane + 1) * width].as_signed() for lane in range(count)]
+
+
+def sign_extended(value: Value, width: int) -> Value:
+    """With `width` bits."""
+    return Cat(value, value[-1].replicate(width - len(value)))
 
 
 def register(m: Module, value: Value, name: str, shape: Shape | None = None) -> Signal:

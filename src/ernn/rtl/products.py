@@ -21,9 +21,13 @@ from ernn.rtl.spectra import Spectra
 from ernn.rtl.transform import transform_pipe
 from ernn.rtl.vector import VectorUnit, turn_of
 from ernn.scheduling.design import multipliers_per_pe
+from ernn.scheduling.lines import address_bits
 from ernn.scheduling.probes import probe_names
 from ernn.scheduling.timing import COMBINE
 from ernn.scheduling.weight_banks import element_words, pack
+
+_SHIFTS = ("rows_shift", "own_shift")
+_OUTPUT = ("output_shift", "output_width")
 
 
 class Products:
@@ -110,7 +114,7 @@ class Products:
         another follows.
         """
         row = self.player.row
-        names = ("row", "rows", "dense", "rows_shift", "rows_width", "output_shift", "more")
+        names = ("row", "rows", "dense", *_SHIFTS, "rows_width", *_OUTPUT, "more")
         fields = {name: row[name] for name in names if name in row}
         fields["valid"] = valid
         parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
@@ -136,14 +140,18 @@ class Products:
             for name, value in fields.items()
         }
         tags["row"] = Signal(self.sizes.row, name="leaving_row")
+        further = [(tags["row"], Mux(tags["dense"], 1, self.block))]
+        if own := self.schedule.shifts.of_rows:
+            count = len(own.indices[0])
+            tags["own_shift"] = Signal(address_bits(count), name="leaving_own_shift")
+            further.append((tags["own_shift"], Const(1)))
         left = Signal(max(1, len(row["rows"])))
         busy = Signal()
         with m.If(token | (tags["more"] & busy & (left == 0)) if "more" in tags else token):
             m.d.sync += [tags[name].eq(slots[name][read]) for name in tags]
             m.d.sync += [read.eq(read + 1), left.eq(slots["rows"][read] - 1), busy.eq(1)]
         with m.Elif(left != 0):
-            step = Mux(tags["dense"], 1, self.block)
-            m.d.sync += [tags["row"].eq(tags["row"] + step), left.eq(left - 1)]
+            m.d.sync += [left.eq(left - 1), *(tag.eq(tag + step) for tag, step in further)]
         with m.Else():
             m.d.sync += busy.eq(0)
         return tags | {"write": busy & tags["valid"]}
@@ -165,7 +173,7 @@ class Products:
             self.pipeline,
         )
         combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
-        by = delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
+        by = self._rows_shift(m, tags, name)
         exact = [
             rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}", pipeline.shift)
             for i, lane in enumerate(combined)
@@ -179,10 +187,27 @@ class Products:
         moved = transform_pipe(
             m, rows, largest, self.model.inverse, f"inverse{name and name + '_'}", pipeline
         )
-        by = delayed(m, tags["output_shift"], pipeline.exit + inverse, f"output_shift{name}")
-        return rounded_lanes(
-            m, moved, by, shifts.output, self.sizes.width, f"gates{name}", pipeline
+        by, which = (
+            delayed(m, tags[tag], pipeline.exit + inverse, f"{tag}{name}") for tag in _OUTPUT
         )
+        bits, label = self.sizes.width, f"gates{name}"
+        return rounded_lanes(
+            m, moved, by, shifts.output, which, shifts.outputs, bits, label, pipeline
+        )
+
+    def _rows_shift(self, m: Module, tags: dict[str, Value], name: str) -> Value:
+        """What a row's sums are shifted by, `COMBINE` cycles after its tags: the product's, or the
+        row's own, which a memory holds.
+        """
+        own = self.schedule.shifts.of_rows
+        if own is None:
+            return delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
+        init, bits = own.indices[int(name or 0)], address_bits(len(self.schedule.shifts.rows))
+        shifts = memory.Memory(shape=bits, depth=len(init), init=init)
+        m.submodules[f"row_shifts{name}"] = shifts
+        port = shifts.read_port()
+        m.d.comb += port.addr.eq(tags["own_shift"])
+        return delayed(m, port.data, COMBINE - 1, f"rows_shift{name}")
 
     def _gates(
         self,

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from amaranth import Cat, Const, Module, Value
 
+from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
@@ -43,7 +44,7 @@ class Sizes:
     @property
     def width(self) -> int:
         """Bits of a number."""
-        return self.model.input.format.width
+        return data_bits(self.model)
 
     @property
     def word(self) -> int:

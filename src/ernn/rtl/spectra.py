@@ -72,6 +72,8 @@ class Spectra:
         shift = Mux(vector.send, vector.spectrum_shift, self._input_shift)
         until = sizes.schedule.timing.forward - pipeline.store - pipeline.rounding
         by = delayed(m, shift, until, "spectrum_shift")
+        width = Mux(vector.send, vector.spectrum_width, self._input_width)
+        which = delayed(m, width, until, "spectrum_width")
         words = []
         for column, name in enumerate(probe_names("", sizes.words)):
             given, _ = self._place_of_input(column)
@@ -85,7 +87,9 @@ class Spectra:
             label, bound = f"forward{name and name + '_'}", 1 << (sizes.width - 1)
             moved = transform_pipe(m, lanes, bound, sizes.model.forward, label, pipeline)
             label = f"spectrum{name}"
-            lanes = rounded_lanes(m, moved, by, shifts.spectrum, sizes.width, label, pipeline)
+            lanes = rounded_lanes(
+                m, moved, by, shifts.spectrum, which, shifts.spectra, sizes.width, label, pipeline
+            )
             words.append(Cat(*lanes))
         return words
 
@@ -100,6 +104,11 @@ class Spectra:
         if not self._of_input:
             return 0
         return shifts.spectrum.index(shifts.spectrum_shift(self.sizes.model.input.name))
+
+    @property
+    def _input_width(self) -> int:
+        shifts, signal = self.sizes.schedule.shifts, self.sizes.model.input
+        return shifts.spectra.index(shifts.spectrum_width(signal.name)) if self._of_input else 0
 
     def _slots(
         self, m: Module, vector: VectorUnit, source: FrameInput, rounds: Rounds

@@ -12,8 +12,9 @@ from amaranth import Array, Cat, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
-from ernn.rtl.arith import delayed, delayed_flag, lanes_of
+from ernn.rtl.arith import delayed, delayed_flag, lanes_of, sign_extended
 from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import pipeline_of
@@ -43,7 +44,7 @@ class AxiStream(wiring.Signature):
 
 
 def stream_signature(model: IntegerModel, design: Design) -> AxiStream:
-    lanes = model.block * design.words * container_bits(model.input.format.width)
+    lanes = model.block * design.words * container_bits(data_bits(model))
     return AxiStream(lanes, address_bits(design.streams))
 
 
@@ -150,7 +151,8 @@ class FrameInput(wiring.Component):
     """
 
     def __init__(self, model: IntegerModel, design: Design, copy_bits: int) -> None:
-        self.line, self.width = model.block * design.words, model.input.format.width
+        self.line, self.width = model.block * design.words, data_bits(model)
+        self.own = model.input.format.width
         self.length, self.streams = model.input.length, design.streams
         self.lines = ceil(self.length / self.line)
         self.signature_in = stream_signature(model, design)
@@ -234,7 +236,8 @@ class FrameInput(wiring.Component):
         says.
         """
         container = container_bits(self.width)
-        lanes = [word[i * container : i * container + self.width] for i in range(self.line)]
+        starts = range(0, self.line * container, container)
+        lanes = [sign_extended(word[at : at + self.own], self.width) for at in starts]
         used = self.length - (self.lines - 1) * self.line
         return Cat(Mux(ends, 0, lane) if i >= used else lane for i, lane in enumerate(lanes))
 
@@ -245,7 +248,7 @@ class FrameOutput(wiring.Component):
     """
 
     def __init__(self, model: IntegerModel, design: Design, rounds: int) -> None:
-        self.line, self.width = model.block * design.words, model.input.format.width
+        self.line, self.width = model.block * design.words, data_bits(model)
         self.streams, self.frames = design.streams, rounds * design.streams
         self.far = pipeline_of(design).far
         self.lines = sum(ceil(signal.length / self.line) for signal in model.results)
@@ -296,5 +299,5 @@ class FrameOutput(wiring.Component):
         container = container_bits(self.width)
         extended = []
         for lane in lanes_of(word, self.width, self.line):
-            extended.append(Cat(lane, lane[-1].replicate(container - self.width)))
+            extended.append(sign_extended(lane, container))
         return Cat(*extended)

@@ -63,6 +63,7 @@ class VectorUnit(wiring.Component):
                 "spectrum": Out(sizes.slot),
                 "ring": Out(address_bits(len(layout.spectra.rings))),
                 "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
+                "spectrum_width": Out(address_bits(len(schedule.shifts.spectra))),
                 "stream": Out(index),
                 "turn": Out(address_bits(frames)),
                 "output": Out(1),
@@ -244,6 +245,7 @@ class VectorUnit(wiring.Component):
         negated = delayed(m, row["multiply"] & row["negative"], pipeline.products, "negated")
         first_term = delayed(m, row["first_term"], pipeline.terms, "first_term")
         round_by = delayed(m, row["round_shift"], pipeline.sums, "round_shift")
+        which = delayed(m, row["value_width"], pipeline.sums + 1 + pipeline.shift, "value_width")
         exact = self.schedule.sum_bits
         results = []
         for number, lane in enumerate(lanes):
@@ -266,8 +268,9 @@ class VectorUnit(wiring.Component):
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
             exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}", pipeline.shift)
+            name, bits = f"value{number}", self.width
             results.append(
-                saturated(m, exact_result, (self.width,), Const(0), f"value{number}", pipeline.fit)
+                saturated(m, exact_result, shifts.values, which, name, pipeline.fit, width=bits)
             )
         return results
 
@@ -300,6 +303,7 @@ class VectorUnit(wiring.Component):
             self.spectrum.eq(delayed(m, spectrum, write, "spectrum")),
             self.ring.eq(delayed(m, row["ring"], write, "ring")),
             self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], write, "spectrum_shift")),
+            self.spectrum_width.eq(delayed(m, row["spectrum_width"], write, "spectrum_width")),
             self.stream.eq(delayed(m, row["stream"], write, "stream")),
             self.turn.eq(delayed(m, self._turn, write, "turn") if "late" in row else self.stream),
             self.output.eq(flag("output", whole)),

@@ -115,11 +115,7 @@ class ArrayTape:
 
     def _row(self, part: Part, stretch: Stretch, turn: Turn) -> dict[str, int]:
         """A row with the tags of a part of the pass."""
-        product, model, words = (
-            part.product,
-            self.order.layout.model,
-            self.order.layout.design.words,
-        )
+        product, words = part.product, self.order.layout.design.words
         row = {"gap": 0, "count": stretch.count, "end": 0}
         for bank, read in enumerate(stretch.reads):
             row |= _bank_fields(str(bank or ""), read)
@@ -131,11 +127,20 @@ class ArrayTape:
             "row": self._row_address(part, turn),
             "rows": part.count // words,
             "dense": int(part.rows.dense),
-            "rows_shift": self.shifts.rows.index(model.product_frac(product) - product.rows.frac),
+            **self._rows_shift(part),
             "rows_width": self.shifts.widths.index(product.rows.width),
             "output_shift": self.shifts.output.index(self.shifts.output_shift(product)),
+            "output_width": self.shifts.outputs.index(product.output.width),
         }
         return row | {"late": turn.late} if self.order.rounds else row
+
+    def _rows_shift(self, part: Part) -> dict[str, int]:
+        """What a row's sum is shifted by, or where the first row has what its own is."""
+        found = self.shifts.of_rows
+        if found is None:
+            return {"rows_shift": self.shifts.rows.index(self.shifts.rows_shift(part.product))}
+        words = self.order.layout.design.words
+        return {"own_shift": found.starts[part.product.name] + part.first // words}
 
     def _row_address(self, part: Part, turn: Turn) -> int:
         """Where the first row's result goes in each bank, counted in single numbers."""

@@ -12,7 +12,6 @@ from itertools import zip_longest
 
 from ernn.errors import UserError
 from ernn.ir.cell import CellStage, CellStep, CellTerm, Read
-from ernn.ir.edges import edge_formats
 from ernn.ir.integer_model import IntegerLayer, IntegerModel
 from ernn.scheduling.initial import Initial
 from ernn.scheduling.vector_program import (
@@ -31,23 +30,11 @@ Place = tuple[int, float]  # stage, and step in it; half a step before it is wha
 
 def stages(model: IntegerModel) -> tuple[LayerStage, ...]:
     """The network as stages, in order. Raises UserError for what the hardware refuses."""
-    _require_one_width(model)
     _require_forward(model)
     _require_products(model)
     program = _Program(model)
     layers = [stage for layer in model.layers for stage in _LayerProgram(program, layer).stages()]
     return (*layers, *program.copies_of_outputs())
-
-
-def _require_one_width(model: IntegerModel) -> None:
-    width = model.input.format.width
-    for edge, format in edge_formats(model).items():
-        if format.width != width:
-            raise UserError(
-                f"{edge} has {format.width} bits and the input {width}: the engine's data have one "
-                "width; quantize without bits for single kinds of data, or run the network in "
-                "software (golden)"
-            )
 
 
 def _require_forward(model: IntegerModel) -> None:

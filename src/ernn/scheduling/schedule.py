@@ -12,6 +12,7 @@ from functools import cached_property
 from math import ceil
 
 from ernn.errors import UserError
+from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design, multipliers_per_pe
@@ -73,7 +74,7 @@ class Schedule:
         """
         terms = max(len(step.terms) for step in self.layout.steps)
         up = max(*self.shifts.product, *self.shifts.addend, *self.shifts.bias, 0)
-        return 2 * self.layout.model.input.format.width + up + 2 + terms.bit_length()
+        return 2 * data_bits(self.layout.model) + up + 2 + terms.bit_length()
 
     @cached_property
     def array_multipliers(self) -> int:

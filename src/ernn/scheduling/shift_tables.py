@@ -2,8 +2,11 @@
 a short list.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.memory_map import MemoryMap
@@ -12,12 +15,22 @@ from ernn.scheduling.vector_program import Step, Term
 Choices = tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class RowShifts:
+    """`starts`: by product, where its first row has its shift; `indices`: by bus, of one row after
+    the other the shift's index in `ShiftTables.rows`."""
+
+    starts: Mapping[str, int]
+    indices: tuple[Choices, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class ShiftTables:
     """Distinct shifts at each place; a tape selects one by its index.
 
     Right shifts with rounding (negative: left): `rows`, `output`, `spectrum`, `round`.
-    Exact left shifts: `product`, `addend`, `bias`.  `widths`: of rows before the inverse transform.
+    Exact left shifts: `product`, `addend`, `bias`.  Bits that are saturated to: `widths`, of rows
+    before the inverse transform; `outputs`, after it; `spectra`; `values`, of a step's sum.
     """
 
     layout: MemoryMap
@@ -29,14 +42,21 @@ class ShiftTables:
     addend: Choices
     bias: Choices
     round: Choices
+    outputs: Choices
+    spectra: Choices
+    values: Choices
 
     @classmethod
     def of(cls, layout: MemoryMap) -> "ShiftTables":
         terms = [(step, term) for step in layout.steps for term in step.terms]
-        empty = cls(layout, (), (), (), (), (), (), (), ())
+        empty = cls(layout, *[()] * 11)
         return cls(
             layout,
-            rows=_distinct(layout.model.product_frac(p) - p.rows.frac for p in layout.products),
+            rows=_distinct(
+                empty.rows_shift(product) + int(more)
+                for product in layout.products
+                for more in np.unique(0 if product.exponents is None else product.exponents)
+            ),
             widths=_distinct(product.rows.width for product in layout.products),
             output=_distinct(empty.output_shift(p) for p in layout.products),
             spectrum=_distinct(
@@ -46,7 +66,32 @@ class ShiftTables:
             addend=_distinct(empty.addend_shift(*pair) for pair in terms),
             bias=_distinct(empty.bias_shift(*pair) for pair in terms),
             round=_distinct(step.frac - step.target.frac for step in layout.steps),
+            outputs=_distinct(product.output.width for product in layout.products),
+            spectra=_distinct(
+                empty.spectrum_width(signal.name) for signal in layout.spectra.signals
+            ),
+            values=_distinct(step.target.width for step in layout.steps),
         )
+
+    def rows_shift(self, product: Product) -> int:
+        """Before the inverse transform, of a row without an exponent."""
+        return self.layout.model.product_frac(product) - product.rows.frac
+
+    @cached_property
+    def of_rows(self) -> RowShifts | None:
+        """Where rows have shifts of their own; None where each product has one for all."""
+        products, words = self.layout.products, self.layout.design.words
+        if all(product.exponents is None for product in products):
+            return None
+        starts, shifts = {}, list[list[int]]([] for _ in range(words))
+        for product in products:
+            starts[product.name], order = len(shifts[0]), self.layout.rows(product)
+            for index in range(order.count):
+                gate, row = order.locate(index)
+                row = min(row, product.block_rows - 1)  # what lies beyond the last is of no matter
+                more = 0 if product.exponents is None else int(product.exponents[gate, row])
+                shifts[index % words].append(self.rows.index(self.rows_shift(product) + more))
+        return RowShifts(starts, tuple(map(tuple, shifts)))
 
     def output_shift(self, product: Product) -> int:
         """After the inverse transform, which is not divided by k."""
@@ -57,6 +102,12 @@ class ShiftTables:
         signal = self.layout.model.signal(str(name))
         assert signal.spectrum is not None
         return signal.format.frac + self.layout.model.forward.guard - signal.spectrum.frac
+
+    def spectrum_width(self, name: str | None) -> int:
+        """What a spectrum is saturated to."""
+        spectrum = self.layout.model.signal(str(name)).spectrum
+        assert spectrum is not None
+        return spectrum.width
 
     def product_shift(self, step: Step, term: Term) -> int:
         return 0 if term.product_frac is None else step.frac - term.product_frac

@@ -19,6 +19,7 @@ from ernn.flow.verilog import to_verilog
 from ernn.golden.compiled import Compiled
 from ernn.golden.headroom import saturating_states
 from ernn.golden.run import run_all, trace
+from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.precision import Shares, saturated
 from ernn.rtl.engine import Engine
@@ -279,7 +280,7 @@ def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
     tid = np.repeat([stream for stream, _, _ in stimulus.order], lines)
     number = np.tile(np.arange(lines), len(stimulus.order))
     first = np.repeat([time == 0 for _, _, time in stimulus.order], lines) & (number == 0)
-    data = pack(stimulus.words(layout.line), container_bits(model.input.format.width))
+    data = pack(stimulus.words(layout.line), container_bits(data_bits(model)))
     return Beats.of(data, tid=tid, first=first, last=number == lines - 1)
 
 
@@ -287,7 +288,7 @@ def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
     """Output frames (frames, outputs) of each stream."""
     model, line = schedule.layout.model, schedule.layout.line
     lines = schedule.layout.output_lines
-    lanes = unpack(simulation.outputs.data, container_bits(model.input.format.width), line)
+    lanes = unpack(simulation.outputs.data, container_bits(data_bits(model)), line)
     frames = []
     for stream in range(schedule.layout.design.streams):
         mine = lanes[simulation.outputs.tid == stream]
@@ -364,7 +365,7 @@ def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place,
         lanes = schedule.layout.lanes if kind == "vector" else model.block
         for column, name in enumerate(probe_names(kind, schedule.layout.design.words)):
             writes = simulation.probes[name]
-            values = unpack(writes.data, model.input.format.width, lanes)
+            values = unpack(writes.data, data_bits(model), lanes)
             seen: Counter[Place] = Counter()
             for address, word in zip(writes.address.tolist(), values, strict=True):
                 place = locate(schedule, column, address)

@@ -376,6 +376,19 @@ static void multiply_rows(const struct machine *m, const struct product *p, plac
     }
 }
 
+/* `count` sums, those in `x64` where it is not NULL, `side` of each row, which has bits of its own to
+   be shifted down by. */
+static void round_rows(NUMBER *x, const int64_t *x64, place_t count, place_t side,
+                       const NUMBER *exponents, struct rounding r)
+{
+    for (place_t i = 0; i < count; i++) {
+        const NUMBER by = r.down - r.up + exponents[i / side];
+        const NUMBER left = by < 0 ? -by : 0, down = by > 0 ? by : 0;
+        const int64_t half = ((int64_t)1 << down) >> 1, value = x64 ? x64[i] : x[i];
+        x[i] = within((up64(value, left) + half) >> down, r.low, r.high);
+    }
+}
+
 /* `count` rows from row `first` on, from `tile` to where they belong, gate by gate. */
 static void scatter(const struct machine *m, const struct product *p, place_t first, place_t count,
                     NUMBER *memory)
@@ -407,7 +420,10 @@ static void multiply(const struct machine *m, const struct product *p, NUMBER *m
         for (place_t n = 0; n < count; n += some)
             multiply_rows(m, p, first + n, some, m->tile + n * side, m->totals + n * side);
         for (NUMBER j = 0; j < net->block; j++)
-            if (chunked(m, p))
+            if (p->exponents >= 0)
+                round_rows(m->tile + j * pitch, chunked(m, p) ? m->totals + j * pitch : NULL,
+                           count * side, side, m->constants + p->exponents + first, p->sums);
+            else if (chunked(m, p))
                 round64(m->tile + j * pitch, m->totals + j * pitch, count * side, p->sums);
             else
                 rounded_in_place(m->tile + j * pitch, count * side, p->sums);

@@ -45,9 +45,11 @@ struct term {
    Weights: (tiles of ROWS rows, bins, pairs, ROWS, 2).  A bin that is real pairs two columns; one
    that is complex has pairs (a, b) for a + ib, which (p, -q) and (q, p) make re and im of.  -q - 1
    stands for -q, so that it fits: `corrections` (tiles, complex bins, ROWS) are the sums of all b.
-   Sums of `chunk` pairs fit in a NUMBER. */
+   Sums of `chunk` pairs fit in a NUMBER.  `exponents`: where among the constants every row has
+   the bits by which its sums are shifted further down; -1 where none is. */
 struct product {
     NUMBER to, apart, gates, rows, kept, first, end, columns, chunk, weights, corrections;
+    NUMBER exponents;
     struct rounding sums, out;
 };
 

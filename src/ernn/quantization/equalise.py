@@ -1,0 +1,248 @@
+"""A network in other units, exactly: powers of two between the numbers of a vector.
+
+One format serves a whole vector, so a vector whose numbers differ in size wastes the bits of the
+small ones.  Multiplied by 2**e, number by number, they fill it; where that can be taken back at no
+cost, the network stays the same (cross-layer equalisation, as in Nagel et al. 2019, section 4.1):
+
+*The network's input*, where only products read it: columns of weights are divided by as much, and
+whoever quantizes frames multiplies them (`IntegerModel.units`).
+
+*A cell* that is kept from frame to frame and that nothing but steps of its layer reads, an LSTM's:
+in c = f*c@1 + i*g the first term is as it was, the second gets g * 2**e, a step more; a vector that
+the cell is multiplied with, a peephole, is divided, and where a step adds c it adds c * 2**-e, by a
+multiplier that is there.  A step costs a cycle a line: a cell is changed only where it is worth it.
+
+Inputs that a block-circulant matrix reads have one exponent a word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import numpy as np
+
+from ernn.ir.cell import CellStep, CellTerm, Read
+from ernn.ir.edges import edge_name
+from ernn.ir.network import NETWORK, Layer, Network, Source
+from ernn.ir.structure import BlockCirculant, Dense
+from ernn.quantization.calibrate import Seen
+
+Array = np.ndarray
+
+SLACK = 2
+"""Bits that a number may grow by beyond what was seen of it, before it is the largest."""
+MOST = 24
+"""Bits by which numbers of a vector are moved against each other, at most."""
+WORTH = 0.5
+"""Of the mean square of the input's rounding, what must remain at most for it to be changed."""
+WORTH_A_STEP = 5
+"""Bits that a cell's format must gain before a step more is paid for it."""
+
+
+def equalised(
+    network: Network, seen: Seen, block: int, bits: int
+) -> tuple[Network, dict[str, Array]]:
+    """A `lowered` network whose vectors fill their formats, from what was seen of it; and by edge
+    the exponents: its numbers are the old ones times 2**exponent.
+
+    bits: of a constant, which a power of two must fit.
+    """
+    found: dict[str, Array] = {}
+    if _only_multiplied(network):
+        units = seen.units[edge_name(NETWORK)]
+        exponents = _filling(units, block if _in_blocks(network) else 1)
+        if exponents.any():
+            network, found[edge_name(NETWORK)] = _multiplied(network, exponents), exponents
+    for index, layer in enumerate(network.layers):
+        for name in (step.name for step in layer.cell.steps if step.name in layer.cell.states):
+            source = Source(index, name)
+            exponents = _lowering(seen.units.get(edge_name(source), np.zeros(1)), bits)
+            changed = _with_cell(network, source, exponents)
+            if changed is not None:
+                network, found[edge_name(source)] = changed, exponents
+    return network, found
+
+
+def _filling(units: Array, word: int) -> Array:
+    """What moves each number, all of a word alike, near to the largest."""
+    words = np.pad(units, (0, -len(units) % word)).reshape(-1, word).max(1)
+    largest = units.max() or 1.0
+    ratio = largest / np.where(words > 0, words, largest)
+    exponents = np.clip(np.floor(np.log2(ratio)) - SLACK, 0, MOST).astype(np.int64)
+    each = np.repeat(exponents, word)[: len(units)]
+    return each if (4.0**-each).mean() <= WORTH else np.zeros_like(each)
+
+
+def _lowering(units: Array, bits: int) -> Array:
+    """What moves the larger numbers down to the middle one, if that is worth it; else zeros."""
+    middle = max(1.0, float(np.median(units)))
+    down = np.clip(np.ceil(np.log2(np.maximum(units / middle, 1.0))), 0, bits - 2).astype(np.int64)
+    return -down if down.max() >= WORTH_A_STEP else np.zeros_like(down)
+
+
+def _readers(network: Network) -> list[tuple[int, str]]:
+    """Layers that read the network's input, and by which name."""
+    return [
+        (index, name)
+        for index in range(len(network.layers))
+        for name, source in network.names(index)
+        if source == NETWORK
+    ]
+
+
+def _columns(network: Network) -> list[tuple[int, int, int]]:
+    """Every matrix that multiplies the input: its layer, its product, which of the product's."""
+    return [
+        (index, number, which)
+        for index, name in _readers(network)
+        for number, product in enumerate(network.layers[index].cell.products)
+        for which, read in enumerate(product.reads)
+        if read.name == name
+    ]
+
+
+def _only_multiplied(network: Network) -> bool:
+    """Whether the input is read by products of plain matrices alone, and begins with zeros."""
+    by_steps = (
+        name in {read.name for step in network.layers[index].cell.steps for read in step.reads}
+        for index, name in _readers(network)
+    )
+    structures = (
+        network.layers[index].weights[number][which].structure
+        for index, number, which in _columns(network)
+    )
+    plain = all(isinstance(structure, Dense | BlockCirculant) for structure in structures)
+    return plain and not any(by_steps) and not network.initial_values(NETWORK)
+
+
+def _in_blocks(network: Network) -> bool:
+    structures = (
+        network.layers[index].weights[number][which].structure
+        for index, number, which in _columns(network)
+    )
+    return any(isinstance(structure, BlockCirculant) for structure in structures)
+
+
+def _multiplied(network: Network, exponents: Array) -> Network:
+    """For an input that is 2**exponents times as large."""
+    for index, number, which in _columns(network):
+        layer = network.layers[index]
+        matrix = layer.weights[number][which]
+        divided = replace(matrix, value=matrix.value / 2.0**exponents)
+        weights = _at(layer.weights, number, _at(layer.weights[number], which, divided))
+        layers = _at(network.layers, index, replace(layer, weights=weights))
+        network = replace(network, layers=layers)
+    return network
+
+
+T = TypeVar("T")
+
+
+def _at(items: tuple[T, ...], index: int, item: T) -> tuple[T, ...]:
+    return (*items[:index], item, *items[index + 1 :])
+
+
+# --- cells
+
+
+def _with_cell(network: Network, source: Source, exponents: Array) -> Network | None:
+    """With a kept step's numbers times 2**exponents; None where that costs more than a step."""
+    layer = network.layers[source.layer]
+    if not exponents.any() or source in network.multiplied or source in network.results:
+        return None
+    changed = (
+        None
+        if source.output in layer.cell.outputs
+        else _Cell(layer, source.output, exponents).changed()
+    )
+    if changed is None:
+        return None
+    return replace(network, layers=_at(network.layers, source.layer, changed))
+
+
+@dataclass(eq=False)
+class _Cell:
+    """A layer on its way to other units of the step `name`."""
+
+    layer: Layer
+    name: str
+    exponents: Array
+    vectors: dict[str, Array] = field(default_factory=dict)
+
+    def changed(self) -> Layer | None:
+        """The layer; None where a term is of a kind that a factor cannot go into."""
+        layer, cell = self.layer, self.layer.cell
+        stages = []
+        try:
+            for stage in cell.stages:
+                steps = tuple(new for step in stage.steps for new in self._steps(step))
+                stages.append(replace(stage, steps=steps))
+        except _UnchangeableError:
+            return None
+        read = {one.name for stage in stages for step in stage.steps for one in step.reads}
+        known = dict(zip(cell.vectors, layer.vectors, strict=True)) | self.vectors
+        vectors = {name: vector for name, vector in known.items() if name in read}
+        made = replace(cell, stages=tuple(stages), vectors=tuple(vectors))
+        pairs = zip(cell.remembered, layer.initial, strict=False)
+        initial = tuple(
+            values * 2.0**self.exponents if name == self.name and values is not None else values
+            for name, values in pairs
+        )
+        return replace(layer, cell=made, vectors=tuple(vectors.values()), initial=initial)
+
+    def _steps(self, step: CellStep) -> list[CellStep]:
+        if step.name != self.name:
+            if all(read.name != self.name for read in step.reads):
+                return [step]
+            return [replace(step, sum=_sum([self._back(term) for term in step.terms]))]
+        if step.activation is not None or step.bounded:
+            raise _UnchangeableError
+        before: list[CellStep] = []
+        terms = [self._into(term, before) for term in step.terms]
+        return [*before, replace(step, sum=_sum(terms))]
+
+    def _back(self, term: CellTerm) -> CellTerm:
+        """A term of another step, in the old units."""
+        if all(read.name != self.name for read in term.factors):
+            return term
+        others = [read for read in term.factors if read.name != self.name]
+        own = [read for read in term.factors if read.name == self.name]
+        if len(own) != 1 or any(read.name not in self.layer.cell.vectors for read in others):
+            raise _UnchangeableError
+        return replace(term, factors=(*own, self._vector(others, -1)))
+
+    def _into(self, term: CellTerm, before: list[CellStep]) -> CellTerm:
+        """A term of the step itself, in the new units; perhaps after a step more."""
+        own = [read for read in term.factors if read.name == self.name]
+        if len(own) == 1:
+            return term
+        known = self.layer.cell.vectors
+        others = [read for read in term.factors if read.name not in known]
+        if own or any(self.layer.cell.gate(read.name) for read in others):
+            raise _UnchangeableError
+        if len(others) < 2:
+            constants = [read for read in term.factors if read.name in known]
+            return replace(term, factors=(*others, self._vector(constants, 1)))
+        first, second = others
+        step = next((one for one in self.layer.cell.steps if one.name == second.name), None)
+        name = f"{self.name}_in{len(before) or ''}"
+        within = step is not None and step.within_one
+        before.append(CellStep(name, f"{second}*{self._vector([], 1)}", bounded=within))
+        return replace(term, factors=(first, Read(name)))
+
+    def _vector(self, given: list[Read], sign: int) -> Read:
+        """A constant vector, times 2**(sign * exponents)."""
+        name = "_".join([*(read.name for read in given), self.name, "up" if sign < 0 else "down"])
+        value = self.layer.vector(given[0].name) if given else np.ones(len(self.exponents))
+        self.vectors[name] = value * 2.0 ** (sign * self.exponents)
+        return Read(name)
+
+
+class _UnchangeableError(Exception):
+    """A step has a term that no constant goes into."""
+
+
+def _sum(terms: Sequence[CellTerm]) -> str:
+    """The terms in a description's words."""
+    parts = (f"{'-' if t.negative else '+'} {'*'.join(map(str, t.factors))}" for t in terms)
+    return " ".join(parts).removeprefix("+ ")

@@ -1,0 +1,106 @@
+"""Units of measure: the network stays the same, and its integers come closer."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ernn.golden import precision, quantize_input
+from ernn.golden.source import c_source
+from ernn.ir import reference
+from ernn.ir.layers import linear, lstm
+from ernn.ir.network import Layer, Matrix, Network
+from ernn.ir.structure import BlockCirculant, Dense
+from ernn.quantization.calibrate import calibrate
+from ernn.quantization.equalise import equalised
+from ernn.quantization.quantize import QuantizeSpec, quantize
+from tests.models import random_gru, random_linear, random_lstm, structure_of
+
+
+def reading_unevenly(layer: Layer, sizes: np.ndarray) -> Layer:
+    """The layer for inputs that are so many times as large."""
+    (first, *others), *rest = layer.weights
+    if isinstance(first.structure, BlockCirculant):
+        sizes = np.repeat(sizes[:: first.structure.block], first.structure.block)
+    even = replace(first, value=first.value / sizes[: first.columns])
+    return replace(layer, weights=((even, *others), *rest))
+
+
+def uneven(rng: np.random.Generator, block: int) -> tuple[Network, list[np.ndarray]]:
+    """A network whose inputs differ in size by 2**12, and frames for it."""
+    sizes = np.repeat(2.0 ** np.linspace(-12, 0, 4), 2)
+    layer = reading_unevenly(random_gru(rng, 8, 12, structure_of(block)), sizes)
+    frames = [rng.normal(size=(40, 8)) * sizes for _ in range(4)]
+    return Network((layer, random_linear(rng, 12, 3))), frames
+
+
+def growing(rng: np.random.Generator, peepholes: bool) -> tuple[Network, list[np.ndarray]]:
+    """An LSTM some of whose cells add up what comes, over a thousand times what others hold."""
+    layer = random_lstm(rng, 6, 16, peepholes=peepholes, states=True)
+    bias = np.asarray(layer.biases[0]).copy()
+    bias[:2, :3] = 14.0  # i and f are open: nothing is forgotten
+    bias[2, :3] = 3.0
+    frames = [rng.normal(size=(700, 6)) for _ in range(3)]
+    vectors = tuple(np.where(np.arange(16) < 3, 0.0, vector) for vector in layer.vectors)
+    layer = replace(layer, biases=(bias, *layer.biases[1:]), vectors=vectors)
+    return Network((layer, random_linear(rng, 16, 4))), frames
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_inputs_of_different_size(block: int) -> None:
+    network, frames = uneven(np.random.default_rng(block), block)
+    seen = calibrate(network, frames, block)
+    changed, exponents = equalised(network, seen, block, 16)
+    assert exponents["x"].max() >= 8 and exponents["x"].min() == 0
+    scaled = [one * 2.0 ** exponents["x"] for one in frames]
+    for one, other in zip(frames, scaled, strict=True):
+        expected = reference.run(network, one)[0]
+        np.testing.assert_allclose(reference.run(changed, other)[0], expected, rtol=1e-12)
+    errors = [
+        precision(network, quantize(network, frames[:3], QuantizeSpec(equalise=on)), frames[3:]).rms
+        for on in (True, False)
+    ]
+    assert errors[0] < 0.005 and errors[1] > 3 * errors[0]
+
+
+def test_c_says_which_fraction_bits_each_feature_has() -> None:
+    network, frames = uneven(np.random.default_rng(0), 1)
+    model = quantize(network, frames)
+    header = c_source(model).header
+    fracs = model.input.format.frac + model.exponents("x")
+    assert f"#define ERNN_INPUT_FRACS {{{', '.join(map(str, fracs))}}}" in header
+    assert "#define ERNN_INPUT_FRAC " not in header
+    x = quantize_input(model, frames[0])
+    assert np.abs(np.ldexp(x, -fracs) - frames[0]).max(0) == pytest.approx(0.0, abs=2.0**-8)
+
+
+@pytest.mark.parametrize("peepholes", [False, True])
+def test_cells_over_a_thousand_to_one(peepholes: bool) -> None:
+    network, frames = growing(np.random.default_rng(3), peepholes)
+    seen = calibrate(network, frames, 1)
+    units = seen.units["l0.c"]
+    assert units.max() > 300 * np.median(units)
+    changed, exponents = equalised(network, seen, 1, 16)
+    assert exponents["l0.c"].min() <= -8 and exponents["l0.c"].max() == 0
+    expected = reference.run(network, frames[0])[0]
+    np.testing.assert_allclose(reference.run(changed, frames[0])[0], expected, rtol=1e-9)
+    errors = [
+        precision(network, quantize(network, frames[:1], QuantizeSpec(equalise=on)), frames[2:]).rms
+        for on in (True, False)
+    ]
+    assert errors[0] < 0.01 and errors[1] > 3 * errors[0]
+
+
+def test_what_a_step_reads_or_the_network_gives_stays() -> None:
+    rng = np.random.default_rng(0)
+    dense = Dense()
+    weights = Matrix(rng.normal(size=(4, 3, 2)), dense), Matrix(np.zeros((4, 3, 3)), dense)
+    layer = lstm(*weights, np.full((4, 3), 9.0) * [[1], [1], [0], [1]])
+    shown = replace(layer, cell=replace(layer.cell, outputs=("h", "c")))
+    frames = [np.abs(rng.normal(size=(300, 2))) * [1.0, 200.0]]
+    for one, kept in ((layer, {"l0.c"}), (shown, set[str]())):
+        network = Network((one,))
+        found = equalised(network, calibrate(network, frames, 1), 1, 16)[1]
+        assert set(found) - {"x"} <= kept
+    same = Network((linear(Matrix(np.ones((1, 2, 2))), np.zeros(2)),))
+    assert equalised(same, calibrate(same, [np.ones((4, 2))], 1), 1, 16) == (same, {})

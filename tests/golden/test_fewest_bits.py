@@ -1,0 +1,36 @@
+"""The fewest bits: good enough, and with one fewer no more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ernn.errors import UserError
+from ernn.golden import precision
+from ernn.golden.fewest_bits import fewest_bits
+from ernn.quantization.quantize import quantize
+from tests.models import random_frames, random_network
+
+
+def test_weights_and_kinds_have_as_few_bits_as_the_error_allows() -> None:
+    rng = np.random.default_rng(0)
+    network = random_network(rng, "gru", 4, 12, block=1, outputs=3)
+    frames = [random_frames(rng, network, 60) for _ in range(6)]
+    spec = fewest_bits(network, frames[:3], frames[3:], 0.02)
+
+    def error(one: object) -> float:
+        return precision(network, quantize(network, frames[:3], one), frames[3:]).rms  # pyright: ignore[reportArgumentType]
+
+    assert error(spec) <= 0.02 < error(replace(spec, weight_bits=spec.weight_bits - 1))
+    assert spec.weight_bits < 12 and spec.data_bits < 16 and spec.data.hidden
+    for kind, bits in spec.data.given.items():
+        fewer = replace(spec.data, **{kind: bits - 1})
+        assert bits == 2 or error(replace(spec, data=fewer)) > 0.015
+
+
+def test_what_cannot_be_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    network = random_network(rng)
+    frames = [random_frames(rng, network)]
+    with pytest.raises(UserError, match=r"^18 bits of everything are .* rms off the floats, more"):
+        fewest_bits(network, frames, frames, 1e-9)
