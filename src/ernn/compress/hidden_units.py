@@ -2,21 +2,22 @@
 
 A unit is one row of every gate, one column of every matrix that reads it, and its biases.
 Without it the network is a smaller dense one, which every structure, integers and the
-engine take as they take any other.
+engine take as they take any other.  `fewer_units` takes a user's own LSTM or GRU.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ernn.compress.plan import ROLES
-from ernn.errors import UserError
+from ernn.errors import UserError, require
 from ernn.nn.model import AcousticModel
 
 
 def unit_norms(model: AcousticModel, layer: int) -> Tensor:
     """Euclidean norm of all weights of each unit of a recurrent layer (hidden,), without biases."""
+    require(model, AcousticModel, "units' norms are of an AcousticModel (see fewer_units)")
     hidden = model.spec.layers[layer].hidden
     parts = [tensor.square() for tensor in _of_units(model, layer)]
     return (
@@ -49,6 +50,7 @@ def narrowed(model: AcousticModel, counts: Sequence[int] | None) -> AcousticMode
 
 
 def _largest_first(model: AcousticModel, counts: Sequence[int]) -> list[Tensor]:
+    require(model, AcousticModel, "a model's units by layer are of an AcousticModel (fewer_units)")
     if len(counts) != len(model.spec.layers):
         raise UserError(
             f"{len(counts)} counts for {len(model.spec.layers)} recurrent layers: give one for each"
@@ -128,3 +130,77 @@ def _reader(model: AcousticModel, layer: int) -> str:
     """How the names begin of weights that read a layer's output."""
     last = layer + 1 == len(model.spec.layers)
     return "output.weight" if last else f"recurrent.{layer + 1}.weight_ih"
+
+
+@torch.no_grad()
+def fewer_units(
+    layer: nn.LSTM | nn.GRU, count: int, readers: Sequence[nn.Linear] = ()
+) -> tuple[nn.Module, list[nn.Linear]]:
+    """A user's own layer with its `count` largest units, and what reads it without the others.
+
+    readers: all Linear layers that read its output; their columns count in what is large. Of
+    stacked layers each keeps `count`; the last one's units stay in their order.
+
+    Both are new, with copied weights. Raises UserError for a layer of both directions, a count
+    that is none of its units, or a reader of another width.
+    """
+    require(layer, nn.LSTM | nn.GRU, "hidden units are removed from an LSTM or a GRU")
+    hidden, projected = layer.hidden_size, bool(layer.proj_size)
+    if layer.bidirectional:
+        raise UserError("units are removed from a layer of one direction, not from both at once")
+    if not 1 <= count <= hidden or (projected and count <= layer.proj_size):
+        least = layer.proj_size + 1
+        raise UserError(f"of {hidden} units {least} to {hidden} can be kept, not {count}")
+    if wrong := [one for one in readers if one.in_features != (layer.proj_size or hidden)]:
+        raise UserError(f"a reader has {wrong[0].in_features} inputs, not the layer's outputs")
+    state, columns = layer.state_dict(), None
+    for index in range(layer.num_layers):
+        own = {name: state[name] for name in state if name.endswith(f"_l{index}")}
+        if columns is not None:
+            own[f"weight_ih_l{index}"] = own[f"weight_ih_l{index}"][:, columns]
+        after = [state[f"weight_ih_l{index + 1}"]] if index + 1 < layer.num_layers else []
+        reading = after or [one.weight for one in readers]
+        columns = _kept(own, [] if projected else reading, hidden, projected, count)
+        state |= {name: _cut(name, one, columns, hidden, projected) for name, one in own.items()}
+        columns = None if projected else columns
+    smaller = _again(layer, count)
+    smaller.load_state_dict(state)
+    return smaller.train(layer.training), [_without(one, columns) for one in readers]
+
+
+def _kept(
+    own: Mapping[str, Tensor], reading: Sequence[Tensor], hidden: int, projected: bool, count: int
+) -> Tensor:
+    """The largest units of one layer, ascending."""
+    sizes = torch.zeros(hidden, dtype=torch.float64)
+    for name, tensor in own.items():
+        role, square = ROLES.get(name[:9]), tensor.double().square()
+        if role in ("input", "recurrent"):
+            sizes += square.unflatten(0, (-1, hidden)).sum((0, 2))
+        if role == "projection" or (role == "recurrent" and not projected):
+            sizes += square.sum(0)
+    for tensor in reading:
+        sizes += tensor.double().square().sum(0)
+    return sizes.topk(count).indices.sort().values
+
+
+def _again(layer: nn.LSTM | nn.GRU, count: int) -> nn.LSTM | nn.GRU:
+    options = {"proj_size": layer.proj_size} if layer.proj_size else {}
+    return type(layer)(
+        layer.input_size,
+        count,
+        layer.num_layers,
+        bias=layer.bias,
+        batch_first=layer.batch_first,
+        dropout=layer.dropout,
+        **options,
+    ).to(next(layer.parameters()))
+
+
+def _without(reader: nn.Linear, columns: Tensor | None) -> nn.Linear:
+    if columns is None:
+        return reader
+    smaller = nn.Linear(len(columns), reader.out_features, reader.bias is not None)
+    state = reader.state_dict()
+    smaller.load_state_dict(state | {"weight": state["weight"][:, columns]})
+    return smaller.to(reader.weight).train(reader.training)

@@ -11,13 +11,14 @@ from dataclasses import replace
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 from torch.nn.utils import parametrize
 
 from ernn.compress.masked import Spread
 from ernn.compress.method import Method, Parts
 from ernn.compress.plan import CompressionPlan, NamedMatrix, compressed
 from ernn.compress.sets import Stored, decode, encode, project
+from ernn.compress.shaped import Shaped
 from ernn.compress.spectral import Spectral
 from ernn.ir.structure import (
     BankBalanced,
@@ -32,32 +33,33 @@ from ernn.nn.recurrent import GRU, LSTM
 from ernn.nn.signs import Turn
 
 
-class Decode(nn.Module):
-    """Stored numbers to the parameter (gates * rows, columns)."""
+class Decode(Shaped):
+    """Stored numbers to the parameter."""
 
-    def __init__(self, structure: BlockCirculant, gates: int, rows: int, columns: int) -> None:
-        super().__init__()
-        self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
+    def __init__(self, structure: BlockCirculant, weight: Tensor, shape: Size) -> None:
+        """`weight` (gates, rows, columns): the parameter of `shape` as matrices."""
+        super().__init__(weight.shape, shape)
+        self.structure = structure
 
     def blocks(self, stored: Tensor) -> Tensor:
         """Block vectors (gates, block rows, block columns, k), multiplied without decoding."""
         return stored
 
     def forward(self, stored: Tensor) -> Tensor:
-        return decode(stored, self.structure, self.rows, self.columns).flatten(0, 1)
+        return self.parameter(decode(stored, self.structure, self.rows, self.columns))
 
     def right_inverse(self, parameter: Tensor) -> Stored:
         """What `parametrize` stores for a weight that is assigned: its projection."""
-        return encode(parameter.unflatten(0, (self.gates, self.rows)), self.structure)
+        return encode(self.matrices(parameter), self.structure)
 
 
-class Rebuild(nn.Module):
-    """What is trained of a `Method`'s structure, to the parameter (gates * rows, columns)."""
+class Rebuild(Shaped):
+    """What is trained of a `Method`'s structure, to the parameter."""
 
-    def __init__(self, structure: Method, weight: Tensor) -> None:
+    def __init__(self, structure: Method, weight: Tensor, shape: Size) -> None:
         """`weight` (gates, rows, columns): what is fixed in training is chosen from it."""
-        super().__init__()
-        self.structure, (_, self.rows, self.columns) = structure, weight.shape
+        super().__init__(weight.shape, shape)
+        self.structure = structure
         held = structure.start(weight.detach()).held
         self.names = [f"held{index}" for index in range(len(held))]
         for name, tensor in zip(self.names, held, strict=True):
@@ -68,13 +70,12 @@ class Rebuild(nn.Module):
         return tuple(self.get_buffer(name) for name in self.names)
 
     def forward(self, *trained: Tensor) -> Tensor:
-        return self.structure.rebuilt(Parts(trained, self.held), self.rows, self.columns).flatten(
-            0, 1
-        )
+        parts = Parts(trained, self.held)
+        return self.parameter(self.structure.rebuilt(parts, self.rows, self.columns))
 
     def right_inverse(self, parameter: Tensor) -> tuple[Tensor, ...]:
         """What `parametrize` stores for a weight that is assigned."""
-        return self.structure.again(parameter.unflatten(0, (-1, self.rows)), self.held)
+        return self.structure.again(self.matrices(parameter), self.held)
 
 
 _INSIDE = Decode | Spectral | Spread | Rebuild
@@ -91,9 +92,10 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
         turn = None
         if isinstance(matrix.structure, Signed):
             signs = matrix.structure.diagonal(matrix.weight.shape[-1])
-            turn = Turn(torch.from_numpy(signs).to(matrix.weight))
+            parameter = matrix.parameter
+            turn = Turn(torch.from_numpy(signs).to(parameter).view(parameter.shape[1:]))
             with torch.no_grad():
-                matrix.weight.mul_(turn.signs)
+                parameter.mul_(turn.signs)
             matrix = replace(matrix, structure=matrix.structure.inner)
         parametrize.register_parametrization(
             matrix.owner, matrix.attribute, _inside(matrix, domain)
@@ -103,16 +105,16 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
 
 
 def _inside(matrix: NamedMatrix, domain: Domain) -> "Decode | Spectral | Spread | Rebuild":
-    _, rows, columns = matrix.weight.shape
+    weight, shape = matrix.weight, matrix.parameter.shape
     match matrix.structure:
         case Pruned() | LoadBalanced() | BankBalanced():
-            return Spread(matrix.structure, matrix.weight)
+            return Spread(matrix.structure, weight, shape)
         case Method():
-            return Rebuild(matrix.structure, matrix.weight)
+            return Rebuild(matrix.structure, weight, shape)
         case BlockCirculant():
             _use_ours(matrix.owner)
             kind = Spectral if domain == "frequency" else Decode
-            return kind(matrix.structure, matrix.gates, rows, columns)
+            return kind(matrix.structure, weight, shape)
         case _:
             raise TypeError(f"there is no training inside {matrix.structure}")
 

@@ -22,6 +22,8 @@ from ernn.ir.structure import (
 Role = Literal["input", "recurrent", "projection", "output"]
 ROLES: dict[str, Role] = {"weight_ih": "input", "weight_hh": "recurrent", "weight_hr": "projection"}
 """torch's names of a recurrent layer's weights, which our own cells share."""
+SINGLE = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Embedding)
+"""Layers that have one weight."""
 DENSE = Dense()
 
 
@@ -45,7 +47,7 @@ class CompressionPlan:
     projection: Structure = Dense()
     """What an LSTM multiplies its cells' output with."""
     output: Structure = Dense()
-    """The weight of every Linear layer."""
+    """The weight of every Linear layer, convolution (out, in times taps) and embedding."""
     overrides: tuple[tuple[str, Structure], ...] = ()
     """Of single parameters, by the name that `named_parameters()` gives, instead of the above."""
 
@@ -70,7 +72,7 @@ class CompressionPlan:
         """Circulant blocks in recurrent layers.
 
         block: their size, 1, 2, 4, 8, 16 or 32; 1 is dense.
-        output: the size in Linear layers.
+        output: the size in Linear layers, convolutions and embeddings.
         pad: whether sizes that the block does not divide are padded, and the padding counted;
             otherwise they are refused when the plan is used.
         signed: whether columns have signs (`ernn.ir.structure.Signed`), drawn by seed 0.
@@ -83,7 +85,7 @@ class CompressionPlan:
         """One structure for all matrices of recurrent layers.
 
         structure: for example `ernn.ir.structure.LoadBalanced(0.1, 32)`, a sparse one.
-        output: of Linear layers; by default they stay dense.
+        output: of Linear layers, convolutions and embeddings; by default they stay dense.
         """
         return cls(structure, structure, structure, output)
 
@@ -144,7 +146,8 @@ class CompressionPlan:
 class NamedMatrix:
     """A weight inside a model: parameter `attribute` of `owner`; `name` is from the model's root.
 
-    The parameter (gates * rows, columns) is `gates` matrices (rows, columns) of `structure`.
+    The parameter is `gates` matrices (rows, columns) of `structure`: of a convolution, one a group,
+    whose columns are inputs and taps.
     """
 
     name: str
@@ -161,7 +164,8 @@ class NamedMatrix:
     @property
     def weight(self) -> Tensor:
         """The parameter as (gates, rows, columns), sharing its memory."""
-        return self.parameter.unflatten(0, (self.gates, -1))
+        parameter = self.parameter
+        return parameter.view(self.gates, parameter.shape[0] // self.gates, -1)
 
     @property
     def stored(self) -> int:
@@ -170,7 +174,8 @@ class NamedMatrix:
 
 
 def matrices(module: nn.Module, plan: CompressionPlan) -> list[NamedMatrix]:
-    """Every weight matrix of the LSTM, GRU and Linear layers in `module`, by name within a layer.
+    """Every weight matrix in `module`, by name within a layer: of recurrent and Linear layers,
+    convolutions and embeddings.
 
     UserError if an override names no such matrix, or a structure does not fit its shape.
     """
@@ -236,7 +241,7 @@ def _of(name: str, owner: nn.Module, plan: CompressionPlan) -> Iterator[NamedMat
 
 
 def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
-    if isinstance(owner, nn.Linear):
+    if isinstance(owner, SINGLE):
         return [("weight", "output")]
     # A parametrized weight is no longer among the parameters of its owner.
     inside = getattr(owner, "parametrizations", {})
@@ -246,6 +251,8 @@ def _weights(owner: nn.Module) -> list[tuple[str, Role]]:
 
 def _gates(owner: nn.Module, attribute: str, role: Role) -> int:
     """Matrices stacked in one parameter; a projection has none of an LSTM's gates."""
+    if isinstance(owner, nn.Conv1d | nn.Conv2d):
+        return owner.groups
     if role in ("output", "projection"):
         return 1
     return getattr(owner, attribute).shape[0] // int(owner.hidden_size)  # type: ignore[arg-type]

@@ -9,30 +9,31 @@ from functools import cache
 from math import sqrt
 
 import torch
-from torch import Tensor, nn
+from torch import Size, Tensor
 
 from ernn.compress import block_circulant
+from ernn.compress.shaped import Shaped
 from ernn.ir.structure import BlockCirculant
 
 
-class Spectral(nn.Module):
-    """Spectra (gates, block rows, block columns, k) to the parameter (gates * rows, columns)."""
+class Spectral(Shaped):
+    """Spectra (gates, block rows, block columns, k) to the parameter."""
 
-    def __init__(self, structure: BlockCirculant, gates: int, rows: int, columns: int) -> None:
-        super().__init__()
-        self.structure, self.gates, self.rows, self.columns = structure, gates, rows, columns
+    def __init__(self, structure: BlockCirculant, weight: Tensor, shape: Size) -> None:
+        """`weight` (gates, rows, columns): the parameter of `shape` as matrices."""
+        super().__init__(weight.shape, shape)
+        self.structure = structure
 
     def blocks(self, spectra: Tensor) -> Tensor:
         """Block vectors (gates, block rows, block columns, k), multiplied without decoding."""
         return spectra @ transform(self.structure.block).to(spectra).T
 
     def forward(self, spectra: Tensor) -> Tensor:
-        return block_circulant.decode(self.blocks(spectra), self.rows, self.columns).flatten(0, 1)
+        decoded = block_circulant.decode(self.blocks(spectra), self.rows, self.columns)
+        return self.parameter(decoded)
 
     def right_inverse(self, parameter: Tensor) -> Tensor:
-        blocks = block_circulant.encode(
-            parameter.unflatten(0, (self.gates, self.rows)), self.structure
-        )
+        blocks = block_circulant.encode(self.matrices(parameter), self.structure)
         return blocks @ transform(self.structure.block).to(blocks)
 
 
