@@ -95,6 +95,9 @@ ENGINES: tuple[tuple[Net, Design], ...] = (
     (Net("gru", 64, 128, 8, outputs=12), Design(1, 4, 16, 1)),
     (Net("lstm", 64, 64, 16, weight_bits=8, data_bits=12), Design(2, 2, 16, 2)),
     (Net("lstm", 32, 64, 16, peepholes=True, projection=32), Design(2, 2, 16, 4)),
+    (Net("lstm", 32, 64, 16, weight_bits=8, data_bits=8), Design(2, 2, 16, 4, packed=18)),
+    (Net("gru", 32, 64, 8, weight_bits=8, data_bits=9), Design(6, 1, 16, 4, packed=18)),
+    (Net("lstm", 24, 48, 1, weight_bits=8, data_bits=8), Design(16, 1, 16, 1, packed=18)),
 )
 
 

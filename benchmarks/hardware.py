@@ -7,9 +7,10 @@ clock of one layer on one device.
     python benchmarks/hardware.py --page
 
 L: an LSTM of 1024 cells with peepholes and a projection to 512.  G: a GRU of 1024 units.  Both read
-160 numbers; the figure is the block size.  12-bit weights, 16-bit data, random weights from --seed:
-cycles, area and clock do not depend on them.  --frames frames of random integers go through golden
-and the simulated engine, all streams busy, no stalls, and every output integer is compared.
+160 numbers; the figure is the block size.  12-bit weights, 16-bit data, unless --weight-bits and
+--data-bits say other (at most 8 and 9 for --packed, two products a multiplier), random weights from
+--seed: cycles, area and clock do not depend on them.  --frames frames of random integers go through
+golden and the simulated engine, all streams busy, no stalls, and every output integer is compared.
 
 The design is the one that `ernn design` would choose for the device; --pes and the options beside
 it fix one instead. --area runs Yosys, --place Yosys and nextpnr: a quarter of an hour a seed on a
@@ -60,6 +61,7 @@ from ernn.verify import measure_cycles, prove
 
 LAYERS = ("L8", "L16", "G8", "G16")
 INPUTS, CELLS, PROJECTION = 160, 1024, 512
+WEIGHT_BITS, DATA_BITS = 12, 16
 PUBLISHED_MHZ = 200.0
 PLACE_SECONDS = 6 * 3600
 CHOICES = tuple(field for field in fields(Design) if field.name != "streams")
@@ -82,6 +84,8 @@ def parse() -> argparse.Namespace:
     for field in CHOICES:
         kind = str if field.name == "pipeline" else int
         parser.add_argument(f"--{field.name}", type=kind, help=f"the design's {field.name}")
+    parser.add_argument("--weight-bits", type=int, default=WEIGHT_BITS)
+    parser.add_argument("--data-bits", type=int, default=DATA_BITS)
     parser.add_argument("--frames", type=int, default=200, help="of all streams together")
     parser.add_argument("--seed", type=int, default=0, help="of weights and frames")
     parser.add_argument("--area", action="store_true", help="count cells with Yosys")
@@ -100,14 +104,15 @@ def parse() -> argparse.Namespace:
 # --- the layers
 
 
-def random_model(layer: str, seed: int) -> IntegerModel:
+def random_model(
+    layer: str, seed: int, weight_bits: int = WEIGHT_BITS, data_bits: int = DATA_BITS
+) -> IntegerModel:
     """The layer in integers, with random block-circulant weights."""
     rng = np.random.default_rng(seed)
     make = _lstm if layer[0] == "L" else _gru
     network = Network((make(rng, BlockCirculant(int(layer[1:]))),))
-    return quantize(
-        network, [rng.normal(size=(40, INPUTS))], QuantizeSpec(weight_bits=12, data_bits=16)
-    )
+    spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
+    return quantize(network, [rng.normal(size=(40, INPUTS))], spec)
 
 
 def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> Layer:
@@ -143,7 +148,9 @@ def _matrix(
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     device = find_device(arguments.device)
-    model = random_model(arguments.layer, arguments.seed)
+    model = random_model(
+        arguments.layer, arguments.seed, arguments.weight_bits, arguments.data_bits
+    )
     plan = chosen(model, device, arguments)
     verilog = to_verilog(Engine(plan, probes=True))
     simulated = simulate(plan, verilog, arguments.frames, arguments.seed)
@@ -152,6 +159,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "layer": arguments.layer,
         "device": device.name,
+        "bits": [model.weight_bits, model.input.format.width],
         "design": asdict(plan.layout.design),
         "streams": plan.layout.design.streams,
         "multipliers": plan.multipliers,
@@ -295,7 +303,15 @@ def name_of(result: dict[str, Any]) -> str:
     grade = (
         f"-placed{result['clock_mhz']['grade']}" if result["clock_mhz"]["kind"] == "placed" else ""
     )
-    return f"{result['layer']}-{result['device']}-s{result['streams']}{grade}"
+    weights, numbers = bits_of(result)
+    bits = f"-w{weights}d{numbers}" if [weights, numbers] != [WEIGHT_BITS, DATA_BITS] else ""
+    return f"{result['layer']}-{result['device']}{bits}-s{result['streams']}{grade}"
+
+
+def bits_of(result: dict[str, Any]) -> tuple[int, int]:
+    """Of weights and of data."""
+    weights, numbers = result.get("bits", (WEIGHT_BITS, DATA_BITS))
+    return weights, numbers
 
 
 def sentence(result: dict[str, Any]) -> str:

@@ -257,9 +257,9 @@ def test_useful_multiplications_are_the_networks_own(block: int) -> None:
     )  # peepholes, c, m; i, f, g, o and the cell's tanh are looked up
     assert plan.useful_vector == lstm_steps + 12 * (1 + 2 + 3)  # r * u, both products of h; r, z, n
     cycles = plan.interval / 3
-    assert plan.array_multipliers == 2 * {1: 1, 4: 5, 16: 23}[block]
+    assert plan.layout.array_slots == 2 * {1: 1, 4: 5, 16: 23}[block]
     assert plan.array_utilisation == pytest.approx(
-        plan.useful_array / (plan.array_multipliers * cycles)
+        plan.useful_array / (plan.layout.array_slots * cycles)
     )
     useful = plan.useful_array + plan.useful_vector
     assert plan.utilisation == pytest.approx(useful / (plan.multipliers * cycles))

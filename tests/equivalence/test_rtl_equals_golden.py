@@ -13,7 +13,13 @@ from ernn.ir.edges import DataBits
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl import array
 from ernn.scheduling import weight_banks as banks
-from ernn.scheduling.design import Design, PipelineName
+from ernn.scheduling.design import (
+    PACKED_DATA_BITS,
+    PACKED_WEIGHT_BITS,
+    PORTS,
+    Design,
+    PipelineName,
+)
 from tests.equivalence.cases import Case, check, random_language_case
 from tests.networks import Limits
 
@@ -125,6 +131,18 @@ CASES = {
         dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, block=8),
         Design(3, 1, 2, 4, overlap=2, pipeline="direct"),
     ),
+    "two products a multiplier, GRU in blocks of 8": Case(
+        dict(cell="gru", input_size=9, hidden=20, outputs=3, block=8),
+        Design(4, 2, 4, packed=18),
+        QuantizeSpec(weight_bits=8, data_bits=8),
+    ),
+    "two products a multiplier, lines of two words, four groups": Case(
+        dict(
+            cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
+        ),
+        Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True, packed=27, parity=True),
+        QuantizeSpec(weight_bits=8, data_bits=9),
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -174,8 +192,9 @@ def cases(draw: st.DrawFn) -> Case:
     else:
         network |= {"cell": "gru", "reset": draw(st.sampled_from(["after", "before"]))}
     words, streams = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 3))
+    packed = draw(st.sampled_from([0, 0, *PORTS]))
     design = Design(
-        words * draw(st.integers(1, 4 // words)),
+        words * (2 if packed else draw(st.integers(1, 4 // words))),
         streams,
         draw(st.integers(1, 5)),
         splits=words * draw(st.integers(1, 3)),
@@ -184,9 +203,12 @@ def cases(draw: st.DrawFn) -> Case:
         staggered=streams > 1 and draw(st.booleans()),
         deferred=draw(st.booleans()),
         pipeline=draw(st.sampled_from(get_args(PipelineName))),
+        packed=packed,
         parity=draw(st.booleans()),
     )
-    return Case(network, design, QuantizeSpec(draw(st.integers(4, 14)), draw(st.integers(4, 18))))
+    weights = st.integers(4, PACKED_WEIGHT_BITS if packed else 14)
+    numbers = st.integers(4, PACKED_DATA_BITS if packed else 18)
+    return Case(network, design, QuantizeSpec(draw(weights), draw(numbers)))
 
 
 # no shrinking: every smaller example would be compiled too

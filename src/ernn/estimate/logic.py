@@ -12,7 +12,7 @@ from math import ceil
 import numpy as np
 
 from ernn.estimate.device import Family
-from ernn.estimate.units import Units, low_bits
+from ernn.estimate.units import Units, array_products, low_bits
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.lines import address_bits
@@ -79,9 +79,26 @@ class Logic:
         return self.units.layout.beat
 
     @property
+    def sets(self) -> int:
+        """Elements, or pairs of them that share multipliers."""
+        return self.elements // self.units.layout.design.sharing
+
+    @property
     def products(self) -> int:
         """Multipliers of an element."""
         return multipliers_per_pe(self.block)
+
+    @cached_property
+    def shared(self) -> "tuple[_Shared, ...]":
+        """What logic adds to each multiplier that two elements share."""
+        design, model = self.units.layout.design, self.units.layout.model
+        if not design.packed:
+            return ()
+        return tuple(
+            _shared(number, weight, design.packed, self.pipeline)
+            for count, number, weight in array_products(model)
+            for _ in range(count)
+        )
 
     @property
     def operand(self) -> int:
@@ -176,7 +193,8 @@ class Logic:
             "element sums": self.elements * wide * (not self.accumulates),
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
-            "element memories": self.elements
+            "shared products": self.sets * sum(one.adders for one in self.shared),
+            "element memories": self.sets
             * (u.word * (u.memories_of_bank - 1) + u.layout.design.parity * u.word / PARITY),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.data + 1)
@@ -190,15 +208,17 @@ class Logic:
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
+        alone = 0 if self.shared else self.elements
         return {
             "element operands": self.elements
             * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
-            "element memories": self.elements
+            "shared products": self.sets * sum(one.registers for one in self.shared),
+            "element memories": self.sets
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
             * (self.kept if self.spread else 1)
             + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
-            "element factors": self.elements * factors * max(0, 2 - self.taken),
-            "element products": self.elements * made * max(0, far - self.taken),
+            "element factors": alone * factors * max(0, 2 - self.taken),
+            "element products": alone * made * max(0, far - self.taken),
             "element sums": self.elements * (3 - self.accumulates) * wide,
             "groups": self.words * wide * (self.groups - 1)
             + self.groups * (far * self.block * u.data + self.words * 2 * self.operand),
@@ -339,6 +359,28 @@ class Logic:
         least = max(layout.design.pes // self.words, min(one.length for one in passes))
         count = (plan.timing.exit // least + 2) * max(len(one.parts) for one in passes)
         return 1 << (count - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Bits of the logic beside a multiplier that two elements share."""
+
+    adders: int
+    registers: int
+
+
+def _shared(number: int, weight: int, port: int, pipeline: Pipeline) -> _Shared:
+    """After `ernn.rtl.shared`."""
+    shift = min(port - weight, number + weight - 1)
+    bits, whole, again = number + weight - shift, number + weight, pipeline.settled - 1
+    return _Shared(
+        adders=weight + bits * (bits + 1) // 2 + bits + whole,
+        registers=2 * weight
+        + 2 * bits
+        + again * (sum(range(bits, 0, -2)) + whole + shift)
+        + 2 * whole
+        + shift,
+    )
 
 
 @dataclass(frozen=True)

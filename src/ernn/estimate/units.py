@@ -60,8 +60,9 @@ class Units:
 
     @property
     def word(self) -> int:
-        """Bits of a word of weights."""
-        return self.block * self.weight + self.layout.design.parity
+        """Bits of a word of weights, of all elements that share multipliers."""
+        design = self.layout.design
+        return design.sharing * self.block * self.weight + design.parity
 
     @property
     def memories_of_bank(self) -> int:
@@ -110,16 +111,13 @@ class Units:
             yield Memory("arrivals", layout.line * self.data, lines, True)
 
     def _banks(self) -> Iterator[Memory]:
-        width, elements = self.word, self.layout.design.elements
+        design = self.layout.design
+        width, elements = self.word, design.elements // design.sharing
         whole, rest = divmod(self.bank, DEPTH)
         if whole:
             yield Memory("weights", width, DEPTH, False, count=whole * elements)
         if rest:
-            low = (
-                width
-                if in_memories(self.bank) == self.bank
-                else min(width, self.layout.design.tail)
-            )
+            low = width if in_memories(self.bank) == self.bank else min(width, design.tail)
             yield Memory("weights' rest", low, rest, False, count=elements)
             yield Memory(
                 "weights' rest in logic", width - low, rest, False, count=elements, logic=True
@@ -149,15 +147,25 @@ def _changing(tape: Tape) -> int:
 
 def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:
     """How many of each kind an engine has."""
-    model, elements = layout.model, layout.design.elements
-    data, weight, pairs = data_bits(model), model.weight_bits, max(0, model.block // 2 - 1)
-    yield elements * min(2, model.block), Multiplier(data, weight)
-    yield elements * pairs, Multiplier(data + 1, weight)
-    yield elements * pairs * 2, Multiplier(data, weight + 1)
+    model, design = layout.model, layout.design
+    data = data_bits(model)
+    for products, number, weight in array_products(model):
+        wide = design.packed or weight
+        yield design.elements // design.sharing * products, Multiplier(number, wide)
     yield layout.beat, Multiplier(data, data)
     low = low_bits(model)
     if low:
         yield layout.beat, Multiplier(model.slope_bits, low + 1)
+
+
+def array_products(model: IntegerModel) -> tuple[tuple[int, int, int], ...]:
+    """An element's products of each kind: how many, and bits of the number and of the weight."""
+    data, weight, pairs = data_bits(model), model.weight_bits, max(0, model.block // 2 - 1)
+    return (
+        (min(2, model.block), data, weight),
+        (pairs, data + 1, weight),
+        (pairs * 2, data, weight + 1),
+    )
 
 
 def low_bits(model: IntegerModel) -> int:

@@ -7,6 +7,7 @@ first element's first.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
@@ -15,12 +16,16 @@ from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.rtl.rom import Rom
+from ernn.rtl.shared import Sharing, shared_product
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
 
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
+
+
+Factors = list[tuple[Value, Value]]  # numbers and weights
 
 
 class OperandLayout(data.StructLayout):
@@ -35,6 +40,42 @@ class OperandLayout(data.StructLayout):
         super().__init__(fields)
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What all elements of an array have in common.
+
+    `depth`: words of a bank; `sharing`: how two elements share multipliers, if they do.
+    """
+
+    depth: int
+    block: int
+    data_bits: int
+    weight_bits: int
+    accumulator: int
+    pipeline: Pipeline
+    tail: int  # bits of a last word in memory
+    parity: bool = False
+    sharing: Sharing | None = None
+
+    @property
+    def products(self) -> int:
+        return 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
+
+    @property
+    def word(self) -> int:
+        """Bits of a word of one element's weights, without parity."""
+        return self.block * self.weight_bits
+
+    @property
+    def sums(self) -> data.ArrayLayout:
+        return data.ArrayLayout(signed(self.accumulator), self.products)
+
+    @property
+    def handed(self) -> data.ArrayLayout:
+        """Products that an element makes for the next one."""
+        return data.ArrayLayout(signed(self.data_bits + self.weight_bits + 1), self.products)
+
+
 class Element(wiring.Component):
     """One processing element.
 
@@ -44,29 +85,18 @@ class Element(wiring.Component):
     are the registers that hard blocks have within (operands and product; output), and in deep
     pipelines one more, free to be placed apart from the block.  With `parity` a word of the bank
     has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as
-    `fault`.
+    `fault`.  Where two elements share multipliers, a word of the first one's `bank` holds its own
+    weights and above them the second one's, which has no bank and takes `products`.
     """
 
-    def __init__(
-        self,
-        bank: list[int],
-        block: int,
-        data_bits: int,
-        weight_bits: int,
-        accumulator: int,
-        pipeline: Pipeline,
-        tail: int,
-        first: bool,
-        parity: bool = False,
-    ) -> None:
-        self.block, self.weight_bits, self.first = block, weight_bits, first
-        self.apart, self.parity, self.word = pipeline.array, parity, block * weight_bits + parity
-        self.bank = with_parity(bank, block * weight_bits) if parity else bank
-        self.tail = tail  # bits of a last word in memory
-        self.products = 1 if block == 1 else 2 + 3 * (block // 2 - 1)
-        layout = OperandLayout(block, data_bits)
-        sums = data.ArrayLayout(signed(accumulator), self.products)
-        address = address_bits(len(bank))
+    def __init__(self, kind: Kind, bank: list[int], first: bool) -> None:
+        self.kind, self.first = kind, first
+        self.block, self.apart = kind.block, kind.pipeline.array
+        self.rows = 2 if kind.sharing and bank else 1  # whose weights a word holds
+        whole = self.rows * kind.word
+        self.word = whole + kind.parity
+        self.bank = with_parity(bank, whole) if kind.parity else bank
+        layout, address = OperandLayout(kind.block, kind.data_bits), address_bits(kind.depth)
         super().__init__(
             {
                 "address": In(address),
@@ -74,15 +104,17 @@ class Element(wiring.Component):
                 "clear": In(1),
                 "store": In(1),
                 "drain": In(1),
-                "bus": In(sums),
+                "bus": In(kind.sums),
                 "next_address": Out(address),
                 "next_operand": Out(layout),
                 "next_clear": Out(1),
                 "next_store": Out(1),
                 "next_drain": Out(1),
-                "next_bus": Out(sums),
+                "next_bus": Out(kind.sums),
             }
-            | ({"fault": In(1), "next_fault": Out(1)} if parity else {})
+            | ({"fault": In(1), "next_fault": Out(1)} if kind.parity else {})
+            | ({"next_products": Out(kind.handed)} if self.rows > 1 else {})
+            | ({} if bank else {"products": In(kind.handed)})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -102,10 +134,10 @@ class Element(wiring.Component):
             self.next_drain.eq(delayed_flag(m, self.drain, 2, "drain")),
             self.next_bus.eq(bus),
         ]
-        clear = delayed_flag(m, self.clear, 1 + self.apart, "clear")
-        store = delayed_flag(m, self.store, 2 + self.apart, "store")
-        for index, (left, right) in enumerate(self._factors(m)):
-            product = delayed(m, left * right, 1 + self.apart, f"product{index}")
+        late = 1 + self.apart + self.kind.pipeline.shared
+        clear = delayed_flag(m, self.clear, late, "clear")
+        store = delayed_flag(m, self.store, late + 1, "store")
+        for index, product in enumerate(self._products(m)):
             total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
             kept = Signal.like(total, name=f"hold{index}", reset_less=True)
             m.d.sync += total.eq(Mux(clear, 0, total) + product)
@@ -116,28 +148,47 @@ class Element(wiring.Component):
             )
         return m
 
-    def _factors(self, m: Module) -> list[tuple[Value, Value]]:
-        """The pairs to multiply: data, and weights or their sums."""
-        weights = self._weights(m)
-        lanes = [self.operand.lanes[i] for i in range(self.block)]
-        direct = list(
-            zip(
-                lanes[:2],
-                [delayed(m, w, 2, f"w{i}") for i, w in enumerate(weights[:2])],
-                strict=True,
+    def _products(self, m: Module) -> list[Value]:
+        """A row's products, `Pipeline.product` - 3 cycles after the operand."""
+        if not self.bank:
+            if self.kind.parity:
+                m.d.comb += self.next_fault.eq(register(m, self.fault, "fault"))
+            return [self.products[index] for index in range(self.kind.products)]
+        weights = lanes_of(self._word(m), self.kind.weight_bits, self.rows * self.block)
+        pairs = self._factors(weights[: self.block])
+        if self.kind.sharing:
+            guests = self._factors(weights[self.block :])
+            return self._shared(m, pairs, guests, self.kind.sharing)
+        return [
+            delayed(m, number * delayed(m, weight, 2, f"w{i}"), 1 + self.apart, f"product{i}")
+            for i, (number, weight) in enumerate(pairs)
+        ]
+
+    def _shared(self, m: Module, pairs: Factors, guests: Factors, sharing: Sharing) -> list[Value]:
+        """The element's own products; the next one's are handed on."""
+        own = []
+        for i, ((number, low), (_, high)) in enumerate(zip(pairs, guests, strict=True)):
+            product, other = shared_product(
+                m, number, low, high, sharing, self.kind.pipeline, f"product{i}"
             )
-        )
-        pairs: list[tuple[Value, Value]] = [(a, b) for a, b in direct]
+            m.d.comb += self.next_products[i].eq(other)
+            own.append(product)
+        return own
+
+    def _factors(self, weights: list[Value]) -> Factors:
+        """The pairs to multiply: data, and weights or their sums two cycles before."""
+        lanes = [self.operand.lanes[i] for i in range(self.block)]
+        pairs: Factors = list(zip(lanes[:2], weights[:2], strict=True))
         for number, position in enumerate(range(2, self.block, 2)):
             real, imaginary = weights[position], weights[position + 1]
             pairs += [
-                (self.operand.sums[number], delayed(m, real, 2, f"w{position}")),
-                (lanes[position], delayed(m, imaginary - real, 2, f"wd{position}")),
-                (lanes[position + 1], delayed(m, real + imaginary, 2, f"ws{position}")),
+                (self.operand.sums[number], real),
+                (lanes[position], imaginary - real),
+                (lanes[position + 1], real + imaginary),
             ]
         return pairs
 
-    def _weights(self, m: Module) -> list[Value]:
+    def _word(self, m: Module) -> Value:
         """The memory, its output register, a register apart from it, the right part."""
         words, tail = self._whole_memories(m)
         if tail:
@@ -148,9 +199,9 @@ class Element(wiring.Component):
             else Const(0)
         )
         chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
-        if self.parity:
+        if self.kind.parity:
             self._check(m, chosen)
-        return lanes_of(chosen, self.weight_bits, self.block)
+        return chosen
 
     def _check(self, m: Module, word: Value) -> None:
         """In two steps, beside the products; then from element to element as everything else."""
@@ -182,7 +233,7 @@ class Element(wiring.Component):
         Every bit of those needs the whole address, so that in deep pipelines there is a cycle to
         spread it.
         """
-        low = min(self.tail, self.word)
+        low = min(self.kind.tail, self.word)
         m.submodules.tail = bank = Rom([word & ((1 << low) - 1) for word in words], low)
         m.d.comb += bank.address.eq(self._address[: address_bits(len(words))])
         read = delayed(m, bank.data, 1 + self.apart, "tail_word")
@@ -211,43 +262,20 @@ class Array(wiring.Component):
     """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's,
     `drain` a cycle before."""
 
-    def __init__(
-        self,
-        banks: list[list[int]],
-        block: int,
-        data_bits: int,
-        weight_bits: int,
-        accumulator: int,
-        pipeline: Pipeline,
-        tail: int,
-        parity: bool = False,
-    ) -> None:
-        self.parity = parity
-        self.elements = [
-            Element(
-                bank,
-                block,
-                data_bits,
-                weight_bits,
-                accumulator,
-                pipeline,
-                tail,
-                number == 0,
-                parity,
-            )
-            for number, bank in enumerate(banks)
-        ]
-        self.data_bits, self.block, self.pipeline = data_bits, block, pipeline
+    def __init__(self, kind: Kind, banks: list[list[int]]) -> None:
+        self.kind = kind
+        words = _side_by_side(banks, kind.word) if kind.sharing else banks
+        self.elements = [Element(kind, bank, number == 0) for number, bank in enumerate(words)]
         first = self.elements[0]
         super().__init__(
             {
                 "address": In(len(first.address)),
-                "word": In(block * data_bits),
+                "word": In(kind.block * kind.data_bits),
                 "clear": In(1),
                 "store": In(1),
                 "bus": Out(first.bus.shape()),
             }
-            | ({"fault": Out(1)} if parity else {})
+            | ({"fault": Out(1)} if kind.parity else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -265,8 +293,10 @@ class Array(wiring.Component):
                 right.drain.eq(left.next_drain),
                 right.bus.eq(left.next_bus),
             ]
+            if left.rows > 1:
+                m.d.comb += right.products.eq(left.next_products)
         m.d.comb += self.bus.eq(self.elements[-1].next_bus)
-        if self.parity:
+        if self.kind.parity:
             pairs = zip(self.elements, self.elements[1:], strict=False)
             m.d.comb += [right.fault.eq(left.next_fault) for left, right in pairs]
             m.d.comb += self.fault.eq(self.elements[-1].next_fault)
@@ -274,11 +304,11 @@ class Array(wiring.Component):
 
     def _feed(self, m: Module, first: Element) -> None:
         """Sums re + im, made once for all elements; `word` comes two cycles before the operand."""
-        lanes = lanes_of(self.word, self.data_bits, self.block)
+        lanes = lanes_of(self.word, self.kind.data_bits, self.kind.block)
         operand = Signal(first.operand.shape(), reset_less=True)
         for lane, value in enumerate(lanes):
             m.d.sync += operand.lanes[lane].eq(register(m, value, f"lane{lane}"))
-        for number, position in enumerate(range(2, self.block, 2)):
+        for number, position in enumerate(range(2, self.kind.block, 2)):
             m.d.sync += operand.sums[number].eq(
                 register(m, lanes[position] + lanes[position + 1], f"pair{number}")
             )
@@ -287,8 +317,16 @@ class Array(wiring.Component):
             first.operand.eq(operand),
             first.clear.eq(self.clear),
             first.store.eq(self.store),
-            first.drain.eq(delayed_flag(m, self.store, self.pipeline.product - 1, "store")),
+            first.drain.eq(delayed_flag(m, self.store, self.kind.pipeline.product - 1, "store")),
         ]
+
+
+def _side_by_side(banks: list[list[int]], bits: int) -> list[list[int]]:
+    """Of every two banks one with both ones' words, and none."""
+    words: list[list[int]] = []
+    for low, high in zip(banks[::2], banks[1::2], strict=True):
+        words += [[own | guest << bits for own, guest in zip(low, high, strict=True)], []]
+    return words
 
 
 def combine(bus: Sequence[Value], block: int) -> list[Value]:

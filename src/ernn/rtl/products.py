@@ -1,5 +1,6 @@
 """Products: the array, the inverse transforms, and the gates memory that takes their results."""
 
+import numpy as np
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory
@@ -13,9 +14,10 @@ from ernn.rtl.arith import (
     rounded_lanes,
     saturated,
 )
-from ernn.rtl.array import Array, combine
+from ernn.rtl.array import Array, Kind, combine
 from ernn.rtl.player import Player
 from ernn.rtl.rounds import Rounds, of_turn
+from ernn.rtl.shared import Sharing
 from ernn.rtl.sizes import Probe, Sizes, sized
 from ernn.rtl.spectra import Spectra
 from ernn.rtl.transform import transform_pipe
@@ -89,16 +91,18 @@ class Products:
     def _arrays(self, m: Module) -> list[list[Array]]:
         """Rows of elements by group and bus: row i of a pass is on bus i mod `words`."""
         layout, design = self.schedule.layout, self.design
-        bits, accumulator = self.model.weight_bits, layout.accumulator_bits
-        sizes = self.block, self.sizes.width, bits, accumulator
         passes = [one for stage in layout.passes for one in stage]
+        words = [
+            [element_words(passes, group, pe) for pe in range(design.pes)]
+            for group in range(design.splits)
+        ]
+        kind = self._kind(words)
         arrays = []
         for group in range(design.splits):
-            banks = [pack(element_words(passes, group, pe), bits) for pe in range(design.pes)]
+            banks = [pack(one, kind.weight_bits) for one in words[group]]
             chains = []
             for column in range(self.words):
-                rows = banks[column :: self.words]
-                array = Array(rows, *sizes, self.pipeline, design.tail, design.parity)
+                array = Array(kind, banks[column :: self.words])
                 name = "array" if design.splits == 1 else f"array{group}_{column}"
                 m.submodules[name] = array
                 chains.append(array)
@@ -106,6 +110,21 @@ class Products:
         if design.parity:
             self.fault = Cat(one.fault for row in arrays for one in row).any()
         return arrays
+
+    def _kind(self, words: list[list[np.ndarray]]) -> Kind:
+        design, bits = self.design, self.model.weight_bits
+        least = any((one == -1 << (bits - 1)).any() for group in words for one in group)
+        return Kind(
+            depth=len(words[0][0]),
+            block=self.block,
+            data_bits=self.sizes.width,
+            weight_bits=bits,
+            accumulator=self.schedule.layout.accumulator_bits,
+            pipeline=self.pipeline,
+            tail=design.tail,
+            parity=design.parity,
+            sharing=Sharing(design.packed, room=int(least)) if design.packed else None,
+        )
 
     def _leaving(self, m: Module, store: Value, pushed: Value, valid: Value) -> dict[str, Value]:
         """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`.

@@ -7,6 +7,9 @@ from ernn.errors import UserError
 
 PipelineName = Literal["deep", "direct", "shallow"]
 
+PORTS = (18, 27)
+PACKED_WEIGHT_BITS, PACKED_DATA_BITS = 8, 9
+
 _LIMITS = {
     "pes": (1, 512),
     "streams": (1, 16),
@@ -64,6 +67,10 @@ class Design:
     tail: int = 72
     """Of the last few words of an element's bank, where they would take a row of block RAMs for
     themselves: bits that are in block RAM, the others being made of logic; 72 are two of ECP5's."""
+    packed: int = 0
+    """Bits of a multiplier's wider operand (18 on ECP5, 27 on UltraScale) in which the weights of
+    two elements lie side by side, so that it makes two products a cycle; 0: one. For weights of at
+    most 8 bits and data of at most 9; `pes` is a multiple of twice `words` then."""
     parity: bool = False
     """Whether every word of weights has a parity bit, and the engine a port that tells when a word
     has changed."""
@@ -83,6 +90,13 @@ class Design:
                     f"a design's words ({self.words}) must divide its {name} "
                     f"({getattr(self, name)})"
                 )
+        if self.packed not in (0, *PORTS):
+            raise UserError(f"a design's packed must be 0, 18 or 27, not {self.packed}")
+        if self.packed and self.pes // self.words % 2:
+            raise UserError(
+                f"a packed design's elements share multipliers in pairs: its pes ({self.pes}) must "
+                f"be a multiple of twice its words ({self.words})"
+            )
         if self.staggered and self.streams == 1:
             raise UserError("a staggered design needs at least 2 streams, not 1")
         if self.pipeline not in get_args(PipelineName):
@@ -93,6 +107,11 @@ class Design:
     def elements(self) -> int:
         """All processing elements."""
         return self.pes * self.splits
+
+    @property
+    def sharing(self) -> int:
+        """Elements that have a set of multipliers together."""
+        return 2 if self.packed else 1
 
     def vector_lanes(self, block: int) -> int:
         """Lanes of the vector unit for words of `block` numbers."""

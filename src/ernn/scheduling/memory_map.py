@@ -98,8 +98,21 @@ class MemoryMap:
         """All multipliers: the array's, and in every vector lane one for products and, where there
         are tables, one for interpolation.
         """
-        array = self.design.elements * multipliers_per_pe(self.model.block)
-        return array + (2 if self.model.tables else 1) * self.beat
+        return self.array_slots // self.design.sharing + self._vector_multipliers
+
+    @property
+    def array_slots(self) -> int:
+        """Products that the array makes a cycle."""
+        return self.design.elements * multipliers_per_pe(self.model.block)
+
+    @property
+    def slots(self) -> int:
+        """Products that all multipliers make a cycle."""
+        return self.array_slots + self._vector_multipliers
+
+    @property
+    def _vector_multipliers(self) -> int:
+        return (2 if self.model.tables else 1) * self.beat
 
     @cached_property
     def spectra(self) -> SpectraMap:

@@ -15,7 +15,12 @@ from ernn.errors import UserError
 from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
-from ernn.scheduling.design import Design, multipliers_per_pe
+from ernn.scheduling.design import (
+    PACKED_DATA_BITS,
+    PACKED_WEIGHT_BITS,
+    Design,
+    multipliers_per_pe,
+)
 from ernn.scheduling.list_scheduler import Bar, ListScheduler
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
@@ -76,10 +81,6 @@ class Schedule:
         up = max(*self.shifts.product, *self.shifts.addend, *self.shifts.bias, 0)
         return 2 * data_bits(self.layout.model) + up + 2 + terms.bit_length()
 
-    @cached_property
-    def array_multipliers(self) -> int:
-        return self.layout.design.elements * multipliers_per_pe(self.layout.model.block)
-
     @property
     def multipliers(self) -> int:
         """All multipliers (`MemoryMap.multipliers`)."""
@@ -101,15 +102,15 @@ class Schedule:
 
     @property
     def array_utilisation(self) -> float:
-        """Useful multiplier-cycles over all multiplier-cycles of the processing elements, steady
-        state.
-        """
-        return self.useful_array / (self.array_multipliers * self.cycles_per_frame)
+        """Useful products over all that the processing elements could make, steady state."""
+        return self.useful_array / (self.layout.array_slots * self.cycles_per_frame)
 
     @property
     def utilisation(self) -> float:
-        """Useful multiplier-cycles over all multiplier-cycles of the whole engine, steady state."""
-        return (self.useful_array + self.useful_vector) / (self.multipliers * self.cycles_per_frame)
+        """Useful products over all that the engine's multipliers could make, steady state."""
+        return (self.useful_array + self.useful_vector) / (
+            self.layout.slots * self.cycles_per_frame
+        )
 
 
 def _useful(product: Product, block: int) -> int:
@@ -126,6 +127,7 @@ def _useful(product: Product, block: int) -> int:
 def schedule(model: IntegerModel, design: Design) -> Schedule:
     """The schedule of a model on a design. Raises UserError for what the hardware refuses."""
     require_engine(model)
+    require_packable(model, design)
     layout, timing = MemoryMap(model, design), Timing.of(model, design)
     lister = last = _listed(layout, timing)
     for _ in range(REPEATS if design.streams > 1 else 0):
@@ -166,6 +168,17 @@ def require_engine(model: IntegerModel) -> None:
             "that, golden runs it "
             "and ernn.search.estimate counts its cycles; for hardware compress to BlockCirculant, "
             "LowRank or Tucker"
+        )
+
+
+def require_packable(model: IntegerModel, design: Design) -> None:
+    """UserError where numbers are too wide for two products a multiplier."""
+    weights, data = model.weight_bits, data_bits(model)
+    if design.packed and (weights > PACKED_WEIGHT_BITS or data > PACKED_DATA_BITS):
+        raise UserError(
+            f"a packed design makes two products a multiplier, of weights of at most "
+            f"{PACKED_WEIGHT_BITS} bits and data of at most {PACKED_DATA_BITS}: the network has "
+            f"{weights} and {data}; quantize it to fewer bits, or take packed=0"
         )
 
 

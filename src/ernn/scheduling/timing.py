@@ -30,6 +30,7 @@ class Pipeline:
     rounding's shift, and finding out whether the result fits, each before the cycle that rounds or
     saturates; `term`: between a scaled product and the vector unit's sum; `levels`: after each
     level of an adder tree in a transform; `store`: before the memories of spectra and gates.
+    `packed`: whether two elements share their multipliers.
     """
 
     apart: int
@@ -40,6 +41,7 @@ class Pipeline:
     term: int
     levels: bool
     store: int
+    packed: bool = False
 
     @property
     def rounding(self) -> int:
@@ -56,7 +58,17 @@ class Pipeline:
     @property
     def product(self) -> int:
         """Operand -> result bus: multiplier, a register apart from it, accumulator, hold, bus."""
-        return 4 + self.array
+        return 4 + self.array + self.shared
+
+    @property
+    def settled(self) -> int:
+        """Operand -> what logic multiplies of a shared product's bits (`ernn.rtl.shared`)."""
+        return 2 if self.levels else 1
+
+    @property
+    def shared(self) -> int:
+        """Behind a multiplier's registers: the wait for that, and taking two products apart."""
+        return self.settled - self.array if self.packed else 0
 
     @property
     def exit(self) -> int:
@@ -128,7 +140,7 @@ PIPELINES: Mapping[PipelineName, Pipeline] = MappingProxyType(
 
 
 def pipeline_of(design: Design) -> Pipeline:
-    return PIPELINES[design.pipeline]
+    return replace(PIPELINES[design.pipeline], packed=bool(design.packed))
 
 
 def stage_depth(stage: Stage, pipeline: Pipeline) -> int:
