@@ -151,6 +151,9 @@ FORMS = {
     "hard swish": _after("y = HardSwish(l)"),
     "softplus": _after("y = Softplus(l)"),
     "GELU": _after("y = Gelu(l)"),
+    "GELU written out": _after(
+        "d = Div(l, ROOT)  e = Erf(d)  a = Add(e, UNITY)  m = Mul(l, a)  y = Mul(m, HALF)"
+    ),
     "SiLU": _after("s = Sigmoid(l)  y = Mul(l, s)"),
     "Mish": _after("y = Mish(l)"),
     "clip": _after("y = Clip(l, LOW, HIGH)", LOW=(), HIGH=()),
@@ -222,3 +225,4 @@ FORMS = {
     ),
 }  # fmt: skip
 NUMBERS["CAUSAL"] = [0, 0, 2, 0, 0, 0]
+NUMBERS |= {one: np.float32(v) for one, v in {"ROOT": 2**0.5, "UNITY": 1, "HALF": 0.5}.items()}

@@ -79,6 +79,7 @@ MODULES = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_an_exported_program_says_what_to_do() -> None:
     with pytest.raises(UserError, match="an exported program is of one length"):
         import_torch(_exported(), FRAMES)

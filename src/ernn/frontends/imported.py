@@ -45,6 +45,24 @@ class Traced:
         return split(self.recorder.signals)
 
     @cached_property
+    def alive(self) -> frozenset[int]:
+        """The signals that some result follows from; all, where that is not known of one."""
+        signals = self.recorder.signals
+        if any(labels is None for labels in self.results.values()):
+            return frozenset(range(len(signals)))
+        waiting, found = [one for name in self.results for one in self.read(name)], set[int]()
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found.add(number)
+                operation = signals[number].operation
+                states = operation.states if isinstance(operation, Recurrent) else ()
+                vectors = [*operation.reads, *(vector for _, vector in states)]
+                waiting += [one for vector in vectors for one in vector.read]
+                waiting += [operation.of] if isinstance(operation, Output) else []
+        return frozenset(found)
+
+    @cached_property
     def ends(self) -> tuple[str, ...]:
         """Results, but the first, that are final states of the accelerator."""
         return tuple(name for name in list(self.results)[1:] if self._is_end(name))
@@ -216,7 +234,7 @@ def finished(traced: Traced, program: Program, inputs: Inputs) -> Imported:
     kept = {_layer_of(signals, one) for name in ends for one in traced.read(name)}
     lowered = lower(signals, inside, outputs, frozenset(kept))
     stays = tuple(_stays(traced))
-    own = sum(signals[one].multiplications for one in inside)
+    own = sum(signals[one].multiplications for one in inside & traced.alive)
     every = own + sum(one.multiplications for one in stays)
     way = _plain(traced, lowered)
     return Imported(
@@ -263,7 +281,7 @@ def _outputs(traced: Traced, ports: Ports) -> tuple[int, ...]:
     read = [
         one
         for number, signal in enumerate(traced.recorder.signals)
-        if number not in inside
+        if number not in inside and number in traced.alive
         for vector in signal.operation.reads
         for one in vector.read
     ]
@@ -303,7 +321,8 @@ def _stays(traced: Traced) -> Iterator[Stays]:
     inside, after = traced.split.inside, traced.split.after
     seen = set[str]()
     for number, signal in enumerate(traced.recorder.signals):
-        if number in inside or (isinstance(signal.operation, Outside) and not signal.host):
+        input_ = isinstance(signal.operation, Outside) and not signal.host
+        if number in inside or input_ or number not in traced.alive:
             continue
         if signal.where not in seen or signal.multiplications:
             when = "after" if number in after else "before"

@@ -1,7 +1,9 @@
 """An ONNX file to a network and what stays on the host."""
 
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,43 @@ class _Trace:
                 f"{self.recorder.where} cannot be computed: {one_line(error)}"
             ) from error
 
+    def _gelu(self, node: NodeProto) -> str:
+        """What x is where a product is x * (1 + erf(x / sqrt 2)) / 2, written out; else empty."""
+        if node.op_type != "Mul":
+            return ""
+        names = Counter(self._factors(node.output[0], 3))
+        half = [name for name in names if _is(self.constants.get(name), 0.5)]
+        sums = [name for name in names if (made := self._made(name, "Add")) and self._erf(made)]
+        rest = names - Counter(half[:1]) - Counter(sums[:1])
+        if len(half) != 1 or len(sums) != 1 or rest.total() != 1:
+            return ""
+        (x,) = rest
+        return x if self._erf(self._made(sums[0], "Add")) == x else ""
+
+    def _factors(self, name: str, depth: int) -> list[str]:
+        """What is multiplied with one another."""
+        node = self._made(name, "Mul")
+        if node is None or not depth:
+            return [name]
+        return [one for part in node.input for one in self._factors(part, depth - 1)]
+
+    def _erf(self, node: NodeProto | None) -> str:
+        """x, where a sum is 1 + erf(x / sqrt 2)."""
+        if node is None or not any(_is(self.constants.get(name), 1.0) for name in node.input):
+            return ""
+        made = [one for name in node.input if (one := self._made(name, "Erf"))]
+        inner = made[0].input[0] if made else ""
+        for kind, scale in (("Div", sqrt(2)), ("Mul", 1 / sqrt(2))):
+            scaled = self._made(inner, kind)
+            if scaled is not None and _is(self.constants.get(scaled.input[1]), scale):
+                return scaled.input[0]
+        return ""
+
+    def _made(self, name: str, kind: str) -> NodeProto | None:
+        """The operation that makes a tensor, if it is of a kind."""
+        node = self.program.made_by.get(name)
+        return node if node is not None and node.op_type == kind else None
+
     def _record(
         self, node: NodeProto, labels: list[Array | None], constants: list[Array | None]
     ) -> None:
@@ -125,6 +164,9 @@ class _Trace:
         if self.grounded:
             self.operators.grounded = lambda x, time: self._from_host(node.input[0], x, time)
         try:
+            if x := self._gelu(node):
+                labels, constants = [self.labels.get(x)], [None]
+                node = helper.make_node("Gelu", [x], node.output, node.name)
             found = self.operators.record(node, labels, constants)
         except UserError:
             raise
@@ -174,6 +216,11 @@ class _Trace:
             values = self.program.compute(self.example, names)
             self.numbers = dict(zip(names, map(np.asarray, values), strict=True)) | self.example
         return self.numbers[name]
+
+
+def _is(constant: Array | None, value: float) -> bool:
+    """Whether it is this number, as float32 has it."""
+    return constant is not None and constant.size == 1 and abs(constant.item() - value) < 1e-6
 
 
 def _known(node: NodeProto, constants: list[Array | None]) -> bool:

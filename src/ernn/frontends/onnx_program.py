@@ -47,7 +47,8 @@ class OnnxProgram:
         return cls(model)
 
     @cached_property
-    def _made_by(self) -> dict[str, onnx.NodeProto]:
+    def made_by(self) -> dict[str, onnx.NodeProto]:
+        """The node that makes each tensor."""
         return {name: node for node in self.nodes for name in node.output if name}
 
     def compute(self, known: Mapping[str, Array], wanted: Sequence[str]) -> list[Array]:
@@ -89,7 +90,7 @@ class OnnxProgram:
             if name in seen or not name:
                 continue
             seen.add(name)
-            node = self._made_by.get(name)
+            node = self.made_by.get(name)
             if name in known:
                 read.append(name)
             elif node is not None:
