@@ -79,3 +79,24 @@ def test_what_stays_on_the_host_is_not_saved(tmp_path) -> None:
     frames = model.imported.frames(SPEECH[0])
     assert (again.predict(frames) == model.accelerator.predict(frames)).all()
     np.testing.assert_allclose(model.predict(SPEECH[0]).sum(-1), 1, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_inputs_of_frames() -> None:
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = gru()
+
+        def forward(self, near, far):
+            return self.rnn(near - 0.5 * far)[0]
+
+    torch.manual_seed(2)
+    module = Mixed()
+    given = [{"near": one, "far": one[::-1].copy()} for one in SPEECH]
+    model = ernn.convert(module, given)
+    near, far = (torch.tensor(given[0][n], dtype=torch.float32)[None] for n in ("near", "far"))
+    expected = module(near, far).detach().numpy()
+    assert np.abs(model.predict(given[0]) - expected).max() < 0.02
+    with pytest.raises(UserError, match="far has a frame for each of near"):
+        model.predict(given[0]["near"])

@@ -220,6 +220,13 @@ FORMS = {
         after=("Conv",),
         plain=False,
     ),
+    "two inputs of frames": Form(
+        "b = Concat<axis=-1>(x, w)  xt = Transpose<perm=[1,0,2]>(b)"
+        "y = GRU<hidden_size=3>(xt, W, R, B)",
+        GRU_SHAPES | {"W": (1, 3 * H, F + 2)},
+        inputs=f"{INPUT}, float[1,T,2] w",
+        plain=False,
+    ),
     "opset 11": Form(
         FORWARD + "z = Squeeze<axes=[1]>(Y)  y = Relu(z)", LSTM_SHAPES, opset=11
     ),

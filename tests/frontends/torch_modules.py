@@ -258,5 +258,10 @@ FORMS: dict[str, Form] = {
         plain=False,
         example=lambda: (torch.randn(1, 6, INPUTS), torch.zeros(1, 1, HIDDEN)),
     ),
+    "two inputs of frames": Form(
+        lambda: Net(lambda self, x, y: self.rnn(x * 2 + y)[0], rnn=gru()),
+        plain=False,
+        example=lambda: (torch.randn(2, 6, INPUTS), torch.randn(2, 6, INPUTS)),
+    ),
     "no recurrent layer": Form(lambda: Net(lambda self, x: self.up(x).relu(), up=_up())),
 }  # fmt: skip

@@ -26,7 +26,10 @@ def checked(name: str, imported: Imported, frames: Array, lengths: Sequence[int]
     rng = np.random.default_rng(_SEED)
     host, worst, alone = imported.host, 0.0, imported.plain
     for length in lengths:
-        given = imported.inputs.given(sequence := _like(frames, length, rng))
+        sequence = _like(frames, length, rng)
+        beside = imported.inputs.zeros(length).items()
+        others = {name: rng.standard_normal(one.shape) for name, one in beside}
+        given = imported.inputs.given(sequence, **others)
         expected = [np.asarray(one, float) for one in host.program.compute(given, host.results)]
         found = imported.run(given, imported.execute_float)
         for ours, theirs in zip(found, expected, strict=True):

@@ -1,7 +1,7 @@
 """Which axis of an input is time: the ways to read its shape, the likeliest first."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -63,21 +63,39 @@ def _fits(axes: Axes, dims: Sequence[int | None], shape: Sequence[int]) -> bool:
 class Inputs:
     """What a network is given: the first input is made of frames.
 
-    name: of the first input.  others: values of all others unless they are given.
-    shape: of one frame.
+    name: of the first input.  shape: of one of its frames.
+    timed: of other inputs that have a frame for each of the first's, their axes and shapes.
+    others: values of all other inputs unless they are given.
     """
 
     name: str
     axes: Axes
     others: Mapping[str, Array]
     shape: tuple[int, ...]
+    timed: Mapping[str, tuple[Axes, tuple[int, ...]]] = field(default_factory=dict)
 
     def given(self, frames: Array, **others: Array) -> dict[str, Array]:
         """Inputs by name, of one sequence (time, ...)."""
         if frames.shape[1:] != self.shape or not len(frames):
             wanted = ", ".join(("time", *map(str, self.shape)))
             raise UserError(f"frames must be ({wanted}), not {frames.shape}")
-        if unknown := sorted(others.keys() - self.others.keys()):
-            names = ", ".join(self.others) or "no other"
+        if unknown := sorted(others.keys() - self.others.keys() - self.timed.keys()):
+            names = ", ".join((*self.others, *self.timed)) or "no other"
             raise UserError(f"the network has {names} beside {self.name}, not {', '.join(unknown)}")
-        return {**self.others, **others, self.name: self.axes.tensor(frames)}
+        beside = {name: self._beside(name, others.get(name), len(frames)) for name in self.timed}
+        return {**self.others, **others, **beside, self.name: self.axes.tensor(frames)}
+
+    def _beside(self, name: str, values: Array | None, length: int) -> Array:
+        """Another input of as many frames."""
+        axes, shape = self.timed[name]
+        if values is None or np.shape(values) != (length, *shape):
+            have = "nothing" if values is None else np.shape(values)
+            raise UserError(
+                f"{name} has a frame for each of {self.name}: give it as {(length, *shape)}, not "
+                f"{have}, in a mapping {{{self.name!r}: ..., {name!r}: ...}}"
+            )
+        return axes.tensor(np.asarray(values))
+
+    def zeros(self, length: int) -> dict[str, Array]:
+        """Frames for the other inputs that have them."""
+        return {name: np.zeros((length, *shape)) for name, (_, shape) in self.timed.items()}

@@ -42,22 +42,39 @@ def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
     rest = {one.name: given.get(one.name, _zeros(one)) for one in others}
     if unknown := sorted(given.keys() - rest.keys()):
         raise UserError(f"the network has no input {', '.join(unknown)} beside {first.name}")
-    traced: list[tuple[Traced, Axes]] = []
+    traced: list[tuple[Traced, Inputs]] = []
     ways_ = list(ways(first.name, dims, frames.shape))
     for grounded, axes in product((False, True), ways_):
         example = np.resize(frames, (dims[axes.time] or _EXAMPLE, *frames.shape[1:]))
-        inputs = Inputs(first.name, axes, rest, frames.shape[1:])
-        traced.append((_Trace(program, inputs, example, given, grounded).traced(), axes))
+        timed = {one.name: way for one in others if (way := _timed(one, first, axes)) is not None}
+        static = {name: values for name, values in rest.items() if name not in timed}
+        inputs = Inputs(first.name, axes, static, frames.shape[1:], timed)
+        traced.append((_Trace(program, inputs, example, given, grounded).traced(), inputs))
         if traced[-1][0].streams:
             break
-    best, axes = traced[-1] if traced[-1][0].streams else traced[0]
-    imported = finished(best, program, Inputs(first.name, axes, rest, frames.shape[1:]))
-    fixed = dims[axes.time]
+    best, inputs = traced[-1] if traced[-1][0].streams else traced[0]
+    imported = finished(best, program, inputs)
+    fixed = dims[inputs.axes.time]
     return checked("the file", imported, frames, [fixed] if fixed else [_EXAMPLE, _EXAMPLE + 3])
 
 
 def _dims(one: ValueInfoProto) -> list[int | None]:
     return [size.dim_value or None for size in one.type.tensor_type.shape.dim]
+
+
+def _timed(
+    one: ValueInfoProto, first: ValueInfoProto, axes: Axes
+) -> tuple[Axes, tuple[int, ...]] | None:
+    """Axes and shape of another input whose axis of time has the first one's name."""
+    names = [size.dim_param for size in one.type.tensor_type.shape.dim]
+    time = first.type.tensor_type.shape.dim[axes.time].dim_param
+    if not time or names.count(time) != 1:
+        return None
+    place, dims = names.index(time), _dims(one)
+    batch = next((at for at, size in enumerate(dims) if at != place and size in (None, 1)), None)
+    batch = batch if axes.batch is not None else None
+    rest = [size or 1 for at, size in enumerate(dims) if at not in (place, batch)]
+    return Axes(place, batch), tuple(rest)
 
 
 def _zeros(one: ValueInfoProto) -> Array:
@@ -76,7 +93,8 @@ class _Trace:
         bound: Mapping[str, Array],
         grounded: bool,
     ) -> None:
-        self.program, self.example = program, inputs.given(frames)
+        self.program = program
+        self.example = inputs.given(frames, **inputs.zeros(len(frames)))
         self.recorder = Recorder()
         self.operators = Operators(self.recorder, program.model.opset_import)
         self.grounded = grounded
@@ -88,7 +106,8 @@ class _Trace:
         for name, value in self.example.items():
             if name not in bound:
                 self.recorder.where = f"input {name}"
-                time = inputs.axes.time if name == inputs.name else None
+                axes = {inputs.name: inputs.axes} | {n: one for n, (one, _) in inputs.timed.items()}
+                time = axes[name].time if name in axes else None
                 self._keep(name, self.recorder.outside(value.shape, time, None))
 
     def traced(self) -> Traced:

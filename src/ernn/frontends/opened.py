@@ -40,8 +40,13 @@ def opened(
     like = next(iter(parameters), torch.zeros(0))
     tensors = [torch.as_tensor(one) for one in (frames, *{**beside, **given}.values())]
     example, *others = [one.to(like) if one.is_floating_point() else one for one in tensors]
-    batched = example[None] if batch_first else example[:, None]
-    return import_torch(network, (batched, *others), structures=structures)
+
+    def batched(one: torch.Tensor) -> torch.Tensor:
+        return one[None] if batch_first else one[:, None]
+
+    framed = [one.dim() == example.dim() and len(one) == len(example) for one in others]
+    beside_it = [batched(one) if own else one for one, own in zip(others, framed, strict=True)]
+    return import_torch(network, (batched(example), *beside_it), structures=structures)
 
 
 def streamed(imported: Imported | None, utterances: Any, inputs: int | None = None) -> list[Array]:

@@ -48,15 +48,11 @@ def import_torch(
     with evaluating(module):
         call.check_again()
         traced, axes = call.traced(structures)
-    name, *others = call.names
-    inputs = Inputs(
-        name,
-        axes,
-        dict(zip(others, call.others(axes), strict=True)),
-        call.sequence(axes).shape[1:],
-    )
+    name = call.names[0]
+    static, timed = call.others(axes)
+    inputs = Inputs(name, axes, static, call.sequence(axes).shape[1:], timed)
     first, *rest = traced.results
-    if not others and all(traced.is_state(one) for one in rest):  # states nobody can give again
+    if not static and all(traced.is_state(one) for one in rest):  # states nobody can give again
         traced = replace(traced, results={first: traced.results[first]})
     program = TorchProgram(module, call.arguments, call.names)
     length = min(frames.shape[axes.time], _LONGEST)
@@ -165,7 +161,10 @@ class _Call:
         first, *others = tensors(arguments)
         trace.give(next(names), first, axes.time, axes.batch)
         for name, tensor in zip(names, others, strict=True):
-            trace.give(name, tensor, None, _batch_axis(tensor, first, axes))
+            if _has_frames(tensor, first, axes):
+                trace.give(name, tensor, axes.time, axes.batch)
+            else:
+                trace.give(name, tensor, None, _batch_axis(tensor, first, axes))
         return trace.traced(self._called(trace.run, arguments))
 
     def _called(self, call: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
@@ -193,15 +192,23 @@ class _Call:
                 pass
         yield _copied(self.arguments)
 
-    def others(self, axes: Axes) -> list[Array]:
-        """The other tensors among the arguments, of one sequence."""
+    def others(
+        self, axes: Axes
+    ) -> tuple[dict[str, Array], dict[str, tuple[Axes, tuple[int, ...]]]]:
+        """The other tensors among the arguments by name: of one sequence; or, where they have
+        frames too, their axes and shapes.
+        """
         first, *others = tensors(self.arguments)
-        found = []
-        for tensor in others:
-            axis = _batch_axis(tensor, first, axes)
-            one = tensor if axis is None else tensor.narrow(axis, 0, 1)
-            found.append(one.detach().cpu().numpy())
-        return found
+        static, timed = {}, {}
+        for name, tensor in zip(self.names[1:], others, strict=True):
+            if _has_frames(tensor, first, axes):
+                rest = [n for at, n in enumerate(tensor.shape) if at not in (axes.time, axes.batch)]
+                timed[name] = axes, tuple(rest)
+            else:
+                axis = _batch_axis(tensor, first, axes)
+                one = tensor if axis is None else tensor.narrow(axis, 0, 1)
+                static[name] = one.detach().cpu().numpy()
+        return static, timed
 
     def sequence(self, axes: Axes) -> Array:
         """The first sequence of the frames, (time, ...)."""
@@ -242,6 +249,14 @@ def _ways(frames: Tensor) -> list[Axes]:
         case 3:
             return [Axes(1, 0), Axes(0, 1), Axes(2, 0)]
     return [Axes(1, 0), Axes(0, 1), Axes(frames.dim() - 1, 0)]
+
+
+def _has_frames(tensor: Tensor, frames: Tensor, axes: Axes) -> bool:
+    """Whether another argument has a frame for each of the first's: real, of the same axes."""
+    if tensor.dim() != frames.dim() or not tensor.dtype.is_floating_point:
+        return False
+    alike = [axis for axis in (axes.time, axes.batch) if axis is not None]
+    return frames.shape[axes.time] > 1 and all(tensor.shape[a] == frames.shape[a] for a in alike)
 
 
 def _batch_axis(tensor: Tensor, frames: Tensor, axes: Axes) -> int | None:
