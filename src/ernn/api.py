@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ernn.built import Built
 from ernn.data.given import held_back, real, sequences
 from ernn.errors import PrecisionWarning, UserError, naming_extras, require
 from ernn.estimate.device import find_device
+from ernn.flow.built import Built
 from ernn.frontends.imported import Imported
 from ernn.frontends.opened import opened, streamed
 from ernn.ir import reference, serialization
@@ -199,7 +199,7 @@ class Model:
     def predict_float(self, frames: Array, **inputs: Array) -> Any:
         """Outputs (time, outputs), computed in float64.
 
-        frames, inputs: as for `predict`.
+        frames: as for `predict`.  inputs: too.
         """
         if self.imported is not None:
             return self.imported.results(frames, inputs, self.imported.execute_float)
