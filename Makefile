@@ -15,6 +15,8 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml setup.py constraints.txt $(wildcard src/ernn/*/c/*)
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	# For its data, which a page is run with; its own requirements would take NumPy back.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps aeon
 	touch $@
 
 # Real speech to a placed, proven accelerator and a page that shows it: out/demo/report.html.

@@ -20,6 +20,8 @@
 | `Design` | the free choices of an engine, by hand |
 | `Engine` | an accelerator: `compile`, `verify`, `write`, `build` |
 | `Stream` | frames in, frames out, state kept |
+| `Sequences`, `fit` | your own sequences with what is to be said of each; a network trained on it |
+| `Run` | the run directory of a trained network, and every step up to the placed engine |
 | `PrecisionWarning` | said of integers too far from the floats, and of values that were clipped |
 | `UserError` | what is raised for a mistake in what you gave |
 
@@ -33,9 +35,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ernn.api import Engine, Model, Stream, convert, design, project
     from ernn.compress.plan import CompressionPlan
+    from ernn.data.arrays import Sequences
     from ernn.errors import PrecisionWarning, UserError
     from ernn.ir.edges import DataBits
     from ernn.ir.structure import BlockCirculant
+    from ernn.pipeline.as_python import Run, fit
     from ernn.quantization.quantize import QuantizeSpec
     from ernn.scheduling.design import Design
 
@@ -48,10 +52,13 @@ _FROM = {
     "Model": "ernn.api",
     "PrecisionWarning": "ernn.errors",
     "QuantizeSpec": "ernn.quantization.quantize",
+    "Run": "ernn.pipeline.as_python",
+    "Sequences": "ernn.data.arrays",
     "Stream": "ernn.api",
     "UserError": "ernn.errors",
     "convert": "ernn.api",
     "design": "ernn.api",
+    "fit": "ernn.pipeline.as_python",
     "project": "ernn.api",
 }
 """Where each name lives; it is loaded when it is first asked for, so importing ernn is quick."""
@@ -65,10 +72,13 @@ __all__ = [
     "Model",
     "PrecisionWarning",
     "QuantizeSpec",
+    "Run",
+    "Sequences",
     "Stream",
     "UserError",
     "convert",
     "design",
+    "fit",
     "project",
 ]
 

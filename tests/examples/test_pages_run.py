@@ -4,6 +4,7 @@ docs/how-to/deploy.md runs in tests/cli/test_path.py, docs/how-to/verify.md in t
 docs/reference/python.md in tests/api/test_docstrings.py.
 """
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import torch
 import ernn.flow.place
 import ernn.flow.synthesise
 from ernn.compress.sets import project
+from ernn.pipeline import placing
 from tests.cli.test_commands import AREA, PLACEMENT
 from tests.pages import ROOT, blocks, follow
 
@@ -34,6 +36,8 @@ def followed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ernn.flow.synthesise, "synthesise", lambda verilog, device: AREA)
     monkeypatch.setattr(ernn.flow.place, "place", lambda verilog, device, **options: PLACEMENT)
+    monkeypatch.setattr(placing, "synthesise", lambda verilog, device: AREA)
+    monkeypatch.setattr(placing, "place_and_route", lambda verilog, device, **options: PLACEMENT)
     torch.manual_seed(0)
     return lambda page: (follow(ROOT / page), capsys.readouterr().out)
 
@@ -113,3 +117,17 @@ def test_no_page_is_left_out() -> None:
     runnable = [page for page in pages if any(blocks(page, "python", "pycon", "sh"))]
     text = Path(__file__).read_text(encoding="utf-8")
     assert [page for page in runnable if str(page.relative_to(ROOT)) not in text] == []
+
+
+def test_own_data(followed: Follow) -> None:
+    """Classes, labels a frame and numbers: each to an engine that is verified, placed, reported."""
+    _, said = followed("docs/how-to/own-data.md")
+    assert said.count("verify.mismatches") == 3 and "verify.mismatches: 0 integers" in said
+    for name in ("vowels", "frames", "move"):
+        kept = json.loads(Path(f"out/{name}/record.json").read_text())
+        assert (
+            kept["verify"]["mismatches"]["value"] == 0 and kept["verify"]["frames"]["value"] >= 100
+        )
+        assert kept["clock_mhz"]["value"] == PLACEMENT.median_mhz
+        assert kept["error_rate"]["integer"]["value"] < 75
+        assert Path(f"out/{name}/report.html").exists()

@@ -111,8 +111,13 @@ def verify(
     run: RunFolder,
     root: Moved = None,
     frames: Annotated[
-        int, typer.Option(min=1, help="At least so many frames of the test split.")
-    ] = 2000,
+        int | None,
+        typer.Option(
+            min=1,
+            help="At least so many frames of the test split.",
+            show_default="2000, or all there are",
+        ),
+    ] = None,
     stall: Annotated[
         float,
         typer.Option(min=0, max=0.9, help="Probability that a handshake pauses."),

@@ -1,6 +1,5 @@
 """Commands of the path's first half: from a corpus to a network in integers."""
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -127,11 +126,8 @@ def train(
 ) -> None:
     """Train a dense network; count its errors on the test split. Begins a run folder."""
     from ernn.data.manifest import Manifest
-    from ernn.data.open import OWN, open_corpus
-    from ernn.nn.spec import LayerSpec
-    from ernn.pipeline import network, sequences
-    from ernn.pipeline.defaults import recipe_for
-    from ernn.pipeline.run import Run
+    from ernn.data.open import OWN
+    from ernn.pipeline.begin import Wanted, begin
 
     own = data is not None or corpus == OWN
     if not own and (task or window or stride or read or weights):
@@ -140,18 +136,9 @@ def train(
     console.say(f"{data or corpus}, seed {seed}")
     with console.working():
         given = Manifest(_value(task), None, _value(weights), _value(read), window, stride)
-        found = open_corpus(name, root, given=given if own else None)
-        recipe = recipe_for(found, recipe_file)
-        spec = replace(recipe.dense, seed=seed, epochs=epochs or recipe.dense.epochs)
-        source = sequences.describe(found, name, 0, recipe.features)
-        chosen = recipe.layers
-        if cell or hidden or layers or projection or peepholes or reset != Reset.after:
-            kind, units = cell.value if cell else chosen[0].cell, hidden or chosen[0].hidden
-            layer = LayerSpec(kind, units, projection, peepholes, reset.value)
-            chosen = (layer,) * (layers or len(chosen))
-        outcome = network.train(
-            Run(out, root), found, source, chosen, recipe.dropout, spec, front=recipe.front
-        )
+        shape = (_value(cell), hidden, layers, projection, peepholes, reset.value)
+        wanted = Wanted(*shape, epochs, recipe_file, seed)
+        outcome = begin(out, name, root, wanted, given if own else None)
     console.show(outcome, as_json)
 
 

@@ -34,10 +34,10 @@ def divided(
 
 
 def _named(item: Recording) -> Split:
-    for split in SPLITS:
-        if item.split == split:
-            return split
-    raise UserError(f"{item.id}: a split is one of {', '.join(SPLITS)}, not {item.split!r}")
+    found: list[Split] = [split for split in SPLITS if split == item.split]
+    if not found:
+        raise UserError(f"{item.id}: a split is one of {', '.join(SPLITS)}, not {item.split!r}")
+    return found[0]
 
 
 def _require_whole_groups(items: Sequence[Recording], splits: Sequence[Split]) -> None:

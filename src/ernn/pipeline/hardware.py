@@ -25,6 +25,7 @@ from ernn.verify import measure_cycles, prove
 from ernn.verify.prove import Proof, measure_activity
 
 RTL, TOP = "rtl", "rtl/ernn_engine.v"
+FRAMES = 2000  # that are simulated and compared, if nothing else is said
 BUSY_FRAMES = 40  # whose toggles are counted
 UNITS = ("processing elements", "inverse transform", "vector unit", "forward transform")
 
@@ -75,8 +76,9 @@ def build(run: Run) -> Outcome:
     return run.perform("build", {}, work, reads=[MODEL, DESIGN], writes=[TOP])
 
 
-def verify(run: Run, frames: int, stall: float, seed: int) -> Outcome:
-    """Simulate `frames` frames of test speech or more, with random stalls; compare every integer.
+def verify(run: Run, frames: int | None, stall: float, seed: int) -> Outcome:
+    """Simulate `frames` frames of the test split or more, with random stalls; compare every
+    integer. None: as many as `FRAMES`, or all where there are fewer.
 
     The outcome is recorded whether or not it is equality; `verify.mismatches` says which.
     """
@@ -150,12 +152,13 @@ def record_speed(record: RunRecord) -> None:
         record.set("latency_us", Measurement(value, "µs", clock.kind, tool, note=note))
 
 
-def _stimulus(run: Run, model: IntegerModel, frames: int) -> list[np.ndarray]:
+def _stimulus(run: Run, model: IntegerModel, frames: int | None) -> list[np.ndarray]:
     """Whole test utterances with `frames` frames or more; UserError if there are fewer."""
     from ernn.pipeline import sequences  # reading them takes another extra than the rest
 
     examples = sequences.prepared(run).test
     lengths = np.cumsum([len(example.features) for example in examples])
+    frames = min(FRAMES, lengths[-1]) if frames is None else frames
     if frames < 1 or frames > lengths[-1]:
         raise UserError(
             f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}"
@@ -205,10 +208,10 @@ def _record_utilisation(
 
 def _record_activity(record: RunRecord, share: float) -> None:
     note = (
-        "of the bits of spectra, products and the vector unit's results, test speech, "
+        "of the bits of spectra, products and the vector unit's results, the test split, "
         "all streams busy"
     )
-    tool = f"Verilator, {BUSY_FRAMES} frames of test speech on every stream"
+    tool = f"Verilator, {BUSY_FRAMES} frames of the test split on every stream"
     record.set(
         "activity",
         Measurement(round(100 * share, 3), "% of bits a cycle", "simulated", tool, note=note),
