@@ -56,6 +56,7 @@ FORMATS = "formats.safetensors"  # a model in integers: the formats of data that
 Weights = Mapping[str, Tensor]
 TORCH = f"torch {torch.__version__}"
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
+MARGIN = 0.95  # of an error asked for: other frames than those it was found on have more
 CHECKED = 20  # utterances of validation that integers are compared with floats on
 
 
@@ -184,7 +185,7 @@ def quantize_network(
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
         typical = _features(task.train[:utterances])
         others = _features(task.validation[CHECKED:]) or _features(task.validation)
-        bits = spec if error is None else fewest_bits(network, typical, others, error)
+        bits = spec if error is None else fewest_bits(network, typical, others, MARGIN * error)
         model = quantize(network, typical, bits, like)
         unseen = task.validation[:CHECKED]
         model = judged(network, model, _features(unseen))
