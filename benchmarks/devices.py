@@ -33,7 +33,8 @@ from ernn.flow.verilog import to_verilog
 from ernn.report.published import ACCELERATORS
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
-from ernn.search.hardware import Choice, Request, search
+from ernn.search.choice import Choice, Request
+from ernn.search.hardware import search
 from ernn.search.space import Goal
 
 NAMES = ("XC7A100T", "XC7Z020", "XC7VX690T", "XCKU060", "ZU3EG", "ZU7EV")

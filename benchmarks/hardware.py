@@ -56,7 +56,8 @@ from ernn.report.svg import PAPER, standalone, styled, to_svg
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
-from ernn.search.hardware import Request, search
+from ernn.search.choice import Request
+from ernn.search.hardware import search
 from ernn.verify import measure_cycles, prove
 
 LAYERS = ("L8", "L16", "G8", "G16")

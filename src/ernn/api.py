@@ -363,7 +363,8 @@ def design(
     (1, True)
     """
     from ernn.estimate.clock import Clock
-    from ernn.search.hardware import Request, search
+    from ernn.search.choice import Request
+    from ernn.search.hardware import search
     from ernn.search.space import Goal
 
     require(model, Model, "an engine is for a Model")

@@ -20,7 +20,8 @@ from ernn.quantization.quantize import quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
 from ernn.search.estimate import best_estimate, estimate
-from ernn.search.space import Kernel, Space, kernels
+from ernn.search.space import Space
+from ernn.search.work import Kernel, kernels
 from tests.golden.test_factors import low_rank
 from tests.golden.test_trains import compressed
 from tests.models import random_frames, random_gru, random_linear, random_lstm
@@ -122,8 +123,7 @@ def test_the_best_design_is_within_the_device() -> None:
     assert found.cycles_per_frame < alone.cycles_per_frame / 4
     clock = Clock.assumed(device)
     designs = (
-        next(shape.designs("throughput", 2))
-        for shape in Space(model, device, clock, "throughput").shapes()
+        next(shape.designs(2)) for shape in Space(model, device, clock, "throughput").shapes()
     )
     times = [
         estimate(model, design).cycles_per_frame / clock.mhz(design.elements) for design in designs

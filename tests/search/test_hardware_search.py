@@ -13,13 +13,15 @@ from ernn.estimate.device import Figure, find_device
 from ernn.estimate.nonnegative_fit import nonnegative
 from ernn.ir.integer_model import IntegerModel
 from ernn.pareto import dominates, pareto
-from ernn.quantization.quantize import quantize
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
-from ernn.search.hardware import NEAR, Request, best, evaluate, search
-from ernn.search.space import Goal, Space
+from ernn.search.choice import Request, evaluate
+from ernn.search.hardware import best, search
+from ernn.search.space import STREAMS, Goal, Shape, Space
 from tests.models import random_frames, random_integer_model
 from tests.networks import Limits, any_network
+from tests.search.phase2 import holds_what_others_find, random_task
 
 SMALL = find_device("LFE5U-25F")
 CLOCK = Clock.given(100.0)
@@ -32,6 +34,11 @@ def model() -> IntegerModel:
     )
 
 
+def shape_designs(shape: Shape, goal: Goal) -> list[Design]:
+    """All that are tried of a shape, of up to four streams."""
+    return [one for streams in STREAMS[goal][:4] for one in shape.designs(streams)]
+
+
 def tiny(multipliers: int) -> Request:
     """A device with few multipliers and enough of the rest."""
     return Request(replace(SMALL, name="tiny", dsp=Figure(multipliers, "M", "this test")), CLOCK)
@@ -39,28 +46,27 @@ def tiny(multipliers: int) -> Request:
 
 @pytest.mark.parametrize("goal", ["throughput", "latency"])
 def test_the_search_finds_the_best_of_every_design(model: IntegerModel, goal: Goal) -> None:
-    request = replace(tiny(16), goal=goal)
-    found = search(model, request, budget=None, slack=1.0)
+    request = replace(tiny(9), goal=goal, streams=2 if goal == "throughput" else 1)
+    found = search(model, request, budget=None)
     shapes = Space(model, request.device, CLOCK, goal).shapes()
-    designs = {design for shape in shapes for design in shape.designs(goal, None)}
+    assert request.streams is not None
+    designs = {design for shape in shapes for design in shape.designs(request.streams)}
     every = [evaluate(schedule(model, design), request) for design in designs]
     fitting = [one for one in every if request.fits(one.use)]
-    assert found.complete and len(found.scheduled) <= len(every) + 1
-    fastest = min(one.time(goal) for one in fitting)
-    assert min(one.time(goal) for one in found.scheduled) == fastest
-    assert found.best.time(goal) <= NEAR * fastest
-    assert found.best.share == best(fitting, goal).share
-    front = pareto(fitting, lambda one: (one.time(goal), one.share))
-    assert [(one.time(goal), one.share) for one in found.front] == [
-        (one.time(goal), one.share) for one in front
-    ]
+    assert found.complete
+    wanted = best(fitting, goal)
+    assert (found.best.time(goal), found.best.share) <= (wanted.time(goal), wanted.share)
+    costs = [(one.time(goal), one.share) for one in found.front]
+    assert not any(
+        dominates((one.time(goal), one.share), mine) for one in fitting for mine in costs
+    )
 
 
 @pytest.mark.parametrize("goal", ["throughput", "latency"])
 def test_no_design_is_faster_than_its_shape_promises(model: IntegerModel, goal: Goal) -> None:
     request = replace(tiny(24), goal=goal)
     for shape in Space(model, request.device, CLOCK, goal).shapes()[::7]:
-        for design in list(shape.designs(goal, None))[::3]:
+        for design in list(shape_designs(shape, goal))[::3]:
             choice = evaluate(schedule(model, design), request)
             assert choice.time(goal) >= shape.time
             assert choice.use.dsp == round(shape.share * request.device.dsp.value)
@@ -74,7 +80,7 @@ def test_a_promise_is_kept_where_layers_do_not_wait_for_each_other(seed: int) ->
     model = quantize(network, [random_frames(np.random.default_rng(seed), network)])
     request = replace(tiny(24), goal="latency")
     for shape in Space(model, request.device, CLOCK, "latency").shapes()[::5]:
-        for design in list(shape.designs("latency", None))[::3]:
+        for design in list(shape_designs(shape, "latency"))[::3]:
             assert evaluate(schedule(model, design), request).time("latency") >= shape.time
 
 
@@ -91,18 +97,46 @@ def test_a_smaller_budget_says_that_it_ended_the_search(model: IntegerModel) -> 
     assert not search(model, Request(SMALL, CLOCK), budget=3).complete
 
 
-def test_an_impossible_device_is_refused_with_what_is_short() -> None:
+@pytest.mark.parametrize("seed", [0, 4])
+def test_no_goal_and_no_number_of_streams_has_a_faster_design(seed: int) -> None:
+    """On devices that hardly hold the network, too; `benchmarks/phase2.py --laws` has 200."""
+    holds_what_others_find(*random_task(seed), streams=(1, 2), budget=40)
+
+
+def test_an_engine_of_one_element_is_not_what_comes_of_a_full_memory() -> None:
+    """Of 56 schedules none fitted, and what the search began with was chosen: 45,360 cycles."""
+    rng = np.random.default_rng(0)
+    model = random_integer_model(rng, cell="gru", input_size=6, hidden=120, block=1)
+    found = search(model, Request(SMALL, Clock.assumed(SMALL)), budget=10).best
+    assert found.design.streams == 1 and found.cycles_per_frame <= 2300 and found.multipliers <= 28
+
+
+def test_an_impossible_device_is_refused_with_what_is_short_and_what_would_fit() -> None:
     large = random_integer_model(
         np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1
     )
     with pytest.raises(UserError) as refused:
         search(large, Request(SMALL, CLOCK))
     message = str(refused.value)
-    assert message.startswith(
-        "LFE5U-25F cannot hold this network in blocks of 1: an engine of 1 processing element, 1"
-    )
+    assert message.startswith("LFE5U-25F cannot hold this network in blocks of 1: an engine of")
     assert "kbit of block RAM" in message and "more than the 1,008 there are" in message
-    assert "choose a device of a larger family; a larger block size or fewer weight bits" in message
+    assert "it would fit in blocks of " in message
+
+
+def test_what_is_said_to_fit_fits() -> None:
+    """The number of bits, and the device; a bit more does not."""
+    network = {"cell": "gru", "input_size": 6, "hidden": 160, "block": 1}
+    rng = np.random.default_rng(0)
+    request = Request(SMALL, Clock.assumed(SMALL))
+    with pytest.raises(UserError, match="with weights of 9 bits") as refused:
+        search(random_integer_model(rng, QuantizeSpec(weight_bits=12), **network), request)
+    assert "on LFE5U-45F" in str(refused.value)
+    narrow = random_integer_model(rng, QuantizeSpec(weight_bits=9), **network)
+    assert request.fits(search(narrow, request, budget=5).best.use)
+    with pytest.raises(UserError):
+        search(
+            random_integer_model(rng, QuantizeSpec(weight_bits=10), **network), request, budget=20
+        )
 
 
 def test_too_few_multipliers_name_the_number(model: IntegerModel) -> None:

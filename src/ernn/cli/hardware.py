@@ -12,7 +12,7 @@ from ernn.errors import UserError
 if TYPE_CHECKING:
     from ernn.pipeline.run import Outcome
     from ernn.report.series import Designs
-    from ernn.search.hardware import Request
+    from ernn.search.choice import Request
 
 PANEL = "From integers to a proven, placed engine"
 

@@ -23,7 +23,7 @@ from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import LayerStage
 from ernn.scheduling.weight_banks import Rows
-from ernn.search.estimate import vector_cycles, waits
+from ernn.search.work import vector_cycles, waits
 
 Array = np.ndarray
 

@@ -8,7 +8,7 @@ points do not tell, and such that relative errors are small.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -17,7 +17,9 @@ import numpy as np
 
 from ernn.estimate.device import Device, Family
 from ernn.estimate.logic import Logic
+from ernn.estimate.memories import mapped
 from ernn.estimate.nonnegative_fit import nonnegative
+from ernn.estimate.tapes import least_tapes
 from ernn.estimate.units import Units, dsp
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule
@@ -148,10 +150,12 @@ def predict(plan: Schedule, family: Family) -> Use:
 
 
 def least(layout: MemoryMap, family: Family) -> Use:
-    """What an engine of this layout takes at least: no tapes, the shortest output queue."""
+    """What an engine of this layout takes at least: the shortest tapes and output queue."""
     empty = Tape(({"count": 0, "dense": 0},))
     timing, shifts = Timing.of(layout.model, layout.design), ShiftTables.of(layout)
-    return predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 0, 0, {}, (), {}), family)
+    found = predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 1, 0, {}, (), {}), family)
+    tapes = (mapped(one, family).kbit for one in least_tapes(layout, shifts) if one.width)
+    return replace(found, block_ram=found.block_ram + sum(tapes))
 
 
 def left_out(points: Sequence[Point], what: Fitted) -> list[float]:

@@ -15,10 +15,10 @@ from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
 from ernn.ir.edges import data_bits
 from ernn.ir.integer_model import IntegerModel
+from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS, MemoryMap
 from ernn.scheduling.schedule import Schedule
-from ernn.scheduling.tape import Tape
 from ernn.scheduling.weight_banks import DEPTH, in_memories
 
 
@@ -72,7 +72,7 @@ class Units:
     @cached_property
     def bank(self) -> int:
         """Words of a weight bank."""
-        return sum(one.length for stage in self.layout.passes for one in stage)
+        return bank_words(self.layout)
 
     # --- memories
 
@@ -86,7 +86,7 @@ class Units:
         tag = 2 + address_bits(design.streams)
         frames = self.plan.rounds_under_way * design.streams
         return (
-            *self._banks(),
+            *banks(self.word, self.bank, design),
             Memory("spectra", word, layout.spectra.depth, True, count=design.splits),
             Memory(
                 "gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words
@@ -94,8 +94,8 @@ class Units:
             Memory("values", beat, layout.values.beats, True, count=2),
             Memory("constants", *self._constants(), False),
             *self._numbers(),
-            Memory("array tape", _changing(self.plan.array), len(self.plan.array.rows), False),
-            Memory("vector tape", _changing(self.plan.vector), len(self.plan.vector.rows), False),
+            Memory("array tape", self.plan.array.changing, len(self.plan.array.rows), False),
+            Memory("vector tape", self.plan.vector.changing, len(self.plan.vector.rows), False),
             Memory("output queue", line + tag, frames * layout.output_lines, True),
         )
 
@@ -109,19 +109,6 @@ class Units:
         if layout.arrival_lines:
             lines = ARRIVALS << address_bits(layout.arrival_lines)
             yield Memory("arrivals", layout.line * self.data, lines, True)
-
-    def _banks(self) -> Iterator[Memory]:
-        design = self.layout.design
-        width, elements = self.word, design.elements // design.sharing
-        whole, rest = divmod(self.bank, DEPTH)
-        if whole:
-            yield Memory("weights", width, DEPTH, False, count=whole * elements)
-        if rest:
-            low = width if in_memories(self.bank) == self.bank else min(width, design.tail)
-            yield Memory("weights' rest", low, rest, False, count=elements)
-            yield Memory(
-                "weights' rest in logic", width - low, rest, False, count=elements, logic=True
-            )
 
     def _constants(self) -> tuple[int, int]:
         """Bits that are not the same in every word, and words."""
@@ -137,12 +124,23 @@ class Units:
         return ((memory, mapped(memory, family)) for memory in self.memories if memory.width)
 
 
-def _changing(tape: Tape) -> int:
-    """Bits of a tape's rows that are not the same in all of them."""
-    ever, always = 0, -1
-    for word in tape.words:
-        ever, always = ever | word, always & word
-    return (ever & ~always).bit_count()
+def bank_words(layout: MemoryMap) -> int:
+    """Words of a weight bank: a cycle each of a frame's passes."""
+    return sum(one.length for stage in layout.passes for one in stage)
+
+
+def banks(word: int, words: int, design: Design) -> Iterator[Memory]:
+    """Weight banks of all elements, of so many words of `word` bits each, which those that share
+    multipliers have together.
+    """
+    whole, rest = divmod(words, DEPTH)
+    count = design.elements // design.sharing
+    if whole:
+        yield Memory("weights", word, DEPTH, False, count=whole * count)
+    if rest:
+        low = word if in_memories(words) == words else min(word, design.tail)
+        yield Memory("weights' rest", low, rest, False, count=count)
+        yield Memory("weights' rest in logic", word - low, rest, False, count=count, logic=True)
 
 
 def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:

@@ -15,7 +15,8 @@ from ernn.pipeline.run import Run
 from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import DesignRow, Designs, Item
-from ernn.search.hardware import MARGIN, Choice, Request, SearchResult, search
+from ernn.search.choice import MARGIN, Choice, Request
+from ernn.search.hardware import SearchResult, search
 from ernn.search.space import Goal
 
 UNITS = {"lut": "LUT", "ff": "FF", "dsp": "multipliers", "block_ram": "kbit"}

@@ -20,7 +20,8 @@ from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
 from ernn.rtl.engine import Engine
 from ernn.scheduling.schedule import Schedule, schedule
-from ernn.search.hardware import Request, search
+from ernn.search.choice import Request
+from ernn.search.hardware import search
 from ernn.verify import measure_cycles, prove
 from ernn.verify.prove import Proof, measure_activity
 

@@ -17,7 +17,8 @@ from ernn.pipeline import network, sequences
 from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.run import Run
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.search.hardware import Request, search
+from ernn.search.choice import Request
+from ernn.search.hardware import search
 from ernn.search.limit import Limit
 from ernn.search.log import Log
 from ernn.search.model import CompressedNetwork, Explorer, Predict, Prediction, Question

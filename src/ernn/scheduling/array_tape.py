@@ -27,11 +27,10 @@ class Read:
     copies: int
     initial: int | None
 
-    @property
-    def words(self) -> Iterator[SpectrumRead]:
-        """Word by word."""
-        for index in range(self.count):
-            yield SpectrumRead((self.bank, self.address + index), self.age, self.copies)
+    @cached_property
+    def words(self) -> SpectrumRead:
+        """The words that must be there, and may not be written again before."""
+        return SpectrumRead((self.bank, self.address), self.count, self.age, self.copies)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Times are issue cycles: `*_ready[place]` is the first in which an item that reads it may issue.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -12,11 +12,19 @@ Place = tuple[int, int]  # bank, address
 
 @dataclass(frozen=True)
 class SpectrumRead:
-    """A word of a spectrum `age` rounds old, which has room for `copies` frames."""
+    """`count` words from `first` on, one a cycle, of a spectrum `age` rounds old that has room for
+    `copies` frames."""
 
-    place: Place
+    first: Place
+    count: int
     age: int
     copies: int
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """Word by word."""
+        bank, address = self.first
+        return ((bank, address + index) for index in range(self.count))
 
 
 @dataclass
@@ -40,9 +48,8 @@ class Hazards:
     _old_reads: dict[tuple[int, int], int] = field(default_factory=dict)  # by address, age
 
     def read_spectrum(self, read: SpectrumRead, time: int) -> None:
-        """A pass reads a word."""
-        span = self._spectrum_reads.setdefault(read, _Span(time, time))
-        span.first, span.last = min(span.first, time), max(span.last, time)
+        """A pass reads words from then on; passes come in order."""
+        self._spectrum_reads.setdefault(read, _Span(time, time)).last = time
 
     def write_gate(self, line: int, time: int, whole: bool) -> None:
         """A row of a gate's line is there; with it the line, if it is now `whole`."""
@@ -63,9 +70,9 @@ class Hazards:
     def recurrence(self) -> int:
         """What is read of earlier rounds must have been written there."""
         spectra = [
-            ceil((self.spectrum_ready[read.place] - span.first) / read.age)
-            for read, span in self._written_reads().items()
-            if read.age
+            ceil((written - read) / age)
+            for written, read, _, age, _ in self._written_reads()
+            if age
         ]
         values = [
             ceil((self.value_ready[address] - first) / age)
@@ -81,12 +88,15 @@ class Hazards:
     def spectra_overwritten(self) -> int:
         """A copy must have been read before the frame that takes its place is written."""
         spectra = [
-            ceil((span.last + 2 - self.spectrum_ready[read.place]) / (read.copies - read.age))
-            for read, span in self._written_reads().items()
+            ceil((last + 2 - written) / (copies - age))
+            for written, _, last, age, copies in self._written_reads()
         ]
         return max(spectra, default=0)
 
-    def _written_reads(self) -> Mapping[SpectrumRead, _Span]:
-        """Reads of what the engine itself writes: the input is there before a round begins."""
-        reads = self._spectrum_reads.items()
-        return {read: span for read, span in reads if read.place in self.spectrum_ready}
+    def _written_reads(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """When what the engine itself writes is written, read first and last, and what kind of read
+        that is (age, copies): the input is there before a round begins."""
+        for read, span in self._spectrum_reads.items():
+            for index, place in enumerate(read.places):
+                if (written := self.spectrum_ready.get(place)) is not None:
+                    yield written, span.first + index, span.last + index, read.age, read.copies

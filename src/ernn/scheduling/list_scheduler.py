@@ -8,7 +8,7 @@ it, are lower bounds on the interval (`ernn.scheduling.hazards`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
@@ -86,6 +86,7 @@ class ListScheduler:
         self._array_tape = ArrayTape(self.order, self.shifts)
         self._vector_tape = VectorTape(self.order, self.shifts)
         self.vector_free = self.vector_from
+        self._operands_ready: dict[int, int] = {}  # of passes that read the same, by their reads
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
         self._sender: int | None = None  # the stream that begins the lines of its outputs
@@ -135,12 +136,21 @@ class ListScheduler:
 
     def _pass_ready(self, one: Pass, turn: Turn) -> int | None:
         """Earliest start of a pass: every column's word must be there when its turn comes."""
+        stretches = self._array_tape.stretches(one, turn)
+        if id(stretches) not in self._operands_ready:
+            ready = self._stretches_ready(stretches)
+            if ready is None:
+                return None
+            self._operands_ready[id(stretches)] = ready
+        return self._operands_ready[id(stretches)]
+
+    def _stretches_ready(self, stretches: tuple[Stretch, ...]) -> int | None:
         ready, offset = 0, 0
-        for stretch in self._array_tape.stretches(one, turn):
+        for stretch in stretches:
             for read in self._to_wait_for(stretch):
-                for i, word in enumerate(read.words):
-                    times = self.expected if read.age else self.hazards.spectrum_ready
-                    time = times.get(word.place, 0 if read.age else None)
+                times = self.expected if read.age else self.hazards.spectrum_ready
+                for i, place in enumerate(read.words.places):
+                    time = times.get(place, 0 if read.age else None)
                     if time is None:
                         return None
                     ready = max(ready, time - offset - i)
@@ -156,8 +166,7 @@ class ListScheduler:
         cycle = start
         for stretch in self._array_tape.stretches(one, turn):
             for read in (read for read in stretch.reads if read is not None):
-                for i, word in enumerate(read.words):
-                    self.hazards.read_spectrum(word, cycle + i)
+                self.hazards.read_spectrum(read.words, cycle)
             cycle += stretch.count
         self.array += self._array_tape.rows(one, turn, start - self.array_free)
         self.array_free = cycle
@@ -234,7 +243,7 @@ class ListScheduler:
         self._run_step(step, work.turn, chunk, start)
         if step.output:
             self._to_send.pop(0)
-        chunk.step, chunk.ready = chunk.step + 1, None
+        chunk.step, chunk.ready, chunk.waits_for = chunk.step + 1, None, None
         if chunk.step == len(self.layout.stages[work.turn.stage].steps):
             work.chunks.remove(chunk)
             self._slots[work.turn.stage].remove(chunk.slot)
@@ -244,14 +253,17 @@ class ListScheduler:
 
     def _step_ready(self, turn: Turn, chunk: Chunk) -> int | None:
         """Earliest start of a chunk's next step; None where something it reads is not known yet."""
+        if chunk.waits_for is not None and chunk.waits_for[1] not in chunk.waits_for[0]:
+            return None
         step = self._step_of(turn, chunk)
         terms, ready = len(step.terms), 0
         for index, term in enumerate(step.terms):
-            for times in self._ready(term, turn, chunk):
-                for beat, time in enumerate(times):
-                    if time is None:
+            for times, places in self._read(term, turn, chunk):
+                for beat, place in enumerate(places):
+                    if place not in times:
+                        chunk.waits_for = times, place
                         return None
-                    ready = max(ready, time - beat * terms - index)
+                    ready = max(ready, times[place] - beat * terms - index)
         return ready
 
     def _run_step(self, step: Step, turn: Turn, chunk: Chunk, start: int) -> None:
@@ -265,17 +277,21 @@ class ListScheduler:
         self.vector_free = start + beats * terms
         self._bar("vector unit", start, self.vector_free, step.name, turn)
 
-    def _ready(self, term: Term, turn: Turn, chunk: Chunk) -> Iterator[list[int | None]]:
-        """For everything a term reads of this round's results, when each beat can."""
+    def _read(
+        self, term: Term, turn: Turn, chunk: Chunk
+    ) -> Iterator[tuple[Mapping[int, int], Iterable[int]]]:
+        """Everything that a term reads of this round's results: times by place, and each beat's
+        place.
+        """
         beats = range(chunk.lines * self.layout.beats)
         for kept in term.reads:
             if not self.order.age_of(kept, turn):
                 base = self._vector_tape.value(kept.value, turn, chunk)
-                yield [self.hazards.value_ready.get(base + i) for i in beats]
+                yield self.hazards.value_ready, range(base, base + len(beats))
         if isinstance(term.addend, Gate):
             base, stride = self._vector_tape.gate(term.addend, turn, chunk)
             lines = (base + i // self.layout.beats * stride for i in beats)
-            yield [self.hazards.gate_ready.get(line) for line in lines]
+            yield self.hazards.gate_ready, lines
 
     def _note_reads(self, term: Term, turn: Turn, chunk: Chunk, start: int, stride: int) -> None:
         beats = range(chunk.lines * self.layout.beats)

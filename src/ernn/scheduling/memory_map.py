@@ -156,9 +156,15 @@ class MemoryMap:
 
     def rows(self, product: Product) -> Rows:
         """The order in which a product's rows are computed."""
-        late = self._late.get(product.name, ())
-        begins = self.initial.of_operands[product.name]
-        return Rows(product, self.model.block, self.design.words, late, begins)
+        return self._rows[product.name]
+
+    @cached_property
+    def _rows(self) -> dict[str, Rows]:
+        block, words, begins = self.model.block, self.design.words, self.initial.of_operands
+        return {
+            one.name: Rows(one, block, words, self._late.get(one.name, ()), begins[one.name])
+            for one in self.products
+        }
 
     @cached_property
     def _late(self) -> dict[str, tuple[int, ...]]:

@@ -67,3 +67,11 @@ class Tape:
     @property
     def width(self) -> int:
         return sum(self.widths.values())
+
+    @property
+    def changing(self) -> int:
+        """Bits of a row that are not the same in all of them."""
+        ever, always = 0, -1
+        for word in self.words:
+            ever, always = ever | word, always & word
+        return (ever & ~always).bit_count()

@@ -1,6 +1,8 @@
 """Steps as rows of the vector unit's tape."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ernn.scheduling.issue_order import IssueOrder, Turn
 from ernn.scheduling.shift_tables import ShiftTables
@@ -10,7 +12,7 @@ from ernn.scheduling.vector_program import Arrived, Gate, Kept, Step, Term, Valu
 @dataclass
 class Chunk:
     """Lines under way in the vector unit: its next step, and from when on that can begin (None: not
-    known).
+    known, as `waits_for` has no time for a place).
     """
 
     first: int
@@ -18,6 +20,7 @@ class Chunk:
     slot: int
     step: int = 0
     ready: int | None = None
+    waits_for: tuple[Mapping[int, int], int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,19 @@ class VectorTape:
 
     def gate(self, gate: Gate, turn: Turn, chunk: Chunk) -> tuple[int, int]:
         """A gate's first line of a chunk, and the distance to the next."""
+        base, distance = self._gates[gate.product, gate.gate, turn.stream]
+        return base + chunk.first * distance, distance
+
+    @cached_property
+    def _gates(self) -> dict[tuple[str, int, int], tuple[int, int]]:
+        """Each stream's first line of every gate, and the distance to the next."""
         layout = self.order.layout
-        product = next(p for p in layout.products if p.name == gate.product)
-        return layout.gate(product, gate.gate, turn.stream, chunk.first)
+        return {
+            (product.name, gate, stream): layout.gate(product, gate, stream, 0)
+            for product in layout.products
+            for gate in range(product.gates)
+            for stream in range(layout.design.streams)
+        }
 
     def rows(self, step: Step, turn: Turn, chunk: Chunk, gap: int) -> list[dict[str, int]]:
         """A step's rows on a chunk's lines, a term each, after so many idle cycles."""

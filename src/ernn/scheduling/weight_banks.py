@@ -52,7 +52,7 @@ class Rows:
     def dense(self) -> bool:
         return self.product.kept != self.block
 
-    @property
+    @cached_property
     def lines(self) -> int:
         return ceil(self.product.length / (self.block * self.side))
 
@@ -82,7 +82,7 @@ class Rows:
         line, number = divmod(place, len(gates))
         return gates[number], (line * self.side + word) * self.lanes + lane
 
-    @property
+    @cached_property
     def early(self) -> tuple[int, ...]:
         """Gates that are not late."""
         return tuple(gate for gate in range(self.product.gates) if gate not in self.late)

@@ -17,10 +17,8 @@ area, multipliers and weight banks are held against the device, logic is not.  O
 engine does run, tests hold this between 0.7 and 1.15 times what is scheduled.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby
-from math import ceil, inf
+from dataclasses import dataclass, replace
+from math import inf
 
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
@@ -29,9 +27,8 @@ from ernn.estimate.memories import Memory, mapped
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import MemoryMap
-from ernn.scheduling.timing import Timing
-from ernn.scheduling.vector_program import LayerStage, heights
-from ernn.search.space import Space, kernels
+from ernn.search.space import Space
+from ernn.search.work import kernels_of, loops, works
 
 MEMORY = 0.9
 """Share of a device's block RAM that weight banks may take."""
@@ -51,27 +48,13 @@ class Estimate:
         return max(self.array, self.vector, self.loop / self.design.streams)
 
 
-@dataclass(frozen=True)
-class _Busy:
-    """What a stage takes of the array and the vector unit, and the delay of its last result."""
-
-    layer: str
-    array: int
-    vector: int
-    wait: int
-
-
 def estimate(model: IntegerModel, design: Design) -> Estimate:
     """Of a model on a design, in the steady state with all streams busy."""
-    layout, timing = MemoryMap(model, design), Timing.of(model, design)
-    stages = [_busy(stage, layout, timing) for stage in layout.stages]
-    loops = [
-        sum(max(one.array, one.vector) + one.wait for one in layer)
-        for _, layer in groupby(stages, lambda s: s.layer)
-    ]
-    return Estimate(
-        design, sum(one.array for one in stages), sum(one.vector for one in stages), max(loops)
-    )
+    layout = MemoryMap(model, design)
+    found = works(layout)
+    array = sum(one.array(design) for one in found)
+    vector = layout.beats * sum(one.terms for one in found)
+    return Estimate(design, array, vector, max(loops(found, design, layout.beats)))
 
 
 def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate:
@@ -83,7 +66,7 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
     for shape in Space(model, device, clock, "throughput").shapes():
         if shape.time >= least:
             break  # none of the others promises as much
-        design = next(shape.designs("throughput", streams))
+        design = next(shape.designs(streams))
         found = estimate(model, design)
         time = found.cycles_per_frame / clock.mhz(design.elements)
         if time < least and _banks(model, design, device) <= MEMORY * device.block_ram.value:
@@ -95,33 +78,10 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
     return best
 
 
-def _busy(stage: LayerStage, layout: MemoryMap, timing: Timing) -> _Busy:
-    array = sum(times * length for times, length in _passes(stage, layout.model, layout.design))
-    return _Busy(stage.layer, array, vector_cycles(stage, layout), waits(stage, timing))
-
-
-def vector_cycles(stage: LayerStage, layout: MemoryMap) -> int:
-    """Cycles of the vector unit for a stage of a frame."""
-    return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in stage.steps)
-
-
-def waits(stage: LayerStage, timing: Timing) -> int:
-    """Latencies of a product, of the steps that wait for each other, and of a spectrum."""
-    deep = max(heights(stage).values(), default=1)
-    return timing.product + (deep - 1) * timing.pipeline.value + timing.spectrum
-
-
-def _passes(stage: LayerStage, model: IntegerModel, design: Design) -> Iterator[tuple[int, int]]:
-    """How often each matrix is multiplied, and the cycles that takes."""
-    for product in stage.products:
-        for one in kernels(product, model.block, design.words):
-            length = max(ceil(one.columns / design.splits), design.pes // design.words)
-            yield one.times, ceil(one.rows / design.pes) * length
-
-
 def _banks(model: IntegerModel, design: Design, device: Device) -> int:
     """kbit of block RAM of all weight banks."""
-    stages = MemoryMap(model, design).stages
-    words = sum(length for stage in stages for _, length in _passes(stage, model, design))
+    layout = MemoryMap(model, design)
+    once = (replace(one, times=1) for one in kernels_of(layout.products, layout))
+    words = sum(one.cycles(design) for one in once)
     bank = Memory("weights", model.block * model.weight_bits, words, False)
     return design.elements * mapped(bank, device.family).kbit

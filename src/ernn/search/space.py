@@ -1,35 +1,35 @@
 """The designs there are for a network and a device, and how fast each could be at best."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 from typing import Literal
 
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device
-from ernn.estimate.units import dsp
+from ernn.estimate.memories import mapped
+from ernn.estimate.units import banks, dsp
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.integer_parts import Product
-from ernn.ir.kronecker import RepeatedMatrix
 from ernn.scheduling.design import Design, PipelineName, multipliers_per_pe
 from ernn.scheduling.memory_map import MemoryMap
-from ernn.scheduling.weight_banks import Rows
 from ernn.search.critical_path import least_latency, longest_chain
+from ernn.search.work import Kernel, StageWork, kernels_of, loops, recurrent, works
 
 Goal = Literal["throughput", "latency"]
-WORDS = (1, 2, 3, 4, 5, 6, 8)
-STREAMS: dict[Goal, tuple[int, ...]] = {"throughput": (2, 3, 4, 1), "latency": (1,)}
+WORDS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
+STREAMS: dict[Goal, tuple[int, ...]] = {"throughput": tuple(range(1, 17)), "latency": (1,)}
 # (chunk, overlap, staggered, deferred), the most promising first: with lines of one word, and of
 # several
 NARROW = (
     *(
         (8, 1, True, False),
-        (16, 1, True, False),
-        (8, 4, True, False),
         (4, 16, False, True),
         (16, 1, False, False),
+        (8, 4, True, False),
+        (4, 1, True, False),
     ),
-    *((4, 1, True, False), (8, 1, False, False), (4, 1, False, False)),
+    *((4, 1, False, False), (8, 1, False, False), (16, 1, True, False)),
 )
 WIDE = tuple(
     (chunk, 12, late, deferred)
@@ -41,19 +41,11 @@ MOST = 512  # processing elements in a group
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """A matrix of `rows` (of all gates) and `columns` words, times so many vectors a frame."""
-
-    rows: int
-    columns: int
-    times: int = 1
-
-
-@dataclass(frozen=True)
 class Shape:
     """What decides multipliers and the array's cycles.  No design of this shape takes less of the
     device's multipliers than `share`, nor less than `time` microseconds for a frame: each needs all
-    its passes and all its terms."""
+    its passes and all its terms.  `loop`: about how long a frame waits for the one before of its
+    stream, in microseconds."""
 
     pes: int
     splits: int
@@ -62,19 +54,24 @@ class Shape:
     pipeline: PipelineName
     share: float
     time: float
+    loop: float
 
-    def designs(self, goal: Goal, streams: int | None) -> Iterator[Design]:
+    def expected(self, streams: int) -> float:
+        """About how many microseconds a frame takes where so many streams take turns."""
+        return max(self.time, self.loop / streams)
+
+    def designs(self, streams: int) -> Iterator[Design]:
         """Designs of this shape, the most promising first."""
         for chunk, overlap, staggered, deferred in NARROW if self.words == 1 else WIDE:
-            for count in STREAMS[goal] if streams is None else (streams,):
-                if count > 1 or not staggered:
-                    own = (self.pes, count, chunk, self.lanes, self.splits, self.words)
-                    yield Design(*own, overlap, staggered, deferred, self.pipeline)
+            if streams > 1 or not staggered:
+                own = (self.pes, streams, chunk, self.lanes, self.splits, self.words)
+                yield Design(*own, overlap, staggered, deferred, self.pipeline)
 
 
 @dataclass(frozen=True)
 class Space:
-    """Shapes with no more multipliers than the device has; `pes`: elements of a group, if given."""
+    """Shapes with no more multipliers than the device has, nor more block RAM in weight banks;
+    `pes`: elements of a group, if given."""
 
     model: IntegerModel
     device: Device
@@ -84,69 +81,90 @@ class Space:
 
     def shapes(self) -> list[Shape]:
         """By rising time, then share."""
-        found = [shape for words in WORDS for shape in self._of_words(words)]
+        found = [shape for words in WORDS for shape in _OfWords(self, words).shapes()]
         return sorted(found, key=lambda one: (one.time, one.share))
 
-    def _of_words(self, words: int) -> Iterator[Shape]:
-        block, layout = (
-            self.model.block,
-            MemoryMap(self.model, Design(words, splits=words, words=words)),
-        )
-        most = self.device.dsp.value // multipliers_per_pe(block)
-        found, chain = _kernels(layout, layout.products), longest_chain(layout.stages)
-        one_by_one = _kernels(layout, (one for link in chain for one in link.products))
-        rows, columns = [one.rows for one in found], [one.columns for one in found]
-        given = None if self.pes is None else {self.pes} if self.pes % words == 0 else set()
-        for pes in sorted(_worthwhile(rows, words, min(most, MOST)) if given is None else given):
-            for splits in sorted(_worthwhile(columns, words, min(most // max(1, pes), 64))):
-                counted = found if self.goal == "throughput" else one_by_one
-                array = _array_cycles(counted, pes, splits, words)
-                yield from self._of_array(array, pes, splits, words)
 
-    def _of_array(self, array: int, pes: int, splits: int, words: int) -> Iterator[Shape]:
-        """`array`: its cycles, for a latency only of products that wait for each other."""
-        lanes = 1
-        while lanes <= self.model.block:
-            pipeline = pipeline_for(self.device)
-            layout = MemoryMap(
-                self.model, Design(pes, lanes=lanes, splits=splits, words=words, pipeline=pipeline)
-            )
-            share = dsp(layout, self.device.family) / self.device.dsp.value
+@dataclass(frozen=True)
+class _OfWords:
+    """Shapes with lines of so many words."""
+
+    space: Space
+    words: int
+
+    @cached_property
+    def base(self) -> MemoryMap:
+        pipeline = pipeline_for(self.space.device)
+        design = Design(self.words, splits=self.words, words=self.words, pipeline=pipeline)
+        return MemoryMap(self.space.model, design)
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        return kernels_of(self.base.products, self.base)
+
+    @cached_property
+    def waiting(self) -> tuple[Kernel, ...]:
+        """Kernels that wait for each other."""
+        links = longest_chain(self.base.stages)
+        return kernels_of((one for link in links for one in link.products), self.base)
+
+    def shapes(self) -> Iterator[Shape]:
+        asked, words, base = self.space.pes, self.words, self.base.design
+        most = self.space.device.dsp.value // multipliers_per_pe(self.space.model.block)
+        rows, columns = (
+            [getattr(one, what) for one in self.kernels] for what in ("rows", "columns")
+        )
+        every = _worthwhile(rows, words, min(most, MOST)) if asked is None else {asked}
+        for pes in sorted(size for size in every if size % words == 0):
+            for splits in sorted(_worthwhile(columns, words, min(most // pes, 64))):
+                design = replace(base, pes=pes, splits=splits)
+                if self._held(design):
+                    yield from self._of_array(design)
+
+    def _held(self, design: Design) -> bool:
+        """Whether the device has block RAM for the banks."""
+        model, device = self.space.model, self.space.device
+        once = [replace(one, times=1) for one in self.kernels]
+        found = banks(model.block * model.weight_bits, _array_cycles(once, design), design)
+        kbit = sum(one.count * mapped(one, device.family).kbit for one in found if one.width)
+        return kbit <= device.block_ram.value
+
+    def _of_array(self, design: Design) -> Iterator[Shape]:
+        space, lanes = self.space, 1
+        own = design.pes, design.splits, design.words
+        while lanes <= space.model.block:
+            layout = MemoryMap(space.model, replace(design, lanes=lanes))
+            share = dsp(layout, space.device.family) / space.device.dsp.value
             if share > 1:
                 return
-            vector = _vector_cycles(layout)
-            cycles = (
-                max(array, vector) if self.goal == "throughput" else least_latency(layout, array)
-            )
-            time = cycles / self.clock.mhz(layout.multipliers)
-            yield Shape(pes, splits, words, lanes, pipeline, share, time)
+            mhz, loop = space.clock.mhz(layout.multipliers), self._loop(layout)
+            time = self._least(layout) / mhz
+            yield Shape(*own, lanes, design.pipeline, share, time, loop / mhz)
             lanes *= 2
+
+    def _least(self, layout: MemoryMap) -> int:
+        """No frame takes fewer cycles."""
+        if self.space.goal == "latency":
+            return least_latency(layout, _array_cycles(self.waiting, layout.design))
+        vector = layout.beats * sum(one.terms for one in self._works)
+        return max(_array_cycles(self.kernels, layout.design), vector)
+
+    def _loop(self, layout: MemoryMap) -> int:
+        return max(loops(self._recurrent, layout.design, layout.beats), default=0)
+
+    @cached_property
+    def _works(self) -> tuple[StageWork, ...]:
+        return tuple(works(self.base))
+
+    @cached_property
+    def _recurrent(self) -> tuple[StageWork, ...]:
+        names = recurrent(self.base)
+        return tuple(one for one in self._works if one.layer in names)
 
 
 def pipeline_for(device: Device) -> PipelineName:
     """Shallow on what is fast against the clock that is assumed for it."""
     return "shallow" if device.is_ultrascale else "deep"
-
-
-def _kernels(layout: MemoryMap, products: Iterable[Product]) -> list[Kernel]:
-    block, words = layout.model.block, layout.design.words
-    return [kernel for product in products for kernel in kernels(product, block, words)]
-
-
-def kernels(product: Product, block: int, words: int) -> Iterator[Kernel]:
-    """What a product multiplies; operands that are repeated alike are summed in the same passes."""
-    plain, repeated = 0, dict[tuple[int, int], int]()
-    for matrix in (operand.matrix for operand in product.operands):
-        if isinstance(matrix, RepeatedMatrix):
-            times = matrix.before, matrix.after
-            repeated[times] = repeated.get(times, 0) + matrix.core.shape[2]
-        else:
-            plain += matrix.weights.shape[2]
-    if plain:
-        yield Kernel(Rows(product, block, words).count, plain)
-    for (before, after), columns in repeated.items():
-        rows = product.length // (before * after)
-        yield Kernel(product.gates * ceil(rows / words) * words, columns, before * after)
 
 
 def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
@@ -159,13 +177,8 @@ def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:
     return {size for size in groups | {words, most // words * words} if words <= size <= most}
 
 
-def _array_cycles(kernels: list[Kernel], pes: int, splits: int, words: int) -> int:
+def _array_cycles(kernels: Sequence[Kernel], design: Design) -> int:
     """At least: whole passes of each product, and the longest rest, where rests share a pass."""
-    lengths = [max(ceil(one.columns / splits), pes // words) for one in kernels]
-    pairs = list(zip(kernels, lengths, strict=True))
-    whole = sum(one.times * (one.rows // pes) * length for one, length in pairs)
-    return whole + max((one.times * length for one, length in pairs if one.rows % pes), default=0)
-
-
-def _vector_cycles(layout: MemoryMap) -> int:
-    return sum(layout.lines(step.length) * layout.beats * len(step.terms) for step in layout.steps)
+    pairs = [(one, one.times * one.length(design)) for one in kernels]
+    whole = sum(one.rows // design.pes * length for one, length in pairs)
+    return whole + max((length for one, length in pairs if one.rows % design.pes), default=0)

@@ -1,0 +1,96 @@
+"""What Phase II is asked, and a design with what it takes and gives."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+from ernn.errors import UserError
+from ernn.estimate.area import RESOURCES, Use, predict
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import Device
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import Schedule
+from ernn.search.space import Goal
+
+MARGIN = 0.2
+EXACT = ("dsp", "block_ram")
+
+
+@dataclass(frozen=True)
+class Request:
+    """`streams` and `pes` are chosen where None.  `margin`: the share of LUTs and flip-flops, which
+    are estimates, that is left free; multipliers and block RAMs are known and may all be used.
+    `parity`: words of weights are checked."""
+
+    device: Device
+    clock: Clock
+    goal: Goal = "throughput"
+    streams: int | None = None
+    pes: int | None = None
+    margin: float = MARGIN
+    parity: bool = False
+
+    def __post_init__(self) -> None:
+        if self.goal not in get_args(Goal):
+            raise UserError(f"a search is for {' or '.join(get_args(Goal))}, not {self.goal!r}")
+        if not 0 <= self.margin < 1:
+            raise UserError(f"a margin is a share from 0 to less than 1, not {self.margin}")
+
+    def limit(self, resource: str) -> int:
+        """What may be used of a resource."""
+        there = getattr(self.device, resource).value
+        return there if resource in EXACT else int(there * (1 - self.margin))
+
+    def fits(self, use: Use) -> bool:
+        return all(getattr(use, name) <= self.limit(name) for name in RESOURCES)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A design with what it takes and what it gives.
+
+    `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a
+    resource; `limit`: what bounds cycles.
+    """
+
+    design: Design
+    cycles: int
+    latency: int
+    multipliers: int
+    utilisation: float
+    limit: str
+    use: Use
+    share: float
+    clock_mhz: float
+
+    @property
+    def cycles_per_frame(self) -> float:
+        return self.cycles / self.design.streams
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of all streams together."""
+        return self.clock_mhz * 1e6 / self.cycles_per_frame
+
+    @property
+    def latency_us(self) -> float:
+        return self.latency / self.clock_mhz
+
+    def time(self, goal: Goal) -> float:
+        """What a search makes small, in microseconds."""
+        return 1e6 / self.fps if goal == "throughput" else self.latency_us
+
+
+def evaluate(plan: Schedule, request: Request) -> Choice:
+    """A scheduled design, with its predicted area and assumed clock."""
+    use = predict(plan, request.device.family)
+    return Choice(
+        design=plan.layout.design,
+        cycles=plan.interval,
+        latency=plan.latency,
+        multipliers=plan.multipliers,
+        utilisation=plan.utilisation,
+        limit=max(plan.bounds, key=lambda cause: plan.bounds[cause]),
+        use=use,
+        share=max(use.shares(request.device).values()),
+        clock_mhz=request.clock.mhz(plan.multipliers),
+    )

@@ -1,0 +1,231 @@
+"""The way through all designs towards the best for one goal.
+
+First of every shape the design that is most likely its best, those first that are expected to be
+fast; then the neighbours of the best, as long as one is better; then all others.  What promises
+nothing better is passed over, and what the device cannot hold is not scheduled.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import inf
+
+from ernn.errors import UserError
+from ernn.estimate.area import least
+from ernn.estimate.units import bank_words
+from ernn.ir.integer_model import IntegerModel
+from ernn.pareto import pareto
+from ernn.scheduling.design import Design
+from ernn.scheduling.memory_map import MemoryMap
+from ernn.scheduling.schedule import schedule
+from ernn.search.choice import Choice, Request, evaluate
+from ernn.search.space import STREAMS, Goal, Shape
+
+WORK = 600_000
+"""Cycles scheduled in all for a goal, where there is a budget: some ten seconds."""
+LOOKED = 500  # a design that is looked at costs as much as so many cycles of a schedule
+SHOWN = 10  # shapes that the front is drawn through
+STARTS = 3  # designs whose neighbours are tried
+
+
+@dataclass
+class Effort:
+    """What is left of a budget: schedules, and cycles to schedule."""
+
+    schedules: float
+    cycles: float
+
+    @classmethod
+    def of(cls, budget: int | None) -> "Effort":
+        return cls(inf, inf) if budget is None else cls(budget, WORK)
+
+    @property
+    def spent(self) -> bool:
+        return self.schedules <= 0 or self.cycles <= 0
+
+    def part(self, share: float) -> "Effort":
+        """A share of it, taken away."""
+        taken = Effort(self.schedules * share, self.cycles * share)
+        if taken.schedules < inf:
+            self.schedules, self.cycles = (
+                self.schedules - taken.schedules,
+                self.cycles - taken.cycles,
+            )
+        return taken
+
+
+@dataclass
+class Walk:
+    """Designs for a goal.  `known`: what was scheduled before, by this walk or another; it saves
+    time and decides nothing.  `fitting`: what this walk has seen and the device holds."""
+
+    model: IntegerModel
+    request: Request
+    goal: Goal
+    shapes: Sequence[Shape]
+    known: dict[Design, Choice]
+    fitting: list[Choice] = field(default_factory=list)
+    _tried: set[Design] = field(default_factory=set)
+    _held: dict[Shape, int] = field(default_factory=dict)  # streams that are too many
+
+    @property
+    def fastest(self) -> float:
+        return min((one.time(self.goal) for one in self.fitting), default=inf)
+
+    def run(self, effort: Effort) -> bool:
+        """Whether nothing left out of the shapes' designs promises more."""
+        first, near = effort.part(0.6), effort.part(0.5)
+        likely = self._visit(self._likely(), first, one=True)
+        self._climb(near)
+        return self._visit(self._all(), effort, one=False) and likely
+
+    def front(self, effort: Effort) -> None:
+        """Designs that may take less of the device, smallest first."""
+        front = pareto(self.shapes, lambda one: (one.time, one.share))
+        some = front if effort.schedules == inf else front[:: max(1, len(front) // SHOWN)]
+        for shape in sorted(self.shapes if effort.schedules == inf else some, key=_small):
+            for streams in self._streams(shape):
+                if effort.spent:
+                    return
+                if not self._beaten(shape):
+                    self._of_shape(shape, streams, effort, effort.schedules < inf, faster=False)
+
+    def any_of(self, designs: Iterable[Design]) -> bool:
+        """Whether the device holds one of these, however long it takes to find out."""
+        for design in designs:
+            if not self.fitting:
+                self._look(design, Effort.of(None))
+        return bool(self.fitting)
+
+    # --- the order
+
+    def _streams(self, shape: Shape) -> Iterable[int]:
+        asked = self.request.streams
+        return STREAMS[self.goal] if asked is None else (asked,)
+
+    def _likely(self) -> list[tuple[Shape, int]]:
+        """Shapes with as many streams as their loop needs, and one more."""
+        return self._sorted(
+            (shape, streams)
+            for shape in self.shapes
+            for streams in self._streams(shape)
+            if self.request.streams or (streams - 1) * shape.time <= shape.loop + shape.time
+        )
+
+    def _all(self) -> list[tuple[Shape, int]]:
+        return self._sorted((one, n) for one in self.shapes for n in self._streams(one))
+
+    def _sorted(self, pairs: Iterable[tuple[Shape, int]]) -> list[tuple[Shape, int]]:
+        return sorted(pairs, key=lambda one: (one[0].expected(one[1]), one[0].share, one[1]))
+
+    def _visit(self, pairs: Sequence[tuple[Shape, int]], effort: Effort, one: bool) -> bool:
+        for shape, streams in pairs:
+            if shape.time < self.fastest:
+                if effort.spent:
+                    return False
+                self._of_shape(shape, streams, effort, one)
+        return True
+
+    def _of_shape(
+        self, shape: Shape, streams: int, effort: Effort, one: bool, faster: bool = True
+    ) -> None:
+        """Designs of a shape: all, or the first that the device holds."""
+        if streams >= self._held.get(shape, STREAMS["throughput"][-1] + 1):
+            return
+        designs = [replace(d, parity=self.request.parity) for d in shape.designs(streams)]
+        smallest = replace(designs[0], chunk=1, overlap=1, staggered=False)
+        if not self._holds(MemoryMap(self.model, smallest), effort):
+            self._held[shape] = streams
+            return
+        for design in designs:
+            if (self._look(design, effort, faster) and one) or effort.spent:
+                return
+
+    # --- neighbours
+
+    def _climb(self, effort: Effort) -> None:
+        """From the best of some numbers of streams, each to its best neighbour, until none is
+        better."""
+        by_streams: dict[int, Choice] = {}
+        for one in sorted(self.fitting, key=self._place):
+            by_streams.setdefault(one.design.streams, one)
+        for start in list(by_streams.values())[:STARTS]:
+            self._climb_from(start, effort)
+
+    def _climb_from(self, start: Choice, effort: Effort) -> None:
+        around = [one for one in _neighbours(start.design, self.request) if not effort.spent]
+        for design in around:
+            if not effort.spent:
+                self._look(design, effort)
+        found = [one for one in self.fitting if one.design in around]
+        if found and self._place(best := min(found, key=self._place)) < self._place(start):
+            self._climb_from(best, effort)
+
+    def _place(self, one: Choice) -> tuple[float, float]:
+        return one.time(self.goal), one.share
+
+    # --- one design
+
+    def _look(self, design: Design, effort: Effort, faster: bool = True) -> bool:
+        """Schedule a design that the device may hold, and that may be `faster` than any so far;
+        whether it was done."""
+        layout = MemoryMap(self.model, design)
+        if design in self._tried or (faster and not self._promises(layout)):
+            return False
+        self._tried.add(design)
+        if not self._holds(layout, effort):
+            return False
+        effort.schedules -= 1
+        choice = self.known.get(design) or evaluate(schedule(self.model, design), self.request)
+        self.known[design] = choice
+        effort.cycles -= choice.cycles
+        if self.request.fits(choice.use):
+            self.fitting.append(choice)
+        return True
+
+    def _promises(self, layout: MemoryMap) -> bool:
+        """Whether its passes alone take less than the fastest."""
+        if self.goal == "latency":
+            return True
+        return bank_words(layout) / self.request.clock.mhz(layout.multipliers) < self.fastest
+
+    def _holds(self, layout: MemoryMap, effort: Effort) -> bool:
+        effort.cycles -= LOOKED
+        return self.request.fits(least(layout, self.request.device.family))
+
+    def _beaten(self, shape: Shape) -> bool:
+        """Whether something that takes no more is as fast as the shape could be."""
+        goal = self.goal
+        return any(
+            one.share <= shape.share and one.time(goal) <= shape.time for one in self.fitting
+        )
+
+
+def _small(shape: Shape) -> tuple[float, float]:
+    return shape.share, shape.time
+
+
+def _neighbours(design: Design, request: Request) -> Iterator[Design]:
+    """Designs that differ in one number, or in how much is under way at a time."""
+    words = design.words
+    steps = {
+        "chunk": (design.chunk // 2, design.chunk * 2),
+        "overlap": (design.overlap // 2, design.overlap * 2),
+        "lanes": (design.lanes // 2, design.lanes * 2),
+        "streams": (design.streams - 1, design.streams + 1),
+        "pes": (design.pes - words, design.pes + words),
+        "splits": (design.splits - words, design.splits + words),
+        "staggered": (not design.staggered,),
+        "deferred": (not design.deferred,),
+    }
+    asked = {name for name in ("streams", "pes") if getattr(request, name) is not None}
+    changes = [{name: to} for name, tos in steps.items() if name not in asked for to in tos]
+    changes += [
+        {"chunk": chunk, "overlap": overlap}
+        for chunk, overlap in product(steps["chunk"], steps["overlap"])
+    ]
+    for change in changes:
+        try:
+            yield replace(design, **change)
+        except UserError:  # it has no such neighbour
+            continue
