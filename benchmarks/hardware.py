@@ -30,11 +30,13 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ernn.estimate.area import predict
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device, find_device
 from ernn.files import write_atomic, write_json
@@ -345,6 +347,7 @@ def page(results: list[dict[str, Any]]) -> str:
         *(
             "simulated",
             "utilisation",
+            "block RAM, kbit",
             "latency, cycles",
             "integers compared",
             "differ",
@@ -387,11 +390,27 @@ def _cells(r: dict[str, Any]) -> list[str]:
             f"{design['pes']} × {design.get('splits', 1)}",
         ),
         *(str(design["lanes"] or "all"), f"{r['multipliers']:,}", f"{r['cycles_predicted']:,g}"),
-        *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", f"{r['latency_cycles']:,}"),
-        *(f"{r['integers']:,}", str(r["mismatches"])),
+        *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", memory(r)),
+        *(f"{r['latency_cycles']:,}", f"{r['integers']:,}", str(r["mismatches"])),
         f"{clock['value']:.0f}" + ("" if clock["kind"] == "placed" else " (assumed)"),
         *(f"{r['fps']['value']:,}", r["commit"]),
     ]
+
+
+def memory(r: dict[str, Any]) -> str:
+    """What the engine takes of the device's block RAM, and whether that is more than there is."""
+    device, saved = find_device(r["device"]), r["design"]
+    known = {field.name for field in fields(Design)}
+    shallow = {"pipeline": "shallow"} if saved.get("shallow") else {}
+    design = Design(**{name: saved[name] for name in saved if name in known}, **shallow)
+    kbit = predict(schedule(_drawn(r["layer"]), design), device.family).block_ram
+    there = device.block_ram.value
+    return f"{kbit:,} of {there:,}" + (": **does not fit**" if kbit > there else "")
+
+
+@cache
+def _drawn(layer: str) -> IntegerModel:
+    return random_model(layer, 0)
 
 
 def _placed(r: dict[str, Any]) -> list[str]:
@@ -446,6 +465,11 @@ Verilator, every output integer compared with golden. Latency: a frame's last wo
 word out, idle engine. Utilisation: multiplications a frame needs over all multipliers, those of the
 vector unit included, times the simulated cycles. Frames/s: from simulated cycles and the clock; a
 clock marked "assumed" is the published designs' 200 MHz. Placed clocks have their own table.
+
+Block RAM: what today's program needs for
+the design (Yosys's mapping rules); an engine that **does not fit** the device it names is a figure
+of cycles and utilisation alone, its frames/s those of a device with the same multipliers and more
+memory.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 

@@ -302,7 +302,7 @@ def test_a_whole_network_of_blocks_keeps_the_array_busy() -> None:
     plan = schedule(
         random_integer_model(np.random.default_rng(0), **network), Design(pes=1, streams=8)
     )
-    assert plan.interval == plan.bounds["processing elements"]
+    assert plan.interval == plan.bounds["array's tape"]
     assert plan.array_utilisation == 1
 
 

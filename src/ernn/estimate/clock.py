@@ -38,7 +38,7 @@ class Clock:
         """What is assumed if nothing is given; ECP5's: docs/reference/toolchain.md."""
         if device.family == "ecp5":
             return cls(
-                ((22, 200.0), (88, 181.0), (143, 162.0)),
-                "prototype kernels placed on ECP5, grade 6",
+                ((28, 165.0), (154, 153.2)),
+                "engines placed on ECP5, grade 6",
             )
         return cls(((0, 200.0),), "the published designs' clock")

@@ -345,7 +345,7 @@ class ListScheduler:
         """Lower bounds on the cycles between two rounds, by cause."""
         first_end = self.array[0]["gap"] + self._first_pass_columns() - 1
         return {
-            "processing elements": self.array_free,  # its player is busy while it waits, too
+            "array's tape": self.array_free,  # with what it waits for
             "results leaving": self.drain_free - first_end,
             "vector unit": self.vector_free - self.vector_start,
             "vector unit's start": self.vector_start + 1,
