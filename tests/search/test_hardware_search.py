@@ -62,8 +62,21 @@ def test_the_search_finds_the_best_of_every_design(model: IntegerModel, goal: Go
     )
 
 
+def test_few_bits_have_two_products_a_multiplier() -> None:
+    request, found = tiny(24), {}
+    for data_bits in (9, 10):
+        rng, spec = np.random.default_rng(3), QuantizeSpec(weight_bits=8, data_bits=data_bits)
+        model = random_integer_model(rng, spec, cell="lstm", input_size=24, hidden=32, block=4)
+        found[data_bits] = search(model, request, budget=30).best
+    assert found[9].design.packed and not found[10].design.packed
+    assert found[9].fps > 1.3 * found[10].fps
+
+
+@pytest.mark.parametrize("bits", [{}, {"weight_bits": 8, "data_bits": 8}])
 @pytest.mark.parametrize("goal", ["throughput", "latency"])
-def test_no_design_is_faster_than_its_shape_promises(model: IntegerModel, goal: Goal) -> None:
+def test_no_design_is_faster_than_its_shape_promises(goal: Goal, bits: dict[str, int]) -> None:
+    rng, spec = np.random.default_rng(3), QuantizeSpec(**bits)
+    model = random_integer_model(rng, spec, cell="lstm", input_size=8, hidden=16, block=4)
     request = replace(tiny(24), goal=goal)
     for shape in Space(model, request.device, CLOCK, goal).shapes()[::7]:
         for design in list(shape_designs(shape, goal))[::3]:

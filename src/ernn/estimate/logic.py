@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
+from typing import Literal
 
 import numpy as np
 
@@ -193,13 +194,16 @@ class Logic:
             "element sums": self.elements * wide * (not self.accumulates),
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
-            "shared products": self.sets * sum(one.adders for one in self.shared),
+            **({"shared products": self._beside("adders")} if self.shared else {}),
             "element memories": self.sets
             * (u.word * (u.memories_of_bank - 1) + u.layout.design.parity * u.word / PARITY),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.data + 1)
             + self.groups * self.block * u.data,
         }
+
+    def _beside(self, what: Literal["adders", "registers"]) -> int:
+        return self.sets * sum(getattr(one, what) for one in self.shared)
 
     @property
     def _array_registers(self) -> Bits:
@@ -212,7 +216,7 @@ class Logic:
         return {
             "element operands": self.elements
             * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
-            "shared products": self.sets * sum(one.registers for one in self.shared),
+            **({"shared products": self._beside("registers")} if self.shared else {}),
             "element memories": self.sets
             * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
             * (self.kept if self.spread else 1)

@@ -171,14 +171,19 @@ def require_engine(model: IntegerModel) -> None:
         )
 
 
+def packable(model: IntegerModel) -> bool:
+    """Whether a multiplier can make two of its products a cycle."""
+    return model.weight_bits <= PACKED_WEIGHT_BITS and data_bits(model) <= PACKED_DATA_BITS
+
+
 def require_packable(model: IntegerModel, design: Design) -> None:
     """UserError where numbers are too wide for two products a multiplier."""
-    weights, data = model.weight_bits, data_bits(model)
-    if design.packed and (weights > PACKED_WEIGHT_BITS or data > PACKED_DATA_BITS):
+    if design.packed and not packable(model):
         raise UserError(
             f"a packed design makes two products a multiplier, of weights of at most "
             f"{PACKED_WEIGHT_BITS} bits and data of at most {PACKED_DATA_BITS}: the network has "
-            f"{weights} and {data}; quantize it to fewer bits, or take packed=0"
+            f"{model.weight_bits} and {data_bits(model)}; quantize it to fewer bits, or take "
+            "packed=0"
         )
 
 

@@ -13,6 +13,7 @@ from ernn.estimate.units import banks, dsp
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design, PipelineName, multipliers_per_pe
 from ernn.scheduling.memory_map import MemoryMap
+from ernn.scheduling.schedule import packable
 from ernn.search.critical_path import least_latency, longest_chain
 from ernn.search.work import Kernel, StageWork, kernels_of, loops, recurrent, works
 
@@ -52,6 +53,7 @@ class Shape:
     words: int
     lanes: int
     pipeline: PipelineName
+    packed: int
     share: float
     time: float
     loop: float
@@ -65,7 +67,8 @@ class Shape:
         for chunk, overlap, staggered, deferred in NARROW if self.words == 1 else WIDE:
             if streams > 1 or not staggered:
                 own = (self.pes, streams, chunk, self.lanes, self.splits, self.words)
-                yield Design(*own, overlap, staggered, deferred, self.pipeline)
+                then = (overlap, staggered, deferred, self.pipeline)
+                yield Design(*own, *then, packed=self.packed)
 
 
 @dataclass(frozen=True)
@@ -81,21 +84,33 @@ class Space:
 
     def shapes(self) -> list[Shape]:
         """By rising time, then share."""
-        found = [shape for words in WORDS for shape in _OfWords(self, words).shapes()]
+        ports = [0, self.device.multiplier[0]] if packable(self.model) else [0]
+        found = [
+            shape
+            for words in WORDS
+            for packed in ports
+            for shape in _OfWords(self, words, packed).shapes()
+        ]
         return sorted(found, key=lambda one: (one.time, one.share))
 
 
 @dataclass(frozen=True)
 class _OfWords:
-    """Shapes with lines of so many words."""
+    """Shapes with lines of so many words, one product a multiplier or two (`Design.packed`)."""
 
     space: Space
     words: int
+    packed: int
 
     @cached_property
     def base(self) -> MemoryMap:
-        pipeline = pipeline_for(self.space.device)
-        design = Design(self.words, splits=self.words, words=self.words, pipeline=pipeline)
+        design = Design(
+            self.words * (2 if self.packed else 1),
+            splits=self.words,
+            words=self.words,
+            packed=self.packed,
+            pipeline=pipeline_for(self.space.device),
+        )
         return MemoryMap(self.space.model, design)
 
     @cached_property
@@ -109,14 +124,16 @@ class _OfWords:
         return kernels_of((one for link in links for one in link.products), self.base)
 
     def shapes(self) -> Iterator[Shape]:
-        asked, words, base = self.space.pes, self.words, self.base.design
+        asked, base = self.space.pes, self.base.design
+        step = self.words * base.sharing
         most = self.space.device.dsp.value // multipliers_per_pe(self.space.model.block)
+        most *= base.sharing
         rows, columns = (
             [getattr(one, what) for one in self.kernels] for what in ("rows", "columns")
         )
-        every = _worthwhile(rows, words, min(most, MOST)) if asked is None else {asked}
-        for pes in sorted(size for size in every if size % words == 0):
-            for splits in sorted(_worthwhile(columns, words, min(most // pes, 64))):
+        every = _worthwhile(rows, step, min(most, MOST)) if asked is None else {asked}
+        for pes in sorted(size for size in every if size % step == 0):
+            for splits in sorted(_worthwhile(columns, self.words, min(most // pes, 64))):
                 design = replace(base, pes=pes, splits=splits)
                 if self._held(design):
                     yield from self._of_array(design)
@@ -125,7 +142,8 @@ class _OfWords:
         """Whether the device has block RAM for the banks."""
         model, device = self.space.model, self.space.device
         once = [replace(one, times=1) for one in self.kernels]
-        found = banks(model.block * model.weight_bits, _array_cycles(once, design), design)
+        word = design.sharing * model.block * model.weight_bits
+        found = banks(word, _array_cycles(once, design), design)
         kbit = sum(one.count * mapped(one, device.family).kbit for one in found if one.width)
         return kbit <= device.block_ram.value
 
@@ -139,7 +157,7 @@ class _OfWords:
                 return
             mhz, loop = space.clock.mhz(layout.multipliers), self._loop(layout)
             time = self._least(layout) / mhz
-            yield Shape(*own, lanes, design.pipeline, share, time, loop / mhz)
+            yield Shape(*own, lanes, design.pipeline, self.packed, share, time, loop / mhz)
             lanes *= 2
 
     def _least(self, layout: MemoryMap) -> int:
