@@ -12,7 +12,13 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """A rule was broken by input; the message names the rule, the value and what to do."""
+    """A rule was broken by input; the message names the rule, the value and what to do.
+
+    It is one line, also where the value, a name in a file, has several.
+    """
+
+    def __str__(self) -> str:
+        return super().__str__().replace("\n", "\\n")
 
 
 class PrecisionWarning(UserWarning):

@@ -55,3 +55,7 @@ def test_a_tool_that_said_nothing(
     monkeypatch.setattr(shutil, "disk_usage", lambda place: SimpleNamespace(free=free))
     with pytest.raises(process.ToolError, match=said):
         process.run(["false"], tmp_path, tmp_path / "log", what="a tool", timeout=9)
+
+
+def test_an_error_is_a_line_whatever_it_quotes() -> None:
+    assert str(UserError("no class is called 'a\nb'")) == r"no class is called 'a\nb'"

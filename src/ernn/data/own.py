@@ -14,7 +14,7 @@ from ernn.data.divide import divided, windows
 from ernn.data.manifest import Manifest, Task
 from ernn.data.objective import Classification, Detection, Objective, Regression, Transcription
 from ernn.data.recordings import Per, Recording, Recordings, read
-from ernn.errors import UserError, one_line
+from ernn.errors import UserError
 
 Array = np.ndarray
 
@@ -192,8 +192,7 @@ class OwnData(Corpus):
             asked = {name: 1 / counts[name] for name in self._names}
         if set(asked) != set(self._names) or min(asked.values()) <= 0:
             raise UserError(
-                f"{self.path}: weights are one above 0 for each of "
-                f"{one_line(', '.join(self._names))}"
+                f"{self.path}: weights are one above 0 for each of {', '.join(self._names)}"
             )
         mean = sum(asked[name] * counts[name] for name in counts) / counts.total()
         return tuple(asked[name] / mean for name in self._names)

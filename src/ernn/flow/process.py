@@ -31,7 +31,12 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 
 class ToolError(UserError):
-    """A tool failed or ran out of time; `what` says which and how, `log` holds its output."""
+    """A tool failed or ran out of time; `what` says which and how, `log` holds its output.
+
+    The message ends with the log's last lines, as they are.
+    """
+
+    __str__ = ValueError.__str__
 
     def __init__(self, what: str, log: Path) -> None:
         self.what = what
