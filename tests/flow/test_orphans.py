@@ -35,6 +35,28 @@ if __name__ == "__main__":
 """
 
 
+SERVER = """
+import os
+os.environ["PARENT"] = str(os.getpid())
+from slow import jobs
+from ernn.pipeline.side_by_side import run
+
+if __name__ == "__main__":
+    run(jobs, 1, lambda jobs: None)
+"""
+SLOW = """
+import os, time
+from pathlib import Path
+
+def jobs():
+    return []
+
+if os.environ["PARENT"] != str(os.getpid()):
+    Path("tool").write_text(f"{os.getpid()}\\n")
+    time.sleep(60)
+"""
+
+
 def process_of(file: Path) -> Path:
     """/proc of the process whose number a file holds, once it is there."""
     for _ in range(600):
@@ -44,15 +66,22 @@ def process_of(file: Path) -> Path:
     raise AssertionError(f"{file} was not written")
 
 
-@pytest.mark.parametrize("program", [TOOL, WORKERS], ids=["a tool and its own", "workers"])
-def test_a_killed_command_leaves_nothing_running(program: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("program", "names"),
+    [(TOOL, ("tool", "below")), (WORKERS, ("tool", "below")), (SERVER, ("tool",))],
+    ids=["a tool and its own", "workers", "what workers are made of"],
+)
+def test_a_killed_command_leaves_nothing_running(
+    program: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
     (tmp_path / "program.py").write_text(program)
+    (tmp_path / "slow.py").write_text(SLOW)
     command = subprocess.Popen([sys.executable, "program.py"], cwd=tmp_path)
-    running = [process_of(tmp_path / name) for name in ("tool", "below")]
+    running = [process_of(tmp_path / name) for name in names]
     assert all(process.exists() for process in running)
     command.kill()
     command.wait()
-    for _ in range(100):
+    for _ in range(500):
         if not any(process.exists() for process in running):
             break
         time.sleep(0.02)

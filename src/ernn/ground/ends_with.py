@@ -23,15 +23,20 @@ def _end(*_: object) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _watch(parent: int) -> None:
-    """End this process' group when its parent ends, which may have been just now."""
-    signal.signal(signal.SIGTERM, _end)
+def signalled(number: signal.Signals) -> None:
+    """Have this process sent a signal when the one that started it ends; on Linux alone."""
     if sys.platform == "linux":
         import ctypes
 
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            _end()
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def _watch(parent: int) -> None:
+    """End this process' group when its parent ends, which may have been just now."""
+    signal.signal(signal.SIGTERM, _end)
+    signalled(signal.SIGTERM)
+    if sys.platform == "linux" and os.getppid() != parent:
+        _end()
 
 
 def _replace(command: list[str]) -> None:

@@ -89,7 +89,8 @@ def run(make: Make, workers: int, watch: Callable[[Sequence[Job]], None]) -> Non
     """
     jobs = make()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([getattr(make, "func", make).__module__])  # imported once
+    of = getattr(make, "func", make).__module__
+    context.set_forkserver_preload(["ernn.ground.ended_with_parent", of])  # imported once
     running = [context.Process(target=_work, args=(make,), daemon=True) for _ in range(workers)]
     for process in running:
         process.start()
