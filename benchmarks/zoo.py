@@ -34,7 +34,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import ernn
+from ernn.errors import UserError
+from ernn.estimate.area import predict
+from ernn.estimate.clock import Clock
+from ernn.estimate.device import find_device
 from ernn.files import write_json
+from ernn.search.hardware import Request
 from ernn.verify import measure_cycles
 
 if TYPE_CHECKING:
@@ -185,8 +190,8 @@ def share(models: Sequence[ernn.Model]) -> float:
 def proven(part: "Part", model: ernn.Model, device: str, frames: int) -> dict[str, Any]:
     """What simulation says of the engine that was found for a device."""
     begun = time.monotonic()
-    engine = ernn.design(model, device)
-    designed = time.monotonic()
+    engine = ernn.Engine(model, part.design, device)
+    require_room(engine, device)
     engine.compile()
     compiled = time.monotonic()
     some = [one.sequence for one in enough(part.held_out, frames)]
@@ -203,11 +208,18 @@ def proven(part: "Part", model: ernn.Model, device: str, frames: int) -> dict[st
         "streams": streams,
         "weights": model.network.stored_weights,
         "seconds": {
-            "design": round(designed - begun, 1),
-            "compile": round(compiled - designed, 1),
+            "compile": round(compiled - begun, 1),
             "simulate": round(time.monotonic() - compiled, 1),
         },
     }
+
+
+def require_room(engine: ernn.Engine, device: str) -> None:
+    """UserError where a device cannot hold an engine."""
+    found = find_device(device)
+    use = predict(engine.schedule, found.family)
+    if not Request(found, Clock.assumed(found)).fits(use):
+        raise UserError(f"{device} cannot hold {engine.design}: {use}")
 
 
 def enough(sequences: "Sequence[Given]", frames: int) -> "list[Given]":

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ernn.api import Model
 from ernn.files import write_atomic
+from ernn.scheduling.design import Design
 from shipped.network import Array, Given, Part, Shipped
 from shipped.sound import Sounds
 
@@ -49,7 +50,7 @@ def load(music: Sounds, work: Path) -> Shipped:
         file="beats_lstm_1.pkl",
         licence="CC BY-NC-SA 4.0",
         device="LFE5U-25F",
-        parts=(Part(file, calibration, held_out, _beats),),
+        parts=(Part(file, calibration, held_out, _beats, design=Design(pes=2, splits=13)),),
         task="difference of the beat activation, the largest",
         difference=difference,
         limit=0.01,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ernn.api import Model
+from ernn.scheduling.design import Design
 
 Array = np.ndarray
 
@@ -32,6 +33,7 @@ class Part:
     calibration: sequences that choose formats; `held_out`: those that are measured.
     original: what the package's own code gives for one, (time, ...).
     options: of `ernn.convert`.
+    design: of the engine; by hand, since a search at this size takes minutes.
     """
 
     source: Any
@@ -39,6 +41,7 @@ class Part:
     held_out: Sequence[Given]
     original: Callable[[Given], Array]
     options: Mapping[str, Any] = field(default_factory=dict)
+    design: Design = Design(pes=16, splits=4, words=4)
 
 
 @dataclass(frozen=True, eq=False)
