@@ -12,7 +12,7 @@ import numpy as np
 from ernn.data.given import recordings
 from ernn.data.manifest import Manifest
 from ernn.data.recordings import of_arrays
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line, require
 from ernn.files import write_atomic
 
 Array = np.ndarray
@@ -37,9 +37,9 @@ class Sequences:
     """Of each sequence a class, numbers, an array with one row a frame, or a string of labels."""
     task: str | None = None
     """classify, label, detect, regress or transcribe; None: as the targets look."""
-    groups: Sequence[Any] | None = None
+    groups: Sequence[Any] | Array | None = None
     """Whose each sequence is: a group is never divided between training and test."""
-    splits: Sequence[str] | None = None
+    splits: Sequence[str] | Array | None = None
     """train, validation or test, of each; None: drawn."""
     settings: Mapping[str, Any] | None = None
     """The rest of `ernn.data.manifest.Manifest`: classes, weights, read, window, stride, ..."""
@@ -58,11 +58,13 @@ class Sequences:
 
     def _arrays(self) -> dict[str, Array]:
         frames = recordings(self.features)
+        require(self.targets, Sequence | np.ndarray, "targets must be a list, one a sequence")
         if len(self.targets) != len(frames):
             raise UserError(f"{len(frames)} sequences have {len(self.targets)} targets")
         arrays = {"features": np.concatenate(frames).astype(np.float32)}
         arrays["lengths"] = np.array([len(one) for one in frames])
-        arrays |= _targets([np.asarray(one) for one in self.targets], arrays["lengths"], self.task)
+        targets = [_plain(one, number) for number, one in enumerate(self.targets)]
+        arrays |= _targets(targets, arrays["lengths"], self.task)
         for name in ("groups", "splits"):
             if (given := getattr(self, name)) is not None:
                 arrays[name] = np.array([str(one) for one in given])
@@ -70,7 +72,20 @@ class Sequences:
 
 
 def _manifest(task: str | None, settings: Mapping[str, Any] | None) -> str:
-    return json.dumps({"task": task, **(settings or {})})
+    try:
+        return json.dumps({"task": task, **(settings or {})})
+    except TypeError as error:
+        raise UserError(f"settings are plain values, as JSON holds them: {error}") from None
+
+
+def _plain(target: Any, number: int) -> Array:
+    try:
+        array = np.asarray(target)
+    except ValueError as error:
+        raise UserError(f"target {number} is no array: {one_line(error)}") from None
+    if array.dtype.kind not in "biufUS":
+        raise UserError(f"target {number} must be text or numbers, not {array.dtype}")
+    return array
 
 
 def _targets(targets: list[Array], lengths: Array, task: str | None) -> dict[str, Array]:

@@ -1,5 +1,6 @@
 """A corpus of a user's own: sequences of any numbers, and what is to be said of each."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from ernn.data.divide import divided, windows
 from ernn.data.manifest import Manifest, Task
 from ernn.data.objective import Classification, Detection, Objective, Regression, Transcription
 from ernn.data.recordings import Per, Recording, Recordings, read
-from ernn.errors import UserError
+from ernn.errors import UserError, one_line
+from ernn.ground.reading import read_bytes
 
 Array = np.ndarray
 
@@ -56,8 +58,11 @@ class OwnData(Corpus):
 
     @property
     def identity(self) -> str:
-        files = self.path.rglob("*") if self.path.is_dir() else [self.path]
-        return files_digest(files, self.given, self.seed)
+        if self.path.is_dir():
+            return files_digest(self.path.rglob("*"), self.given, self.seed)
+        content = hashlib.sha256(read_bytes(self.path))  # whatever the file is called
+        content.update(repr((self.given, self.seed)).encode())
+        return content.hexdigest()[:32]
 
     @property
     def frame_ms(self) -> float | None:

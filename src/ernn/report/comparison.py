@@ -136,7 +136,7 @@ def legends(comparison: Comparison) -> dict[str, tuple[str, str]]:
     return {
         "error": (
             "measured",
-            f"per cent of {comparison.tokens:,} test tokens, greedy decoding: mean ± deviation",
+            f"per cent, {comparison.tokens:,} tested: mean ± deviation",
         ),
         "least to most": ("measured", "per cent, over the seeds"),
         "seeds": ("measured", "trainings, each from another dense network"),
