@@ -21,8 +21,8 @@ from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Choice, Request, evaluate
 from ernn.search.space import STREAMS, Goal, Shape
 
-WORK = 600_000
-"""Cycles scheduled in all for a goal, where there is a budget: some ten seconds."""
+CYCLES = 7_500
+"""Of a schedule of a budget, so that large networks have fewer: a tenth of a second."""
 LOOKED = 500  # a design that is looked at costs as much as so many cycles of a schedule
 SHOWN = 10  # shapes that the front is drawn through
 STARTS = 3  # designs whose neighbours are tried
@@ -37,7 +37,7 @@ class Effort:
 
     @classmethod
     def of(cls, budget: int | None) -> "Effort":
-        return cls(inf, inf) if budget is None else cls(budget, WORK)
+        return cls(inf, inf) if budget is None else cls(budget, budget * CYCLES)
 
     @property
     def spent(self) -> bool:
