@@ -100,3 +100,19 @@ def test_two_inputs_of_frames() -> None:
     assert np.abs(model.predict(given[0]) - expected).max() < 0.02
     with pytest.raises(UserError, match="far has a frame for each of near"):
         model.predict(given[0]["near"])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_computed_twice_comes_from_the_accelerator_both_times() -> None:
+    module = Net(
+        lambda self, x: (
+            lambda y: (self.fc(y).softmax(-1), self.fc(y), nn.functional.relu(y).softmax(-1))
+        )(self.rnn(x)[0]),
+        rnn=gru(),
+        fc=nn.Linear(HIDDEN, 3),
+    )
+    model = ernn.convert(module, SPEECH, spec=ernn.QuantizeSpec(weight_bits=4, data_bits=6))
+    found = list(model.predict(SPEECH[0]).values())
+    again = np.exp(found[1]) / np.exp(found[1]).sum(-1, keepdims=True)
+    np.testing.assert_allclose(found[0], again, atol=1e-6)
+    assert np.abs(found[1] - list(model.predict_float(SPEECH[0]).values())[1]).max() > 1e-3

@@ -179,7 +179,6 @@ class _Trace:
     def _record(
         self, node: NodeProto, labels: list[Array | None], constants: list[Array | None]
     ) -> None:
-        before = len(self.recorder.signals)
         if self.grounded:
             self.operators.grounded = lambda x, time: self._from_host(node.input[0], x, time)
         try:
@@ -199,8 +198,7 @@ class _Trace:
             return
         for name, made in zip(node.output, found, strict=False):
             self.labels[name] = made
-            of_view = node.op_type in VIEWS or len(self.recorder.signals) == before
-            (self.views if of_view else self.tensors)[name] = made
+            (self.views if node.op_type in VIEWS else self.tensors)[name] = made
 
     def _from_host(self, name: str, labels: Array, time: int) -> Array:
         """A tensor that the host shall compute, whatever it is made of."""

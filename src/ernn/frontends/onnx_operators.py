@@ -11,8 +11,10 @@ from onnx.reference import ReferenceEvaluator
 
 from ernn.frontends import onnx_recurrent
 from ernn.frontends.functions import Functions, Two
+from ernn.frontends.graph import Vector
 from ernn.frontends.linear import convolution, over_axes
 from ernn.frontends.recorder import OnHost, Recorder
+from ernn.ir.network import Layer
 
 Array = np.ndarray
 
@@ -268,7 +270,9 @@ class Operators:
         labels: Sequence[Array | None],
         constants: Sequence[Array | None],
     ) -> list[Array]:
-        x, *starts = (_at(labels, place) for place in (0, 5, 6))
+        batch_first = bool(attributes.get("layout"))
+        x, *starts = (_turned(_at(labels, place), batch_first) for place in (0, 5, 6))
+        constant = [_turned(_at(constants, place), batch_first) for place in (5, 6)]
         arrays = [_at(constants, place) for place in (1, 2, 3, 7)]
         if x is None or arrays[0] is None or arrays[1] is None:
             raise OnHost("has weights that are computed")
@@ -276,47 +280,54 @@ class Operators:
             raise OnHost("is given the lengths of its sequences")
         if why := onnx_recurrent.refusal(kind, attributes):
             raise OnHost(why)
-        x = np.swapaxes(x, 0, 1) if attributes.get("layout") else x
-        way = attributes.get("direction", b"forward").decode()
-        names = ("h", "c")[: 2 if kind == "LSTM" else 1]
-        found: list[list[Array]] = []
+        found, last = [], []
         for index in range(len(arrays[0])):
             layer = onnx_recurrent.layer(kind, attributes, arrays, index)
-            backward = way == "reverse" or index == 1
-            known, states = {}, []
-            for name, start, constant in zip(
-                names, starts, (_at(constants, 5), _at(constants, 6)), strict=False
-            ):
-                if attributes.get("layout"):
-                    start, constant = (
-                        None if a is None else np.swapaxes(a, 0, 1) for a in (start, constant)
-                    )
-                if constant is not None:
-                    known[name] = _one_state(constant[index])
-                elif start is not None:
-                    begun = self.recorder.state(start[index])
-                    if begun is None:
-                        raise OnHost("begins with a state that is no input of the network")
-                    states.append((name, begun))
-            layer = replace(
-                layer, backward=backward, initial=tuple(known.get(n) for n in layer.cell.remembered)
-            )
-            made = self.recorder.recurrent(x, layer, states, names[1:])
-            if made is None and self.grounded is not None and x.shape[0] > 1 == x.shape[1]:
-                x = self.grounded(x, 0)
-                made = self.recorder.recurrent(x, layer, states, names[1:])
-            if made is None:
-                raise OnHost("does not run along the time of the frames")
-            found.append([one[::-1] if False else one for one in made])
-        last = [0 if way == "reverse" or index == 1 else -1 for index in range(len(found))]
+            backward = attributes.get("direction") == b"reverse" or index == 1
+            names = ("h", "c")[: 2 if kind == "LSTM" else 1]
+            known, states = self._starts(names, starts, constant, index)
+            initial = tuple(known.get(name) for name in layer.cell.remembered)
+            layer = replace(layer, backward=backward, initial=initial)
+            found.append(self._run(x, layer, states, names[1:]))
+            last.append(0 if backward else -1)
         every = np.stack([one[0] for one in found], axis=1)
         ends = [
-            np.stack([one[place][at] for one, at in zip(found, last, strict=True)])
-            for place in range(len(names))
+            np.stack([one[at] for one, at in zip(way, last, strict=True)])
+            for way in zip(*found, strict=True)
         ]
-        if attributes.get("layout"):
+        if batch_first:
             return [every.transpose(2, 0, 1, 3), *(np.swapaxes(one, 0, 1) for one in ends)]
         return [every, *ends]
+
+    def _starts(
+        self,
+        names: Sequence[str],
+        labels: Sequence[Array | None],
+        constants: Sequence[Array | None],
+        index: int,
+    ) -> tuple[dict[str, Array | None], list[tuple[str, Vector]]]:
+        """Initial states of one direction by name: constants, and those that come from outside."""
+        known, given = {}, []
+        for name, start, constant in zip(names, labels, constants, strict=False):
+            if constant is not None:
+                known[name] = _one_state(constant[index])
+            elif start is not None:
+                begun = self.recorder.state(start[index])
+                if begun is None:
+                    raise OnHost("begins with a state that is no input of the network")
+                given.append((name, begun))
+        return known, given
+
+    def _run(
+        self, x: Array, layer: Layer, states: Sequence[tuple[str, Vector]], others: Sequence[str]
+    ) -> list[Array]:
+        """A layer over (time, batch, values), from the host if its frames are seen nowhere."""
+        made = self.recorder.recurrent(x, layer, states, others)
+        if made is None and self.grounded is not None and x.shape[0] > 1 == x.shape[1]:
+            made = self.recorder.recurrent(self.grounded(x, 0), layer, states, others)
+        if made is None:
+            raise OnHost("does not run along the time of the frames")
+        return made
 
 
 _FLOATS = (1, 10, 11, 16)
@@ -336,6 +347,11 @@ def _at(items: Sequence[Array | None], place: int) -> Array | None:
 def _exact(value: float) -> float:
     """A number that the file rounded to float32: 1/6 is meant, not 0.16666667."""
     return 1 / 6 if abs(value - 1 / 6) < 1e-7 else value
+
+
+def _turned(array: Array | None, batch_first: bool) -> Array | None:
+    """Axes 0 and 1 exchanged, where the batch comes first."""
+    return np.swapaxes(array, 0, 1) if batch_first and array is not None else array
 
 
 def _zeros(constant: Array | None) -> Array:

@@ -284,8 +284,10 @@ class Trace(Watcher):
         if made is None:
             self._on_host(key, found, read, "", work)
         else:
-            old = len(self.recorder.signals) == self._before
-            self._learn(f"{key}.0", found[0], made, view=old)
+            times = self.recorder.space.origin(made).times
+            known = len(self.recorder.signals) == self._before
+            step = known and not any(varies(times, axis) for axis in range(made.ndim))
+            self._learn(f"{key}.0", found[0], made, view=step)  # a step of a loop holds no signal
 
     def _on_host(
         self, key: str, result: Any, read: Sequence[Array], why: str, work: int = 0
