@@ -15,7 +15,7 @@ from ernn.data.divide import divided, windows
 from ernn.data.manifest import Manifest, Task
 from ernn.data.objective import Classification, Detection, Objective, Regression, Transcription
 from ernn.data.recordings import Per, Recording, Recordings, read
-from ernn.errors import UserError, one_line
+from ernn.errors import UserError
 from ernn.ground.reading import read_bytes
 
 Array = np.ndarray
