@@ -49,7 +49,7 @@ def load() -> Shipped:
         wheel="g2p-en 2.1.0",
         file="checkpoint20.npz",
         licence="Apache-2.0",
-        device="ZU7EV",
+        device="XCKU060",
         parts=(encoder, decoder),
         task="share of words whose pronunciation differs",
         difference=difference,
