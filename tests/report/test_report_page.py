@@ -132,7 +132,7 @@ def test_what_was_not_run_is_said_and_not_invented(empty):
         "ADMM",
         "sizes",
         "no network",
-        "utterance",
+        "was not evaluated",
         "scheduled",
         "synthesis",
         "place and route",

@@ -477,24 +477,7 @@ Series = (
     | Proof
     | Timings
 )
-S = TypeVar(
-    "S",
-    About,
-    Sizes,
-    Convergence,
-    NetworkPicture,
-    Precision,
-    Utterances,
-    Decisions,
-    Traces,
-    Schedule,
-    Designs,
-    Areas,
-    Power,
-    Clocks,
-    Proof,
-    Timings,
-)
+S = TypeVar("S", bound=Series)
 
 
 def put(record: RunRecord, series: Series) -> None:
