@@ -25,7 +25,6 @@ from ernn.nn.parameters import parameters
 from ernn.nn.rounded import Rounded
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
 from ernn.quantization.quantize import QuantizeSpec, quantize
-from ernn.scheduling.layer_stages import stages
 
 BITS = st.none() | st.integers(2, 16)
 DATA = st.builds(DataBits, BITS, BITS, BITS, BITS, BITS)
@@ -244,10 +243,6 @@ def test_what_is_refused() -> None:
     model = made(LayerSpec("gru", 6), 0, plan)
     network = network_of(model, plan)
     narrow = quantize(network, [frames], QuantizeSpec(data=DataBits(hidden=5)))
-    with pytest.raises(
-        UserError, match=r"l0\.h has 5 bits and the input 16: the engine's data have one width"
-    ):
-        stages(narrow)
     with pytest.raises(UserError, match="the formats given are of another network"):
         quantize(Network(network.layers[1:]), [np.ones((3, 6))], like=narrow)
     with pytest.raises(
