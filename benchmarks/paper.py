@@ -5,7 +5,7 @@
 
 With --work it trains the rows of the plan that are not there yet, in their order, one after the
 other; stopped, it goes on where it was.  Every row of a network has the same epochs, rate and
-augmentation, chosen on the validation speakers, and hears the test speakers once, at its end.
+augmentation, set once and never tuned, and hears the test speakers once, at its end.
 """
 
 import argparse

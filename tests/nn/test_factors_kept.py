@@ -66,10 +66,13 @@ def stored(model: IntegerModel) -> list[np.ndarray]:
     """Real values of every gate's weights in the first layer's products."""
     (layer, *_) = model.layers
     values = []
-    for operand in (operand for product in layer.products for operand in product.operands):
-        matrix = operand.matrix
-        numbers = matrix.core if isinstance(matrix, RepeatedMatrix) else matrix.weights
-        values += list(dequantize(numbers, matrix.format))
+    for product in layer.products:
+        for matrix in (operand.matrix for operand in product.operands):
+            numbers = matrix.core if isinstance(matrix, RepeatedMatrix) else matrix.weights
+            real = dequantize(numbers, matrix.format)
+            if product.exponents is not None:
+                real = real / 2.0 ** product.exponents[..., None, None]
+            values += list(real)
     return values
 
 

@@ -121,7 +121,7 @@ def test_an_engine_of_one_element_is_not_what_comes_of_a_full_memory() -> None:
     rng = np.random.default_rng(0)
     model = random_integer_model(rng, cell="gru", input_size=6, hidden=120, block=1)
     found = search(model, Request(SMALL, Clock.assumed(SMALL)), budget=10).best
-    assert found.design.streams == 1 and found.cycles_per_frame <= 2300 and found.multipliers <= 28
+    assert found.design.streams == 1 and found.cycles_per_frame <= 2400 and found.multipliers <= 28
 
 
 def test_an_impossible_device_is_refused_with_what_is_short_and_what_would_fit() -> None:
