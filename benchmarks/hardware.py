@@ -311,6 +311,13 @@ def name_of(result: dict[str, Any]) -> str:
     return f"{result['layer']}-{result['device']}{bits}-s{result['streams']}{grade}"
 
 
+def named(result: dict[str, Any]) -> str:
+    """The layer, and its bits where they are others than most rows'."""
+    weights, numbers = bits_of(result)
+    usual = (weights, numbers) == (WEIGHT_BITS, DATA_BITS)
+    return result["layer"] + ("" if usual else f", {weights}-bit weights, {numbers}-bit data")
+
+
 def bits_of(result: dict[str, Any]) -> tuple[int, int]:
     """Of weights and of data."""
     weights, numbers = result.get("bits", (WEIGHT_BITS, DATA_BITS))
@@ -384,7 +391,7 @@ def _cells(r: dict[str, Any]) -> list[str]:
     design, clock = r["design"], r["clock_mhz"]
     return [
         *(
-            r["layer"],
+            named(r),
             r["device"],
             str(r["streams"]),
             f"{design['pes']} × {design.get('splits', 1)}",
@@ -403,14 +410,14 @@ def memory(r: dict[str, Any]) -> str:
     known = {field.name for field in fields(Design)}
     shallow = {"pipeline": "shallow"} if saved.get("shallow") else {}
     design = Design(**{name: saved[name] for name in saved if name in known}, **shallow)
-    kbit = predict(schedule(_drawn(r["layer"]), design), device.family).block_ram
+    kbit = predict(schedule(_drawn(r["layer"], *bits_of(r)), design), device.family).block_ram
     there = device.block_ram.value
     return f"{kbit:,} of {there:,}" + (": **does not fit**" if kbit > there else "")
 
 
 @cache
-def _drawn(layer: str) -> IntegerModel:
-    return random_model(layer, 0)
+def _drawn(layer: str, weight_bits: int, data_bits: int) -> IntegerModel:
+    return random_model(layer, 0, weight_bits, data_bits)
 
 
 def _placed(r: dict[str, Any]) -> list[str]:
@@ -419,7 +426,7 @@ def _placed(r: dict[str, Any]) -> list[str]:
         f"{mhz:.1f}" for _, mhz in sorted(clock["seeds"].items(), key=lambda pair: int(pair[0]))
     )
     return [
-        *(r["layer"], f"{r['device']}, {clock['grade']}", str(r["streams"])),
+        *(named(r), f"{r['device']}, {clock['grade']}", str(r["streams"])),
         *(
             f"{design['pes']} × {design['splits']}, {design['lanes']} lanes",
             f"{r['cycles_simulated']:,g}",
@@ -491,7 +498,7 @@ For the published designs the multipliers are all those of the device: XCKU060 2
 
 def _label(r: dict[str, Any]) -> str:
     placed = f", placed on {r['device']}" if r["clock_mhz"]["kind"] == "placed" else ""
-    return f"{r['layer']}, {r['streams']} stream{'s' * (r['streams'] > 1)}{placed}"
+    return f"{named(r)}, {r['streams']} stream{'s' * (r['streams'] > 1)}{placed}"
 
 
 def _side(r: dict[str, Any]) -> str:

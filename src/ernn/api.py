@@ -1,4 +1,4 @@
-"""The face of the project: a network to integers, an engine, a proof and a placed clock.
+"""The face: a network to integers, an engine, a proof and a placed clock.
 
 Everything here takes and gives real numbers, arrays (time, values); integers are `ernn.golden`'s.
 """
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from ernn.verify.prove import Proof
 
 Array = np.ndarray
-Utterances = Sequence[Array]
-"""Frames (time, inputs) each, of any lengths, normalised as in training."""
+Utterances = Sequence[Array]  # (time, inputs) each, normalised as in training
 
 
 @naming_extras()

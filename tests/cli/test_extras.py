@@ -29,6 +29,7 @@ from ernn.quantization.quantize import quantize
 from tests.models import random_frames, random_network
 
 COMMANDS = list(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+ONE = ["--pes", "1", "--streams", "1"]  # a search that ends at once
 ARGUMENTS = {
     "demo": ["--out", "demo"],
     "train": ["--out", "new", "--corpus", "nonsense"],
@@ -36,6 +37,7 @@ ARGUMENTS = {
     "search": ["nonsense"],
     "recommend": ["nonsense", "--budget", "9kB"],
     "compare": ["nonsense"],
+    "design": ["design", *ONE],
     "import": ["net.onnx", "--data", "sequences.npz", "--out", "new"],
     "corpus": [],
     "devices": [],
@@ -110,7 +112,7 @@ def called(
         calls[name] = [name, *ARGUMENTS.get(name, [name])]
     shutil.copytree(quantized, folder / "c")
     calls["export --c"] = ["export", "c", "--c"]
-    calls["design of a file"] = ["design", str(quantized / MODEL)]
+    calls["design of a file"] = ["design", str(quantized / MODEL), *ONE]
     modules = {package.replace("-", "_") for package in others}
     return json.loads(without(modules, CALLS, str(folder), json.dumps(calls)))
 
