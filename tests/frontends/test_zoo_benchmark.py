@@ -1,7 +1,6 @@
 """`benchmarks/zoo.py` without its packages: rows are kept, pickles name nothing but layers."""
 
 import argparse
-import importlib.util
 import os
 import pickle
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
+
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW: dict[str, Any] = {
@@ -33,11 +34,7 @@ ROW: dict[str, Any] = {
 @pytest.fixture
 def zoo(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as for a script there
-    spec = importlib.util.spec_from_file_location("zoo", ROOT / "benchmarks" / "zoo.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmarks/zoo.py")
 
 
 def test_a_row_is_made_once(zoo: ModuleType, tmp_path: Path) -> None:

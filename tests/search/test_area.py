@@ -1,6 +1,5 @@
 """Predicted area: the mapping rules held to Yosys, and the fit held to engines it has not seen."""
 
-import importlib.util
 import json
 from pathlib import Path
 from random import Random
@@ -19,6 +18,7 @@ from ernn.flow.verilog import to_verilog
 from ernn.flow.yosys import run_yosys
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
+from tests.scripts import loaded
 
 # Errors allowed: of one configuration left out, and of all on average
 WORST: dict[Family, float] = {"ecp5": 0.10, "xc7": 0.20}
@@ -178,12 +178,7 @@ def test_multipliers_take_as_many_blocks_as_yosys_took(family: Family) -> None:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "cost_points.py"
-    spec = importlib.util.spec_from_file_location("cost_points", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmarks/cost_points.py")
 
 
 def test_multipliers_and_block_ram_of_every_measured_engine_are_exact(script: ModuleType) -> None:

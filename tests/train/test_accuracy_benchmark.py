@@ -2,7 +2,6 @@
 teacher where the recipe has one.
 """
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +11,7 @@ import pytest
 from ernn.train.recipes import DIGITS
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Taught
 from ernn.train.spec import DistilSpec
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = DIGITS.with_epochs(dense=5, admm=2, retrain=3)
@@ -21,11 +21,7 @@ WAYS = ("admm", "pruned", "one-shot", "gradual", "direct-signed", "direct")
 @pytest.fixture
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as for a script there
-    spec = importlib.util.spec_from_file_location("accuracy", ROOT / "benchmarks" / "accuracy.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmarks/accuracy.py")
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -15,7 +15,7 @@ import torch
 import train_toy as toy
 from safetensors.torch import save
 from test_an4_example import write_miniature
-from test_rivals import ROOT, benchmark
+from test_rivals import benchmark
 
 from ernn.cli.app import run
 from ernn.errors import UserError
@@ -24,6 +24,7 @@ from ernn.pipeline.compare import ComparisonRequest
 from ernn.pipeline.run import Run
 from ernn.train.recipe_file import load_recipe
 from ernn.train.recipes import DIGITS
+from tests.scripts import ROOT
 
 NAMES = ("block-circulant, ADMM", "hidden units removed", "SRU", "tensor train")
 

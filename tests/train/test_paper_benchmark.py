@@ -1,6 +1,5 @@
 """`benchmarks/paper.py`: its rows and page are what is committed; intervals are paired."""
 
-import importlib.util
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +7,7 @@ from types import ModuleType
 import pytest
 
 from ernn.ground.reading import read_json
+from tests.scripts import loaded
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS = "network block way seed validation test test_minus_dense low high weights epochs minutes"
@@ -16,11 +16,7 @@ KEYS = "network block way seed validation test test_minus_dense low high weights
 @pytest.fixture
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")  # as for a script there
-    spec = importlib.util.spec_from_file_location("paper", ROOT / "benchmarks" / "paper.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmarks/paper.py")
 
 
 def test_the_page_is_made_of_what_is_committed(benchmark: ModuleType) -> None:

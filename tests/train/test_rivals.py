@@ -1,7 +1,5 @@
 """Every method keeps to its budget and fits its network."""
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -10,8 +8,8 @@ from ernn.compress.plan import CompressionPlan, matrices
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.rivals import BITS, PADDING, RIVALS, SCALES, entry, recurrent_bits
+from tests.scripts import loaded
 
-ROOT = Path(__file__).parents[2]
 MODELS = [
     ModelSpec(39, (LayerSpec("gru", 64), LayerSpec("gru", 64)), 20),
     ModelSpec(24, (LayerSpec("lstm", 64, 32, peepholes=True),), 10),
@@ -41,8 +39,4 @@ def test_every_method_keeps_to_its_budget_and_fits(model: ModelSpec, times: floa
 
 
 def benchmark() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("compare", ROOT / "benchmarks" / "compare.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("benchmarks/compare.py")
