@@ -53,6 +53,7 @@ from tests.fuzz.mutate import (
     damaged,
     with_other_numbers,
 )
+from tests.fuzz.onnx_files import of_onnx
 from tests.models import random_integer_model, random_network
 from tests.report import synthetic_run
 
@@ -317,6 +318,7 @@ KINDS: dict[str, Callable[[Path], Kind]] = CORPORA | {
         "course", lambda path: finished(path.parent), as_json, COURSE, file="a.json"
     ),
     "design": of_design,
+    "onnx": of_onnx,
     "recipe": lambda _: by_values("recipe", use_recipe, as_toml, RECIPE, {"plan": PLAN}),
     "normalizer": of_normalizer,
     "wire": lambda _: by_values("wire", Wire.load, as_json, WIRE),

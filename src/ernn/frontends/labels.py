@@ -177,5 +177,6 @@ def varies(values: Array, axis: int) -> bool:
     """Whether what is not a zero changes along an axis."""
     moved = np.moveaxis(values, axis, 0)
     high = moved.max(axis=0, initial=-1)
-    low = np.where(moved < 0, np.iinfo(np.int64).max, moved).min(axis=0)
+    most = np.iinfo(np.int64).max
+    low = np.where(moved < 0, most, moved).min(axis=0, initial=most)
     return bool((low < high).any())

@@ -1,7 +1,8 @@
 """An ONNX file to a network and what stays on the host."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import product
 from math import sqrt
 from typing import Any
@@ -49,13 +50,28 @@ def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
         timed = {one.name: way for one in others if (way := _timed(one, first, axes)) is not None}
         static = {name: values for name, values in rest.items() if name not in timed}
         inputs = Inputs(first.name, axes, static, frames.shape[1:], timed)
-        traced.append((_Trace(program, inputs, example, given, grounded).traced(), inputs))
+        with _file_blamed(program, inputs, example):
+            traced.append((_Trace(program, inputs, example, given, grounded).traced(), inputs))
         if traced[-1][0].streams:
             break
     best, inputs = traced[-1] if traced[-1][0].streams else traced[0]
-    imported = finished(best, program, inputs)
     fixed = dims[inputs.axes.time]
+    with _file_blamed(program, inputs, np.resize(frames, (fixed or _EXAMPLE, *frames.shape[1:]))):
+        imported = finished(best, program, inputs)
     return checked("the file", imported, frames, [fixed] if fixed else [_EXAMPLE, _EXAMPLE + 3])
+
+
+@contextmanager
+def _file_blamed(program: OnnxProgram, inputs: Inputs, frames: Array) -> Iterator[None]:
+    """What fails inside is a UserError, if the file does not run on these frames either."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception:
+        given = inputs.given(frames, **inputs.zeros(len(frames)))
+        program.compute(given, program.outputs)
+        raise
 
 
 def _dims(one: ValueInfoProto) -> list[int | None]:
@@ -120,7 +136,7 @@ class _Trace:
         self.labels[name] = self.tensors[name] = labels
 
     def _node(self, node: NodeProto) -> None:
-        self.recorder.where = f"{node.op_type} {node.name or node.output[0]!r}"
+        self.recorder.where = f"{node.op_type} {node.name or next(filter(None, node.output))!r}"
         labels = [self.labels.get(name) for name in node.input]
         constants = [self.constants.get(name) for name in node.input]
         if node.op_type in ("Shape", "Size") and labels[0] is not None:
@@ -220,10 +236,10 @@ class _Trace:
         sizes = [0 if one is None else one.size for one in weights]
         match node.op_type:
             case "LSTM" | "GRU" | "RNN":
-                return self._number(node.input[0]).shape[0] * (sizes[1] + sizes[2])
+                return self._number(node.input[0]).shape[0] * sum(sizes[1:3])
             case "Conv" | "Gemm" | "MatMul" if len(sizes) > 1 and weights[1] is not None:
                 rows = len(weights[1]) if node.op_type == "Conv" else shape[-1]
-                return int(np.prod(shape)) * sizes[1] // rows
+                return int(np.prod(shape)) * sizes[1] // max(rows, 1)
         return 0
 
     def _number(self, name: str) -> Array:

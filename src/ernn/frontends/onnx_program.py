@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from ernn.errors import UserError, one_line
 
 Array = np.ndarray
 OLDEST = 11
+LARGEST = 1 << 28
+"""Values of an input: 1 GB of floats; what asks for more is damaged."""
+KNOWN = frozenset(helper.get_all_tensor_dtypes())
 
 
 class OnnxProgram:
@@ -22,8 +26,8 @@ class OnnxProgram:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.model = inliner.inline_local_functions(model) if model.functions else model
         self.graph = self.model.graph
-        self.nodes = list(self.graph.node)
-        self.constants = {one.name: numpy_helper.to_array(one) for one in self.graph.initializer}
+        self.nodes = [node for node in self.graph.node if any(node.output)]
+        self.constants = {one.name: _values(one) for one in self.graph.initializer}
         self.inputs = [one for one in self.graph.input if one.name not in self.constants]
         self.outputs = [one.name for one in self.graph.output]
 
@@ -44,6 +48,11 @@ class OnnxProgram:
                 f"the file has operators of opset {version}: export it with {OLDEST} or later, or "
                 "raise it with onnx.version_converter"
             )
+        named = [name for node in model.graph.node for name in (*node.input, *node.output)]
+        if unread := next((name for name in named if isinstance(name, bytes)), None):
+            raise UserError(f"{source} is no ONNX file: the name {unread!r} is not in UTF-8")
+        for one in model.graph.input:
+            _possible(one)
         return cls(model)
 
     @cached_property
@@ -106,7 +115,26 @@ class OnnxProgram:
         except Exception:  # what is said must do
             inferred = self.graph
         every = [*inferred.value_info, *inferred.input, *inferred.output]
-        return {one.name: one.type.tensor_type.elem_type for one in every}
+        types = {one.name: one.type.tensor_type.elem_type for one in every}
+        return {name: one for name, one in types.items() if one in KNOWN}
+
+
+def _values(one: onnx.TensorProto) -> Array:
+    """UserError where they do not fill the shape that is said."""
+    try:
+        return numpy_helper.to_array(one)
+    except Exception as error:
+        raise UserError(f"the weights {one.name} cannot be read: {one_line(error)}") from error
+
+
+def _possible(one: onnx.ValueInfoProto) -> None:
+    """UserError where an input has a type or a shape that no tensor has."""
+    tensor = one.type.tensor_type
+    if tensor.elem_type not in KNOWN:
+        raise UserError(f"input {one.name} has a type that ONNX lacks: {tensor.elem_type}")
+    sizes = [size.dim_value for size in tensor.shape.dim]
+    if min(sizes, default=0) < 0 or prod(size or 1 for size in sizes) > LARGEST:
+        raise UserError(f"input {one.name} has an impossible shape: {sizes}")
 
 
 def _executor(part: onnx.ModelProto) -> Any:
