@@ -7,8 +7,6 @@ a training with its last epoch.
 
 import hashlib
 import json
-import shlex
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
@@ -27,6 +25,7 @@ from ernn.estimate.device import find_device
 from ernn.files import write_json
 from ernn.ground.plain import with_fields
 from ernn.ground.reading import read_json
+from ernn.ground.typed import command_line
 from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network, rival, sequences
 from ernn.pipeline.defaults import recipe_for
@@ -356,7 +355,7 @@ def together(asked: ComparisonRequest, jobs: Sequence[Job]) -> Comparison:
         tuple(rows),
         (*BUDGET, trained),
         tuple(_asked(asked)),
-        shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command_line(),
         failed,
         len(left) - len(failed),
     )

@@ -7,8 +7,6 @@ figures of all steps that used its result: a record never mixes two networks.
 
 import hashlib
 import json
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +19,7 @@ from typing import Any, TypeVar
 
 from ernn.errors import UserError
 from ernn.ground.plain import decode
+from ernn.ground.typed import command_line
 from ernn.pipeline.side_by_side import alone
 from ernn.pipeline.state import ANEW, STATE, Done, Settings, State, load_state
 from ernn.pipeline.steps import STEPS, Step, dependents, step_named
@@ -206,7 +205,7 @@ class Run:
             raise
         seconds = round(time.monotonic() - began, 2)
         self.record.save(self.path(RECORD))
-        command = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+        command = command_line()
         done = Done(key, json.loads(json.dumps(dict(options))), seconds, command)
         self._state = self._state.with_steps(self._state.steps | {step.name: done})
         self._save()
