@@ -28,7 +28,7 @@ class Netlist:
             ),
             default=1,
         )
-        self.loads: dict[Bit, set[Pin]] = defaultdict(set)
+        self.loads: dict[Bit, dict[Pin, None]] = defaultdict(dict)  # in one order, unlike sets
         self.driver: dict[Bit, Pin] = {}
         for name in [name for name, cell in self.cells.items() if cell["type"].startswith("$")]:
             del self.cells[name]  # $scopeinfo: no hardware
@@ -39,7 +39,7 @@ class Netlist:
                 if cell["port_directions"][port] == "output":
                     self.driver[bit] = (name, port, index)
                 else:
-                    self.loads[bit].add((name, port, index))
+                    self.loads[bit][name, port, index] = None
 
     @classmethod
     def read(cls, path: Path, top: str) -> "Netlist":
@@ -84,8 +84,8 @@ class Netlist:
             self.driver.pop(bits[index], None)
             self.driver[bit] = (name, port, index)
         else:
-            self.loads[bits[index]].discard((name, port, index))
-            self.loads[bit].add((name, port, index))
+            self.loads[bits[index]].pop((name, port, index), None)
+            self.loads[bit][name, port, index] = None
         bits[index] = bit
 
     def remove(self, name: str) -> None:
@@ -96,7 +96,7 @@ class Netlist:
                 if self.driver.get(bit) == (name, port, index):
                     del self.driver[bit]
             else:
-                self.loads[bit].discard((name, port, index))
+                self.loads[bit].pop((name, port, index), None)
 
     def copy(self, name: str, output: str) -> Bit:
         """A second cell with the same inputs; the new net on its `output`, of one bit."""
@@ -112,7 +112,7 @@ class Netlist:
         self.cells[copied]["connections"] = connections | {output: [bit]}
         for port, index, source in _pins(self.cells[copied]):
             if port != output:
-                self.loads[source].add((copied, port, index))
+                self.loads[source][copied, port, index] = None
         self.driver[bit] = (copied, output, 0)
         self.names[bit] = self.names.get(self.bit(cell, output), (name, 0))
         self.module["netnames"][f"{copied}_net"] = {"hide_name": 1, "bits": [bit], "attributes": {}}

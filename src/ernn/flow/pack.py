@@ -115,7 +115,7 @@ def _pack_multiplier(netlist: Netlist, name: str, clock: Bit) -> bool:
     for port, bit in before.items():
         assert bit is not None
         netlist.connect(name, port, bit)
-    for bit in set(operands.values()):
+    for bit in dict.fromkeys(operands.values()):
         _remove_unread(netlist, bit)
     _take_in(netlist, name, products, behind[0])
     for register in ("INPUTA", "INPUTB", "OUTPUT"):
