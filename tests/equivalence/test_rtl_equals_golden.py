@@ -162,10 +162,8 @@ def test_a_bank_of_a_few_words_more_than_its_memories_hold(
     """198 words where memories hold 128: of the others some bits are in memory and some in logic,
     in two parts.
     """
-    for module in (banks, array):
-        monkeypatch.setattr(module, "DEPTH", 128)
-    monkeypatch.setattr(array, "DEPTH_BITS", 7)
-    assert banks.in_memories(198) == 128
+    monkeypatch.setattr(banks, "DEPTH", 128)
+    assert banks.in_memories(198, 192) == [128]
     network = dict(cell="gru", input_size=80, hidden=96, block=16)
     check(
         Case(network, Design(1, 1, 6, 2, pipeline=pipeline), QuantizeSpec(weight_bits=12)), seed=1

@@ -18,6 +18,7 @@ from ernn.flow.verilog import to_verilog
 from ernn.flow.yosys import run_yosys
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
+from ernn.scheduling.weight_banks import DEPTH, WIDE, in_memories
 from tests.scripts import loaded
 
 # Errors allowed: of one configuration left out, and of all on average
@@ -113,6 +114,19 @@ def test_memories_are_mapped_as_yosys_maps_them(family: Family, tmp_path: Path) 
         assert sum(LUTS.get(kind, 0) * count for kind, count in cells.items()) == found.lutram, (
             memory
         )
+
+
+@pytest.mark.parametrize("family", ["ecp5", "xc7", "xcup"])
+def test_nothing_is_chosen_between_a_weight_bank_and_its_register(family: Family) -> None:
+    """Every memory of a wide bank is one row of block RAMs, whose own output registers then stand
+    before what selects among memories, for at most an eighth more block RAM."""
+    for bits in (WIDE, 96, 192, 256, 257):
+        for words in range(1, 2 * DEPTH, 37):
+            depths = in_memories(words, bits)
+            cut = [mapped(Memory("bank", bits, depth, False), family) for depth in depths]
+            assert not any(one.selected_bits for one in cut), (words, bits)
+            whole = mapped(Memory("bank", bits, sum(depths), False), family)
+            assert sum(one.kbit for one in cut) <= 9 / 8 * whole.kbit, (words, bits)
 
 
 # --- multipliers: bits of both operands, and the blocks that Yosys 0.70 took

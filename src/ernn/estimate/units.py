@@ -3,10 +3,10 @@
 Multipliers and memories are what the RTL asks for, exactly; `ernn.estimate.logic` counts the rest.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS, MemoryMap
 from ernn.scheduling.schedule import Schedule
-from ernn.scheduling.weight_banks import DEPTH, in_memories
+from ernn.scheduling.weight_banks import in_memories
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,8 @@ class Units:
     @property
     def memories_of_bank(self) -> int:
         """Memories that an element's bank is cut into."""
-        return ceil(self.bank / DEPTH)
+        depths = in_memories(self.bank, self.word)
+        return len(depths) + (sum(depths) < self.bank)
 
     @cached_property
     def bank(self) -> int:
@@ -133,12 +134,11 @@ def banks(word: int, words: int, design: Design) -> Iterator[Memory]:
     """Weight banks of all elements, of so many words of `word` bits each, which those that share
     multipliers have together.
     """
-    whole, rest = divmod(words, DEPTH)
-    count = design.elements // design.sharing
-    if whole:
-        yield Memory("weights", word, DEPTH, False, count=whole * count)
-    if rest:
-        low = word if in_memories(words) == words else min(word, design.tail)
+    count, depths = design.elements // design.sharing, in_memories(words, word)
+    for depth, memories in Counter(depths).items():
+        yield Memory("weights", word, depth, False, count=memories * count)
+    if rest := words - sum(depths):
+        low = min(word, design.tail)
         yield Memory("weights' rest", low, rest, False, count=count)
         yield Memory("weights' rest in logic", word - low, rest, False, count=count, logic=True)
 

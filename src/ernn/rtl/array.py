@@ -6,8 +6,11 @@ summed apart and combined once a row.  Results leave over a bus of one register 
 first element's first.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from math import gcd
 
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
@@ -19,7 +22,7 @@ from ernn.rtl.rom import Rom
 from ernn.rtl.shared import Sharing, shared_product
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
-from ernn.scheduling.weight_banks import CHECKED, DEPTH, DEPTH_BITS, in_memories, with_parity
+from ernn.scheduling.weight_banks import CHECKED, in_memories, with_parity
 
 PART_BITS = 6
 PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
@@ -190,15 +193,12 @@ class Element(wiring.Component):
 
     def _word(self, m: Module) -> Value:
         """The memory, its output register, a register apart from it, the right part."""
-        words, tail = self._whole_memories(m)
-        if tail:
-            words.append(self._tail(m, tail))
-        which = (
-            delayed(m, self._address[DEPTH_BITS:], 2 + self.apart, "part")
-            if len(words) > 1
-            else Const(0)
-        )
-        chosen = register(m, Choice(words)[which] if len(words) > 1 else words[0], "weights")
+        depths = in_memories(len(self.bank), self.word)
+        starts = list(accumulate(depths, initial=0))
+        words = [self._memory(m, *part) for part in enumerate(pairwise(starts))]
+        if starts[-1] < len(self.bank):
+            words.append(self._tail(m, self.bank[starts[-1] :]))
+        chosen = register(m, self._part(m, words, starts[: len(words)]), "weights")
         if self.kind.parity:
             self._check(m, chosen)
         return chosen
@@ -213,18 +213,21 @@ class Element(wiring.Component):
         odd = register(m, Cat(parts).xor(), "odd")
         m.d.comb += self.next_fault.eq(register(m, self.fault | odd, "fault"))
 
-    def _whole_memories(self, m: Module) -> tuple[list[Value], list[int]]:
-        """Words 2 + `apart` cycles after the element's address, and what is left over of the bank
-        for `_tail`.
-        """
-        whole = in_memories(len(self.bank))
-        words = []
-        for first in range(0, whole, DEPTH):
-            init = self.bank[first : min(whole, first + DEPTH)]
-            m.submodules[f"bank{first // DEPTH}"] = bank = Rom(init, self.word)
-            m.d.comb += bank.address.eq(self._address[: address_bits(len(init))])
-            words.append(delayed(m, bank.data, 1 + self.apart, f"bank{first // DEPTH}_read"))
-        return words, self.bank[whole:]
+    def _part(self, m: Module, words: list[Value], starts: list[int]) -> Value:
+        """The word of the memory that the address is in; they begin at `starts`."""
+        if len(words) == 1:
+            return words[0]
+        step = gcd(*starts)
+        which = delayed(m, self._address[step.bit_length() - 1 :], 2 + self.apart, "part")
+        places = range(0, len(self.bank), step)
+        return Choice(words[bisect_right(starts, place) - 1] for place in places)[which]
+
+    def _memory(self, m: Module, number: int, part: tuple[int, int]) -> Value:
+        """Its words 2 + `apart` cycles after the element's address."""
+        init = self.bank[slice(*part)]
+        m.submodules[f"bank{number}"] = bank = Rom(init, self.word)
+        m.d.comb += bank.address.eq(self._address[: address_bits(len(init))])
+        return delayed(m, bank.data, 1 + self.apart, f"bank{number}_read")
 
     def _tail(self, m: Module, words: list[int]) -> Value:
         """The same of the words that would take a whole row of block RAMs for themselves: some bits

@@ -21,19 +21,28 @@ Column = tuple[int, int]  # operand, block column
 Key = tuple[str, int, str, int]
 """What an operand reads: signal, delay, initial values, how often the product reads it before."""
 
-DEPTH_BITS = 11
+DEPTH = 1 << 11
 """A bank is cut into memories of so many words: where a block RAM is narrowest, yet whole."""
-DEPTH = 1 << DEPTH_BITS
 TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
+WIDE = 64  # bits of a word from which on cutting a memory in two takes an eighth more at most
 CHECKED = (
     16  # bits of a word whose parity is taken between two registers: two levels of look-up tables
 )
 
 
-def in_memories(words: int) -> int:
-    """How many words of a bank are in memories whole; those left over are the tail."""
-    rest = words % DEPTH
-    return words - rest if words > DEPTH and rest <= TAIL else words
+def in_memories(words: int, bits: int) -> list[int]:
+    """How deep the memories are that hold words of a bank whole; those left over are the tail.
+
+    Half as many words as a memory holds and up to half of that again would be three rows of block
+    RAMs at their widest, and a choice among them before any register: they are cut in two.
+    """
+    whole, rest = divmod(words, DEPTH)
+    depths, half = [DEPTH] * whole, DEPTH // 2
+    if whole and rest <= TAIL:
+        return depths
+    if bits >= WIDE and half < rest <= half + half // 2:
+        return [*depths, half, rest - half]
+    return [*depths, rest]
 
 
 @dataclass(frozen=True, eq=False)
