@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from ernn.ir.edges import DataBits
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.rtl import array
 from ernn.scheduling import weight_banks as banks
 from ernn.scheduling.design import (
     PACKED_DATA_BITS,
@@ -143,6 +142,11 @@ CASES = {
         Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True, packed=27, parity=True),
         QuantizeSpec(weight_bits=8, data_bits=9),
     ),
+    "pairs of elements share multipliers, a cell wider than what products read": Case(
+        dict(cell="lstm", input_size=11, hidden=12, outputs=3, block=4),
+        Design(2, 2, 2, 2, packed=18),
+        QuantizeSpec(weight_bits=8, data_bits=8, data=DataBits(cell=16)),
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -206,7 +210,8 @@ def cases(draw: st.DrawFn) -> Case:
     )
     weights = st.integers(4, PACKED_WEIGHT_BITS if packed else 14)
     numbers = st.integers(4, PACKED_DATA_BITS if packed else 18)
-    return Case(network, design, QuantizeSpec(draw(weights), draw(numbers)))
+    data = DataBits(cell=draw(st.none() | st.integers(8, 18)))
+    return Case(network, design, QuantizeSpec(draw(weights), draw(numbers), data=data))
 
 
 # no shrinking: every smaller example would be compiled too

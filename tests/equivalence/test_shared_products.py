@@ -5,6 +5,7 @@ import pytest
 from amaranth.hdl import Module, Signal, Value, signed
 
 from ernn.errors import UserError
+from ernn.ir.edges import DataBits, data_bits, operand_bits
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.rtl.arith import delayed
 from ernn.rtl.shared import Sharing, shared_product
@@ -77,6 +78,17 @@ def test_numbers_too_wide_for_two_products_are_refused() -> None:
     model = random_integer_model(rng, spec, cell="gru", input_size=4, hidden=4, block=2)
     with pytest.raises(UserError, match="the network has 8 and 10"):
         schedule(model, Design(2, packed=18))
+
+
+def test_what_no_product_reads_may_be_wide() -> None:
+    """The array multiplies spectra: a cell of 16 bits is in none."""
+    spec = QuantizeSpec(weight_bits=8, data_bits=8, data=DataBits(cell=16))
+    model = random_integer_model(
+        np.random.default_rng(0), spec, cell="lstm", input_size=4, hidden=4, block=2
+    )
+    assert data_bits(model) == 16
+    assert operand_bits(model) == 8
+    assert schedule(model, Design(2, packed=18)).layout.design.packed == 18
 
 
 def test_elements_share_in_pairs() -> None:

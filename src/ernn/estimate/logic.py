@@ -104,7 +104,7 @@ class Logic:
     @property
     def operand(self) -> int:
         """Bits of a word of the spectrum and the sums of its complex bins."""
-        return self.block * self.units.data + self.units.pairs * (self.units.data + 1)
+        return self.block * self.units.operand + self.units.pairs * (self.units.operand + 1)
 
     @property
     def packs(self) -> bool:
@@ -167,11 +167,11 @@ class Logic:
     @cached_property
     def roundings(self) -> tuple[tuple[int, int], ...]:
         """Of one number: before the inverse transform, after it, after the forward transform."""
-        shifts, data = self.units.plan.shifts, self.units.data
+        u, shifts = self.units, self.units.plan.shifts
         return (
-            self.rounding(self.units.layout.accumulator_bits + 1, shifts.rows, shifts.widths[-1]),
-            self.rounding(self.inverse.width, shifts.output, data),
-            self.rounding(self.forward.width, shifts.spectrum, data),
+            self.rounding(u.layout.accumulator_bits + 1, shifts.rows, shifts.widths[-1]),
+            self.rounding(self.inverse.width, shifts.output, u.data),
+            self.rounding(self.forward.width, shifts.spectrum, u.operand),
         )
 
     @cached_property
@@ -198,8 +198,8 @@ class Logic:
             "element memories": self.sets
             * (u.word * (u.memories_of_bank - 1) + u.layout.design.parity * u.word / PARITY),
             "groups": self.words * wide * (self.groups - 1)
-            + chains * u.pairs * (u.data + 1)
-            + self.groups * self.block * u.data,
+            + chains * u.pairs * (u.operand + 1)
+            + self.groups * self.block * u.operand,
         }
 
     def _beside(self, what: Literal["adders", "registers"]) -> int:
@@ -211,7 +211,7 @@ class Logic:
         wide, word = self.products * u.layout.accumulator_bits, u.word
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
-        made = direct * (u.data + u.weight) + u.pairs * 3 * (u.data + u.weight + 1)
+        made = direct * (u.operand + u.weight) + u.pairs * 3 * (u.operand + u.weight + 1)
         alone = 0 if self.shared else self.elements
         return {
             "element operands": self.elements
@@ -225,7 +225,7 @@ class Logic:
             "element products": alone * made * max(0, far - self.taken),
             "element sums": self.elements * (3 - self.accumulates) * wide,
             "groups": self.words * wide * (self.groups - 1)
-            + self.groups * (far * self.block * u.data + self.words * 2 * self.operand),
+            + self.groups * (far * self.block * u.operand + self.words * 2 * self.operand),
         }
 
     # --- the vector unit
@@ -295,7 +295,7 @@ class Logic:
         read = sum(m.count * m.width for m, used in u.mapped(self.family) if not used.blocks)
         rows = (self.units.plan.array, self.units.plan.vector)
         later = self.behind("gates", line) + self.groups * self.behind(
-            "spectra", self.block * u.data
+            "spectra", self.block * u.operand
         )
         return {
             "transforms": self.words * (self.forward.registers + self.inverse.registers),

@@ -13,7 +13,7 @@ import numpy as np
 from ernn.estimate.device import Family
 from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import data_bits, operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
@@ -54,6 +54,11 @@ class Units:
         return data_bits(self.layout.model)
 
     @cached_property
+    def operand(self) -> int:
+        """Bits of a number that the array multiplies."""
+        return operand_bits(self.layout.model)
+
+    @cached_property
     def weight(self) -> int:
         """Bits of a weight."""
         return self.layout.model.weight_bits
@@ -88,7 +93,13 @@ class Units:
         frames = self.plan.rounds_under_way * design.streams
         return (
             *banks(self.word, self.bank, design),
-            Memory("spectra", word, layout.spectra.depth, True, count=design.splits),
+            Memory(
+                "spectra",
+                self.block * self.operand,
+                layout.spectra.depth,
+                True,
+                count=design.splits,
+            ),
             Memory(
                 "gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words
             ),
@@ -158,7 +169,7 @@ def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:
 
 def array_products(model: IntegerModel) -> tuple[tuple[int, int, int], ...]:
     """An element's products of each kind: how many, and bits of the number and of the weight."""
-    data, weight, pairs = data_bits(model), model.weight_bits, max(0, model.block // 2 - 1)
+    data, weight, pairs = operand_bits(model), model.weight_bits, max(0, model.block // 2 - 1)
     return (
         (min(2, model.block), data, weight),
         (pairs, data + 1, weight),

@@ -41,7 +41,8 @@ def edge_name(source: Source) -> str:
 class DataBits:
     """Bits of each kind of data, 2 to 18, of cells to 32; None: as many as everything else has.
 
-    The engine's memories have the width of the widest; every edge is rounded to its own.
+    The engine's memories have the width of the widest, but for spectra, which have that of the
+    widest spectrum; every edge is rounded to its own.
     Raises UserError outside the range.
 
     >>> import ernn
@@ -88,6 +89,11 @@ def data_bits(model: IntegerModel) -> int:
     found = [*edge_formats(model).values(), *spectrum_formats(model).values()]
     found += [format for layer in model.layers for format in layer.vector_formats]
     return max(format.width for format in found)
+
+
+def operand_bits(model: IntegerModel) -> int:
+    """Bits of the widest spectrum: those of a number that products read."""
+    return max(format.width for format in spectrum_formats(model).values())
 
 
 def spectrum_formats(model: IntegerModel) -> dict[str, FixedFormat]:

@@ -2,7 +2,7 @@
 
 from ernn.estimate import power
 from ernn.estimate.device import Device
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
@@ -48,7 +48,7 @@ def _engine(record: RunRecord, model: IntegerModel) -> power.Engine | None:
         ff=ff,
         dsp=dsp,
         block_ram_kbit=block_ram,
-        product=(data_bits(model), model.weight_bits),
+        product=(operand_bits(model), model.weight_bits),
         clock_mhz=clock.value,
         utilisation=share,
         activity=toggles.value / 100 if toggles else power.assumed_activity(share),

@@ -117,7 +117,7 @@ class Products:
         return Kind(
             depth=len(words[0][0]),
             block=self.block,
-            data_bits=self.sizes.width,
+            data_bits=self.sizes.operand,
             weight_bits=bits,
             accumulator=self.schedule.layout.accumulator_bits,
             pipeline=self.pipeline,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from amaranth import Cat, Const, Module, Value
 
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import data_bits, operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
 from ernn.scheduling.lines import address_bits
@@ -50,6 +50,11 @@ class Sizes:
     def word(self) -> int:
         """Bits of a word."""
         return self.block * self.width
+
+    @property
+    def operand(self) -> int:
+        """Bits of a number that the array multiplies."""
+        return operand_bits(self.model)
 
     @property
     def words(self) -> int:

@@ -11,6 +11,7 @@ from ernn.rtl.arith import (
     lanes_of,
     register,
     rounded_lanes,
+    sign_extended,
 )
 from ernn.rtl.player import Player
 from ernn.rtl.rounds import Rounds, of_turn
@@ -64,7 +65,9 @@ class Spectra:
         columns = [(word, slots[lines]) for word, lines in zip(words, further, strict=True)]
         self.reads = self._banks(m, write, columns)
         for (word, tag), name in zip(columns, probe_names("spectrum", sizes.words), strict=True):
-            probe(m, name, write, tag[: sizes.slot + sizes.copy], word)
+            lanes = lanes_of(word, sizes.operand, sizes.block)
+            shown = Cat(sign_extended(lane, sizes.width) for lane in lanes)
+            probe(m, name, write, tag[: sizes.slot + sizes.copy], shown)
 
     def _transformed(self, m: Module, vector: VectorUnit, source: FrameInput) -> list[Value]:
         """The spectrum of each word of a line, rounded."""
@@ -88,7 +91,7 @@ class Spectra:
             moved = transform_pipe(m, lanes, bound, sizes.model.forward, label, pipeline)
             label = f"spectrum{name}"
             lanes = rounded_lanes(
-                m, moved, by, shifts.spectrum, which, shifts.spectra, sizes.width, label, pipeline
+                m, moved, by, shifts.spectrum, which, shifts.spectra, sizes.operand, label, pipeline
             )
             words.append(Cat(*lanes))
         return words
@@ -148,8 +151,8 @@ class Spectra:
             slot, number = tag[: sizes.slot], tag[sizes.slot :]
             copy, ring = number[: sizes.copy], number[sizes.copy :]
             row, turn = divided(m, slot, self.map.turns, 1 << sizes.slot, f"bank{bank}")
-            first = pack(self.map.contents(bank), sizes.width)
-            spectra = memory.Memory(shape=sizes.word, depth=self.map.depth, init=first)
+            first = pack(self.map.contents(bank), sizes.operand)
+            spectra = memory.Memory(shape=len(word), depth=self.map.depth, init=first)
             m.submodules[f"spectra{bank or ''}"] = spectra
             port = spectra.write_port()
             mine = write & (turn == bank // sizes.words) if self.map.turns > 1 else write

@@ -70,7 +70,8 @@ class Design:
     packed: int = 0
     """Bits of a multiplier's wider operand (18 on ECP5, 27 on UltraScale) in which the weights of
     two elements lie side by side, so that it makes two products a cycle; 0: one. For weights of at
-    most 8 bits and data of at most 9; `pes` is a multiple of twice `words` then."""
+    most 8 bits and spectra of at most 9, whatever else (a cell) has more; `pes` is a multiple of
+    twice `words` then."""
     parity: bool = False
     """Whether every word of weights has a parity bit, and the engine a port that tells when a word
     has changed."""

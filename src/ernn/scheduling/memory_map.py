@@ -15,7 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design, multipliers_per_pe
@@ -87,7 +87,7 @@ class MemoryMap:
     def accumulator_bits(self) -> int:
         """Bits of an element's exact sum over the most columns there are."""
         columns = max(product.block_columns for product in self.products)
-        return data_bits(self.model) + self.model.weight_bits + columns.bit_length() + 1
+        return operand_bits(self.model) + self.model.weight_bits + columns.bit_length() + 1
 
     @cached_property
     def initial(self) -> Initial:

@@ -12,7 +12,7 @@ from functools import cached_property
 from math import ceil
 
 from ernn.errors import UserError
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import data_bits, operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import (
@@ -173,7 +173,7 @@ def require_engine(model: IntegerModel) -> None:
 
 def packable(model: IntegerModel) -> bool:
     """Whether a multiplier can make two of its products a cycle."""
-    return model.weight_bits <= PACKED_WEIGHT_BITS and data_bits(model) <= PACKED_DATA_BITS
+    return model.weight_bits <= PACKED_WEIGHT_BITS and operand_bits(model) <= PACKED_DATA_BITS
 
 
 def require_packable(model: IntegerModel, design: Design) -> None:
@@ -181,8 +181,8 @@ def require_packable(model: IntegerModel, design: Design) -> None:
     if design.packed and not packable(model):
         raise UserError(
             f"a packed design makes two products a multiplier, of weights of at most "
-            f"{PACKED_WEIGHT_BITS} bits and data of at most {PACKED_DATA_BITS}: the network has "
-            f"{model.weight_bits} and {data_bits(model)}; quantize it to fewer bits, or take "
+            f"{PACKED_WEIGHT_BITS} bits and spectra of at most {PACKED_DATA_BITS}: the network has "
+            f"{model.weight_bits} and {operand_bits(model)}; quantize it to fewer bits, or take "
             "packed=0"
         )
 
