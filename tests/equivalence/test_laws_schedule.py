@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
@@ -113,7 +114,7 @@ def test_every_value_read_is_the_one_that_is_meant(seed: int) -> None:
                 reads.append((cycle, (0, place), kept.value, meant))
         if row["keep"] and step.keep is not None:
             place = row["value"] + index + row["value_twice"] * frame % 2 * distance
-            ready = cycle + plan.timing.pipeline.value
+            ready = result(plan, cycle, row) + plan.timing.pipeline.far
             written.setdefault((0, place), []).append((ready, step.keep.name, frame))
     for cycle, place, value, meant in reads:
         if meant >= 0:
@@ -123,6 +124,40 @@ def test_every_value_read_is_the_one_that_is_meant(seed: int) -> None:
 def read_as_a(term: Term) -> object:
     """What a row reads at `a`: a factor, or an addend."""
     return term.addend if isinstance(term.addend, Kept) else term.a
+
+
+def result(plan: Schedule, cycle: int, row: Row) -> int:
+    """When what a row of the vector tape gives is there."""
+    pipeline = plan.timing.pipeline
+    return cycle + (pipeline.vector if row["tabled"] else pipeline.values)
+
+
+@SOME
+@given(SEEDS, st.integers(0, 40))
+def test_of_results_never_two_come_at_a_time(seed: int, later: int) -> None:
+    """Within a round, or of a round and the next, however much later than it may that begins.
+    What needs a table comes through the tables; of a line all beats come one after the other."""
+    plan, terms = random_plan(seed), list[tuple[int, int, Row]]()
+    tables = {id(row): step.activation for row, step in last_rows(plan)}
+    for start in (0, plan.interval + later):
+        terms += [
+            (result(plan, cycle, row), index, row)
+            for cycle, row, index in play(plan.vector, plan.vector_start + start)
+            if row["last"]
+        ]
+    terms.sort(key=lambda one: one[0])
+    assert len({time for time, *_ in terms}) == len(terms)
+    for _, index, row in terms:
+        table = plan.layout.model.table(tables[id(row)])
+        assert row["tabled"] or table is None
+    beats = [(id(row), index // plan.layout.beats) for _, index, row in terms]
+    groups = [key for key, _ in groupby(beats)]
+    assert plan.layout.beats == 1 or len(groups) == len(terms) / plan.layout.beats
+
+
+def last_rows(plan: Schedule) -> Iterator[tuple[Row, Step]]:
+    """The rows that end a step, which its results come with."""
+    return ((plan.vector.rows[number], step) for number, (step, _, _) in plan.edges.items())
 
 
 def terms_of(plan: Schedule) -> dict[int, tuple[Step, Term]]:
@@ -163,7 +198,7 @@ def test_every_spectrum_read_is_the_one_that_is_meant(seed: int) -> None:
                 ring = spectra.rings[row["ring"]]
                 address = place // layout.design.splits | frame % ring.copies * ring.words
                 key = place % layout.design.splits, address
-                ready = cycle + plan.timing.spectrum
+                ready = result(plan, cycle, row) + plan.timing.forward
                 written.setdefault(key, []).append((ready, signal, frame))
     for cycle, row, index, number in rounds(plan, plan.array, 0):
         frame = number - row.get("late", 0)
@@ -201,7 +236,8 @@ def test_frames_do_not_mix_where_chunks_of_several_streams_are_under_way(outputs
 def check_outputs(plan: Schedule) -> None:
     """Frame by frame, line by line; the last line of a frame is marked; frames do not mix."""
     layout, terms, left = plan.layout, terms_of(plan), list[tuple[tuple[int, int], str, int]]()
-    for _, row, index, number in rounds(plan, plan.vector, plan.vector_start):
+    played = rounds(plan, plan.vector, plan.vector_start)
+    for _, row, index, number in sorted(played, key=lambda one: result(plan, one[0], one[1])):
         if row["output"] and (index + 1) % layout.beats == 0:
             frame = row["stream"], number - row.get("late", 0)
             final = row["final"] and index == row["count"] - 1

@@ -17,6 +17,7 @@ from ernn.rtl.activation import Activation
 from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
 from ernn.rtl.player import Player
 from ernn.rtl.sizes import Sizes, sized
+from ernn.rtl.ways import Ways
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS
 from ernn.scheduling.schedule import Schedule
@@ -30,8 +31,8 @@ class VectorUnit(wiring.Component):
     which number each one's copy is told from the frame before's, where that is kept
     (`sees_copies`); stable while the tape plays.  `gate_address` asks for a line of gates,
     `gate_word` brings it two cycles after issue; so do `arrival_address` and `arrival_word` with
-    the input's numbers, where a step reads them.  `beat` is a step's result, `Pipeline.vector`
-    cycles after issue, marked by `done` and named by `label`; with a line's last beat the whole
+    the input's numbers, where a step reads them.  `beat` is a step's result (when:
+    `ernn.rtl.ways`), marked by `done` and named by `label`; with a line's last beat the whole
     line is on `result`, with `send` (to the forward transforms), `output`, and their tags; `sends`
     is `send`, `Pipeline.far` cycles before.
     `valid` and `first` hold the flags of this round's frames, then those of the round before, where
@@ -88,43 +89,42 @@ class VectorUnit(wiring.Component):
         m = Module()
         m.submodules.player = player = self.player
         m.d.comb += player.start.eq(self.start)
-        row = player.row
-        lanes = self._sums(m, self._operands(m))
+        beyond = self._beyond(m, self.pipeline.values - 1)
+        values = self._sums(m, self._operands(m), beyond)
+        self._results(m, values, self._activated(m, values, beyond))
+        return m
+
+    def _activated(self, m: Module, values: list[Value], beyond: list[Value]) -> list[Value]:
+        """What the tables make of values, and of those that need none themselves,
+        `Pipeline.activation` cycles later.
+        """
         activate, table = (
-            delayed(m, row[name], self.pipeline.values, name) for name in ("activate", "table")
+            delayed(m, self.player.row[name], self.pipeline.values, name)
+            for name in ("activate", "table")
         )
         results = []
-        zeros = [
-            b | n
-            for b, n in zip(
-                self._beyond(m, self.pipeline.vector - 1), self._below_zero(m, lanes), strict=True
-            )
-        ]
-        for lane, (value, beyond) in enumerate(zip(lanes, zeros, strict=True)):
+        for lane, (value, outside) in enumerate(zip(values, beyond, strict=True)):
             unit = Activation(self.layout.model.tables, self.width, self.pipeline)
             m.submodules[f"activation{lane}"] = unit
+            zero = delayed(m, outside, self.pipeline.activation, f"beyond{lane}_activated")
             m.d.comb += [
                 unit.value.eq(value),
                 unit.activate.eq(activate),
                 unit.table.eq(table),
-                unit.zero.eq(beyond),
+                unit.zero.eq(zero),
             ]
             results.append(unit.result)
-        self._results(m, results)
-        return m
+        return results
 
-    def _below_zero(self, m: Module, lanes: list[Value]) -> list[Value]:
-        """Which values a ReLU turns to zero, one cycle before they are written; none where no step
-        has one.
+    def _below_zero(self, m: Module, value: Value, beyond: Value, lane: int) -> Value:
+        """Whether a value is to be zero, in the cycle in which it is saturated: past a vector's
+        end, or what a ReLU turns to zero of `value`, which is one rounding's `fit` earlier.
         """
         if all(step.activation != "relu" for step in self.layout.steps):
-            return [Const(0, 1)] * len(lanes)
-        positive = delayed(m, self.player.row["positive"], self.pipeline.values, "positive")
-        later = self.pipeline.activation - 1
-        return [
-            delayed(m, positive & value[-1], later, f"below{lane}")
-            for lane, value in enumerate(lanes)
-        ]
+            return beyond
+        cycles = self.pipeline.values - 1 - self.pipeline.fit
+        positive = delayed(m, self.player.row["positive"], cycles, "positive")
+        return beyond | delayed(m, positive & value[-1], self.pipeline.fit, f"below{lane}")
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `Pipeline.operands` cycles after issue."""
@@ -231,8 +231,10 @@ class VectorUnit(wiring.Component):
         word = delayed(m, port.data, 1 + self.pipeline.apart, "constants_read")
         return word[:half], word[half:]
 
-    def _sums(self, m: Module, lanes: list[dict[str, Value]]) -> list[Value]:
-        """Saturated sums of every lane, `Pipeline.values` cycles after issue."""
+    def _sums(self, m: Module, lanes: list[dict[str, Value]], beyond: list[Value]) -> list[Value]:
+        """Saturated sums of every lane, `Pipeline.values` cycles after issue; 0 past a vector's
+        end.
+        """
         row, shifts, pipeline = self.player.row, self.schedule.shifts, self.pipeline
         addend_shift, bias_shift = (
             delayed(m, row[f"{x}_shift"], pipeline.operands, f"{x}_shift")
@@ -268,48 +270,52 @@ class VectorUnit(wiring.Component):
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
             exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}", pipeline.shift)
-            name, bits = f"value{number}", self.width
+            zero = self._below_zero(m, exact_result, beyond[number], number)
+            name, bits, fit = f"value{number}", self.width, pipeline.fit
             results.append(
-                saturated(m, exact_result, shifts.values, which, name, pipeline.fit, width=bits)
+                saturated(m, exact_result, shifts.values, which, name, fit, zero, width=bits)
             )
         return results
 
-    def _results(self, m: Module, results: list[Value]) -> None:
+    def _results(self, m: Module, values: list[Value], results: list[Value]) -> None:
         """Write beats, gather whole lines and hand them on."""
-        row, player, write = self.player.row, self.player, self.pipeline.vector
+        row, player, far = self.player.row, self.player, self.pipeline.far
         beat_bits = self.beats.bit_length() - 1
-        m.d.comb += self.beat.eq(Cat(*results))
+        ways = Ways(m, self.pipeline, row["tabled"])
+        tabled = ways.flag(player.active & row["last"], "tabled_result", direct=False)
+        pairs = zip(values, results, strict=True)
+        m.d.comb += self.beat.eq(Cat(Mux(tabled, result, value) for value, result in pairs))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
-        def flag(name: str, when: Value) -> Value:
-            return delayed_flag(m, when & row.get(name, 1), write, name)
+        def flag(name: str, when: Value, sooner: int = 0) -> Value:
+            return ways.flag(when & row[name], name, sooner)
 
-        done, far = flag("last", go), self.pipeline.far
+        def known(name: str, value: Value) -> Value:
+            return ways.value(value, name, tabled)
+
+        done, sends = flag("last", go), flag("send", whole, sooner=far)
         place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
-        address = delayed(m, place, self.pipeline.value, "value_address")
-        value, keep = (
-            delayed(m, self.beat, far, "value"),
-            delayed_flag(m, flag("keep", go), far, "keep_later"),
-        )
+        address = delayed(m, known("value_address", place), far, "value_address_later")
+        value = delayed(m, self.beat, far, "value")
+        keep = delayed_flag(m, flag("keep", go), far, "keep_later")
         for port in self.value_writes:
             m.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(keep)]
-        sends = delayed_flag(m, whole & row.get("send", 1), write - far, "send")
         spectrum = row["spectrum"] + player.index[beat_bits:]
         m.d.comb += [
             self.result.eq(self._gathered(m, done)),
             self.sends.eq(sends),
             self.send.eq(delayed_flag(m, sends, far, "send_later")),
-            self.spectrum.eq(delayed(m, spectrum, write, "spectrum")),
-            self.ring.eq(delayed(m, row["ring"], write, "ring")),
-            self.spectrum_shift.eq(delayed(m, row["spectrum_shift"], write, "spectrum_shift")),
-            self.spectrum_width.eq(delayed(m, row["spectrum_width"], write, "spectrum_width")),
-            self.stream.eq(delayed(m, row["stream"], write, "stream")),
-            self.turn.eq(delayed(m, self._turn, write, "turn") if "late" in row else self.stream),
+            self.spectrum.eq(known("spectrum", spectrum)),
+            self.ring.eq(known("ring", row["ring"])),
+            self.spectrum_shift.eq(known("spectrum_shift", row["spectrum_shift"])),
+            self.spectrum_width.eq(known("spectrum_width", row["spectrum_width"])),
+            self.stream.eq(known("stream", row["stream"])),
+            self.turn.eq(known("turn", self._turn) if "late" in row else self.stream),
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
-            self.label.eq(delayed(m, Cat(player.index, player.pc), write, "label")),
+            self.label.eq(known("label", Cat(player.index, player.pc))),
         ]
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:

@@ -89,6 +89,7 @@ class ListScheduler:
         self._operands_ready: dict[int, int] = {}  # of passes that read the same, by their reads
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
+        self._tabled: list[tuple[range, bool]] = []  # results on that way, and whether they leave
         self._sender: int | None = None  # the stream that begins the lines of its outputs
         self._to_send: list[Chunk] = []  # whose output steps are still to come, in order
 
@@ -271,11 +272,38 @@ class ListScheduler:
         terms, beats = len(step.terms), chunk.lines * self.layout.beats
         for index, term in enumerate(step.terms):
             self._note_reads(term, turn, chunk, start + index, terms)
-        self.vector += self._vector_tape.rows(step, turn, chunk, start - self.vector_free)
+        results, tabled = self._results(step, start, beats)
+        self.vector += self._vector_tape.rows(step, turn, chunk, start - self.vector_free, tabled)
         self.edges[len(self.vector) - 1] = (step, turn.stream, chunk.first)
-        self._note_writes(step, turn, chunk, start + terms - 1)
+        self._note_writes(step, turn, chunk, results)
         self.vector_free = start + beats * terms
         self._bar("vector unit", start, self.vector_free, step.name, turn)
+
+    def _results(self, step: Step, start: int, beats: int) -> tuple[range, bool]:
+        """When a step's results are there, beat by beat, and whether they come through the tables.
+
+        They pass the tables by where they need none and none of the results before is then in their
+        way: at no time are there two, those of a line stay together, and outputs leave in order.
+        At the tape's beginning results of the round before may still be on the longer way.
+        """
+        pipeline, terms = self.timing.pipeline, len(step.terms)
+        first = start + terms - 1 + pipeline.values
+        times = range(first, first + beats * terms, terms)
+        begun = self.vector_from + self.vector[0]["gap"] if self.vector else start
+        self._tabled = [one for one in self._tabled if one[0][-1] >= first]
+        if (
+            self.layout.model.table(step.activation) is None
+            and start >= begun + pipeline.activation
+            and not any(self._in_the_way(step, times, *one) for one in self._tabled)
+        ):
+            return times, False
+        later = range(first + pipeline.activation, times.stop + pipeline.activation, terms)
+        self._tabled.append((later, step.output))
+        return later, True
+
+    def _in_the_way(self, step: Step, times: range, others: range, leave: bool) -> bool:
+        whole = self.layout.beats > 1 or (step.output and leave)
+        return whole or any(time in others for time in times)
 
     def _read(
         self, term: Term, turn: Turn, chunk: Chunk
@@ -306,24 +334,21 @@ class ListScheduler:
             for i in beats:
                 self.hazards.read_gate(base + i // self.layout.beats * step, start + i * stride)
 
-    def _note_writes(self, step: Step, turn: Turn, chunk: Chunk, start: int) -> None:
-        """When each beat of the result is there; a line goes on to the transforms or the output
+    def _note_writes(self, step: Step, turn: Turn, chunk: Chunk, results: range) -> None:
+        """What each beat of the result makes ready; a line goes on to the transforms or the output
         with its last beat.
         """
-        beats, stride = chunk.lines * self.layout.beats, len(step.terms)
-        for i in range(beats):
-            issue = start + i * stride
+        for i, time in enumerate(results):
             if step.keep is not None:
                 address = self._vector_tape.value(step.keep, turn, chunk) + i
-                self.hazards.value_ready[address] = issue + self.timing.pipeline.value
+                self.hazards.value_ready[address] = time + self.timing.pipeline.far
             if step.signal is not None:
                 line = chunk.first + i // self.layout.beats
-                self._note_spectra(step.signal, turn, line, issue + self.timing.spectrum)
+                self._note_spectra(step.signal, turn, line, time + self.timing.forward)
             if step.output:
-                self.outputs.append((turn.late, issue + self.timing.pipeline.vector))
+                self.outputs.append((turn.late, time))
         if step.signal is not None:
-            done = start + self.timing.pipeline.vector
-            self._bar("forward transform", done, done + beats * stride, step.signal, turn)
+            self._bar("forward transform", results.start, results.stop, step.signal, turn)
 
     def _note_spectra(self, signal: str, turn: Turn, line: int, time: int) -> None:
         base, design = self.layout.spectra.place(signal, turn.stream), self.layout.design

@@ -50,10 +50,14 @@ class VectorTape:
             for stream in range(layout.design.streams)
         }
 
-    def rows(self, step: Step, turn: Turn, chunk: Chunk, gap: int) -> list[dict[str, int]]:
-        """A step's rows on a chunk's lines, a term each, after so many idle cycles."""
+    def rows(
+        self, step: Step, turn: Turn, chunk: Chunk, gap: int, tabled: bool
+    ) -> list[dict[str, int]]:
+        """A step's rows on a chunk's lines, a term each, after so many idle cycles; `tabled`: its
+        results take the way through the tables."""
         return [
             {"gap": gap, "count": chunk.lines * self.order.layout.beats, "last": 0, "end": 0}
+            | {"tabled": int(tabled)}
             | self._operands(term, turn, chunk)
             | self._sum(step, index)
             | self._result(step, turn, chunk, index == len(step.terms) - 1)

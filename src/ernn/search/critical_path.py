@@ -92,10 +92,13 @@ def least_latency(layout: MemoryMap, array: int) -> int:
     timing, chain = Timing.of(layout.model, layout.design), longest_chain(layout.stages)
     products = sum(bool(link.products) for link in chain)
     # a result is there so long after the last column was issued, the first of its cycles
-    waits = array + products * (timing.product - 1) + max(0, products - 1) * timing.spectrum
+    between = timing.pipeline.values + timing.forward
+    waits = array + products * (timing.product - 1) + max(0, products - 1) * between
     first = timing.product if all(_gates(stage.steps[0]) for stage in layout.stages) else 0
     vector = first + _vector_cycles(layout, chain[-1])
-    return timing.input + max(waits, vector) + timing.pipeline.vector
+    tabled = layout.model.table(chain[-1].steps[-1].activation) is not None
+    result = timing.pipeline.vector if tabled else timing.pipeline.values
+    return timing.input + max(waits, vector) + result
 
 
 def _vector_cycles(layout: MemoryMap, last: Link) -> int:
