@@ -137,27 +137,19 @@ def result(plan: Schedule, cycle: int, row: Row) -> int:
 def test_of_results_never_two_come_at_a_time(seed: int, later: int) -> None:
     """Within a round, or of a round and the next, however much later than it may that begins.
     What needs a table comes through the tables; of a line all beats come one after the other."""
-    plan, terms = random_plan(seed), list[tuple[int, int, Row]]()
-    tables = {id(row): step.activation for row, step in last_rows(plan)}
-    for start in (0, plan.interval + later):
-        terms += [
-            (result(plan, cycle, row), index, row)
-            for cycle, row, index in play(plan.vector, plan.vector_start + start)
-            if row["last"]
-        ]
-    terms.sort(key=lambda one: one[0])
-    assert len({time for time, *_ in terms}) == len(terms)
-    for _, index, row in terms:
-        table = plan.layout.model.table(tables[id(row)])
-        assert row["tabled"] or table is None
-    beats = [(id(row), index // plan.layout.beats) for _, index, row in terms]
-    groups = [key for key, _ in groupby(beats)]
-    assert plan.layout.beats == 1 or len(groups) == len(terms) / plan.layout.beats
-
-
-def last_rows(plan: Schedule) -> Iterator[tuple[Row, Step]]:
-    """The rows that end a step, which its results come with."""
-    return ((plan.vector.rows[number], step) for number, (step, _, _) in plan.edges.items())
+    plan = random_plan(seed)
+    beats, rows = plan.layout.beats, plan.vector.rows
+    for last, (step, _, _) in plan.edges.items():
+        assert rows[last]["tabled"] or plan.layout.model.table(step.activation) is None
+    results = sorted(
+        (result(plan, cycle, row), (id(row), index // beats))
+        for start in (0, plan.interval + later)
+        for cycle, row, index in play(plan.vector, plan.vector_start + start)
+        if row["last"]
+    )
+    assert len({time for time, _ in results}) == len(results)
+    lines = list(groupby(line for _, line in results))
+    assert beats == 1 or len(lines) == len(results) / beats
 
 
 def terms_of(plan: Schedule) -> dict[int, tuple[Step, Term]]:

@@ -47,7 +47,7 @@ def _steps(vector: VectorTape, layout: MemoryMap, turns: list[Turn]) -> Iterator
         stage = layout.stages[turn.stage]
         for step in stage.steps:
             for chunk in _chunks(layout, stage):
-                yield from vector.rows(step, turn, chunk, 0)
+                yield from vector.rows(step, turn, chunk, gap=0, tabled=True)
 
 
 def _chunks(layout: MemoryMap, stage: LayerStage) -> list[Chunk]:

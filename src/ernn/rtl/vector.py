@@ -281,22 +281,18 @@ class VectorUnit(wiring.Component):
         """Write beats, gather whole lines and hand them on."""
         row, player, far = self.player.row, self.player, self.pipeline.far
         beat_bits = self.beats.bit_length() - 1
-        ways = Ways(m, self.pipeline, row["tabled"])
-        tabled = ways.flag(player.active & row["last"], "tabled_result", direct=False)
+        ways = Ways(m, self.pipeline, player.active & row["last"], row["tabled"])
         pairs = zip(values, results, strict=True)
-        m.d.comb += self.beat.eq(Cat(Mux(tabled, result, value) for value, result in pairs))
+        m.d.comb += self.beat.eq(Cat(Mux(ways.through, late, soon) for soon, late in pairs))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
         def flag(name: str, when: Value, sooner: int = 0) -> Value:
             return ways.flag(when & row[name], name, sooner)
 
-        def known(name: str, value: Value) -> Value:
-            return ways.value(value, name, tabled)
-
         done, sends = flag("last", go), flag("send", whole, sooner=far)
         place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
-        address = delayed(m, known("value_address", place), far, "value_address_later")
+        address = delayed(m, ways.value(place, "value_address"), far, "value_address_later")
         value = delayed(m, self.beat, far, "value")
         keep = delayed_flag(m, flag("keep", go), far, "keep_later")
         for port in self.value_writes:
@@ -306,16 +302,16 @@ class VectorUnit(wiring.Component):
             self.result.eq(self._gathered(m, done)),
             self.sends.eq(sends),
             self.send.eq(delayed_flag(m, sends, far, "send_later")),
-            self.spectrum.eq(known("spectrum", spectrum)),
-            self.ring.eq(known("ring", row["ring"])),
-            self.spectrum_shift.eq(known("spectrum_shift", row["spectrum_shift"])),
-            self.spectrum_width.eq(known("spectrum_width", row["spectrum_width"])),
-            self.stream.eq(known("stream", row["stream"])),
-            self.turn.eq(known("turn", self._turn) if "late" in row else self.stream),
+            self.spectrum.eq(ways.value(spectrum, "spectrum")),
+            self.ring.eq(ways.value(row["ring"], "ring")),
+            self.spectrum_shift.eq(ways.value(row["spectrum_shift"], "spectrum_shift")),
+            self.spectrum_width.eq(ways.value(row["spectrum_width"], "spectrum_width")),
+            self.stream.eq(ways.value(row["stream"], "stream")),
+            self.turn.eq(ways.value(self._turn, "turn") if "late" in row else self.stream),
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
-            self.label.eq(known("label", Cat(player.index, player.pc))),
+            self.label.eq(ways.value(Cat(player.index, player.pc), "label")),
         ]
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:

@@ -4,33 +4,34 @@ A result that passes them by is there `Pipeline.values` cycles after issue, any 
 `Pipeline.vector`; the schedule sees to it that never two are there at a time.
 """
 
-from dataclasses import dataclass
-
 from amaranth import Module, Mux, Value
 
-from ernn.rtl.arith import delayed, delayed_flag
+from ernn.rtl.arith import delayed, delayed_flag, register
 from ernn.scheduling.timing import Pipeline
 
 
-@dataclass(frozen=True, eq=False)
 class Ways:
-    """What comes with results, from what is known at issue; `tabled`: which way a row's takes."""
+    """What comes with results, from what is known at issue.
 
-    m: Module
-    pipeline: Pipeline
-    tabled: Value
+    `last`: high where a result is issued; `tabled`: where it takes the way through the tables.  All
+    come out of registers; `through` is high with a result that has come that way.
+    """
 
-    def flag(self, when: Value, name: str, sooner: int = 0, direct: bool = True) -> Value:
-        """What starts or writes something, so many cycles before the result; of results that come
-        through the tables alone, unless `direct`."""
-        cycles = self.pipeline.vector - sooner
-        late = delayed_flag(self.m, when & self.tabled, cycles, name)
-        if not direct:
-            return late
-        cycles -= self.pipeline.activation
-        return late | delayed_flag(self.m, when & ~self.tabled, cycles, f"{name}_direct")
+    def __init__(self, m: Module, pipeline: Pipeline, last: Value, tabled: Value) -> None:
+        self.m, self.tabled = m, tabled
+        self.short, self.longer = pipeline.values - 1, pipeline.activation
+        self._soon = delayed_flag(m, last & tabled, self.short + self.longer, "through_soon")
+        self.through = delayed_flag(m, self._soon, 1, "through")
 
-    def value(self, value: Value, name: str, tabled: Value) -> Value:
-        """Any other; `tabled`: whether the result of the cycle has come through the tables."""
-        soon = delayed(self.m, value, self.pipeline.values, f"{name}_direct")
-        return Mux(tabled, delayed(self.m, soon, self.pipeline.activation, name), soon)
+    def flag(self, when: Value, name: str, sooner: int = 0) -> Value:
+        """What starts or writes something, so many cycles before the result."""
+        cycles = self.short - sooner
+        direct = delayed_flag(self.m, when & ~self.tabled, cycles, f"{name}_direct")
+        late = delayed_flag(self.m, when & self.tabled, cycles + self.longer, f"{name}_tabled")
+        return delayed_flag(self.m, direct | late, 1, name)
+
+    def value(self, value: Value, name: str) -> Value:
+        """Any other."""
+        direct = delayed(self.m, value, self.short, f"{name}_direct")
+        late = delayed(self.m, direct, self.longer, f"{name}_tabled")
+        return register(self.m, Mux(self._soon, late, direct), name)
