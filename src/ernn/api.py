@@ -76,7 +76,8 @@ def convert(
     """A trained network with its integers, which say how far they are from its floats.
 
     module: a `torch.nn.Module` with recurrent layers (docs/how-to/own-network.md says what is
-        taken), the path of an ONNX file, or a `Network` that you have already.
+        taken), compiled, scripted, traced or exported too, the path of an ONNX file, or a `Network`
+        that you have already.
     utterances: typical recordings (time, inputs) of the training data, normalised as in training;
         every format is chosen from what the network does on them. A network that takes something
         else, such as indices (time,), is given that; one that takes several inputs, mappings of
@@ -149,6 +150,8 @@ def _check_plan(module: Any, plan: Any) -> None:
 
     from ernn.compress.plan import CompressionPlan
 
+    if isinstance(module, torch.jit.ScriptModule | torch.export.ExportedProgram):
+        raise UserError("a plan is of layers: give the module that this was made from")
     require(module, torch.nn.Module, "the module must be a torch.nn.Module")
     require(plan, CompressionPlan, "a plan must be a CompressionPlan, as CompressionPlan.blocks(8)")
 

@@ -17,11 +17,6 @@ from tests.frontends.torch_modules import HIDDEN, INPUTS, Net, fc, gru, lstm
 FRAMES = torch.randn(2, 6, INPUTS)
 
 
-def _exported():
-    module = Net(lambda self, x: self.fc(torch.relu(self.rnn(x)[0])), rnn=gru(), fc=fc())
-    return torch.export.export(module.eval(), (FRAMES,))
-
-
 def _nan_bias():
     module = Net(lambda self, x: functional.linear(self.rnn(x)[0], self.w, self.b), rnn=gru())
     module.w, module.b = nn.Parameter(torch.randn(2, HIDDEN)), nn.Parameter(torch.tensor([0.0, 1]))
@@ -35,10 +30,11 @@ def _of(forward, **parts):
 
 
 MODULES = {
-    "exported": _exported,
     "quantized": lambda: torch.ao.quantization.quantize_dynamic(
         Net(lambda self, x: self.fc(self.rnn(x)[0]), rnn=lstm(), fc=fc()), {nn.LSTM, nn.Linear}
     ),
+    "quantized TorchScript": lambda: torch.jit.trace(MODULES["quantized"](), FRAMES),
+    "TorchScript without a forward": lambda: torch.jit.script(lstm()),
     "transformer": lambda: nn.TransformerEncoderLayer(INPUTS, 1, 8, batch_first=True),
     "not finite": _nan_bias,
     "einsum": _of(
@@ -77,12 +73,6 @@ MODULES = {
         lambda self, x: torch.stack([s.softmax(-1) for s in self.rnn(x)[0].unbind(1)], 1), rnn=gru
     ),
 }  # fmt: skip
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_an_exported_program_says_what_to_do() -> None:
-    with pytest.raises(UserError, match="an exported program is of one length"):
-        import_torch(_exported(), FRAMES)
 
 
 @pytest.mark.filterwarnings("ignore")

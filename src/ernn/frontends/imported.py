@@ -229,12 +229,12 @@ def finished(traced: Traced, program: Program, inputs: Inputs) -> Imported:
     signals, inside, ends = traced.recorder.signals, traced.split.inside, traced.ends
     if refused := [why for why in traced.recorder.refused if not traced.streams]:
         raise UserError(refused[0])
-    if not outputs:
+    own = sum(signals[one].multiplications for one in inside & traced.alive)
+    if not outputs or not (own or all(one.host == "" for one in signals)):
         raise UserError(_nothing(signals))
     kept = {_layer_of(signals, one) for name in ends for one in traced.read(name)}
     lowered = lower(signals, inside, outputs, frozenset(kept))
     stays = tuple(_stays(traced))
-    own = sum(signals[one].multiplications for one in inside & traced.alive)
     every = own + sum(one.multiplications for one in stays)
     way = _plain(traced, lowered)
     return Imported(
@@ -266,7 +266,7 @@ def _settled(traced: Traced) -> tuple[Traced, Ports, tuple[int, ...]]:
 
 
 def _nothing(signals: Sequence[Signal]) -> str:
-    reasons = [f"{one.where} {one.host}" for one in signals if one.host]
+    reasons = list(dict.fromkeys(f"{one.where} {one.host}" for one in signals if one.host))
     return "nothing of the network streams: " + ("; ".join(reasons[:3]) or "it has no operation")
 
 

@@ -35,7 +35,9 @@ def opened(
     import torch
 
     from ernn.frontends.torch import import_torch
+    from ernn.frontends.torch_exported import as_module, fitted
 
+    network = as_module(network)
     parameters = network.parameters() if isinstance(network, torch.nn.Module) else ()
     like = next(iter(parameters), torch.zeros(0))
     tensors = [torch.as_tensor(one) for one in (frames, *{**beside, **given}.values())]
@@ -46,7 +48,8 @@ def opened(
 
     framed = [one.dim() == example.dim() and len(one) == len(example) for one in others]
     beside_it = [batched(one) if own else one for one, own in zip(others, framed, strict=True)]
-    return import_torch(network, (batched(example), *beside_it), structures=structures)
+    first = fitted(network, batched(example), int(batch_first))
+    return import_torch(network, (first, *beside_it), structures=structures)
 
 
 def streamed(imported: Imported | None, utterances: Any, inputs: int | None = None) -> list[Array]:

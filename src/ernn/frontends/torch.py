@@ -15,6 +15,7 @@ from ernn.errors import UserError, one_line
 from ernn.frontends.check import TOLERANCE, checked, difference
 from ernn.frontends.imported import Imported, Traced, finished
 from ernn.frontends.inputs import Axes, Inputs
+from ernn.frontends.torch_exported import as_module, fixed_sizes, require_one_sequence
 from ernn.frontends.torch_layers import Structures, WeightReader
 from ernn.frontends.torch_program import TorchProgram, evaluating
 from ernn.frontends.torch_trace import OneSequence, Trace, WrongAxis
@@ -26,56 +27,60 @@ _LONGEST = 32  # frames of the example: rounding of float32 grows with time, mis
 
 
 def import_torch(
-    module: nn.Module, example: Tensor | tuple[Any, ...], *, structures: Structures | None = None
+    module: nn.Module | ExportedProgram,
+    example: Tensor | tuple[Any, ...],
+    *,
+    structures: Structures | None = None,
 ) -> Imported:
     """What `module` computes: a network, every layer as a frozen value, and the host's part.
 
-    module: any module with recurrent layers, an `AcousticModel` for one. It is put in evaluation
-    mode for the import. example: frames as the module takes them, (batch, time, ...) or
-    (time, batch, ...) or (time, inputs), or the tuple of the module's arguments beginning with the
-    frames. Of the frames only shape, type and device matter; what else the module is given is what
-    it will be given. structures: what each matrix is, e.g. {"lstm.weight_ih_l0":
+    module: any module with recurrent layers, an `AcousticModel` for one; or what
+    `torch.jit.script`, `torch.jit.trace`, `torch.compile` or `torch.export` made of it. It is put
+    in evaluation mode for the import. example: frames as the module takes them, (batch, time, ...)
+    or (time, batch, ...) or (time, inputs), or the tuple of the module's arguments beginning with
+    the frames. Of the frames only shape, type and device matter; what else the module is given is
+    what it will be given. structures: what each matrix is, e.g. {"lstm.weight_ih_l0":
     BlockCirculant(8)}; it must be so already.
 
     The import checks itself: module and network run on random frames, at two lengths. Raises
     UserError where they differ by more than `ernn.frontends.check.TOLERANCE`, and where nothing of
     the module streams (docs/how-to/own-network.md).
     """
+    own: nn.Module = as_module(module)
     packed = isinstance(example, PackedSequence)
     arguments = example if isinstance(example, tuple) and not packed else (example,)
-    frames = _checked_frames(module, arguments[0] if arguments else None)
-    call = _Call(module, (frames, *arguments[1:]))
-    with evaluating(module):
+    frames = _checked_frames(own, arguments[0] if arguments else None)
+    call = _Call(own, (frames, *arguments[1:]))
+    with evaluating(own):
         call.check_again()
         traced, axes = call.traced(structures)
+    require_one_sequence(own, frames.dim(), axes.batch)
     name = call.names[0]
     static, timed = call.others(axes)
     inputs = Inputs(name, axes, static, call.sequence(axes).shape[1:], timed)
     first, *rest = traced.results
     if not static and all(traced.is_state(one) for one in rest):  # states nobody can give again
         traced = replace(traced, results={first: traced.results[first]})
-    program = TorchProgram(module, call.arguments, call.names)
-    length = min(frames.shape[axes.time], _LONGEST)
+    program = TorchProgram(own, call.arguments, call.names)
     imported = finished(traced, program, inputs)
-    name = type(module).__name__
-    return checked(name, imported, call.sequence(axes), [length, length + 3])
+    name = type(own).__name__
+    return checked(name, imported, call.sequence(axes), _lengths(own, frames.shape, axes))
+
+
+def _lengths(module: nn.Module, shape: tuple[int, ...], axes: Axes) -> list[int]:
+    """Of the sequences that the check runs on."""
+    length = shape[axes.time]
+    if fixed_sizes(module, len(shape))[axes.time]:
+        return [length]
+    return [min(length, _LONGEST), min(length, _LONGEST) + 3]
 
 
 def _checked_frames(module: nn.Module, frames: Any) -> Tensor:
     """A copy of the example's frames: the module may write to it."""
-    if isinstance(module, ExportedProgram):
-        raise UserError(
-            "an exported program is of one length, its guards and views say so: import the module "
-            "that it was made from, or export that to ONNX with a dynamic axis of time"
-        )
     if not isinstance(module, nn.Module):
         raise UserError(
             f"the module must be a torch.nn.Module, not {type(module).__name__}: make one of your "
             "class first, give it the saved weights (module.load_state_dict)"
-        )
-    if isinstance(module, torch.jit.ScriptModule) or hasattr(module, "_orig_mod"):
-        raise UserError(
-            "a scripted or compiled module hides its layers: import the module it was made from"
         )
     if isinstance(frames, PackedSequence):
         raise UserError(
@@ -126,6 +131,10 @@ class _Call:
                 try:
                     found.append((self._trace(structures, grounded, axes, errors), axes))
                 except WrongAxis:
+                    continue
+                except OneSequence:
+                    if not found:
+                        raise
                     continue
                 if found[-1][0].streams:
                     return found[-1]

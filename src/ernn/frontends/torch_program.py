@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ernn.errors import UserError, one_line
+from ernn.frontends.torch_exported import in_python
 from ernn.frontends.torch_trace import results
 from ernn.frontends.torch_watch import Watcher, tensors
 
@@ -61,18 +62,20 @@ def like(values: Any, tensor: Tensor) -> Tensor:
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode, without gradients, and afterwards each part as it was."""
-    training = [part for part in module.modules() if part.training]
-    module.eval()
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.filterwarnings(
-                "ignore", "LSTM with projections is not supported with oneDNN"
-            )  # only slower
-            yield
-    finally:
+    """Evaluation mode, in Python, without gradients, and afterwards each part as it was."""
+    with in_python(module):
+        training = [part for part in module.modules() if part.training]
         for part in training:
-            part.training = True
+            part.training = False
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.filterwarnings(
+                    "ignore", "LSTM with projections is not supported with oneDNN"
+                )  # only slower
+                yield
+        finally:
+            for part in training:
+                part.training = True
 
 
 class _Done(BaseException):
