@@ -195,18 +195,15 @@ def test_demo_walks_every_step_then_writes_the_page(
 
         return work
 
-    assert len(demo.STEPS) == len(STEPS)
-    monkeypatch.setattr(
-        demo, "STEPS", tuple(demo.DemoStep(step.name, fake(step.name)) for step in STEPS)
-    )
+    names = [step.name for step in STEPS if step.name != "import"]  # the other beginning
+    assert len(demo.STEPS) == len(names)
+    monkeypatch.setattr(demo, "STEPS", tuple(demo.DemoStep(name, fake(name)) for name in names))
     monkeypatch.setattr(demo, "finish", lambda found: found.path("report.html"))
     monkeypatch.setattr(
         "ernn.pipeline.hardware.disagreement", lambda found: "3 output integers differ"
     )
     assert run(["demo", "--out", str(tmp_path), "--seed", "3", "--json"]) == 1
     shown = capsys.readouterr()
-    assert [step["step"] for step in json.loads(shown.out)["steps"]] == [
-        step.name for step in STEPS
-    ]
-    assert f"[{len(STEPS)}/{len(STEPS)}] place" in shown.err and "seed 3" in shown.err
+    assert [step["step"] for step in json.loads(shown.out)["steps"]] == names
+    assert f"[{len(names)}/{len(names)}] place" in shown.err and "seed 3" in shown.err
     assert shown.err.endswith("ernn: 3 output integers differ\n")

@@ -29,7 +29,7 @@ def import_network(
         Path,
         typer.Option(help="Typical sequences (time, values), an .npz of arrays or one .npy."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder for what streams.")],
+    out: Annotated[Path, typer.Option(metavar="RUN", help="The run directory for what streams.")],
     weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of weights.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of data.")] = 16,
     time_first: Annotated[
@@ -40,12 +40,13 @@ def import_network(
 ) -> None:
     """Import a network of your own: what streams becomes integers, the rest is named."""
     from ernn.pipeline import importing
+    from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec
 
     with console.working():
         spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
         converted = importing.convert(network, data, spec, not time_first)
-        paths = importing.save(converted, out)
+        importing.keep(Run(out), network, data, converted)
     found = importing.described(converted)
     if as_json:
         console.emit_json(found)
@@ -57,6 +58,6 @@ def import_network(
             f"the host: {len(rows) or 'nothing'}"
         )
         console.table(title, importing.COLUMNS, rows)
-        console.say(f"written: {', '.join(map(str, paths))}; ernn design {paths[1]} goes on")
+        console.say(f"a run is in {out}: ernn design {out} goes on, as ernn report {out} does")
     if converted.integers.error is not None:
         console.warn(converted.integers.error.concern(LIMIT), strict)

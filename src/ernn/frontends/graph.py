@@ -159,6 +159,17 @@ class Signal:
     host: str = ""
 
     @property
+    def read(self) -> frozenset[int]:
+        """The signals that it follows from."""
+        vectors = list(self.operation.reads)
+        match self.operation:
+            case Recurrent(states=states):
+                vectors += [vector for _, vector in states]
+            case Output(of=of):
+                return frozenset({of})
+        return frozenset[int]().union(*(vector.read for vector in vectors))
+
+    @property
     def multiplications(self) -> int:
         """Of one frame, by weights, as the user's network has them."""
         match self.operation:

@@ -55,11 +55,7 @@ class Traced:
             number = waiting.pop()
             if number not in found:
                 found.add(number)
-                operation = signals[number].operation
-                states = operation.states if isinstance(operation, Recurrent) else ()
-                vectors = [*operation.reads, *(vector for _, vector in states)]
-                waiting += [one for vector in vectors for one in vector.read]
-                waiting += [operation.of] if isinstance(operation, Output) else []
+                waiting += signals[number].read
         return frozenset(found)
 
     @cached_property
@@ -326,8 +322,26 @@ def _stays(traced: Traced) -> Iterator[Stays]:
             continue
         if signal.where not in seen or signal.multiplications:
             when = "after" if number in after else "before"
-            yield Stays(signal.where, when, signal.host, signal.multiplications)
+            why = signal.host or _apart(traced, number)
+            yield Stays(signal.where, when, why, signal.multiplications)
         seen.add(signal.where)
+
+
+def _apart(traced: Traced, number: int) -> str:
+    """Why what the accelerator could compute stays on the host: the operation between."""
+    signals, after = traced.recorder.signals, number in traced.split.after
+    near = {number}
+    for other in reversed(range(number)) if after else range(number + 1, len(signals)):
+        linked = (
+            any(other in signals[one].read for one in near)
+            if after
+            else (not near.isdisjoint(signals[other].read))
+        )
+        if linked and signals[other].host:
+            between = signals[other].where
+            return f"is not in the largest stretch that streams: {between} lies between"
+        near |= {other} if linked else set()
+    return "is not in the largest stretch that streams"
 
 
 def _backward(signals: Sequence[Signal], number: int) -> bool:

@@ -20,6 +20,7 @@ from ernn.frontends.graph import (
     Vector,
 )
 from ernn.frontends.labels import Framed, Space, varies
+from ernn.frontends.reasons import reason
 from ernn.ir.activations import Function
 from ernn.ir.network import Layer, Matrix
 
@@ -103,7 +104,7 @@ class Recorder:
         count = max((int(self.space.origin(one).sequences.max()) + 1 for one in reads), default=1)
         if batch is None and count > 1:
             batch = next((axis for axis, size in enumerate(shape) if size == count), None)
-        why = why or "is no operation of the accelerator"
+        why = why or reason(self.where)
         return self.outside(shape, time, batch, *reads, why=why, work=work)
 
     def refuse(self, why: str) -> None:

@@ -1,9 +1,11 @@
 """Figures that several steps record."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from math import prod
 from typing import cast
 
+from ernn.ir import serialization as codec
 from ernn.ir.edges import edge_formats as formats_of_edges
 from ernn.ir.edges import spectrum_formats
 from ernn.ir.fixed_point import FixedFormat
@@ -14,7 +16,17 @@ from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.quantization.drafts import QuantizeSpec
 from ernn.report.record import Measurement, RunRecord
-from ernn.report.series import EdgeFormat, LayerPicture, MatrixBits, Precision, SizeRow
+from ernn.report.series import (
+    EdgeFormat,
+    Hosted,
+    HostedRow,
+    LayerPicture,
+    MatrixBits,
+    NetworkPicture,
+    Precision,
+    SizeRow,
+    put,
+)
 from ernn.search.cost import shapes
 from ernn.train.score import Decisions, Interval, Score
 
@@ -95,26 +107,42 @@ def _edge(name: str, format: FixedFormat, error: EdgeError | None) -> EdgeFormat
     return EdgeFormat(name, True, format.width, format.frac, *measured)
 
 
-def bits(spec: QuantizeSpec) -> dict[str, Measurement]:
-    """Bits of weights, of data, and of kinds of data that have others, by path."""
-    found = {"weights": spec.weight_bits, "data": spec.data_bits} | spec.data.given
-    return {
-        f"quantization.bits.{name}": Measurement(count, "bits", "measured", "ernn.quantization")
-        for name, count in found.items()
-    }
+def put_integers(
+    record: RunRecord, network: Network, model: IntegerModel, spec: QuantizeSpec
+) -> None:
+    """A network in integers: its layers and edges, its tables' errors, its bits."""
+    tool = "ernn.quantization.activation_tables, over every input integer"
+    for table in model.tables:
+        worst = Measurement(table.max_error, "", "measured", tool)
+        record.set(f"activations.{table.function}_error", worst)
+    tool = "ernn.quantization.quantize"
+    layers, edges = layer_pictures(network, spec.weight_bits), edge_formats(model)
+    put(record, NetworkPicture("measured", tool, layers, edges, codec.digest(model)))
+    for name, count in (
+        {"weights": spec.weight_bits, "data": spec.data_bits} | spec.data.given
+    ).items():
+        path = f"quantization.bits.{name}"
+        record.set(path, Measurement(count, "bits", "measured", "ernn.quantization"))
 
 
-def precision(error: Error, limit: float, tool: str) -> tuple[dict[str, Measurement], Precision]:
-    """What a record says of integers against floats: figures by path, and the worst edge."""
+def put_precision(record: RunRecord, error: Error, limit: float, tool: str) -> None:
+    """Integers against floats, and the worst edge; tool: what was compared, on which frames."""
     concern, worst = error.concern(limit), error.worst.edge if error.worst else ""
-
-    def measured(value: float, unit: str) -> Measurement:
-        return Measurement(value, unit, "measured", tool, note=concern or None)
-
+    tool = f"{tool}, {error.frames} frames"
     found = {
-        "quantization.error": measured(round(100 * error.rms, 6), "%"),
-        "quantization.largest": measured(error.largest, ""),
-        "quantization.snr": measured(round(error.snr, 3), "dB"),
-        "quantization.saturating_states": measured(len(error.saturating), "edges"),
+        "error": (round(100 * error.rms, 6), "%"),
+        "largest": (error.largest, ""),
+        "snr": (round(error.snr, 3), "dB"),
+        "saturating_states": (len(error.saturating), "edges"),
     }
-    return found, Precision("measured", tool, concern, worst, error.over_time)
+    for name, (value, unit) in found.items():
+        measured = Measurement(value, unit, "measured", tool, note=concern or None)
+        record.set(f"quantization.{name}", measured)
+    put(record, Precision("measured", tool, concern, worst, error.over_time))
+
+
+def put_hosted(record: RunRecord, share: float, stays: Iterable[HostedRow]) -> None:
+    """Of a frame's multiplications the accelerator's share, and what stays on the host."""
+    tool = "counted in the network as it was given"
+    record.set("share_in_hardware", Measurement(round(100 * share, 4), "%", "measured", tool))
+    put(record, Hosted("measured", tool, tuple(stays)))

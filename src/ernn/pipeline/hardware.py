@@ -8,12 +8,13 @@ from ernn.errors import UserError
 from ernn.files import write_json
 from ernn.flow.simulate import build as simulator_of
 from ernn.flow.verilog import Verilog, to_verilog
+from ernn.golden.boundary import quantize_inputs
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.precision import saturated
 from ernn.pipeline import choosing
 from ernn.pipeline.chosen import DESIGN, chosen
-from ernn.pipeline.kept import MODEL, integer_utterances, model_of
+from ernn.pipeline.kept import GIVEN, MODEL, model_of
 from ernn.pipeline.run import Outcome, Run
 from ernn.pipeline.watts import record_power
 from ernn.report import series
@@ -107,7 +108,8 @@ def verify(run: Run, frames: int | None, stall: float, seed: int) -> Outcome:
         record_speed(run.record)
         record_power(run.record, chosen(run).device, made.layout.model)
 
-    return run.perform("verify", options, work, reads=[MODEL, DESIGN])
+    reads = [MODEL, DESIGN, *([GIVEN] if run.done("import") else [])]
+    return run.perform("verify", options, work, reads=reads)
 
 
 def disagreement(run: Run) -> str:
@@ -155,16 +157,25 @@ def record_speed(record: RunRecord) -> None:
 
 def _stimulus(run: Run, model: IntegerModel, frames: int | None) -> list[np.ndarray]:
     """Whole test utterances with `frames` frames or more; UserError if there are fewer."""
-    from ernn.pipeline import sequences  # reading them takes another extra than the rest
-
-    examples = sequences.prepared(run).test
-    lengths = np.cumsum([len(example.features) for example in examples])
+    utterances = _utterances(run)
+    lengths = np.cumsum([len(one) for one in utterances])
     frames = min(FRAMES, lengths[-1]) if frames is None else frames
     if frames < 1 or frames > lengths[-1]:
         raise UserError(
             f"the test split has {lengths[-1]} frames: verify 1 to that many, not {frames}"
         )
-    return integer_utterances(model, examples[: int(np.searchsorted(lengths, frames)) + 1])
+    return quantize_inputs(model, utterances[: int(np.searchsorted(lengths, frames)) + 1])
+
+
+def _utterances(run: Run) -> list[np.ndarray]:
+    """The test split's frames, or those that an imported network was given."""
+    if run.done("import"):
+        from ernn.pipeline.importing import read_data
+
+        return read_data(run.path(GIVEN))
+    from ernn.pipeline import sequences  # reading them takes another extra than the rest
+
+    return [example.features for example in sequences.prepared(run).test]
 
 
 def _record_design(record: RunRecord, made: Schedule) -> None:

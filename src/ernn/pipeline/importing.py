@@ -3,6 +3,7 @@
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,32 @@ import numpy as np
 
 from ernn.data.given import held_back, sequences
 from ernn.errors import UserError, one_line
+from ernn.files import write_atomic
 from ernn.frontends.imported import Imported
 from ernn.frontends.opened import opened, streamed
 from ernn.golden.precision import judged
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
+from ernn.ir.precision import LIMIT
+from ernn.pipeline import figures
+from ernn.pipeline.kept import GIVEN, MODEL, NETWORK
+from ernn.pipeline.run import Outcome, Run
 from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.report.series import HostedRow, Sizes, put
 
 COLUMNS = ("operation", "accelerator", "why", "multiplications a frame")
 
 
 @dataclass(frozen=True)
 class Converted:
-    """A network as imported, and in integers."""
+    """A network as imported, and in integers of `spec`; what its accelerator is given of each
+    sequence.
+    """
 
     imported: Imported
     integers: IntegerModel
+    spec: QuantizeSpec
+    frames: list[np.ndarray]
 
 
 def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> Converted:
@@ -34,10 +45,10 @@ def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> 
     utterances = read_data(data)
     example = next(frames for frames, _ in sequences(utterances) if len(frames))
     imported = opened(module, example, None, batch_first, {})
-    seen, unseen = held_back(streamed(imported, utterances))
-    return Converted(
-        imported, judged(imported.network, quantize(imported.network, seen, spec), unseen)
-    )
+    frames = streamed(imported, utterances)
+    seen, unseen = held_back(frames)
+    integers = judged(imported.network, quantize(imported.network, seen, spec), unseen)
+    return Converted(imported, integers, spec, frames)
 
 
 def read_data(path: Path) -> list[np.ndarray]:
@@ -79,9 +90,28 @@ def described(converted: Converted) -> Mapping[str, Any]:
     }
 
 
-def save(converted: Converted, out: Path) -> tuple[Path, Path]:
-    """What streams, in floats and integers, as `Model.load` and `ernn design` read it."""
-    paths = out / "network.safetensors", out / "model.safetensors"
-    codec.save(paths[0], converted.imported.network)
-    codec.save(paths[1], converted.integers)
-    return paths
+def keep(run: Run, network: str, data: Path, converted: Converted) -> Outcome:
+    """What streams, in floats and integers, as the beginning of a run: `ernn design` goes on."""
+    imported, integers = converted.imported, converted.integers
+    options = {"network": network, "data": str(data), "integers": codec.digest(integers)}
+
+    def work() -> None:
+        codec.save(run.path(NETWORK), imported.network)
+        codec.save(run.path(MODEL), integers)
+        content = BytesIO()
+        np.savez(content, *converted.frames)
+        write_atomic(run.path(GIVEN), content.getvalue())
+        rows = [
+            figures.size_row(name, imported.network, bits)
+            for name, bits in (("imported", 32), ("integer", converted.spec.weight_bits))
+        ]
+        tool = "counted from the network, padding included"
+        put(run.record, Sizes("measured", tool, tuple(rows)))
+        figures.put_integers(run.record, imported.network, integers, converted.spec)
+        stays = (HostedRow(*vars(one).values()) for one in imported.stays)
+        figures.put_hosted(run.record, imported.share, stays)
+        if integers.error is not None:
+            tool = "golden against float64, sequences that chose no formats"
+            figures.put_precision(run.record, integers.error, LIMIT, tool)
+
+    return run.perform("import", options, work, writes=[NETWORK, MODEL, GIVEN])

@@ -17,13 +17,16 @@ from ernn.report.series import Precision, take
 if TYPE_CHECKING:
     from ernn.data.batches import Example
 
+GIVEN = "frames.npz"
+"""Of an imported network: what its accelerator is given of each of the sequences."""
 NETWORK, MODEL = "network.safetensors", "model.safetensors"
 NORMALIZER, TARGETS = "normalizer.npz", "targets.npz"
 
 
 def model_of(run: Run) -> IntegerModel:
     """The network in integers; UserError where `ernn quantize` is still to be done."""
-    run.options("quantize")
+    if not run.done("import"):
+        run.options("quantize")
     return codec.load(run.path(MODEL), IntegerModel)
 
 

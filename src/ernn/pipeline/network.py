@@ -42,7 +42,7 @@ from ernn.pipeline.kept import (
 from ernn.pipeline.run import Outcome, Run, digest
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report.record import Measurement
-from ernn.report.series import Convergence, MatrixConvergence, NetworkPicture, Sizes, put
+from ernn.report.series import Convergence, MatrixConvergence, Sizes, put
 from ernn.train import solvers, stages, weights
 from ernn.train.decode import answer, greedy
 from ernn.train.fit import Trained
@@ -192,15 +192,8 @@ def quantize_network(
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, bits)
         assert model.error is not None
-        found, picture = figures.precision(
-            model.error,
-            limit,
-            f"golden against float64, {len(unseen)} utterances of validation, "
-            f"{model.error.frames} frames",
-        )
-        for path, measurement in (found | figures.bits(bits)).items():
-            run.record.set(path, measurement)
-        put(run.record, picture)
+        tool = f"golden against float64, {len(unseen)} utterances of validation"
+        figures.put_precision(run.record, model.error, limit, tool)
 
     return run.perform(
         "quantize", options, work, reads=[NETWORK, *([FORMATS] if trained else [])], writes=[MODEL]
@@ -325,22 +318,11 @@ def _record_size(run: Run, network: Network) -> None:
 
 
 def _record_model(run: Run, network: Network, model: IntegerModel, spec: QuantizeSpec) -> None:
-    tool = "ernn.quantization.activation_tables, over every input integer"
-    for table in model.tables:
-        run.record.set(
-            f"activations.{table.function}_error",
-            Measurement(table.max_error, "", "measured", tool),
-        )
     dense, compressed = (
         figures.dense_row(_dense_spec(run)),
         figures.size_row("compressed", network, 32),
     )
     rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
     put(run.record, Sizes("measured", "counted from the network, padding included", rows))
-    layers, edges = figures.layer_pictures(network, spec.weight_bits), figures.edge_formats(model)
-    put(
-        run.record,
-        NetworkPicture(
-            "measured", "ernn.quantization.quantize", layers, edges, codec.digest(model)
-        ),
-    )
+    figures.put_integers(run.record, network, model, spec)
+    figures.put_hosted(run.record, 1.0, ())

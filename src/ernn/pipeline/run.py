@@ -153,8 +153,7 @@ class Run:
         UserError if the step it needs is not done, or another command is at work in the folder.
         """
         step = step_named(name)
-        if step.needs is not None:
-            self.options(step.needs)
+        self._require_before(step)
         for file in reads:
             if not self.path(file).is_file():
                 raise UserError(f"{self.path(file)} is missing: do one of {_before(step)} again")
@@ -167,6 +166,17 @@ class Run:
         self._require_writable()
         with self._alone():
             return self._do(step, key, options, work, writes)
+
+    def _require_before(self, step: Step) -> None:
+        """UserError where nothing that a step needs is done, or the run has begun otherwise."""
+        if step.needs and not any(map(self.done, step.needs)):
+            self.options(step.needs[0])
+        for other in STEPS:
+            if not step.needs and not other.needs and other != step and self.done(other.name):
+                raise UserError(
+                    f"{self.folder} is a run that began with `ernn {other.name}`: choose another "
+                    "folder"
+                )
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

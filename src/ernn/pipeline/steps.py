@@ -7,13 +7,14 @@ from ernn.errors import UserError
 
 @dataclass(frozen=True)
 class Step:
-    """`needs`: the step before it. `code`: folders of this package whose files decide what it does.
+    """`needs`: steps of which one is done before it; a run begins with one that needs none.
 
-    `figures`: dotted paths (or their prefixes) that it sets; `series`: names.
+    `code`: folders of this package whose files decide what it does. `figures`: dotted paths (or
+    their prefixes) that it sets; `series`: names.
     """
 
     name: str
-    needs: str | None
+    needs: tuple[str, ...]
     code: tuple[str, ...]
     figures: tuple[str, ...]
     series: tuple[str, ...] = ()
@@ -25,6 +26,7 @@ DESIGNING = (*INTEGERS, "scheduling", "estimate", "search")
 HARDWARE = (*INTEGERS, "scheduling", "estimate", "rtl", "flow", "verify")
 
 
+QUANTIZED_FIGURES = ("activations", "quantization", "share_in_hardware")
 DESIGN_FIGURES = (
     "cycles.predicted",
     "cycles_per_frame",
@@ -36,35 +38,42 @@ DESIGN_FIGURES = (
 )
 VERIFY_FIGURES = ("verify", "cycles.simulated", "latency_us", "activity", "power")
 STEPS = (
-    Step("train", None, TRAINING, ("error_rate.dense", "f1.dense")),
+    Step("train", (), TRAINING, ("error_rate.dense", "f1.dense")),
     Step(
         "compress",
-        "train",
+        ("train",),
         TRAINING,
         ("error_rate.compressed", "f1.compressed", "compression"),
         ("convergence", "sizes"),
     ),
     Step(
         "quantize",
-        "compress",
+        ("compress",),
         INTEGERS,
-        ("activations", "quantization"),
-        ("network", "precision"),
+        QUANTIZED_FIGURES,
+        ("network", "precision", "hosted"),
+    ),
+    Step(
+        "import",
+        (),
+        (*INTEGERS, "frontends"),
+        QUANTIZED_FIGURES,
+        ("network", "precision", "hosted", "sizes"),
     ),
     Step(
         "evaluate",
-        "quantize",
+        ("quantize",),
         INTEGERS,
         ("error_rate.integer", "f1.integer"),
         ("utterances", "decisions", "traces"),
     ),
-    Step("design", "quantize", DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
-    Step("build", "design", HARDWARE, ("build",)),
-    Step("verify", "build", HARDWARE, VERIFY_FIGURES, ("proof", "power")),
-    Step("synth", "build", HARDWARE, ("area", "power"), ("areas", "power")),
+    Step("design", ("quantize", "import"), DESIGNING, DESIGN_FIGURES, ("schedule", "designs")),
+    Step("build", ("design",), HARDWARE, ("build",)),
+    Step("verify", ("build",), HARDWARE, VERIFY_FIGURES, ("proof", "power")),
+    Step("synth", ("build",), HARDWARE, ("area", "power"), ("areas", "power")),
     Step(
         "place",
-        "build",
+        ("build",),
         HARDWARE,
         ("clock_mhz", "clock", "fps", "latency_us", "power"),
         ("clocks", "power"),
@@ -84,6 +93,6 @@ def dependents(name: str) -> tuple[Step, ...]:
     """Every step that uses, directly or not, what step `name` makes."""
     found = {name}
     for step in STEPS:
-        if step.needs in found:
+        if found.intersection(step.needs):
             found.add(step.name)
     return tuple(step for step in STEPS if step.name in found and step.name != name)

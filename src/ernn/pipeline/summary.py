@@ -29,13 +29,17 @@ def write(run: Run) -> Path:
 
 def about(run: Run) -> About:
     """Title, what was asked, versions and commands."""
-    corpus = run.option("train", "task", Source).title
-    asked = [Item("Corpus", corpus), Item("Dense network", network(run)), *_choices(run)]
+    if run.done("import"):
+        title, what = run.option("import", "network", str), "A network of one’s own"
+        asked = [Item("Network", title), Item("Sequences", run.option("import", "data", str))]
+    else:
+        corpus = run.option("train", "task", Source).title
+        title, what = f"{corpus}: {network(run)}", "A recurrent network compressed"
+        asked = [Item("Corpus", corpus), Item("Dense network", network(run))]
     return About(
-        f"{corpus}: {network(run)} on {_device(run)}",
-        "A recurrent network compressed, made integer, built as an accelerator and compared bit "
-        "for bit.",
-        tuple(asked),
+        f"{title} on {_device(run)}",
+        f"{what}, made integer, built as an accelerator and compared bit for bit.",
+        (*asked, *_choices(run)),
         environment(),
         tuple(run.commands()),
     )
@@ -83,14 +87,15 @@ def _choices(run: Run) -> list[Item]:
             items.append(Item("Cut to", _network(run.option("compress", "model", ModelSpec))))
         items.append(structure_item(run.option("compress", "plan", dict[str, Any])))
         items.append(Item("Compression", run.option("compress", "solver", str)))
-    if run.done("quantize"):
+    if run.done("quantize") or run.done("import"):
         bits = run.record.group("quantization.bits")
         asked = ", ".join(f"{m.value} for {name}" for name, m in bits.items())
         items.append(Item("Bits", asked))
     if run.done("design"):
         items.append(Item("Device", _device(run)))
         items.append(Item("Streams", str(chosen(run).design.streams)))
-    items.append(Item("Seed", str(run.option("train", "train", TrainSpec).seed)))
+    if run.done("train"):
+        items.append(Item("Seed", str(run.option("train", "train", TrainSpec).seed)))
     return items
 
 

@@ -68,6 +68,7 @@ def _context(record: RunRecord) -> dict[str, Any]:
         "sizes": series.take(record, series.Sizes),
         "network": network,
         "precision": series.take(record, series.Precision),
+        "hosted": series.take(record, series.Hosted),
         "matrices": [
             (f"{layer.name} {m.name}", m) for layer in network.layers for m in layer.matrices
         ]

@@ -32,6 +32,7 @@ UNITS = {
     "error_rate.dense": "%",
     "error_rate.compressed": "%",
     "error_rate.integer": "%",
+    "share_in_hardware": "%",
     "compression.weights": "weights",
     "compression.ratio": "×",
     "verify.frames": "frames",

@@ -180,6 +180,26 @@ class Precision(_Sourced):
 
 
 @dataclass(frozen=True)
+class HostedRow:
+    """An operation that stays on the host: what it is in the user's words, whether "before" the
+    accelerator or "after" it, why, and its multiplications by weights in a frame.
+    """
+
+    name: str
+    when: str
+    why: str
+    multiplications: int
+
+
+@dataclass(frozen=True)
+class Hosted(_Sourced):
+    """What of a network stays on the host; nothing where it has no rows."""
+
+    NAME: ClassVar[str] = "hosted"
+    rows: tuple[HostedRow, ...]
+
+
+@dataclass(frozen=True)
 class Token:
     """A phone, digit or word. `start`, `end` in frames (end exclusive),
     None where no alignment is known.
@@ -466,6 +486,7 @@ Series = (
     | Convergence
     | NetworkPicture
     | Precision
+    | Hosted
     | Utterances
     | Decisions
     | Traces
