@@ -67,10 +67,13 @@ STRUCTURES = [
 
 
 def test_weights_are_found_as_matrices_of_outputs_by_inputs_and_taps() -> None:
-    found = {
-        m.name: (tuple(m.weight.shape), m.role) for m in matrices(net(), CompressionPlan.blocks(8))
-    }
-    assert found == {
+    def found(plan: CompressionPlan) -> dict[str, tuple[tuple[int, ...], str]]:
+        return {m.name: (tuple(m.weight.shape), m.role) for m in matrices(net(), plan)}
+
+    in_blocks = found(CompressionPlan.blocks(8, output=8))
+    assert in_blocks["time.weight"] == ((4, 16, 8), "output")  # tap by tap
+    assert in_blocks["picture.weight"] == ((1, 8, 16), "output")  # no block fits in 4 inputs
+    assert found(CompressionPlan.blocks(8)) == {
         "word.weight": ((1, 16, 8), "output"),
         "time.weight": ((1, 16, 32), "output"),
         "groups.weight": ((2, 8, 16), "output"),
@@ -102,6 +105,17 @@ def test_training_inside_keeps_every_weight_in_its_set(structure: Structure) -> 
             torch.testing.assert_close(
                 project(matrix.weight, structure), matrix.weight, atol=1e-5, rtol=1e-4
             )
+
+
+def test_each_tap_is_in_blocks() -> None:
+    model, plan = net(), CompressionPlan(output=BlockCirculant(4))
+    inside.enter(model, plan)
+    inside.leave(model)
+    kernels = model.time.weight.detach()
+    for tap in range(4):
+        for row, column in ((0, 0), (4, 4), (12, 0)):
+            block = kernels[row : row + 4, column : column + 4, tap]
+            torch.testing.assert_close(block, block.roll((1, 1), (0, 1)))
 
 
 @pytest.mark.parametrize("structure", [BlockCirculant(4), Pruned(0.5), LowRank(2)], ids=str)

@@ -298,7 +298,7 @@ def test_blocks_across_two_directions_are_refused_and_may_be_left_dense():
         weight = module.get_parameter(name)
         gates = weight.detach().double().numpy().reshape(4, 20, -1)
         weight.data = torch.from_numpy(project(gates, blocks)).float().flatten(0, 1)
-    with pytest.raises(UserError, match=r"0 to 19, .*lie across.* multiple of 8, or leave this"):
+    with pytest.raises(UserError, match=r"20 to 39, .*lie across.* multiple of 8, or leave this"):
         import_torch(module, torch.zeros(2, 6, 8), structures=dict.fromkeys(names, blocks))
     some = {name: blocks for name in names if name not in across}
     network = import_torch(module, torch.zeros(2, 6, 8), structures=some).network

@@ -93,7 +93,8 @@ def enter(module: nn.Module, plan: CompressionPlan, domain: Domain = "time") -> 
         if isinstance(matrix.structure, Signed):
             signs = matrix.structure.diagonal(matrix.weight.shape[-1])
             parameter = matrix.parameter
-            turn = Turn(torch.from_numpy(signs).to(parameter).view(parameter.shape[1:]))
+            shape = (-1, *[1] * (parameter.dim() - 2)) if matrix.by_tap else parameter.shape[1:]
+            turn = Turn(torch.from_numpy(signs).to(parameter).view(shape))
             with torch.no_grad():
                 parameter.mul_(turn.signs)
             matrix = replace(matrix, structure=matrix.structure.inner)

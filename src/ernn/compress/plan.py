@@ -17,6 +17,7 @@ from ernn.ir.structure import (
     Pruned,
     Signed,
     Structure,
+    by_tap,
 )
 
 Role = Literal["input", "recurrent", "projection", "output"]
@@ -147,7 +148,7 @@ class NamedMatrix:
     """A weight inside a model: parameter `attribute` of `owner`; `name` is from the model's root.
 
     The parameter is `gates` matrices (rows, columns) of `structure`: of a convolution, one a group,
-    whose columns are inputs and taps.
+    whose columns are inputs and taps; or a matrix for each tap (`ernn.ir.structure.by_tap`).
     """
 
     name: str
@@ -165,7 +166,17 @@ class NamedMatrix:
     def weight(self) -> Tensor:
         """The parameter as (gates, rows, columns), sharing its memory."""
         parameter = self.parameter
+        if self.by_tap:
+            return parameter.flatten(2).permute(2, 0, 1)
         return parameter.view(self.gates, parameter.shape[0] // self.gates, -1)
+
+    @property
+    def by_tap(self) -> bool:
+        """Whether each tap of a convolution is a matrix."""
+        owner = self.owner
+        if not isinstance(owner, nn.Conv1d | nn.Conv2d) or self.gates > 1:
+            return False
+        return by_tap(self.structure, owner.in_channels)
 
     @property
     def stored(self) -> int:

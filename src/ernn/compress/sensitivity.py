@@ -5,7 +5,7 @@ leave alone follows from the table.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -71,6 +71,7 @@ def _one(
     error: Callable[[nn.Module], float],
     number_bits: int,
 ) -> Sensitivity | None:
+    matrix = replace(matrix, structure=structure)
     whole: Tensor = matrix.weight if gate is None else matrix.weight[gate : gate + 1]
     shape, before = tuple(whole.shape), whole.clone()
     try:

@@ -81,7 +81,8 @@ def _in_one_part(signal: Signal) -> Signal:
     if not isinstance(product, Product):
         return signal
     whole = np.concatenate([vector.table for vector in product.reads], axis=1)
-    if len(product.reads) == 1 and len({*product.reads[0].rows}) == whole.shape[1]:
+    live = whole[:, whole[0] >= 0]
+    if len(product.reads) == 1 and np.unique(live, axis=1).shape == live.shape:
         return signal
     columns, place = np.unique(whole, axis=1, return_inverse=True)
     rows, width = product.weight.shape

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ernn.frontends.recorder import Recorder
+from ernn.ir.network import Matrix
 
 Array = np.ndarray
 
@@ -18,10 +19,12 @@ def convolution(
     strides: Sequence[int],
     dilations: Sequence[int],
     groups: int,
+    by_tap: Matrix | None = None,
 ) -> Array | None:
     """(batch, channels, *space) by kernels (out, channels / groups, *kernel).
 
-    pads: zeros before and after, strides, dilations: of each axis of space.
+    pads: zeros before and after, strides, dilations: of each axis of space.  by_tap: the kernels as
+    a matrix (out, taps times channels), where that has a structure, zeros beside the channels.
     """
     axes = range(2, labels.ndim)
     taken = np.pad(labels, [(0, 0), (0, 0), *pads], constant_values=-1)
@@ -34,9 +37,12 @@ def convolution(
         taken = np.moveaxis(np.take(taken, at, axis), axis + 1, -1)
     space = labels.ndim - 2  # kernels' axes stand last, the last axis's first
     kernel = list(range(taken.ndim - 1, taken.ndim - 1 - space, -1))
-    taken = taken.transpose([0, *axes, 1, *kernel])
+    taken = taken.transpose([0, *axes, *([1, *kernel] if by_tap is None else [*kernel, 1])])
+    if by_tap is not None:
+        beside = by_tap.columns // int(np.prod(weight.shape[2:])) - taken.shape[-1]
+        taken = np.pad(taken, [(0, 0)] * (taken.ndim - 1) + [(0, beside)], constant_values=-1)
     flat = taken.reshape(*taken.shape[: space + 1], -1)
-    found = recorder.product(flat, _ungrouped(weight, groups), bias)
+    found = recorder.product(flat, by_tap or _ungrouped(weight, groups), bias)
     return None if found is None else np.moveaxis(found, -1, 1)
 
 

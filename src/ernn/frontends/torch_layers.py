@@ -12,7 +12,7 @@ from ernn.ir.cells import RNN
 from ernn.ir.circulant import project
 from ernn.ir.layers import gru, lstm
 from ernn.ir.network import Array, Factored, Layer, Matrix
-from ernn.ir.structure import Dense, Structure
+from ernn.ir.structure import Dense, Structure, block_size, by_tap
 from ernn.nn.described import DescribedCell, weight_name
 from ernn.nn.kept_factors import kept_factors, multiplied
 
@@ -122,6 +122,23 @@ class WeightReader:
             whole = multiplied([matrix for matrix, _ in factors])
             return Factored(whole, structure, factors=tuple(Matrix(*factor) for factor in factors))
         return Matrix(_inside(name, value, structure), structure)
+
+    def by_tap(self, name: str, kernels: Tensor, groups: int) -> Matrix | None:
+        """Kernels (out, in, *taps) in blocks as a matrix (out, taps times in), zeros beside the
+        inputs of a tap that are no whole blocks; None of all others, if they are as their structure
+        says.
+        """
+        self.seen.append(name)
+        out, inputs = kernels.shape[:2]
+        values = kernels.detach().cpu().double().numpy()
+        structure = self._structure(name, (groups, out // groups, values[0].size))
+        if groups > 1 or not by_tap(structure, inputs):
+            _inside(name, values.reshape(groups, out // groups, -1), structure)
+            return None
+        taps = _inside(name, np.moveaxis(values.reshape(out, inputs, -1), 2, 0), structure)
+        beside = -inputs % block_size(structure)  # so that the next tap begins with a block
+        padded = np.pad(taps, ((0, 0), (0, 0), (0, beside)))
+        return Matrix(np.concatenate(list(padded), axis=1)[None], structure)
 
     def optional(self, owner: Owner, attribute: str) -> Array | None:
         """A vector, where there is one."""

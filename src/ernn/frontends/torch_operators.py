@@ -13,6 +13,7 @@ from ernn.errors import UserError
 from ernn.frontends.functions import Functions, Two
 from ernn.frontends.linear import convolution, over_axes
 from ernn.frontends.recorder import OnHost, Recorder
+from ernn.ir.network import Matrix
 
 Array = np.ndarray
 
@@ -52,13 +53,20 @@ _TWO: Mapping[str, Two] = {
 class Operators:
     """One operation at a time.
 
-    labels: of a tensor, None where it does not come from the frames.
+    labels: of a tensor, None where it does not come from the frames.  by_tap: a convolution's
+    kernels as a matrix, where that has a structure.
     """
 
-    def __init__(self, recorder: Recorder, labels: Callable[[Tensor], Array | None]) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        labels: Callable[[Tensor], Array | None],
+        by_tap: Callable[[Tensor, int], Matrix | None],
+    ) -> None:
         self.recorder = recorder
         self.functions = Functions(recorder)
         self.labels = labels
+        self.by_tap = by_tap
 
     def of(self, item: Any) -> Array | None:
         """Labels, where it is a tensor that has some."""
@@ -293,8 +301,10 @@ class Operators:
         else:
             pads = [(one, one) for one in _each(0 if padding == "valid" else padding, space)]
         batched = x if x.ndim == space + 2 else x[None]
+        groups = get(6, "groups", 1)
+        matrix = self.by_tap(get(1, "weight"), groups)
         found = convolution(
-            self.recorder, batched, weight, bias, pads, strides, dilations, get(6, "groups", 1)
+            self.recorder, batched, weight, bias, pads, strides, dilations, groups, matrix
         )
         return found if found is None or x.ndim == space + 2 else found[0]
 

@@ -17,7 +17,7 @@ from ernn.frontends.recorder import OnHost, Recorder
 from ernn.frontends.torch_layers import Kind, Owner, WeightReader, owner_of
 from ernn.frontends.torch_operators import FACTS, TAKES_OUT, VIEWS, Operators
 from ernn.frontends.torch_watch import Watcher, describe, tensors
-from ernn.ir.network import Layer
+from ernn.ir.network import Layer, Matrix
 from ernn.nn.cells import PeepholeLSTM, ResetBeforeGRU
 from ernn.nn.described import DescribedCell
 
@@ -45,9 +45,13 @@ class Trace(Watcher):
         # by id; the tensor kept, so that no other takes its id
         self._known: dict[int, tuple[Tensor, Array, str]] = {}
         self._grounded = grounded
-        self._operators = Operators(self.recorder, self.labels)
+        self._operators = Operators(self.recorder, self.labels, self._by_tap)
         self._before = 0
         self._weights = {id(one): name for name, one in module.named_parameters()}
+
+    def _by_tap(self, kernels: Tensor, groups: int) -> Matrix | None:
+        name = self._weights.get(id(kernels))
+        return None if name is None else self.reader.by_tap(name, kernels, groups)
 
     def labels(self, tensor: Tensor) -> Array | None:
         """Of a tensor that comes from the frames."""

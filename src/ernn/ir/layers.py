@@ -242,7 +242,7 @@ def _columns(matrix: Matrix, name: str, first: int, last: int) -> Matrix:
         part = _columns(right, name, first, last)
         return Factored(value, matrix.structure, factors=(*others, part))
     block = block_size(matrix.structure)
-    if first % block or (last % block and last != matrix.columns):
+    if first % block:  # where one ends within a block, another begins there or nothing does
         raise UserError(
             f"a matrix in blocks of {block} reads vectors one after another, one of them values "
             f"{first} to {last - 1}, so a block would lie across two of them: choose sizes of "

@@ -319,6 +319,16 @@ def block_size(structure: Structure) -> int:
     return taken.block if isinstance(taken, BlockCirculant) else 1
 
 
+def by_tap(structure: Structure, inputs: int) -> bool:
+    """Whether the kernels of a convolution with so many inputs have blocks tap by tap, so that none
+    lies across two frames: where a block fits among the inputs.  Else inputs and taps are one axis.
+    """
+    taken = structure.taken()
+    if not isinstance(taken, BlockCirculant) or taken.block == 1:
+        return False
+    return inputs % taken.block == 0 or (taken.pad and inputs >= taken.block)
+
+
 def block_grid(structure: Structure, rows: int, columns: int) -> tuple[int, int]:
     """Block rows and block columns of one (rows, columns) matrix.
 
