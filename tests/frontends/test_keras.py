@@ -1,47 +1,21 @@
-"""Keras's LSTM and GRU: their equations in NumPy, and ONNX graphs as exporters write them.
+"""Keras's own LSTM and GRU against ONNX graphs as exporters write them, from Keras's arrays.
 
 Orders of gates and biases: keras.layers.LSTM (i, f, c, o) and GRU (z, r, h); tf2onnx's rewriters.
 """
+
+import os
 
 import numpy as np
 import pytest
 from onnx import helper, numpy_helper
 
+os.environ["KERAS_BACKEND"] = "torch"  # Keras chooses when it is imported
+import keras
+
 from ernn.frontends.onnx import import_onnx
 from ernn.ir.reference import run
 
 INPUTS, UNITS, FRAMES = 5, 4, 9
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def lstm(x, kernel, recurrent, bias):
-    """keras.layers.LSTM(return_sequences=True), as its cell computes it."""
-    h = c = np.zeros(UNITS)
-    outputs = []
-    for frame in x:
-        z = frame @ kernel + h @ recurrent + bias
-        i, f, g, o = np.split(z, 4)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-        h = sigmoid(o) * np.tanh(c)
-        outputs.append(h)
-    return np.array(outputs)
-
-
-def gru(x, kernel, recurrent, bias, reset_after):
-    """keras.layers.GRU(return_sequences=True), as its cell computes it."""
-    h, outputs = np.zeros(UNITS), []
-    into, back = bias if reset_after else (bias, np.zeros(3 * UNITS))
-    for frame in x:
-        x_z, x_r, x_h = np.split(frame @ kernel + into, 3)
-        r_z, r_r, r_h = np.split(h @ recurrent + back, 3)
-        z, r = sigmoid(x_z + r_z), sigmoid(x_r + r_r)
-        inner = r * r_h if reset_after else (r * h) @ recurrent[:, 2 * UNITS :]
-        h = z * h + (1 - z) * np.tanh(x_h + inner)
-        outputs.append(h)
-    return np.array(outputs)
 
 
 def exported(kind, kernel, recurrent, into, back, order, last, **attributes):
@@ -70,26 +44,28 @@ def exported(kind, kernel, recurrent, into, back, order, last, **attributes):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
 
 
+LAYERS = {
+    "LSTM": (keras.layers.LSTM, {}),
+    "GRU": (keras.layers.GRU, {}),
+    "GRU, reset_after=False": (keras.layers.GRU, {"reset_after": False}),
+}
+
+
 @pytest.mark.parametrize("last", [False, True])
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "GRU, reset_after=False"])
+@pytest.mark.parametrize("name", LAYERS)
 def test_gate_order_and_reset(name: str, last: bool) -> None:
     rng = np.random.default_rng(0)
-    gates = 4 if name == "LSTM" else 3
-    kernel, recurrent = (rng.normal(size=(rows, gates * UNITS)) * 0.5 for rows in (INPUTS, UNITS))
-    bias, zero = rng.normal(size=(2, gates * UNITS)), np.zeros(gates * UNITS)
+    kind, options = LAYERS[name]
+    layer = kind(UNITS, return_sequences=not last, **options)
+    layer.build((None, FRAMES, INPUTS))
+    layer.set_weights([0.5 * rng.normal(size=one.shape) for one in layer.get_weights()])
     x = rng.normal(size=(FRAMES, INPUTS))
-    match name:
-        case "LSTM":
-            expected = lstm(x, kernel, recurrent, bias[0])
-            model = exported("LSTM", kernel, recurrent, bias[0], zero, (0, 3, 1, 2), last)
-        case "GRU":
-            expected = gru(x, kernel, recurrent, bias, True)
-            order, options = (0, 1, 2), {"linear_before_reset": 1}
-            model = exported("GRU", kernel, recurrent, *bias, order, last, **options)
-        case _:
-            expected = gru(x, kernel, recurrent, bias[0], False)
-            model = exported("GRU", kernel, recurrent, bias[0], zero, (0, 1, 2), last)
+    expected = np.asarray(layer(x[None].astype(np.float32)).detach())[0]
+    kernel, recurrent, bias = layer.get_weights()
+    into, back = bias if bias.ndim == 2 else (bias, np.zeros_like(bias))
+    order = (0, 3, 1, 2) if name == "LSTM" else (0, 1, 2)
+    attributes = {"linear_before_reset": 1} if name == "GRU" else {}
+    model = exported(name[:4].rstrip(","), kernel, recurrent, into, back, order, last, **attributes)
     network = import_onnx(model, x).network
-    ours = run(network, x)[0]
-    np.testing.assert_allclose(ours, expected[-1:] if last else expected, atol=1e-5)
+    np.testing.assert_allclose(run(network, x)[0].reshape(expected.shape), expected, atol=1e-5)
     assert network.last_step == last

@@ -76,7 +76,9 @@ def train(
     root: Root = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Your own sequences instead: an .npz, or a folder with manifest.csv."),
+        typer.Option(
+            help="Your own sequences instead: an .npz, a .parquet, or a folder with manifest.csv."
+        ),
     ] = None,
     task: Annotated[
         Task | None,

@@ -24,7 +24,8 @@ OWN = "own"
 
 def named(target: str, root: Path | None) -> tuple[str, Path | None]:
     """A corpus' name and where it lies, of its name or of the path of own data."""
-    if target not in NAMES and (Path(target).suffix == ".npz" or Path(target).is_dir()):
+    own = Path(target).suffix in (".npz", ".parquet") or Path(target).is_dir()
+    if target not in NAMES and own:
         return OWN, root or Path(target)
     return target, root
 
@@ -77,7 +78,7 @@ def open_corpus(
         case _:
             raise UserError(
                 f"no corpus is called {name!r}; the corpora are {', '.join(NAMES)}, and your own "
-                "data, an .npz file or a folder"
+                "data, an .npz or .parquet file or a folder"
             )
 
 

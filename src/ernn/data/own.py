@@ -23,7 +23,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class OwnData(Corpus):
-    """path: an npz, or a folder with a table. given: goes before what they say. seed: of splits."""
+    """path: an npz, a Parquet file, or a folder with a table. given: goes before what they say.
+
+    seed: of splits.
+    """
 
     path: Path
     given: Manifest = Manifest()

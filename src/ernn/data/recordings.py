@@ -10,6 +10,7 @@ import numpy as np
 
 from ernn.data.corpus import FloatArray
 from ernn.data.manifest import Manifest
+from ernn.data.parquet import arrays_of
 from ernn.errors import UserError, one_line
 from ernn.ground.plain import decode
 from ernn.ground.reading import inside, parse_json, read_array, read_json, read_named, read_text
@@ -46,12 +47,14 @@ class Recordings:
 
 
 def read(path: Path, given: Manifest) -> Recordings:
-    """From an npz, or a folder with a table; `given` goes before what they say themselves.
+    """From an npz, a Parquet file, or a folder with a table; `given` goes before what they say.
 
     Raises UserError, in one line, for whatever is missing, damaged or does not fit together.
     """
     if path.is_dir():
         return _of_folder(path, given)
+    if path.suffix == ".parquet":
+        return of_arrays(arrays_of(path, given.task), str(path), given)
     return of_arrays(read_named(path, NEEDED, OPTIONAL), str(path), given)
 
 
