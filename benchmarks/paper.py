@@ -13,54 +13,62 @@ import json
 import platform
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
+from re import fullmatch, sub
 from time import process_time
 from typing import Any
 
 import torch
-from paper_page import difference, page, rows_of
+from paper_page import page, rows_of
+from paper_ways import WAYS
 from torch.nn.utils import parametrize
 
 from ernn.compress import inside
 from ernn.compress.plan import CompressionPlan, stored_weights
 from ernn.data.batches import Batches, Example
-from ernn.data.corpus import Corpus, Split
+from ernn.data.corpus import Corpus
 from ernn.data.open import open_corpus
 from ernn.files import write_atomic, write_json
 from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec
 from ernn.pipeline.defaults import recipe_for
+from ernn.pipeline.network import integer_rate, integers_of
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.augment import augment
 from ernn.train.evaluate import evaluate_model
 from ernn.train.loss import ctc
 from ernn.train.recipes import Recipe
-from ernn.train.score import ErrorRate
-from ernn.train.solvers import Direct, compress
+from ernn.train.score import ErrorRate, Score
+from ernn.train.solvers import compress
 from ernn.train.task import Prepared
 
 HERE = Path(__file__).parent
 RECIPE, RESULTS = HERE / "recipes/librispeech.toml", HERE.parent / "docs/results/paper.json"
 NETWORKS = {
+    "GRU 80": (LayerSpec("gru", 80),) * 2,
+    "GRU 368": (LayerSpec("gru", 368),) * 2,
     "GRU 256": (LayerSpec("gru", 256),) * 2,
     "LSTM 512": (LayerSpec("lstm", 512),) * 2,
     "GRU 512": (LayerSpec("gru", 512),) * 2,
     "LSTM 1024/512": (LayerSpec("lstm", 1024, 512, peepholes=True),),
 }
-__all__ = ["difference", "page", "rows_of"]
+__all__ = ["page", "rows_of"]
 EVERY = 6
 """Of the training utterances, whose error rate is beside the others."""
+BITS = (12, 8)
+"""Of a weight, in integers."""
 Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training. block: 1 is dense. way: "dense", or from fresh weights inside the blocks, with or
-    without signs of their columns."""
+    """A training. block: 1 is dense; way: of `WAYS`."""
 
     network: str
     block: int
@@ -69,20 +77,33 @@ class Row:
 
     @property
     def name(self) -> str:
-        network = self.network.replace(" ", "").replace("/", "-")
-        return f"{network}-{self.block}-{self.way}-{self.seed}"
+        parts = (self.network, self.block, self.way, self.seed)
+        return "-".join(sub("[^A-Za-z0-9.-]", "", str(part).replace("/", "-")) for part in parts)
 
     @property
-    def plan(self) -> CompressionPlan:
-        return CompressionPlan.blocks(self.block, signed=self.way == "signed")
+    def dense(self) -> "Row":
+        return Row(self.network, 1, "dense", self.seed)
 
-    def of(self, result: Result) -> bool:
-        """Whether it is that result's."""
+    def names(self, result: Result) -> bool:
+        """Whether the result is of this row."""
         return asdict(self) == {name: result[name] for name in asdict(self)}
 
+    def of(self, result: Result) -> bool:
+        """Whether the result has all that this row is to have."""
+        return self.names(result) and (result["test"] is not None or not WAYS[self.way].heard)
 
-def planned() -> Iterator[Row]:
+
+def planned() -> list[Row]:
     """All rows, the most worth first."""
+    return list(dict.fromkeys(_planned()))
+
+
+def _planned() -> Iterator[Row]:
+    yield Row("GRU 256", 1, "dense", 0)
+    yield Row("GRU 80", 1, "dense", 0)  # as many numbers as blocks of 8
+    yield from (Row("GRU 256", 8, way, 0) for way in WAYS if way != "dense")
+    yield Row("GRU 368", 16, "signed", 0)  # as many as blocks of 8, too
+    yield Row("GRU 256", 4, "signed", 0)
     for network, seeds in (("GRU 256", 3), ("LSTM 512", 3), ("GRU 512", 3), ("LSTM 1024/512", 1)):
         for seed in range(seeds):
             yield Row(network, 1, "dense", seed)
@@ -96,13 +117,13 @@ class Bench:
 
     corpus: Corpus
     data: Prepared
-    recipe: Recipe
+    base: Recipe
     work: Path
 
     def result(self, row: Row) -> Result:
-        """From the folder, or trained now."""
+        """From the folder, or measured now."""
         kept = self._folder(row) / "result.json"
-        if not kept.exists():
+        if not kept.exists() or not row.of(read_json(kept)):
             write_json(kept, self._measured(row))
         return read_json(kept)
 
@@ -111,14 +132,18 @@ class Bench:
         return {
             "kind": "measured",
             "corpus": self.corpus.description,
-            "features": asdict(self.recipe.features),
-            "dropout": self.recipe.dropout,
-            "training": self.recipe.dense.to_dict(),
+            "features": asdict(self.base.features),
+            "dropout": self.base.dropout,
+            "training": self.base.dense.to_dict(),
             "machine": f"{platform.machine()}, one thread, torch {torch.__version__}",
+            "validation_phones": " ".join(
+                str(len(one.labels)) for one in self.data.task.validation
+            ),
         }
 
     def _recipe(self, row: Row) -> Recipe:
-        return replace(self.recipe, layers=NETWORKS[row.network]).with_seed(row.seed)
+        recipe = replace(self.base, layers=NETWORKS[row.network])
+        return WAYS[row.way].recipe(recipe).with_seed(row.seed)
 
     def _folder(self, row: Row) -> Path:
         recipe = self._recipe(row)
@@ -132,49 +157,79 @@ class Bench:
         digest = sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
         return self.work / f"{row.name}-{digest}"
 
-    def _measured(self, row: Row) -> Result:
-        recipe, folder = self._recipe(row), self._folder(row)
-        model, resumed, began = recipe.model(self.data.task), folder.exists(), process_time()
-        if row.block == 1:
-            trained = recipe.train_dense(model, self.data.task, folder)
+    def _before(self, row: Row) -> AcousticModel:
+        """The network that the row's way begins with."""
+        model = self._recipe(row).model(self.data.task)
+        if WAYS[row.way].taught:
+            self._require_trained(row.dense)
+            self._load(model, row.dense)
+        return model
+
+    def _load(self, model: AcousticModel, row: Row) -> None:
+        model.load_state_dict(torch.load(self._folder(row) / "state.pt", weights_only=True))
+
+    def _require_trained(self, row: Row) -> None:
+        """state.pt and trained.json in the row's folder."""
+        folder, way, recipe = self._folder(row), WAYS[row.way], self._recipe(row)
+        if (folder / "trained.json").exists():
+            return
+        model, resumed, began = self._before(row), folder.exists(), process_time()
+        if way.solver is None:
+            stages = (recipe.train_dense(model, self.data.task, folder),)
         else:
-            *_, trained = compress(
-                model, self.data.task, row.plan, Direct(recipe.dense), folder, progress=False
-            )
+            plan, solver = way.plan(model, row.block), way.solver(recipe)
+            stages = compress(model, self.data.task, plan, solver, folder, progress=False)
         minutes = None if resumed else (process_time() - began) / 60
         torch.save(model.state_dict(), folder / "state.pt")
+        history = [[round(e.loss, 4), round(e.validation, 5)] for s in stages for e in s.history]
+        write_json(folder / "trained.json", {"minutes": minutes, "history": history})
+
+    def _trained(self, row: Row) -> tuple[AcousticModel, CompressionPlan]:
+        """The row's network and its plan; trained now where it is not yet."""
+        self._require_trained(row)
+        model = self._before(row)
+        plan = WAYS[row.way].plan(model, row.block)
+        self._load(model, row)
+        return model, plan
+
+    def _measured(self, row: Row) -> Result:
+        (model, plan), task, way = self._trained(row), self.data.task, WAYS[row.way]
+        errors = [self._score(model, [one]).errors for one in task.validation]
         return asdict(row) | {
-            "validation": 100 * trained.validation,
-            "train": evaluate_model(
-                model, self.data.task.train[::EVERY], self.data.objective
-            ).percent,
-            "test": self._by_speaker(model, "test", self.data.test),
-            "weights": stored_weights(model, row.plan, recurrent_only=True),
-            "epochs": recipe.dense.epochs,
-            "minutes": minutes,
-            "history": [[round(e.loss, 4), round(e.validation, 5)] for e in trained.history],
+            "validation": 100 * sum(errors) / sum(len(one.labels) for one in task.validation),
+            "validation_errors": " ".join(map(str, errors)),
+            "train": self._score(model, task.train[::EVERY]).percent,
+            "test": self._by_speaker(partial(self._score, model)) if way.heard else None,
+            "weights": stored_weights(model, plan, recurrent_only=True),
+            "epochs": self._recipe(row).dense.epochs,
+            **read_json(self._folder(row) / "trained.json"),
         }
 
-    def _by_speaker(
-        self, model: AcousticModel, split: Split, examples: Sequence[Example]
-    ) -> dict[str, list[int]]:
-        """Errors and phones of each speaker."""
+    def integers(self, row: Row, bits: int) -> Result:
+        """A trained row's network in integers, weights of so many bits; from the folder, or now."""
+        kept = self._folder(row) / f"integers-{bits}.json"
+        if not kept.exists():
+            made = integers_of(*self._trained(row), QuantizeSpec(weight_bits=bits), self.data)
+            score = partial(integer_rate, made, objective=self.data.objective)
+            write_json(kept, asdict(row) | {"bits": bits, "test": self._by_speaker(score)})
+        return read_json(kept)
+
+    def _by_speaker(self, score: Callable[[Sequence[Example]], Score]) -> dict[str, list[int]]:
+        """Errors and phones of each speaker of the test split."""
         by = defaultdict(list)
-        for utterance, one in zip(self.corpus.utterances(split), examples, strict=True):
+        for utterance, one in zip(self.corpus.utterances("test"), self.data.test, strict=True):
             by[utterance.speaker].append(one)
-        rates = {speaker: self._score(model, ones) for speaker, ones in sorted(by.items())}
+        rates = {speaker: _error_rate(score(ones)) for speaker, ones in sorted(by.items())}
         return {speaker: [rate.errors, rate.tokens] for speaker, rate in rates.items()}
 
     def _score(self, model: AcousticModel, examples: Sequence[Example]) -> ErrorRate:
-        found = evaluate_model(model, examples, self.data.task.objective)
-        assert isinstance(found, ErrorRate)
-        return found
+        return _error_rate(evaluate_model(model, examples, self.data.task.objective))
 
     def minutes(self, row: Row, steps: int = 3) -> float:
-        """Of a processor, for the whole row, from its first steps."""
+        """Of a processor, for the whole row, from its first steps inside the structure."""
         recipe, task = self._recipe(row), self.data.task
         model, batches = recipe.model(task), Batches(task.train, recipe.dense.batch)
-        inside.enter(model, row.plan)
+        inside.enter(model, WAYS[row.way].plan(model, row.block))
         optimizer = torch.optim.AdamW(model.parameters(), 1e-4)
         began = process_time()
         for batch in islice(batches, steps):
@@ -184,6 +239,11 @@ class Bench:
             loss.backward()
             optimizer.step()
         return (process_time() - began) / 60 / steps * len(batches) * recipe.dense.epochs
+
+
+def _error_rate(score: Score) -> ErrorRate:
+    assert isinstance(score, ErrorRate)
+    return score
 
 
 def main() -> None:
@@ -205,15 +265,28 @@ def train(arguments: argparse.Namespace) -> None:
     bench = Bench(corpus, Prepared(corpus, recipe.features), recipe, arguments.work)
     result = read_json(arguments.results) if arguments.results.exists() else {"rows": []}
     left = [row for row in planned() if not any(map(row.of, result["rows"]))]
+    left = [row for row in left if fullmatch(arguments.only, row.name)]
+    if arguments.integers:
+        write_json(arguments.results, result | {"integers": _integers(bench, result, arguments)})
+        return
     if arguments.minutes:
         alike = {f"{row.network} {row.block} {row.way}": row for row in planned()}
         minutes = {name: round(bench.minutes(row), 1) for name, row in alike.items()}
         write_json(arguments.results, result | {"minutes": minutes})
         return
     for row in left[: arguments.most]:
-        result = result | bench.about() | {"rows": [*result["rows"], bench.result(row)]}
+        found, others = bench.result(row), [one for one in result["rows"] if not row.names(one)]
+        result = result | bench.about() | {"rows": [*others, found]}
         write_json(arguments.results, result)
-        print(f"{row.name}: {result['rows'][-1]['validation']:.2f} %", file=sys.stderr, flush=True)
+        print(f"{row.name}: {found['validation']:.2f} %", file=sys.stderr, flush=True)
+
+
+def _integers(bench: Bench, result: Result, arguments: argparse.Namespace) -> list[Result]:
+    """Of the trained rows that are asked for; the others as they are."""
+    wanted = [row for row in planned() if fullmatch(arguments.only, row.name)]
+    rows = [row for row in wanted if WAYS[row.way].heard and any(map(row.of, result["rows"]))]
+    made = [bench.integers(row, bits) for row in rows for bits in BITS]
+    return made + [one for one in result.get("integers", []) if one not in made]
 
 
 def parse() -> argparse.Namespace:
@@ -221,6 +294,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, help="train what is missing, in this folder")
     parser.add_argument("--root", type=Path, help="the corpus's folder, with --work")
     parser.add_argument("--most", type=int, help="train at most so many rows now")
+    parser.add_argument(
+        "--only", default=".*", help="train only rows whose names, those of folders, match this"
+    )
+    parser.add_argument(
+        "--integers", action="store_true", help="train nothing: trained rows in integers, by golden"
+    )
     parser.add_argument(
         "--minutes", action="store_true", help="train nothing: measure what each row takes"
     )

@@ -1,22 +1,14 @@
 """The rows and the page of `benchmarks/paper.py`, from its results."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import Any
 
-import numpy as np
+from paper_engines import row as _row
+from paper_engines import table as engines
+from paper_statistics import difference, on_validation, percent
+from paper_ways import WAYS
 
-from ernn.estimate import power
-from ernn.estimate.device import find_device
-from ernn.ground.reading import read_json
-from ernn.report.published import ACCELERATORS, Accelerator
-
-HERE = Path(__file__).parents[1] / "docs/results"
-RESAMPLES = 10_000
-PUBLISHED = tuple(one for one in ACCELERATORS if one.design.startswith(("ESE", "C-LSTM", "E-RNN")))
-ESE, C_LSTM = 17_544 / 41, 179_687 / 22
-"""Frames a second and watt of ESE, and of C-LSTM in blocks of 8, as published."""
 SHOWN = ("network", "block", "way", "seed", "validation", "test", "test_minus_dense", "low", "high")
 SHOWN += ("train", "weights", "epochs", "minutes")
 WORDS = """\
@@ -42,22 +34,6 @@ WORDS = """\
 Result = dict[str, Any]
 
 
-def percent(test: dict[str, list[int]]) -> float:
-    """The error rate over all speakers, in per cent."""
-    return 100 * sum(errors for errors, _ in test.values()) / sum(n for _, n in test.values())
-
-
-def difference(row: Result, other: Result) -> tuple[float, float, float]:
-    """Points of a row over another, and the 95 % interval of a paired bootstrap over speakers."""
-    speakers = sorted(row["test"])
-    mine, theirs = (np.array([one["test"][s] for s in speakers]) for one in (row, other))
-    drawn = np.random.default_rng(0).integers(0, len(speakers), (RESAMPLES, len(speakers)))
-    many, few = (counts[drawn].sum(1) for counts in (mine, theirs))
-    points = 100 * (many[:, 0] / many[:, 1] - few[:, 0] / few[:, 1])
-    low, high = np.percentile(points, (2.5, 97.5))
-    return percent(row["test"]) - percent(other["test"]), float(low), float(high)
-
-
 def found(result: Result, **wanted: Any) -> Result | None:
     """The row with these values; None where it is not trained."""
     rows = (row for row in result["rows"] if wanted.items() <= row.items())
@@ -65,21 +41,25 @@ def found(result: Result, **wanted: Any) -> Result | None:
 
 
 def rows_of(result: Result) -> list[Result]:
-    """Every trained row, beside the dense network of its seed."""
+    """Every trained row, beside the dense network of its seed; test is None where not heard."""
     rows = []
     for row in result["rows"]:
         dense = found(result, network=row["network"], block=1, seed=row["seed"])
-        known = difference(row, dense) if dense and dense is not row else (None, None, None)
+        known, test = (None, None, None), None
+        if row["test"] is not None:
+            test = percent(row["test"])
+            if dense and dense is not row:
+                known = difference([row], [dense])
         more = zip(("test_minus_dense", "low", "high"), known, strict=True)
-        rows.append({**row, "test": percent(row["test"]), **dict(more)})
+        rows.append({**row, "test": test, **dict(more)})
     return [{name: row[name] for name in SHOWN} for row in rows]
 
 
 def page(result: Result, left: list[Result]) -> str:
     """docs/results/paper.md."""
-    return "\n".join(
-        [*_head(result), *_rows(result), *_duels(result), WORDS, *_left(result, left), *_engines()]
-    )
+    parts = (_head, _rows, _seeds, _duels, _search, _integers, lambda _: [WORDS])
+    made = [line for part in parts for line in part(result)]
+    return "\n".join([*made, *_left(result, left), *engines()])
 
 
 def _head(result: Result) -> list[str]:
@@ -108,30 +88,145 @@ def _rows(result: Result) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows_of(result):
+        if row["test"] is None:
+            continue
         minus = _interval(row["test_minus_dense"], row["low"], row["high"])
-        minutes = "" if row["minutes"] is None else f"{row['minutes']:.1f}"
         cells = [row["network"], str(row["block"]), row["way"], str(row["seed"])]
         cells += [f"{row['validation']:.2f}", f"{row['test']:.2f}", minus, f"{row['train']:.2f}"]
-        lines.append(_row([*cells, f"{row['weights']:,}", str(row["epochs"]), minutes]))
+        cells += [f"{row['weights']:,}", str(row["epochs"]), _minutes(row)]
+        lines.append(_row(cells))
     return [*lines, ""]
+
+
+def _minutes(row: Result) -> str:
+    return "" if row["minutes"] is None else f"{row['minutes']:.1f}"
+
+
+def _pairs(result: Result, rows: Sequence[Result], **other: Any) -> list[tuple[Result, Result]]:
+    """Rows with what differs from each in these values alone, where both have heard the test."""
+    keys = ("network", "block", "way", "seed")
+    pairs = []
+    for row in rows:
+        rival = found(result, **{key: row[key] for key in keys} | other)
+        if rival and rival["test"] is not None:
+            pairs.append((row, rival))
+    return pairs
+
+
+def _alike(result: Result) -> list[list[Result]]:
+    """Rows that have heard the test and differ in their seeds alone."""
+    groups: dict[tuple[str, int, str], list[Result]] = {}
+    for row in result["rows"]:
+        if row["test"] is not None:
+            groups.setdefault((row["network"], row["block"], row["way"]), []).append(row)
+    return list(groups.values())
+
+
+def _seeds(result: Result) -> list[str]:
+    lines = []
+    for rows in _alike(result):
+        pairs = _pairs(result, rows, block=1, way="dense")
+        if len(rows) == 1:
+            continue
+        first = rows[0]
+        minus = "" if first["block"] == 1 or not pairs else _over(pairs)
+        cells = [first["network"], str(first["block"]), first["way"], str(len(rows))]
+        cells += [_spread([percent(row["test"]) for row in rows]), minus]
+        lines.append(_row([*cells, _spread([row["train"] for row in rows])]))
+    head = [
+        "## Over seeds",
+        "",
+        "Mean ± deviation over seeds; intervals are of a bootstrap over speakers and seeds, paired",
+        "in both.",
+        "",
+        "| network | block | way | seeds | test % | minus dense, points | train % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return [*head, *lines, ""] if lines else []
+
+
+def _over(pairs: Sequence[tuple[Result, Result]]) -> str:
+    """The difference over seeds, and how much it differs between them."""
+    mine, theirs = zip(*pairs, strict=True)
+    found = difference(mine, theirs)
+    each = [difference([one], [other]).points for one, other in pairs]
+    return f"{found} ({_spread(each)})" if len(pairs) > 1 else str(found)
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{mean(values):.2f} ± {stdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
 
 
 def _duels(result: Result) -> list[str]:
     lines = []
-    for row in result["rows"]:
-        same = {name: row[name] for name in ("network", "block", "seed")}
-        plain = found(result, **same, way="direct")
-        if row["way"] == "signed" and plain:
-            points, low, high = difference(row, plain)
-            cells = [row["network"], str(row["block"]), str(row["seed"])]
-            lines.append(_row([*cells, _interval(points, low, high)]))
+    for rows in _alike(result):
+        pairs = _pairs(result, rows, way="direct")
+        if rows[0]["way"] != "signed" or not pairs:
+            continue
+        named = [rows[0]["network"], str(rows[0]["block"])]
+        lines += [_row([*named, str(pair[0]["seed"]), _over([pair])]) for pair in pairs]
+        if len(pairs) > 1:
+            lines.append(_row([*named, f"mean of {len(pairs)}", _over(pairs)]))
     head = [
         "## Signed blocks against plain ones",
         "",
-        "Both trained inside their set from fresh weights, with the same numbers stored.",
+        "Both trained inside their set from fresh weights, with the same numbers stored. In",
+        "brackets: mean ± deviation over seeds.",
         "",
         "| network | block | seed | signed minus plain, points |",
         "|---|---|---|---|",
+    ]
+    return [*head, *lines, ""] if lines else []
+
+
+def _search(result: Result) -> list[str]:
+    """Ways that lose less, by validation: all of one network, block and seed, the best first."""
+    phones = [int(one) for one in result.get("validation_phones", "").split()]
+    base = found(result, network="GRU 256", block=8, way="signed", seed=0)
+    if not phones or base is None:
+        return []
+    rows = [row for row in result["rows"] if row["seed"] == 0 and _searched(row)]
+    lines = []
+    for row in sorted(rows, key=lambda one: one["validation"]):
+        minus = "" if row is base else str(on_validation(row, base, phones))
+        cells = [row["network"], str(row["block"]), row["way"], WAYS[row["way"]].about]
+        cells += [f"{row['validation']:.2f}", minus, f"{row['train']:.2f}", f"{row['weights']:,}"]
+        lines.append(_row([*cells, str(row["epochs"]), _minutes(row)]))
+    return [
+        "## The search for a way that loses less",
+        "",
+        "On the validation speakers alone, one seed; the interval is of a paired bootstrap over",
+        f"their {len(phones)} utterances, against signed blocks of 8.",
+        "",
+        "| network | block | way | what it is | validation % | minus signed 8, points | train % "
+        "| weights | epochs | minutes |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *lines,
+        "",
+    ]
+
+
+def _searched(row: Result) -> bool:
+    """Whether it has as many bits as the search's blocks, or is what they are compared with."""
+    return row["network"] in ("GRU 256", "GRU 80", "GRU 368") and "validation_errors" in row
+
+
+def _integers(result: Result) -> list[str]:
+    lines = []
+    for one in result.get("integers", []):
+        same = {name: one[name] for name in ("network", "block", "way", "seed")}
+        own = found(result, **same)
+        assert own is not None
+        cells = [*map(str, same.values()), str(one["bits"]), f"{percent(one['test']):.2f}"]
+        lines.append(_row([*cells, f"{percent(own['test']):.2f}", str(difference([one], [own]))]))
+    head = [
+        "## In integers",
+        "",
+        "Weights of so many bits, data of 16; formats chosen on training utterances; computed by",
+        "golden, which the engine equals bit for bit. Nothing was trained again.",
+        "",
+        "| network | block | way | seed | bits | test % | floats | integers minus floats, points |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     return [*head, *lines, ""] if lines else []
 
@@ -163,126 +258,5 @@ def _left(result: Result, left: list[Result]) -> list[str]:
     return [*lines, ""]
 
 
-# --- the paper's table
-
-
-@dataclass(frozen=True)
-class Ours:
-    """An engine of ours for the LSTM of 1024 cells in blocks of 16; clock: of what kind it is."""
-
-    name: str
-    device: str
-    fps: float
-    latency_us: float
-    clock: str
-    engine: power.Engine
-
-    def watts(self, activity: float, factor: float) -> float:
-        """`factor` times the estimate with this share of data bits toggling."""
-        engine = replace(self.engine, activity=activity)
-        return factor * power.estimate(find_device(self.device), engine).total
-
-    @property
-    def interval(self) -> tuple[float, float, float]:
-        """Watts, low, likely and high: see the page's notes."""
-        random = power.assumed_activity(self.engine.utilisation)
-        low = self.watts(min(power.LOGIC_ACTIVITY, random / 2), 0.5)
-        return low, self.watts(random / 2, 1.0), self.watts(random, 2.0)
-
-
-def engines() -> list[Ours]:
-    """Those of the paper's devices that Phase II chose, and the one that is placed."""
-    chosen = read_json(HERE / "devices.json")["layer"]
-    names = ("XCKU060", "XC7VX690T", "LFE5U-85F")
-    found = [_ours_of(one, one["use"], "assumed") for one in chosen if one["device"] in names]
-    placed = read_json(HERE / "hardware/L16-LFE5U-85F-s1-placed6.json")
-    area = {**placed["area"], "block_ram": placed["area"]["bram_kbit"]}
-    values = {name: placed[name]["value"] for name in ("clock_mhz", "fps", "latency_us")}
-    return [*found, _ours_of(placed | values, area, "placed")]
-
-
-def _ours_of(one: Result, use: Result, clock: str) -> Ours:
-    cells = {name: use[name] for name in ("lut", "ff", "dsp")}
-    engine = power.Engine(
-        **cells,
-        block_ram_kbit=use["block_ram"],
-        product=(16, 12),
-        clock_mhz=one["clock_mhz"],
-        utilisation=one["utilisation"],
-        activity=0.0,
-        simulated=False,
-    )
-    streams = one["design"]["streams"]
-    name = f"ours, LSTM FFT16, {one['device']}, {streams} stream{'s' if streams > 1 else ''}"
-    clock = f"clock {clock}, {one['clock_mhz']:.0f} MHz"
-    return Ours(name, one["device"], one["fps"], one["latency_us"], clock, engine)
-
-
-def _engines() -> list[str]:
-    return [
-        "## The paper's table",
-        "",
-        "One layer: input 153 or 160, an LSTM of 1024 cells projected to 512 or a GRU of 1024",
-        "units, blocks of 8 or 16. Published rows are at 200 MHz, their marks as in",
-        "[what others published](../reference/published.md). Ours: engines that Phase II chose",
-        "([devices](devices.md)), and one that is placed ([hardware](hardware.md)); cells are",
-        "estimated but for the placed one's. XC7VX690T is the 7V3 board's device. Ratios are of",
-        "frames/s/W, to ESE and to C-LSTM in blocks of 8.",
-        "",
-        "| design | bits | weights | points lost | frames/s | latency, µs | W | frames/s/W "
-        "| / ESE | / C-LSTM | kind |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-        *map(_published, PUBLISHED),
-        *map(_ours, engines()),
-        "",
-        *_notes(),
-    ]
-
-
-def _published(one: Accelerator) -> str:
-    known = one.watts.split()[0] if one.watts else ""
-    each = float(one.frames_per_second.replace(",", "")) / float(known) if known else None
-    ratios = ["", "", ""]
-    if each is not None:
-        ratios = [f"{each:,.0f}", f"{each / ESE:.1f}", f"{each / C_LSTM:.2f}"]
-    kind = f"published, {one.mark}"
-    first = [one.design, one.bits, one.weights, one.loss, one.frames_per_second]
-    return _row([*first, one.latency_us, one.watts, *ratios, kind])
-
-
-def _ours(one: Ours) -> str:
-    watts = one.interval
-    low, likely, high = (one.fps / each for each in reversed(watts))
-    cells = [one.name, "12", "0.20 M", "not trained yet", f"{one.fps:,.0f}"]
-    cells += [f"{one.latency_us:.1f}", _range(watts, ".1f"), _range((low, likely, high), ",.0f")]
-    for rival in (ESE, C_LSTM):
-        cells.append(_range((low / rival, likely / rival, high / rival), ",.1f"))
-    return _row([*cells, f"cycles exact, {one.clock}; W estimated"])
-
-
-def _notes() -> Iterator[str]:
-    yield (
-        "Points lost by ours are not known yet: the LSTM of 1024 cells is not trained on this "
-        "corpus. Watts, low / likely / high: static power and the energies of "
-        "`ernn.estimate.power` (a CLB of Virtex-II, measured in 2002, M; 32-bit products and "
-        "reads of 8 KB at 45 nm, Horowitz, ISSCC 2014, V), scaled to the device's process. "
-        "Low: half of all of them, and an eighth of the data bits toggle, as when the CLB was "
-        "measured. Likely: as published, and half as many toggle as of random data while the "
-        "multipliers are busy. High: twice all of them, and as many toggle as of random data. "
-        "Nothing is calibrated, and theirs is what a board draws, ours an engine without "
-        "memory controller and pins. At the 25 W of E-RNN's board, the 1,574,803 frames/s on "
-        "XCKU060 are 62,992 frames/s/W: 147 times ESE's, 7.7 times C-LSTM's."
-    )
-    yield ""
-
-
 def _interval(points: float | None, low: float | None, high: float | None) -> str:
     return "" if points is None else f"{points:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def _range(values: tuple[float, float, float], form: str) -> str:
-    return " / ".join(format(value, form) for value in values)
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -24,7 +24,7 @@ import toy_search as toy
 from ernn.compress.plan import CompressionPlan, matrices, stored_weights
 from ernn.errors import UserError
 from ernn.estimate.device import find_device
-from ernn.ir.structure import block_size
+from ernn.ir.structure import BlockCirculant, Signed, block_size
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec, ModelSpec
 from ernn.search.cost import cost, rotations, savings, shapes
@@ -113,6 +113,18 @@ def test_larger_input_blocks_where_several_sizes_are_allowed(tmp_path: Path) -> 
     found, bench = told(tmp_path, lambda cell, k, i, o: 10.0 if k <= 8 else 11.0, mixed=True)
     assert bench.asked[-1] == ("gru", 8, 16, 8) and found is not None
     assert block_size(found.trial.plan.input) == 16
+
+
+def test_blocks_have_signs_where_that_is_asked(tmp_path: Path) -> None:
+    """The same procedure, with as many weights."""
+    percent = lambda cell, k, i, o: 10.0 if k <= 8 else 11.0  # noqa: E731
+    plain, _ = told(tmp_path / "plain", percent, mixed=True)
+    found, bench = told(tmp_path / "signed", percent, mixed=True, signed=True)
+    assert plain is not None and found is not None and bench.asked[-1] == ("gru", 8, 16, 8)
+    plan = found.trial.plan
+    assert plan.recurrent == plan.output == Signed(BlockCirculant(8, True))
+    assert plan.input == Signed(BlockCirculant(16, True))
+    assert found.cost == plain.cost
 
 
 def test_nothing_is_found_where_nothing_keeps_the_accuracy(tmp_path: Path) -> None:

@@ -185,12 +185,14 @@ def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:
     assert [each.pick for each in tried[: len(table(some))]] == table(some)
 
 
-def test_shared_weights_are_read_as_the_mixture_of_their_projections() -> None:
-    some, model = space(1e9), toy.model()
+@pytest.mark.parametrize("signed", [False, True])
+def test_shared_weights_are_read_as_the_mixture_of_their_projections(signed: bool) -> None:
+    (four,), (two,) = blocks([4], signed), blocks([2], signed)
+    some, model = space(1e9, blocks([1, 2, 4], signed)), toy.model()
     mildest = Candidate(Dense(), 12)
     pick = (
-        Candidate(BlockCirculant(4, True), 6),
-        Candidate(BlockCirculant(2, True), 3),
+        Candidate(four, 6),
+        Candidate(two, 3),
         Candidate(Dense(), 6),
     )
     mixed = toy.model()
@@ -285,17 +287,20 @@ def run_of_toy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.mark.parametrize("signed", [False, True])
 def test_a_run_is_compressed_by_what_was_chosen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
     run = run_of_toy(tmp_path / "run", monkeypatch)
     asked = pipeline.RecommendationRequest(
-        Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6)
+        Budget(700), trials=9, epochs=1, sizes=(1, 2, 4), bits=(12, 6), signed=signed
     )
     found = pipeline.of_run(run, asked)
     assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
     assert found["uniform"]["title"] == "blocks of 4, output dense"
+    assert found["uniform"]["plan"] == uniform(4, signed=signed).to_dict()
+    assert any(choice.startswith("signed") for choice in found["choice"].values()) == signed
     assert Run(run.folder).options("compress")["plan"] == found["chosen"]["plan"]
     assert run.record.find("error_rate.compressed").value == pytest.approx(
         found["chosen"]["test_percent"]

@@ -45,6 +45,10 @@ PredictedClock = Annotated[
 RunFolder = Annotated[
     Path, typer.Argument(metavar="RUN", help="The run directory, as `ernn train --out` made it.")
 ]
+SignedBlocks = Annotated[
+    bool,
+    typer.Option("--signed", help="Columns of blocks have signs, for as many weights."),
+]
 RecipeFile = Annotated[
     Path | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, Seed, finite
+from ernn.cli.options import Json, PredictedClock, RecipeFile, Root, Seed, SignedBlocks, finite
 from ernn.search.choosers.by import By
 
 PANEL = "Search for a network"
@@ -51,6 +51,7 @@ def explore(
     mixed_blocks: Annotated[
         bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")
     ] = False,
+    signed: SignedBlocks = False,
     weight_bits: Annotated[
         int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")
     ] = 12,
@@ -86,6 +87,7 @@ def explore(
         bits,
         seed,
         recipe_file,
+        signed,
     )
     console.say(f"corpus {corpus}, {device}, {limit}, seed {seed}")
     with console.working():
@@ -225,6 +227,7 @@ def recommend(
     blocks: Annotated[
         str, typer.Option(help="Block sizes to choose from; 1 is dense.")
     ] = "1,2,4,8,16,32",
+    signed: SignedBlocks = False,
     bits: Annotated[
         str, typer.Option(help="Bits of a weight to choose from, without a device.")
     ] = "12,8,6,5,4,3",
@@ -285,6 +288,7 @@ def recommend(
             inside,
             seed,
             recipe_file,
+            signed,
         )
         console.say(f"{target}, by {by.value}, seed {seed}")
         if (Path(target) / STATE).exists():

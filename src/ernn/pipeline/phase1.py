@@ -48,6 +48,7 @@ class Phase1Request:
     bits: QuantizeSpec = QuantizeSpec()
     seed: int = 0
     recipe: Path | None = None
+    signed: bool = False
 
 
 def explore(
@@ -130,6 +131,7 @@ def _question(asked: Phase1Request, recipe: Recipe, data: Prepared) -> Question:
         asked.bits.data_bits,
         trainings=asked.trainings,
         mixed=asked.mixed,
+        signed=asked.signed,
     )
 
 

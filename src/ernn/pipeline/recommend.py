@@ -45,7 +45,8 @@ class RecommendationRequest:
     """trials: of the search, trainings of `epochs` each; towards, inside: of the final training.
 
     sizes, others: blocks and other structures to choose from; bits: of a weight, the engine's alone
-    with a device. widths: shares of each recurrent layer's units to choose from.
+    with a device. widths: shares of each recurrent layer's units to choose from. signed: whether
+    columns of blocks have signs.
     """
 
     budget: Budget
@@ -62,6 +63,7 @@ class RecommendationRequest:
     inside: int | None = None
     seed: int = 0
     recipe: Path | None = None
+    signed: bool = False
 
 
 def of_corpus(
@@ -120,7 +122,7 @@ def space_for(model: ModelSpec, asked: RecommendationRequest) -> Space:
     """The choices for a network: with an engine, its number of bits; else all asked for."""
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
-    inners = (*blocks(asked.sizes), *(() if asked.budget.on_engine else asked.others))
+    inners = (*blocks(asked.sizes, asked.signed), *(() if asked.budget.on_engine else asked.others))
     return space_of(
         model, inners, bits, price, asked.budget.limit, asked.budget.on_engine, asked.widths
     )
@@ -220,8 +222,9 @@ def _uniform(space: Space, asked: RecommendationRequest) -> CompressionPlan | No
     The output matrix is dense, which suits it; if the budget does not allow
     that, it has this block size too.
     """
-    plans = [uniform(block, _weight_bits(asked)) for block in BLOCK_SIZES]
-    plans += [uniform(block, _weight_bits(asked), output=block) for block in BLOCK_SIZES]
+    bits, signed = _weight_bits(asked), asked.signed
+    plans = [uniform(block, bits, signed=signed) for block in BLOCK_SIZES]
+    plans += [uniform(block, bits, block, signed) for block in BLOCK_SIZES]
     return next((plan for plan in plans if space.pricing(space.model, plan) <= space.limit), None)
 
 

@@ -10,7 +10,7 @@ from ernn.compress.grids import Uniform
 from ernn.compress.methods.quantized import Quantized
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
-from ernn.ir.structure import BLOCK_SIZES, BlockCirculant, Dense, Structure
+from ernn.ir.structure import BLOCK_SIZES, BlockCirculant, Dense, Signed, Structure
 from ernn.nn.spec import ModelSpec
 from ernn.search.cost import Shape, shapes
 
@@ -37,10 +37,14 @@ class Candidate:
         return self.inner
 
     @property
-    def structure(self) -> Quantized:
-        return Quantized(
-            self.inner, Uniform(self.bits), spectra=isinstance(self.inner, BlockCirculant)
-        )
+    def grid(self) -> Uniform:
+        return Uniform(self.bits)
+
+    @property
+    def structure(self) -> Structure:
+        if isinstance(self.inner, Signed):
+            return replace(self.inner, inner=Candidate(self.inner.inner, self.bits).structure)
+        return Quantized(self.inner, self.grid, spectra=isinstance(self.inner, BlockCirculant))
 
     def stored_bits(self, shape: tuple[int, ...]) -> int:
         """Bits that a matrix takes; UserError where the structure does not fit it."""
@@ -52,6 +56,8 @@ class Candidate:
                 inner = "dense"
             case BlockCirculant(block):
                 inner = f"blocks of {block}"
+            case Signed(inner=BlockCirculant(block)):
+                inner = f"signed blocks of {block}"
             case _:
                 inner = str(self.inner)
         return f"{inner}, {self.bits} bits"
@@ -266,16 +272,21 @@ def _harshest(space: Space) -> Iterable[Pick]:
             yield (*(one.options[-1] for one in space.widths), *(candidate for _ in space.matrices))
 
 
-def blocks(sizes: Sequence[int]) -> tuple[Structure, ...]:
-    """Structures by their block size, 1 is dense; padding is allowed."""
+def blocks(sizes: Sequence[int], signed: bool = False) -> tuple[Structure, ...]:
+    """Structures by their block size, 1 is dense; padding is allowed. signed: see
+    `CompressionPlan.blocks`."""
     if wrong := sorted(set(sizes) - set(BLOCK_SIZES)):
         raise UserError(f"block sizes are of {BLOCK_SIZES}, not {wrong[0]}")
-    return tuple(Dense() if size == 1 else BlockCirculant(size, pad=True) for size in sorted(sizes))
+    return tuple(CompressionPlan.blocks(size, signed=signed).recurrent for size in sorted(sizes))
 
 
-def uniform(block: int, bits: int = UNIFORM_BITS, output: int = 1) -> CompressionPlan:
+def uniform(
+    block: int, bits: int = UNIFORM_BITS, output: int = 1, signed: bool = False
+) -> CompressionPlan:
     """One block size for all matrices of recurrent layers, `output` for the others; one width."""
-    inner, outer = (Candidate(one, bits).structure for one in (*blocks([block]), *blocks([output])))
+    inner, outer = (
+        Candidate(blocks([size], signed)[0], bits).structure for size in (block, output)
+    )
     return CompressionPlan(inner, inner, inner, outer)
 
 

@@ -50,7 +50,8 @@ class Question:
     trained. memory: share of the device's block RAM that weights, constants and states may take.
     worth: a larger block size is worthwhile while it saves at least this share of the dense
     network's multiplications.  trainings: at most so many. mixed: input matrices may have larger
-    blocks than recurrent ones (software; the engine has one block size).
+    blocks than recurrent ones (software; the engine has one block size). signed: whether columns
+    of blocks have signs.
     """
 
     device: Device
@@ -65,6 +66,7 @@ class Question:
     worth: float = 0.03
     trainings: int = 6
     mixed: bool = False
+    signed: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.memory <= 1:
@@ -130,7 +132,7 @@ class Explorer:
     def _bounds(self, model: ModelSpec, what: str) -> list[int]:
         """Block sizes worth a training, ascending; UserError where not even the largest fits."""
         asked, spent = self.question, savings(model)
-        bits = {k: self._cost(model, CompressionPlan.blocks(k)).bits for k in BLOCK_SIZES}
+        bits = {k: self._cost(model, self._blocks(k)).bits for k in BLOCK_SIZES}
         fitting = [k for k in BLOCK_SIZES if bits[k] <= asked.bits]
         if not fitting:
             raise UserError(
@@ -223,7 +225,7 @@ class Explorer:
 
     def _refine(self, best: CompressedNetwork, limit: float) -> CompressedNetwork:
         """Larger blocks where they cost least: output matrix; with `mixed`, input matrices."""
-        larger = _finer(best.trial.plan, best.block, self.question.mixed)
+        larger = self._finer(best.trial.plan, best.block)
         if larger == best.trial.plan or not self._left():
             self.log.add("finer blocks", "not tried", left=self._left())
             return best
@@ -268,9 +270,10 @@ class Explorer:
 
     def _compress(self, start: DenseTrial, block: int) -> CompressedNetwork:
         """The output matrix, small and near the labels, stays dense until the end."""
-        return self._trial(
-            CompressedTrial(start, CompressionPlan.blocks(block), self.question.solver)
-        )
+        return self._trial(CompressedTrial(start, self._blocks(block), self.question.solver))
+
+    def _blocks(self, block: int, output: int = 1) -> CompressionPlan:
+        return CompressionPlan.blocks(block, output, signed=self.question.signed)
 
     def _trial(self, trial: CompressedTrial) -> CompressedNetwork:
         result = self._train(trial)
@@ -293,10 +296,8 @@ class Explorer:
     def _left(self) -> int:
         return self.question.trainings - len(self.trained)
 
-
-def _finer(plan: CompressionPlan, block: int, mixed: bool) -> CompressionPlan:
-    wanted = CompressionPlan.blocks(block, output=block)
-    if not mixed or 2 * block not in BLOCK_SIZES:
-        return replace(plan, output=wanted.output)
-    larger = CompressionPlan.blocks(2 * block)
-    return replace(plan, input=larger.input, output=wanted.output)
+    def _finer(self, plan: CompressionPlan, block: int) -> CompressionPlan:
+        finer = replace(plan, output=self._blocks(block, output=block).output)
+        if not self.question.mixed or 2 * block not in BLOCK_SIZES:
+            return finer
+        return replace(finer, input=self._blocks(2 * block).input)

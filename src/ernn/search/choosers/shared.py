@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrize
 
-from ernn.compress.method import Parts
 from ernn.compress.plan import CompressionPlan, matrices
+from ernn.compress.sets import decode, parts
 from ernn.nn.model import AcousticModel
 from ernn.search.candidates import Candidate, Part, Space
 from ernn.search.cost import Shape
@@ -48,18 +48,15 @@ class Options(nn.Module):
         """One of each structure: roundings to several widths are added before decoding."""
         shares = self.shares()
         for inner in dict.fromkeys(candidate.inner for candidate in shares):
-            alike = {
-                candidate.structure: share
-                for candidate, share in shares.items()
-                if candidate.inner == inner
-            }
-            first = next(iter(alike))
-            numbers: Parts = first.start(matrix)
+            alike = {one: share for one, share in shares.items() if one.inner == inner}
+            structure = next(iter(alike)).structure
+            numbers = parts(matrix, structure)
             mixed = (
                 sum(share * one.grid.through(t) for one, share in alike.items())
                 for t in numbers.tensors
             )
-            yield first.decode(replace(numbers, tensors=tuple(mixed)), *matrix.shape[-2:])
+            stored = replace(numbers, tensors=tuple(mixed))
+            yield decode(stored, structure, *matrix.shape[-2:])
 
 
 def share_weights(
