@@ -198,13 +198,13 @@ def differing(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
 def content(folder: Path) -> dict[str, Any]:
     """Every file: its bytes; of JSON the values, but those that a clock gave.
 
-    Checkpoints say where they lie and how long an epoch took, and a log what was begun, some of it
-    twice: what follows from them is compared.
+    Checkpoints say where they lie and how long an epoch took, and logs and journals what was begun,
+    some of it twice, and when: what follows from them is compared.
     """
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        kept = path.suffix not in (".ckpt", ".log") and name != "log"
+        kept = path.suffix not in (".ckpt", ".log", ".journal") and name != "log"
         kept = kept and not name.startswith("cache/")
         if kept and path.is_file():
             data = path.read_bytes()

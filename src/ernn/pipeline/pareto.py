@@ -31,6 +31,7 @@ def run(
     asked = {
         name: value if isinstance(value, int | float | None) else str(value)
         for name, value in asdict(job).items()
+        if name != "folder"  # where the table lies, which may be moved
     }
     found = {"asked": {**asked, "sampler": sampler, "space": asdict(space)}, **summary(study)}
     write_json(job.folder / TABLE, found)
