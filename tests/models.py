@@ -1,6 +1,6 @@
 """Random networks and integer models, for every test that needs one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -132,6 +132,11 @@ def restructured(network: Network, choose: Callable[[Read, Matrix], Structure]) 
         return replace(layer, weights=tuple(weights))
 
     return replace(network, layers=tuple(changed(layer) for layer in network.layers))
+
+
+def in_blocks_of(rng: np.random.Generator, network: Network, sizes: Sequence[int]) -> Network:
+    """The same with a block size of these for every matrix."""
+    return restructured(network, lambda *_: structure_of(int(rng.choice(sizes))))
 
 
 def random_frames(rng: np.random.Generator, network: Network, frames: int = 20) -> Array:

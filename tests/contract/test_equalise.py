@@ -11,6 +11,7 @@ from ernn.ir import reference
 from ernn.ir.layers import linear, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
+from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import calibrate
 from ernn.quantization.equalise import equalised
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -49,7 +50,7 @@ def growing(rng: np.random.Generator, peepholes: bool) -> tuple[Network, list[np
 @pytest.mark.parametrize("block", [1, 2])
 def test_inputs_of_different_size(block: int) -> None:
     network, frames = uneven(np.random.default_rng(block), block)
-    seen = calibrate(network, frames, block)
+    seen = calibrate(network, frames, Blocks(block))
     changed, exponents = equalised(network, seen, block, 16)
     assert exponents["x"].max() >= 8 and exponents["x"].min() == 0
     scaled = [one * 2.0 ** exponents["x"] for one in frames]
@@ -77,7 +78,7 @@ def test_c_says_which_fraction_bits_each_feature_has() -> None:
 @pytest.mark.parametrize("peepholes", [False, True])
 def test_cells_over_a_thousand_to_one(peepholes: bool) -> None:
     network, frames = growing(np.random.default_rng(3), peepholes)
-    seen = calibrate(network, frames, 1)
+    seen = calibrate(network, frames, Blocks(1))
     units = seen.units["l0.c"]
     assert units.max() > 300 * np.median(units)
     changed, exponents = equalised(network, seen, 1, 16)
@@ -100,7 +101,7 @@ def test_what_a_step_reads_or_the_network_gives_stays() -> None:
     frames = [np.abs(rng.normal(size=(300, 2))) * [1.0, 200.0]]
     for one, kept in ((layer, {"l0.c"}), (shown, set[str]())):
         network = Network((one,))
-        found = equalised(network, calibrate(network, frames, 1), 1, 16)[1]
+        found = equalised(network, calibrate(network, frames, Blocks(1)), 1, 16)[1]
         assert set(found) - {"x"} <= kept
     same = Network((linear(Matrix(np.ones((1, 2, 2))), np.zeros(2)),))
-    assert equalised(same, calibrate(same, [np.ones((4, 2))], 1), 1, 16) == (same, {})
+    assert equalised(same, calibrate(same, [np.ones((4, 2))], Blocks(1)), 1, 16) == (same, {})

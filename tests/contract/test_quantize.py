@@ -21,8 +21,9 @@ from ernn.ir.integer_parts import Product, SpectralMatrix
 from ernn.ir.layers import gru, linear
 from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant
+from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import calibrate
-from ernn.quantization.quantize import QuantizeSpec, common_block, quantize
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import (
     random_frames,
     random_gru,
@@ -234,7 +235,7 @@ def test_calibration_sees_every_edge_and_its_spectrum():
     rng = np.random.default_rng(6)
     network = random_network(rng, cell="lstm", projection=5, block=4)
     frames = random_frames(rng, network)
-    ranges = calibrate(network, [frames], 4).ranges
+    ranges = calibrate(network, [frames], Blocks(4)).ranges
     assert ranges["x"].value == np.abs(frames).max()
     words = frames.reshape(len(frames), -1, 4)
     spectra = np.fft.rfft(words)
@@ -242,29 +243,6 @@ def test_calibration_sees_every_edge_and_its_spectrum():
         max(np.abs(spectra.real).max(), np.abs(spectra.imag).max())
     )
     assert {"l0.gates", "l0.c", "l0.m", "l0.h"} <= ranges.keys()
-
-
-def test_several_block_sizes_are_refused():
-    rng = np.random.default_rng(7)
-    network = Network(
-        (random_gru(rng, 8, 8, BlockCirculant(4)), random_gru(rng, 8, 8, BlockCirculant(8)))
-    )
-    with pytest.raises(
-        UserError,
-        match=r"one accelerator has one block size, but this network has blocks of \[4, 8\]",
-    ):
-        common_block(network)
-
-
-def test_a_product_half_dense_is_refused():
-    rng = np.random.default_rng(8)
-    layer = random_gru(rng, 8, 8, BlockCirculant(4))
-    (_, back), *others = layer.weights
-    layer = replace(layer, weights=((Matrix(rng.normal(size=(2, 8, 8))), back), *others))
-    with pytest.raises(
-        UserError, match="a dense and a block-circulant matrix cannot be summed in one product"
-    ):
-        quantize(Network((layer,)), [np.ones((2, 8))])
 
 
 def test_a_matrix_that_is_not_what_it_says_is_refused():

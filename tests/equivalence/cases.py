@@ -19,11 +19,12 @@ from ernn.scheduling.schedule import Schedule, schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 from ernn.verify.prove import Proof
 from tests.models import (
+    in_blocks_of,
     random_frames,
     random_gru,
-    random_integer_model,
     random_linear,
     random_lstm,
+    random_network,
     structure_of,
     with_exponents,
 )
@@ -36,13 +37,15 @@ SOME = settings(max_examples=12, deadline=None, derandomize=True)
 @dataclass(frozen=True)
 class Case:
     """`network`: arguments of `tests.models.random_network`, of `mixed_network`, or of
-    `tests.networks.any_network`; `exponents`: rows get fraction bits of their own.
+    `tests.networks.any_network`; `exponents`: rows get fraction bits of their own; `sizes`: every
+    matrix gets one of these block sizes.
     """
 
     network: dict[str, Any]
     design: Design
     spec: QuantizeSpec = field(default_factory=QuantizeSpec)
     exponents: bool = False
+    sizes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ def _integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
     elif "seed" in case.network:
         made = any_network(**case.network)
     else:
-        return random_integer_model(rng, case.spec, **case.network)
+        made = random_network(rng, **case.network)
+    if case.sizes:
+        made = in_blocks_of(rng, made, case.sizes)
     return quantize(made, [random_frames(rng, made) for _ in range(3)], case.spec)
 
 
@@ -156,6 +161,7 @@ def _case(rng: np.random.Generator, network: dict[str, Any], block: int) -> Case
         design,
         QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4), data=data),
         rng.random() < 0.4,
+        tuple(1 << n for n in range(block.bit_length())) if rng.random() < 0.4 else (),
     )
 
 

@@ -82,7 +82,7 @@ def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
         written = cycle + plan.timing.product
         for row in tags:
             for number in range(row["rows"]):
-                line = (row["row"] + number * (1 if row["dense"] else block)) // block
+                line = (row["row"] + number * plan.layout.kept[row["kept"]]) // block
                 first_write.setdefault(line, written)
                 last_write[line] = written
                 written += 1
@@ -271,7 +271,7 @@ def test_useful_multiplications_are_the_networks_own(block: int) -> None:
     rng = np.random.default_rng(block)
     lstm = random_lstm(rng, 7, 20, structure_of(block), projection=9, peepholes=True)
     network = Network(
-        (lstm, random_gru(rng, 9, 12, structure_of(block)), random_linear(rng, 12, 5))
+        (lstm, random_gru(rng, 9, 12, structure_of(-(-block // 4))), random_linear(rng, 12, 5))
     )
     plan = schedule(quantize(network, [random_frames(rng, network)]), Design(2, 3))
     counts = (

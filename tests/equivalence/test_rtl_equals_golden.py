@@ -147,6 +147,19 @@ CASES = {
         Design(2, 2, 2, 2, packed=18),
         QuantizeSpec(weight_bits=8, data_bits=8, data=DataBits(cell=16)),
     ),
+    "a block size for each matrix of a GRU, rows with exponents, three groups": Case(
+        dict(cell="gru", reset="before", input_size=9, hidden=13, outputs=5, block=1, states=True),
+        Design(3, 2, 2, 2, splits=3),
+        QuantizeSpec(weight_bits=9, data_bits=12),
+        exponents=True,
+        sizes=(1, 2, 4),
+    ),
+    "a block size for each matrix of an LSTM, two words, two products a multiplier": Case(
+        dict(cell="lstm", peepholes=True, projection=5, input_size=7, hidden=9, block=1),
+        Design(4, 2, 1, 2, splits=2, words=2, staggered=True, packed=18, parity=True),
+        QuantizeSpec(weight_bits=8, data_bits=9),
+        sizes=(2, 4),
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),

@@ -13,7 +13,9 @@ from tests.models import random_frames, random_gru, random_linear, random_lstm, 
 
 @pytest.mark.parametrize("block", [4, 8])
 def test_random_shapes(block: int) -> None:
-    """Layers in signed blocks, a dense output layer that reads what was turned."""
+    """Layers in signed blocks, half as large where recurrent, and a dense output layer that reads
+    what was turned.
+    """
     rng = np.random.default_rng(block)
     plain = BlockCirculant(block, pad=True)
     if block == 4:
@@ -25,7 +27,9 @@ def test_random_shapes(block: int) -> None:
     network = restructured(
         network,
         lambda read, matrix: (
-            Signed(plain, read.delay) if matrix.structure == plain else matrix.structure
+            Signed(BlockCirculant(block >> read.delay, pad=True), read.delay)
+            if matrix.structure == plain
+            else matrix.structure
         ),
     )
     design = Design(4, 2, 2, splits=2, words=2, overlap=2, staggered=True)

@@ -5,6 +5,7 @@ Real values are `Fraction`; `req` is the only rounding.  No NumPy arithmetic and
 `ernn.golden` is used.
 """
 
+import re
 from fractions import Fraction
 from math import floor
 
@@ -37,8 +38,11 @@ def stages(transform: Transform, v: Vector) -> Vector:
 
 def spectrum(model: IntegerModel, signal: Signal, values: Vector) -> list[Vector]:
     k, guard = model.block, model.forward.guard
-    padded = values + [0] * (-len(values) % k)
+    padded, parts = values + [0] * (-len(values) % k), model.parts[signal.name]
     words = [padded[at : at + k] for at in range(0, len(padded), k)]
+    words = [
+        [w[s * (k // parts) + a] for a in range(k // parts) for s in range(parts)] for w in words
+    ]
     scale = Fraction(2) ** (signal.format.frac + guard)
     return [
         [
@@ -89,7 +93,8 @@ def product(
             after = [
                 Fraction(v) / Fraction(2) ** made.rows.frac / k for v in stages(model.inverse, rows)
             ]
-            out += [real(req(v, made.output), made.output) for v in after[: made.kept]]
+            kept = [after[a * (k // made.kept)] for a in range(made.kept)]
+            out += [real(req(v, made.output), made.output) for v in kept]
         gates.append(out[: made.length])
     return gates
 
@@ -111,6 +116,7 @@ class Exact:
     def __init__(self, model: IntegerModel) -> None:
         self.model = model
         self.state: dict[str, Vector] = {}
+        self.given = ""  # the name of what the next layer reads
         for layer in model.layers:
             for name in layer.cell.remembered:
                 start = dict(zip(layer.cell.remembered, layer.initial, strict=False)).get(name)
@@ -118,13 +124,24 @@ class Exact:
                 self.state[f"{layer.name}.{name}"] = zero if start is None else start.tolist()
 
     def frame(self, x: Vector) -> Vector:
+        self.given = self.model.input.name
         for layer in self.model.layers:
-            kind = layer.cell.title.split(",")[0]
+            kind = layer.cell.title.split(",")[0].removesuffix(" with factors")
             x = {"LSTM": self._lstm, "GRU": self._gru, "linear": self._linear}[kind](layer, x)
+            self.given = f"{layer.name}.h"
         return x
 
-    def _spectrum(self, name: str, values: Vector) -> list[Vector]:
-        return spectrum(self.model, self.model.signal(name), values)
+    def _spectra(self, layer: IntegerLayer, values: dict[str, Vector]) -> dict[str, list[Vector]]:
+        """Of signals, and of copies of them that matrices of other block sizes read."""
+        found = {}
+        for name, vector in values.items():
+            real_values = [real(v, self.model.signal(name).format) for v in vector]
+            starts = f"{name}_in", f"{layer.name}.{name}_in"
+            for signal in self.model.signals:
+                if signal.spectrum and (signal.name == name or signal.name.startswith(starts)):
+                    own = [req(v, signal.format) for v in real_values]
+                    found[signal.name] = spectrum(self.model, signal, own)
+        return found
 
     def _gate(self, function: str, sums: list[Fraction]) -> list[Fraction]:
         table = next(one for one in self.model.tables if one.function == function)
@@ -134,16 +151,16 @@ class Exact:
         return [req(v, self.model.signal(name).format) for v in values]
 
     def _product(self, layer: IntegerLayer, name: str, spectra: dict) -> list[list[Fraction]]:
-        """A product's values, gate by gate, its bias added exactly."""
-        number = [one.name for one in layer.cell.products].index(name)
-        made, bias = layer.products[number], layer.biases[number]
-        gates = product(self.model, made, spectra)
-        if bias is None:
-            return gates
-        return [
-            [v + real(b, made.output) for v, b in zip(gate, row, strict=True)]
-            for gate, row in zip(gates, bias.tolist(), strict=True)
-        ]
+        """A product's values, gate by gate, its bias added; in several block sizes it is the
+        sum of a product for each.
+        """
+        terms = []
+        for one, made, bias in zip(layer.cell.products, layer.products, layer.biases, strict=True):
+            if one.name == name or re.fullmatch(rf"{name}_in\d+", one.name):
+                terms.append(product(self.model, made, spectra))
+                if bias is not None:
+                    terms.append([[real(b, made.output) for b in row] for row in bias.tolist()])
+        return [[sum(v) for v in zip(*gate, strict=True)] for gate in zip(*terms, strict=True)]
 
     def _format(self, layer: IntegerLayer, step: str) -> FixedFormat:
         return layer.formats[[one.name for one in layer.cell.steps].index(step)]
@@ -156,10 +173,7 @@ class Exact:
 
     def _lstm(self, layer: IntegerLayer, x: Vector) -> Vector:
         n, h, c_ = range(layer.products[0].length), f"{layer.name}.h", f"{layer.name}.c"
-        spectra = {
-            layer.inputs[0]: self._spectrum(layer.inputs[0], x),
-            h: self._spectrum(h, self.state[h]),
-        }
+        spectra = self._spectra(layer, {self.given: x, h: self.state[h]})
         p, cell = self._product(layer, "gates", spectra), self._format(layer, "c")
         p_i, p_f, p_o = (self._peephole(layer, gate) for gate in "ifo")
         c = [real(v, cell) for v in self.state[c_]]
@@ -170,11 +184,13 @@ class Exact:
         new = [real(v, cell) for v in self.state[c_]]
         o = self._gate("sigmoid", [p[3][j] + p_o[j] * new[j] for j in n])
         t = self._gate("tanh", new)
-        projected = len(layer.products) == 2
+        projected = "m" in [step.name for step in layer.cell.steps]
         m = f"{layer.name}.m" if projected else h
         out = self._req(m, [o[j] * t[j] for j in n])
         if projected:
-            out = self._req(h, self._product(layer, "projection", {m: self._spectrum(m, out)})[0])
+            out = self._req(
+                h, self._product(layer, "projection", self._spectra(layer, {m: out}))[0]
+            )
         self.state[h] = out
         return out
 
@@ -182,10 +198,9 @@ class Exact:
         n, name = range(layer.products[0].length), f"{layer.name}.h"
         before, s_ = self.state[name], f"{layer.name}.s"
         h = [real(v, self.model.signal(name).format) for v in before]
-        x_ = layer.inputs[0]
-        spectra = {x_: self._spectrum(x_, x), name: self._spectrum(name, before)}
+        spectra = self._spectra(layer, {self.given: x, name: before})
         r, z = (self._gate("sigmoid", p) for p in self._product(layer, "gates", spectra))
-        if layer.cell.title == "GRU, reset after":
+        if "u" in [step.name for step in layer.cell.steps]:
             format = self._format(layer, "u")
             q = self._product(layer, "candidate", spectra)[0]
             u = [real(req(v, format), format) for v in q]
@@ -193,13 +208,12 @@ class Exact:
             sums = [base[j] + r[j] * u[j] for j in n]
         else:
             s = self._req(s_, [r[j] * h[j] for j in n])
-            reset = {x_: spectra[x_], s_: self._spectrum(s_, s)}
-            sums = self._product(layer, "candidate", reset)[0]
+            sums = self._product(layer, "candidate", spectra | self._spectra(layer, {s_: s}))[0]
         new = self._gate("tanh", sums)
         out = self._req(name, [z[j] * h[j] - z[j] * new[j] + new[j] for j in n])
         self.state[name] = out
         return out
 
     def _linear(self, layer: IntegerLayer, x: Vector) -> Vector:
-        spectra = {layer.inputs[0]: self._spectrum(layer.inputs[0], x)}
+        spectra = self._spectra(layer, {self.given: x})
         return self._req(f"{layer.name}.h", self._product(layer, "product", spectra)[0])

@@ -95,7 +95,7 @@ def test_relu_is_zero_below_zero() -> None:
         ((CellStep("a", "gates.0"), CellStep("h", "h@1*a - a")), "only products can be taken away"),
         ((CellStep("h", "gates.0*h@1"),), "a gate cannot be multiplied"),
         ((CellStep("h", "v*h@1"),), "a vector is added, or the second factor"),
-        ((CellStep("h", "gates.0 + h@1"),), "two addends"),
+        ((CellStep("h", " + ".join(["gates.0"] * 5)),), r"8 addends \(a bias is one\)"),
         ((CellStep("h", "gates.2"),), "neither a step, an input, a gate nor a vector"),
         ((CellStep("a", "gates.0"), CellStep("h", "h@1*v")), "nothing reads a"),
         ((CellStep("h", "gates.0 h"),), "not a sum of names"),

@@ -61,6 +61,5 @@ def _each(operand: Operand, block: int) -> int:
     matrix = operand.matrix
     if isinstance(matrix, RepeatedMatrix):
         return matrix.core.shape[0] * matrix.core.shape[1]
-    if matrix.kept == block:
-        return matrix.gates * matrix.block_rows * multipliers_per_pe(block)
-    return matrix.gates * matrix.rows * block
+    each = block // matrix.kept * multipliers_per_pe(matrix.kept)
+    return matrix.gates * matrix.block_rows * each

@@ -275,12 +275,12 @@ class Logic:
         u = self.units
         memories = list(u.mapped(self.family))
         numbers = self.words * self.block
-        dense = any(row["dense"] for row in u.plan.array.rows)
+        orders = len(u.layout.kept) + len(u.layout.spectra.parts)
         return {
             "transforms": self.words * (self.forward.adders + self.inverse.adders),
             "rounding": numbers
             * (u.layout.accumulator_bits + 1 + sum(adders for adders, _ in self.roundings)),
-            "lines": numbers * u.data * (3 + dense),
+            "lines": numbers * u.data * (1 + orders),
             "control": self._control,
             "delays": self.shifts * (self._delays / SHIFTED + self.beat * (2 * u.data + 2)),
             "logic bits": sum(m.count * used.logic_bits for m, used in memories)

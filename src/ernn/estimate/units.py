@@ -88,7 +88,7 @@ class Units:
         word, line, beat = (
             numbers * self.data for numbers in (self.block, layout.line, layout.beat)
         )
-        dense = self.block > 1 and any(row["dense"] for row in self.plan.array.rows)
+        least = layout.kept[-1]
         tag = 2 + address_bits(design.streams)
         frames = self.plan.rounds_under_way * design.streams
         return (
@@ -101,7 +101,12 @@ class Units:
                 count=design.splits,
             ),
             Memory(
-                "gates", word, layout.gates_total, True, self.data if dense else 0, count=self.words
+                "gates",
+                word,
+                layout.gates_total,
+                True,
+                least * self.data if least < self.block else 0,
+                count=self.words,
             ),
             Memory("values", beat, layout.values.beats, True, count=2),
             Memory("constants", *self._constants(), False),

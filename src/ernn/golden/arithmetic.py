@@ -76,7 +76,8 @@ class Plainly:
         return np.broadcast_to(values, (self.streams, len(values)))
 
     def spectrum(self, signal: str, value: Array) -> Array:
-        return fft.spectrum(self.model.forward, self.model.signal(signal), value)
+        model = self.model
+        return fft.spectrum(model.forward, model.signal(signal), value, model.parts.get(signal, 1))
 
     def product(self, product: Product, spectra: Sequence[Array]) -> list[Array]:
         out = matvec.product(self.model, product, spectra)

@@ -23,11 +23,19 @@ def apply_stages(transform: Transform, v: Array) -> Array:
     return v
 
 
-def spectrum(transform: Transform, signal: Signal, values: Array) -> Array:
+def by_turns(words: Array, parts: int) -> Array:
+    """The numbers of words (..., k) that consist of so many blocks: the first of each, then the
+    second.
+    """
+    blocks = words.reshape(*words.shape[:-1], parts, words.shape[-1] // parts)
+    return blocks.swapaxes(-1, -2).reshape(words.shape)
+
+
+def spectrum(transform: Transform, signal: Signal, values: Array, parts: int = 1) -> Array:
     """Spectra (..., words, k), in `signal.spectrum`, of vectors (..., length) in
-    `signal.format`.
+    `signal.format`, whose words are of so many blocks.
     """
     assert signal.spectrum is not None, f"no product reads {signal.name}"
     k = len(transform.stages[0].shift) if transform.stages else 1
-    v = apply_stages(transform, words_of(values, k) << transform.guard)
+    v = apply_stages(transform, by_turns(words_of(values, k), parts) << transform.guard)
     return requantize(v, signal.format.frac + transform.guard, signal.spectrum)

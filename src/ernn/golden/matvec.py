@@ -65,5 +65,5 @@ def product(model: IntegerModel, product: Product, spectra: Sequence[Array]) -> 
     out = requantize(
         apply_stages(model.inverse, rows), product.rows.frac + doublings, product.output
     )
-    kept = out[..., : product.kept]
+    kept = out[..., :: model.block // product.kept]
     return kept.reshape(*kept.shape[:-2], product.block_rows * product.kept)[..., : product.length]

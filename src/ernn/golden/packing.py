@@ -32,6 +32,7 @@ class Packed:
     """A product's weights (tiles, bins, pairs, rows of a tile, 2) and corrections (tiles, complex
     bins, rows of a tile), each in a row.
 
+    `rows`: of a gate, in so many `parts`, part s of them numbers s * kept ... of every word.
     Bins 0 and k/2 are real and have half as many pairs as there are `columns`, the others as many.
     Sums of `chunk` pairs fit.
     """
@@ -39,6 +40,7 @@ class Packed:
     weights: Array
     corrections: Array
     rows: int
+    parts: int
     columns: int
     chunk: int
 
@@ -65,6 +67,7 @@ def pack(model: IntegerModel, product: Product, tile: int, limit: int | None) ->
         np.concatenate(banks, axis=1).reshape(-1),
         corrections.reshape(-1),
         len(rows) // product.gates,
+        1 if product.kept == 1 else model.block // product.kept,  # dense rows lie side by side
         columns,
         chunk,
     )
@@ -83,15 +86,13 @@ def _rows(product: Product, k: int) -> Array:
 
 
 def in_rows(product: Product, values: Array, k: int) -> Array:
-    """Of every row of a product something (gates, block rows, ...) to (gates * rows, ...); dense
-    rows in the order of `ernn.golden.vectors`.
+    """Of every row of a product something (gates, block rows, ...) to (gates * rows, ...); rows
+    of several that make a word in the order of `ernn.golden.vectors`.
     """
-    if product.kept == 1:
-        padding = [(0, 0), (0, -product.length % k), *[(0, 0)] * (values.ndim - 2)]
-        values = np.pad(values, padding)
-        gates, rows, *others = values.shape
-        values = values.reshape(gates, rows // k, k, *others).swapaxes(1, 2)
-    return values.reshape(-1, *values.shape[2 + (product.kept == 1) :])
+    gates, rows, *others = values.shape
+    parts = k // product.kept
+    values = np.pad(values, [(0, 0), (0, -rows % parts), *[(0, 0)] * len(others)])
+    return values.reshape(gates, -1, parts, *others).swapaxes(1, 2).reshape(-1, *others)
 
 
 def _banks(tiles: Array) -> Iterator[Array]:

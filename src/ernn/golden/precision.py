@@ -16,7 +16,7 @@ from ernn.ir.fixed_point import FixedFormat, dequantize
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.precision import EdgeError, Error
-from ernn.quantization.integer_fft import packed_rfft
+from ernn.quantization.integer_fft import packed_spectra
 from ernn.quantization.lowering import lowered
 
 Array = np.ndarray
@@ -93,13 +93,9 @@ def _float_edges(network: Network, model: IntegerModel, frames: Array) -> dict[s
     for signal in model.signals:
         if signal.spectrum is not None:
             scaled = np.ldexp(found[signal.name], model.exponents(signal.name))
-            found[f"{signal.name}.spectrum"] = _spectra(scaled, model.block)
+            spectra = packed_spectra(scaled, model.block, model.parts.get(signal.name, 1))
+            found[f"{signal.name}.spectrum"] = spectra.reshape(len(spectra), -1)
     return found
-
-
-def _spectra(values: Array, block: int) -> Array:
-    words = np.pad(values, [(0, 0), (0, -values.shape[1] % block)]).reshape(len(values), -1, block)
-    return packed_rfft(words).reshape(len(values), -1)
 
 
 def _edge_error(

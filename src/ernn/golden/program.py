@@ -185,7 +185,7 @@ def _products(
         gates, end = [gate.at for gate in made.gates], first + len(made.operands)
         apart = gates[1] - gates[0] if len(gates) > 1 else 0
         yield (
-            *(gates[0], apart, len(gates), one.rows, made.product.kept, first, end),
+            *(gates[0], apart, len(gates), one.rows, one.parts, made.product.kept, first, end),
             *(one.columns, one.chunk, weights, corrections, made.exponents),
             *(*made.sums, *made.out),
         )

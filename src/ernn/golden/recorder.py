@@ -73,6 +73,7 @@ class Operation(NamedTuple):
     end: int = 0
     half: int = 0
     which: int = 0
+    parts: int = 1
     round: Rounding = Rounding()
 
 
@@ -138,8 +139,11 @@ class Recorder:
         to, words = self.of(value.size, found.spectrum), value.size // self.model.block
         last = value.length - (words - 1) * self.model.block
         round = _rounding(found.format.frac + forward.guard, found.spectrum, largest)
+        parts = self.model.parts.get(signal, 1)
         self.operations.append(
-            Operation(Kind.SPECTRUM, to.at, words, value.at, forward.guard, last, round=round)
+            Operation(
+                Kind.SPECTRUM, to.at, words, value.at, forward.guard, last, parts=parts, round=round
+            )
         )
         return to
 

@@ -23,8 +23,7 @@ initial value before the first.  What has no delay must have been written earlie
 Products read what was written any number of frames before; a step reads one frame back at most, and
 keeps what is older in a step of its own.
 
-The engine's sums and golden's take at most two products and two addends, a bias being one; addends
-are only added.
+A sum has at most two products and eight addends, a bias being one; addends are only added.
 """
 
 import re
@@ -39,6 +38,8 @@ INPUT = "x"
 """The usual name of a layer's only input."""
 
 LONGEST_SUM, MOST_DELAY, MOST_GATES = 1000, 1 << 16, 1 << 12
+MOST_PRODUCTS, MOST_ADDENDS = 2, 8
+"""Of a sum."""
 
 _NAME = r"[\w.]+(?:@\d+)?"
 _TERM = re.compile(rf"\s*([+-]?)\s*({_NAME})(?:\s*\*\s*({_NAME}))?\s*")
@@ -182,8 +183,8 @@ class Cell:
         products = [term for term in step.terms if len(term.factors) == 2]
         count = sum(2 if self._has_bias(term.factors[0].name) else 1 for term in addends)
         _require(
-            count <= 2 and len(products) <= 2,
-            f"{what}: two addends (a bias is one) and two products at most",
+            count <= MOST_ADDENDS and len(products) <= MOST_PRODUCTS,
+            f"{what}: {MOST_ADDENDS} addends (a bias is one) and {MOST_PRODUCTS} products at most",
         )
         _require(
             not any(term.negative for term in addends), f"{what}: only products can be taken away"

@@ -4,8 +4,8 @@ The training side writes an `IntegerModel`, `golden` executes it, `rtl` elaborat
 cite its digest. Every precision drop is a named edge: *round half up, then saturate* to that edge's
 format, `requantize` in `ernn.ir.fixed_point`; nothing else rounds.  Sums are exact.
 
-Arithmetic, with k the block size (`IntegerModel.block`), req(v -> F) the rounding above, and every
-vector cut into words of k values, the last word filled with zeros:
+Arithmetic, with k the largest block size (`IntegerModel.block`), req(v -> F) the rounding above,
+and every vector cut into words of k values, the last word filled with zeros:
 
 *Spectrum of a signal.*  Each word w of a signal (integers in `Signal.format`) becomes k integers in
 `Signal.spectrum`:
@@ -15,7 +15,8 @@ vector cut into words of k values, the last word filled with zeros:
     req(v -> spectrum)
 
 where v carries `format.frac + forward.guard` fraction bits.  The order of a packed spectrum is
-[X0, X(k/2), Re X1, Im X1, Re X2, ...]; k = 1 is [x].
+[X0, X(k/2), Re X1, Im X1, Re X2, ...]; k = 1 is [x].  A signal that is read in blocks of k / m has
+m = `IntegerModel.parts`: number a of the word's block s takes place a*m + s before the transform.
 
 *Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c]
 (*) spectrum[c], where (*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All
@@ -28,9 +29,9 @@ a row's weights, and so its sum, may have some more (`Product.exponents`):
 
 where after the stages v carries `rows.frac + log2(k)` fraction bits (the inverse transform is not
 divided by k, and its guard is 0).
-A matrix with kept = k is block-circulant and word r of a gate holds its rows r*k .. r*k+k-1; with
-kept = 1 it is dense: each block row is one matrix row (the block's weights are chosen so that
-element 0 of the inverse transform is that row times the operand), and only element 0 is kept.  A
+A matrix of blocks of `kept` = k / m numbers (k, a smaller size, or 1: dense) has block rows of so
+many matrix rows: numbers 0, m, 2m, ... of its inverse transform, the only ones that are kept (every
+m-th number of a circulant convolution of k numbers is a sum of m convolutions of k / m).  A
 repeated matrix I (x) G (x) I (`ernn.ir.kronecker`) is the dense matrix that it is short for; k is 1
 then.
 An operand with a delay d reads the spectrum of d frames before; before the first frame that is the
@@ -147,7 +148,7 @@ class IntegerLayer:
 class IntegerModel:
     """A network in integers; see the module's docstring for what each part means.
 
-    block: the block size k; 1 where all matrices are dense.
+    block: the block size k, the largest of all matrices; 1 where all are dense.
     signals: the first is the input.
     outputs: names of the signals that the user gets, one after the other.
     forward, inverse: transforms of words of k numbers.
@@ -210,6 +211,12 @@ class IntegerModel:
         )
 
     @property
+    def stored_weights(self) -> int:
+        """Numbers of all matrices, filled up to whole words."""
+        products = (product for layer in self.layers for product in layer.products)
+        return sum(o.matrix.weights.size for product in products for o in product.operands)
+
+    @property
     def repeated(self) -> tuple[Product, ...]:
         """Products with repeated matrices, which golden runs and no engine does."""
         products = (product for layer in self.layers for product in layer.products)
@@ -251,6 +258,12 @@ class IntegerModel:
                 operand.matrix.weights.shape[3] == self.block,
                 f"{product.name} is not in blocks of {self.block}",
             )
+            parts = self.parts[signal.name]
+            require(
+                product.kept in (1, self.block // parts),
+                f"{product.name} reads {signal.name} in blocks of {product.kept}, others in blocks "
+                f"of {self.block // parts}",
+            )
             assert signal.spectrum is not None
             fracs.add(signal.spectrum.frac + operand.matrix.format.frac)
         require(
@@ -278,6 +291,19 @@ class IntegerModel:
         """By number, the powers of two that an edge's numbers are multiplied with."""
         found = (one.exponents for one in self.units if one.edge == edge)
         return next(found, np.zeros(1, np.int64))
+
+    @cached_property
+    def parts(self) -> dict[str, int]:
+        """By signal that products read, of how many blocks its words consist: their numbers are
+        taken by turns.
+        """
+        found: dict[str, int] = {}
+        for product in (product for layer in self.layers for product in layer.products):
+            for operand in product.operands:
+                own = self.block // product.kept if product.kept > 1 else 1
+                before = found.get(operand.signal, 1)
+                found[operand.signal] = max(before, own)
+        return found
 
     @cached_property
     def _by_name(self) -> dict[str, Signal]:

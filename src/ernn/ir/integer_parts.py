@@ -107,8 +107,8 @@ class SpectralMatrix:
     """Weights (gates, block rows, block columns, k), packed spectra in `format`.
 
     rows, columns: of the matrix, without padding.
-    kept: k where it is block-circulant, with ceil(rows / k) block rows a gate; 1 where it is dense,
-        with `rows` of them.
+    kept: its own block size, k or a part of it, 1 where it is dense: with ceil(rows / kept) block
+        rows a gate.
     """
 
     weights: Array
@@ -125,7 +125,7 @@ class SpectralMatrix:
             f"a weight bank is (gates, block rows, block columns, k), not {shape}",
         )
         _, block_rows, block_columns, k = shape
-        require(self.kept in (1, k), f"kept must be 1 or {k}, not {self.kept}")
+        require(self.kept > 0 and k % self.kept == 0, f"kept must divide {k}, {self.kept} does not")
         require(
             block_rows == ceil(self.rows / self.kept),
             f"{self.rows} rows need {ceil(self.rows / self.kept)} blocks",

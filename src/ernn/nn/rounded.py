@@ -42,8 +42,8 @@ class Rounded(nn.Module):
     made of the model, do.
 
     random: in training, data are rounded up or down at random (stochastic rounding); never in
-    evaluation. Raises UserError where `integers` are of other layers, of factored matrices, whose
-    inner results are not here, or have units of their own.
+    evaluation. Raises UserError where `integers` are of other layers, of other products - those of
+    factored matrices, or of sums over several block sizes -, or have units of their own.
     """
 
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
@@ -72,8 +72,8 @@ class Rounded(nn.Module):
             if {product.name for product in layer.products} != wanted:
                 raise UserError(
                     f"{layer.name} has other products as integers: data are not rounded in "
-                    "training where matrices are "
-                    "factored; train it with another structure, or quantize it afterwards"
+                    "training where matrices are factored, or in blocks of several sizes that are "
+                    "summed; train it with another structure, or quantize it afterwards"
                 )
 
     def forward(self, frames: Tensor) -> Tensor:

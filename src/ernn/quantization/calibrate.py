@@ -10,7 +10,8 @@ from ernn.errors import UserError
 from ernn.ir.edges import edge_name
 from ernn.ir.network import Network
 from ernn.ir.reference import observe
-from ernn.quantization.integer_fft import packed_rfft
+from ernn.quantization.block_sizes import Blocks
+from ernn.quantization.integer_fft import packed_spectra
 
 Array = np.ndarray
 
@@ -47,16 +48,13 @@ class Seen:
     samples: Mapping[str, Array]
 
 
-def range_of(values: Array, block: int) -> Range:
-    """The range of vectors (..., n), cut into words of `block` values."""
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % block)])
-    words = padded.reshape(*values.shape[:-1], padded.shape[-1] // block, block)
-    return Range(
-        float(np.abs(values).max(initial=0)), float(np.abs(packed_rfft(words)).max(initial=0))
-    )
+def range_of(values: Array, block: int, parts: int) -> Range:
+    """The range of vectors (..., n), cut into words of `block` values in so many parts."""
+    spectra = packed_spectra(values, block, parts)
+    return Range(float(np.abs(values).max(initial=0)), float(np.abs(spectra).max(initial=0)))
 
 
-def calibrate(network: Network, utterances: Sequence[Array], block: int) -> Seen:
+def calibrate(network: Network, utterances: Sequence[Array], blocks: Blocks) -> Seen:
     """What is seen by edge, named as by `ernn.ir.reference.observe`; utterances are (time, inputs)
     each.
 
@@ -66,13 +64,14 @@ def calibrate(network: Network, utterances: Sequence[Array], block: int) -> Seen
     samples: dict[str, list[Array]] = defaultdict(list)
     units: dict[str, Array] = {}
     rng = np.random.default_rng(0)
-    spectral = {edge_name(source) for source in network.multiplied}
+    spectral = {edge_name(source): blocks.parts(source) for source in network.multiplied}
 
     def record(edge: str, values: Array) -> None:
         if not np.isfinite(values).all():
             raise UserError(f"edge {edge}: a value is not finite; check the calibration frames")
         largest = Range(float(np.abs(values).max(initial=0)))
-        seen = range_of(values, block) if edge in spectral else largest
+        parts = spectral.get(edge)
+        seen = largest if parts is None else range_of(values, blocks.largest, parts)
         ranges[edge] = ranges[edge].joined(seen)
         if values.ndim == 2 and len(values):
             own = np.abs(values).max(0)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from ernn.ir.edges import DataBits, Kind
 from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Matrix
-from ernn.ir.structure import BlockCirculant
+from ernn.ir.structure import BlockCirculant, block_size
 from ernn.quantization.activation_tables import activation_table, every_value
+from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Range, Seen
-from ernn.quantization.integer_fft import packed_rfft
+from ernn.quantization.integer_fft import by_turns, packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
@@ -95,6 +97,16 @@ ones the first."""
 NOTHING: Mapping[str, FixedFormat] = MappingProxyType({})
 
 
+class OperandOf(NamedTuple):
+    """A signal of words in so many parts, what it is multiplied with, and the frames by which it is
+    delayed."""
+
+    signal: SignalDraft
+    matrix: Matrix
+    delay: int
+    parts: int
+
+
 class Drafts:
     """Chooses formats, and collects signals and products until all scales are settled.
 
@@ -105,13 +117,13 @@ class Drafts:
     def __init__(
         self,
         spec: QuantizeSpec,
-        block: int,
+        blocks: Blocks,
         seen: Seen,
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
     ) -> None:
         self.spec = spec
-        self.block = block
+        self.blocks = blocks
         self.seen = seen
         self.steps = steps
         self.given = given
@@ -154,7 +166,7 @@ class Drafts:
         # a narrow signal's spectrum has the full width, and room for all its values; none is larger
         # than the sum of a word's
         narrower, end = width - format.width, format.high * format.step
-        largest = min(seen.spectrum * self.spec.headroom, self.block * end)
+        largest = min(seen.spectrum * self.spec.headroom, self.blocks.largest * end)
         held = fit(max(largest, end if narrower else 0.0), width)
         frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
@@ -198,23 +210,22 @@ class Drafts:
         return float(np.square(found - FUNCTIONS[function](x)).mean())
 
     def product(
-        self, name: str, operands: Sequence[tuple[SignalDraft, Matrix, int]], output: FixedFormat
+        self, name: str, operands: Sequence[OperandOf], output: FixedFormat
     ) -> ProductDraft:
-        """Of signals, what they are multiplied with, and the frames by which they are delayed."""
-        parts = tuple(self._operand(*operand) for operand in operands)
-        product = ProductDraft(name, parts, self.settled(name, output), self.spec.data_bits)
+        """A product whose matrices have one block size."""
+        drafts = tuple(self._operand(*operand) for operand in operands)
+        product = ProductDraft(name, drafts, self.settled(name, output), self.spec.data_bits)
         self.products.append(product)
         return product
 
-    def _operand(self, signal: SignalDraft, matrix: Matrix, delay: int) -> OperandDraft:
+    def _operand(self, signal: SignalDraft, matrix: Matrix, delay: int, parts: int) -> OperandDraft:
         width, sizes = self.spec.weight_bits, (matrix.rows, matrix.columns)
         if isinstance(matrix.structure, Repeated):
             core = matrix.structure.core(matrix.value)[..., None]
             format = fit(largest(core), width)
             return OperandDraft(signal, core, format, *sizes, 1, matrix.structure, delay)
-        weights = packed_rfft(first_columns(matrix, self.block))
-        kept = self.block if isinstance(matrix.structure, BlockCirculant) else 1
-        format = fit(largest(weights), width)
+        weights = packed_rfft(first_columns(matrix, self.blocks.largest, parts))
+        kept, format = block_size(matrix.structure), fit(largest(weights), width)
         return OperandDraft(signal, weights, format, *sizes, kept, delay=delay)
 
 
@@ -225,17 +236,34 @@ def largest(*arrays: Array | None) -> float:
     )
 
 
-def first_columns(matrix: Matrix, block: int) -> Array:
-    """First columns (gates, block rows, block columns, block) of blocks that make up the matrix.
+def first_columns(matrix: Matrix, block: int, parts: int) -> Array:
+    """First columns (gates, block rows, block columns, block) of circulant blocks whose products
+    with words, of which the numbers are taken by turns, have the matrix's as every m-th number.
 
-    Of a dense matrix, each row is element 0 of circulant blocks' product with words:
+    With v_s the first columns of the matrix's own blocks, of m = block / size to a word:
 
-        y_0 = sum over b of w[-b mod block] x_b
+        y[j m] = sum over a, s of w[(j - a) m - s] x[a m + s],    w[b m - s] = v_s[b]
+    """
+    own = _own_columns(matrix)
+    gates, rows, columns, size = own.shape
+    many = block // size
+    padded = np.pad(own, [(0, 0), (0, 0), (0, -columns % many), (0, 0)])
+    words = padded.reshape(gates, rows, -1, many, size)
+    if size == 1:  # a row of numbers goes with any order
+        words = by_turns(words[..., 0], parts)[..., None]
+    place = (np.arange(size) * many - np.arange(many)[:, None]) % block
+    first = np.empty((*words.shape[:-2], block))
+    first[..., place] = words
+    return first
+
+
+def _own_columns(matrix: Matrix) -> Array:
+    """First columns (gates, block rows, block columns, size) of a matrix's own blocks; a dense
+    one's have size 1.
     """
     if not isinstance(matrix.structure, BlockCirculant):
-        gates, rows, columns = matrix.value.shape
-        padded = np.pad(matrix.value, [(0, 0), (0, 0), (0, -columns % block)])
-        return padded.reshape(gates, rows, -1, block)[..., -np.arange(block) % block]
+        return matrix.value[..., None]
+    block = matrix.structure.block
     blocks = encode_blocks(matrix.value, block)
     off = float(
         np.abs(decode_blocks(blocks, matrix.rows, matrix.columns) - matrix.value).max(initial=0)

@@ -55,6 +55,19 @@ def inverse_transform(k: int, twiddle_bits: int) -> Transform:
     return Transform(tuple(stages), 0)
 
 
+def by_turns(words: Array, parts: int) -> Array:
+    """Words (..., k) in the order in which `IntegerModel.parts` has them transformed."""
+    size = words.shape[-1] // parts
+    return words[..., np.arange(words.shape[-1]).reshape(parts, size).T.reshape(-1)]
+
+
+def packed_spectra(values: Array, block: int, parts: int) -> Array:
+    """Packed spectra (..., words, block), in floats, of vectors (..., length)."""
+    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, -values.shape[-1] % block)])
+    words = padded.reshape(*values.shape[:-1], padded.shape[-1] // block, block)
+    return packed_rfft(by_turns(words, parts))
+
+
 def packed_rfft(words: Array) -> Array:
     """Packed spectra of real words (..., k) in floats: what `forward_transform` approximates."""
     k = words.shape[-1]

@@ -13,7 +13,7 @@ from ernn.ir.fixed_point import quantize as to_integers
 from ernn.ir.integer_model import IntegerLayer
 from ernn.ir.network import NETWORK, Layer, Network, Source
 from ernn.quantization.calibrate import Range, range_of
-from ernn.quantization.drafts import Drafts, largest
+from ernn.quantization.drafts import Drafts, OperandOf, largest
 from ernn.quantization.scales import ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
@@ -40,7 +40,9 @@ def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
 def _initial(drafts: Drafts, network: Network, source: Source) -> tuple[float, Range]:
     """The largest value that a signal has before the first frame, and its range."""
     values = network.initial_values(source)
-    return largest(*values), Range().joined(*(range_of(one, drafts.block) for one in values))
+    largest_block, parts = drafts.blocks.largest, drafts.blocks.parts(source)
+    ranges = (range_of(one, largest_block, parts) for one in values)
+    return largest(*values), Range().joined(*ranges)
 
 
 @dataclass(eq=False)
@@ -137,7 +139,7 @@ class _LayerDraft:
         edge, kind = self._edge(product.name), "gates" if layer.cell.recurrent else None
         seen, bias = drafts.range(edge).value, layer.biases[number]
         operands = [
-            (self._operand(read), matrix, read.delay)
+            OperandOf(self._operand(read), matrix, read.delay, self._parts(read))
             for read, matrix in zip(product.reads, layer.weights[number], strict=True)
         ]
         format = drafts.format(seen, largest(bias), kind)
@@ -145,6 +147,9 @@ class _LayerDraft:
 
     def _operand(self, read: Read) -> SignalDraft:
         return self.signals[self._source(read.name)]
+
+    def _parts(self, read: Read) -> int:
+        return self.drafts.blocks.parts(self._source(read.name))
 
 
 def _integers(values: Array | None, format: FixedFormat) -> Array | None:

@@ -5,12 +5,17 @@ product of its own, a stage before; its results are rounded and transformed as a
 product that had W has A.  W = A B C is three products with two signals, and so on.  Gates that
 share B share its product, as far as they multiply the same vector: of a GRU that resets before, h
 and r*h do not.
+
+Matrices of several block sizes, which were summed in one product, are summed in one for each size,
+and steps add what these give.
 """
 
 from dataclasses import dataclass, field, replace
 
 from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
 from ernn.ir.network import Array, Factored, Layer, Matrix, Network
+from ernn.ir.structure import block_size
+from ernn.quantization.block_sizes import read_in_one_size
 from ernn.quantization.unsigned import without_signs
 
 
@@ -19,15 +24,16 @@ def lowered(network: Network) -> Network:
     as products.
     """
     network = without_signs(network)
-    return replace(network, layers=tuple(_lowered(layer) for layer in network.layers))
+    lowered_layers = tuple(_lowered(layer) for layer in network.layers)
+    return read_in_one_size(replace(network, layers=lowered_layers))
 
 
 def _lowered(layer: Layer) -> Layer:
     weights = tuple(tuple(_taken(matrix) for matrix in matrices) for matrices in layer.weights)
     layer = replace(layer, weights=weights)
-    if not any(isinstance(matrix, Factored) for matrix in layer.matrices):
-        return layer
-    return _Rewritten(layer).layer()
+    factored = any(isinstance(matrix, Factored) for matrix in layer.matrices)
+    several = any(len({block_size(m.structure) for m in some}) > 1 for some in layer.weights)
+    return _Rewritten(layer).layer() if factored or several else layer
 
 
 def _taken(matrix: Matrix) -> Matrix:
@@ -49,7 +55,7 @@ class _Rewritten:
     biases: list[Array | None] = field(default_factory=list)
     renamed: dict[str, str] = field(
         default_factory=dict
-    )  # gates that are products of their own now
+    )  # gates that are products of their own now, or sums of several
     # names of the results of a vector's factors, by the vector and the factors
     taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)
 
@@ -148,7 +154,27 @@ class _Rewritten:
     def _joined(
         self, product: CellProduct, ups: list[tuple[tuple[Read, ...], Matrix]], bias: Array | None
     ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
-        """The product with left factors; a product a gate where gates read vectors of their own."""
+        """The product with left factors, one for each block size that they have; the first adds the
+        bias.
+        """
+        sizes = list(dict.fromkeys(block_size(matrix.structure) for _, matrix in ups))
+        made = []
+        for size in sizes:
+            own = [one for one in ups if block_size(one[1].structure) == size]
+            first = size == sizes[0]
+            name = product.name if first else f"{product.name}_in{size}"
+            part = replace(product, name=name, bias=product.bias and first)
+            made += self._of_one_size(part, own, bias if first else None)
+        for gate in range(product.gates) if len(sizes) > 1 else ():
+            names = (f"{product.name}{f'_in{size}' * (size != sizes[0])}.{gate}" for size in sizes)
+            summed = " + ".join(self.renamed.get(name, name) for name in names)
+            self.renamed[f"{product.name}.{gate}"] = summed
+        return made
+
+    def _of_one_size(
+        self, product: CellProduct, ups: list[tuple[tuple[Read, ...], Matrix]], bias: Array | None
+    ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
+        """A product a gate where gates read vectors of their own."""
         if all(len(names) == 1 for names, _ in ups):
             reads = tuple(names[0] for names, _ in ups)
             return [(replace(product, reads=reads), tuple(matrix for _, matrix in ups), bias)]

@@ -16,10 +16,9 @@ from ernn.ir.activations import EXACT, Function
 from ernn.ir.edges import edge_formats, edge_name
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
-from ernn.ir.kronecker import Repeated
 from ernn.ir.network import NETWORK, Network, Source
-from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.activation_tables import activation_table
+from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised
@@ -28,7 +27,7 @@ from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
 from ernn.quantization.scales import balance
 
-__all__ = ["QuantizeSpec", "common_block", "quantize"]
+__all__ = ["QuantizeSpec", "quantize"]
 
 Array = np.ndarray
 
@@ -41,7 +40,7 @@ class Observed:
     """A network as it is quantized, and what was seen of it; `units`: `equalised`'s exponents."""
 
     network: Network
-    block: int
+    blocks: Blocks
     seen: Seen
     units: Mapping[str, Array]
 
@@ -55,15 +54,15 @@ def observed(
     data_bits: of a constant; units are no further apart.
     """
     network = lowered(network)
-    block = common_block(network)
-    seen, units = calibrate(network, calibration, block), dict[str, Array]()
+    blocks = Blocks.of(network)
+    seen, units = calibrate(network, calibration, blocks), dict[str, Array]()
     if equalise:
-        network, units = equalised(network, seen, block, data_bits)
+        network, units = equalised(network, seen, blocks.largest, data_bits)
         if units:
             scale = units.get(edge_name(NETWORK), 0)
             calibration = [np.ldexp(frames, scale) for frames in calibration]
-            seen = calibrate(network, calibration, block)
-    return Observed(network, block, seen, units)
+            seen = calibrate(network, calibration, blocks)
+    return Observed(network, blocks, seen, units)
 
 
 def quantize(
@@ -79,8 +78,8 @@ def quantize(
     like: a model of the same layers with the formats of data and the tables that are wanted, in the
         place of `spec.data`; weights, spectra and what a product rounds still get their own.
 
-    Raises UserError where block-circulant matrices differ in block size, a matrix does not have the
-    structure it claims, there is nothing to calibrate on, or `like` is of other layers.
+    Raises UserError where a matrix does not have the structure it claims, there is nothing to
+    calibrate on, or `like` is of other layers.
     """
     _require_width(spec, like)
     equalise = spec.equalise and like is None
@@ -89,9 +88,9 @@ def quantize(
 
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
     """As `quantize`, of what was observed before."""
-    network, block = found.network, found.block
+    network, block = found.network, found.blocks.largest
     given = {} if like is None else edge_formats(like)
-    drafts = Drafts(spec, block, found.seen, _steps_by_function(network), given)
+    drafts = Drafts(spec, found.blocks, found.seen, _steps_by_function(network), given)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     model = IntegerModel(
@@ -139,31 +138,3 @@ def _tables(drafts: Drafts) -> tuple[ActivationTable, ...]:
         activation_table(function, *drafts.table_formats(function), segments)
         for function in drafts.steps
     )
-
-
-def common_block(network: Network) -> int:
-    """The block size of all block-circulant matrices of a `lowered` network; 1 where all are dense.
-
-    Raises UserError where they differ, or a matrix has another structure: nothing skips a weight.
-    """
-    structures = [matrix.structure for layer in network.layers for matrix in layer.matrices]
-    if others := [
-        one for one in structures if not isinstance(one, Dense | BlockCirculant | Repeated)
-    ]:
-        raise UserError(
-            f"the engine runs dense and block-circulant matrices, this network has {others[0]}: "
-            "compress it to a block size for hardware; any other network is evaluated and counted "
-            "in software only"
-        )
-    blocks = sorted({s.block for s in structures if isinstance(s, BlockCirculant)})
-    if len(blocks) > 1:
-        raise UserError(
-            f"one accelerator has one block size, but this network has blocks of {blocks}: "
-            "compress all layers with the same block size, or leave a layer dense"
-        )
-    if blocks and any(isinstance(structure, Repeated) for structure in structures):
-        raise UserError(
-            f"a tensor train does not go with blocks of {blocks[0]} in one network: leave its "
-            "other matrices dense, low rank or tensor trains"
-        )
-    return blocks[0] if blocks else 1

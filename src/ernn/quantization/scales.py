@@ -18,7 +18,6 @@ from math import ceil, log2
 
 import numpy as np
 
-from ernn.errors import UserError
 from ernn.ir.fixed_point import FixedFormat, dequantize, fitting_frac, quantize
 from ernn.ir.integer_parts import Operand, Product, Signal, SpectralMatrix
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
@@ -124,14 +123,6 @@ class ProductDraft:
     output: FixedFormat
     width: int
 
-    def __post_init__(self) -> None:
-        if len({operand.kept for operand in self.operands}) != 1:
-            raise UserError(
-                f"{self.name}: a dense and a block-circulant matrix cannot be summed in one "
-                "product; compress both "
-                "(BlockCirculant(k, pad=True) admits any size) or neither"
-            )
-
     @property
     def frac(self) -> int:
         return min(operand.frac for operand in self.operands)
@@ -164,8 +155,8 @@ class ProductDraft:
         """The format before the inverse transform, with range for k outputs.
 
         It has two more fraction bits than the output has, or would have at full width.
-        Of a dense row's inverse transform all but element 0 are unrelated to any output: there the
-        range must also hold the worst case, lest saturation spoil element 0.
+        Where a row keeps but some numbers of its inverse transform, the others are unrelated to any
+        output: there the range must also hold the worst case, lest saturation spoil those kept.
         """
         k = operands[0].matrix.weights.shape[3]
         most = 0 if exponents is None else int(exponents.max())

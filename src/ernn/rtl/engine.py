@@ -59,12 +59,12 @@ class Engine(wiring.Component):
 
     @property
     def probe_addresses(self) -> dict[str, int]:
-        """Address bits of each probe: spectrum {copy, slot}; product {dense, first number}; vector
+        """Address bits of each probe: spectrum {copy, slot}; product {kept, first number}; vector
         {row, index}.
         """
         return {
             "spectrum": self.sizes.slot + self.sizes.copy,
-            "product": self.sizes.row + 1,
+            "product": self.sizes.row + address_bits(len(self.schedule.layout.kept)),
             "vector": len(self.vector.player.pc) + len(self.vector.player.index),
         }
 

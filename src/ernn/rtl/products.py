@@ -1,5 +1,7 @@
 """Products: the array, the inverse transforms, and the gates memory that takes their results."""
 
+from collections.abc import Callable
+
 import numpy as np
 from amaranth import Array as Choice
 from amaranth import Cat, Const, Module, Mux, Signal, Value
@@ -133,7 +135,7 @@ class Products:
         another follows.
         """
         row = self.player.row
-        names = ("row", "rows", "dense", *_SHIFTS, "rows_width", *_OUTPUT, "more")
+        names = ("row", "rows", "kept", *_SHIFTS, "rows_width", *_OUTPUT, "more")
         fields = {name: row[name] for name in names if name in row}
         fields["valid"] = valid
         parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
@@ -159,7 +161,7 @@ class Products:
             for name, value in fields.items()
         }
         tags["row"] = Signal(self.sizes.row, name="leaving_row")
-        further = [(tags["row"], Mux(tags["dense"], 1, self.block))]
+        further = [(tags["row"], self._by_kept(tags["kept"], lambda kept: Const(kept)))]
         if own := self.schedule.shifts.of_rows:
             count = len(own.indices[0])
             tags["own_shift"] = Signal(address_bits(count), name="leaving_own_shift")
@@ -236,30 +238,26 @@ class Products:
         vector: VectorUnit,
         probe: Probe,
     ) -> None:
-        """A word for a block row, one lane of it for a dense row, of each bus in a bank of its
-        own.
-        """
+        """A word for a block row, or the part that it keeps, of each bus in a bank of its own."""
         delay = self.pipeline.exit + self.schedule.timing.inverse + self.pipeline.rounding
         write = delayed_flag(m, tags["write"], delay, "gates_write")
-        row, dense = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "dense"))
-        granular = any(r["dense"] for r in self.schedule.array.rows) and self.block > 1
-        bits = self.block.bit_length() - 1
-        lane = Mux(dense, 1 << row[:bits], -1) if bits else Const(1)
+        row, which = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "kept"))
+        bits, least = self.block.bit_length() - 1, self.schedule.layout.kept[-1]
+        part = self._by_kept(which, lambda kept: self._written(row[:bits], kept, least))
         words = []
         for column, name in enumerate(probe_names("product", self.words)):
-            word = Cat(Mux(dense, results[column][0], value) for value in results[column])
+            word = self._by_kept(which, lambda kept, of=results[column]: self._spread(of, kept))
             gates = memory.Memory(
                 shape=self.sizes.word, depth=self.schedule.layout.gates_total, init=[]
             )
             m.submodules[f"gates{column or ''}"] = gates
             port, read = (
-                gates.write_port(granularity=self.sizes.width if granular else None),
+                gates.write_port(
+                    granularity=least * self.sizes.width if least < self.block else None
+                ),
                 gates.read_port(),
             )
-            enables, store = (
-                Mux(write, lane if len(port.en) > 1 else 1, 0)[: len(port.en)],
-                self.pipeline.store,
-            )
+            enables, store = Mux(write, part, 0)[: len(port.en)], self.pipeline.store
             m.d.comb += [
                 port.addr.eq(delayed(m, row[bits:], store, f"gates{column or ''}_address")),
                 port.data.eq(delayed(m, word, store, f"gates{column or ''}_word")),
@@ -267,5 +265,24 @@ class Products:
                 read.addr.eq(vector.gate_address),
             ]
             words.append(read.data)
-            probe(m, name, write, Cat(sized(row, self.sizes.row), dense), word)
+            probe(m, name, write, Cat(sized(row, self.sizes.row), which), word)
         m.d.comb += vector.gate_word.eq(Cat(*words))
+
+    def _by_kept(self, which: Value, of: Callable[[int], Value]) -> Value:
+        """What rows that keep so many numbers have."""
+        first, *others = map(of, self.schedule.layout.kept)
+        chosen = first
+        for number, value in enumerate(others, 1):
+            chosen = Mux(which == number if len(others) > 1 else which, value, chosen)
+        return chosen
+
+    def _spread(self, results: list[Value], kept: int) -> Value:
+        """The numbers that are kept, evenly apart, in every part of a word."""
+        return Cat(results[:: self.block // kept] * (self.block // kept))
+
+    def _written(self, number: Value, kept: int, least: int) -> Value:
+        """Which parts of `least` numbers of a word a row writes, whose first has this `number`."""
+        if kept == self.block:
+            return Const(-1, self.block // least)
+        one = 1 << number[kept.bit_length() - 1 :]
+        return Cat(one[at // (kept // least)] for at in range(self.block // least))

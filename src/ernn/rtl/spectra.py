@@ -77,6 +77,7 @@ class Spectra:
         by = delayed(m, shift, until, "spectrum_shift")
         width = Mux(vector.send, vector.spectrum_width, self._input_width)
         which = delayed(m, width, until, "spectrum_width")
+        of_input = sizes.model.parts.get(sizes.model.input.name, 1)
         words = []
         for column, name in enumerate(probe_names("", sizes.words)):
             given, _ = self._place_of_input(column)
@@ -84,7 +85,8 @@ class Spectra:
                 part(line, number, sizes.word)
                 for line, number in ((vector.result, column), (source.word, given))
             )
-            entered = register(m, Mux(vector.send, result, word), f"forward_word{name}")
+            given = Mux(vector.send, self._sent(vector, result), self._by_turns(word, of_input))
+            entered = register(m, given, f"forward_word{name}")
             entered = delayed(m, entered, pipeline.far, f"forward_word{name}")
             lanes = lanes_of(entered, sizes.width, sizes.block)
             label, bound = f"forward{name and name + '_'}", 1 << (sizes.width - 1)
@@ -95,6 +97,20 @@ class Spectra:
             )
             words.append(Cat(*lanes))
         return words
+
+    def _sent(self, vector: VectorUnit, word: Value) -> Value:
+        """A result in the order in which its blocks are transformed."""
+        first, *others = (self._by_turns(word, parts) for parts in self.map.parts)
+        chosen = first
+        for number, value in enumerate(others, 1):
+            chosen = Mux(vector.parts == number, value, chosen)
+        return chosen
+
+    def _by_turns(self, word: Value, parts: int) -> Value:
+        """The first number of each of so many blocks, then the second of each."""
+        lanes = [part(word, number, self.sizes.width) for number in range(self.sizes.block)]
+        size = self.sizes.block // parts
+        return Cat(lanes[at::size] for at in range(size)) if parts > 1 else word
 
     @property
     def _of_input(self) -> bool:

@@ -125,7 +125,7 @@ class ArrayTape:
             "stream": turn.stream,
             "row": self._row_address(part, turn),
             "rows": part.count // words,
-            "dense": int(part.rows.dense),
+            "kept": self.order.layout.kept.index(product.kept),
             **self._rows_shift(part),
             "rows_width": self.shifts.widths.index(product.rows.width),
             "output_shift": self.shifts.output.index(self.shifts.output_shift(product)),
@@ -144,9 +144,8 @@ class ArrayTape:
     def _row_address(self, part: Part, turn: Turn) -> int:
         """Where the first row's result goes in each bank, counted in single numbers."""
         layout = self.order.layout
-        per_row = 1 if part.rows.dense else layout.model.block
         first = layout.gates(part.product, turn.stream) * layout.model.block
-        return first + part.first // layout.design.words * per_row
+        return first + part.first // layout.design.words * part.product.kept
 
 
 def _bank_fields(name: str, read: Read | None) -> dict[str, int]:

@@ -62,7 +62,9 @@ class Initial:
         signal, guard = self.model.signal(self.signals[name]), self.model.forward.guard
         assert signal.spectrum is not None
         values, block = self.values[name], self.model.block
-        words = np.pad(values, (0, -len(values) % block)).reshape(-1, block) << guard
+        parts = self.model.parts[signal.name]
+        words = np.pad(values, (0, -len(values) % block)).reshape(-1, parts, block // parts)
+        words = words.swapaxes(1, 2).reshape(-1, block) << guard
         for stage in self.model.forward.stages:
             words = (words @ stage.matrix.T + (1 << stage.shift >> 1)) >> stage.shift
         return requantize(words, signal.format.frac + guard, signal.spectrum)

@@ -179,15 +179,15 @@ class ListScheduler:
         self._bar("inverse transform", leave, last, one.product.name, turn)
 
     def _note_rows(self, one: Pass, written: int, turn: Turn) -> None:
-        """When each line of results is there: rows leave one a bus and cycle, a dense line's
+        """When each line of results is there: rows leave one a bus and cycle, the several of a line
         perhaps in many passes.
         """
         words = self.layout.design.words
         for part in one.parts:
             base = self.layout.gates(part.product, turn.stream)
             for row in range(part.first // words, (part.first + part.count) // words):
-                last = (row + 1) % part.rows.lanes == 0 or (row + 1) * words == part.rows.count
-                self.hazards.write_gate(base + row // part.rows.lanes, written, last)
+                last = (row + 1) % part.rows.parts == 0 or (row + 1) * words == part.rows.count
+                self.hazards.write_gate(base + row // part.rows.parts, written, last)
                 written += 1
 
     # --- steps on the vector unit

@@ -154,6 +154,11 @@ class MemoryMap:
 
     # --- products
 
+    @cached_property
+    def kept(self) -> tuple[int, ...]:
+        """Numbers that rows have, the most first: block sizes, 1 of dense matrices."""
+        return tuple(sorted({product.kept for product in self.products}, reverse=True))
+
     def rows(self, product: Product) -> Rows:
         """The order in which a product's rows are computed."""
         return self._rows[product.name]

@@ -54,12 +54,12 @@ def spectrum_place(schedule: Schedule, column: int, address: int) -> Place | Non
 
 
 def product_place(schedule: Schedule, column: int, address: int) -> Place | None:
-    """Address: number of the row's first result, then a dense row's flag; None for a row that only
-    fills a line.
+    """Address: number of the row's first result, then which of `MemoryMap.kept` it has; None for
+    a row that only fills a line.
     """
     layout, k = schedule.layout, schedule.layout.model.block
     bits = address_bits(layout.gates_total * k)
-    dense, number = address >> bits, address & ((1 << bits) - 1)
+    kept, number = layout.kept[address >> bits], address & ((1 << bits) - 1)
     streams = range(layout.design.streams)
     bases = {
         (p.name, stream): layout.gates(p, stream) * k for p in layout.products for stream in streams
@@ -68,9 +68,9 @@ def product_place(schedule: Schedule, column: int, address: int) -> Place | None
     product = next(p for p in layout.products if p.name == name)
     place, lane = divmod(offset, k)
     rows = layout.rows(product)
-    gate, row = rows.locate((place * rows.lanes + (lane if rows.dense else 0)) * rows.side + column)
-    inside = row if rows.dense else row * k
-    count = min(1 if dense else k, product.length - inside)
+    gate, row = rows.locate((place * rows.parts + lane // kept) * rows.side + column)
+    inside = row * kept
+    count = min(kept, product.length - inside)
     return Place(name, stream, gate * product.length + inside, count) if count > 0 else None
 
 

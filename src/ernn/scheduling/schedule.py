@@ -89,7 +89,7 @@ class Schedule:
     @cached_property
     def useful_array(self) -> int:
         """Multiplications a frame needs in its products; a dense row counts one a weight."""
-        return sum(_useful(product, self.layout.model.block) for product in self.layout.products)
+        return sum(map(_useful, self.layout.products))
 
     @cached_property
     def useful_vector(self) -> int:
@@ -113,15 +113,9 @@ class Schedule:
         )
 
 
-def _useful(product: Product, block: int) -> int:
-    total = 0
-    for operand in product.operands:
-        gates, block_rows, columns, _ = operand.matrix.weights.shape
-        if product.kept == block:
-            total += gates * block_rows * columns * multipliers_per_pe(block)
-        else:
-            total += gates * operand.matrix.rows * operand.matrix.columns
-    return total
+def _useful(product: Product) -> int:
+    blocks = sum(ceil(operand.matrix.columns / product.kept) for operand in product.operands)
+    return product.gates * product.block_rows * blocks * multipliers_per_pe(product.kept)
 
 
 def schedule(model: IntegerModel, design: Design) -> Schedule:

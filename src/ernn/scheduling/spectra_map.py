@@ -62,6 +62,11 @@ class SpectraMap:
     def names(self) -> frozenset[str]:
         return frozenset(signal.name for signal in self.signals)
 
+    @cached_property
+    def parts(self) -> tuple[int, ...]:
+        """Of how many blocks the words of signals consist, the fewest first."""
+        return tuple(sorted({self.model.parts[name] for name in self.names}))
+
     # --- banks
 
     @property

@@ -144,6 +144,7 @@ class VectorTape:
             if signal
             else 0,
             "ring": spectra.ring_of[signal] if signal else 0,
+            "parts": spectra.parts.index(layout.model.parts[signal]) if signal else 0,
             "spectrum_shift": shifts.spectrum.index(shifts.spectrum_shift(signal)) if signal else 0,
             "spectrum_width": shifts.spectra.index(shifts.spectrum_width(signal)) if signal else 0,
             "output": int(last and step.output),

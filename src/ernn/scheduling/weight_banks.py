@@ -1,11 +1,12 @@
 """Weights to memory words and back: what each processing element's bank holds.
 
 A product's rows are taken line by line (a *line* is `Design.words` words side by side), gate by
-gate, so that all gates of a line finish together: row (line, gate, word) of a block-circulant
-product, row (line, gate, lane, word) of a dense one.  A pass gives the next rows to the elements of
-every group, one row each; row i leaves on bus i mod `words`.  The groups share a pass's block
-columns: group g takes those whose words lie in bank g of the spectra, in order, and zeros where it
-has fewer than the others.  A bank holds, pass after pass, one word of k weights a column.
+gate, so that all gates of a line finish together: row (line, gate, word) of a product in blocks as
+long as a word, row (line, gate, part, word) where several fill one.  A pass gives the next rows to
+the elements of every group, one row each; row i leaves on bus i mod `words`.  The groups share a
+pass's block columns: group g takes those whose words lie in bank g of the spectra, in order, and
+zeros where it has fewer than the others.  A bank holds, pass after pass, one word of k weights a
+column.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,39 +58,35 @@ class Rows:
     late: tuple[int, ...] = ()
     begins: tuple[str, ...] = ()
 
-    @property
-    def dense(self) -> bool:
-        return self.product.kept != self.block
-
     @cached_property
     def lines(self) -> int:
         return ceil(self.product.length / (self.block * self.side))
 
     @property
-    def lanes(self) -> int:
+    def parts(self) -> int:
         """Rows a word of one gate takes."""
-        return self.block if self.dense else 1
+        return self.block // self.product.kept
 
     @property
     def count(self) -> int:
         """Rows computed; rows past the last real one are left out where they are the last."""
         missing = 0
-        if self.dense and self.product.gates == 1:
+        if self.product.gates == 1:
             last = self.product.length - (self.lines - 1) * self.block * self.side
-            missing = self.block - min(self.block, last)
-        return (self.lines * self.product.gates * self.lanes - missing) * self.side
+            missing = self.parts - ceil(min(self.block, last) / self.product.kept)
+        return (self.lines * self.product.gates * self.parts - missing) * self.side
 
     def locate(self, index: int) -> tuple[int, int]:
         """(gate, block row of the matrix) of the row computed `index`-th; the block row may not
         exist (padding).
         """
         rest, word = divmod(index, self.side)
-        place, lane = divmod(rest, self.lanes)
+        place, part = divmod(rest, self.parts)
         gates = self.early
         if place >= self.lines * len(gates):
             place, gates = place - self.lines * len(gates), self.late
         line, number = divmod(place, len(gates))
-        return gates[number], (line * self.side + word) * self.lanes + lane
+        return gates[number], (line * self.side + word) * self.parts + part
 
     @cached_property
     def early(self) -> tuple[int, ...]:
@@ -141,7 +138,7 @@ class Part:
     @property
     def progress(self) -> float:
         """Share of the product's early or late rows done after these, late ones beyond 1."""
-        early = self.rows.lines * len(self.rows.early) * self.rows.lanes * self.rows.side
+        early = self.rows.lines * len(self.rows.early) * self.rows.parts * self.rows.side
         done = self.first + self.count
         if done <= early:
             return done / early

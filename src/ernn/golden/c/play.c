@@ -253,8 +253,9 @@ static void spectrum(const struct machine *m, const struct op *op, NUMBER *memor
         const place_t count = least(WIDTH, words - first),
                       lanes = (count + LANES - 1) / LANES * LANES;
         for (NUMBER j = 0; j < net->block; j++) {
-            const place_t there = j < op->last ? count : least(count, words - side - first);
-            shifted(m->tile + j * pitch, x + j * words + first, there, lanes, op->guard);
+            const NUMBER of = j % op->parts * (net->block / op->parts) + j / op->parts;
+            const place_t there = of < op->last ? count : least(count, words - side - first);
+            shifted(m->tile + j * pitch, x + of * words + first, there, lanes, op->guard);
         }
         transform(m->tile, pitch, lanes, m->butterflies, net->forward);
         for (NUMBER j = 0; j < net->block; j++)
@@ -395,15 +396,16 @@ static void scatter(const struct machine *m, const struct product *p, place_t fi
 {
     const struct network *net = m->network;
     const struct butterfly *results = m->butterflies + net->forward + net->block + net->inverse;
-    const place_t side = net->side, all = (place_t)p->gates * p->rows;
+    const place_t side = net->side, all = (place_t)p->gates * p->rows, words = p->rows / p->parts;
     for (place_t row = first, some; row < least(first + count, all); row += some) {
-        const place_t gate = row / p->rows, from = row % p->rows;
-        some = least(first + count - row, p->rows - from);
-        NUMBER *to = memory + (p->to + gate * p->apart + from) * side;
+        const place_t gate = row / p->rows, part = row / words % p->parts, from = row % words;
+        some = least(first + count - row, words - from);
+        NUMBER *to = memory + (p->to + gate * p->apart + part * p->kept * words + from) * side;
         for (NUMBER j = 0; j < p->kept; j++)
-            rounded(to + j * p->rows * side,
-                    m->tile + results[j].a * net->pitch + (row - first) * side, some * side,
-                    p->out);
+            rounded(to + j * words * side,
+                    m->tile + results[j * (net->block / p->kept)].a * net->pitch +
+                        (row - first) * side,
+                    some * side, p->out);
     }
 }
 

@@ -23,12 +23,13 @@ struct rounding {
 enum kind { SUM, ACTIVATE, SPECTRUM, PRODUCT };
 
 /* SUM: to = round(half + terms first .. end - 1).  ACTIVATE: to = table `which` of x.
-   SPECTRUM: to = round(transform of (x << guard)), of `size` words, the last of `last` numbers.
+   SPECTRUM: to = round(transform of (x << guard)), of `size` words, the last of `last` numbers; a
+   word is `parts` blocks, whose numbers are transformed by turns.
    PRODUCT: product `which`.
    `chain`: so many sums and activations from here on have the same size, and go through their
    vectors part by part, one after the other. */
 struct op {
-    NUMBER kind, chain, to, size, x, guard, last, first, end, half, which;
+    NUMBER kind, chain, to, size, x, guard, last, first, end, half, which, parts;
     struct rounding round;
 };
 
@@ -39,8 +40,9 @@ struct term {
 };
 
 /* Rows of weights times the spectra of `operands` first .. end - 1, `columns` words together;
-   rounded, transformed back, rounded: numbers 0 .. kept - 1 of every word of gate g to place
-   to + g * apart.
+   rounded, transformed back, rounded: `kept` numbers of each, evenly apart from number 0 on.  The
+   rows of a gate come in `parts`: those of part s make numbers s * kept .. of every word of gate g,
+   which lies at place to + g * apart.
 
    Weights: (tiles of ROWS rows, bins, pairs, ROWS, 2).  A bin that is real pairs two columns; one
    that is complex has pairs (a, b) for a + ib, which (p, -q) and (q, p) make re and im of.  -q - 1
@@ -48,7 +50,7 @@ struct term {
    Sums of `chunk` pairs fit in a NUMBER.  `exponents`: where among the constants every row has
    the bits by which its sums are shifted further down; -1 where none is. */
 struct product {
-    NUMBER to, apart, gates, rows, kept, first, end, columns, chunk, weights, corrections;
+    NUMBER to, apart, gates, rows, parts, kept, first, end, columns, chunk, weights, corrections;
     NUMBER exponents;
     struct rounding sums, out;
 };
