@@ -26,7 +26,7 @@ from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.errors import UserError
 from ernn.estimate.device import find_device
-from ernn.ir.structure import BlockCirculant, Dense
+from ernn.ir.structure import BlockCirculant, Dense, Pruned
 from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
@@ -48,6 +48,7 @@ from ernn.search.choosers.known import chooser
 from ernn.search.choosers.relaxed import PENALTY, Shares
 from ernn.search.choosers.shared import share_weights
 from ernn.search.choosers.steps import descend
+from ernn.search.cost import shapes
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Heard, Rehearsal
@@ -64,7 +65,7 @@ def space(
     bits: tuple[int, ...] = (12, 6, 3),
     widths: tuple[float, ...] = (1.0,),
 ) -> Space:
-    return space_of(MODEL, inners, bits, stored_bytes, limit, alike=False, widths=widths)
+    return space_of(MODEL, inners, bits, stored_bytes, limit, widths=widths)
 
 
 def setting(tmp_path: Path, limit: float = 700.0, trials: int = 14, **changes: Any) -> Setting:
@@ -310,7 +311,7 @@ def test_a_run_is_compressed_by_what_was_chosen(
     assert pipeline.of_run(run, asked) == found
 
 
-def test_on_a_device_the_recurrent_layers_are_alike(
+def test_on_a_device_every_matrix_has_its_own_block_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
@@ -324,9 +325,7 @@ def test_on_a_device_the_recurrent_layers_are_alike(
         Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2)
     )
     found = pipeline.of_run(run, asked)
-    assert list(found["choice"]) == ["recurrent layers", "output.weight"]
-    assert (
-        found["choice"]["recurrent layers"] == "blocks of 2, 12 bits"
-        and found["chosen"]["price"] <= cycles[2]
-    )
-    assert wide(MODEL, CompressionPlan(BlockCirculant(2), BlockCirculant(4))) == float("inf")
+    assert list(found["choice"]) == [one.name for one in shapes(MODEL)]
+    assert found["chosen"]["price"] <= cycles[2]
+    mixed = wide(MODEL, CompressionPlan(BlockCirculant(2), BlockCirculant(4)))
+    assert mixed < float("inf") and wide(MODEL, CompressionPlan(Pruned(0.5))) == float("inf")

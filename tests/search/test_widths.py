@@ -51,9 +51,9 @@ SPECS = [
 ]
 
 
-def space(model: ModelSpec, alike: bool = False, limit: float = 1e9) -> Space:
+def space(model: ModelSpec, limit: float = 1e9) -> Space:
     inners = (*blocks([1, 2, 4, 16]), Pruned(0.5))
-    return space_of(model, inners, (8, 3), stored_bytes, limit, alike, widths=(0.75, 0.5, 1))
+    return space_of(model, inners, (8, 3), stored_bytes, limit, widths=(0.75, 0.5, 1))
 
 
 def drawn(some: Space, data: st.DataObject) -> Pick:
@@ -66,11 +66,11 @@ def made(model: ModelSpec) -> AcousticModel:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(SPECS), st.booleans(), st.data())
+@given(st.sampled_from(SPECS), st.data())
 def test_the_price_of_a_pick_is_what_its_network_stores(
-    model: ModelSpec, alike: bool, data: st.DataObject
+    model: ModelSpec, data: st.DataObject
 ) -> None:
-    some = space(model, alike)
+    some = space(model)
     pick = drawn(some, data)
     built = narrowed(made(model), some.units(pick))
     assert built.spec == some.spec(pick)
@@ -85,14 +85,14 @@ def test_the_price_of_a_pick_is_what_its_network_stores(
 
 
 @settings(max_examples=10, deadline=None)
-@given(st.sampled_from(SPECS), st.booleans(), st.data())
+@given(st.sampled_from(SPECS), st.data())
 def test_a_narrower_network_of_shared_weights_is_the_cut_network(
-    model: ModelSpec, alike: bool, data: st.DataObject
+    model: ModelSpec, data: st.DataObject
 ) -> None:
     """Both the one cut from the dense network, and, once weights
     have moved, the one cut from those.
     """
-    some, dense, frames = space(model, alike), made(model), torch.randn(3, 7, 5)
+    some, dense, frames = space(model), made(model), torch.randn(3, 7, 5)
     pick = drawn(some, data)
     setting = Setting(some, lambda: dense, toy.task(), toy.SPEC, 1, Path())
     current = Current(some, [some.mildest, pick])
@@ -135,7 +135,7 @@ def test_units_in_the_order_of_their_size_compute_the_same(model: ModelSpec) -> 
 def test_widths_are_multiples_that_blocks_want() -> None:
     some, least = (
         space(GRUS),
-        space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(0.01,)),
+        space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, widths=(0.01,)),
     )
     assert least.units(least.mildest) == (8, 8)
     assert [[one.count for one in width.options] for width in some.widths] == [
@@ -145,16 +145,16 @@ def test_widths_are_multiples_that_blocks_want() -> None:
     assert list(some.describe(some.mildest).items())[1] == ("recurrent.1", "20 units")
     assert [width.name for width in some.widest().widths] == ["recurrent.0", "recurrent.1"]
     assert {some.units(pick) for pick in some.widest().neighbours(some.mildest)} == {(32, 20)}
-    alone = space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False)
+    alone = space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9)
     assert alone.units(alone.mildest) is None and alone.spec(alone.mildest) is GRUS
     narrow = space(GRUS, limit=some.price(tuple(part.options[-1] for part in some.parts)))
     with pytest.raises(UserError, match="even the harshest choice"):
         narrow.widest()
     with pytest.raises(UserError, match=r"above 0 and at most 1, not 1\.5"):
-        space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(1, 1.5))
+        space_of(GRUS, blocks([1]), (8,), stored_bytes, 1e9, widths=(1, 1.5))
     with pytest.raises(UserError, match="projection must be smaller than hidden = 8, not 10"):
         tight = replace(GRUS, layers=(LayerSpec("lstm", 16, 10),))
-        space_of(tight, blocks([1]), (8,), stored_bytes, 1e9, False, widths=(1, 0.5))
+        space_of(tight, blocks([1]), (8,), stored_bytes, 1e9, widths=(1, 0.5))
     assert stored_bytes(GRUS.with_units([8, 8]), CompressionPlan(recurrent=LowRank(9))) == float(
         "inf"
     )

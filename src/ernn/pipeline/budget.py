@@ -6,12 +6,10 @@ from math import inf
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.estimate.device import Device
-from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.pipeline.phase1 import predictor
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.candidates import Price, stored_bytes
-from ernn.search.cost import cost, shapes
 
 MEMORY = 0.9
 """Share of a device's memory that weights, constants and states may take."""
@@ -41,7 +39,7 @@ class Budget:
 
     @property
     def on_engine(self) -> bool:
-        """Whether the engine has to run it: then one block size and one number of bits for all."""
+        """Whether the engine has to run it: then in blocks, with one number of bits for all."""
         return self.device is not None
 
     @property
@@ -60,11 +58,9 @@ class Budget:
         predict = predictor(self.device, streams, engine)
 
         def price(model: ModelSpec, plan: CompressionPlan) -> float:
-            sizes = {block_size(plan.structure(one.name, one.role)) for one in shapes(model)} - {1}
-            found = predict(model, plan) if len(sizes) <= 1 else None
+            found = predict(model, plan)
             if found is None:
                 return inf
-            on_chip = cost(model, plan, engine.weight_bits, engine.data_bits).bits / 8
-            return on_chip if self.cycles is None else found.cycles_per_frame
+            return found.bits / 8 if self.cycles is None else found.cycles_per_frame
 
         return price

@@ -18,6 +18,7 @@ from ernn.pipeline.defaults import recipe_for
 from ernn.pipeline.run import Run
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.choice import Request
+from ernn.search.cost import cost
 from ernn.search.hardware import search
 from ernn.search.limit import Limit
 from ernn.search.log import Log
@@ -104,10 +105,14 @@ def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
     def predict(model: ModelSpec, plan: CompressionPlan) -> Prediction | None:
         try:
             request = Request(device, Clock.assumed(device), streams=streams)
-            found = search(shape_model(model, plan, bits), request, SCHEDULES).best
+            integers = shape_model(model, plan, bits)
+            found = search(integers, request, SCHEDULES).best
         except UserError:
             return None
-        return Prediction(found.cycles_per_frame, found.multipliers)
+        own = cost(model, plan, bits.weight_bits, bits.data_bits)
+        more = integers.stored_weights - own.weights
+        stored = own.bits + more * bits.weight_bits
+        return Prediction(found.cycles_per_frame, found.multipliers, stored)
 
     return predict
 

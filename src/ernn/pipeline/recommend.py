@@ -123,9 +123,7 @@ def space_for(model: ModelSpec, asked: RecommendationRequest) -> Space:
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
     inners = (*blocks(asked.sizes, asked.signed), *(() if asked.budget.on_engine else asked.others))
-    return space_of(
-        model, inners, bits, price, asked.budget.limit, asked.budget.on_engine, asked.widths
-    )
+    return space_of(model, inners, bits, price, asked.budget.limit, asked.widths)
 
 
 def search(

@@ -91,14 +91,17 @@ class Width:
 
 @dataclass(frozen=True)
 class Part:
-    """Matrices with the same candidate: one, or all that must be alike. Mildest option first."""
+    """A matrix and its candidates, the mildest first."""
 
-    name: str
-    shapes: tuple[Shape, ...]
+    shape: Shape
     options: tuple[Candidate, ...]
 
+    @property
+    def name(self) -> str:
+        return self.shape.name
+
     def stored_bits(self, candidate: Candidate) -> int:
-        return sum(candidate.stored_bits(one.shape) for one in self.shapes)
+        return candidate.stored_bits(self.shape.shape)
 
 
 Pick = tuple[Option, ...]
@@ -157,7 +160,7 @@ class Space:
     def plan(self, pick: Pick) -> CompressionPlan:
         pairs = self.assigned(pick)
         return CompressionPlan(
-            overrides=tuple((one.name, c.structure) for part, c in pairs for one in part.shapes)
+            overrides=tuple((part.name, candidate.structure) for part, candidate in pairs)
         )
 
     def widest(self) -> "Space":
@@ -200,25 +203,17 @@ def space_of(
     bits: Sequence[int],
     pricing: Price,
     limit: float,
-    alike: bool,
     widths: Sequence[float] = (1.0,),
 ) -> Space:
-    """The space of a network; `alike`: all matrices of its recurrent layers take the same.
+    """The space of a network.
 
     widths: shares of a layer's units to choose from; with 1 alone layers stay as they are.
     UserError where a structure fits no matrix, and where even the harshest pick is above the limit.
     """
     layers = _widths(model, widths) if set(widths) != {1.0} else ()
     widest = model.with_units([one.options[0].count for one in layers]) if layers else model
-    every, parts = list(shapes(widest)), []
-    groups = [[one] for one in every]
-    if alike:
-        inner = [one for one in every if one.role != "output"]
-        groups = [inner, *[[one] for one in every if one.role == "output"]]
-    for group in groups:
-        name = group[0].name if len(group) == 1 else "recurrent layers"
-        parts.append(Part(name, tuple(group), _options(group, inners, bits)))
-    space = Space(model, tuple(parts), pricing, limit, layers)
+    parts = tuple(Part(one, _options(one, inners, bits)) for one in shapes(widest))
+    space = Space(model, parts, pricing, limit, layers)
     _require_possible(space)
     return space
 
@@ -240,14 +235,14 @@ def _widths(model: ModelSpec, shares: Sequence[float]) -> tuple[Width, ...]:
 
 
 def _options(
-    group: Sequence[Shape], inners: Sequence[Structure], bits: Sequence[int]
+    matrix: Shape, inners: Sequence[Structure], bits: Sequence[int]
 ) -> tuple[Candidate, ...]:
     found: dict[Candidate, int] = {}
     for candidate in (
         Candidate(inner, width) for inner in inners for width in sorted(bits, reverse=True)
     ):
         try:
-            found[candidate] = sum(candidate.stored_bits(one.shape) for one in group)
+            found[candidate] = candidate.stored_bits(matrix.shape)
         except UserError:
             continue  # a size that the structure does not divide
     return tuple(sorted(found, key=lambda one: -found[one]))

@@ -32,10 +32,13 @@ from ernn.train.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the engine for the device would take: cycles a frame and multipliers."""
+    """What the engine for the device would take: cycles a frame and multipliers; and bits of the
+    numbers that it keeps, of one stream: weights, filled up to words, constants and states.
+    """
 
     cycles_per_frame: float
     multipliers: int
+    bits: int
 
 
 Predict = Callable[[ModelSpec, CompressionPlan], Prediction | None]
@@ -50,8 +53,7 @@ class Question:
     trained. memory: share of the device's block RAM that weights, constants and states may take.
     worth: a larger block size is worthwhile while it saves at least this share of the dense
     network's multiplications.  trainings: at most so many. mixed: input matrices may have larger
-    blocks than recurrent ones (software; the engine has one block size). signed: whether columns
-    of blocks have signs.
+    blocks than recurrent ones. signed: whether columns of blocks have signs.
     """
 
     device: Device

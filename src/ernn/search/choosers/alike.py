@@ -40,9 +40,7 @@ class Alike:
         self, units: tuple[Units, ...], inner: Structure, output: Structure
     ) -> Iterator[Pick]:
         """The most bits first; only what every matrix can have."""
-        wanted = [
-            output if part.shapes[0].role == "output" else inner for part in self.space.matrices
-        ]
+        wanted = [output if part.shape.role == "output" else inner for part in self.space.matrices]
         for bits in sorted(
             {option.bits for part in self.space.matrices for option in part.options}, reverse=True
         ):

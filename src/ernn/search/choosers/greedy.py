@@ -84,10 +84,7 @@ class Greedy:
         found = sensitivity(model, grids, lambda rounded: validation_loss(rounded, task))
         rise = {(line.matrix, line.structure): line.error - least for line in found}
         return [
-            {
-                bits: sum(rise[one.name, grid] for one in part.shapes)
-                for bits, grid in zip(every, grids, strict=True)
-            }
+            {bits: rise[part.name, grid] for bits, grid in zip(every, grids, strict=True)}
             for part in self.space.matrices
         ]
 

@@ -68,7 +68,8 @@ def share_weights(
     """
     named = {matrix.name: matrix for matrix in matrices(model, CompressionPlan())}
     for part in space.matrices:
-        for one in part.shapes:
-            found = named[one.name]
-            options = Options(found.gates, lambda part=part: mix(part), lambda one=one: size(one))
-            parametrize.register_parametrization(found.owner, found.attribute, options)
+        found = named[part.name]
+        options = Options(
+            found.gates, lambda part=part: mix(part), lambda part=part: size(part.shape)
+        )
+        parametrize.register_parametrization(found.owner, found.attribute, options)
