@@ -106,10 +106,16 @@ def outcome(case: Case, seed: int, stall: float) -> Outcome:
     ways.
     """
     rng = np.random.default_rng(seed)
-    model = integer_model(rng, case)
-    plan = schedule(model, case.design)
+    return outcome_of(integer_model(rng, case), case.design, rng, seed, stall)
+
+
+def outcome_of(
+    model: IntegerModel, design: Design, rng: np.random.Generator, seed: int, stall: float
+) -> Outcome:
+    """Random frames through both."""
+    plan = schedule(model, design)
     simulator = simulator_of(plan)
-    utterances = random_utterances(rng, model, 2 * case.design.streams + 1)
+    utterances = random_utterances(rng, model, 2 * design.streams + 1)
     proof = prove(simulator, plan, utterances, stall=stall, seed=seed)
     cycles = measure_cycles(simulator, plan, utterances[0][0])
     return Outcome(proof, (plan.interval, plan.latency), (cycles.interval, cycles.latency))

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from itertools import product
+from math import ceil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,7 +49,7 @@ from ernn.search.choosers.known import chooser
 from ernn.search.choosers.relaxed import PENALTY, Shares
 from ernn.search.choosers.shared import share_weights
 from ernn.search.choosers.steps import descend
-from ernn.search.cost import shapes
+from ernn.search.cost import cost, shapes
 from ernn.search.log import Log
 from ernn.search.recommend import best, recommend
 from ernn.search.rehearsal import Heard, Rehearsal
@@ -327,5 +328,12 @@ def test_on_a_device_every_matrix_has_its_own_block_size(
     found = pipeline.of_run(run, asked)
     assert list(found["choice"]) == [one.name for one in shapes(MODEL)]
     assert found["chosen"]["price"] <= cycles[2]
-    mixed = wide(MODEL, CompressionPlan(BlockCirculant(2), BlockCirculant(4)))
-    assert mixed < float("inf") and wide(MODEL, CompressionPlan(Pruned(0.5))) == float("inf")
+    mixed = CompressionPlan(BlockCirculant(2, pad=True), BlockCirculant(8))
+    assert wide(MODEL, mixed) < float("inf")
+    assert wide(MODEL, CompressionPlan(Pruned(0.5))) == float("inf")
+    own, filled = cost(MODEL, mixed), 0
+    for one, size in zip(shapes(MODEL), (2, 8, 1), strict=True):
+        gates, rows, columns = one.shape
+        filled += gates * ceil(rows / size) * ceil(columns / 8) * 8
+    stored = Budget(device=device).price(pipeline.RecommendationRequest.engine, 2)(MODEL, mixed)
+    assert 8 * stored == own.bits + 12 * (filled - own.weights) and filled > own.weights

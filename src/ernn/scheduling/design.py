@@ -26,7 +26,7 @@ _LIMITS = {
 class Design:
     """An engine's sizes and the order of its work.
 
-    A *word* is as many numbers as the network's block size; a *line* is `words` of them side by
+    A *word* is as many numbers as the network's largest block; a *line* is `words` of them side by
     side.  Raises UserError for a value outside its range, or values that exclude each other.
 
     >>> design = Design(pes=6, streams=2, lanes=4, staggered=True)

@@ -38,9 +38,15 @@ def refusal(model: IntegerModel, request: Request) -> str:
     )
     would = ", or ".join(_would(plan, request, worst))
     return (
-        f"{request.device.name} cannot hold this network in blocks of {model.block}: an engine of "
+        f"{request.device.name} cannot hold this network in blocks of {_sizes(plan)}: an engine of "
         f"{asked} takes {lacks}; {f'it would fit {would}' if would else _INSTEAD[worst]}"
     )
+
+
+def _sizes(plan: Schedule) -> str:
+    """Block sizes in words, without dense matrices beside others."""
+    largest, *others = plan.layout.kept
+    return " and ".join(map(str, [*sorted(size for size in others if size > 1), largest]))
 
 
 def _lack(name: str, use: Use, request: Request) -> str:
