@@ -14,7 +14,7 @@ from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.golden.test_compiled import LONGEST, LOW, linear, loudest
 from tests.golden.test_golden import any_frames
 from tests.golden.test_networks import NETWORKS
-from tests.models import random_frames, random_integer_model
+from tests.models import in_blocks_of, random_frames, random_integer_model, random_network
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror")
 CHECKED = ("-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
@@ -73,6 +73,15 @@ def test_every_integer_is_goldens(name, tmp_path):
     beyond = np.full_like(frames[:1], model.input.format.high + 1)
     found = outputs_in_c(model, np.concatenate([frames, beyond, frames]), tmp_path)
     np.testing.assert_array_equal(found, np.tile(run(model, frames), (2, 1)))
+
+
+def test_a_block_size_for_each_matrix(tmp_path):
+    rng = np.random.default_rng(2)
+    network = random_network(rng, cell="lstm", projection=9, input_size=13, outputs=5, states=True)
+    network = in_blocks_of(rng, network, (1, 2, 4, 8))
+    model = quantize(network, [random_frames(rng, network)])
+    frames = any_frames(rng, model, 4)
+    np.testing.assert_array_equal(outputs_in_c(model, frames, tmp_path), run(model, frames))
 
 
 def test_delays_skips_and_outputs_of_several_formats(tmp_path):

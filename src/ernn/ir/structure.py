@@ -16,7 +16,7 @@ import numpy as np
 
 from ernn.errors import UserError
 
-BLOCK_SIZES = (1, 2, 4, 8, 16, 32)
+BLOCK_SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Description:
