@@ -6,7 +6,7 @@ is every integer equal, always?
     python benchmarks/equivalence.py --seed 1 --only 17
     python benchmarks/equivalence.py --recommended
 
-Case n of a seed is always the same: layers of usual kinds, block 1 to 32, one for all matrices or
+Case n of a seed is always the same: layers of usual kinds, block 1 to 64, one for all matrices or
 one for each, up to 64 wide and 3 deep, or any cells in any graph, 4 to 18 bits, up to 4 streams,
 random stalls on both handshakes, sizes that the block size does not divide.  Predicted cycles must
 be simulated cycles.  --language: only any cells in any graph.  --recommended: instead, once, the

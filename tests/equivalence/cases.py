@@ -144,7 +144,7 @@ def random_case(rng: np.random.Generator) -> Case:
     """
     if rng.random() < 0.4:
         return random_language_case(rng, Limits(size=20))
-    block = int(rng.choice([1, 2, 4, 8, 16, 32]))
+    block = int(rng.choice([1, 2, 4, 8, 16, 32, 64]))
     network = random_uniform(rng, block) if rng.random() < 0.7 else random_mixed(rng, block)
     return _case(rng, network, block)
 

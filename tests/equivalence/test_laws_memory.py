@@ -188,7 +188,8 @@ def test_initial_values_are_where_they_are_looked_for(seed: int) -> None:
     banks = [spectra.contents(bank) for bank in range(splits)]
     for name, signal in layout.initial.signals.items():
         values = layout.initial.values[name]
-        expected = spectrum(layout.model.forward, layout.model.signal(signal), values)
+        model, parts = layout.model, layout.model.parts[signal]
+        expected = spectrum(model.forward, model.signal(signal), values, parts)
         for number, word in enumerate(expected, spectra.shift(signal)):
             found = banks[number % splits][spectra.initial(name) + number // splits]
             assert np.array_equal(found, word)

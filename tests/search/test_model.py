@@ -144,7 +144,7 @@ def test_a_device_that_is_too_small_is_named_before_any_training(tmp_path: Path)
     bench = Told(lambda *_: 0.0)
     asked = toy.question(lstm=huge)
     with pytest.raises(
-        UserError, match=r"LSTM: even in blocks of 32 it takes .* LFE5U-25F's block RAM"
+        UserError, match=r"LSTM: even in blocks of 64 it takes .* LFE5U-25F's block RAM"
     ):
         Explorer(asked, bench, Log(tmp_path), lambda model, plan: None).explore()  # type: ignore[arg-type]
     assert bench.asked == []
@@ -163,7 +163,7 @@ def test_costs_are_those_of_the_model_itself(cell: LayerSpec) -> None:
 
 
 def test_rotations_and_savings() -> None:
-    assert [rotations(k) for k in (1, 2, 4, 8, 16, 32)] == [0, 0, 0, 4, 20, 68]
+    assert [rotations(k) for k in (1, 2, 4, 8, 16, 32, 64)] == [0, 0, 0, 4, 20, 68, 196]
     spent = savings(big("lstm"))
     assert spent[1] == cost(big("lstm"), CompressionPlan()).weights
     assert 0.1 < spent[8] / spent[1] < 0.2  # 11 real products for 64 weights, and the transforms

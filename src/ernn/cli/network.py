@@ -152,7 +152,7 @@ def compress(
     run: RunFolder,
     root: Moved = None,
     block: Annotated[
-        int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16 or 32; {RECIPE}.")
+        int | None, typer.Option(help=f"Block size: 1, 2, 4, 8, 16, 32 or 64; {RECIPE}.")
     ] = None,
     output_block: Annotated[
         int | None,

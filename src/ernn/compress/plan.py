@@ -72,7 +72,7 @@ class CompressionPlan:
     ) -> "CompressionPlan":
         """Circulant blocks in recurrent layers.
 
-        block: their size, 1, 2, 4, 8, 16 or 32; 1 is dense.
+        block: their size, 1, 2, 4, 8, 16, 32 or 64; 1 is dense.
         output: the size in Linear layers, convolutions and embeddings.
         pad: whether sizes that the block does not divide are padded, and the padding counted;
             otherwise they are refused when the plan is used.

@@ -114,7 +114,7 @@ class BlockCirculant(Structure):
     """
 
     block: int
-    """Rows and columns of a block: 1, 2, 4, 8, 16 or 32."""
+    """Rows and columns of a block: 1, 2, 4, 8, 16, 32 or 64."""
     pad: bool = False
     """Whether sizes that the block does not divide are admitted: the matrix is then the top left
     corner of a larger block-circulant one, and the padding is counted as stored."""

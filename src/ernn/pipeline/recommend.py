@@ -53,7 +53,7 @@ class RecommendationRequest:
     by: By = By.greedy
     trials: int = 48
     epochs: int = 1
-    sizes: tuple[int, ...] = BLOCK_SIZES
+    sizes: tuple[int, ...] = BLOCK_SIZES[:-1]
     others: tuple[Structure, ...] = ()
     bits: tuple[int, ...] = BITS
     widths: tuple[float, ...] = (1.0,)
