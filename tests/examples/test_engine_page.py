@@ -13,7 +13,7 @@ TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_t
 
 def test_latencies() -> None:
     stated = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXT, re.MULTILINE)
-    assert len(stated) == 8
+    assert len(stated) == 9
     for name, *both in stated:
         found = [
             getattr(timing if name.isupper() else depths, name)
