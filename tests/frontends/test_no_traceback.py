@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import ernn
 from ernn.errors import UserError
 from ernn.frontends.onnx import import_onnx
 from ernn.frontends.opened import opened
@@ -29,12 +30,36 @@ def _of(forward, **parts):
     return lambda: Net(forward, **{name: part() for name, part in parts.items()})
 
 
+def _cell_by_hand():
+    def forward(self, x):
+        h = torch.zeros(len(x), HIDDEN)
+        outputs = []
+        for frame in x.unbind(1):
+            h = torch.tanh(self.a(frame) + self.b(h))
+            outputs.append(h)
+        return torch.stack(outputs, 1)
+
+    return Net(forward, a=fc(INPUTS, HIDDEN), b=fc(HIDDEN, HIDDEN))
+
+
 MODULES = {
     "quantized": lambda: torch.ao.quantization.quantize_dynamic(
         Net(lambda self, x: self.fc(self.rnn(x)[0]), rnn=lstm(), fc=fc()), {nn.LSTM, nn.Linear}
     ),
     "quantized TorchScript": lambda: torch.jit.trace(MODULES["quantized"](), FRAMES),
     "TorchScript without a forward": lambda: torch.jit.script(lstm()),
+    "weights without numbers": lambda: gru().to("meta"),
+    "nothing that multiplies": lambda: nn.ReLU(),
+    "a keyword alone": _of(lambda self, *, x: self.rnn(x)[0], rnn=gru),
+    "a state that is wanted": _of(lambda self, x, state: self.rnn(x, state)[0], rnn=gru),
+    "a list": _of(lambda self, x: self.rnn(torch.stack(list(x)))[0], rnn=gru),
+    "a sequence that ends in a pair": lambda: nn.Sequential(gru(), fc()),
+    "written in place": _of(lambda self, x: self.rnn(x.sub_(x.mean()))[0].add_(1), rnn=gru),
+    "a cell written by hand": _cell_by_hand,
+    "attention": _of(lambda self, x: self.rnn(self.m(x, x, x)[0])[0], rnn=gru,
+                     m=lambda: nn.MultiheadAttention(INPUTS, 1, batch_first=True)),
+    "an object": _of(lambda self, x: object(), rnn=gru),
+    "half precision meanwhile": _of(lambda self, x: self.rnn(x.half().float())[0], rnn=gru),
     "transformer": lambda: nn.TransformerEncoderLayer(INPUTS, 1, 8, batch_first=True),
     "not finite": _nan_bias,
     "einsum": _of(
@@ -129,6 +154,23 @@ def test_damaged_files() -> None:
                 import_onnx(_damaged(rng, form.model()), frames)
             except UserError as error:
                 assert "\n" not in str(error)
+
+
+def test_attention_counts() -> None:
+    """Of the multiplications by weights: 4 matrices of the host, 2 of the accelerator."""
+    module = Net(
+        lambda self, x: self.rnn(self.m(x, x, x)[0])[0],
+        m=nn.MultiheadAttention(INPUTS, 1, batch_first=True),
+        rnn=gru(),
+    )
+    own, other = 3 * HIDDEN * (INPUTS + HIDDEN), 4 * INPUTS * INPUTS
+    assert import_torch(module, FRAMES).share == pytest.approx(own / (own + other))
+
+
+def test_a_network_without_products() -> None:
+    frames = FRAMES[0].numpy().astype(float)
+    model = ernn.convert(nn.ReLU(), [frames] * 2)
+    np.testing.assert_allclose(model.predict(frames), np.maximum(frames, 0), atol=1e-3)
 
 
 def test_no_file(tmp_path) -> None:

@@ -125,6 +125,7 @@ FORMS: dict[str, Form] = {
     "hard forms": _after(
         lambda self, x: functional.hardtanh(functional.hardsigmoid(self.rnn(x)[0]), -0.4, 0.6)
     ),
+    "a gated linear unit": _after(lambda self, x: functional.glu(self.rnn(x)[0], -1)),
     "SiLU, GELU, softplus": _after(
         lambda self, x: functional.silu(functional.gelu(functional.softplus(self.rnn(x)[0])))
     ),

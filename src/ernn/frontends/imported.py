@@ -288,7 +288,8 @@ def _outputs(traced: Traced, ports: Ports) -> tuple[int, ...]:
         if isinstance(signal.operation, Outside) and signal.operation.single & found.keys():
             raise UserError(
                 f"{signal.where} reads one frame of what the accelerator computes, neither the "
-                "first nor the last: let it read whole sequences"
+                "first nor the last: let it read whole sequences; a loop of one's own over time is "
+                "a cell that is described (docs/how-to/compress.md, compact cells)"
             )
     sources = [port for one in found if (port := ports.source(one, inside)) is not None]
     beside = [other for port in sources for other in sorted(port.vector.read)]

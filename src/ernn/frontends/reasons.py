@@ -4,6 +4,7 @@ _OWN = "divides by what it finds in each frame's own values, whose range no tabl
 _WHOLE = "needs more than one frame: the whole sequence, or frames that are still to come"
 _LARGEST = "picks among values or frames by their size"
 _INDEX = "looks rows up by an index"
+_APART = "gives no frame for a frame, as with a stride in time"
 _SPECTRUM = "transforms a window of samples into a spectrum"
 _REASONS = {
     _OWN: (
@@ -23,7 +24,8 @@ _REASONS = {
         "minimum", "where", "maskedfill", "gt", "lt", "ge", "le", "eq", "ne", "greater", "less",
     ),
     _INDEX: ("embedding", "embeddingbag", "gather", "onehot"),
-    _SPECTRUM: ("stft", "fftrfft", "rfft", "fft", "dft", "istft"),
+    _APART: ("conv1d", "conv2d", "conv", "unfold", "convtranspose1d", "convtranspose"),
+    _SPECTRUM: ("stft", "fftrfft", "fftfft", "rfft", "fft", "dft", "istft"),
 }  # fmt: skip
 _BY_NAME = {name: why for why, names in _REASONS.items() for name in names}
 

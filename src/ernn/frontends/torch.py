@@ -82,6 +82,10 @@ def _checked_frames(module: nn.Module, frames: Any) -> Tensor:
             f"the module must be a torch.nn.Module, not {type(module).__name__}: make one of your "
             "class first, give it the saved weights (module.load_state_dict)"
         )
+    if any(one.is_meta for one in module.parameters()):
+        raise UserError(
+            "the module's weights have no numbers yet (device 'meta'): load them before the import"
+        )
     if isinstance(frames, PackedSequence):
         raise UserError(
             "the example is a packed sequence: give frames of one length, (batch, time, inputs)"

@@ -157,6 +157,8 @@ class Operators:
                 return f.apply(x, "gelu")
             case "softplus" if get(1, "beta", 1) == 1:
                 return f.apply(x, "softplus")
+            case "glu":
+                return self._gated(x, get(1, "dim", -1))
             case "mish":
                 return f.times(x, f.apply(f.apply(x, "softplus"), "tanh"))
             case "hardtanh":
@@ -203,6 +205,12 @@ class Operators:
         if name in _TWO and len(args) + len(kwargs) > 1:
             return self._two(name, get(0, "input"), get(1, "other"), kwargs.get("alpha", 1), kwargs)
         return None
+
+    def _gated(self, x: Array | None, axis: int) -> Array | None:
+        if x is None:
+            return None
+        signal, gate = np.split(x, 2, axis)
+        return self.functions.times(signal, self.functions.apply(gate, "sigmoid"))
 
     def _two(
         self, name: str, a: Any, b: Any, alpha: Any, kwargs: Mapping[str, Any]

@@ -367,6 +367,8 @@ class Trace(Watcher):
         return Traced(self.recorder, self.tensors, found, self.views)
 
 
+_WEIGHTED = {"multi_head_attention_forward", "bilinear", "conv_transpose1d"}
+"""Operations of the host that use each weight once a frame."""
 _CELLS = {
     "lstm_cell": "lstm", "gru_cell": "gru", "rnn_tanh_cell": "rnn_tanh", "rnn_relu_cell": "rnn_relu"
 }  # fmt: skip
@@ -389,6 +391,9 @@ def results(result: Any) -> dict[str, Tensor]:
 
 def _work(name: str, args: Any, result: Any) -> int:
     """Multiplications by weights, of products and convolutions."""
+    if name in _WEIGHTED:
+        used = [one for one in tensors(args) if isinstance(one, nn.Parameter) and one.dim() > 1]
+        return int(np.prod(args[0].shape[:-1])) * sum(one.numel() for one in used)
     weight = args[1] if len(args) > 1 else None
     if not isinstance(weight, Tensor) or not isinstance(result, Tensor) or weight.dim() < 2:
         return 0

@@ -144,9 +144,11 @@ def _laid_out(frame: _Frame, layout: Layout) -> tuple[dict[str, Array], dict[str
     tables |= {name: np.array(values, weight) for name, values in weights.items()}
     rooms = {
         "memory": np.zeros(recorder.size * layout.side, number),
-        "tile": np.zeros(max(one.slots for one in transforms) * pitch, number),
+        "tile": np.zeros(max((one.slots for one in transforms), default=0) * pitch, number),
         "totals": np.zeros(any(one.chunked(k) for one in packed) * k * pitch, np.int64),
-        "data": np.zeros(max(one.pairs(k) for one in packed) * 2 * layout.side, weight),
+        "data": np.zeros(
+            max((one.pairs(k) for one in packed), default=0) * 2 * layout.side, weight
+        ),
     }
     return tables, rooms
 

@@ -65,6 +65,8 @@ def read_data(path: Path) -> list[np.ndarray]:
 def _network(text: str) -> Any:
     """An ONNX file's network, or what a function in a Python file gives."""
     path, colon, name = text.rpartition(":")
+    if text.endswith(".py"):
+        raise UserError(f"{text} has many functions: say which gives the network, {text}:function")
     if not colon or not path.endswith(".py"):
         from ernn.frontends.onnx_program import OnnxProgram
 
