@@ -1,6 +1,7 @@
 """`benchmarks/zoo.py` without its packages: rows are kept, pickles name nothing but layers."""
 
 import argparse
+import importlib
 import os
 import pickle
 from pathlib import Path
@@ -28,6 +29,7 @@ ROW: dict[str, Any] = {
     "mismatches": 0,
     "cycles": 1152.0,
     "seconds": 61.4,
+    "processor_seconds": 55.0,
 }
 
 
@@ -62,6 +64,13 @@ def test_a_table_has_a_line_a_row(zoo: ModuleType) -> None:
 def test_sequences_until_there_are_enough_frames(zoo: ModuleType) -> None:
     some = [SimpleNamespace(frames=np.zeros((length, 1))) for length in (3, 4, 5)]
     assert zoo.enough(some, 7) == some[:2] and zoo.enough(some, 100) == some
+
+
+def test_the_last_sequence_is_cut(zoo: ModuleType) -> None:
+    given = importlib.import_module("shipped.network").Given
+    some = [given(np.zeros((length, 1))) for length in (3, 4)]
+    assert [len(one.frames) for one in zoo.cut(some, 5)] == [3, 2]
+    assert [len(one.frames) for one in zoo.cut(some, 100)] == [3, 4]
 
 
 def test_what_is_missing_is_named(
