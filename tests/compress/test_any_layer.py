@@ -198,13 +198,49 @@ def test_units_of_ones_own_layer_are_removed(kind: str) -> None:
     torch.testing.assert_close(reader(smaller(frames)[0]), expected)
 
 
+class Own(nn.GRU):
+    """A user's subclass, with arguments of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 6, batch_first=True)
+
+    def forward(self, frames: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(frames)[0]
+
+
+@pytest.mark.parametrize("reader", [nn.Conv1d(6, 2, 3), nn.LSTM(6, 2, batch_first=True)])
+def test_whatever_reads_the_units(reader: nn.Conv1d | nn.LSTM) -> None:
+    torch.manual_seed(2)
+    layer, dead = Own(), [0, 3]
+    columns = reader.weight if isinstance(reader, nn.Conv1d) else reader.weight_ih_l0
+    with torch.no_grad():
+        columns[:, dead] = 0
+        layer.weight_hh_l0[:, dead] = 0
+        for name in ("weight_ih_l0", "weight_hh_l0"):
+            getattr(layer, name).unflatten(0, (3, 6))[:, dead] = 0
+    smaller, (narrower,) = fewer_units(layer, 4, [reader])
+    assert type(smaller) is Own and smaller.hidden_size == 4
+    frames = torch.randn(2, 5, 3)
+
+    def read(by: nn.Module, outputs: Tensor) -> Tensor:
+        return by(outputs.mT) if isinstance(by, nn.Conv1d) else by(outputs)[0]
+
+    torch.testing.assert_close(read(narrower, smaller(frames)), read(reader, layer(frames)))
+
+
 def test_which_units_cannot_be_removed_is_said() -> None:
+    compressed = nn.GRU(3, 4)
+    inside.enter(compressed, CompressionPlan.blocks(2))
     for layer, count, readers, said in (
         (nn.Linear(3, 4), 2, (), "removed from an LSTM or a GRU, not Linear"),
         (nn.GRU(3, 4, bidirectional=True), 2, (), "one direction"),
         (nn.GRU(3, 4), 5, (), "of 4 units 1 to 4 can be kept, not 5"),
         (nn.LSTM(3, 4, proj_size=2), 2, (), "of 4 units 3 to 4 can be kept, not 2"),
         (nn.GRU(3, 4), 2, (nn.Linear(5, 1),), "a reader has 5 inputs"),
+        (nn.GRU(3, 4), 2.5, (), "a whole number, not float"),
+        (nn.GRU(3, 4), 2, (nn.Conv2d(4, 1, 1),), "a Linear, Conv1d, LSTM or GRU, not Conv2d"),
+        (nn.GRU(3, 4), 2, (nn.Conv1d(4, 4, 1, groups=2),), "one group"),
+        (compressed, 2, (), "leave the compression first"),
     ):
         with pytest.raises(UserError, match=said):
             fewer_units(layer, count, readers)  # type: ignore[arg-type]

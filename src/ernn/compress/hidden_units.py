@@ -6,9 +6,12 @@ engine take as they take any other.  `fewer_units` takes a user's own LSTM or GR
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ernn.compress.plan import ROLES
 from ernn.errors import UserError, require
@@ -132,40 +135,59 @@ def _reader(model: AcousticModel, layer: int) -> str:
     return "output.weight" if last else f"recurrent.{layer + 1}.weight_ih"
 
 
+Reader = nn.Linear | nn.Conv1d | nn.LSTM | nn.GRU
+_INPUTS = {"weight": ("in_features", "in_channels"), "weight_ih_l0": ("input_size",)}
+"""Which weight of a reader has a column an input, and where it says how many there are."""
+
+
 @torch.no_grad()
 def fewer_units(
-    layer: nn.LSTM | nn.GRU, count: int, readers: Sequence[nn.Linear] = ()
-) -> tuple[nn.Module, list[nn.Linear]]:
+    layer: nn.LSTM | nn.GRU, count: int, readers: Sequence[Reader] = ()
+) -> tuple[nn.Module, list[Reader]]:
     """A user's own layer with its `count` largest units, and what reads it without the others.
 
-    readers: all Linear layers that read its output; their columns count in what is large. Of
-    stacked layers each keeps `count`; the last one's units stay in their order.
+    readers: all layers that read its output: Linear ones, convolutions over time, LSTMs, GRUs;
+    their columns count in what is large. Of stacked layers each keeps `count`; the last one's units
+    stay in their order.
 
     Both are new, with copied weights. Raises UserError for a layer of both directions, a count
-    that is none of its units, or a reader of another width.
+    that is none of its units, a reader of another width, and parametrized weights.
     """
     require(layer, nn.LSTM | nn.GRU, "hidden units are removed from an LSTM or a GRU")
+    require(count, Integral, "how many units to keep is a whole number")
     hidden, projected = layer.hidden_size, bool(layer.proj_size)
     if layer.bidirectional:
         raise UserError("units are removed from a layer of one direction, not from both at once")
     if not 1 <= count <= hidden or (projected and count <= layer.proj_size):
         least = layer.proj_size + 1
         raise UserError(f"of {hidden} units {least} to {hidden} can be kept, not {count}")
-    if wrong := [one for one in readers if one.in_features != (layer.proj_size or hidden)]:
-        raise UserError(f"a reader has {wrong[0].in_features} inputs, not the layer's outputs")
+    _require_plain(layer, readers)
+    reading = [_columns(one) for one in readers]
+    if wrong := [one for one in reading if one.shape[1] != (layer.proj_size or hidden)]:
+        raise UserError(f"a reader has {wrong[0].shape[1]} inputs, not the layer's outputs")
     state, columns = layer.state_dict(), None
     for index in range(layer.num_layers):
         own = {name: state[name] for name in state if name.endswith(f"_l{index}")}
         if columns is not None:
             own[f"weight_ih_l{index}"] = own[f"weight_ih_l{index}"][:, columns]
         after = [state[f"weight_ih_l{index + 1}"]] if index + 1 < layer.num_layers else []
-        reading = after or [one.weight for one in readers]
-        columns = _kept(own, [] if projected else reading, hidden, projected, count)
+        columns = _kept(own, [] if projected else after or reading, hidden, projected, count)
         state |= {name: _cut(name, one, columns, hidden, projected) for name, one in own.items()}
         columns = None if projected else columns
-    smaller = _again(layer, count)
-    smaller.load_state_dict(state)
-    return smaller.train(layer.training), [_without(one, columns) for one in readers]
+    smaller = _with(layer, state, hidden_size=count)
+    return smaller, [_without(one, columns) for one in readers]
+
+
+def _require_plain(layer: nn.Module, readers: Sequence[nn.Module]) -> None:
+    for reader in readers:
+        require(reader, Reader, "what reads the units is a Linear, Conv1d, LSTM or GRU")
+        if getattr(reader, "groups", 1) > 1 or getattr(reader, "bidirectional", False):
+            raise UserError("a reader has one group and one direction: each input has one column")
+    if any(parametrize.is_parametrized(one) for one in (layer, *readers)):
+        raise UserError(
+            "units are removed from plain weights: leave the compression first (inside.leave), or "
+            "torch.nn.utils.parametrize.remove_parametrizations"
+        )
 
 
 def _kept(
@@ -180,27 +202,28 @@ def _kept(
         if role == "projection" or (role == "recurrent" and not projected):
             sizes += square.sum(0)
     for tensor in reading:
-        sizes += tensor.double().square().sum(0)
+        sizes += tensor.double().square().transpose(0, 1).flatten(1).sum(1)
     return sizes.topk(count).indices.sort().values
 
 
-def _again(layer: nn.LSTM | nn.GRU, count: int) -> nn.LSTM | nn.GRU:
-    options = {"proj_size": layer.proj_size} if layer.proj_size else {}
-    return type(layer)(
-        layer.input_size,
-        count,
-        layer.num_layers,
-        bias=layer.bias,
-        batch_first=layer.batch_first,
-        dropout=layer.dropout,
-        **options,
-    ).to(next(layer.parameters()))
+def _with(module: nn.Module, state: Mapping[str, Tensor], **said: int) -> nn.Module:
+    """A copy with other weights, that says other sizes."""
+    smaller = deepcopy(module)
+    for name, tensor in state.items():
+        setattr(smaller, name, nn.Parameter(tensor.clone(), getattr(module, name).requires_grad))
+    for name, size in said.items():
+        setattr(smaller, name, size)
+    return smaller
 
 
-def _without(reader: nn.Linear, columns: Tensor | None) -> nn.Linear:
+def _columns(reader: Reader) -> Tensor:
+    """The weight with a column an input."""
+    return next(getattr(reader, name) for name in _INPUTS if hasattr(reader, name))
+
+
+def _without(reader: Reader, columns: Tensor | None) -> Reader:
     if columns is None:
         return reader
-    smaller = nn.Linear(len(columns), reader.out_features, reader.bias is not None)
-    state = reader.state_dict()
-    smaller.load_state_dict(state | {"weight": state["weight"][:, columns]})
-    return smaller.to(reader.weight).train(reader.training)
+    name = next(name for name in _INPUTS if hasattr(reader, name))
+    said = {one: len(columns) for one in _INPUTS[name] if hasattr(reader, one)}
+    return _with(reader, {name: getattr(reader, name)[:, columns]}, **said)  # type: ignore[return-value]

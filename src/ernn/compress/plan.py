@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 import ernn.compress.methods  # noqa: F401  (so that their names can be read)
 from ernn.compress.described import described, from_description
@@ -246,6 +247,8 @@ def stored_weights(module: nn.Module, plan: CompressionPlan, recurrent_only: boo
 def _of(name: str, owner: nn.Module, plan: CompressionPlan) -> Iterator[NamedMatrix]:
     for attribute, role in _weights(owner):
         full = f"{name}.{attribute}" if name else attribute
+        if is_lazy(getattr(owner, attribute)):
+            raise UserError(f"{full} has no size yet: run the module once")
         yield NamedMatrix(
             full, owner, attribute, role, _gates(owner, attribute, role), plan.structure(full, role)
         )
