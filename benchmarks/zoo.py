@@ -255,7 +255,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows in Markdown."""
     head = (
         "| network | whole | in hardware | float | integers | task | limit | device | frames | "
-        "differ | cycles | s |"
+        "differ | cycles | s | processor s |"
     )
     lines = [head, "|" + "---|" * head.count(" | ") + "---|"]
     for one in rows:
@@ -272,6 +272,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
             f"{one['mismatches']:,}",
             f"{one['cycles']:,.0f}",
             f"{one['seconds']:.0f}",
+            f"{one['processor_seconds']:.0f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
