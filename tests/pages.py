@@ -41,7 +41,7 @@ def follow(page: Path) -> dict[str, Any]:
 
 def _typed(text: str) -> None:
     for line in text.splitlines():
-        program, *arguments = shlex.split(line)
+        program, *arguments = shlex.split(line, comments=True)
         if program == "ernn":
             assert run(arguments) == 0, line
         else:

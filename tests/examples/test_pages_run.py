@@ -59,7 +59,7 @@ def test_own_network(followed: Follow) -> None:
 def test_onnx(followed: Follow) -> None:
     names, _ = followed("docs/how-to/onnx.md")
     assert names["mask"].shape == (40, 1, 5) and np.allclose(names["mask"].sum(-1), 1)
-    assert Path("mask/model.safetensors").exists()
+    assert Path("mask/report.html").exists()
 
 
 def test_runtime(followed: Follow) -> None:
