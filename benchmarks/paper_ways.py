@@ -131,13 +131,13 @@ ALL = "signed, taught, twice the rate, no dropout"
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
     "direct": Way("inside the blocks from fresh weights", plain, direct, heard=True),
-    "signed": Way("the same, signs of columns drawn by a seed", signed, direct, heard=True),
-    "signed, twice the rate": Way("8e-3", signed, direct, changed=TWICE),
-    "signed, half the rate": Way("2e-3", signed, direct, changed=HALF),
-    "signed, no dropout": Way("otherwise 0.2", signed, direct, changed=CLEAR),
+    "signed": Way("the same, with signs of columns, drawn by seed 0", signed, direct, heard=True),
+    "signed, twice the rate": Way("rate 8e-3", signed, direct, changed=TWICE),
+    "signed, half the rate": Way("rate 2e-3", signed, direct, changed=HALF),
+    "signed, no dropout": Way("the others have 0.2", signed, direct, changed=CLEAR),
     "signed, taught": Way("also learns the dense network's frames", signed, taught, taught=True),
-    ALL: Way("the three together", signed, taught, changed=(*TWICE, *CLEAR), taught=True),
-    "signed, 32 epochs": Way("otherwise 16", signed, direct, changed=(("epochs", 32),)),
+    ALL: Way("those three together", signed, taught, changed=(*TWICE, *CLEAR), taught=True),
+    "signed, 32 epochs": Way("the others have 16", signed, direct, changed=(("epochs", 32),)),
     "signed, from dense": Way(
         "the dense network projected once, then inside", signed, once, taught=True
     ),
