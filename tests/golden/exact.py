@@ -126,7 +126,7 @@ class Exact:
     def frame(self, x: Vector) -> Vector:
         self.given = self.model.input.name
         for layer in self.model.layers:
-            kind = layer.cell.title.split(",")[0].removesuffix(" with factors")
+            kind = layer.cell.title.split(",")[0]
             x = {"LSTM": self._lstm, "GRU": self._gru, "linear": self._linear}[kind](layer, x)
             self.given = f"{layer.name}.h"
         return x

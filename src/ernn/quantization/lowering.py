@@ -66,7 +66,9 @@ class _Rewritten:
             self._stage(stage, self.source.weights[at:until], self.source.biases[at:until])
             at = until
         cell = self.source.cell
-        made = replace(cell, title=f"{cell.title} with factors", stages=tuple(self.stages))
+        factored = any(isinstance(matrix, Factored) for matrix in self.source.matrices)
+        title = f"{cell.title} with factors" if factored else cell.title
+        made = replace(cell, title=title, stages=tuple(self.stages))
         return replace(
             self.source, cell=made, weights=tuple(self.weights), biases=tuple(self.biases)
         )
