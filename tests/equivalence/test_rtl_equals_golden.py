@@ -224,7 +224,8 @@ def cases(draw: st.DrawFn) -> Case:
     weights = st.integers(4, PACKED_WEIGHT_BITS if packed else 14)
     numbers = st.integers(4, PACKED_DATA_BITS if packed else 18)
     data = DataBits(cell=draw(st.none() | st.integers(8, 18)))
-    return Case(network, design, QuantizeSpec(draw(weights), draw(numbers), data=data))
+    spec = QuantizeSpec(draw(weights), draw(numbers), data=data)
+    return Case(network, design, spec, sizes=draw(st.sampled_from([(), (1, block), (1, 2, 4, 8)])))
 
 
 # no shrinking: every smaller example would be compiled too
