@@ -43,7 +43,7 @@ def test_a_network_without_a_product_is_refused() -> None:
         ({"pes": 513}, r"a design's pes must be 1\.\.512, not 513"),
         ({"pes": 1, "streams": 17}, r"a design's streams must be 1\.\.16, not 17"),
         ({"pes": 1, "chunk": 0}, r"a design's chunk must be 1\.\.256, not 0"),
-        ({"pes": 1, "lanes": 64}, r"a design's lanes must be 0\.\.32, not 64"),
+        ({"pes": 1, "lanes": 128}, r"a design's lanes must be 0\.\.64, not 128"),
         (
             {"pes": 1, "lanes": 3},
             "a design's lanes must be a power of two, or 0 for a whole word, not 3",

@@ -19,7 +19,7 @@ from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Request, evaluate
 from ernn.search.hardware import best, search
 from ernn.search.space import STREAMS, Goal, Shape, Space
-from tests.models import random_frames, random_integer_model
+from tests.models import in_blocks_of, random_frames, random_integer_model
 from tests.networks import Limits, any_network
 from tests.search.phase2 import holds_what_others_find, random_task
 
@@ -90,6 +90,8 @@ def test_no_design_is_faster_than_its_shape_promises(goal: Goal, bits: dict[str,
 def test_a_promise_is_kept_where_layers_do_not_wait_for_each_other(seed: int) -> None:
     """Of random graphs: a latency is bounded by what waits, not by every stage."""
     network = any_network(seed, 4, Limits(layers=4, size=16))
+    if seed % 2:
+        network = in_blocks_of(np.random.default_rng(seed), network, (1, 2, 4))
     model = quantize(network, [random_frames(np.random.default_rng(seed), network)])
     request = replace(tiny(24), goal="latency")
     for shape in Space(model, request.device, CLOCK, "latency").shapes()[::5]:

@@ -14,7 +14,7 @@ _LIMITS = {
     "pes": (1, 512),
     "streams": (1, 16),
     "chunk": (1, 256),
-    "lanes": (0, 32),
+    "lanes": (0, 64),
     "splits": (1, 64),
     "words": (1, 16),
     "overlap": (1, 16),
@@ -44,7 +44,7 @@ class Design:
     chunk: int = 16
     """Lines the vector unit takes through one step before the next step begins; 1 to 256."""
     lanes: int = 0
-    """Numbers of a word the vector unit takes a cycle, a power of two up to 32; 0, or more than the
+    """Numbers of a word the vector unit takes a cycle, a power of two up to 64; 0, or more than the
     block size, is the whole word."""
     splits: int = 1
     """Groups of `pes` elements that share the columns of a row; 1 to 64, a multiple of `words`."""
