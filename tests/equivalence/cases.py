@@ -176,7 +176,7 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
     words = 1 if rng.random() < 0.5 else between(rng, 1, 3)
     splits = words * (1 if words == 1 and rng.random() < 0.5 else between(rng, 1, 3))
     pes, streams = between(rng, 1, max(2, 32 // block // splits)), between(rng, 1, 4)
-    staggered = streams > 1 and bool(between(rng, 0, 1))
+    staggered = bool(between(rng, 0, 1))
     return Design(
         words * pes,
         streams,

@@ -152,6 +152,18 @@ def test_of_results_never_two_come_at_a_time(seed: int, later: int) -> None:
     assert beats == 1 or len(lines) == len(results) / beats
 
 
+def test_layers_of_a_lone_stream_run_beside_each_other() -> None:
+    """Each on a frame of its own: three take hardly more than one."""
+    rng, sizes = np.random.default_rng(0), {"cell": "lstm", "input_size": 8, "hidden": 16}
+    model = random_integer_model(rng, layers=3, block=4, **sizes)
+    alone = random_integer_model(rng, layers=1, block=4, **sizes)
+    design = Design(4, 1, 2, splits=2, words=2, overlap=4)
+    plan = schedule(model, replace(design, staggered=True))
+    assert plan.rounds_late == 2
+    assert plan.interval <= 1.5 * schedule(alone, design).interval
+    assert plan.interval <= schedule(model, design).interval / 2
+
+
 def terms_of(plan: Schedule) -> dict[int, tuple[Step, Term]]:
     """What each row of the vector tape is about, by its identity."""
     found, rows = {}, plan.vector.rows

@@ -56,7 +56,6 @@ def test_a_network_without_a_product_is_refused() -> None:
             {"pes": 4, "words": 2, "splits": 3},
             r"a design's words \(2\) must divide its splits \(3\)",
         ),
-        ({"pes": 4, "staggered": True}, "a staggered design needs at least 2 streams, not 1"),
         (
             {"pes": 4, "pipeline": "flat"},
             "a design's pipeline is one of deep, direct, shallow, not 'flat'",

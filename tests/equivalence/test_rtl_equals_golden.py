@@ -122,6 +122,10 @@ CASES = {
         ),
         Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, pipeline="shallow"),
     ),
+    "one stream, every layer a round after the one before": Case(
+        dict(cell="lstm", input_size=6, hidden=8, layers=3, outputs=5, block=4),
+        Design(2, 1, 2, 2, overlap=4, staggered=True),
+    ),
     "shallow pipelines, GRU in blocks of 16, staggered": Case(
         dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16),
         Design(2, 2, 4, 4, staggered=True, pipeline="shallow"),
@@ -215,7 +219,7 @@ def cases(draw: st.DrawFn) -> Case:
         splits=words * draw(st.integers(1, 3)),
         words=words,
         overlap=draw(st.integers(1, 3)),
-        staggered=streams > 1 and draw(st.booleans()),
+        staggered=draw(st.booleans()),
         deferred=draw(st.booleans()),
         pipeline=draw(st.sampled_from(get_args(PipelineName))),
         packed=packed,

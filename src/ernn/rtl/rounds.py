@@ -37,8 +37,9 @@ def of_turn(values: list[Value], turn: Value, streams: int) -> Value:
     """Of values by round, each a part for every stream, the part of a frame told by
     `ernn.rtl.vector.turn_of`.
     """
-    joined = Cat(values) if len(values) > 1 else values[0]
-    return joined.word_select(turn, len(values[0]) // streams) if streams > 1 else joined
+    if streams * len(values) == 1:
+        return values[0]
+    return Cat(values).word_select(turn, len(values[0]) // streams)
 
 
 class RoundControl:

@@ -54,8 +54,9 @@ class Design:
     overlap: int = 1
     """Chunks that the vector unit works on at a time; 1 to 16."""
     staggered: bool = False
-    """Whether the last streams' later stages run in the next round, beside its first ones: more
-    frames a second, a longer wait for a single one; needs two streams."""
+    """Whether the last streams' later stages run in the next round, beside its first ones, and of
+    a lone stream every layer a round after the one before: more frames a second, a longer wait for
+    a single one."""
     deferred: bool = False
     """Whether gates that are needed later than others (an LSTM's o, a GRU's z) are computed after
     all of those: less is left to do after the last pass, if all lines may be under way at once."""
@@ -98,8 +99,6 @@ class Design:
                 f"a packed design's elements share multipliers in pairs: its pes ({self.pes}) must "
                 f"be a multiple of twice its words ({self.words})"
             )
-        if self.staggered and self.streams == 1:
-            raise UserError("a staggered design needs at least 2 streams, not 1")
         if self.pipeline not in get_args(PipelineName):
             names = ", ".join(get_args(PipelineName))
             raise UserError(f"a design's pipeline is one of {names}, not {self.pipeline!r}")

@@ -93,6 +93,11 @@ class ListScheduler:
         self._sender: int | None = None  # the stream that begins the lines of its outputs
         self._to_send: list[Chunk] = []  # whose output steps are still to come, in order
 
+    @property
+    def _lone(self) -> bool:
+        """Whether there is one stream, whose next frame waits for this one's first stages."""
+        return self.layout.design.streams == 1
+
     def run(self) -> None:
         works = [self._work(turn) for turn in self.order]
         while options := [*self._passes_next(works), *self._steps_next(works)]:
@@ -126,8 +131,10 @@ class ListScheduler:
 
     def _left(self, work: _Work) -> float:
         """How urgent a turn's next pass is, the smaller the more: by its share done, later stages a
-        bit ahead.
+        bit ahead; of a lone stream later stages last.
         """
+        if self._lone:
+            return work.turn.stage
         share = 1 - len(work.passes) / len(self.layout.passes[work.turn.stage])
         return share if work.turn.stage == 0 else share * AHEAD
 
@@ -194,19 +201,22 @@ class ListScheduler:
 
     def _steps_next(self, works: list[_Work]) -> Iterator[Option]:
         """Every chunk's next step that can begin at a known time; a stream's turns use the vector
-        unit in order.
+        unit in order, of a lone stream those of a frame: what another frame reads is then kept
+        until the round after (`IssueOrder`).
         """
         begun: set[int] = set()
         for work in works:
-            if work.steps_left and work.turn.stream not in begun:
-                begun.add(work.turn.stream)
+            turn = work.turn.late if self._lone else work.turn.stream
+            stage = work.turn.stage if self._lone else -work.turn.stage
+            if work.steps_left and turn not in begun:
+                begun.add(turn)
                 self._open(work)
                 for chunk in work.chunks:
                     if chunk.ready is None and self._in_order(work.turn, chunk):
                         chunk.ready = self._step_ready(work.turn, chunk)
                     if chunk.ready is not None:
                         start = max(self.vector_free, chunk.ready)
-                        key = (start, 0, work.order, -work.turn.stage, chunk.first)
+                        key = (start, 0, work.order, stage, chunk.first)
                         yield key, lambda w=work, c=chunk, s=start: self._do_step(w, c, s)
 
     def _open(self, work: _Work) -> None:

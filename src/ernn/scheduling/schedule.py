@@ -124,7 +124,7 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
     require_packable(model, design)
     layout, timing = MemoryMap(model, design), Timing.of(model, design)
     lister = last = _listed(layout, timing)
-    for _ in range(REPEATS if design.streams > 1 else 0):
+    for _ in range(REPEATS if design.streams > 1 or design.staggered else 0):
         if _interval(lister) == _hoped(lister):
             break
         last = _listed(layout, timing, last)

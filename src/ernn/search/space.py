@@ -62,13 +62,23 @@ class Shape:
         """About how many microseconds a frame takes where so many streams take turns."""
         return max(self.time, self.loop / streams)
 
-    def designs(self, streams: int) -> Iterator[Design]:
-        """Designs of this shape, the most promising first."""
+    def designs(self, streams: int, late: bool = False) -> Iterator[Design]:
+        """Designs of this shape, the most promising first; `late`: of a lone stream, too, layers
+        may run a round after the ones before.
+        """
         for chunk, overlap, staggered, deferred in NARROW if self.words == 1 else WIDE:
-            if streams > 1 or not staggered:
-                own = (self.pes, streams, chunk, self.lanes, self.splits, self.words)
-                then = (overlap, staggered, deferred, self.pipeline)
-                yield Design(*own, *then, packed=self.packed)
+            if streams > 1:
+                yield self._design(streams, chunk, overlap, staggered, deferred)
+            elif not staggered:
+                for way in (True, False) if late else (False,):
+                    yield self._design(streams, chunk, overlap, way, deferred)
+
+    def _design(
+        self, streams: int, chunk: int, overlap: int, staggered: bool, deferred: bool
+    ) -> Design:
+        own = (self.pes, streams, chunk, self.lanes, self.splits, self.words)
+        then = (overlap, staggered, deferred, self.pipeline)
+        return Design(*own, *then, packed=self.packed)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ nothing better is passed over, and what the device cannot hold is not scheduled.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import product
 from math import inf
 
@@ -16,6 +17,7 @@ from ernn.estimate.units import bank_words
 from ernn.ir.integer_model import IntegerModel
 from ernn.pareto import pareto
 from ernn.scheduling.design import Design
+from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Choice, Request, evaluate
@@ -132,7 +134,8 @@ class Walk:
         """Designs of a shape: all, or the first that the device holds."""
         if streams >= self._held.get(shape, STREAMS["throughput"][-1] + 1):
             return
-        designs = [replace(d, parity=self.request.parity) for d in shape.designs(streams)]
+        found = shape.designs(streams, late=self.goal == "throughput" and self._several)
+        designs = [replace(design, parity=self.request.parity) for design in found]
         smallest = replace(designs[0], chunk=1, overlap=1, staggered=False)
         if not self._holds(MemoryMap(self.model, smallest), effort):
             self._held[shape] = streams
@@ -140,6 +143,11 @@ class Walk:
         for design in designs:
             if (self._look(design, effort, faster) and one) or effort.spent:
                 return
+
+    @cached_property
+    def _several(self) -> bool:
+        """Whether there is a stage that may run beside another of the next frame."""
+        return len(stages(self.model)) > 1
 
     # --- neighbours
 
