@@ -137,6 +137,19 @@ def test_a_state_kept_by_torchscript() -> None:
         import_torch(torch.jit.script(Keeps()), FRAMES)
 
 
+def test_what_only_torchscript_runs() -> None:
+    class Ignores(nn.Module):
+        @torch.jit.ignore
+        def own(self, x: Tensor) -> Tensor:
+            return x
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.own(x)
+
+    with pytest.raises(UserError, match="has prim::PythonOp, which only TorchScript runs"):
+        import_torch(torch.jit.script(Ignores()), FRAMES)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_a_plan_needs_layers() -> None:
     with pytest.raises(

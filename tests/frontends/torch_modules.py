@@ -118,7 +118,19 @@ def _conv(forward_kernel=1, **options):
     return lambda: nn.Conv1d(INPUTS, HIDDEN, forward_kernel, **options)
 
 
+def _chomped(self, x):
+    y = self.norm(self.conv(x.transpose(1, 2)))[..., :-4]
+    return self.rnn(torch.relu(y).transpose(1, 2))[0]
+
+
 FORMS: dict[str, Form] = {
+    "a convolution padded on both sides, its end left out": _front(
+        _chomped,
+        plain=True,
+        rnn=lambda: gru(HIDDEN),
+        conv=_conv(3, dilation=2, padding=4),
+        norm=lambda: nn.BatchNorm1d(HIDDEN),
+    ),
     "ReLU module": _after(lambda self, x: self.fc(self.act(self.rnn(x)[0])), act=nn.ReLU),
     "tanh": _after(lambda self, x: torch.tanh(self.fc(self.rnn(x)[0]))),
     "sigmoid of the last step": _after(lambda self, x: self.fc(self.rnn(x)[0][:, -1]).sigmoid()),

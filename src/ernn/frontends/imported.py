@@ -42,7 +42,8 @@ class Traced:
 
     @cached_property
     def split(self) -> Split:
-        return split(self.recorder.signals)
+        results = frozenset(one for name in self.results for one in self.read(name))
+        return split(self.recorder.signals, results)
 
     @cached_property
     def alive(self) -> frozenset[int]:
@@ -342,7 +343,7 @@ def _apart(traced: Traced, number: int) -> str:
             between = signals[other].where
             return f"is not in the largest stretch that streams: {between} lies between"
         near |= {other} if linked else set()
-    return "is not in the largest stretch that streams"
+    return "is not in the largest stretch that streams: it gives other frames, or reads later ones"
 
 
 def _backward(signals: Sequence[Signal], number: int) -> bool:

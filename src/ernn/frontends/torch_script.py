@@ -130,7 +130,7 @@ def _operation(node: Any, given: list[Any]) -> Any:
     if name in _ANY or (name in _PLAIN and not (given and isinstance(given[0], Tensor))):
         return (_ANY | _PLAIN)[name](*given)
     packet = getattr(getattr(torch.ops, space), name, None)
-    if packet is None or "(" not in node.schema():
+    if packet is None or space == "prim" or "(" not in node.schema():
         raise UserError(
             f"the module is TorchScript and has {node.kind()}, which only TorchScript runs: import "
             "the module that it was made from, or its ONNX file"
