@@ -270,8 +270,9 @@ def train(arguments: argparse.Namespace) -> None:
         write_json(arguments.results, result | {"integers": _integers(bench, result, arguments)})
         return
     if arguments.minutes:
-        alike = {f"{row.network} {row.block} {row.way}": row for row in planned()}
+        alike = {f"{row.network} {row.block} {row.way}": row for row in left}
         minutes = {name: round(bench.minutes(row), 1) for name, row in alike.items()}
+        minutes = result.get("minutes", {}) | minutes
         write_json(arguments.results, result | {"minutes": minutes})
         return
     for row in left[: arguments.most]:
@@ -301,7 +302,7 @@ def parse() -> argparse.Namespace:
         "--integers", action="store_true", help="train nothing: trained rows in integers, by golden"
     )
     parser.add_argument(
-        "--minutes", action="store_true", help="train nothing: measure what each row takes"
+        "--minutes", action="store_true", help="train nothing: measure what missing rows take"
     )
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument(

@@ -127,7 +127,6 @@ def growing(recipe: Recipe) -> Solver:
 
 TWICE, HALF = (("rate", 8e-3),), (("rate", 2e-3),)
 CLEAR = (("dropout", 0.0),)
-ALL = "signed, taught, twice the rate, no dropout"
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
     "direct": Way("inside the blocks from fresh weights", plain, direct, heard=True),
@@ -136,7 +135,7 @@ WAYS: Mapping[str, Way] = {
     "signed, half the rate": Way("rate 2e-3", signed, direct, changed=HALF),
     "signed, no dropout": Way("the others have 0.2", signed, direct, changed=CLEAR),
     "signed, taught": Way("also learns the dense network's frames", signed, taught, taught=True),
-    ALL: Way("those three together", signed, taught, changed=(*TWICE, *CLEAR), taught=True),
+    "signed, taught, no dropout": Way("both", signed, taught, changed=CLEAR, taught=True),
     "signed, 32 epochs": Way("the others have 16", signed, direct, changed=(("epochs", 32),)),
     "signed, from dense": Way(
         "the dense network projected once, then inside", signed, once, taught=True
