@@ -164,3 +164,12 @@ def random_integer_model(
     """A quantized `random_network(rng, **network)`, calibrated on three random utterances."""
     made = random_network(rng, **network)  # pyright: ignore[reportArgumentType]
     return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)
+
+
+def of_energies(rng: np.random.Generator) -> tuple[Network, list[Array]]:
+    """A network that reads energies, whose middle is a thousandth of the largest, and frames."""
+    layer = random_lstm(rng, 5, 12)
+    (first, *others), *rest = layer.weights
+    loud = replace(first, value=first.value * 40)
+    network = Network((replace(layer, weights=((loud, *others), *rest)), random_linear(rng, 12, 3)))
+    return network, [np.exp(2.5 * rng.normal(size=(60, 5)) - 3) for _ in range(6)]

@@ -5,17 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ernn.errors import UserError
 from ernn.golden import precision, quantize_input
+from ernn.golden.boundary import dequantize_input
+from ernn.golden.sequence import executed
 from ernn.golden.source import c_source
 from ernn.ir import reference
 from ernn.ir.layers import linear, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
+from ernn.quantization.apart import taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import calibrate
 from ernn.quantization.equalise import equalised
 from ernn.quantization.quantize import QuantizeSpec, quantize
-from tests.models import random_gru, random_linear, random_lstm, structure_of
+from tests.models import of_energies, random_gru, random_linear, random_lstm, structure_of
 
 
 def reading_unevenly(layer: Layer, sizes: np.ndarray) -> Layer:
@@ -105,3 +109,72 @@ def test_what_a_step_reads_or_the_network_gives_stays() -> None:
         assert set(found) - {"x"} <= kept
     same = Network((linear(Matrix(np.ones((1, 2, 2))), np.zeros(2)),))
     assert equalised(same, calibrate(same, [np.ones((4, 2))], Blocks(1)), 1, 16) == (same, {})
+
+
+def test_an_input_that_ranges_far_has_three_integers_a_number() -> None:
+    network, frames = of_energies(np.random.default_rng(1))
+    model, spread = (
+        quantize(network, frames[:4], QuantizeSpec(equalise=on)) for on in (True, False)
+    )
+    assert (model.features, model.input.length, spread.input.length) == (5, 15, 5)
+    integers = quantize_input(model, frames[0])
+    assert integers.shape == (60, 15)
+    step = model.input.format.step * 2.0 ** -(model.of_input.finer + 1)
+    assert np.abs(dequantize_input(model, integers) - frames[0]).max() <= step
+    errors = [precision(network, one, frames[4:]) for one in (model, spread)]
+    assert errors[0].rms < 0.004 and errors[1].rms > 4 * errors[0].rms
+    assert errors[0].edges[0].edge == "x" and errors[0].edges[0].rms < 3e-5
+    header = c_source(model).header
+    assert "#define ERNN_FEATURES 5\n" in header and "#define ERNN_INPUTS 15\n" in header
+    with pytest.raises(UserError, match=r"features must be \(time, 5\), not \(60, 15\)"):
+        quantize_input(model, integers)
+
+
+def test_operands_of_different_size_are_taken_apart() -> None:
+    network, frames = of_energies(np.random.default_rng(2))
+    seen = calibrate(network, frames, Blocks(1))
+    changed = taken_apart(network, seen)
+    assert [len(p.reads) for p in changed.layers[0].cell.products] == [1] * 8
+    expected = reference.run(network, frames[0])[0]
+    np.testing.assert_allclose(reference.run(changed, frames[0])[0], expected, rtol=1e-12)
+    even = Network((random_lstm(np.random.default_rng(2), 5, 12),))
+    seen = calibrate(even, [np.random.default_rng(0).normal(size=(99, 5))], Blocks(1))
+    assert taken_apart(even, seen) is even
+
+
+def test_what_a_table_cannot_tell_apart_needs_no_room() -> None:
+    """Sums of +-300 before a sigmoid: the product keeps those that its table reads."""
+    rng = np.random.default_rng(3)
+    layer = random_gru(rng, 4, 8)
+    (first, *others), *rest = layer.weights
+    layer = replace(layer, weights=((replace(first, value=first.value * 100), *others), *rest))
+    network, frames = Network((layer,)), [rng.normal(size=(80, 4)) for _ in range(4)]
+    models = [
+        quantize(network, frames[:3], QuantizeSpec(18, 14, clip=on, equalise=False))
+        for on in (True, False)
+    ]
+    formats = [model.layers[0].products[0].output for model in models]
+    ends = [format.high * format.step for format in formats]
+    assert ends[0] < 32 and ends[1] > 255
+    errors = [precision(network, one, frames[3:]).rms for one in models]
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_a_changed_cell_at_the_end_of_its_format_is_told() -> None:
+    network, frames = growing(np.random.default_rng(3), False)
+    model = quantize(network, [one[:100] for one in frames[:1]])
+    assert model.exponents("l0.c").any()
+    assert precision(network, model, frames[1:]).saturating == ("l0.c",)
+
+
+def test_states_are_told_in_the_networks_units() -> None:
+    network, frames = growing(np.random.default_rng(3), False)
+    model, cells = quantize(network, frames), list[np.ndarray]()
+    assert model.exponents("l0.c").any()
+    _, state = executed(model, frames[0], {})
+    reference.observe(
+        network, frames[:1], lambda edge, v: cells.append(v) if edge == "l0.c" else None
+    )
+    np.testing.assert_allclose(state[0, "c"], cells[-1].reshape(-1, 16)[-1], rtol=0.02, atol=0.02)
+    second, _ = executed(model, frames[0][350:], executed(model, frames[0][:350], {})[1])
+    np.testing.assert_array_equal(second, executed(model, frames[0], {})[0][350:])

@@ -16,7 +16,7 @@ from ernn.scheduling.schedule import schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 from tests.cells import random_cell
 from tests.equivalence.cases import random_utterances
-from tests.models import DENSE, random_frames, random_linear
+from tests.models import DENSE, of_energies, random_frames, random_linear
 
 CASES = {
     "dense, one stream": (("mgu", "sru", "mingru"), 1, Design(4, 1, 2), QuantizeSpec()),
@@ -74,6 +74,13 @@ def test_random_cells(seed: int) -> None:
         2, streams, int(rng.integers(1, 4)), overlap=int(rng.integers(1, 3)), staggered=streams > 1
     )
     check(quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 12)), design, seed)
+
+
+def test_operands_apart_and_inputs_of_three_integers() -> None:
+    network, frames = of_energies(np.random.default_rng(1))
+    model = quantize(network, frames, QuantizeSpec(weight_bits=10))
+    assert model.features < model.input.length and len(model.layers[0].products) == 8
+    check(model, Design(2, 1, 2), 3)
 
 
 def test_an_engine_with_relu_is_clean() -> None:

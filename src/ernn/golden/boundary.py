@@ -13,10 +13,10 @@ Array = np.ndarray
 
 
 def quantize_input(model: IntegerModel, frames: Array) -> Array:
-    """Real features (time, inputs) to int64 in the input's format: nearest, saturating, which a
-    `PrecisionWarning` says. Raises UserError for NaN.
+    """Real features (time, features) to int64 (time, inputs) in the input's format: nearest,
+    saturating, which a `PrecisionWarning` says. Raises UserError for NaN.
 
-    `frames`: (..., inputs), so one frame or many.
+    `frames`: (..., features), so one frame or many.
     """
     return quantize_inputs(model, [frames])[0]
 
@@ -52,11 +52,26 @@ def _scaled(model: IntegerModel, frames: Array) -> Array:
 
 
 def _quantized(model: IntegerModel, frames: Array) -> Array:
-    if np.ndim(frames) == 0 or np.shape(frames)[-1] != model.input.length:
-        raise UserError(f"features must be (time, {model.input.length}), not {np.shape(frames)}")
+    if np.ndim(frames) == 0 or np.shape(frames)[-1] != model.features:
+        raise UserError(f"features must be (time, {model.features}), not {np.shape(frames)}")
     if not np.isfinite(frames).all():
         raise UserError("a feature is not finite: check the recording and its normalisation")
-    return quantize(_scaled(model, frames), model.input.format)
+    scaled, format = _scaled(model, frames), model.input.format
+    first = quantize(scaled, format)
+    units = model.of_input
+    if not units.finer:
+        return first
+    left = np.ldexp(scaled - dequantize(first, format), units.finer)
+    third = np.ldexp(scaled, -units.coarser)
+    return np.concatenate([first, *(quantize(one, format) for one in (left, third))], axis=-1)
+
+
+def dequantize_input(model: IntegerModel, frames: Array) -> Array:
+    """The real features (..., features) that integers stand for, exact."""
+    units = model.of_input
+    first, *others = np.split(dequantize(frames, model.input.format), units.integers, axis=-1)
+    left = np.ldexp(others[0], -units.finer) if others else 0.0
+    return np.ldexp(first + left, -units.exponents)
 
 
 def dequantize_output(model: IntegerModel, outputs: Array) -> Array:

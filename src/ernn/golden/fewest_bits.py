@@ -85,7 +85,7 @@ class _Trial:
     network: Network
     calibration: Sequence[Array]
     unseen: Sequence[Array]
-    seen: dict[int, Observed] = field(default_factory=dict)
+    seen: dict[tuple[int, int], Observed] = field(default_factory=dict)
     errors: dict[QuantizeSpec, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,9 +98,9 @@ class _Trial:
         return self.errors[spec]
 
     def _measured(self, spec: QuantizeSpec) -> float:
-        bits = spec.data_bits
+        bits = spec.data_bits, spec.bits("input")
         if bits not in self.seen:
-            self.seen[bits] = observed(self.network, self.calibration, spec.equalise, bits)
+            self.seen[bits] = observed(self.network, self.calibration, spec)
         try:
             model = integers(self.seen[bits], spec)
         except UserError:  # sums that need more than 62 bits

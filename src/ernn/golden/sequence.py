@@ -46,7 +46,7 @@ def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> No
     state: (values,), of the last frame, or (frames, values), the last frame's first.
     """
     stream.reset()
-    own, formats = stream.state, _formats(model)
+    own, formats, exponents = stream.state, _formats(model), _exponents(model)
     for name, values in state.items():
         if name not in own:
             names = ", ".join(own) or "nothing"
@@ -57,22 +57,36 @@ def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> No
             raise UserError(f"state {name} must be ({count}, {length}), not {np.shape(values)}")
         if not np.isfinite(given).all():
             raise UserError(f"state {name} is not finite")
-        own[name] = np.concatenate([quantize(given, formats[name]), own[name][len(given) :]])
+        scaled = np.ldexp(given, exponents[name])
+        own[name] = np.concatenate([quantize(scaled, formats[name]), own[name][len(given) :]])
     stream.reset(own)
 
 
 def state_of(model: IntegerModel, stream: Stream) -> dict[str, Array]:
     """The state of now by edge, real numbers (frames, values), the last frame's first."""
-    formats = _formats(model)
-    return {name: dequantize(values, formats[name]) for name, values in stream.state.items()}
+    formats, exponents = _formats(model), _exponents(model)
+    return {
+        name: np.ldexp(dequantize(values, formats[name]), -exponents[name])
+        for name, values in stream.state.items()
+    }
 
 
 def _formats(model: IntegerModel) -> dict[str, FixedFormat]:
-    """Of everything that a layer may remember; of its inputs it is the source's."""
+    """Of everything that a layer may remember."""
     known = edge_formats(model)
-    of_inputs = {
-        f"{layer.name}.{name}": known[source]
+    return known | {name: known[source] for name, source in _given(model).items()}
+
+
+def _exponents(model: IntegerModel) -> dict[str, Array]:
+    """Likewise, the powers of two that numbers are multiplied with."""
+    given = {name: model.exponents(source) for name, source in _given(model).items()}
+    return {name: model.exponents(name) for name in edge_formats(model)} | given
+
+
+def _given(model: IntegerModel) -> dict[str, str]:
+    """Names of what layers are given, and where that comes from."""
+    return {
+        f"{layer.name}.{name}": source
         for layer in model.layers
         for name, source in zip(layer.cell.inputs, layer.inputs, strict=True)
     }
-    return known | of_inputs

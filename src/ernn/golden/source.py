@@ -52,6 +52,7 @@ def c_source(model: IntegerModel) -> CSource:
         "digest": codec.digest(model)[:16],
         "inputs": program.inputs,
         "outputs": program.outputs,
+        "features": model.features,
         "input_fracs": _input_fracs(model),
         "output_fracs": "\n".join(_output_fracs(model)),
         "low": of_input.low,
@@ -76,7 +77,7 @@ def c_source(model: IntegerModel) -> CSource:
 
 def _input_fracs(model: IntegerModel) -> str:
     """One for all inputs where they have one, else a list."""
-    fracs = (model.input.format.frac + model.exponents(model.input.name)).tolist()
+    fracs = (model.input.format.frac + model.of_input.of_integers).tolist()
     if len(set(fracs)) == 1:
         return f"#define ERNN_INPUT_FRAC {fracs[0]}"
     return f"#define ERNN_INPUT_FRACS {_braced(fracs)}"

@@ -189,10 +189,11 @@ class IntegerModel:
             for product in layer.products:
                 self._check_product(product)
             _check_layer(self, layer)
-        for length in {len(one.exponents) for one in self.units if one.edge == self.input.name}:
+        for one in (one for one in self.units if one.edge == self.input.name):
+            length = len(one.exponents) * one.integers
             require(
                 length == self.input.length,
-                f"{self.input.name} has {self.input.length} values, not {length} exponents",
+                f"{self.input.name} has {self.input.length} values, its exponents are for {length}",
             )
         for signal in self.signals:
             if signal.spectrum is not None:
@@ -291,6 +292,18 @@ class IntegerModel:
         """By number, the powers of two that an edge's numbers are multiplied with."""
         found = (one.exponents for one in self.units if one.edge == edge)
         return next(found, np.zeros(1, np.int64))
+
+    @property
+    def of_input(self) -> Units:
+        """The units of a frame's numbers."""
+        given = (one for one in self.units if one.edge == self.input.name)
+        name, length = self.input.name, self.input.length
+        return next(given, Units(name, np.zeros(length, np.int64)))
+
+    @property
+    def features(self) -> int:
+        """Numbers that a frame has for the user."""
+        return self.input.length // self.of_input.integers
 
     @cached_property
     def parts(self) -> dict[str, int]:

@@ -89,10 +89,17 @@ class Signal:
 @dataclass(frozen=True, eq=False)
 class Units:
     """An edge whose integers, number by number, stand for the network's numbers times
-    2**exponent."""
+    2**exponent.
+
+    finer, coarser: where they are not 0, numbers have three integers each (the input's alone):
+        after all of the first follow what rounding left of the numbers, times 2**finer more, and
+        the numbers over 2**coarser.
+    """
 
     edge: str
     exponents: Array
+    finer: int = 0
+    coarser: int = 0
 
     def __post_init__(self) -> None:
         require_shape(f"{self.edge}: exponents", self.exponents, len(self.exponents))
@@ -100,6 +107,21 @@ class Units:
             int(np.abs(self.exponents).max(initial=0)) <= MOST_BITS,
             f"{self.edge}: exponents must be -{MOST_BITS}..{MOST_BITS}",
         )
+        for bits in (self.finer, self.coarser):
+            require(0 <= bits <= MOST_BITS, f"{self.edge}: finer, coarser must be 0..{MOST_BITS}")
+
+    @property
+    def integers(self) -> int:
+        """Of a number."""
+        return 3 if self.finer else 1
+
+    @property
+    def of_integers(self) -> Array:
+        """The exponent of each integer, by which what it stands for is multiplied."""
+        if not self.finer:
+            return self.exponents
+        more = (0, self.finer, -self.coarser)
+        return np.concatenate([self.exponents + one for one in more])
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,37 +4,27 @@ One format serves a whole vector, so a vector whose numbers differ in size waste
 small ones.  Multiplied by 2**e, number by number, they fill it; where that can be taken back at no
 cost, the network stays the same (cross-layer equalisation, as in Nagel et al. 2019, section 4.1):
 
-*The network's input*, where only products read it: columns of weights are divided by as much, and
-whoever quantizes frames multiplies them (`IntegerModel.units`).
+*The network's input*, where only products read it (`ernn.quantization.inputs`).
 
 *A cell* that is kept from frame to frame and that nothing but steps of its layer reads, an LSTM's:
 in c = f*c@1 + i*g the first term is as it was, the second gets g * 2**e, a step more; a vector that
 the cell is multiplied with, a peephole, is divided, and where a step adds c it adds c * 2**-e, by a
 multiplier that is there.  A step costs a cycle a line: a cell is changed only where it is worth it.
-
-Inputs that a block-circulant matrix reads have one exponent a word.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import numpy as np
 
 from ernn.ir.cell import CellStep, CellTerm, Read
 from ernn.ir.edges import edge_name
 from ernn.ir.network import NETWORK, Layer, Network, Source
-from ernn.ir.structure import BlockCirculant, Dense
 from ernn.quantization.calibrate import Seen
+from ernn.quantization.inputs import input_filled
 
 Array = np.ndarray
 
-SLACK = 2
-"""Bits that a number may grow by beyond what was seen of it, before it is the largest."""
-MOST = 24
-"""Bits by which numbers of a vector are moved against each other, at most."""
-WORTH = 0.5
-"""Of the mean square of the input's rounding, what must remain at most for it to be changed."""
 WORTH_A_STEP = 5
 """Bits that a cell's format must gain before a step more is paid for it."""
 
@@ -47,12 +37,8 @@ def equalised(
 
     bits: of a constant, which a power of two must fit.
     """
-    found: dict[str, Array] = {}
-    if _only_multiplied(network):
-        units = seen.units[edge_name(NETWORK)]
-        exponents = _filling(units, block if _in_blocks(network) else 1)
-        if exponents.any():
-            network, found[edge_name(NETWORK)] = _multiplied(network, exponents), exponents
+    network, exponents = input_filled(network, seen, block)
+    found = {edge_name(NETWORK): exponents} if exponents.any() else {}
     for index, layer in enumerate(network.layers):
         for name in (step.name for step in layer.cell.steps if step.name in layer.cell.states):
             source = Source(index, name)
@@ -63,83 +49,11 @@ def equalised(
     return network, found
 
 
-def _filling(units: Array, word: int) -> Array:
-    """What moves each number, all of a word alike, near to the largest."""
-    words = np.pad(units, (0, -len(units) % word)).reshape(-1, word).max(1)
-    largest = units.max() or 1.0
-    ratio = largest / np.where(words > 0, words, largest)
-    exponents = np.clip(np.floor(np.log2(ratio)) - SLACK, 0, MOST).astype(np.int64)
-    each = np.repeat(exponents, word)[: len(units)]
-    return each if (4.0**-each).mean() <= WORTH else np.zeros_like(each)
-
-
 def _lowering(units: Array, bits: int) -> Array:
     """What moves the larger numbers down to the middle one, if that is worth it; else zeros."""
     middle = max(1.0, float(np.median(units)))
     down = np.clip(np.ceil(np.log2(np.maximum(units / middle, 1.0))), 0, bits - 2).astype(np.int64)
     return -down if down.max() >= WORTH_A_STEP else np.zeros_like(down)
-
-
-def _readers(network: Network) -> list[tuple[int, str]]:
-    """Layers that read the network's input, and by which name."""
-    return [
-        (index, name)
-        for index in range(len(network.layers))
-        for name, source in network.names(index)
-        if source == NETWORK
-    ]
-
-
-def _columns(network: Network) -> list[tuple[int, int, int]]:
-    """Every matrix that multiplies the input: its layer, its product, which of the product's."""
-    return [
-        (index, number, which)
-        for index, name in _readers(network)
-        for number, product in enumerate(network.layers[index].cell.products)
-        for which, read in enumerate(product.reads)
-        if read.name == name
-    ]
-
-
-def _only_multiplied(network: Network) -> bool:
-    """Whether the input is read by products of plain matrices alone, and begins with zeros."""
-    by_steps = (
-        name in {read.name for step in network.layers[index].cell.steps for read in step.reads}
-        for index, name in _readers(network)
-    )
-    structures = (
-        network.layers[index].weights[number][which].structure
-        for index, number, which in _columns(network)
-    )
-    plain = all(isinstance(structure, Dense | BlockCirculant) for structure in structures)
-    return plain and not any(by_steps) and not network.initial_values(NETWORK)
-
-
-def _in_blocks(network: Network) -> bool:
-    structures = (
-        network.layers[index].weights[number][which].structure
-        for index, number, which in _columns(network)
-    )
-    return any(isinstance(structure, BlockCirculant) for structure in structures)
-
-
-def _multiplied(network: Network, exponents: Array) -> Network:
-    """For an input that is 2**exponents times as large."""
-    for index, number, which in _columns(network):
-        layer = network.layers[index]
-        matrix = layer.weights[number][which]
-        divided = replace(matrix, value=matrix.value / 2.0**exponents)
-        weights = _at(layer.weights, number, _at(layer.weights[number], which, divided))
-        layers = _at(network.layers, index, replace(layer, weights=weights))
-        network = replace(network, layers=layers)
-    return network
-
-
-T = TypeVar("T")
-
-
-def _at(items: tuple[T, ...], index: int, item: T) -> tuple[T, ...]:
-    return (*items[:index], item, *items[index + 1 :])
 
 
 # --- cells
@@ -157,7 +71,8 @@ def _with_cell(network: Network, source: Source, exponents: Array) -> Network | 
     )
     if changed is None:
         return None
-    return replace(network, layers=_at(network.layers, source.layer, changed))
+    before, after = network.layers[: source.layer], network.layers[source.layer + 1 :]
+    return replace(network, layers=(*before, changed, *after))
 
 
 @dataclass(eq=False)

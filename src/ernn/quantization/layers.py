@@ -1,12 +1,13 @@
 """A network's layers to their integer form: which signals and products, and each edge's format."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import inf, prod
 
 import numpy as np
 
-from ernn.ir.activations import EXACT
-from ernn.ir.cell import CellProduct, CellStep, Read
+from ernn.ir.activations import BOUNDED, EXACT
+from ernn.ir.cell import CellProduct, CellStep, CellTerm, Read
 from ernn.ir.edges import Kind, edge_name, kind_of, layer_name
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.fixed_point import quantize as to_integers
@@ -53,6 +54,7 @@ class _LayerDraft:
     network: Network
     index: int
     signals: dict[Source, SignalDraft]
+    formats: dict[str, FixedFormat] = field(default_factory=dict)
 
     @property
     def layer(self) -> Layer:
@@ -60,7 +62,8 @@ class _LayerDraft:
 
     def draft(self) -> Finish:
         drafts, layer, cell = self.drafts, self.layer, self.layer.cell
-        formats = {step.name: self._format(step) for step in cell.steps}
+        formats = self.formats
+        formats |= {step.name: self._format(step) for step in cell.steps}
         for name in cell.signals:
             self._signal(name, formats[name])
         products = [self._product(number) for number in range(len(cell.products))]
@@ -136,20 +139,73 @@ class _LayerDraft:
     def _product(self, number: int) -> ProductDraft:
         drafts, layer = self.drafts, self.layer
         product: CellProduct = layer.cell.products[number]
-        edge, kind = self._edge(product.name), "gates" if layer.cell.recurrent else None
-        seen, bias = drafts.range(edge).value, layer.biases[number]
+        edge, bias = self._edge(product.name), layer.biases[number]
         operands = [
             OperandOf(self._operand(read), matrix, read.delay, self._parts(read))
             for read, matrix in zip(product.reads, layer.weights[number], strict=True)
         ]
-        format = drafts.format(seen, largest(bias), kind)
+        format = self._of_sums(product, self._told_apart(product) if drafts.spec.clip else inf)
         return drafts.product(edge, operands, drafts.clipped(edge, format, largest(bias)))
+
+    def _bias(self, product: CellProduct) -> float:
+        return largest(self.layer.biases[self.layer.cell.products.index(product)])
+
+    def _of_sums(self, product: CellProduct, most: float = inf) -> FixedFormat:
+        """Of what was seen of a product, and no more than `most`."""
+        drafts, kind = self.drafts, "gates" if self.layer.cell.recurrent else None
+        seen = min(drafts.range(self._edge(product.name)).value, most / drafts.spec.headroom)
+        return drafts.format(seen, self._bias(product), kind)
+
+    def _told_apart(self, product: CellProduct) -> float:
+        """The largest value of a product's that is not as good as any larger one: where functions
+        that level off are all that reads it, and it alone, beyond the range of their tables.
+        """
+        return max((self._end(step, product) for step in self._readers(product)), default=inf)
+
+    def _readers(self, product: CellProduct) -> list[CellStep]:
+        gates = {f"{product.name}.{gate}" for gate in range(product.gates)}
+        return [
+            step for step in self.layer.cell.steps if gates & {read.name for read in step.reads}
+        ]
+
+    def _end(self, step: CellStep, product: CellProduct) -> float:
+        """For one step that reads the product."""
+        own = [term for term in step.terms if self._product_of(term) == product]
+        if step.activation not in BOUNDED or len(own) > 1 or len(own[0].factors) > 1:
+            return inf
+        table, _ = self.drafts.table_formats(step.activation)
+        others = sum(self._largest(term) for term in step.terms if term not in own)
+        return _end(table) + self._bias(product) + others
+
+    def _product_of(self, term: CellTerm) -> CellProduct | None:
+        gate = self.layer.cell.gate(term.factors[0].name)
+        return None if gate is None else gate[0]
+
+    def _largest(self, term: CellTerm) -> float:
+        """Of a term, by what was seen of its factors."""
+        return prod(self._factor(read) for read in term.factors)
+
+    def _factor(self, read: Read) -> float:
+        cell, drafts = self.layer.cell, self.drafts
+        if read.name in cell.vectors:
+            return largest(self.layer.vector(read.name))
+        gate = cell.gate(read.name)
+        if gate is not None:
+            return _end(self._of_sums(gate[0])) + self._bias(gate[0])
+        seen = drafts.range(edge_name(self._source(read.name))).value * drafts.spec.headroom
+        own = self.formats.get(read.name)
+        return min(seen, _end(self._operand(read).format if own is None else own))
 
     def _operand(self, read: Read) -> SignalDraft:
         return self.signals[self._source(read.name)]
 
     def _parts(self, read: Read) -> int:
         return self.drafts.blocks.parts(self._source(read.name))
+
+
+def _end(format: FixedFormat) -> float:
+    """The size of the lowest number, the largest."""
+    return -format.low * format.step
 
 
 def _integers(values: Array | None, format: FixedFormat) -> Array | None:

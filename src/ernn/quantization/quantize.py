@@ -6,8 +6,8 @@ are known and never saturate.  The values of h, m and r*h that cannot leave [-1,
 range +-1 at most (1.0 itself becomes the largest integer).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,14 +18,16 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
 from ernn.ir.network import NETWORK, Network, Source
 from ernn.quantization.activation_tables import activation_table
+from ernn.quantization.apart import taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised
+from ernn.quantization.inputs import COARSER, FINER, in_three, refined, wants_three, with_room
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
-from ernn.quantization.scales import balance
+from ernn.quantization.scales import balance, fit
 
 __all__ = ["QuantizeSpec", "quantize"]
 
@@ -37,32 +39,40 @@ DEFAULT = QuantizeSpec()
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """A network as it is quantized, and what was seen of it; `units`: `equalised`'s exponents."""
+    """A network as it is quantized, and what was seen of it."""
 
     network: Network
     blocks: Blocks
     seen: Seen
-    units: Mapping[str, Array]
+    units: tuple[Units, ...] = ()
 
 
 def observed(
-    network: Network, calibration: Sequence[Array], equalise: bool = True, data_bits: int = 16
+    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT
 ) -> Observed:
-    """Run a network over typical utterances, for any number of quantizations.
-
-    equalise: whether numbers of a vector may get units of their own.
-    data_bits: of a constant; units are no further apart.
+    """Run a network over typical utterances, for any number of quantizations with as many bits of
+    data and of inputs, `headroom` and `equalise`.
     """
-    network = lowered(network)
+    as_given = network = lowered(network)
     blocks = Blocks.of(network)
-    seen, units = calibrate(network, calibration, blocks), dict[str, Array]()
-    if equalise:
-        network, units = equalised(network, seen, blocks.largest, data_bits)
-        if units:
-            scale = units.get(edge_name(NETWORK), 0)
-            calibration = [np.ldexp(frames, scale) for frames in calibration]
-            seen = calibrate(network, calibration, blocks)
-    return Observed(network, blocks, seen, units)
+    seen = calibrate(network, calibration, blocks)
+    if not spec.equalise:
+        return Observed(network, blocks, seen)
+    network, units = equalised(taken_apart(network, seen), seen, blocks.largest, spec.data_bits)
+    exponents = units.get(edge_name(NETWORK), np.zeros(network.input_size, np.int64))
+    frames = [np.ldexp(one, exponents) for one in calibration]
+    largest = max((float(np.abs(one).max(initial=0)) for one in frames), default=0.0)
+    found = [Units(edge, each) for edge, each in units.items()]
+    if wants_three(network, frames, fit(largest * spec.headroom, spec.bits("input"))):
+        network, frames, more = in_three(network, frames)
+        scaled = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
+        found = [scaled, *(one for one in found if one.edge != scaled.edge)]
+        return Observed(
+            network, blocks, with_room(calibrate(network, frames, blocks)), tuple(found)
+        )
+    if network is not as_given:
+        seen = calibrate(network, frames, blocks)
+    return Observed(network, blocks, seen, tuple(found))
 
 
 def quantize(
@@ -82,13 +92,15 @@ def quantize(
     calibrate on, or `like` is of other layers.
     """
     _require_width(spec, like)
-    equalise = spec.equalise and like is None
-    return integers(observed(network, calibration, equalise, spec.data_bits), spec, like)
+    as_given = replace(spec, equalise=spec.equalise and like is None)
+    return integers(observed(network, calibration, as_given), spec, like)
 
 
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
     """As `quantize`, of what was observed before."""
     network, block = found.network, found.blocks.largest
+    if any(one.finer for one in found.units):
+        network = refined(network, spec.weight_bits)
     given = {} if like is None else edge_formats(like)
     drafts = Drafts(spec, found.blocks, found.seen, _steps_by_function(network), given)
     finishers = draft_network(drafts, network)
@@ -102,7 +114,7 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
         inverse_transform(block, spec.twiddle_bits),
         _tables(drafts) if like is None else like.tables,
         network.last_step,
-        units=tuple(Units(edge, exponents) for edge, exponents in found.units.items()),
+        units=found.units,
     )
     if like is not None and edge_formats(model) != given:
         raise UserError(

@@ -40,6 +40,12 @@ def fit(largest: float, width: int) -> FixedFormat:
     return FixedFormat(width, min(fitting_frac(largest, width), width - 1 + _SPARE_FRACTION))
 
 
+def fracs_of_rows(largest: Array, width: int) -> Array:
+    """Most fraction bits with which rows do not saturate whose largest weights these are."""
+    sizes = np.where(largest > 0, largest, 1.0) * (1 + 2.0 ** (1 - width))
+    return width - 2 - np.floor(np.log2(sizes)).astype(np.int64)
+
+
 @dataclass
 class SignalDraft:
     """A signal whose spectrum's fraction bits may still fall; None where no product reads it."""
@@ -89,10 +95,9 @@ class OperandDraft:
     def spare_rows(self) -> Array:
         """Fraction bits that the weights of each row (gates, block rows) could have beyond those of
         the format; of rows of zeros, any number."""
-        largest, width = np.abs(self.weights).max(axis=(2, 3)), self.format.width
-        with np.errstate(divide="ignore"):
-            needed = np.floor(np.log2(largest * (1 + 2.0 ** (1 - width)))) + 1
-        return width - 1 - needed - self.format.frac
+        largest = np.abs(self.weights).max(axis=(2, 3))
+        fracs = fracs_of_rows(largest, self.format.width)
+        return np.where(largest > 0, fracs - self.format.frac, np.inf)
 
     def finish(self, exponents: Array | None) -> Operand:
         more = 0 if exponents is None else exponents[..., None, None]

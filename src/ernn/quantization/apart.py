@@ -1,0 +1,121 @@
+"""Operands that differ too much in size for one sum, exactly: a product for each, and a step more.
+
+The operands of a product share its fraction bits, so where W x is 2**n times as large as U h, the
+numbers of U h lose n bits.  Before a function that levels off that does not matter as long as the
+sum is large, too; but where terms of W x go far beyond what the function tells apart, as those of
+energies do, it is the many frames in which they are small that count.  Then W x becomes a product
+of its own, and so does every gate:
+
+    i = sigmoid(gates.0)    to    gates0 = gates_rest0.0;  i = sigmoid(gates_x0.0 + gates0)
+
+Costs nothing in the array, and a cycle a line for each gate.
+"""
+
+import re
+from dataclasses import replace
+from math import inf
+from typing import TypeVar
+
+import numpy as np
+
+from ernn.ir.activations import BOUNDED
+from ernn.ir.cell import CellProduct, CellStage, CellStep
+from ernn.ir.edges import edge_name
+from ernn.ir.network import Layer, Network, Source
+from ernn.quantization.calibrate import Seen
+
+Array = np.ndarray
+
+LOUD = 8.0
+"""Of the largest term of each row, the rms over rows: functions are read over +-4 or +-8."""
+WORTH = 3
+"""Bits by which the terms of the other operands are smaller, rms over rms."""
+
+
+def taken_apart(network: Network, seen: Seen) -> Network:
+    """A `lowered` network whose products have operands of one size, from what was seen of it."""
+    for index in range(len(network.layers)):
+        for product in network.layers[index].cell.products:
+            place = _loudest(_sizes(network, index, product, seen))
+            if place is not None and _levels_off(network.layers[index], product):
+                layer = _split(network.layers[index], product, place)
+                layers = (*network.layers[:index], layer, *network.layers[index + 1 :])
+                network = replace(network, layers=layers)
+    return network
+
+
+def _loudest(sizes: list[float]) -> int | None:
+    """Which operand is to be taken apart; None where none is."""
+    place = int(np.argmax(sizes))
+    others = max((size for one, size in enumerate(sizes) if one != place), default=inf)
+    return place if sizes[place] >= max(LOUD, others * 2.0**WORTH) else None
+
+
+def _levels_off(layer: Layer, product: CellProduct) -> bool:
+    """Whether all that reads the product levels off, and can take two numbers for it."""
+    gates = {f"{product.name}.{gate}" for gate in range(product.gates)}
+    readers = [step for step in layer.cell.steps if gates & {read.name for read in step.reads}]
+    return product.bias and all(step.activation in BOUNDED for step in readers)
+
+
+def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> list[float]:
+    """By operand, the largest term of each row, rms over rows."""
+    layer = network.layers[index]
+    weights = layer.weights[layer.cell.products.index(product)]
+    names, sizes = dict(network.names(index)), []
+    for read, matrix in zip(product.reads, weights, strict=True):
+        edge = edge_name(names.get(read.name, Source(index, read.name)))
+        units = seen.units.get(edge, np.zeros(matrix.columns))
+        sizes.append(float(np.sqrt(np.square(matrix.value * units).max(2).mean())))
+    return sizes
+
+
+def _split(layer: Layer, product: CellProduct, place: int) -> Layer:
+    """With operand `place` of a product apart from the others, and gate from gate, so that each may
+    have formats of its own."""
+    cell, at, gates = layer.cell, layer.cell.products.index(product), range(product.gates)
+    matrices, bias = layer.weights[at], layer.biases[at]
+    some = {"x": [place], "rest": [n for n in range(len(matrices)) if n != place]}
+    parts = tuple(
+        CellProduct(f"{product.name}_{part}{n}", 1, _of(product.reads, which), part == "rest")
+        for part, which in some.items()
+        for n in gates
+    )
+    weights = (
+        tuple(one.part(n, n + 1) for one in _of(matrices, which))
+        for which in some.values()
+        for n in gates
+    )
+    biases = (None if bias is None else bias[n : n + 1] for n in gates)
+    stages = tuple(
+        _stage(stage, product, parts) if product in stage.products else stage
+        for stage in cell.stages
+    )
+    return replace(
+        layer,
+        cell=replace(cell, title=f"{cell.title}, {product.name} apart", stages=stages),
+        weights=(*layer.weights[:at], *weights, *layer.weights[at + 1 :]),
+        biases=(*layer.biases[:at], *[None for _ in gates], *biases, *layer.biases[at + 1 :]),
+    )
+
+
+T = TypeVar("T")
+
+
+def _of(items: tuple[T, ...], places: list[int]) -> tuple[T, ...]:
+    return tuple(items[place] for place in places)
+
+
+def _stage(stage: CellStage, product: CellProduct, parts: tuple[CellProduct, ...]) -> CellStage:
+    """With a product's parts in its place, of which the later half is kept by steps."""
+    gates = range(product.gates)
+    kept = (CellStep(f"{product.name}{n}", f"{product.name}_rest{n}.0") for n in gates)
+    steps = (replace(step, sum=_sum(step.sum, product.name)) for step in stage.steps)
+    at = stage.products.index(product)
+    products = stage.products[:at] + parts + stage.products[at + 1 :]
+    return CellStage(products, (*kept, *steps))
+
+
+def _sum(text: str, name: str) -> str:
+    """Each gate of the product as the gate of a part, and what a step kept of the rest."""
+    return re.sub(rf"\b{re.escape(name)}\.(\d+)", rf"{name}_x\1.0 + {name}\1", text)

@@ -1,0 +1,112 @@
+"""The network's input in other units, exactly, where only products read it.
+
+Numbers are multiplied by 2**e (`ernn.quantization.columns`) by whoever quantizes frames
+(`IntegerModel.units`).
+
+Numbers that range over more than a format holds, as energies do, have three integers each where
+that is felt: what rounding leaves of the first, times 2**`FINER`, is the second, and the number
+over 2**`COARSER` the third.  These have columns of their own: the first's over 2**`FINER`, and what
+rounding leaves of the first's, times 2**`COARSER`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ernn.ir import reference
+from ernn.ir.edges import edge_name
+from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
+from ernn.ir.network import NETWORK, Matrix, Network
+from ernn.quantization.calibrate import Range, Seen
+from ernn.quantization.columns import (
+    SLACK,
+    filling,
+    fullest,
+    in_blocks,
+    multiplied,
+    only_multiplied,
+    with_columns,
+)
+from ernn.quantization.scales import fracs_of_rows
+
+Array = np.ndarray
+
+
+COARSER = 5
+"""Bits that the third integer adds to weights: about half of theirs; they have as many fewer
+there."""
+FINER = COARSER + SLACK
+"""Bits that the second integer adds to an input, likewise; the first has `SLACK` to spare then."""
+WIDE = 8
+"""Bits between an input's range and the middle one of its numbers; with more it may have three."""
+FELT = 0.005
+"""Of the outputs, rms over rms, what the rounding of inputs must cause for that."""
+FRAMES = 400
+"""That this is measured on, and the rest of an utterance."""
+
+
+def input_filled(network: Network, seen: Seen, block: int) -> tuple[Network, Array]:
+    """A network whose input fills its format, and the exponents; zeros where it stays."""
+    units = seen.units[edge_name(NETWORK)]
+    if not only_multiplied(network, NETWORK):
+        return network, np.zeros(1, np.int64)
+    exponents = filling(units, block if in_blocks(network, NETWORK) else 1)
+    return (multiplied(network, NETWORK, exponents) if exponents.any() else network), exponents
+
+
+def wants_three(network: Network, frames: Sequence[Array], format: FixedFormat) -> bool:
+    """Whether one integer a number is too little for the input: its numbers range far, and the
+    outputs feel how they are rounded.
+
+    frames: utterances (time, inputs) of an `input_filled` network.
+    """
+    if not only_multiplied(network, NETWORK) or in_blocks(network, NETWORK):
+        return False
+    sizes = np.abs(np.concatenate(frames))
+    middle = np.median(sizes[sizes > 0]) if sizes.any() else np.inf
+    if -format.low * format.step < middle * 2.0**WIDE:
+        return False
+    counts = np.cumsum([len(one) for one in frames])
+    some = frames[: 1 + int(np.searchsorted(counts, FRAMES))]
+    rounded = [dequantize(quantize(one, format), format) for one in some]
+    exact, found = (np.concatenate(reference.run_all(network, given)) for given in (some, rounded))
+    return bool(np.linalg.norm(found - exact) > FELT * np.linalg.norm(exact))
+
+
+def in_three(network: Network, frames: Sequence[Array]) -> tuple[Network, list[Array], Array]:
+    """For an input of three times as many numbers, the second third 2**`FINER` times as large, the
+    last of no weight yet; frames with zeros for these; and by how much more each number is to be
+    multiplied: the first integers have bits to spare now, weights have not.
+    """
+    more = fullest(np.abs(np.concatenate(frames)).max(0), 1, 0)
+
+    def three(matrix: Matrix) -> Matrix:
+        whole = matrix.value
+        return Matrix(np.concatenate([whole, whole / 2.0**FINER, np.zeros_like(whole)], axis=2))
+
+    changed = with_columns(multiplied(network, NETWORK, more), NETWORK, three, 3)
+    scaled = (np.ldexp(one, more) for one in frames)
+    return changed, [np.pad(one, [(0, 0), (0, 2 * one.shape[1])]) for one in scaled], more
+
+
+def refined(network: Network, weight_bits: int) -> Network:
+    """Of a network `in_three`: the last third makes up for the rounding of the first one's weights,
+    row by row.
+    """
+
+    def residual(matrix: Matrix) -> Matrix:
+        whole, finer, _ = np.split(matrix.value, 3, axis=2)
+        fracs = fracs_of_rows(np.abs(whole).max(2, keepdims=True), weight_bits)
+        left = whole - np.ldexp(np.floor(np.ldexp(whole, fracs) + 0.5), -fracs)
+        return Matrix(np.concatenate([whole, finer, left * 2.0**COARSER], axis=2))
+
+    return with_columns(network, NETWORK, residual)
+
+
+def with_room(seen: Seen) -> Seen:
+    """Of an input `in_three`: its numbers may grow by `SLACK` bits, and none of it is clipped."""
+    edge = edge_name(NETWORK)
+    value = seen.ranges[edge].value * 2.0**SLACK
+    samples = {name: values for name, values in seen.samples.items() if name != edge}
+    return replace(seen, ranges={**seen.ranges, edge: Range(value, value)}, samples=samples)
