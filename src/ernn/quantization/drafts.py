@@ -1,6 +1,6 @@
 """What layers are built from while scales are still open: formats, signals, products."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -139,9 +139,15 @@ class Drafts:
         """For values observed up to `seen` and constants up to `known`."""
         return fit(max(seen * self.spec.headroom, known), self.spec.bits(kind))
 
-    def clipped(self, edge: str, format: FixedFormat, known: float = 0.0) -> FixedFormat:
+    def clipped(
+        self,
+        edge: str,
+        format: FixedFormat,
+        known: float = 0.0,
+        burden: Callable[[FixedFormat], float] = lambda _: 0.0,
+    ) -> FixedFormat:
         """Of this format and finer ones that clip some of what was seen, the one with the smallest
-        mean square of what is lost; constants up to `known` are never clipped.
+        mean square of what is lost, `burden` added; constants up to `known` are never clipped.
         """
         sample = self.seen.samples.get(edge)
         if sample is None or not self.spec.clip:
@@ -151,7 +157,7 @@ class Drafts:
         held = [one for one in finer if known <= one.high * one.step]
 
         def lost(one: FixedFormat) -> float:
-            return float(np.square(dequantize(quantize(x, one), one) - x).mean())
+            return float(np.square(dequantize(quantize(x, one), one) - x).mean()) + burden(one)
 
         return min([format, *held], key=lost)
 

@@ -13,6 +13,7 @@ from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.fixed_point import quantize as to_integers
 from ernn.ir.integer_model import IntegerLayer
 from ernn.ir.network import NETWORK, Layer, Network, Source
+from ernn.quantization.burden import burden
 from ernn.quantization.calibrate import Range, range_of
 from ernn.quantization.drafts import Drafts, OperandOf, largest
 from ernn.quantization.scales import ProductDraft, SignalDraft, fit
@@ -30,7 +31,7 @@ def draft_network(drafts: Drafts, network: Network) -> list[Finish]:
     known, seen = _initial(drafts, network, NETWORK)
     seen = seen.joined(drafts.range(edge_name(NETWORK)))
     format = drafts.format(seen.value, known, "input")
-    format = drafts.clipped(edge_name(NETWORK), format, known)
+    format = drafts.clipped(edge_name(NETWORK), format, known, burden(drafts, network, NETWORK))
     read = NETWORK in network.multiplied
     size = network.input_size
     signals[NETWORK] = drafts.signal(edge_name(NETWORK), size, seen, format, read)
