@@ -62,7 +62,8 @@ def round_weights(model: AcousticModel, integers: IntegerModel) -> None:
         for named, product in zip(seen.cell.products, layer.products, strict=True):
             for read, operand in zip(named.reads, product.operands, strict=True):
                 weight = seen.weights[named.name, str(read)].dense()
-                weight.copy_(fake_quantize(weight, operand.matrix.format))
+                units = torch.from_numpy(2.0 ** integers.exponents(operand.signal))
+                weight.copy_(fake_quantize(weight / units, operand.matrix.format) * units)
 
 
 def outputs(rounded: Rounded, frames: np.ndarray) -> np.ndarray:
@@ -89,6 +90,20 @@ def test_a_dense_network_gives_goldens_integers(
     expected = run(integers, quantize_input(integers, louder))
     assert np.array_equal(outputs(Rounded(model, integers), louder), expected)
     assert np.array_equal(run(integers, quantize_input(integers, louder), Compiled), expected)
+
+
+@pytest.mark.parametrize("data", [DataBits(), DataBits(input=6, hidden=7)], ids=str)
+def test_inputs_of_different_size_are_rounded_in_their_units(data: DataBits) -> None:
+    plan, sizes = CompressionPlan(), 2.0 ** np.array([-9, -6, -6, 0])
+    model, frames = made(LAYERS[0], 1, plan), np.random.default_rng(1).normal(size=(12, 4)) * sizes
+    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(data=data))
+    assert integers.exponents("x")[-1] == 0 and integers.exponents("x")[0] >= 5
+    for _ in range(2):
+        round_weights(model, integers)
+        integers = quantize(network_of(model, plan), [frames], QuantizeSpec(), like=integers)
+    assert integers.exponents("x").any()
+    expected = run(integers, quantize_input(integers, frames))
+    assert np.array_equal(outputs(Rounded(model, integers), frames), expected)
 
 
 @pytest.mark.parametrize(

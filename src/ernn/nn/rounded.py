@@ -22,11 +22,11 @@ that its products do not see in full.
 
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from ernn.errors import UserError
 from ernn.ir.cell import CellStep
-from ernn.ir.edges import edge_formats
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerLayer, IntegerModel
 from ernn.nn.explicit import Edges, explicit
@@ -49,12 +49,16 @@ class Rounded(nn.Module):
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
-        self._formats = edge_formats(integers)
-        if integers.units:
+        of_input = integers.of_input
+        others = [one.edge for one in integers.units if one.edge != of_input.edge]
+        if of_input.finer or others:
             raise UserError(
-                f"{integers.units[0].edge} has units of its own, number by number, which training "
-                "does not round with: quantize with QuantizeSpec(equalise=False)"
+                f"{(others or [of_input.edge])[0]} has units of its own, or several integers a "
+                "number, which training does not round with: quantize with "
+                "QuantizeSpec(equalise=False)"
             )
+        units = torch.from_numpy(2.0**of_input.exponents).to(model.output.bias)
+        self.register_buffer("units", units, persistent=False)
         for table in integers.tables:
             values = table_results(table).to(model.output.bias)
             self.register_buffer(table.function, values, persistent=False)
@@ -78,7 +82,7 @@ class Rounded(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """As the model's."""
-        frames = self._at(self.integers.input.name, frames.transpose(0, 1))
+        frames = self.of_input(frames.transpose(0, 1), self.integers.input.format)
         for module, layer in zip(self._layers, self.integers.layers, strict=True):
             frames = self._through(parameters(module), layer, frames)
             if not isinstance(module, nn.Linear):
@@ -90,8 +94,10 @@ class Rounded(nn.Module):
         """Whether data are rounded up or down at random now."""
         return self.random and self.training
 
-    def _at(self, edge: str, values: Tensor) -> Tensor:
-        return fake_quantize(values, self._formats[edge], self.at_random)
+    def of_input(self, values: Tensor, format: FixedFormat) -> Tensor:
+        """Rounded number by number in the units of the input's integers."""
+        units = self.get_buffer("units")
+        return fake_quantize(values * units, format, self.at_random) / units
 
     def _through(self, named: Parameters, layer: IntegerLayer, frames: Tensor) -> Tensor:
         """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
@@ -145,8 +151,12 @@ class _LayerEdges(Edges):
     def read(self, name: str, values: Tensor) -> Tensor:
         if self.in_full(name):
             return values
-        spectrum = self._integers.signal(self._layer.signal(name)).spectrum
-        return values if spectrum is None else self._round(values, spectrum)
+        signal = self._integers.signal(self._layer.signal(name))
+        if signal.spectrum is None:
+            return values
+        if signal is self._integers.input:
+            return self._owner.of_input(values, signal.spectrum)
+        return self._round(values, signal.spectrum)
 
     def product(self, product: str, total: Tensor) -> Tensor:
         formats = self._of_product(product)

@@ -7,7 +7,7 @@ range +-1 at most (1.0 itself becomes the largest integer).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from ernn.quantization.activation_tables import activation_table
 from ernn.quantization.apart import taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
+from ernn.quantization.columns import multiplied
 from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised
 from ernn.quantization.inputs import COARSER, FINER, in_three, refined, wants_three, with_room
@@ -92,8 +93,19 @@ def quantize(
     calibrate on, or `like` is of other layers.
     """
     _require_width(spec, like)
-    as_given = replace(spec, equalise=spec.equalise and like is None)
-    return integers(observed(network, calibration, as_given), spec, like)
+    if like is None:
+        return integers(observed(network, calibration, spec), spec)
+    return integers(_observed_like(network, calibration, like), spec, like)
+
+
+def _observed_like(network: Network, calibration: Sequence[Array], like: IntegerModel) -> Observed:
+    """In the units of another model's input."""
+    units, network = like.of_input, lowered(network)
+    if units.finer or len(units.exponents) != network.input_size:
+        raise _of_another_network()
+    blocks, frames = Blocks.of(network), [np.ldexp(one, units.exponents) for one in calibration]
+    network = multiplied(network, NETWORK, units.exponents)
+    return Observed(network, blocks, calibrate(network, frames, blocks), (units,))
 
 
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
@@ -117,11 +129,15 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
         units=found.units,
     )
     if like is not None and edge_formats(model) != given:
-        raise UserError(
-            "the formats given are of another network: quantize the one that was trained with "
-            "them, in the same layers"
-        )
+        raise _of_another_network()
     return model
+
+
+def _of_another_network() -> UserError:
+    return UserError(
+        "the formats given are of another network: quantize the one that was trained with them, in "
+        "the same layers, and without units of cells or several integers a number"
+    )
 
 
 def _require_width(spec: QuantizeSpec, like: IntegerModel | None) -> None:
