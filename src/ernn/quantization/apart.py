@@ -22,7 +22,8 @@ from ernn.ir.activations import BOUNDED
 from ernn.ir.cell import CellProduct, CellStage, CellStep
 from ernn.ir.edges import edge_name
 from ernn.ir.network import Layer, Network, Source
-from ernn.quantization.calibrate import Seen
+from ernn.quantization.calibrate import Range, Seen
+from ernn.quantization.columns import fullest
 
 Array = np.ndarray
 
@@ -30,6 +31,8 @@ LOUD = 8.0
 """Of the largest term of each row, the rms over rows: functions are read over +-4 or +-8."""
 WORTH = 3
 """Bits by which the terms of the other operands are smaller, rms over rms."""
+ROOM = 1
+"""Bits by which what is kept of a row may grow beyond what was seen before it is the largest."""
 
 
 def taken_apart(network: Network, seen: Seen) -> Network:
@@ -119,3 +122,67 @@ def _stage(stage: CellStage, product: CellProduct, parts: tuple[CellProduct, ...
 def _sum(text: str, name: str) -> str:
     """Each gate of the product as the gate of a part, and what a step kept of the rest."""
     return re.sub(rf"\b{re.escape(name)}\.(\d+)", rf"{name}_x\1.0 + {name}\1", text)
+
+
+# --- rows of what is kept
+
+
+def rows_filled(network: Network, seen: Seen) -> tuple[Network, Seen]:
+    """A network that was `taken_apart`, whose kept numbers fill their format row by row, exactly,
+    and what is seen of it then.  The steps that read them divide them again.
+    """
+    for index, layer in enumerate(network.layers):
+        for number, product in enumerate(layer.cell.products):
+            found = re.fullmatch(r"(.+)_rest(\d+)", product.name)
+            if found is None:
+                continue
+            kept = "".join(found.groups())
+            edges = [edge_name(Source(index, name)) for name in (kept, product.name)]
+            units = seen.units[edges[0]] + _largest_of_rows(layer.biases[number])
+            exponents = fullest(units, 1, ROOM)
+            layer = _filled(layer, number, kept, exponents)
+            seen = _as_seen(seen, edges, float((units * 2.0**exponents).max()))
+        before, after = network.layers[:index], network.layers[index + 1 :]
+        network = replace(network, layers=(*before, layer, *after))
+    return network, seen
+
+
+def _largest_of_rows(bias: Array | None) -> Array:
+    return np.zeros(1) if bias is None else np.abs(bias).max(0)
+
+
+def _filled(layer: Layer, number: int, kept: str, exponents: Array) -> Layer:
+    """A layer with a product whose rows are 2**exponents times as large, and the step that keeps
+    them."""
+    times, back, cell = 2.0**exponents, f"{kept}_back", layer.cell
+    rows = tuple(replace(one, value=one.value * times[:, None]) for one in layer.weights[number])
+    bias = layer.biases[number]
+    stages = tuple(
+        replace(
+            stage,
+            steps=tuple(
+                replace(one, sum=re.sub(rf"\b{kept}\b", f"{kept}*{back}", one.sum))
+                for one in stage.steps
+            ),
+        )
+        for stage in cell.stages
+    )
+    return replace(
+        layer,
+        cell=replace(cell, stages=stages, vectors=(*cell.vectors, back)),
+        weights=(*layer.weights[:number], rows, *layer.weights[number + 1 :]),
+        biases=(
+            *layer.biases[:number],
+            None if bias is None else bias * times,
+            *layer.biases[number + 1 :],
+        ),
+        vectors=(*layer.vectors, 1 / times),
+    )
+
+
+def _as_seen(seen: Seen, edges: list[str], value: float) -> Seen:
+    """With another range of edges, and none of their values."""
+    samples = {name: some for name, some in seen.samples.items() if name not in edges}
+    return replace(
+        seen, ranges={**seen.ranges, **{name: Range(value) for name in edges}}, samples=samples
+    )

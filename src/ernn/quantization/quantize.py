@@ -18,7 +18,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
 from ernn.ir.network import NETWORK, Network, Source
 from ernn.quantization.activation_tables import activation_table
-from ernn.quantization.apart import taken_apart
+from ernn.quantization.apart import rows_filled, taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
@@ -68,11 +68,10 @@ def observed(
         network, frames, more = in_three(network, frames)
         scaled = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
         found = [scaled, *(one for one in found if one.edge != scaled.edge)]
-        return Observed(
-            network, blocks, with_room(calibrate(network, frames, blocks)), tuple(found)
-        )
-    if network is not as_given:
+        seen = with_room(calibrate(network, frames, blocks))
+    elif network is not as_given:
         seen = calibrate(network, frames, blocks)
+    network, seen = rows_filled(network, seen)
     return Observed(network, blocks, seen, tuple(found))
 
 
