@@ -11,6 +11,7 @@ from ernn.golden.boundary import dequantize_input
 from ernn.golden.sequence import executed
 from ernn.golden.source import c_source
 from ernn.ir import reference
+from ernn.ir.edges import DataBits
 from ernn.ir.layers import linear, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
@@ -117,6 +118,8 @@ def test_an_input_that_ranges_far_has_three_integers_a_number() -> None:
         quantize(network, frames[:4], QuantizeSpec(equalise=on)) for on in (True, False)
     )
     assert (model.features, model.input.length, spread.input.length) == (5, 15, 5)
+    narrow = quantize(network, frames[:4], QuantizeSpec(data=DataBits(input=8)))
+    assert narrow.features == narrow.input.length
     integers = quantize_input(model, frames[0])
     assert integers.shape == (60, 15)
     step = model.input.format.step * 2.0 ** -(model.of_input.finer + 1)

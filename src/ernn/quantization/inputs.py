@@ -40,6 +40,8 @@ FINER = COARSER + SLACK
 """Bits that the second integer adds to an input, likewise; the first has `SLACK` to spare then."""
 WIDE = 8
 """Bits between an input's range and the middle one of its numbers; with more it may have three."""
+FEWEST = 12
+"""Bits of each integer; three of fewer are hardly better than one."""
 FELT = 0.005
 """Of the outputs, rms over rms, what the rounding of inputs must cause for that."""
 FRAMES = 400
@@ -62,6 +64,8 @@ def wants_three(network: Network, frames: Sequence[Array], format: FixedFormat) 
     frames: utterances (time, inputs) of an `input_filled` network.
     """
     if not only_multiplied(network, NETWORK) or in_blocks(network, NETWORK):
+        return False
+    if format.width < FEWEST:
         return False
     sizes = np.abs(np.concatenate(frames))
     middle = np.median(sizes[sizes > 0]) if sizes.any() else np.inf
