@@ -27,7 +27,8 @@ from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, matrices
 from ernn.errors import UserError
 from ernn.estimate.device import find_device
-from ernn.ir.structure import BlockCirculant, Dense, Pruned
+from ernn.ir.structure import BlockCirculant, Dense, Pruned, block_size
+from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network as networks
 from ernn.pipeline import recommend as pipeline
 from ernn.pipeline.budget import Budget
@@ -176,6 +177,29 @@ def test_a_chooser_proposes_what_is_new_and_the_same_again(
         assert all(each.fits for each in tried)
     found = {some.units(each.pick) for each in tried}
     assert found == ({None} if widths == (1.0,) else {(16,)} if by == By.relaxed else {(16,), (8,)})
+
+
+def test_steps_lead_to_an_engine_where_few_picks_have_one() -> None:
+    """Prices of cycles, infinite where no engine fits: at the beginning, and all around it."""
+    model = replace(MODEL, layers=MODEL.layers * 2)
+    asked: list[CompressionPlan] = []
+
+    def cycles(model: ModelSpec, plan: CompressionPlan) -> float:
+        asked.append(plan)
+        sizes = [block_size(plan.structure(one.name, one.role)) for one in shapes(model)]
+        return 1000.0 / min(sizes) if min(sizes) > 1 and max(sizes) < 8 else float("inf")
+
+    some = space_of(model, blocks([1, 2, 4, 8]), (12,), cycles, 500.0)
+    asked.clear()
+
+    def cost(pick: Pick) -> float:
+        """The last matrix loses least."""
+        pairs = enumerate(some.assigned(pick), 1)
+        return sum(part.options.index(one) / n for n, (part, one) in pairs)
+
+    found = descend(some, cost)
+    assert some.size == 4**5 and some.fits(found) and len(asked) < 60
+    assert all(not some.fits(near) for near in some.neighbours(found) if cost(near) < cost(found))
 
 
 def test_greedy_finds_the_best_of_a_loss_that_adds_up(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ernn.quantization.quantize import QuantizeSpec
 from ernn.search.candidates import (
     BITS,
     UNIFORM_BITS,
+    Price,
     Space,
     blocks,
     space_of,
@@ -122,8 +124,17 @@ def space_for(model: ModelSpec, asked: RecommendationRequest) -> Space:
     """The choices for a network: with an engine, its number of bits; else all asked for."""
     price = asked.budget.price(asked.engine, asked.streams)
     bits = (asked.engine.weight_bits,) if asked.budget.on_engine else asked.bits
-    inners = (*blocks(asked.sizes, asked.signed), *(() if asked.budget.on_engine else asked.others))
+    sizes = _on_device(model, asked, price) if asked.budget.on_engine else asked.sizes
+    inners = (*blocks(sizes, asked.signed), *(() if asked.budget.on_engine else asked.others))
     return space_of(model, inners, bits, price, asked.budget.limit, asked.widths)
+
+
+def _on_device(model: ModelSpec, asked: RecommendationRequest, price: Price) -> tuple[int, ...]:
+    """Without block sizes that the device is too small for: words of them need multipliers."""
+    sizes, bits = sorted(asked.sizes, reverse=True), asked.engine.weight_bits
+    largest = (size for size in sizes if price(model, uniform(size, bits, output=size)) < inf)
+    most = next(largest, sizes[0])
+    return tuple(size for size in asked.sizes if size <= most)
 
 
 def search(

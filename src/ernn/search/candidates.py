@@ -137,6 +137,11 @@ class Space:
     def mildest(self) -> Pick:
         return tuple(part.options[0] for part in self.parts)
 
+    @cached_property
+    def cheapest(self) -> Pick:
+        """Of what stores least, and what all matrices can have alike: it fits if any of it does."""
+        return min(_harshest(self), key=self.price)
+
     @property
     def size(self) -> int:
         """Number of picks."""
@@ -177,6 +182,10 @@ class Space:
         if pick not in self._prices:
             self._prices[pick] = self.pricing(self.spec(pick), self.plan(pick))
         return self._prices[pick]
+
+    def stored(self, pick: Pick) -> float:
+        """Bytes of its matrices."""
+        return stored_bytes(self.spec(pick), self.plan(pick))
 
     def fits(self, pick: Pick) -> bool:
         return self.price(pick) <= self.limit
@@ -249,7 +258,7 @@ def _options(
 
 
 def _require_possible(space: Space) -> None:
-    least = min(space.price(pick) for pick in _harshest(space))
+    least = space.price(space.cheapest)
     if least > space.limit:
         raise UserError(
             f"even the harshest choice takes {least:,.0f}, the budget is {space.limit:,.0f}: raise "
