@@ -63,7 +63,6 @@ class VectorUnit(wiring.Component):
                 "sends": Out(1),
                 "spectrum": Out(sizes.slot),
                 "ring": Out(address_bits(len(layout.spectra.rings))),
-                "parts": Out(address_bits(len(layout.spectra.parts))),
                 "spectrum_shift": Out(address_bits(len(schedule.shifts.spectrum))),
                 "spectrum_width": Out(address_bits(len(schedule.shifts.spectra))),
                 "stream": Out(index),
@@ -74,12 +73,18 @@ class VectorUnit(wiring.Component):
                 "label": Out(len(self.player.pc) + len(self.player.index)),
             }
             | ({"copy": In(frames * sizes.copy)} if self.sees_copies else {})
+            | ({"parts": Out(address_bits(self.orders))} if self.orders > 1 else {})
             | (
                 {"arrival_address": Out(address_bits(arrivals)), "arrival_word": In(line)}
                 if layout.arrival_lines
                 else {}
             )
         )
+
+    @property
+    def orders(self) -> int:
+        """In how many orders the numbers of words are transformed."""
+        return len(self.layout.spectra.parts)
 
     @property
     def sees_copies(self) -> bool:
@@ -305,7 +310,6 @@ class VectorUnit(wiring.Component):
             self.send.eq(delayed_flag(m, sends, far, "send_later")),
             self.spectrum.eq(ways.value(spectrum, "spectrum")),
             self.ring.eq(ways.value(row["ring"], "ring")),
-            self.parts.eq(ways.value(row["parts"], "parts")),
             self.spectrum_shift.eq(ways.value(row["spectrum_shift"], "spectrum_shift")),
             self.spectrum_width.eq(ways.value(row["spectrum_width"], "spectrum_width")),
             self.stream.eq(ways.value(row["stream"], "stream")),
@@ -315,6 +319,8 @@ class VectorUnit(wiring.Component):
             self.done.eq(done),
             self.label.eq(ways.value(Cat(player.index, player.pc), "label")),
         ]
+        if self.orders > 1:
+            m.d.comb += self.parts.eq(ways.value(row["parts"], "parts"))
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:
         """Which numbers of a beat lie at or past number `tail` of the line that ends a vector,
