@@ -126,6 +126,15 @@ def test_an_engine_of_one_element_is_not_what_comes_of_a_full_memory() -> None:
     assert found.design.streams == 1 and found.cycles_per_frame <= 2400 and found.multipliers <= 28
 
 
+def test_a_memory_that_is_nearly_full_is_used_well() -> None:
+    """0.9 million weights that take 10.6 of 11.2 Mbit: an engine of 90 elements, not of 72."""
+    rng, sizes = np.random.default_rng(0), {"input_size": 768, "hidden": 768}
+    model = random_integer_model(rng, cell="gru", layers=2, block=8, **sizes)
+    device = find_device("ZU7EV")
+    found = search(model, Request(device, Clock.assumed(device)), budget=8).best
+    assert found.cycles_per_frame <= 1280
+
+
 def test_an_impossible_device_is_refused_with_what_is_short_and_what_would_fit() -> None:
     large = random_integer_model(
         np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1
