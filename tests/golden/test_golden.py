@@ -136,7 +136,7 @@ def test_more_utterances_than_run_together_do_not_see_each_other(
 @pytest.mark.parametrize("cell", CELLS + BOTH_WAYS)
 def test_close_to_the_float_network(block, cell):
     rng = np.random.default_rng(block)
-    hidden = 32 if "bidirectional" in cell else 20  # whole blocks of either direction
+    hidden = max(32, block) if "bidirectional" in cell else 20  # whole blocks of either direction
     network = random_network(rng, **cell, block=block, input_size=11, hidden=hidden)
     utterances = [random_frames(rng, network, 30) for _ in range(4)]
     for spec, bound in (
