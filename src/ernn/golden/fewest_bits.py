@@ -1,8 +1,8 @@
 """The fewest bits with which integers are as good as is asked: found by trying, width by width.
 
-More bits never make the error larger (`benchmarks/widths.py`), so each width is found by halving
-its range.  First all data together, which may use up to `SHARE` of the error; then the weights;
-then each kind of data alone, that to which the outputs are least sensitive first.
+More bits hardly ever make the error larger (`benchmarks/widths.py`), so each width is found by
+halving its range.  First all data together, which may use up to `SHARE` of the error; then the
+weights; then each kind of data alone, that to which the outputs are least sensitive first.
 """
 
 import warnings
