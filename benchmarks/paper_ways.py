@@ -135,7 +135,12 @@ WAYS: Mapping[str, Way] = {
     "signed, half the rate": Way("rate 2e-3", signed, direct, changed=HALF),
     "signed, no dropout": Way("the others have 0.2", signed, direct, changed=CLEAR),
     "signed, taught": Way("also learns the dense network's frames", signed, taught, taught=True),
-    "signed, taught, no dropout": Way("both", signed, taught, changed=CLEAR, taught=True),
+    "signed, taught, no dropout": Way(
+        "a teacher and no dropout", signed, taught, changed=CLEAR, taught=True
+    ),
+    "signed, taught, no dropout, twice the rate": Way(
+        "a teacher, no dropout and rate 8e-3", signed, taught, changed=(*CLEAR, *TWICE), taught=True
+    ),
     "signed, 32 epochs": Way("the others have 16", signed, direct, changed=(("epochs", 32),)),
     "signed, from dense": Way(
         "the dense network projected once, then inside", signed, once, taught=True

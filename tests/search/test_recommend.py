@@ -324,7 +324,8 @@ def test_a_run_is_compressed_by_what_was_chosen(
     )
     found = pipeline.of_run(run, asked)
     assert found["chosen"]["bytes"] <= 700 and found["uniform"]["bytes"] <= 700
-    assert found["uniform"]["title"] == "blocks of 4, output dense"
+    title = "signed blocks of 4" if signed else "blocks of 4"
+    assert found["uniform"]["title"] == f"{title}, output dense"
     assert found["uniform"]["plan"] == uniform(4, signed=signed).to_dict()
     assert any(choice.startswith("signed") for choice in found["choice"].values()) == signed
     assert Run(run.folder).options("compress")["plan"] == found["chosen"]["plan"]

@@ -9,7 +9,7 @@ from typing import Any
 from ernn.compress.plan import CompressionPlan
 from ernn.data.open import named, open_corpus
 from ernn.files import write_json
-from ernn.ir.structure import BLOCK_SIZES, Structure, block_size
+from ernn.ir.structure import BLOCK_SIZES, Signed, Structure, block_size
 from ernn.nn.spec import ModelSpec
 from ernn.pipeline import network, sequences
 from ernn.pipeline.budget import Budget
@@ -240,7 +240,8 @@ def _uniform(space: Space, asked: RecommendationRequest) -> CompressionPlan | No
 def uniform_title(plan: CompressionPlan) -> str:
     """One block size for all, in words."""
     output = "dense" if block_size(plan.output) == 1 else "in blocks too"
-    return f"blocks of {block_size(plan.recurrent)}, output {output}"
+    signed = "signed " if isinstance(plan.recurrent, Signed) else ""
+    return f"{signed}blocks of {block_size(plan.recurrent)}, output {output}"
 
 
 def rows(found: dict[str, Any]) -> Sequence[Sequence[str]]:
