@@ -129,8 +129,8 @@ TWICE, HALF = (("rate", 8e-3),), (("rate", 2e-3),)
 CLEAR = (("dropout", 0.0),)
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
-    "direct": Way("inside the blocks from fresh weights", plain, direct, heard=True),
-    "signed": Way("the same, with signs of columns, drawn by seed 0", signed, direct, heard=True),
+    "direct": Way("inside blocks from fresh weights", plain, direct, heard=True),
+    "signed": Way("inside signed blocks from fresh weights", signed, direct, heard=True),
     "signed, twice the rate": Way("rate 8e-3", signed, direct, changed=TWICE),
     "signed, half the rate": Way("rate 2e-3", signed, direct, changed=HALF),
     "signed, no dropout": Way("the others have 0.2", signed, direct, changed=CLEAR),
@@ -139,14 +139,19 @@ WAYS: Mapping[str, Way] = {
         "a teacher and no dropout", signed, taught, changed=CLEAR, taught=True
     ),
     "signed, taught, no dropout, twice the rate": Way(
-        "a teacher, no dropout and rate 8e-3", signed, taught, changed=(*CLEAR, *TWICE), taught=True
+        "a teacher, no dropout and rate 8e-3",
+        signed,
+        taught,
+        heard=True,  # the lowest on validation
+        changed=(*CLEAR, *TWICE),
+        taught=True,
     ),
     "signed, 32 epochs": Way("the others have 16", signed, direct, changed=(("epochs", 32),)),
     "signed, from dense": Way(
         "the dense network projected once, then inside", signed, once, taught=True
     ),
     "chosen signs, from dense": Way(
-        "the same, with the signs that keep most of it", chosen, once, taught=True
+        "projected once with the signs that keep most of it, then inside", chosen, once, taught=True
     ),
     "signed, ADMM": Way(
         f"{TOWARDS} epochs of ADMM from the dense network, then inside", signed, admm, taught=True
