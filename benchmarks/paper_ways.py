@@ -176,6 +176,7 @@ WAYS: Mapping[str, Way] = {
         "load-balanced pruning of the dense network at the blocks' bits, then inside",
         ese,
         once,
+        heard=True,
         taught=True,
     ),
     "low rank, 6 bits": Way(
