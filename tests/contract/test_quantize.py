@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
@@ -149,6 +149,7 @@ def test_banks_hold_the_matrices_to_half_a_step(seed, spec, block, rows, columns
     st.floats(-12, 12),
     st.sampled_from(["l", "b"]),
 )
+@example(0, QuantizeSpec(4, 4), 16, 3.0, 0.0, "b")  # an operand apart, rows of blocks
 def test_products_balance_whatever_the_scales(seed, spec, block, input_scale, weight_scale, cell):
     """Features and one matrix far larger or smaller than the others: no weight saturates, all
     operands agree.

@@ -85,7 +85,9 @@ def test_a_tool_that_takes_too_long_is_ended(tmp_path: Path) -> None:
         )
     assert time.monotonic() - began < 10
     with pytest.raises(ProcessLookupError):
-        os.kill(int(str(caught.value).rsplit("\n", 1)[1]), 0)
+        while time.monotonic() - began < 20:  # what is killed is still listed for a moment
+            os.kill(int(str(caught.value).rsplit("\n", 1)[1]), 0)
+            time.sleep(0.01)
 
 
 def test_a_tool_ended_by_the_system_says_so(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_commands_refuse_before_they_train(
         ],
         "no device called 'XC9'": ["explore", "digits", "--device", "XC9", "--out", out],
         "a limit is": ["explore", "digits", "--limit", "few", "--out", out],
-        "even in blocks of 32 it takes": ["explore", "digits", "--hidden", "9000", "--out", out],
+        "even in blocks of 64 it takes": ["explore", "digits", "--hidden", "9000", "--out", out],
         "none of 1 trials came to its end; the first: does not fit": [
             *("search", "digits", "--hidden", "1000000", "--trials", "1", "--out", out),
         ],

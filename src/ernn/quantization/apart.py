@@ -21,7 +21,9 @@ import numpy as np
 from ernn.ir.activations import BOUNDED
 from ernn.ir.cell import CellProduct, CellStage, CellStep
 from ernn.ir.edges import edge_name
+from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Layer, Network, Source
+from ernn.ir.structure import block_size
 from ernn.quantization.calibrate import Range, Seen
 from ernn.quantization.columns import fullest
 
@@ -128,18 +130,19 @@ def _sum(text: str, name: str) -> str:
 
 
 def rows_filled(network: Network, seen: Seen) -> tuple[Network, Seen]:
-    """A network that was `taken_apart`, whose kept numbers fill their format row by row, exactly,
-    and what is seen of it then.  The steps that read them divide them again.
+    """A network that was `taken_apart`, whose kept numbers fill their format row by row, rows of a
+    block alike, exactly, and what is seen of it then.  The steps that read them divide them again.
     """
     for index, layer in enumerate(network.layers):
         for number, product in enumerate(layer.cell.products):
             found = re.fullmatch(r"(.+)_rest(\d+)", product.name)
-            if found is None:
+            structures = [matrix.structure for matrix in layer.weights[number]]
+            if found is None or any(isinstance(one, Repeated) for one in structures):
                 continue
             kept = "".join(found.groups())
             edges = [edge_name(Source(index, name)) for name in (kept, product.name)]
             units = seen.units[edges[0]] + _largest_of_rows(layer.biases[number])
-            exponents = fullest(units, 1, ROOM)
+            exponents = fullest(units, max(map(block_size, structures)), ROOM)
             layer = _filled(layer, number, kept, exponents)
             seen = _as_seen(seen, edges, float((units * 2.0**exponents).max()))
         before, after = network.layers[:index], network.layers[index + 1 :]
