@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
-EXTRAS := train,speech,hardware,search,onnx,dev
+EXTRAS := train,speech,hardware,search,onnx,parquet,dev
 
 # One thread a process: two processes on two cores beat one process that fights itself.
 export OMP_NUM_THREADS := 1
