@@ -464,8 +464,9 @@ Placed and routed by nextpnr with `--place`: the clock is the median of the seed
 model at the slow corner of the speed grade; no vendor sign-off. Cycles are simulated; cells are
 those of the placed netlist, pins around the engine included. The critical path of L16 with 8-bit
 numbers, 10.7 ns, began at weight banks whose block RAMs had no output register, as one of three
-rows was chosen behind them; all other paths took 7.3 ns at most. Such banks are cut in two since;
-the engine has not been placed again.
+rows was chosen behind them; all other paths took 7.3 ns at most. Such banks are cut in two since.
+Placed so with one seed, nextpnr expects 92 MHz before routing, which was not waited for: some other
+path is as long, and not known yet.
 """
 _ABOVE = """# Hardware: the engine at the published size
 
