@@ -46,7 +46,7 @@ def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
     traced: list[tuple[Traced, Inputs]] = []
     ways_ = list(ways(first.name, dims, frames.shape))
     for grounded, axes in product((False, True), ways_):
-        example = np.resize(frames, (dims[axes.time] or _EXAMPLE, *frames.shape[1:]))
+        example = _of_length(dims[axes.time], frames)
         timed = {one.name: way for one in others if (way := _timed(one, first, axes)) is not None}
         static = {name: values for name, values in rest.items() if name not in timed}
         inputs = Inputs(first.name, axes, static, frames.shape[1:], timed)
@@ -56,9 +56,14 @@ def import_onnx(source: Any, frames: Array, **given: Array) -> Imported:
             break
     best, inputs = traced[-1] if traced[-1][0].streams else traced[0]
     fixed = dims[inputs.axes.time]
-    with _file_blamed(program, inputs, np.resize(frames, (fixed or _EXAMPLE, *frames.shape[1:]))):
+    with _file_blamed(program, inputs, _of_length(fixed, frames)):
         imported = finished(best, program, inputs)
     return checked("the file", imported, frames, [fixed] if fixed else [_EXAMPLE, _EXAMPLE + 3])
+
+
+def _of_length(time: int | None, frames: Array) -> Array:
+    """An example cut, or begun anew, to the length that a file fixes, or to a few frames."""
+    return np.resize(frames, (time or _EXAMPLE, *frames.shape[1:]))
 
 
 @contextmanager

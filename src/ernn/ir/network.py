@@ -5,7 +5,7 @@ LSTM, GRU, linear and convolution layers from the arrays that people have of the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -334,6 +334,10 @@ class Network:
             for name, values in zip(layer.cell.remembered, layer.initial, strict=False)
             if values is not None and (name, source) in self.names(index)
         ]
+
+    def with_layer(self, index: int, layer: Layer) -> "Network":
+        """The same network with another layer in the place of one."""
+        return replace(self, layers=(*self.layers[:index], layer, *self.layers[index + 1 :]))
 
     def names(self, index: int) -> list[tuple[str, Source]]:
         """A layer's inputs and steps by name, and what they are to the network."""

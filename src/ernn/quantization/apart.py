@@ -44,8 +44,7 @@ def taken_apart(network: Network, seen: Seen) -> Network:
             place = _loudest(_sizes(network, index, product, seen))
             if place is not None and _levels_off(network.layers[index], product):
                 layer = _split(network.layers[index], product, place)
-                layers = (*network.layers[:index], layer, *network.layers[index + 1 :])
-                network = replace(network, layers=layers)
+                network = network.with_layer(index, layer)
     return network
 
 
@@ -145,8 +144,7 @@ def rows_filled(network: Network, seen: Seen) -> tuple[Network, Seen]:
             exponents = fullest(units, max(map(block_size, structures)), ROOM)
             layer = _filled(layer, number, kept, exponents)
             seen = _as_seen(seen, edges, float((units * 2.0**exponents).max()))
-        before, after = network.layers[:index], network.layers[index + 1 :]
-        network = replace(network, layers=(*before, layer, *after))
+        network = network.with_layer(index, layer)
     return network, seen
 
 

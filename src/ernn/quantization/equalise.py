@@ -71,8 +71,7 @@ def _with_cell(network: Network, source: Source, exponents: Array) -> Network | 
     )
     if changed is None:
         return None
-    before, after = network.layers[: source.layer], network.layers[source.layer + 1 :]
-    return replace(network, layers=(*before, changed, *after))
+    return network.with_layer(source.layer, changed)
 
 
 @dataclass(eq=False)
