@@ -271,6 +271,11 @@ class Cell:
         """Product and number of a gate's name; None where it names something else."""
         return self._gates.get(name)
 
+    def readers(self, product: CellProduct) -> list[CellStep]:
+        """Steps that read a gate of a product."""
+        gates = {name for name, (of, _) in self._gates.items() if of == product}
+        return [step for step in self.steps if gates & {read.name for read in step.reads}]
+
     @cached_property
     def multiplied(self) -> frozenset[str]:
         """Inputs and steps that products read."""

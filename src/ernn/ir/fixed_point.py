@@ -41,6 +41,11 @@ class FixedFormat:
         """Value of one unit in the last place."""
         return 2.0**-self.frac
 
+    @property
+    def reach(self) -> float:
+        """Size of the lowest number, which is the largest."""
+        return -self.low * self.step
+
 
 def shift_round(value: np.ndarray, shift: int) -> np.ndarray:
     """int64 `value` times 2**-shift, rounded half up (towards plus infinity).

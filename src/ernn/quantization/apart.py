@@ -57,8 +57,7 @@ def _loudest(sizes: list[float]) -> int | None:
 
 def _levels_off(layer: Layer, product: CellProduct) -> bool:
     """Whether all that reads the product levels off, and can take two numbers for it."""
-    gates = {f"{product.name}.{gate}" for gate in range(product.gates)}
-    readers = [step for step in layer.cell.steps if gates & {read.name for read in step.reads}]
+    readers = layer.cell.readers(product)
     return product.bias and all(step.activation in BOUNDED for step in readers)
 
 
@@ -68,7 +67,7 @@ def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> li
     weights = layer.weights[layer.cell.products.index(product)]
     names, sizes = dict(network.names(index)), []
     for read, matrix in zip(product.reads, weights, strict=True):
-        edge = edge_name(names.get(read.name, Source(index, read.name)))
+        edge = edge_name(names[read.name])
         units = seen.units.get(edge, np.zeros(matrix.columns))
         sizes.append(float(np.sqrt(np.square(matrix.value * units).max(2).mean())))
     return sizes

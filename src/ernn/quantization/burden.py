@@ -49,7 +49,7 @@ def _noise(
     edge = edge_name(source)
     signal = fit(drafts.range(edge).spectrum * drafts.spec.headroom, width).frac
     weights = fit(largest(other.value), bits).frac
-    least = fit(-format.low * format.step, width).frac + fit(largest(own.value), bits).frac
+    least = fit(format.reach, width).frac + fit(largest(own.value), bits).frac
     lost = max(0, signal + weights - least)
     spared = min(lost, max(0, width - bits))
     rows = np.square(other.value).sum(2).mean() * 4.0 ** (spared - signal)

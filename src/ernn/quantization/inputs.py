@@ -69,7 +69,7 @@ def wants_three(network: Network, frames: Sequence[Array], format: FixedFormat) 
         return False
     sizes = np.abs(np.concatenate(frames))
     middle = np.median(sizes[sizes > 0]) if sizes.any() else np.inf
-    if -format.low * format.step < middle * 2.0**WIDE:
+    if format.reach < middle * 2.0**WIDE:
         return False
     counts = np.cumsum([len(one) for one in frames])
     some = frames[: 1 + int(np.searchsorted(counts, FRAMES))]

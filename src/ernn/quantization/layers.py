@@ -161,13 +161,9 @@ class _LayerDraft:
         """The largest value of a product's that is not as good as any larger one: where functions
         that level off are all that reads it, and it alone, beyond the range of their tables.
         """
-        return max((self._end(step, product) for step in self._readers(product)), default=inf)
-
-    def _readers(self, product: CellProduct) -> list[CellStep]:
-        gates = {f"{product.name}.{gate}" for gate in range(product.gates)}
-        return [
-            step for step in self.layer.cell.steps if gates & {read.name for read in step.reads}
-        ]
+        return max(
+            (self._end(step, product) for step in self.layer.cell.readers(product)), default=inf
+        )
 
     def _end(self, step: CellStep, product: CellProduct) -> float:
         """For one step that reads the product."""
@@ -176,7 +172,7 @@ class _LayerDraft:
             return inf
         table, _ = self.drafts.table_formats(step.activation)
         others = sum(self._largest(term) for term in step.terms if term not in own)
-        return _end(table) + self._bias(product) + others
+        return table.reach + self._bias(product) + others
 
     def _product_of(self, term: CellTerm) -> CellProduct | None:
         gate = self.layer.cell.gate(term.factors[0].name)
@@ -192,21 +188,16 @@ class _LayerDraft:
             return largest(self.layer.vector(read.name))
         gate = cell.gate(read.name)
         if gate is not None:
-            return _end(self._of_sums(gate[0])) + self._bias(gate[0])
+            return self._of_sums(gate[0]).reach + self._bias(gate[0])
         seen = drafts.range(edge_name(self._source(read.name))).value * drafts.spec.headroom
         own = self.formats.get(read.name)
-        return min(seen, _end(self._operand(read).format if own is None else own))
+        return min(seen, (self._operand(read).format if own is None else own).reach)
 
     def _operand(self, read: Read) -> SignalDraft:
         return self.signals[self._source(read.name)]
 
     def _parts(self, read: Read) -> int:
         return self.drafts.blocks.parts(self._source(read.name))
-
-
-def _end(format: FixedFormat) -> float:
-    """The size of the lowest number, the largest."""
-    return -format.low * format.step
 
 
 def _integers(values: Array | None, format: FixedFormat) -> Array | None:
