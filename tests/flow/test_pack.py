@@ -15,6 +15,7 @@ from ernn.flow.cache import Cache
 from ernn.flow.netlist import Netlist
 from ernn.flow.pack import FAN_OUT, pack
 from ernn.flow.postsynthesis import as_synthesised
+from ernn.flow.sharing import share
 from ernn.flow.simulate import build
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import to_verilog
@@ -191,16 +192,24 @@ def test_packing_twice_changes_nothing(cache: Cache, tmp_path: Path) -> None:
     assert before == after
 
 
-def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(cache: Cache) -> None:
+def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(
+    cache: Cache, tmp_path: Path
+) -> None:
     """Every kind of cell there is, block RAMs and multipliers with their
-    registers, through the same stalls.
+    registers, copies dealt out by place, through the same stalls.
     """
     rng = np.random.default_rng(0)
     spec = QuantizeSpec(weight_bits=5, data_bits=8, segment_bits=7, guard=0)
     model = random_integer_model(rng, spec, cell="gru", input_size=2, hidden=4, block=2)
     plan = schedule(model, Design(pes=2, streams=2, chunk=1, lanes=1))
     verilog = to_verilog(Engine(plan))
-    netlist = as_synthesised(verilog, cache)
+    entry = synthesis_entry(verilog, "ecp5", cache, placed=True)
+    cells = Netlist.read(entry / NETLIST, verilog.top)
+    for number, (_, cell) in enumerate(cells.of_type("MULT18X18D")):
+        cell["attributes"]["BEL"] = f"X{10 * number}/Y{7 * number % 50}/MULT18_0"
+    assert share(cells, fan_out=5, span=8) > 50
+    cells.write(tmp_path / NETLIST)
+    netlist = as_synthesised(verilog, netlist=tmp_path / NETLIST)
     stimulus = Stimulus(tuple(random_utterances(rng, model, 5)), 2)
     runs = [
         build(one, cache).run(
@@ -216,7 +225,6 @@ def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(cache: Cache) 
     assert np.array_equal(runs[0].outputs.data, runs[1].outputs.data)
     assert np.array_equal(runs[0].output_cycle, runs[1].output_cycle)
     assert not runs[1].violations and not len(runs[1].events["error"])
-    cells = Netlist.read(synthesis_entry(verilog, "ecp5", cache) / NETLIST, verilog.top)
     assert {kind: count(cells, kind) for kind in ("MULT18X18D", "DP16KD")} == {
         "MULT18X18D": plan.multipliers,
         "DP16KD": 1,

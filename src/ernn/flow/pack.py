@@ -231,7 +231,7 @@ def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
 def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_Labels") -> int:
     """Copy one cell as often as its fan-out asks for."""
     loads = netlist.loads[netlist.bit(netlist.cells[name], output)]
-    if sum(_weight(netlist, pin) for pin in loads) <= fan_out:
+    if sum(load_weight(netlist, pin) for pin in loads) <= fan_out:
         return 0
     groups = _grouped(netlist, sorted(loads, key=labels.of), fan_out, labels)
     labels.move(name, groups[0][0])
@@ -246,7 +246,7 @@ def _copies(netlist: Netlist, name: str, output: str, fan_out: int, labels: "_La
     return len(groups) - 1
 
 
-def _weight(netlist: Netlist, pin: Pin) -> int:
+def load_weight(netlist: Netlist, pin: Pin) -> int:
     """Loads that a pin counts for: other flip-flops and block RAMs may
     be far, bits of a sum are near.
     """
@@ -262,16 +262,16 @@ def _grouped(
     weight = 0
     for _, loads in groupby(ordered, key=lambda pin: labels.of(pin)[0]):
         register = list(loads)
-        whole = sum(_weight(netlist, pin) for pin in register)
+        whole = sum(load_weight(netlist, pin) for pin in register)
         if groups[-1] and weight + whole > fan_out >= whole:
             groups.append([])
             weight = 0
         for pin in register:
-            if weight + _weight(netlist, pin) > fan_out:
+            if weight + load_weight(netlist, pin) > fan_out:
                 groups.append([])
                 weight = 0
             groups[-1].append(pin)
-            weight += _weight(netlist, pin)
+            weight += load_weight(netlist, pin)
     return groups
 
 

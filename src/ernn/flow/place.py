@@ -11,7 +11,7 @@ from typing import Any
 
 from ernn.errors import UserError
 from ernn.estimate.device import Device, devices
-from ernn.flow import floorplan, tools
+from ernn.flow import floorplan, sharing, tools
 from ernn.flow.cache import Cache, cache_key
 from ernn.flow.harness import with_pins
 from ernn.flow.netlist import Netlist
@@ -164,14 +164,17 @@ def _prepare(cache: Cache) -> None:
 
 
 def _planned(synthesised: Path, top: str, device: Device, cache: Cache) -> Path:
-    """The netlist in which the array's blocks have their places: the same for all seeds."""
+    """The netlist in which the array's blocks have their places, and copies of flip-flops their
+    loads by where these lie: the same for all seeds."""
 
     def make(directory: Path) -> None:
         netlist = Netlist.read(synthesised, top)
-        floorplan.floorplan(netlist, device)
+        if floorplan.floorplan(netlist, device):
+            sharing.share(netlist)
         netlist.write(directory / NETLIST)
 
-    key = cache_key(synthesised.parent.name, device.nextpnr, inspect.getsource(floorplan))
+    steps = [inspect.getsource(module) for module in (floorplan, sharing)]
+    key = cache_key(synthesised.parent.name, device.nextpnr, *steps)
     return cache.entry("floorplan", key, make) / NETLIST
 
 

@@ -19,16 +19,21 @@ _CELLS = "ecp5_cells.v"
 _SECONDS = 1800
 
 
-def as_synthesised(verilog: Verilog, cache: Cache | None = None) -> Verilog:
-    """`verilog` as its packed netlist on ECP5: the same ports but for probes and events."""
-    entry = synthesis_entry(verilog, "ecp5", cache or Cache.default(), placed=True)
+def as_synthesised(
+    verilog: Verilog, cache: Cache | None = None, netlist: Path | None = None
+) -> Verilog:
+    """`verilog` as its packed netlist on ECP5, or as the one in a file (JSON) that was made of it:
+    the same ports but for probes and events."""
+    if netlist is None:
+        cache = cache or Cache.default()
+        netlist = synthesis_entry(verilog, "ecp5", cache, placed=True) / NETLIST
     ports = tuple(port for port in verilog.ports if not port.name.startswith(("probe_", "event_")))
     with (
         tempfile.TemporaryDirectory(prefix="ernn-netlist-") as folder,
         as_file(files("ernn.flow")) as flow,
     ):
         directory = Path(folder)
-        shutil.copyfile(entry / NETLIST, directory / NETLIST)
+        shutil.copyfile(netlist, directory / NETLIST)
         shutil.copyfile(flow / _CELLS, directory / _CELLS)
         script = [
             f"read_verilog {_CELLS}",
