@@ -21,6 +21,7 @@ from ernn.golden.part import whole
 from ernn.golden.program import recorded
 from ernn.golden.source import LAYOUT
 from ernn.ir import layers
+from ernn.ir.edges import DataBits
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Operand, Stage, Transform
@@ -232,6 +233,14 @@ def test_every_variant_has_streams_side_by_side(variant):
 def test_wider_data_takes_the_wide_way(spec, kind):
     model = random_integer_model(np.random.default_rng(5), spec, cell="lstm", block=8)
     assert Player(model).variant.startswith(kind)
+
+
+def test_what_rounds_a_sum_of_a_wide_cell_is_itself_a_number_of_its_program():
+    """Half of what is rounded away is 2**31 here, one more than 32 bits hold."""
+    spec = QuantizeSpec(12, 16, data=DataBits(cell=31))
+    rng = np.random.default_rng(1)
+    model = random_integer_model(rng, spec, cell="lstm", peepholes=True, block=2, hidden=4)
+    assert_equal_on_every_edge(model, any_frames(rng, model, 3))
 
 
 def test_frames_in_any_layout():

@@ -206,6 +206,7 @@ class Recorder:
             numbers = (places[0], places[-1], level - done, left, int(term.sign < 0))
             self.terms.append((len(places), *numbers))
             done = level
+        self.largest = max(self.largest, (1 << down) >> 1)  # that half is a number of its own
         round = Rounding(up, down - done, *ends, int(largest > LIMIT or down > 31))
         size = self._rows(to.size) * self.lanes
         of_sum = {"first": first, "end": len(self.terms), "half": half, "round": round}
