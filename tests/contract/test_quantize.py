@@ -271,7 +271,9 @@ def test_bad_calibration_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weight_bits": 3}, r"weight_bits must be 4\.\.18, not 3"),
+        ({"weight_bits": 1}, r"weight_bits must be 2\.\.18, not 1"),
+        ({"weights": {"l0": 19}}, r"bits of l0 must be 2\.\.18, not 19"),
+        ({"weights": {"l0": "8"}}, r"bits of l0 must be a whole number, 2\.\.18, not '8'"),
         ({"data_bits": 19}, r"data_bits must be 4\.\.18, not 19"),
         ({"guard": 5}, r"guard must be 0\.\.4, not 5"),
         ({"segment_bits": 1}, r"segment_bits must be 2\.\.12, not 1"),

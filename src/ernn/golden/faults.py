@@ -66,7 +66,7 @@ def _flipped(values: Array, width: int, numbers: Array, bits: Array) -> Array:
 def _words(part: Any, memory: Memory) -> Iterator[tuple[Array, int]]:
     """Arrays of numbers and their width, in the order in which they are met."""
     if isinstance(part, SpectralMatrix) and memory == "weights":
-        yield part.weights, part.format.width
+        yield part.weights >> part.zeros, part.bits
     elif isinstance(part, RepeatedMatrix) and memory == "weights":
         yield part.core, part.format.width
     elif isinstance(part, ActivationTable) and memory == "tables":
@@ -81,7 +81,7 @@ def _words(part: Any, memory: Memory) -> Iterator[tuple[Array, int]]:
 
 def _rebuilt(part: Any, memory: Memory, flipped: Iterator[Array]) -> Any:
     if isinstance(part, SpectralMatrix) and memory == "weights":
-        return replace(part, weights=next(flipped))
+        return replace(part, weights=next(flipped) << part.zeros)
     if isinstance(part, RepeatedMatrix) and memory == "weights":
         return replace(part, core=next(flipped))
     if isinstance(part, ActivationTable) and memory == "tables":

@@ -37,6 +37,15 @@ def edge_name(source: Source) -> str:
     return source.output if source == NETWORK else f"{layer_name(source.layer)}.{source.output}"
 
 
+def is_of(edge: str, name: str) -> bool:
+    """Whether an edge's name begins with all parts of this one; a delay may be left out.
+
+    >>> is_of("l0.gates.h@1", "l0"), is_of("l0.gates.h@1", "l0.gates.h"), is_of("l10.y.x", "l1")
+    (True, True, False)
+    """
+    return edge == name or edge.startswith((f"{name}.", f"{name}@"))
+
+
 @dataclass(frozen=True)
 class DataBits:
     """Bits of each kind of data, 2 to 18, of cells to 32; None: as many as everything else has.

@@ -21,7 +21,8 @@ m = `IntegerModel.parts`: number a of the word's block s takes place a*m + s bef
 *Product.*  For every gate, block row r: S = sum over operands and block columns c of W[gate, r, c]
 (*) spectrum[c], where (*) multiplies bin by bin: bins X0 and X(k/2) real, the others complex.  All
 operands of a product have the same fraction bits, weights' plus spectrum's, so S is an exact sum;
-a row's weights, and so its sum, may have some more (`Product.exponents`):
+weights of fewer bits than others may end in zeros for that (`SpectralMatrix.zeros`), and a row's
+weights, and so its sum, may have some more (`Product.exponents`):
 
     v = req(S -> rows)
     for each stage of `inverse`: as above
@@ -203,7 +204,9 @@ class IntegerModel:
 
     @property
     def weight_bits(self) -> int:
-        """Bits of a weight of the widest matrix: those of a weight in the engine's banks."""
+        """Bits of a weight of the widest matrix, zeros at its end counted: those that the engine
+        multiplies.
+        """
         return max(
             o.matrix.format.width
             for layer in self.layers

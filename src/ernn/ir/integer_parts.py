@@ -131,6 +131,8 @@ class SpectralMatrix:
     rows, columns: of the matrix, without padding.
     kept: its own block size, k or a part of it, 1 where it is dense: with ceil(rows / kept) block
         rows a gate.
+    zeros: lowest bits that are 0 in every weight, and need no memory: a matrix of fewer bits than
+        others whose products it is added to.
     """
 
     weights: Array
@@ -138,9 +140,14 @@ class SpectralMatrix:
     rows: int
     columns: int
     kept: int
+    zeros: int = 0
 
     def __post_init__(self) -> None:
         require_fits("a weight bank", self.weights, self.format)
+        require(
+            0 <= self.zeros < self.format.width and not (self.weights % (1 << self.zeros)).any(),
+            f"weights of {self.format.width} bits do not end in {self.zeros} zeros",
+        )
         shape = self.weights.shape
         require(
             len(shape) == 4 and min(shape) > 0,
@@ -156,6 +163,11 @@ class SpectralMatrix:
             block_columns == ceil(self.columns / k),
             f"{self.columns} columns need {ceil(self.columns / k)} blocks",
         )
+
+    @property
+    def bits(self) -> int:
+        """Of a weight, as far as it is stored."""
+        return self.format.width - self.zeros
 
     @property
     def gates(self) -> int:

@@ -24,10 +24,14 @@ def _require(ok: bool, message: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """Weights (gates, rows, columns) and the structure they have."""
+    """Weights (gates, rows, columns) and the structure they have.
+
+    name: which of a network's matrices it is, or a part of, once the network is `named`.
+    """
 
     value: Array
     structure: Structure = Dense()
+    name: str = ""
 
     def __post_init__(self) -> None:
         _require(
@@ -40,15 +44,15 @@ class Matrix:
 
     def part(self, first: int, last: int) -> "Matrix":
         """Gates `first` up to `last`."""
-        return Matrix(self.value[first:last], self.structure)
+        return replace(self, value=self.value[first:last])
 
     def factored(self) -> "Matrix":
         """With its factors where it is a product of matrices, so that parts of it share them."""
         found = self.structure.taken().factors(self.value)
         if found is None:
             return self
-        factors = tuple(Matrix(*factor) for factor in found)
-        return Factored(self.value, self.structure, factors=factors)
+        factors = tuple(Matrix(*factor, self.name) for factor in found)
+        return Factored(self.value, self.structure, self.name, factors=factors)
 
     @property
     def columns(self) -> int:
@@ -77,9 +81,8 @@ class Factored(Matrix):
         """Gates `first` up to `last`, with the same factors where the gates share them."""
         left, *others = self.factors
         own = [one if len(one.value) == 1 else one.part(first, last) for one in others]
-        return Factored(
-            self.value[first:last], self.structure, factors=(left.part(first, last), *own)
-        )
+        parts = left.part(first, last), *own
+        return replace(self, value=self.value[first:last], factors=parts)
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,19 @@ def _neighbours(network: Network, source: Source) -> Iterator[tuple[Matrix, Sour
 def _noise(
     drafts: Drafts, format: FixedFormat, own: Matrix, source: Source, other: Matrix
 ) -> float:
-    width, bits = drafts.spec.data_bits, drafts.spec.weight_bits
+    width = drafts.spec.data_bits
     edge = edge_name(source)
     signal = fit(drafts.range(edge).spectrum * drafts.spec.headroom, width).frac
-    weights = fit(largest(other.value), bits).frac
-    least = fit(format.reach, width).frac + fit(largest(own.value), bits).frac
-    lost = max(0, signal + weights - least)
-    spared = min(lost, max(0, width - bits))
+    (weights, zeros), (reading, spare) = (_weights(drafts, one) for one in (other, own))
+    lost = max(0, signal + weights + zeros - fit(format.reach, width).frac - reading - spare)
+    spared = min(lost, max(0, width - drafts.widest))
     rows = np.square(other.value).sum(2).mean() * 4.0 ** (spared - signal)
     size = float(np.square(drafts.seen.samples.get(edge, np.zeros(1))).mean())
-    columns = other.columns * size * 4.0 ** (lost - spared - weights)
+    columns = other.columns * size * 4.0 ** (max(0, lost - spared - zeros) - weights)
     return float(rows + columns) / 12 / max(1e-30, float(np.square(own.value).sum(2).mean()))
+
+
+def _weights(drafts: Drafts, matrix: Matrix) -> tuple[int, int]:
+    """Fraction bits of a matrix's weights, and how many zeros may follow them."""
+    bits = drafts.spec.weight_width(matrix.name)
+    return fit(largest(matrix.value), bits).frac, drafts.widest - bits

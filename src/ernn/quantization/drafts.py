@@ -1,7 +1,7 @@
 """What layers are built from while scales are still open: formats, signals, products."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from ernn.errors import UserError
 from ernn.ir.activations import BOUNDED, FUNCTIONS, Function
 from ernn.ir.circulant import decode_blocks, encode_blocks
-from ernn.ir.edges import DataBits, Kind
+from ernn.ir.edges import DataBits, Kind, is_of
 from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Matrix
@@ -22,6 +22,8 @@ from ernn.quantization.integer_fft import by_turns, packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
+WEIGHT_BITS = (2, 18)
+"""Fewest and most of a weight."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class QuantizeSpec:
     """
 
     weight_bits: int = 12
-    """Of every weight, as it is stored: a spectrum's in circulant blocks; 4 to 18."""
+    """Of every weight, as it is stored: a spectrum's in circulant blocks; 2 to 18."""
     data_bits: int = 16
     """Of signals, spectra, results of products, states and activations; 4 to 18."""
     segment_bits: int = 8
@@ -45,38 +47,41 @@ class QuantizeSpec:
     headroom: float = 1.25
     """Factor on every range that was observed, 1 to 16: what exceeds it saturates."""
     data: DataBits = DataBits()
-    """Kinds of data with fewer bits than `data_bits`; cells may have more."""
+    """Kinds of data with other bits than `data_bits`, which what products read is rounded to."""
     clip: bool = True
     """Whether a format may clip rare numbers where that loses less than it gains in resolution;
     False: none of what was seen is clipped. States are never chosen so."""
     equalise: bool = True
     """Whether numbers of a vector may get units of their own, powers of two apart."""
+    weights: Mapping[str, int] = field(default_factory=dict[str, int], hash=False)
+    """Bits of some matrices' weights, 2 to 18, by the name of a layer (`l0`), a product
+    (`l0.gates`) or a matrix (`l0.gates.x`: what is multiplied with x); the others have
+    `weight_bits`."""
 
     def __post_init__(self) -> None:
         allowed = {
-            "weight_bits": (4, 18),
-            "data_bits": (4, 18),
-            "segment_bits": (2, 12),
-            "guard": (0, 4),
-        }
-        for name, (low, high) in allowed.items():
-            value = getattr(self, name)
+            "weight_bits": (self.weight_bits, *WEIGHT_BITS),
+            "data_bits": (self.data_bits, 4, 18),
+            "segment_bits": (self.segment_bits, 2, 12),
+            "guard": (self.guard, 0, 4),
+        } | {f"bits of {name}": (bits, *WEIGHT_BITS) for name, bits in self.weights.items()}
+        for name, (value, low, high) in allowed.items():
             if type(value) is not int:
                 raise UserError(f"{name} must be a whole number, {low}..{high}, not {value!r}")
             if not low <= value <= high:
                 raise UserError(f"{name} must be {low}..{high}, not {value}")
         if not 1 <= self.headroom <= 16:
             raise UserError(f"headroom must be 1..16, not {self.headroom}")
-        for name, bits in self.data.given.items():
-            if bits > self.data_bits and name != "cell":
-                raise UserError(
-                    f"{name} cannot have {bits} bits where data_bits is {self.data_bits}"
-                )
 
     @property
     def twiddle_bits(self) -> int:
         """Fraction bits of a transform's constants."""
         return self.data_bits - 2
+
+    def weight_width(self, matrix: str) -> int:
+        """Bits of the weights of the matrix called so (`ernn.quantization.widths`)."""
+        found = [name for name in self.weights if is_of(matrix, name)]
+        return self.weights[max(found, key=len)] if found else self.weight_bits
 
     def bits(self, kind: Kind | None) -> int:
         """Bits of a kind of data.
@@ -110,19 +115,21 @@ class OperandOf(NamedTuple):
 class Drafts:
     """Chooses formats, and collects signals and products until all scales are settled.
 
-    `steps`: of each function, the edges of the steps that end with it.  `given`: formats that are
-    settled already, by edge (`ernn.ir.edges.edge_formats`).
+    `widest`: bits of the widest matrix.  `steps`: of each function, the edges of the steps that end
+    with it.  `given`: formats that are settled already, by edge (`ernn.ir.edges.edge_formats`).
     """
 
     def __init__(
         self,
         spec: QuantizeSpec,
+        widest: int,
         blocks: Blocks,
         seen: Seen,
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
     ) -> None:
         self.spec = spec
+        self.widest = widest
         self.blocks = blocks
         self.seen = seen
         self.steps = steps
@@ -171,12 +178,12 @@ class Drafts:
         format, width = self.settled(name, format), self.spec.data_bits
         # a narrow signal's spectrum has the full width, and room for all its values; none is larger
         # than the sum of a word's
-        narrower, end = width - format.width, format.high * format.step
+        narrower, end = max(0, width - format.width), format.high * format.step
         largest = min(seen.spectrum * self.spec.headroom, self.blocks.largest * end)
         held = fit(max(largest, end if narrower else 0.0), width)
         frac = min(held.frac, format.frac + narrower + self.spec.guard)
         spectrum = FixedFormat(width, frac) if read else None
-        signal = SignalDraft(name, length, format, spectrum, max(0, width - self.spec.weight_bits))
+        signal = SignalDraft(name, length, format, spectrum, max(0, width - self.widest))
         self.signals.append(signal)
         return signal
 
@@ -225,14 +232,15 @@ class Drafts:
         return product
 
     def _operand(self, signal: SignalDraft, matrix: Matrix, delay: int, parts: int) -> OperandDraft:
-        width, sizes = self.spec.weight_bits, (matrix.rows, matrix.columns)
+        width, sizes = self.spec.weight_width(matrix.name), (matrix.rows, matrix.columns)
+        zeros = self.widest - width
         if isinstance(matrix.structure, Repeated):
             core = matrix.structure.core(matrix.value)[..., None]
             format = fit(largest(core), width)
-            return OperandDraft(signal, core, format, *sizes, 1, matrix.structure, delay)
+            return OperandDraft(signal, core, format, zeros, *sizes, 1, matrix.structure, delay)
         weights = packed_rfft(first_columns(matrix, self.blocks.largest, parts))
         kept, format = block_size(matrix.structure), fit(largest(weights), width)
-        return OperandDraft(signal, weights, format, *sizes, kept, delay=delay)
+        return OperandDraft(signal, weights, format, zeros, *sizes, kept, delay=delay)
 
 
 def largest(*arrays: Array | None) -> float:

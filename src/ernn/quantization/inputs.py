@@ -9,7 +9,7 @@ over 2**`COARSER` the third.  These have columns of their own: the first's over 
 rounding leaves of the first's, times 2**`COARSER`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -87,23 +87,24 @@ def in_three(network: Network, frames: Sequence[Array]) -> tuple[Network, list[A
 
     def three(matrix: Matrix) -> Matrix:
         whole = matrix.value
-        return Matrix(np.concatenate([whole, whole / 2.0**FINER, np.zeros_like(whole)], axis=2))
+        three = np.concatenate([whole, whole / 2.0**FINER, np.zeros_like(whole)], axis=2)
+        return replace(matrix, value=three)
 
     changed = with_columns(multiplied(network, NETWORK, more), NETWORK, three, 3)
     scaled = (np.ldexp(one, more) for one in frames)
     return changed, [np.pad(one, [(0, 0), (0, 2 * one.shape[1])]) for one in scaled], more
 
 
-def refined(network: Network, weight_bits: int) -> Network:
+def refined(network: Network, bits: Callable[[str], int]) -> Network:
     """Of a network `in_three`: the last third makes up for the rounding of the first one's weights,
-    row by row.
+    row by row; `bits`: of the weights of a matrix by its name.
     """
 
     def residual(matrix: Matrix) -> Matrix:
         whole, finer, _ = np.split(matrix.value, 3, axis=2)
-        fracs = fracs_of_rows(np.abs(whole).max(2, keepdims=True), weight_bits)
+        fracs = fracs_of_rows(np.abs(whole).max(2, keepdims=True), bits(matrix.name))
         left = whole - np.ldexp(np.floor(np.ldexp(whole, fracs) + 0.5), -fracs)
-        return Matrix(np.concatenate([whole, finer, left * 2.0**COARSER], axis=2))
+        return replace(matrix, value=np.concatenate([whole, finer, left * 2.0**COARSER], axis=2))
 
     return with_columns(network, NETWORK, residual)
 

@@ -126,7 +126,7 @@ class _Rewritten:
                     )
                     self.taken[key] = self._down(name, names, factor, stage)
                 names = tuple(Read(name) for name in self.taken[key])
-            ups.append((names, Matrix(left.value, left.structure)))
+            ups.append((names, left))
         return ups
 
     def _down(
@@ -139,12 +139,7 @@ class _Rewritten:
         """Adds a factor's products to a stage, one a vector that it reads; the results' names."""
         gates = len(factor.value)
         if len(reads) == 1:
-            stage.append(
-                (
-                    CellProduct(name, gates, reads, bias=False),
-                    Matrix(factor.value, factor.structure),
-                )
-            )
+            stage.append((CellProduct(name, gates, reads, bias=False), factor))
             return tuple(f"{name}_{gate}" for gate in range(gates))
         for gate, read in enumerate(reads):
             one = gate % gates

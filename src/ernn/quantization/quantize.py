@@ -29,6 +29,7 @@ from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
 from ernn.quantization.scales import balance, fit
+from ernn.quantization.widths import named, widest_weights
 
 __all__ = ["QuantizeSpec", "quantize"]
 
@@ -54,7 +55,7 @@ def observed(
     """Run a network over typical utterances, for any number of quantizations with as many bits of
     data and of inputs, `headroom` and `equalise`.
     """
-    as_given = network = lowered(network)
+    as_given = network = lowered(named(network))
     blocks = Blocks.of(network)
     seen = calibrate(network, calibration, blocks)
     if not spec.equalise:
@@ -99,7 +100,7 @@ def quantize(
 
 def _observed_like(network: Network, calibration: Sequence[Array], like: IntegerModel) -> Observed:
     """In the units of another model's input."""
-    units, network = like.of_input, lowered(network)
+    units, network = like.of_input, lowered(named(network))
     if units.finer or len(units.exponents) != network.input_size:
         raise _of_another_network()
     blocks, frames = Blocks.of(network), [np.ldexp(one, units.exponents) for one in calibration]
@@ -110,10 +111,11 @@ def _observed_like(network: Network, calibration: Sequence[Array], like: Integer
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
     """As `quantize`, of what was observed before."""
     network, block = found.network, found.blocks.largest
+    widest = widest_weights(network, spec)
     if any(one.finer for one in found.units):
-        network = refined(network, spec.weight_bits)
+        network = refined(network, spec.weight_width)
     given = {} if like is None else edge_formats(like)
-    drafts = Drafts(spec, found.blocks, found.seen, _steps_by_function(network), given)
+    drafts = Drafts(spec, widest, found.blocks, found.seen, _steps_by_function(network), given)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     model = IntegerModel(

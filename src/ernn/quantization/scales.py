@@ -1,11 +1,13 @@
 """Products before their scales are settled, and the rule that settles them.
 
 All operands of a product must have the same fraction bits, spectrum's plus weights', so that their
-sum is exact. Operands with more than the least are reduced, a bit of precision at a time where it
-costs least: first the signal's spectrum, as long as it keeps as many significant bits as a weight
-has, then the weights.  A spectrum is shared by all products that read it, so reducing one may call
-for another: repeated until nothing changes.  Fractions only ever fall, a spectrum's by at most
-data_bits - weight_bits, and reducing weights changes no other product: it ends.
+sum is exact. Weights of fewer bits than the network's widest are followed by zeros, up to as many
+bits, so that they meet the others'. Operands with more than the least are reduced, a bit of
+precision at a time where it costs least: first the signal's spectrum, as long as it keeps as many
+significant bits as the widest weight has, then these zeros, then the weights.  A spectrum is shared
+by all products that read it, so reducing one may call for another: repeated until nothing changes.
+Fractions only ever fall, a spectrum's by at most its bits less the widest weight's, and reducing
+weights changes no other product: it ends.
 
 Then rows whose weights are small in every operand get fraction bits of their own
 (`Product.exponents`), up to what their weights' width holds: the engine shifts their sums further
@@ -63,11 +65,15 @@ class SignalDraft:
 @dataclass
 class OperandDraft:
     """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's;
-    where they are `repeated`, those of the small matrix."""
+    where they are `repeated`, those of the small matrix.
+
+    own: their format, without the `zeros` that follow.
+    """
 
     signal: SignalDraft
     weights: Array
-    format: FixedFormat
+    own: FixedFormat
+    zeros: int
     rows: int
     columns: int
     kept: int
@@ -81,39 +87,45 @@ class OperandDraft:
 
     @property
     def frac(self) -> int:
-        return self.spectrum.frac + self.format.frac
+        return self.spectrum.frac + self.own.frac + self.zeros
 
     def reduce(self, bits: int) -> None:
-        """Give up `bits` fraction bits: what the spectrum can spare, the weights the rest."""
-        signal, width = self.signal, self.format.width
+        """Give up `bits` fraction bits: what the spectrum can spare, then zeros, the weights the
+        rest.
+        """
+        signal = self.signal
         spared = min(bits, signal.spare)
         signal.spare -= spared
         signal.spectrum = FixedFormat(self.spectrum.width, self.spectrum.frac - spared)
-        self.format = FixedFormat(width, self.format.frac - (bits - spared))
+        dropped = min(bits - spared, self.zeros)
+        self.zeros -= dropped
+        self.own = FixedFormat(self.own.width, self.own.frac - (bits - spared - dropped))
 
     @property
     def spare_rows(self) -> Array:
         """Fraction bits that the weights of each row (gates, block rows) could have beyond those of
         the format; of rows of zeros, any number."""
         largest = np.abs(self.weights).max(axis=(2, 3))
-        fracs = fracs_of_rows(largest, self.format.width)
-        return np.where(largest > 0, fracs - self.format.frac, np.inf)
+        fracs = fracs_of_rows(largest, self.own.width)
+        return np.where(largest > 0, fracs - self.own.frac, np.inf)
 
     def finish(self, exponents: Array | None) -> Operand:
         more = 0 if exponents is None else exponents[..., None, None]
-        weights = np.ldexp(self.weights, more)
-        integers = quantize(weights, self.format)
-        worst = float(np.abs(dequantize(integers, self.format) - weights).max(initial=0))
-        if worst > self.format.step / 2:
-            raise AssertionError(
-                f"a weight read with {self.signal.name} saturates in {self.format}"
-            )
+        weights, own = np.ldexp(self.weights, more), self.own
+        integers = quantize(weights, own)
+        worst = float(np.abs(dequantize(integers, own) - weights).max(initial=0))
+        if worst > own.step / 2:
+            raise AssertionError(f"a weight read with {self.signal.name} saturates in {own}")
+        integers, format = (
+            integers << self.zeros,
+            FixedFormat(own.width + self.zeros, own.frac + self.zeros),
+        )
         if self.repeated is not None:
             times = self.repeated.before, self.repeated.after
-            matrix = RepeatedMatrix(integers[..., 0], self.format, *times)
+            matrix = RepeatedMatrix(integers[..., 0], format, *times)
             return Operand(self.signal.name, matrix, self.delay)
-        matrix = SpectralMatrix(integers, self.format, self.rows, self.columns, self.kept)
-        return Operand(self.signal.name, matrix, self.delay)
+        sizes = self.rows, self.columns, self.kept, self.zeros
+        return Operand(self.signal.name, SpectralMatrix(integers, format, *sizes), self.delay)
 
 
 @dataclass

@@ -121,7 +121,7 @@ class _Rewritten:
             return matrix
         signed = matrix.structure
         inner = signed.inner if isinstance(signed, Signed) else signed
-        return Matrix(matrix.value * form.signs, inner)
+        return replace(matrix, value=matrix.value * form.signs, structure=inner)
 
     def _initial(self, new: str) -> Array | None:
         given = dict(zip(self.old.cell.remembered, self.old.initial, strict=False))

@@ -175,6 +175,11 @@ class DataSpec:
 
     def __post_init__(self) -> None:
         _require(type(self.random) is bool, f"random must be true or false, not {self.random!r}")
+        for name, bits in self.bits.given.items():  # training does not round spectra
+            _require(
+                bits <= self.data_bits or name == "cell",
+                f"{name} cannot have {bits} bits where data_bits is {self.data_bits}",
+            )
         self.quantization()
         self.training(TrainSpec())
 
