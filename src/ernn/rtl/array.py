@@ -6,27 +6,19 @@ summed apart and combined once a row.  Results leave over a bus of one register 
 first element's first.
 """
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from math import gcd
 
-from amaranth import Array as Choice
-from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, memory, wiring
+from amaranth import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
-from ernn.rtl.rom import Rom
+from ernn.rtl.bank import Bank
 from ernn.rtl.shared import Sharing, shared_product
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
-from ernn.scheduling.weight_banks import CHECKED, in_memories, with_parity
-
-PART_BITS = 6
-PART = 1 << PART_BITS  # in parts of so many words, which is a look-up table of one level
-
+from ernn.scheduling.weight_banks import CHECKED, with_parity
 
 Factors = list[tuple[Value, Value]]  # numbers and weights
 
@@ -192,16 +184,11 @@ class Element(wiring.Component):
         return pairs
 
     def _word(self, m: Module) -> Value:
-        """The memory, its output register, a register apart from it, the right part."""
-        depths = in_memories(len(self.bank), self.word)
-        starts = list(accumulate(depths, initial=0))
-        words = [self._memory(m, *part) for part in enumerate(pairwise(starts))]
-        if starts[-1] < len(self.bank):
-            words.append(self._tail(m, self.bank[starts[-1] :]))
-        chosen = register(m, self._part(m, words, starts[: len(words)]), "weights")
+        """A word of weights, 3 + `apart` cycles after the address."""
+        word = Bank(self._address, self.bank, self.word, self.kind.tail, self.apart).read(m)
         if self.kind.parity:
-            self._check(m, chosen)
-        return chosen
+            self._check(m, word)
+        return word
 
     def _check(self, m: Module, word: Value) -> None:
         """In two steps, beside the products; then from element to element as everything else."""
@@ -212,53 +199,6 @@ class Element(wiring.Component):
         ]
         odd = register(m, Cat(parts).xor(), "odd")
         m.d.comb += self.next_fault.eq(register(m, self.fault | odd, "fault"))
-
-    def _part(self, m: Module, words: list[Value], starts: list[int]) -> Value:
-        """The word of the memory that the address is in; they begin at `starts`."""
-        if len(words) == 1:
-            return words[0]
-        step = gcd(*starts)
-        which = delayed(m, self._address[step.bit_length() - 1 :], 2 + self.apart, "part")
-        places = range(0, len(self.bank), step)
-        return Choice(words[bisect_right(starts, place) - 1] for place in places)[which]
-
-    def _memory(self, m: Module, number: int, part: tuple[int, int]) -> Value:
-        """Its words 2 + `apart` cycles after the element's address."""
-        init = self.bank[slice(*part)]
-        m.submodules[f"bank{number}"] = bank = Rom(init, self.word)
-        m.d.comb += bank.address.eq(self._address[: address_bits(len(init))])
-        return delayed(m, bank.data, 1 + self.apart, f"bank{number}_read")
-
-    def _tail(self, m: Module, words: list[int]) -> Value:
-        """The same of the words that would take a whole row of block RAMs for themselves: some bits
-        are in memories, the others read from logic.
-
-        Every bit of those needs the whole address, so that in deep pipelines there is a cycle to
-        spread it.
-        """
-        low = min(self.kind.tail, self.word)
-        m.submodules.tail = bank = Rom([word & ((1 << low) - 1) for word in words], low)
-        m.d.comb += bank.address.eq(self._address[: address_bits(len(words))])
-        read = delayed(m, bank.data, 1 + self.apart, "tail_word")
-        high = self.word - low
-        return (
-            Cat(read, self._from_logic(m, [word >> low for word in words], high)) if high else read
-        )
-
-    def _from_logic(self, m: Module, words: list[int], width: int) -> Value:
-        address = delayed(m, self._address[: address_bits(len(words))], self.apart, "tail_address")
-        parts = []
-        for first in range(0, len(words), PART):
-            init = words[first : first + PART]
-            part = memory.Memory(
-                shape=width, depth=len(init), init=init, attrs={"ram_style": "logic"}
-            )
-            m.submodules[f"tail{first // PART}"] = part
-            port = part.read_port()
-            m.d.comb += port.addr.eq(address[: address_bits(len(init))])
-            parts.append(port.data)
-        which = register(m, address[PART_BITS:], "tail_part") if len(parts) > 1 else Const(0)
-        return register(m, Choice(parts)[which] if len(parts) > 1 else parts[0], "tail_read")
 
 
 class Array(wiring.Component):
