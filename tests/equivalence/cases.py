@@ -2,7 +2,7 @@
 run of one shows.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ernn.ir.edges import DataBits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.quantization.widths import named, names
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.verify import measure_cycles, prove, simulator_of
@@ -38,7 +39,7 @@ SOME = settings(max_examples=12, deadline=None, derandomize=True)
 class Case:
     """`network`: arguments of `tests.models.random_network`, of `mixed_network`, or of
     `tests.networks.any_network`; `exponents`: rows get fraction bits of their own; `sizes`: every
-    matrix gets one of these block sizes.
+    matrix gets one of these block sizes; `widths`: of these, the bits of its weights.
     """
 
     network: dict[str, Any]
@@ -46,6 +47,7 @@ class Case:
     spec: QuantizeSpec = field(default_factory=QuantizeSpec)
     exponents: bool = False
     sizes: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,11 @@ def _integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
         made = random_network(rng, **case.network)
     if case.sizes:
         made = in_blocks_of(rng, made, case.sizes)
-    return quantize(made, [random_frames(rng, made) for _ in range(3)], case.spec)
+    spec = case.spec
+    if case.widths:
+        widths = {name: int(rng.choice(case.widths)) for name in names(named(made))}
+        spec = replace(spec, weights=widths)
+    return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)
 
 
 def outcome(case: Case, seed: int, stall: float) -> Outcome:
@@ -168,6 +174,7 @@ def _case(rng: np.random.Generator, network: dict[str, Any], block: int) -> Case
         QuantizeSpec(*widths, segment_bits=between(rng, 2, 8), guard=between(rng, 0, 4), data=data),
         rng.random() < 0.4,
         tuple(1 << n for n in range(block.bit_length())) if rng.random() < 0.4 else (),
+        tuple(range(2, 19)) if rng.random() < 0.4 else (),
     )
 
 

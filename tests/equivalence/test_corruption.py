@@ -8,9 +8,10 @@ import pytest
 
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable
-from ernn.rtl import array
+from ernn.rtl import bank
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
+from ernn.scheduling.slices import Slice
 from ernn.scheduling.tape import Tape
 from ernn.verify import prove, simulator_of
 from ernn.verify.prove import Proof
@@ -117,14 +118,14 @@ def test_a_wrong_vector_step_is_named(model: IntegerModel) -> None:
 def test_a_weight_that_an_upset_has_changed_is_told(
     model: IntegerModel, monkeypatch: pytest.MonkeyPatch, bit: int, wrong: bool
 ) -> None:
-    plan, sound = schedule(model, replace(DESIGN, parity=True)), array.with_parity
+    plan, sound = schedule(model, replace(DESIGN, parity=True)), bank.sliced
     assert proof_of(plan, model).passed
 
-    def upset(words: list[int], bits: int) -> list[int]:
-        first, second, *others = sound(words, bits)
-        return [first, second ^ 1 << bit % (bits + 1), *others]
+    def upset(weights: np.ndarray, one: Slice, width: int) -> list[int]:
+        first, second, *others = sound(weights, one, width)
+        return [first, second ^ 1 << bit % one.bits(weights.shape[1]), *others]
 
-    monkeypatch.setattr(array, "with_parity", upset)
+    monkeypatch.setattr(bank, "sliced", upset)
     proof = proof_of(plan, model)
     assert any("the weight_fault port is high" in rule for rule in proof.violations)
     assert bool(proof.mismatches) == wrong

@@ -36,6 +36,9 @@ def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
     groups, elements = range(layout.design.splits), range(layout.design.pes)
     banks = {(g, pe): element_words(passes, g, pe) for g in groups for pe in elements}
     assert {len(bank) for bank in banks.values()} == {sum(one.length for one in passes)}
+    for cut in layout.slices:
+        mask = (1 << cut.high) - 1
+        assert not any((bank[cut.words :] & mask).any() for bank in banks.values())
     assert all(one.count <= layout.design.pes for one in passes)
     seen: dict[str, np.ndarray] = {}
     for one in passes:
@@ -43,7 +46,7 @@ def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
             skip = sum(other.count for other in one.parts[:number])
             for index in range(part.count):
                 for g in groups:
-                    bank = banks[g, skip + index][one.weights : one.weights + one.length]
+                    bank = banks[g, skip + index][list(one.weights)]
                     note(seen, one, part, part.first + index, g, bank)
     for product in layout.products:
         for number, operand in enumerate(product.operands):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ernn.ir.edges import DataBits
 from ernn.quantization.quantize import QuantizeSpec
+from ernn.scheduling import slices
 from ernn.scheduling import weight_banks as banks
 from ernn.scheduling.design import (
     PACKED_DATA_BITS,
@@ -19,7 +20,8 @@ from ernn.scheduling.design import (
     Design,
     PipelineName,
 )
-from tests.equivalence.cases import Case, check, random_language_case
+from ernn.scheduling.schedule import schedule
+from tests.equivalence.cases import Case, check, integer_model, random_language_case
 from tests.networks import Limits
 
 CASES = {
@@ -189,6 +191,36 @@ def test_a_bank_of_a_few_words_more_than_its_memories_hold(
     check(
         Case(network, Design(1, 1, 6, 2, pipeline=pipeline), QuantizeSpec(weight_bits=12)), seed=1
     )
+
+
+WIDTHS = {
+    "rows with exponents, three groups": Case(
+        dict(cell="gru", input_size=9, hidden=13, outputs=5, block=4),
+        Design(3, 2, 2, 2, splits=3, tail=8),
+        widths=(3, 7, 12),
+        exponents=True,
+    ),
+    "two products a multiplier, parity": Case(
+        dict(cell="lstm", peepholes=True, projection=5, input_size=7, hidden=9, block=2),
+        Design(4, 2, 1, 2, splits=2, words=2, packed=18, parity=True, tail=8),
+        QuantizeSpec(weight_bits=8, data_bits=9),
+        widths=(2, 5, 8),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_a_width_for_each_matrix(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In banks where every bit counts, so that each width has memories of its own, of several rows
+    and a rest in logic.
+    """
+    monkeypatch.setattr(slices, "block_rams", lambda words, bits: words * bits)
+    monkeypatch.setattr(banks, "DEPTH", 8)
+    monkeypatch.setattr(banks, "TAIL", 3)
+    case = WIDTHS[name]
+    plan = schedule(integer_model(np.random.default_rng(1), case), case.design)
+    assert len(plan.layout.slices) > 1
+    check(case, seed=1)
 
 
 @st.composite

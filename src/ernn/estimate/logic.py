@@ -196,7 +196,10 @@ class Logic:
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
             **({"shared products": self._beside("adders")} if self.shared else {}),
             "element memories": self.sets
-            * (u.word * (u.memories_of_bank - 1) + u.layout.design.parity * u.word / PARITY),
+            * (
+                sum(bits * (memories - 1) for _, bits, memories in u.slices)
+                + u.layout.design.parity * u.word / PARITY
+            ),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.operand + 1)
             + self.groups * self.block * u.operand,
@@ -218,7 +221,11 @@ class Logic:
             * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
             **({"shared products": self._beside("registers")} if self.shared else {}),
             "element memories": self.sets
-            * ((u.memories_of_bank * far - 1) * word + self.behind("weights", word) + word)
+            * (
+                sum((memories * far - 1) * bits for _, bits, memories in u.slices)
+                + self.behind("weights", word)
+                + word
+            )
             * (self.kept if self.spread else 1)
             + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
             "element factors": alone * factors * max(0, 2 - self.taken),

@@ -4,7 +4,7 @@ Multipliers and memories are what the RTL asks for, exactly; `ernn.estimate.logi
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -63,17 +63,21 @@ class Units:
         """Bits of a weight."""
         return self.layout.model.weight_bits
 
+    @cached_property
+    def slices(self) -> tuple[tuple[int, int, int], ...]:
+        """Of each slice of a bank, of all elements that share multipliers: its words, their bits,
+        and how many memories it is cut into.
+        """
+        return tuple(
+            (words, bits, len(depths) + (sum(depths) < words))
+            for words, bits in sizes(self.layout)
+            for depths in [in_memories(words, bits)]
+        )
+
     @property
     def word(self) -> int:
         """Bits of a word of weights, of all elements that share multipliers."""
-        design = self.layout.design
-        return design.sharing * self.block * self.weight + design.parity
-
-    @property
-    def memories_of_bank(self) -> int:
-        """Memories that an element's bank is cut into."""
-        depths = in_memories(self.bank, self.word)
-        return len(depths) + (sum(depths) < self.bank)
+        return sum(bits for _, bits, _ in self.slices)
 
     @cached_property
     def bank(self) -> int:
@@ -92,7 +96,7 @@ class Units:
         tag = 2 + address_bits(design.streams)
         frames = self.plan.rounds_under_way * design.streams
         return (
-            *banks(self.word, self.bank, design),
+            *banks(sizes(layout), design),
             Memory(
                 "spectra",
                 self.block * self.operand,
@@ -146,17 +150,25 @@ def bank_words(layout: MemoryMap) -> int:
     return sum(one.length for stage in layout.passes for one in stage)
 
 
-def banks(word: int, words: int, design: Design) -> Iterator[Memory]:
-    """Weight banks of all elements, of so many words of `word` bits each, which those that share
-    multipliers have together.
+def sizes(layout: MemoryMap, most: int | None = None) -> list[tuple[int, int]]:
+    """Words, and their bits, of each slice of a bank; `most`: bits that a weight has then."""
+    found = layout.slices if most is None else layout.sliced(most)
+    return [(one.words, one.bits(layout.weights)) for one in found]
+
+
+def banks(slices: Iterable[tuple[int, int]], design: Design) -> Iterator[Memory]:
+    """Weight banks of all elements, each cut into slices of so many words of so many bits, which
+    those that share multipliers have together.
     """
-    count, depths = design.elements // design.sharing, in_memories(words, word)
-    for depth, memories in Counter(depths).items():
-        yield Memory("weights", word, depth, False, count=memories * count)
-    if rest := words - sum(depths):
-        low = min(word, design.tail)
-        yield Memory("weights' rest", low, rest, False, count=count)
-        yield Memory("weights' rest in logic", word - low, rest, False, count=count, logic=True)
+    count = design.elements // design.sharing
+    for words, bits in slices:
+        depths = in_memories(words, bits)
+        for depth, memories in Counter(depths).items():
+            yield Memory("weights", bits, depth, False, count=memories * count)
+        if rest := words - sum(depths):
+            low = min(bits, design.tail)
+            yield Memory("weights' rest", low, rest, False, count=count)
+            yield Memory("weights' rest in logic", bits - low, rest, False, count=count, logic=True)
 
 
 def multipliers(layout: MemoryMap) -> Iterator[tuple[int, Multiplier]]:

@@ -66,6 +66,7 @@ from ernn.ir.integer_parts import (
     Operand,
     Product,
     Signal,
+    SpectralMatrix,
     Transform,
     Units,
     require,
@@ -202,23 +203,28 @@ class IntegerModel:
                     f"{signal.name}.spectrum", self.forward, signal.format, signal.spectrum, 0
                 )
 
+    @cached_property
+    def matrices(self) -> tuple[SpectralMatrix | RepeatedMatrix, ...]:
+        """Of all products, in their order."""
+        products = (product for layer in self.layers for product in layer.products)
+        return tuple(operand.matrix for product in products for operand in product.operands)
+
     @property
     def weight_bits(self) -> int:
         """Bits of a weight of the widest matrix, zeros at its end counted: those that the engine
         multiplies.
         """
-        return max(
-            o.matrix.format.width
-            for layer in self.layers
-            for p in layer.products
-            for o in p.operands
-        )
+        return max(matrix.format.width for matrix in self.matrices)
 
     @property
     def stored_weights(self) -> int:
         """Numbers of all matrices, filled up to whole words."""
-        products = (product for layer in self.layers for product in layer.products)
-        return sum(o.matrix.weights.size for product in products for o in product.operands)
+        return sum(matrix.weights.size for matrix in self.matrices)
+
+    @property
+    def mean_bits(self) -> float:
+        """Bits of a weight as it is stored, the mean over all matrices."""
+        return sum(one.bits * one.weights.size for one in self.matrices) / self.stored_weights
 
     @property
     def repeated(self) -> tuple[Product, ...]:

@@ -107,6 +107,15 @@ class RepeatedMatrix:
     def block_rows(self) -> int:
         return self.rows
 
+    @property
+    def zeros(self) -> int:
+        """No engine stores it: none are counted."""
+        return 0
+
+    @property
+    def bits(self) -> int:
+        return self.format.width
+
     @cached_property
     def weights(self) -> Array:
         """The whole matrices (gates, rows, columns, 1), for a machine without repetition."""

@@ -9,6 +9,7 @@ first element's first.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from amaranth import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -17,8 +18,9 @@ from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
 from ernn.rtl.bank import Bank
 from ernn.rtl.shared import Sharing, shared_product
 from ernn.scheduling.lines import address_bits
+from ernn.scheduling.slices import Slice
 from ernn.scheduling.timing import Pipeline
-from ernn.scheduling.weight_banks import CHECKED, with_parity
+from ernn.scheduling.weight_banks import CHECKED
 
 Factors = list[tuple[Value, Value]]  # numbers and weights
 
@@ -39,10 +41,11 @@ class OperandLayout(data.StructLayout):
 class Kind:
     """What all elements of an array have in common.
 
-    `depth`: words of a bank; `sharing`: how two elements share multipliers, if they do.
+    `slices`: what every bank is cut into; `sharing`: how two elements share multipliers, if they
+    do.
     """
 
-    depth: int
+    slices: tuple[Slice, ...]
     block: int
     data_bits: int
     weight_bits: int
@@ -57,9 +60,9 @@ class Kind:
         return 1 if self.block == 1 else 2 + 3 * (self.block // 2 - 1)
 
     @property
-    def word(self) -> int:
-        """Bits of a word of one element's weights, without parity."""
-        return self.block * self.weight_bits
+    def depth(self) -> int:
+        """Words of a bank."""
+        return self.slices[0].words
 
     @property
     def sums(self) -> data.ArrayLayout:
@@ -81,16 +84,15 @@ class Element(wiring.Component):
     pipelines one more, free to be placed apart from the block.  With `parity` a word of the bank
     has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as
     `fault`.  Where two elements share multipliers, a word of the first one's `bank` holds its own
-    weights and above them the second one's, which has no bank and takes `products`.
+    weights and behind them the second one's, which has no bank and takes `products`.
+
+    `bank`: weights (words, numbers).
     """
 
-    def __init__(self, kind: Kind, bank: list[int], first: bool) -> None:
-        self.kind, self.first = kind, first
+    def __init__(self, kind: Kind, bank: np.ndarray, first: bool) -> None:
+        self.kind, self.first, self.bank = kind, first, bank
         self.block, self.apart = kind.block, kind.pipeline.array
-        self.rows = 2 if kind.sharing and bank else 1  # whose weights a word holds
-        whole = self.rows * kind.word
-        self.word = whole + kind.parity
-        self.bank = with_parity(bank, whole) if kind.parity else bank
+        self.rows = 2 if kind.sharing and bank.size else 1  # whose weights a word holds
         layout, address = OperandLayout(kind.block, kind.data_bits), address_bits(kind.depth)
         super().__init__(
             {
@@ -109,7 +111,7 @@ class Element(wiring.Component):
             }
             | ({"fault": In(1), "next_fault": Out(1)} if kind.parity else {})
             | ({"next_products": Out(kind.handed)} if self.rows > 1 else {})
-            | ({} if bank else {"products": In(kind.handed)})
+            | ({} if bank.size else {"products": In(kind.handed)})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -145,11 +147,15 @@ class Element(wiring.Component):
 
     def _products(self, m: Module) -> list[Value]:
         """A row's products, `Pipeline.product` - 3 cycles after the operand."""
-        if not self.bank:
+        if not self.bank.size:
             if self.kind.parity:
                 m.d.comb += self.next_fault.eq(register(m, self.fault, "fault"))
             return [self.products[index] for index in range(self.kind.products)]
-        weights = lanes_of(self._word(m), self.kind.weight_bits, self.rows * self.block)
+        bank = Bank(self._address, self.bank, self.kind.slices, self.kind.tail, self.apart)
+        words = bank.read(m)
+        if self.kind.parity:
+            self._check(m, Cat(words))
+        weights = bank.weights(words)
         pairs = self._factors(weights[: self.block])
         if self.kind.sharing:
             guests = self._factors(weights[self.block :])
@@ -183,18 +189,11 @@ class Element(wiring.Component):
             ]
         return pairs
 
-    def _word(self, m: Module) -> Value:
-        """A word of weights, 3 + `apart` cycles after the address."""
-        word = Bank(self._address, self.bank, self.word, self.kind.tail, self.apart).read(m)
-        if self.kind.parity:
-            self._check(m, word)
-        return word
-
     def _check(self, m: Module, word: Value) -> None:
         """In two steps, beside the products; then from element to element as everything else."""
-        starts = range(0, self.word, CHECKED)
+        starts = range(0, len(word), CHECKED)
         parts = [
-            register(m, word[at : min(at + CHECKED, self.word)].xor(), f"parity{at // CHECKED}")
+            register(m, word[at : min(at + CHECKED, len(word))].xor(), f"parity{at // CHECKED}")
             for at in starts
         ]
         odd = register(m, Cat(parts).xor(), "odd")
@@ -205,9 +204,9 @@ class Array(wiring.Component):
     """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's,
     `drain` a cycle before."""
 
-    def __init__(self, kind: Kind, banks: list[list[int]]) -> None:
+    def __init__(self, kind: Kind, banks: list[np.ndarray]) -> None:
         self.kind = kind
-        words = _side_by_side(banks, kind.word) if kind.sharing else banks
+        words = _side_by_side(banks) if kind.sharing else banks
         self.elements = [Element(kind, bank, number == 0) for number, bank in enumerate(words)]
         first = self.elements[0]
         super().__init__(
@@ -264,12 +263,10 @@ class Array(wiring.Component):
         ]
 
 
-def _side_by_side(banks: list[list[int]], bits: int) -> list[list[int]]:
+def _side_by_side(banks: list[np.ndarray]) -> list[np.ndarray]:
     """Of every two banks one with both ones' words, and none."""
-    words: list[list[int]] = []
-    for low, high in zip(banks[::2], banks[1::2], strict=True):
-        words += [[own | guest << bits for own, guest in zip(low, high, strict=True)], []]
-    return words
+    pairs = zip(banks[::2], banks[1::2], strict=True)
+    return [bank for pair in pairs for bank in (np.concatenate(pair, axis=1), pair[0][:0])]
 
 
 def combine(bus: Sequence[Value], block: int) -> list[Value]:

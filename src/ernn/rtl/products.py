@@ -28,7 +28,7 @@ from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.probes import probe_names
 from ernn.scheduling.timing import COMBINE
-from ernn.scheduling.weight_banks import element_words, pack
+from ernn.scheduling.weight_banks import element_words
 
 _SHIFTS = ("rows_shift", "own_shift")
 _OUTPUT = ("output_shift", "output_width")
@@ -101,10 +101,9 @@ class Products:
         kind = self._kind(words)
         arrays = []
         for group in range(design.splits):
-            banks = [pack(one, kind.weight_bits) for one in words[group]]
             chains = []
             for column in range(self.words):
-                array = Array(kind, banks[column :: self.words])
+                array = Array(kind, words[group][column :: self.words])
                 name = "array" if design.splits == 1 else f"array{group}_{column}"
                 m.submodules[name] = array
                 chains.append(array)
@@ -117,7 +116,7 @@ class Products:
         design, bits = self.design, self.model.weight_bits
         least = any((one == -1 << (bits - 1)).any() for group in words for one in group)
         return Kind(
-            depth=len(words[0][0]),
+            slices=self.schedule.layout.slices,
             block=self.block,
             data_bits=self.sizes.operand,
             weight_bits=bits,

@@ -98,12 +98,12 @@ class ArrayTape:
 
     def rows(self, one: Pass, turn: Turn, gap: int) -> list[dict[str, int]]:
         """A pass's rows, after so many idle cycles."""
-        rows, weights = [], one.weights
+        rows, column = [], 0
         stretches = self.stretches(one, turn)
         for number, stretch in enumerate(stretches):
             part = one.parts[max(0, number + len(one.parts) - len(stretches))]
-            rows.append(self._row(part, stretch, turn) | {"weights": weights})
-            weights += stretch.count
+            rows.append(self._row(part, stretch, turn) | {"weights": one.weights[column]})
+            column += stretch.count
         rows[0] |= {"gap": gap, "clear": 1}
         rows[-1]["drain"] = 1
         if self._shared:

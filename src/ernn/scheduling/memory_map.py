@@ -10,7 +10,7 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 - the input's numbers, where a step reads them: lines, each stream's in `ARRIVALS` copies by turns.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -22,10 +22,11 @@ from ernn.scheduling.design import Design, multipliers_per_pe
 from ernn.scheduling.initial import Initial
 from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
+from ernn.scheduling.slices import Slice, slices
 from ernn.scheduling.spectra_map import SpectraMap
 from ernn.scheduling.value_map import ValueMap, in_beats
 from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
-from ernn.scheduling.weight_banks import Pass, Rows, passes
+from ernn.scheduling.weight_banks import Pass, Rows, passes, placed_by_zeros
 
 ARRIVALS = 4
 """Frames of the input whose numbers are kept for steps.
@@ -189,19 +190,31 @@ class MemoryMap:
 
     @cached_property
     def passes(self) -> tuple[tuple[Pass, ...], ...]:
-        """Passes of each stage in the order of their weights, which lie one pass after the other in
-        every bank.
-        """
-        stages, weights = [], 0
+        """Passes of each stage, with the addresses of their weights in every bank."""
+        made = []
         for stage in self.stages:
             rows = [self.rows(product) for product in stage.products]
             columns = [self.spectra.columns(product) for product in stage.products]
-            made = []
-            for one in passes(list(zip(rows, columns, strict=True)), self.design.pes):
-                made.append(replace(one, weights=weights))
-                weights += one.length
-            stages.append(tuple(made))
-        return tuple(stages)
+            made.append(passes(list(zip(rows, columns, strict=True)), self.design.pes))
+        found = iter(placed_by_zeros([one for stage in made for one in stage]))
+        return tuple(tuple(next(found) for _ in stage) for stage in made)
+
+    @cached_property
+    def slices(self) -> tuple[Slice, ...]:
+        """What each bank is cut into, that of all words first."""
+        return self.sliced(self.model.weight_bits)
+
+    def sliced(self, most: int) -> tuple[Slice, ...]:
+        """The same if no weight had more than so many bits."""
+        fewer = self.model.weight_bits - most
+        every = (zeros for stage in self.passes for one in stage for zeros in one.zeros)
+        zeros = sorted(max(0, one - fewer) for one in every)
+        return slices(zeros, most, self.weights, self.design.parity)
+
+    @property
+    def weights(self) -> int:
+        """Numbers of a bank's word, of all elements that share multipliers."""
+        return self.design.sharing * self.model.block
 
     @cached_property
     def _gates(self) -> tuple[dict[str, int], int]:

@@ -12,11 +12,12 @@ column.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise, zip_longest
 from math import ceil
 
 import numpy as np
 
-from ernn.ir.integer_parts import Product
+from ernn.ir.integer_parts import MOST_BITS, Product
 
 Column = tuple[int, int]  # operand, block column
 Key = tuple[str, int, str, int]
@@ -150,13 +151,13 @@ class Pass:
     """Rows side by side on the elements: those of the first part, then of the second, which reads
     nothing else.
 
-    `columns`: what each group multiplies; `weights`: address of the first column's weights, the
-    same in every bank.
+    `columns`: what each group multiplies; `weights`: addresses of the columns' weights, the same in
+    every bank.
     """
 
     parts: tuple[Part, ...]
     columns: tuple[tuple[Column, ...], ...]
-    weights: int = 0
+    weights: tuple[int, ...] = ()
 
     @property
     def product(self) -> Product:
@@ -174,6 +175,30 @@ class Pass:
     @property
     def progress(self) -> float:
         return min(part.progress for part in self.parts)
+
+    @property
+    def zeros(self) -> list[int]:
+        """By column, zeros that its weights end in, in every bank."""
+        read, found = self.parts[0].rows.keys, {}
+        for part in self.parts:
+            for key, operand in zip(part.rows.keys, part.product.operands, strict=True):
+                found[key] = min(operand.matrix.zeros, found.get(key, operand.matrix.zeros))
+        groups = [[found[read[operand]] for operand, _ in columns] for columns in self.columns]
+        return [min(zeros) for zeros in zip_longest(*groups, fillvalue=MOST_BITS)]
+
+
+def placed_by_zeros(passes: Sequence[Pass]) -> list[Pass]:
+    """With addresses of their weights: one pass after the other, and those that end in the fewest
+    zeros before all others (`ernn.scheduling.slices`).
+    """
+    zeros = np.array([zeros for one in passes for zeros in one.zeros], np.int64)
+    addresses = np.empty(len(zeros), np.int64)
+    addresses[np.argsort(zeros, kind="stable")] = np.arange(len(zeros))
+    starts = np.cumsum([0, *(one.length for one in passes)])
+    return [
+        replace(one, weights=tuple(addresses[first:last].tolist()))
+        for one, (first, last) in zip(passes, pairwise(starts), strict=True)
+    ]
 
 
 def columns_of_groups(
@@ -224,7 +249,8 @@ def _fits(host: Pass, guest: Pass, elements: int) -> bool:
 
 def element_words(passes: Sequence[Pass], group: int, element: int) -> np.ndarray:
     """Words (n, k) of one processing element's bank."""
-    return np.array([word for one in passes for word in _pass_words(one, group, element)])
+    words = np.array([word for one in passes for word in _pass_words(one, group, element)])
+    return words[np.argsort([address for one in passes for address in one.weights])]
 
 
 def _pass_words(one: Pass, group: int, element: int) -> Iterator[np.ndarray]:
@@ -243,13 +269,6 @@ def _row_weights(one: Pass, element: int) -> dict[Key, np.ndarray]:
             return part.rows.weights(part.first + element)
         element -= part.count
     return {}
-
-
-def with_parity(words: Sequence[int], bits: int) -> list[int]:
-    """Words of `bits` bits with one more on top, so that an even number of each word's bits is
-    1.
-    """
-    return [word | (word.bit_count() & 1) << bits for word in words]
 
 
 def pack(words: np.ndarray, width: int) -> list[int]:

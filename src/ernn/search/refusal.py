@@ -7,7 +7,7 @@ from itertools import product
 from ernn.estimate.area import RESOURCES, Use, least, predict
 from ernn.estimate.device import Device, Family, devices
 from ernn.estimate.memories import mapped
-from ernn.estimate.units import bank_words, banks
+from ernn.estimate.units import banks, sizes
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.scheduling.design import Design
@@ -103,8 +103,8 @@ def _less_memory(plan: Schedule, request: Request) -> Iterator[str]:
 
 
 def _weights(layout: MemoryMap, bits: int, family: Family) -> int:
-    """kbit of block RAM in weight banks, a weight having so many bits."""
-    found = banks(layout.model.block * bits, bank_words(layout), layout.design)
+    """kbit of block RAM in weight banks, a weight having so many bits at most."""
+    found = banks(sizes(layout, bits), layout.design)
     return sum(one.count * mapped(one, family).kbit for one in found if one.width)
 
 

@@ -152,8 +152,8 @@ class _OfWords:
         """Whether the device has block RAM for the banks."""
         model, device = self.space.model, self.space.device
         once = [replace(one, times=1) for one in self.kernels]
-        word = design.sharing * model.block * model.weight_bits
-        found = banks(word, _array_cycles(once, design), design)
+        word = int(design.sharing * model.block * model.mean_bits)
+        found = banks([(_array_cycles(once, design), word)], design)
         kbit = sum(one.count * mapped(one, device.family).kbit for one in found if one.width)
         return kbit <= device.block_ram.value
 
