@@ -22,7 +22,11 @@ def test_weights_and_kinds_have_as_few_bits_as_the_error_allows() -> None:
         return precision(network, quantize(network, frames[:3], one), frames[3:]).rms  # pyright: ignore[reportArgumentType]
 
     assert error(spec) <= 0.02 < error(replace(spec, weight_bits=spec.weight_bits - 1))
-    assert spec.weight_bits < 12 and spec.data_bits < 16 and spec.data.hidden
+    assert spec.weight_bits < 12 and spec.data_bits < 16 and len(spec.weights) > 1
+    for name, bits in spec.weights.items():
+        assert bits < spec.weight_bits
+        fewer = {**spec.weights, name: bits - 1}
+        assert bits == 2 or error(replace(spec, weights=fewer)) > 0.015
     for kind, bits in spec.data.given.items():
         fewer = replace(spec.data, **{kind: bits - 1})
         assert bits == 2 or error(replace(spec, data=fewer)) > 0.015

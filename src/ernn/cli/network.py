@@ -214,13 +214,14 @@ def compress(
 def quantize(
     run: RunFolder,
     root: Moved = None,
-    weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of a weight.")] = 12,
+    weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits of a weight.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
     bits_of: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="KIND=BITS",
-            help="Bits of input, hidden, cell, gates or activations alone. Repeat it.",
+            metavar="NAME=BITS",
+            help="Bits of input, hidden, cell, gates or activations alone, or of the weights of a "
+            "layer (l0) or a matrix (l0.gates.x). Repeat it.",
         ),
     ] = None,
     headroom: Annotated[
@@ -259,8 +260,8 @@ def quantize(
     from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec
 
-    data = choices.data_bits(bits_of or [])
-    spec = QuantizeSpec(weight_bits, data_bits, headroom=headroom, data=data)
+    data, weights = choices.bits_of(bits_of or [])
+    spec = QuantizeSpec(weight_bits, data_bits, headroom=headroom, data=data, weights=weights)
     found = Run.existing(run, root)
     console.step(lambda: network.quantize_network(found, spec, utterances, limit, error), as_json)
     console.warn(concern(found), strict)

@@ -30,7 +30,7 @@ def import_network(
         typer.Option(help="Typical sequences (time, values), an .npz of arrays or one .npy."),
     ],
     out: Annotated[Path, typer.Option(metavar="RUN", help="The run directory for what streams.")],
-    weight_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of weights.")] = 12,
+    weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits of weights.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of data.")] = 16,
     time_first: Annotated[
         bool, typer.Option("--time-first", help="The module takes (time, batch, values).")

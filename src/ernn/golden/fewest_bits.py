@@ -2,7 +2,8 @@
 
 More bits hardly ever make the error larger (`benchmarks/widths.py`), so each width is found by
 halving its range.  First all data together, which may use up to `SHARE` of the error; then the
-weights; then each kind of data alone, that to which the outputs are least sensitive first.
+weights together, and each matrix alone, that to which the outputs are least sensitive first; then
+so each kind of data.
 """
 
 import warnings
@@ -19,6 +20,7 @@ from ernn.ir import reference
 from ernn.ir.edges import DataBits
 from ernn.ir.network import Network
 from ernn.quantization.quantize import Observed, QuantizeSpec, integers, observed
+from ernn.quantization.widths import named, names
 
 Array = np.ndarray
 
@@ -49,18 +51,33 @@ def fewest_bits(
     by_data = max(SHARE * error, least)
     spec = _least(FEWEST, MOST, lambda n: replace(widest, data_bits=n), trial, by_data)
     spec = _least(FEWEST, MOST, lambda n: replace(spec, weight_bits=n), trial, error)
+    spec = _each(names(named(network)), spec, spec.weight_bits, _with_weights, trial, error)
     kinds = [one.name for one in fields(DataBits)]
-    lower = max(2, spec.data_bits - 2)
-    for kind in sorted(kinds, key=lambda kind: trial.error(_with(spec, kind, lower))):
-        few = _with(spec, kind, 2)
-        if trial.error(few) != trial.error(spec):  # else the network has none of it
-            spec = _least(2, spec.data_bits, lambda n, k=kind, s=spec: _with(s, k, n), trial, error)
+    return _each(kinds, spec, spec.data_bits, _with_data, trial, error)
+
+
+_With = Callable[[QuantizeSpec, str, int], QuantizeSpec]
+
+
+def _each(
+    parts: Sequence[str], spec: QuantizeSpec, most: int, make: _With, trial: "_Trial", error: float
+) -> QuantizeSpec:
+    """With the fewest bits for one part after the other, the least sensitive first."""
+    lower, before = max(2, most - 2), spec
+    for part in sorted(parts, key=lambda part: trial.error(make(before, part, lower))):
+        if trial.error(make(spec, part, 2)) != trial.error(spec):  # else the network has none of it
+            spec = _least(2, most, lambda n, p=part, s=spec: make(s, p, n), trial, error)
     return spec
 
 
-def _with(spec: QuantizeSpec, kind: str, bits: int) -> QuantizeSpec:
+def _with_data(spec: QuantizeSpec, kind: str, bits: int) -> QuantizeSpec:
     own = None if bits == spec.data_bits else bits
     return replace(spec, data=replace(spec.data, **{kind: own}))
+
+
+def _with_weights(spec: QuantizeSpec, matrix: str, bits: int) -> QuantizeSpec:
+    others = {name: own for name, own in spec.weights.items() if name != matrix}
+    return replace(spec, weights=others | ({} if bits == spec.weight_bits else {matrix: bits}))
 
 
 def _least(

@@ -1,5 +1,6 @@
 """What a person asked for on the command line, as a plan and a solver."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import fields, replace
 
@@ -50,19 +51,23 @@ def _sparse(
             raise UserError("--pes and --bank are two ways of pruning: give one of them")
 
 
-def data_bits(words: Sequence[str]) -> DataBits:
-    """Bits of kinds of data from words such as "cell=8"; UserError for what is not of that form."""
+def bits_of(words: Sequence[str]) -> tuple[DataBits, dict[str, int]]:
+    """Bits of kinds of data from words such as "cell=8", of weights from words such as
+    "l0.gates.x=6"; UserError for what is not of that form.
+    """
     kinds = [field.name for field in fields(DataBits)]
-    found: dict[str, int] = {}
+    data: dict[str, int] = {}
+    weights: dict[str, int] = {}
     for word in words:
-        kind, _, bits = word.partition("=")
-        if kind not in kinds or not bits.isdecimal():
+        name, _, bits = word.partition("=")
+        if not bits.isdecimal() or not (name in kinds or re.match(r"l\d", name)):
             raise UserError(
                 f"--bits-of takes a kind and its bits, as cell=8, not {word!r}; kinds are "
-                f"{', '.join(kinds)}"
+                f"{', '.join(kinds)}, and weights are those of a layer (l0=8), a product "
+                "(l0.gates=8) or one of its matrices (l0.gates.x=8)"
             )
-        found[kind] = int(bits)
-    return DataBits(**found)
+        (data if name in kinds else weights)[name] = int(bits)
+    return DataBits(**data), weights
 
 
 def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:

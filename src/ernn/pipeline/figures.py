@@ -7,7 +7,7 @@ from typing import cast
 
 from ernn.ir import serialization as codec
 from ernn.ir.edges import edge_formats as formats_of_edges
-from ernn.ir.edges import spectrum_formats
+from ernn.ir.edges import layer_name, spectrum_formats
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Layer, Network
@@ -15,6 +15,7 @@ from ernn.ir.precision import EdgeError, Error, decibels
 from ernn.ir.structure import block_size
 from ernn.nn.spec import ModelSpec
 from ernn.quantization.drafts import QuantizeSpec
+from ernn.quantization.widths import named
 from ernn.report.record import Measurement, RunRecord
 from ernn.report.series import (
     EdgeFormat,
@@ -45,8 +46,16 @@ def _share(percent: float, tool: str, found: Score, interval: Interval) -> Measu
     )
 
 
-def size_row(name: str, network: Network, bits: int) -> SizeRow:
-    """Size of one form of the network; `bits` of one weight."""
+def mean_bits(network: Network, spec: QuantizeSpec) -> float:
+    """Bits of a weight that is stored, the mean over all matrices; a whole number where it is."""
+    matrices = [matrix for layer in named(network).layers for matrix in layer.matrices]
+    bits = sum(matrix.stored * spec.weight_width(matrix.name) for matrix in matrices)
+    mean = bits / network.stored_weights
+    return int(mean) if mean.is_integer() else round(mean, 2)
+
+
+def size_row(name: str, network: Network, bits: float) -> SizeRow:
+    """Size of one form of the network; `bits` of one weight, in the mean."""
     matrices = [matrix for layer in network.layers for matrix in layer.matrices]
     multiplications = sum(m.structure.multiplications(m.value.shape) for m in matrices)
     return SizeRow(
@@ -61,12 +70,13 @@ def dense_row(model: ModelSpec) -> SizeRow:
     return SizeRow("dense", weights, recurrent, 32, weights)
 
 
-def layer_pictures(network: Network, bits: int) -> tuple[LayerPicture, ...]:
+def layer_pictures(network: Network, spec: QuantizeSpec) -> tuple[LayerPicture, ...]:
     """The layers as the report draws them."""
-    return tuple(_picture(f"l{index}", layer, bits) for index, layer in enumerate(network.layers))
+    layers = enumerate(named(network).layers)
+    return tuple(_picture(layer_name(index), layer, spec) for index, layer in layers)
 
 
-def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
+def _picture(name: str, layer: Layer, spec: QuantizeSpec) -> LayerPicture:
     matrices = tuple(
         MatrixBits(
             matrix_name,
@@ -74,8 +84,8 @@ def _picture(name: str, layer: Layer, bits: int) -> LayerPicture:
             matrix.rows,
             matrix.columns,
             block_size(matrix.structure),
-            matrix.structure.stored(matrix.value.shape),
-            bits,
+            matrix.stored,
+            spec.weight_width(matrix.name),
         )
         for matrix_name, matrix in zip(_names(layer), layer.matrices, strict=True)
     )
@@ -116,10 +126,10 @@ def put_integers(
         worst = Measurement(table.max_error, "", "measured", tool)
         record.set(f"activations.{table.function}_error", worst)
     tool = "ernn.quantization.quantize"
-    layers, edges = layer_pictures(network, spec.weight_bits), edge_formats(model)
+    layers, edges = layer_pictures(network, spec), edge_formats(model)
     put(record, NetworkPicture("measured", tool, layers, edges, codec.digest(model)))
     for name, count in (
-        {"weights": spec.weight_bits, "data": spec.data_bits} | spec.data.given
+        {"weights": mean_bits(network, spec), "data": spec.data_bits} | spec.data.given
     ).items():
         path = f"quantization.bits.{name}"
         record.set(path, Measurement(count, "bits", "measured", "ernn.quantization"))

@@ -103,9 +103,10 @@ def keep(run: Run, network: str, data: Path, converted: Converted) -> Outcome:
         content = BytesIO()
         np.savez(content, *converted.frames)
         write_atomic(run.path(GIVEN), content.getvalue())
+        whole = figures.mean_bits(imported.network, converted.spec)
         rows = [
             figures.size_row(name, imported.network, bits)
-            for name, bits in (("imported", 32), ("integer", converted.spec.weight_bits))
+            for name, bits in (("imported", 32), ("integer", whole))
         ]
         tool = "counted from the network, padding included"
         put(run.record, Sizes("measured", tool, tuple(rows)))

@@ -322,7 +322,8 @@ def _record_model(run: Run, network: Network, model: IntegerModel, spec: Quantiz
         figures.dense_row(_dense_spec(run)),
         figures.size_row("compressed", network, 32),
     )
-    rows = (dense, compressed, figures.size_row("integer", network, spec.weight_bits))
+    bits = figures.mean_bits(network, spec)
+    rows = (dense, compressed, figures.size_row("integer", network, bits))
     put(run.record, Sizes("measured", "counted from the network, padding included", rows))
     figures.put_integers(run.record, network, model, spec)
     figures.put_hosted(run.record, 1.0, ())

@@ -64,14 +64,14 @@ class SizeRow:
     """One form of the network ("dense", "compressed", "integer").
 
     `weights`: numbers stored in all matrices, padding counted; `recurrent_weights`: in the
-    recurrent layers only; `bits`: of one weight; `multiplications`: real ones in the matrix
-    products of one frame, transforms apart.
+    recurrent layers only; `bits`: of one weight, in the mean; `multiplications`: real ones in the
+    matrix products of one frame, transforms apart.
     """
 
     name: str
     weights: int
     recurrent_weights: int
-    bits: int
+    bits: float
     multiplications: int
 
 
