@@ -16,10 +16,8 @@ import numpy as np
 
 from ernn.scheduling.weight_banks import in_memories, pack
 
-SHAPES = ((512, 36), (1024, 18))
-"""Words that a block RAM of 18 kbit holds in its widest shapes, and their bits."""
-NARROWEST = 9
-"""Bits of a word in the deepest memories that banks are cut into."""
+SHAPES = ((512, 36), (1024, 18), (2048, 9))
+"""Words that a block RAM of 18 kbit holds, and their bits."""
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,11 @@ def sliced(bank: np.ndarray, one: Slice, width: int) -> list[int]:
 
 
 def block_rams(words: int, bits: int) -> int:
-    """Block RAMs of 18 kbit that a bank's memories of `bits` bits a word take."""
+    """Block RAMs of 18 kbit that a bank's memories of `bits` bits a word take, in their best shape,
+    rows of a memory sharing one.
+    """
     depths = in_memories(words, bits)
-    rest = words - sum(depths)
-    return sum(ceil(bits / _shape(depth)) for depth in (*depths, rest) if depth)
-
-
-def _shape(depth: int) -> int:
-    return next((bits for words, bits in SHAPES if depth <= words), NARROWEST)
+    return sum(
+        min(ceil(ceil(depth / deep) * bits / wide) for deep, wide in SHAPES)
+        for depth in (*depths, words - sum(depths))
+    )
