@@ -85,6 +85,13 @@ def signature(node: ast.FunctionDef) -> str:
     return f"{node.name}(\n" + "".join(f"    {part},\n" for part in parts) + f"){result}"
 
 
+def made(default: ast.expr) -> str:
+    """A field's default as it is written; of a factory, its call."""
+    options = default.keywords if isinstance(default, ast.Call) else []
+    factories = (one.value for one in options if one.arg == "default_factory")
+    return next((f"{ast.unparse(one)}()" for one in factories), ast.unparse(default))
+
+
 def parameter(given: ast.arg, default: ast.expr | None) -> str:
     written = "" if default is None else f" = {ast.unparse(default)}".replace("'", '"')
     return f"{given.arg}: {annotation(given.annotation)}{written}"
@@ -99,7 +106,7 @@ def fields(node: ast.ClassDef) -> Iterator[str]:
     """A line a field of a dataclass: type, default, text."""
     for one, after in zip(node.body, [*node.body[1:], None], strict=True):
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
-            default = "" if one.value is None else f", by default `{ast.unparse(one.value)}`"
+            default = "" if one.value is None else f", by default `{made(one.value)}`"
             has_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
             text = f": {joined(str(after.value.value))}" if has_text else ""  # type: ignore[union-attr]
             yield f"- **{one.target.id}** (`{annotation(one.annotation)}`{default}){text}"

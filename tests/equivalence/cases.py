@@ -167,7 +167,7 @@ def _case(rng: np.random.Generator, network: dict[str, Any], block: int) -> Case
     design = random_design(rng, block, lanes)
     widths = (between(rng, 4, 18), between(rng, 4, 18))
     kinds = [one.name for one in fields(DataBits) if rng.random() < 0.2]
-    data = DataBits(**{kind: between(rng, 2, widths[1]) for kind in kinds})
+    data = DataBits(**{kind: between(rng, 2, 18) for kind in kinds})
     return Case(
         network,
         design,

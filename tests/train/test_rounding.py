@@ -112,13 +112,16 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     recipe.write_text(f"[dense]\n{short}[retrain]\n{short}[data]\nhidden = 5\nepochs = 1\n")
     assert run(["train", "--out", str(folder), "--hidden", "8", "--recipe", str(recipe)]) == 0
     assert run(["compress", str(folder), "--recipe", str(recipe), "--solver", "one-shot"]) == 0
-    assert run(["quantize", str(folder), "--utterances", "10"]) == 0
+    few = ["--utterances", "10", "--weight-bits", "8", "--bits-of", "l0.gates.x=5"]
+    assert run(["quantize", str(folder), *few]) == 0
     found, given = (
         codec.load(folder / f"{name}.safetensors", IntegerModel) for name in ("model", "formats")
     )
     assert edge_formats(found) == edge_formats(given) and found.signal("l0.h").format.width == 5
+    assert [one.bits for one in found.matrices][:2] == [5, 8]
     capsys.readouterr()
     refused = {
+        "no weights are called l9: the network has l0.gates.x, ": ["--bits-of", "l9=4"],
         "leave the bits of single kinds out": ["--bits-of", "cell=8"],
         "trained with data of 16 bits": ["--data-bits", "12"],
         "as cell=8, not 'cells=8'; kinds are input, hidden": ["--bits-of", "cells=8"],
