@@ -79,7 +79,10 @@ class QuantizeSpec:
         return self.data_bits - 2
 
     def weight_width(self, matrix: str) -> int:
-        """Bits of the weights of the matrix called so (`ernn.quantization.widths`)."""
+        """Bits of a matrix's weights.
+
+        matrix: its whole name, as in `ernn.quantization.widths`.
+        """
         found = [name for name in self.weights if is_of(matrix, name)]
         return self.weights[max(found, key=len)] if found else self.weight_bits
 
