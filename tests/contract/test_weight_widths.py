@@ -35,7 +35,7 @@ def matrices(model: IntegerModel) -> list[SpectralMatrix]:
     return found  # pyright: ignore[reportReturnType]
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(
     st.integers(0, 1 << 16),
     st.sampled_from([1, 4]),

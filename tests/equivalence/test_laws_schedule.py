@@ -218,8 +218,8 @@ def test_every_spectrum_read_is_the_one_that_is_meant(seed: int) -> None:
 def signals_of(plan: Schedule, row: Row) -> list[str | None]:
     """What each group reads in a row; None where it has no column."""
     passes = (one for stage in plan.layout.passes for one in stage)
-    one = next(one for one in passes if one.weights <= row["weights"] < one.weights + one.length)
-    at = row["weights"] - one.weights
+    one = next(one for one in passes if row["weights"] in one.weights)
+    at = one.weights.index(row["weights"])
     operands = one.product.operands
     return [operands[own[at][0]].signal if at < len(own) else None for own in one.columns]
 

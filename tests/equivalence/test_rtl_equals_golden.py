@@ -214,7 +214,7 @@ def test_a_width_for_each_matrix(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     """In banks where every bit counts, so that each width has memories of its own, of several rows
     and a rest in logic.
     """
-    monkeypatch.setattr(slices, "block_rams", lambda words, bits: words * bits)
+    monkeypatch.setattr(slices, "block_rams", lambda words, bits, _: words * bits)
     monkeypatch.setattr(banks, "DEPTH", 8)
     monkeypatch.setattr(banks, "TAIL", 3)
     case = WIDTHS[name]

@@ -209,7 +209,7 @@ class MemoryMap:
         fewer = self.model.weight_bits - most
         every = (zeros for stage in self.passes for one in stage for zeros in one.zeros)
         zeros = sorted(max(0, one - fewer) for one in every)
-        return slices(zeros, most, self.weights, self.design.parity)
+        return slices(zeros, most, self.weights, self.design.tail, self.design.parity)
 
     @property
     def weights(self) -> int:

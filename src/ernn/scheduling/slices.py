@@ -18,6 +18,8 @@ from ernn.scheduling.weight_banks import in_memories, pack
 
 SHAPES = ((512, 36), (1024, 18), (2048, 9))
 """Words that a block RAM of 18 kbit holds, and their bits."""
+LOGIC = 2048
+"""Bits a block RAM, below which a memory is made of logic."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,12 @@ class Slice:
 
 
 def slices(
-    zeros: Sequence[int], width: int, weights: int, parity: bool = False
+    zeros: Sequence[int], width: int, weights: int, tail: int, parity: bool = False
 ) -> tuple[Slice, ...]:
     """The slices of a bank, that of the highest bits first.
 
     zeros: that the weights of every word end in, rising. width: bits of a weight, with its zeros.
-    weights: of a word.
+    weights: of a word. tail: `Design.tail`.
     """
     cuts = (*dict.fromkeys(zeros), width)
     best: list[tuple[int, tuple[Slice, ...]]] = [(0, ())]  # from each cut on, the last one first
@@ -50,7 +52,7 @@ def slices(
         for (blocks, others), until in zip(best, reversed(cuts[number + 1 :]), strict=True):
             words = bisect_left(zeros, until)
             one = Slice(cuts[number], until, words, parity and until == width)
-            found.append((blocks + block_rams(words, one.bits(weights)), (*others, one)))
+            found.append((blocks + block_rams(words, one.bits(weights), tail), (*others, one)))
         best.append(min(found, key=lambda one: (one[0], len(one[1]))))
     return best[-1][1]
 
@@ -67,12 +69,19 @@ def sliced(bank: np.ndarray, one: Slice, width: int) -> list[int]:
     return [word | bit << top for word, bit in zip(words, odd, strict=True)]
 
 
-def block_rams(words: int, bits: int) -> int:
-    """Block RAMs of 18 kbit that a bank's memories of `bits` bits a word take, in their best shape,
-    rows of a memory sharing one.
+def block_rams(words: int, bits: int, tail: int) -> int:
+    """Block RAMs of 18 kbit that a bank's memories of `bits` bits a word take, or of its last words
+    `tail` bits, the others being made of logic.
     """
     depths = in_memories(words, bits)
-    return sum(
-        min(ceil(ceil(depth / deep) * bits / wide) for deep, wide in SHAPES)
-        for depth in (*depths, words - sum(depths))
+    return sum(_blocks(depth, bits) for depth in depths) + _blocks(
+        words - sum(depths), min(bits, tail)
     )
+
+
+def _blocks(depth: int, bits: int) -> int:
+    """Of one memory in its best shape, whose rows share one; none where Yosys makes it of logic,
+    for which it counts a bit as a 2,048th of a block RAM.
+    """
+    blocks = min(ceil(ceil(depth / deep) * bits / wide) for deep, wide in SHAPES)
+    return blocks if depth * bits > blocks * LOGIC else 0
