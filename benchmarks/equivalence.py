@@ -7,9 +7,10 @@ is every integer equal, always?
     python benchmarks/equivalence.py --recommended
 
 Case n of a seed is always the same: layers of usual kinds, block 1 to 64, one for all matrices or
-one for each, up to 64 wide and 3 deep, or any cells in any graph, 2 to 18 bits, also of each matrix,
-up to 4 streams, random stalls on both handshakes, sizes that the block size does not divide.  Predicted cycles must
-be simulated cycles.  --language: only any cells in any graph.  --recommended: instead, once, the
+one for each, up to 64 wide and 3 deep, or any cells in any graph, 2 to 18 bits, some of each matrix
+its own, up to 4 streams, random stalls on both handshakes, sizes that the block size does not
+divide.  Predicted cycles must be simulated cycles.  --language: only any cells in any graph.
+--recommended: instead, once, the
 networks of docs/results/recommend-*.json, with random weights.  --count ends it after so many
 cases, whatever the time; --only runs one case, --first begins later.  It writes equivalence.json
 into --out, prints one line a failure with its case, and exits with 1 where there was one.
