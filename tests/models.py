@@ -166,6 +166,18 @@ def random_integer_model(
     return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)
 
 
+def growing(rng: np.random.Generator, peepholes: bool) -> tuple[Network, list[np.ndarray]]:
+    """An LSTM some of whose cells add up what comes, over a thousand times what others hold."""
+    layer = random_lstm(rng, 6, 16, peepholes=peepholes, states=True)
+    bias = np.asarray(layer.biases[0]).copy()
+    bias[:2, :3] = 14.0  # i and f are open: nothing is forgotten
+    bias[2, :3] = 3.0
+    frames = [rng.normal(size=(700, 6)) for _ in range(3)]
+    vectors = tuple(np.where(np.arange(16) < 3, 0.0, vector) for vector in layer.vectors)
+    layer = replace(layer, biases=(bias, *layer.biases[1:]), vectors=vectors)
+    return Network((layer, random_linear(rng, 16, 4))), frames
+
+
 def of_energies(rng: np.random.Generator) -> tuple[Network, list[Array]]:
     """A network that reads energies, whose middle is a thousandth of the largest, and frames."""
     layer = random_lstm(rng, 5, 12)

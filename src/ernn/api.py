@@ -23,7 +23,7 @@ from ernn.ir import reference, serialization
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.precision import LIMIT, Error, saturated
-from ernn.quantization.quantize import DEFAULT, QuantizeSpec, quantize
+from ernn.quantization.quantize import DEFAULT, QuantizeSpec
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
 
@@ -83,7 +83,7 @@ def convert(
         else, such as indices (time,), is given that; one that takes several inputs, mappings of
         arrays by their names, the frames first.
     plan: the structures that the module's weights have; None: all are dense.
-    spec: bits of weights and data; by default 12 and 16.
+    spec: the most bits of weights and data; by default 12 and 16.
     batch_first: whether the module takes (batch, time, inputs) rather than (time, batch, inputs).
     held_out: utterances to measure the integers' error on; None: a fifth of `utterances`, which
         then chooses no formats.
@@ -107,6 +107,7 @@ def convert(
     >>> model.predict(speech[0]).shape
     (20, 8)
     """
+    from ernn.golden.least_error import least_error
     from ernn.golden.precision import judged
 
     require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
@@ -117,7 +118,7 @@ def convert(
     frames, unseen = held_back(streamed(imported, utterances))
     if held_out is not None:
         frames, unseen = streamed(imported, utterances), streamed(imported, held_out)
-    integers = judged(network, quantize(network, frames, spec), unseen)
+    integers = judged(network, least_error(network, frames, spec)[0], unseen)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
     return Model(network, integers, None if imported is None or imported.plain else imported)

@@ -6,17 +6,18 @@ import pytest
 from ernn.flow.lint import lint
 from ernn.flow.verilog import to_verilog
 from ernn.ir.cells import COMPACT
+from ernn.ir.edges import DataBits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.structure import BlockCirculant
-from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.quantization.quantize import QuantizeSpec, integers, observed, quantize
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
 from ernn.verify import measure_cycles, prove, simulator_of
 from tests.cells import random_cell
 from tests.equivalence.cases import random_utterances
-from tests.models import DENSE, of_energies, random_frames, random_linear
+from tests.models import DENSE, growing, of_energies, random_frames, random_linear
 
 CASES = {
     "dense, one stream": (("mgu", "sru", "mingru"), 1, Design(4, 1, 2), QuantizeSpec()),
@@ -81,6 +82,14 @@ def test_operands_apart_and_inputs_of_three_integers() -> None:
     model = quantize(network, frames, QuantizeSpec(weight_bits=10))
     assert model.features < model.input.length and len(model.layers[0].products) == 8
     check(model, Design(2, 1, 2), 3)
+
+
+def test_cells_in_units_of_their_own_that_saturate_early() -> None:
+    network, frames = growing(np.random.default_rng(1), peepholes=True)
+    spec = QuantizeSpec(9, 10, data=DataBits(gates=8))
+    model = integers(observed(network, [one[:60] for one in frames], spec, finer_cells=1), spec)
+    assert model.exponents("l0.c").min() < 0
+    check(model, Design(2, 1, 2), 4)
 
 
 def test_an_engine_with_relu_is_clean() -> None:

@@ -65,7 +65,7 @@ CASES = {
     "narrow integers": Case(
         dict(cell="lstm", input_size=8, hidden=8, outputs=4, block=4),
         Design(2, 2, 4),
-        QuantizeSpec(weight_bits=4, data_bits=4),
+        QuantizeSpec(weight_bits=2, data_bits=4),
     ),
     "wide integers": Case(
         dict(cell="gru", input_size=8, hidden=8, outputs=4, block=4),

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ernn.errors import UserError
-from ernn.golden import precision
-from ernn.golden.fewest_bits import fewest_bits
+from ernn.golden import precision, trials
+from ernn.golden.fewest_bits import MARGIN, fewest_bits
 from ernn.quantization.quantize import quantize
 from tests.models import random_frames, random_network
 
@@ -21,15 +21,16 @@ def test_weights_and_kinds_have_as_few_bits_as_the_error_allows() -> None:
     def error(one: object) -> float:
         return precision(network, quantize(network, frames[:3], one), frames[3:]).rms  # pyright: ignore[reportArgumentType]
 
-    assert error(spec) <= 0.02 < error(replace(spec, weight_bits=spec.weight_bits - 1))
+    goal = MARGIN * 0.02
+    assert error(spec) <= goal < error(replace(spec, weight_bits=spec.weight_bits - 1))
     assert spec.weight_bits < 12 and spec.data_bits < 16 and len(spec.weights) > 1
     for name, bits in spec.weights.items():
         assert bits < spec.weight_bits
         fewer = {**spec.weights, name: bits - 1}
-        assert bits == 2 or error(replace(spec, weights=fewer)) > 0.015
+        assert bits == 2 or error(replace(spec, weights=fewer)) > 0.8 * goal
     for kind, bits in spec.data.given.items():
         fewer = replace(spec.data, **{kind: bits - 1})
-        assert bits == 2 or error(replace(spec, data=fewer)) > 0.015
+        assert bits == 2 or error(replace(spec, data=fewer)) > 0.8 * goal
 
 
 def test_what_cannot_be_is_refused() -> None:
@@ -38,3 +39,21 @@ def test_what_cannot_be_is_refused() -> None:
     frames = [random_frames(rng, network)]
     with pytest.raises(UserError, match=r"^18 bits of everything are .* rms off the floats, more"):
         fewest_bits(network, frames, frames, 1e-9)
+
+
+def test_all_the_frames_given_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "FRAMES", 50)
+    rng = np.random.default_rng(1)
+    network = random_network(rng, "gru", 4, 8, block=1, outputs=3)
+    frames = [random_frames(rng, network, 60) for _ in range(3)]
+    loud, quiet = random_frames(rng, network, 60), 0.05 * random_frames(rng, network, 60)
+    spec = fewest_bits(network, frames, [quiet, loud], 0.02)
+    found = precision(network, quantize(network, frames, spec), [quiet, loud])
+    assert found.rms <= MARGIN * 0.02  # 0.0193 by the first 50 frames alone
+
+
+def test_weights_may_have_two_bits() -> None:
+    rng = np.random.default_rng(0)
+    network = random_network(rng, "gru", 4, 8, block=1, outputs=3)
+    frames = [random_frames(rng, network, 60) for _ in range(4)]
+    assert fewest_bits(network, frames[:2], frames[2:], 0.9).weight_bits == 2

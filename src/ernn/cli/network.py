@@ -214,7 +214,7 @@ def compress(
 def quantize(
     run: RunFolder,
     root: Moved = None,
-    weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits of a weight.")] = 12,
+    weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits a weight, at most.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
     bits_of: Annotated[
         list[str] | None,

@@ -1,72 +1,82 @@
 """The fewest bits with which integers are as good as is asked: found by trying, width by width.
 
-More bits hardly ever make the error larger (`benchmarks/widths.py`), so each width is found by
-halving its range.  First all data together, which may use up to `SHARE` of the error; then the
-weights together, and each matrix alone, that to which the outputs are least sensitive first; then
-so each kind of data.
+More bits hardly ever make the error larger, so each width is found by halving its range.  First all
+data together, which may use up to `SHARE` of the error; then the weights together, and each matrix
+alone, that to which the outputs are least sensitive first; then so each kind of data.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 
-import numpy as np
-
-from ernn.errors import PrecisionWarning, UserError
-from ernn.golden.boundary import dequantize_output, quantize_inputs
-from ernn.golden.compiled import Compiled
-from ernn.golden.run import run_all
-from ernn.ir import reference
-from ernn.ir.edges import DataBits
+from ernn.errors import UserError
+from ernn.golden.trials import Array, Formats, Trials, some
 from ernn.ir.network import Network
-from ernn.quantization.quantize import Observed, QuantizeSpec, integers, observed
+from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.quantization.widths import named, names
 
-Array = np.ndarray
-
-FEWEST, MOST = 4, 18
-"""Bits that are tried."""
 SHARE = 0.7
 """Of the error, that the data may cause before the weights do."""
-FRAMES = 500
-"""So many, and the rest of an utterance, are compared."""
+MARGIN = 0.9
+"""Of an error, what it is on the frames that it is measured on: on others it may be more."""
+_WIDEST = QuantizeSpec(WEIGHT_BITS[1], DATA_BITS[1])
+_ErrorOf = Callable[[QuantizeSpec], float]
 
 
 def fewest_bits(
     network: Network, calibration: Sequence[Array], unseen: Sequence[Array], error: float
 ) -> QuantizeSpec:
-    """Bits of weights and data with which the outputs are off by `error` at most, rms over rms.
+    """Bits of weights and data with which the outputs are off by `error` at most, rms over rms: on
+    all of `unseen` by a margin, for others to be so, too.
 
     calibration: utterances (time, inputs) that choose formats; unseen: those that measure.
 
     Raises UserError where 18 bits of everything are not enough.
     """
-    trial = _Trial(network, calibration, _some(unseen))
-    widest = QuantizeSpec(MOST, MOST)
-    if (least := trial.error(widest)) > error:
+    trials = Trials(network, calibration, some(unseen))
+    whole = Trials(network, calibration, unseen, trials.seen)
+    least = whole.error(Formats(_WIDEST))
+    if least > error:
         raise UserError(
-            f"{MOST} bits of everything are {least:.2%} rms off the floats, more than {error:.2%}: "
-            "ask for less, or choose formats with other frames"
+            f"{WEIGHT_BITS[1]} bits of everything are {least:.2%} rms off the floats, more than "
+            f"{error:.2%}: ask for less, or choose formats with other frames"
         )
-    by_data = max(SHARE * error, least)
-    spec = _least(FEWEST, MOST, lambda n: replace(widest, data_bits=n), trial, by_data)
-    spec = _least(FEWEST, MOST, lambda n: replace(spec, weight_bits=n), trial, error)
-    spec = _each(names(named(network)), spec, spec.weight_bits, _with_weights, trial, error)
-    kinds = [one.name for one in fields(DataBits)]
-    return _each(kinds, spec, spec.data_bits, _with_data, trial, error)
+    goal = aim = max(MARGIN * error, least)
+    while True:
+        spec = _fewest(trials, max(aim, trials.error(Formats(_WIDEST))))
+        found = whole.error(Formats(spec))
+        if found <= goal or spec == _WIDEST:
+            return spec
+        aim *= 0.99 * goal / found
 
 
-_With = Callable[[QuantizeSpec, str, int], QuantizeSpec]
+def _fewest(trials: Trials, error: float) -> QuantizeSpec:
+    """Of an error on frames of `trials`."""
+
+    def error_of(spec: QuantizeSpec) -> float:
+        return trials.error(Formats(spec))
+
+    by_data = max(SHARE * error, error_of(_WIDEST))
+    spec = _least(*DATA_BITS, lambda n: replace(_WIDEST, data_bits=n), error_of, by_data)
+    spec = _least(*WEIGHT_BITS, lambda n: replace(spec, weight_bits=n), error_of, error)
+    parts = names(named(trials.network))
+    spec = _each(parts, spec, spec.weight_bits, _with_weights, error_of, error)
+    return _each(sorted(trials.kinds), spec, spec.data_bits, _with_data, error_of, error)
 
 
 def _each(
-    parts: Sequence[str], spec: QuantizeSpec, most: int, make: _With, trial: "_Trial", error: float
+    parts: Sequence[str],
+    spec: QuantizeSpec,
+    most: int,
+    make: Callable[[QuantizeSpec, str, int], QuantizeSpec],
+    error_of: _ErrorOf,
+    error: float,
 ) -> QuantizeSpec:
     """With the fewest bits for one part after the other, the least sensitive first."""
     lower, before = max(2, most - 2), spec
-    for part in sorted(parts, key=lambda part: trial.error(make(before, part, lower))):
-        if trial.error(make(spec, part, 2)) != trial.error(spec):  # else the network has none of it
-            spec = _least(2, most, lambda n, p=part, s=spec: make(s, p, n), trial, error)
+    for part in sorted(parts, key=lambda part: error_of(make(before, part, lower))):
+        if error_of(make(spec, part, 2)) != error_of(spec):  # else the network has none of it
+            spec = _least(2, most, lambda n, p=part, s=spec: make(s, p, n), error_of, error)
     return spec
 
 
@@ -81,51 +91,10 @@ def _with_weights(spec: QuantizeSpec, matrix: str, bits: int) -> QuantizeSpec:
 
 
 def _least(
-    low: int, high: int, make: Callable[[int], QuantizeSpec], trial: "_Trial", error: float
+    low: int, high: int, make: Callable[[int], QuantizeSpec], error_of: _ErrorOf, error: float
 ) -> QuantizeSpec:
     """The fewest bits that are good enough, `high` being so."""
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if trial.error(make(middle)) <= error else (middle + 1, high)
+        low, high = (low, middle) if error_of(make(middle)) <= error else (middle + 1, high)
     return make(high)
-
-
-def _some(utterances: Sequence[Array]) -> Sequence[Array]:
-    counts = np.cumsum([len(frames) for frames in utterances])
-    return utterances[: 1 + int(np.searchsorted(counts, FRAMES))]
-
-
-@dataclass(eq=False)
-class _Trial:
-    """Errors of a network at any bits, each measured once."""
-
-    network: Network
-    calibration: Sequence[Array]
-    unseen: Sequence[Array]
-    seen: dict[tuple[int, int], Observed] = field(default_factory=dict)
-    errors: dict[QuantizeSpec, float] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.expected = np.concatenate(reference.run_all(self.network, self.unseen))
-
-    def error(self, spec: QuantizeSpec) -> float:
-        """Of the outputs, rms over rms; infinite where no such integers can be."""
-        if spec not in self.errors:
-            self.errors[spec] = self._measured(spec)
-        return self.errors[spec]
-
-    def _measured(self, spec: QuantizeSpec) -> float:
-        bits = spec.data_bits, spec.bits("input")
-        if bits not in self.seen:
-            self.seen[bits] = observed(self.network, self.calibration, spec)
-        try:
-            model = integers(self.seen[bits], spec)
-        except UserError:  # sums that need more than 62 bits
-            return np.inf
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PrecisionWarning)  # what is clipped is in the error
-            given = quantize_inputs(model, self.unseen)
-        outputs = run_all(model, given, Compiled)
-        found = np.concatenate([dequantize_output(model, one) for one in outputs])
-        scale = float(np.linalg.norm(self.expected))
-        return float(np.linalg.norm(found - self.expected)) / (scale or 1.0)

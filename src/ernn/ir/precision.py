@@ -90,5 +90,5 @@ def saturated(shares: Shares) -> str:
     named = ", ".join(f"{edge} ({share:.2g} of its values)" for edge, share in shares)
     return (
         f"states at the ends of their formats: {named}; choose formats with frames that reach as "
-        "far, or with more headroom"
+        "far, with more headroom, or give cells more bits"
     )

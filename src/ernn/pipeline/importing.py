@@ -14,6 +14,7 @@ from ernn.errors import UserError, one_line
 from ernn.files import write_atomic
 from ernn.frontends.imported import Imported
 from ernn.frontends.opened import opened, streamed
+from ernn.golden.least_error import least_error
 from ernn.golden.precision import judged
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
@@ -21,7 +22,7 @@ from ernn.ir.precision import LIMIT
 from ernn.pipeline import figures
 from ernn.pipeline.kept import GIVEN, MODEL, NETWORK
 from ernn.pipeline.run import Outcome, Run
-from ernn.quantization.quantize import QuantizeSpec, quantize
+from ernn.quantization.quantize import QuantizeSpec
 from ernn.report.series import HostedRow, Sizes, put
 
 COLUMNS = ("operation", "accelerator", "why", "multiplications a frame")
@@ -47,8 +48,8 @@ def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> 
     imported = opened(module, example, None, batch_first, {})
     frames = streamed(imported, utterances)
     seen, unseen = held_back(frames)
-    integers = judged(imported.network, quantize(imported.network, seen, spec), unseen)
-    return Converted(imported, integers, spec, frames)
+    integers, bits = least_error(imported.network, seen, spec)
+    return Converted(imported, judged(imported.network, integers, unseen), bits, frames)
 
 
 def read_data(path: Path) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import dequantize_output
 from ernn.golden.compiled import Compiled
 from ernn.golden.fewest_bits import fewest_bits
+from ernn.golden.least_error import least_error
 from ernn.golden.precision import judged
 from ernn.golden.run import run_all
 from ernn.ir import serialization as codec
@@ -56,7 +57,6 @@ FORMATS = "formats.safetensors"  # a model in integers: the formats of data that
 Weights = Mapping[str, Tensor]
 TORCH = f"torch {torch.__version__}"
 CALIBRATION = 100  # utterances from which `integers_of` takes formats
-MARGIN = 0.95  # of an error asked for: other frames than those it was found on have more
 CHECKED = 20  # utterances of validation that integers are compared with floats on
 
 
@@ -185,8 +185,11 @@ def quantize_network(
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
         typical = _features(task.train[:utterances])
         others = _features(task.validation[CHECKED:]) or _features(task.validation)
-        bits = spec if error is None else fewest_bits(network, typical, others, MARGIN * error)
-        model = quantize(network, typical, bits, like)
+        if error is None and like is None:
+            model, bits = least_error(network, typical, spec)
+        else:
+            bits = spec if error is None else fewest_bits(network, typical, others, error)
+            model = quantize(network, typical, bits, like)
         unseen = task.validation[:CHECKED]
         model = judged(network, model, _features(unseen))
         codec.save(run.path(MODEL), model)

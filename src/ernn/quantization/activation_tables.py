@@ -10,6 +10,7 @@ An input at an end of its format stands for everything beyond.  So of a function
 first and the last line end in its limits: a forget gate of an LSTM that is far open keeps its cell.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ class _Lines(NamedTuple):
     error: Array
 
 
+@lru_cache(maxsize=1000)
 def activation_table(
     function: Function, input: FixedFormat, output: FixedFormat, segment_bits: int = 8
 ) -> ActivationTable:

@@ -1,8 +1,8 @@
 """Ranges of a network's edges, observed by running the float reference over calibration frames."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -46,6 +46,20 @@ class Seen:
     ranges: Mapping[str, Range]
     units: Mapping[str, Array]
     samples: Mapping[str, Array]
+    _known: dict[Hashable, float] = field(default_factory=dict)
+
+    def once(self, key: Hashable, measure: Callable[[], float]) -> float:
+        """What is measured on the samples; of a key but once."""
+        if key not in self._known:
+            self._known[key] = measure()
+        return self._known[key]
+
+    def reaching(self, units: Mapping[str, Array]) -> "Seen":
+        """As if these were the largest absolute values of edges, number by number."""
+        ranges = {
+            edge: replace(self.ranges[edge], value=float(own.max())) for edge, own in units.items()
+        }
+        return replace(self, ranges={**self.ranges, **ranges}, units={**self.units, **units})
 
 
 def range_of(values: Array, block: int, parts: int) -> Range:

@@ -22,8 +22,8 @@ from ernn.quantization.integer_fft import by_turns, packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
 Array = np.ndarray
-WEIGHT_BITS = (2, 18)
-"""Fewest and most of a weight."""
+WEIGHT_BITS, DATA_BITS = (2, 18), (4, 18)
+"""Fewest and most of a weight, and of all data."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class QuantizeSpec:
     def __post_init__(self) -> None:
         allowed = {
             "weight_bits": (self.weight_bits, *WEIGHT_BITS),
-            "data_bits": (self.data_bits, 4, 18),
+            "data_bits": (self.data_bits, *DATA_BITS),
             "segment_bits": (self.segment_bits, 2, 12),
             "guard": (self.guard, 0, 4),
         } | {f"bits of {name}": (bits, *WEIGHT_BITS) for name, bits in self.weights.items()}
@@ -162,14 +162,18 @@ class Drafts:
         sample = self.seen.samples.get(edge)
         if sample is None or not self.spec.clip:
             return format
-        x = np.concatenate([sample, self.spec.headroom * sample])
         finer = [FixedFormat(format.width, format.frac + more) for more in range(1, _FINER)]
         held = [one for one in finer if known <= one.high * one.step]
 
         def lost(one: FixedFormat) -> float:
-            return float(np.square(dequantize(quantize(x, one), one) - x).mean()) + burden(one)
+            x = np.concatenate([sample, self.spec.headroom * sample])
+            return float(np.square(dequantize(quantize(x, one), one) - x).mean())
 
-        return min([format, *held], key=lost)
+        def weighed(one: FixedFormat) -> float:
+            key = edge, one, self.spec.headroom
+            return self.seen.once(key, lambda: lost(one)) + burden(one)
+
+        return min([format, *held], key=weighed)
 
     def settled(self, edge: str, format: FixedFormat) -> FixedFormat:
         """The edge's format where one is given, else this one."""
@@ -219,11 +223,15 @@ class Drafts:
 
     def _table_error(self, function: Function, read: FixedFormat, output: FixedFormat) -> float:
         """Mean square of what a table is off by, on what was seen of its inputs."""
-        edges = [f"{step} input" for step in self.steps[function]]
-        x = np.concatenate([self.seen.samples.get(edge, np.zeros(1)) for edge in edges])
         table = activation_table(function, read, output, self.spec.segment_bits)
-        found = dequantize(every_value(table)[quantize(x, read) - read.low], output)
-        return float(np.square(found - FUNCTIONS[function](x)).mean())
+        edges = [f"{step} input" for step in self.steps[function]]
+
+        def off() -> float:
+            x = np.concatenate([self.seen.samples.get(edge, np.zeros(1)) for edge in edges])
+            found = dequantize(every_value(table)[quantize(x, read) - read.low], output)
+            return float(np.square(found - FUNCTIONS[function](x)).mean())
+
+        return self.seen.once(table, off)
 
     def product(
         self, name: str, operands: Sequence[OperandOf], output: FixedFormat

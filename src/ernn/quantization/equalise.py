@@ -7,9 +7,11 @@ cost, the network stays the same (cross-layer equalisation, as in Nagel et al. 2
 *The network's input*, where only products read it (`ernn.quantization.inputs`).
 
 *A cell* that is kept from frame to frame and that nothing but steps of its layer reads, an LSTM's:
-in c = f*c@1 + i*g the first term is as it was, the second gets g * 2**e, a step more; a vector that
-the cell is multiplied with, a peephole, is divided, and where a step adds c it adds c * 2**-e, by a
-multiplier that is there.  A step costs a cycle a line: a cell is changed only where it is worth it.
+in c = f*c@1 + i*g the first term is as it was, the second gets a step of its own, k = i*g, which is
+then multiplied by 2**e (g * 2**e would be a small number, rounded to a few steps of its format); a
+vector that the cell is multiplied with, a peephole, is divided, and where a step adds c it adds
+c * 2**-e, by a multiplier that is there.  A step costs a cycle a line: a cell is changed only where
+it is worth it.
 """
 
 from collections.abc import Sequence
@@ -47,6 +49,11 @@ def equalised(
             if changed is not None:
                 network, found[edge_name(source)] = changed, exponents
     return network, found
+
+
+def finds_units(bits: int) -> bool:
+    """Whether constants of these bits are wide enough for any units of cells."""
+    return bits - 2 >= WORTH_A_STEP
 
 
 def _lowering(units: Array, bits: int) -> Array:
@@ -137,12 +144,11 @@ class _Cell:
         if len(others) < 2:
             constants = [read for read in term.factors if read.name in known]
             return replace(term, factors=(*others, self._vector(constants, 1)))
-        first, second = others
-        step = next((one for one in self.layer.cell.steps if one.name == second.name), None)
         name = f"{self.name}_in{len(before) or ''}"
-        within = step is not None and step.within_one
-        before.append(CellStep(name, f"{second}*{self._vector([], 1)}", bounded=within))
-        return replace(term, factors=(first, Read(name)))
+        steps = {step.name: step for step in self.layer.cell.steps}
+        within = all(one.name in steps and steps[one.name].within_one for one in others)
+        before.append(CellStep(name, "*".join(map(str, others)), bounded=within))
+        return replace(term, factors=(Read(name), self._vector([], 1)))
 
     def _vector(self, given: list[Read], sign: int) -> Read:
         """A constant vector, times 2**(sign * exponents)."""

@@ -57,19 +57,22 @@ def input_filled(network: Network, seen: Seen, block: int) -> tuple[Network, Arr
     return (multiplied(network, NETWORK, exponents) if exponents.any() else network), exponents
 
 
-def wants_three(network: Network, frames: Sequence[Array], format: FixedFormat) -> bool:
-    """Whether one integer a number is too little for the input: its numbers range far, and the
-    outputs feel how they are rounded.
+def ranges_far(network: Network, frames: Sequence[Array], format: FixedFormat) -> bool:
+    """Whether numbers of the input may be small for its format, and columns of their own go with
+    them.
 
     frames: utterances (time, inputs) of an `input_filled` network.
     """
     if not only_multiplied(network, NETWORK) or in_blocks(network, NETWORK):
         return False
-    if format.width < FEWEST:
-        return False
     sizes = np.abs(np.concatenate(frames))
     middle = np.median(sizes[sizes > 0]) if sizes.any() else np.inf
-    if format.reach < middle * 2.0**WIDE:
+    return bool(format.reach >= middle * 2.0**WIDE)
+
+
+def felt(network: Network, frames: Sequence[Array], format: FixedFormat) -> bool:
+    """Whether outputs feel how such numbers are rounded, and three integers for each would help."""
+    if format.width < FEWEST:
         return False
     counts = np.cumsum([len(one) for one in frames])
     some = frames[: 1 + int(np.searchsorted(counts, FRAMES))]

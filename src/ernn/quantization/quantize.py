@@ -6,14 +6,14 @@ are known and never saturate.  The values of h, m and r*h that cannot leave [-1,
 range +-1 at most (1.0 itself becomes the largest integer).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ernn.errors import UserError
 from ernn.ir.activations import EXACT, Function
-from ernn.ir.edges import edge_formats, edge_name
+from ernn.ir.edges import edge_formats, edge_name, kind_of
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
 from ernn.ir.network import NETWORK, Network, Source
@@ -23,8 +23,8 @@ from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.drafts import Drafts, QuantizeSpec
-from ernn.quantization.equalise import equalised
-from ernn.quantization.inputs import COARSER, FINER, in_three, refined, wants_three, with_room
+from ernn.quantization.equalise import equalised, finds_units
+from ernn.quantization.inputs import COARSER, FINER, felt, in_three, ranges_far, refined, with_room
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
@@ -47,33 +47,70 @@ class Observed:
     blocks: Blocks
     seen: Seen
     units: tuple[Units, ...] = ()
+    any_bits: bool = False
+    """Whether it is the same at any bits of data and of inputs."""
+    furthest: float = 0.0
+    """Largest number seen of a cell that may leave [-1, 1]."""
 
 
 def observed(
-    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT
+    network: Network,
+    calibration: Sequence[Array],
+    spec: QuantizeSpec = DEFAULT,
+    finer_cells: int = 0,
 ) -> Observed:
     """Run a network over typical utterances, for any number of quantizations with as many bits of
     data and of inputs, `headroom` and `equalise`.
+
+    finer_cells: cells get as many fraction bits more, and saturate as much earlier.
     """
-    as_given = network = lowered(named(network))
+    network = lowered(named(network))
     blocks = Blocks.of(network)
     seen = calibrate(network, calibration, blocks)
-    if not spec.equalise:
-        return Observed(network, blocks, seen)
+    cells = {edge: seen.units[edge] for edge in _cells(network)}
+    furthest = max((float(own.max()) for own in cells.values()), default=0.0)
+    cells = {edge: np.minimum(own, own.max() / 2.0**finer_cells) for edge, own in cells.items()}
+    seen = seen.reaching(cells)
+    found = Observed(network, blocks, seen, any_bits=True, furthest=furthest)
+    return _in_own_units(found, cells, calibration, spec) if spec.equalise else found
+
+
+def _in_own_units(
+    given: Observed, cells: Mapping[str, Array], calibration: Sequence[Array], spec: QuantizeSpec
+) -> Observed:
+    """With operands and units as formats need them; cells reach no further than is given, number
+    by number.
+    """
+    network, blocks, seen = given.network, given.blocks, given.seen
     network, units = equalised(taken_apart(network, seen), seen, blocks.largest, spec.data_bits)
     exponents = units.get(edge_name(NETWORK), np.zeros(network.input_size, np.int64))
     frames = [np.ldexp(one, exponents) for one in calibration]
     largest = max((float(np.abs(one).max(initial=0)) for one in frames), default=0.0)
-    found = [Units(edge, each) for edge, each in units.items()]
-    if wants_three(network, frames, fit(largest * spec.headroom, spec.bits("input"))):
+    format = fit(largest * spec.headroom, spec.bits("input"))
+    far = ranges_far(network, frames, format)
+    any_bits = not far and finds_units(spec.data_bits) and set(units) <= {edge_name(NETWORK)}
+    found = {edge: Units(edge, each) for edge, each in units.items()}
+    cells = {edge: np.ldexp(own, units.get(edge, 0)) for edge, own in cells.items()}
+    if far and felt(network, frames, format):
         network, frames, more = in_three(network, frames)
-        scaled = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
-        found = [scaled, *(one for one in found if one.edge != scaled.edge)]
-        seen = with_room(calibrate(network, frames, blocks))
-    elif network is not as_given:
-        seen = calibrate(network, frames, blocks)
+        input = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
+        found = {input.edge: input} | found | {input.edge: input}  # the first, as ever
+        seen = with_room(calibrate(network, frames, blocks).reaching(cells))
+    elif network is not given.network:
+        seen = calibrate(network, frames, blocks).reaching(cells)
     network, seen = rows_filled(network, seen)
-    return Observed(network, blocks, seen, tuple(found))
+    given = replace(given, network=network, seen=seen, any_bits=any_bits)
+    return replace(given, units=tuple(found.values()))
+
+
+def _cells(network: Network) -> list[str]:
+    """Edges of cells that may leave [-1, 1]."""
+    return [
+        edge_name(Source(index, step.name))
+        for index, layer in enumerate(network.layers)
+        for step in layer.cell.steps
+        if kind_of(layer.cell, step) == "cell" and not step.within_one
+    ]
 
 
 def quantize(

@@ -1,0 +1,85 @@
+"""Integers with the least error of the outputs, of no more bits than are given.
+
+`ernn.quantization` chooses formats edge by edge, each by the error of its own numbers.  Of few bits
+that leaves the outputs to luck: a cell that climbs by less than half a step stands still, a gate is
+off the same way in every frame, and with a bit more anywhere it may be for the better or the worse.
+So where the outputs are off by more than `GOOD`, on frames that choose formats, other formats are
+tried there and kept as long as they are better: cells that saturate earlier and have finer steps,
+and formats of a bit less, which are among those that more bits allow.  More bits are no worse then
+(`benchmarks/widths.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import ceil, inf, log2
+
+from ernn.golden.trials import Array, Formats, Trials, some
+from ernn.ir.edges import Kind
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
+from ernn.quantization.quantize import DEFAULT, QuantizeSpec
+
+GOOD = 0.005
+"""An error of the outputs with which nothing else is tried."""
+WORTH = 0.98
+"""Of an error, what other formats must have at most."""
+LEVEL = 8.0
+"""Cells need not reach further: functions that level off are read over +-4 or +-8."""
+
+
+def least_error(
+    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT
+) -> tuple[IntegerModel, QuantizeSpec]:
+    """The network in integers, as `ernn.quantization.quantize` gives them or better, and their
+    bits.
+
+    calibration: typical utterances (time, inputs) of the training data; the first of them compare
+        formats. spec: the most bits of weights and data.
+
+    Raises UserError as `quantize` does.
+    """
+    trials = Trials(network, calibration, some(calibration))
+    found = best(trials, spec)
+    return trials.model(found), found.spec
+
+
+def best(trials: Trials, spec: QuantizeSpec) -> Formats:
+    """The best of the formats found from these bits, and from a bit less of all data: else what is
+    found there may be too many steps away.
+    """
+    starts = [spec, *(_less_data(spec) if GOOD < trials.error(Formats(spec)) < inf else ())]
+    return min((_found_from(trials, start) for start in starts), key=trials.error)
+
+
+def _found_from(trials: Trials, spec: QuantizeSpec) -> Formats:
+    """By the best step each time: a bit less of something, or other steps of cells."""
+    found = Formats(spec)
+    finest = ceil(log2(max(1.0, trials.observed(found).furthest / LEVEL)))
+    others = [Formats(spec, finer) for finer in range(1, finest + 1)] + _near(trials, found, finest)
+    while GOOD < trials.error(found) < inf:
+        other = min(others, key=trials.error, default=found)
+        if trials.error(other) > WORTH * trials.error(found):
+            break
+        found, others = other, _near(trials, other, finest)
+    return found
+
+
+def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:
+    spec, finer = formats
+    cells = (Formats(spec, one) for one in (finer - 1, finer + 1) if 0 <= one <= finest)
+    return [*(Formats(one, finer) for one in _fewer(spec, trials.kinds)), *cells]
+
+
+def _fewer(spec: QuantizeSpec, kinds: frozenset[Kind]) -> Iterator[QuantizeSpec]:
+    if spec.weight_bits > WEIGHT_BITS[0]:
+        yield replace(spec, weight_bits=spec.weight_bits - 1)
+    yield from _less_data(spec)
+    for kind in sorted(kinds):
+        if (bits := spec.bits(kind)) > 2:
+            yield replace(spec, data=replace(spec.data, **{kind: bits - 1}))
+
+
+def _less_data(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
+    if spec.data_bits > DATA_BITS[0]:
+        yield replace(spec, data_bits=spec.data_bits - 1)

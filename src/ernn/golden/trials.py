@@ -1,0 +1,97 @@
+"""A network in integers of any bits, each made and measured once."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from ernn.errors import PrecisionWarning, UserError
+from ernn.golden.boundary import dequantize_output, quantize_inputs
+from ernn.golden.compiled import Compiled
+from ernn.golden.run import run_all
+from ernn.ir import reference
+from ernn.ir.edges import Kind, kind_of
+from ernn.ir.integer_model import IntegerModel
+from ernn.ir.network import Network
+from ernn.quantization.quantize import Observed, QuantizeSpec, integers, observed
+
+Array = np.ndarray
+
+FRAMES = 500
+"""So many, and the rest of an utterance, are enough to compare formats on."""
+
+
+def some(utterances: Sequence[Array]) -> Sequence[Array]:
+    """The first utterances, to compare formats on."""
+    counts = np.cumsum([len(frames) for frames in utterances])
+    return utterances[: 1 + int(np.searchsorted(counts, FRAMES))]
+
+
+class Formats(NamedTuple):
+    """What integers are made by."""
+
+    spec: QuantizeSpec
+    finer_cells: int = 0
+    """Fraction bits that cells get beyond those that hold all that was seen; they saturate."""
+
+
+@dataclass(eq=False)
+class Trials:
+    """Integers of a network, and their errors.
+
+    calibration: utterances (time, inputs) that choose formats; measured: those that measure.
+    """
+
+    network: Network
+    calibration: Sequence[Array]
+    measured: Sequence[Array]
+    seen: dict[tuple[int, int, int], Observed] = field(default_factory=dict)
+    errors: dict[Formats, float] = field(default_factory=dict)
+
+    @cached_property
+    def expected(self) -> Array:
+        """Outputs of the floats."""
+        return np.concatenate(reference.run_all(self.network, self.measured))
+
+    @cached_property
+    def kinds(self) -> frozenset[Kind]:
+        """Of data, that the network has."""
+        found: set[Kind] = {"input", "gates"}
+        for layer in self.network.layers:
+            found |= {kind_of(layer.cell, step) for step in layer.cell.steps}
+        return frozenset(found)
+
+    def model(self, formats: Formats) -> IntegerModel:
+        """The integers of these formats."""
+        return integers(self.observed(formats), formats.spec)
+
+    def observed(self, formats: Formats) -> Observed:
+        """What they are chosen from."""
+        spec, finer = formats
+        key = spec.data_bits, spec.bits("input"), finer  # it depends on nothing else
+        if key not in self.seen:
+            same = (one for (*_, cells), one in self.seen.items() if cells == finer)
+            found = next((one for one in same if one.any_bits), None)
+            self.seen[key] = found or observed(self.network, self.calibration, spec, finer)
+        return self.seen[key]
+
+    def error(self, formats: Formats) -> float:
+        """Of the outputs, rms over rms; infinite where no such integers can be."""
+        if formats not in self.errors:
+            try:
+                self.errors[formats] = self._off(self.model(formats))
+            except UserError:  # sums that need more than 62 bits
+                self.errors[formats] = np.inf
+        return self.errors[formats]
+
+    def _off(self, model: IntegerModel) -> float:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", PrecisionWarning)  # what is clipped is in the error
+            given = quantize_inputs(model, self.measured)
+        outputs = run_all(model, given, Compiled)
+        found = np.concatenate([dequantize_output(model, one) for one in outputs])
+        scale = float(np.linalg.norm(self.expected))
+        return float(np.linalg.norm(found - self.expected)) / (scale or 1.0)
