@@ -195,6 +195,8 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
         staggered,
         rng.random() < 0.3,
         "shallow" if rng.random() < 0.3 else "deep",
+        forwarding=rng.random() < 0.5,
+        ahead=streams == 1 and rng.random() < 0.5,
     )
 
 

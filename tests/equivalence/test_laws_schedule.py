@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,9 @@ from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.scheduling.tape import Row, Tape
+from ernn.scheduling.timing import KEPT
 from ernn.scheduling.vector_program import Kept, Step, Term
+from ernn.scheduling.weight_banks import Pass
 from tests.equivalence.cases import SEEDS, SOME, random_plan
 from tests.models import (
     random_frames,
@@ -89,9 +92,11 @@ def test_no_gate_is_read_too_early_or_overwritten_too_soon(seed: int) -> None:
     for cycle, row, index in play(plan.vector, plan.vector_start):
         if row["add_line"] and not row["add_input"]:
             line = row["line"] + index // plan.layout.beats * row["line_stride"]
-            assert last_write[line] <= cycle < first_write[line] + plan.interval - 1, (
-                "nor while it is written"
-            )
+            if soon := row.get("line_soon", 0):
+                assert last_write[line] == cycle + soon, "taken on its way"
+            else:
+                assert last_write[line] <= cycle, "nor while it is written"
+            assert cycle < first_write[line] + plan.interval - 1
 
 
 Written = dict[tuple[int, int], list[tuple[int, str, int]]]
@@ -111,14 +116,21 @@ def test_every_value_read_is_the_one_that_is_meant(seed: int) -> None:
             if isinstance(kept, Kept):
                 meant = frame - row[f"{name}_before"]
                 place = row[name] + index + row[f"{name}_twice"] * meant % 2 * distance
-                reads.append((cycle, (0, place), kept.value, meant))
+                soon = row.get(f"{name}_soon", 0)
+                reads.append((cycle, soon, (0, place), (kept.value.name, meant)))
         if row["keep"] and step.keep is not None:
             place = row["value"] + index + row["value_twice"] * frame % 2 * distance
             ready = result(plan, cycle, row) + plan.timing.pipeline.far
             written.setdefault((0, place), []).append((ready, step.keep.name, frame))
-    for cycle, place, value, meant in reads:
-        if meant >= 0:
-            assert last_written(written, place, cycle) == (value.name, meant)
+        if row.get("then") and step.then is not None and step.then.keep is not None:
+            ready = cycle + plan.timing.pipeline.vector + plan.timing.pipeline.far
+            place = 0, row["then_value"] + index
+            written.setdefault(place, []).append((ready, step.then.keep.name, frame))
+    for cycle, soon, place, (value, meant) in reads:
+        if meant >= 0 and soon:
+            assert (cycle + soon, value, meant) in written[place], "taken on its way"
+        elif meant >= 0:
+            assert last_written(written, place, cycle) == (value, meant)
 
 
 def read_as_a(term: Term) -> object:
@@ -127,9 +139,9 @@ def read_as_a(term: Term) -> object:
 
 
 def result(plan: Schedule, cycle: int, row: Row) -> int:
-    """When what a row of the vector tape gives is there."""
-    pipeline = plan.timing.pipeline
-    return cycle + (pipeline.vector if row["tabled"] else pipeline.values)
+    """When what a row of the vector tape gives is there, before what is made of it at once."""
+    pipeline, tabled = plan.timing.pipeline, row["tabled"] and not row.get("then")
+    return cycle + (pipeline.vector if tabled else pipeline.values)
 
 
 @SOME
@@ -140,13 +152,21 @@ def test_of_results_never_two_come_at_a_time(seed: int, later: int) -> None:
     plan = random_plan(seed)
     beats, rows = plan.layout.beats, plan.vector.rows
     for last, (step, _, _) in plan.edges.items():
-        assert rows[last]["tabled"] or plan.layout.model.table(step.activation) is None
-    results = sorted(
-        (result(plan, cycle, row), (id(row), index // beats))
+        row = rows[last if last >= 0 else -1 - last]
+        assert row["tabled"] or plan.layout.model.table(step.activation) is None
+    played = [
+        (cycle, row, index)
         for start in (0, plan.interval + later)
         for cycle, row, index in play(plan.vector, plan.vector_start + start)
         if row["last"]
-    )
+    ]
+    results = [(result(plan, cycle, row), (id(row), i // beats)) for cycle, row, i in played]
+    results += [
+        (cycle + plan.timing.pipeline.vector, (-id(row), i // beats))
+        for cycle, row, i in played
+        if row.get("then")
+    ]
+    results.sort()
     assert len({time for time, _ in results}) == len(results)
     lines = list(groupby(line for _, line in results))
     assert beats == 1 or len(lines) == len(results) / beats
@@ -168,6 +188,8 @@ def terms_of(plan: Schedule) -> dict[int, tuple[Step, Term]]:
     """What each row of the vector tape is about, by its identity."""
     found, rows = {}, plan.vector.rows
     for last, (step, _, _) in plan.edges.items():
+        if last < 0:  # what is made at once with another
+            continue
         first = last + 1 - len(step.terms)
         found |= {id(rows[first + n]): (step, term) for n, term in enumerate(step.terms)}
     return found
@@ -215,10 +237,31 @@ def test_every_spectrum_read_is_the_one_that_is_meant(seed: int) -> None:
                 assert last_written(written, (bank, place), cycle) == (signal, meant)
 
 
+def pass_of(plan: Schedule, row: Row) -> Pass:
+    """The pass that a row of the array's tape is of."""
+    passes = (one for stage in plan.layout.passes for one in stage)
+    return next(one for one in passes if row["weights"] in one.weights)
+
+
+@SOME
+@given(SEEDS)
+def test_sums_begun_ahead_are_gone_on_with(seed: int) -> None:
+    """By the second half of the same pass, when they are kept, and before others take their
+    place."""
+    plan, kept = random_plan(seed), dict[int, tuple[int, Pass]]()
+    for cycle, row, index in play(plan.array, 0):
+        if row.get("resume") and not index:
+            kept_at, first = kept.pop(row["sum"])
+            assert first.parts == pass_of(plan, row).parts and cycle >= kept_at + KEPT
+        if row.get("keep") and index == row["count"] - 1:
+            assert row["sum"] not in kept
+            kept[row["sum"]] = cycle, pass_of(plan, row)
+    assert not kept
+
+
 def signals_of(plan: Schedule, row: Row) -> list[str | None]:
     """What each group reads in a row; None where it has no column."""
-    passes = (one for stage in plan.layout.passes for one in stage)
-    one = next(one for one in passes if row["weights"] in one.weights)
+    one = pass_of(plan, row)
     at = one.weights.index(row["weights"])
     operands = one.product.operands
     return [operands[own[at][0]].signal if at < len(own) else None for own in one.columns]
@@ -357,3 +400,22 @@ def test_multipliers_are_those_that_yosys_finds() -> None:
     )
     area = synthesise(to_verilog(Engine(plan)), find_device("LFE5U-25F"))
     assert area.cells["MULT18X18D"] == plan.multipliers == 2 * 5 + 2 * 2
+
+
+SMALL: dict[str, Any] = dict(chunk=1, overlap=12, deferred=True)
+
+
+@pytest.mark.parametrize(
+    ("design", "plain", "soon"),
+    [
+        (Design(12, splits=2, words=2, **SMALL), 164, 130),
+        (Design(6, splits=4, words=2, pipeline="shallow", **SMALL), 134, 108),
+        (Design(20, splits=10, words=10, pipeline="shallow", **SMALL), 71, 50),
+    ],
+)
+def test_a_lone_small_lstm_waits_less(design: Design, plain: int, soon: int) -> None:
+    """28 multipliers twice, and 220: cycles a step as they were, and with both choices."""
+    network = dict(cell="lstm", input_size=6, hidden=20, block=1)
+    model = random_integer_model(np.random.default_rng(0), QuantizeSpec(12), **network)
+    assert schedule(model, design).interval == plain
+    assert schedule(model, replace(design, forwarding=True, ahead=True)).interval == soon

@@ -60,6 +60,14 @@ def test_a_network_without_a_product_is_refused() -> None:
             {"pes": 4, "pipeline": "flat"},
             "a design's pipeline is one of deep, direct, shallow, not 'flat'",
         ),
+        (
+            {"pes": 4, "pipeline": "direct", "forwarding": True},
+            "a design with forwarding has deep or shallow pipelines, not 'direct' ones: .*",
+        ),
+        (
+            {"pes": 4, "streams": 2, "ahead": True},
+            "a design that begins products ahead has a lone stream, not 2 streams, .*",
+        ),
     ],
 )
 def test_a_design_is_checked(choices: dict[str, Any], message: str) -> None:

@@ -24,6 +24,7 @@ from ernn.scheduling.schedule import schedule
 from tests.equivalence.cases import Case, check, integer_model, random_language_case
 from tests.networks import Limits
 
+SOON: dict[str, Any] = dict(forwarding=True, ahead=True)
 CASES = {
     "passes of one column, more under way than four": Case(
         dict(cell="lstm", projection=1, input_size=4, hidden=5, layers=2, outputs=5, block=2),
@@ -166,6 +167,20 @@ CASES = {
         QuantizeSpec(weight_bits=8, data_bits=9),
         sizes=(2, 4),
     ),
+    "dense, results taken on their way, sums begun ahead": Case(
+        dict(cell="lstm", peepholes=True, input_size=5, hidden=7, outputs=3, block=1),
+        Design(4, splits=2, words=2, chunk=1, overlap=4, deferred=True, **SOON),
+    ),
+    "two layers, sums begun ahead of pairs that share multipliers, shallow pipelines": Case(
+        dict(cell="gru", reset="before", input_size=9, hidden=12, layers=2, outputs=3, block=4),
+        Design(4, splits=2, chunk=1, overlap=3, packed=18, pipeline="shallow", **SOON),
+        QuantizeSpec(weight_bits=8, data_bits=8),
+    ),
+    "results taken on their way, two streams, a part of a word a cycle": Case(
+        dict(cell="lstm", projection=5, input_size=7, hidden=12, block=4),
+        Design(2, 2, 2, 2, overlap=2, staggered=True, forwarding=True),
+        exponents=True,
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),
@@ -244,6 +259,7 @@ def cases(draw: st.DrawFn) -> Case:
         network |= {"cell": "gru", "reset": draw(st.sampled_from(["after", "before"]))}
     words, streams = draw(st.sampled_from([1, 1, 2, 3])), draw(st.integers(1, 3))
     packed = draw(st.sampled_from([0, 0, *PORTS]))
+    pipeline = draw(st.sampled_from(get_args(PipelineName)))
     design = Design(
         words * (2 if packed else draw(st.integers(1, 4 // words))),
         streams,
@@ -253,8 +269,10 @@ def cases(draw: st.DrawFn) -> Case:
         overlap=draw(st.integers(1, 3)),
         staggered=draw(st.booleans()),
         deferred=draw(st.booleans()),
-        pipeline=draw(st.sampled_from(get_args(PipelineName))),
+        pipeline=pipeline,
         packed=packed,
+        forwarding=pipeline != "direct" and draw(st.booleans()),
+        ahead=streams == 1 and draw(st.booleans()),
         parity=draw(st.booleans()),
     )
     weights = st.integers(4, PACKED_WEIGHT_BITS if packed else 14)

@@ -14,12 +14,12 @@ TEXT = (Path(__file__).parents[2] / "docs" / "explanation" / "engine.md").read_t
 def test_latencies() -> None:
     stated = re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", TEXT, re.MULTILINE)
     assert len(stated) == 9
-    for name, *both in stated:
+    for name, *cycles in stated:
         found = [
             getattr(timing if name.isupper() else depths, name)
             for depths in (timing.DEEP, timing.SHALLOW)
         ]
-        assert found == [int(cycles) for cycles in both], name
+        assert found == list(map(int, cycles)), name
 
 
 def test_transforms() -> None:

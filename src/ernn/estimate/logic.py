@@ -16,6 +16,7 @@ from ernn.estimate.device import Family
 from ernn.estimate.units import Units, array_products, low_bits
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import multipliers_per_pe
+from ernn.scheduling.forwarding import WAYS
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.signed_digits import signed_digits
 from ernn.scheduling.timing import Pipeline, tree_levels
@@ -119,7 +120,8 @@ class Logic:
     @property
     def accumulates(self) -> bool:
         """Whether an element's sums are in its multipliers: no register stands between."""
-        return self.family != "ecp5" and not self.spread
+        begins = self.units.layout.sums_kept  # sums do not begin with zero
+        return self.family != "ecp5" and not self.spread and not begins
 
     @property
     def shifts(self) -> bool:
@@ -166,13 +168,32 @@ class Logic:
 
     @cached_property
     def roundings(self) -> tuple[tuple[int, int], ...]:
-        """Of one number: before the inverse transform, after it, after the forward transform."""
-        u, shifts = self.units, self.units.plan.shifts
-        return (
-            self.rounding(u.layout.accumulator_bits + 1, shifts.rows, shifts.widths[-1]),
-            self.rounding(self.inverse.width, shifts.output, u.data),
-            self.rounding(self.forward.width, shifts.spectrum, u.operand),
-        )
+        """Of one number: before the inverse transform and after it, or both at once, and after the
+        forward transform.
+        """
+        u, shifts, passed = self.units, self.units.plan.shifts, self.units.plan.timing.passed
+        sums = u.layout.accumulator_bits + 1
+        spectra = self.rounding(self.forward.width, shifts.spectrum, u.operand)
+        if passed.spectra is not None:
+            spectra = passed.spectra * u.operand, passed.spectra * u.operand
+        if passed.second:
+            return self._at_once(sums), spectra
+        rows = self.rounding(sums, shifts.rows, shifts.widths[-1])
+        return rows, self.rounding(self.inverse.width, shifts.output, u.data), spectra
+
+    def _at_once(self, width: int) -> tuple[int, int]:
+        """Both roundings of a product's sum: as one, of numbers that are aligned for the second."""
+        shifts = self.units.plan.shifts
+        adders, registers = self.rounding(width, shifts.rows, self.units.data)
+        apart = shifts.output[-1] - shifts.output[0]
+        aligned = width + 1 - min(shifts.rows) + apart
+        selected = (len(shifts.output) - 1) * aligned
+        return adders + selected + apart, registers + (1 + self.pipeline.shift) * apart
+
+    @property
+    def _combined(self) -> int:
+        """Bits of a sum of complex products, in a register of its own."""
+        return self.units.plan.timing.combine * (self.units.layout.accumulator_bits + 1)
 
     @cached_property
     def terms(self) -> tuple[int, int, int]:
@@ -230,7 +251,9 @@ class Logic:
             + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
             "element factors": alone * factors * max(0, 2 - self.taken),
             "element products": alone * made * max(0, far - self.taken),
-            "element sums": self.elements * (3 - self.accumulates) * wide,
+            "element sums": self.elements
+            * (3 - self.accumulates + bool(u.layout.sums_kept))
+            * wide,
             "groups": self.words * wide * (self.groups - 1)
             + self.groups * (far * self.block * u.operand + self.words * 2 * self.operand),
         }
@@ -252,8 +275,13 @@ class Logic:
         )
         return {
             "vector sums": self.beat * (selected + sums),
-            "vector data": self.beat * 9 * u.data,
+            "vector data": self.beat * (9 + self._ways * self.pipeline.memories) * u.data,
         }
+
+    @property
+    def _ways(self) -> int:
+        """Operands of the vector unit that may be taken on their way to memory."""
+        return len(WAYS) if self.units.layout.design.forwarding else 0
 
     @property
     def _vector_registers(self) -> Bits:
@@ -269,11 +297,16 @@ class Logic:
         return {
             "vector sums": self.beat
             * (sums + self.rounding(u.plan.sum_bits, shifts.round, u.data)[1]),
-            "vector data": self.beat * (read + words + (4 * self.apart + 4) * u.data),
+            "vector data": self.beat * (read + words + (4 * self.apart + 4 + self._given) * u.data),
             "vector delays": self.kept
             * self.beat
             * ((4 + 4 * self.apart) * u.data + (1 + self.apart) * low + self.pipeline.vector),
         }
+
+    @property
+    def _given(self) -> int:
+        """Registers of a lane that hold what is taken on its way until it is an operand."""
+        return self._ways * (self.pipeline.memories - 1)
 
     # --- the rest
 
@@ -285,8 +318,7 @@ class Logic:
         orders = len(u.layout.kept) + len(u.layout.spectra.parts)
         return {
             "transforms": self.words * (self.forward.adders + self.inverse.adders),
-            "rounding": numbers
-            * (u.layout.accumulator_bits + 1 + sum(adders for adders, _ in self.roundings)),
+            "rounding": numbers * (self._combined + sum(adders for adders, _ in self.roundings)),
             "lines": numbers * u.data * (1 + orders),
             "control": self._control,
             "delays": self.shifts * (self._delays / SHIFTED + self.beat * (2 * u.data + 2)),
@@ -307,7 +339,7 @@ class Logic:
         return {
             "transforms": self.words * (self.forward.registers + self.inverse.registers),
             "rounding": numbers
-            * (u.layout.accumulator_bits + 1 + sum(registers for _, registers in self.roundings)),
+            * (self._combined + sum(registers for _, registers in self.roundings)),
             "lines": later
             + (1 + 2 * self.apart) * line
             + line

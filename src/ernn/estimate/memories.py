@@ -18,7 +18,8 @@ from ernn.estimate.device import Family
 @dataclass(frozen=True)
 class Memory:
     """`count` memories of `depth` words of `width` bits, read once a cycle; written once a cycle
-    too if `written`, in parts of `part` bits (0: whole words); `logic`: the RTL asks for logic.
+    too if `written`, in parts of `part` bits (0: whole words); `logic`: the RTL asks for logic;
+    `at_once`: a word is there in the cycle that asks for it, as in no block RAM.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Memory:
     part: int = 0
     count: int = 1
     logic: bool = False
+    at_once: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ def mapped(memory: Memory, family: Family) -> Mapped:
     bits = memory.width * memory.depth
     best, least = Mapped(logic_bits=bits), float(int(bits * _bit(family, memory.written)))
     for cell in () if memory.logic else _cells(family, memory.written):
+        if memory.at_once and not cell.luts:
+            continue
         rows = ceil(memory.depth / cell.depth)
         selected = (rows - 1) * memory.width
         units, cost = (_apart if cell.luts else _shared)(memory, cell, rows)

@@ -15,7 +15,7 @@ from ernn.estimate.memories import Mapped, Memory, mapped
 from ernn.estimate.multipliers import Multiplier
 from ernn.ir.edges import data_bits, operand_bits
 from ernn.ir.integer_model import IntegerModel
-from ernn.scheduling.design import Design
+from ernn.scheduling.design import Design, multipliers_per_pe
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS, MemoryMap
 from ernn.scheduling.schedule import Schedule
@@ -112,6 +112,7 @@ class Units:
                 least * self.data if least < self.block else 0,
                 count=self.words,
             ),
+            *self._sums(),
             Memory("values", beat, layout.values.beats, True, count=2),
             Memory("constants", *self._constants(), False),
             *self._numbers(),
@@ -119,6 +120,14 @@ class Units:
             Memory("vector tape", self.plan.vector.changing, len(self.plan.vector.rows), False),
             Memory("output queue", line + tag, frames * layout.output_lines, True),
         )
+
+    def _sums(self) -> Iterator[Memory]:
+        """What elements keep of passes in two halves."""
+        layout = self.layout
+        if layout.sums_kept:
+            bits = multipliers_per_pe(self.block) * layout.accumulator_bits
+            count = layout.design.elements
+            yield Memory("sums", bits, layout.sums_kept, True, count=count, at_once=True)
 
     def _numbers(self) -> Iterator[Memory]:
         """The vector unit's that not every network needs."""

@@ -19,13 +19,46 @@ def rounded(
     one cycle, round.
     """
 
-    def doubled(shift: int) -> Value:
+    twice = delayed(m, _doubled(m, value, by, shifts, name), shift_cycles, f"{name}_twice")
+    return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
+
+
+def _doubled(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str) -> Value:
+    """2 * value * 2**-shifts[by], rounded down."""
+
+    def shifted(shift: int) -> Value:
         return (
             value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
         )
 
-    twice = delayed(m, chosen(m, by, shifts, doubled, f"{name}_by"), shift_cycles, f"{name}_twice")
-    return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
+    return chosen(m, by, shifts, shifted, f"{name}_by")
+
+
+def rounded_twice(
+    m: Module,
+    value: Value,
+    by: Value,
+    shifts: Sequence[int],
+    then: Value,
+    dropped: Sequence[int],
+    name: str,
+    shift_cycles: int,
+) -> Signal:
+    """`rounded`, and once more by dropped[then] bits, in one addition of both halves: a number
+    rounded down twice is one rounded down once.
+    """
+    most = max(dropped)
+    twice = _doubled(m, value, by, shifts, name)
+    aligned = chosen(m, then, dropped, lambda bits: twice << (most - bits), f"{name}_aligned")
+
+    def halves(bits: int) -> Value:
+        return Const((1 << most - bits) + (bits > 0) * (1 << most), most + 2)
+
+    both = delayed(
+        m, chosen(m, then, dropped, halves, f"{name}_both"), shift_cycles, f"{name}_half"
+    )
+    exact = delayed(m, aligned, shift_cycles, f"{name}_twice") + both
+    return register(m, exact[most + 1 :].as_signed(), f"{name}_rounded")
 
 
 def rounded_lanes(
@@ -83,6 +116,14 @@ def saturated(
     return register(
         m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(max(largest, width))
     )
+
+
+def clamped(value: Value, width: int) -> Value:
+    """A signed value held to `width` bits, in the same cycle."""
+    if len(value) <= width:
+        return value
+    top = value[width - 1 :]
+    return Mux(top.all() | ~top.any(), value[:width], _limit(value[-1], width)).as_signed()
 
 
 def _alike(value: Value, width: int, parts: int) -> Value:
@@ -156,14 +197,14 @@ def _pair(m: Module, pair: Sequence[Term], name: str, registered: bool) -> Term:
     return delayed(m, total, int(registered), name), negative
 
 
-def added_in_pairs(m: Module, values: Sequence[Value], name: str) -> Value:
-    """Sum of values, two at a time, a register after each level; one value stays as it is."""
+def added_by(m: Module, values: Sequence[Value], at_a_time: int, name: str) -> Value:
+    """Sum of values, so many at a time, a register after each level; one value stays as it is."""
     level = 0
     while len(values) > 1:
-        pairs = [values[i : i + 2] for i in range(0, len(values), 2)]
+        groups = [values[i : i + at_a_time] for i in range(0, len(values), at_a_time)]
         values = [
-            register(m, pair[0] + pair[1] if len(pair) > 1 else pair[0], f"{name}_{level}_{i}")
-            for i, pair in enumerate(pairs)
+            register(m, sum(group[1:], group[0]), f"{name}_{level}_{i}")
+            for i, group in enumerate(groups)
         ]
         level += 1
     return values[0]
@@ -193,6 +234,11 @@ def lanes_of(word: Value, width: int, count: int) -> list[Value]:
 def sign_extended(value: Value, width: int) -> Value:
     """With `width` bits."""
     return Cat(value, value[-1].replicate(width - len(value)))
+
+
+def fitted(value: Value, width: int) -> Value:
+    """A signed value that fits, in exactly `width` bits."""
+    return value[:width].as_signed() if len(value) >= width else sign_extended(value, width)
 
 
 def register(m: Module, value: Value, name: str, shape: Shape | None = None) -> Signal:

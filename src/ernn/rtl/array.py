@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.arith import delayed, delayed_flag, lanes_of, register
@@ -41,8 +41,8 @@ class OperandLayout(data.StructLayout):
 class Kind:
     """What all elements of an array have in common.
 
-    `slices`: what every bank is cut into; `sharing`: how two elements share multipliers, if they
-    do.
+    `slices`: what every bank is cut into; `kept`: sums that an element keeps of passes in two
+    halves; `sharing`: how two elements share multipliers, if they do.
     """
 
     slices: tuple[Slice, ...]
@@ -53,6 +53,7 @@ class Kind:
     pipeline: Pipeline
     tail: int  # bits of a last word in memory
     parity: bool = False
+    kept: int = 0
     sharing: Sharing | None = None
 
     @property
@@ -67,6 +68,11 @@ class Kind:
     @property
     def sums(self) -> data.ArrayLayout:
         return data.ArrayLayout(signed(self.accumulator), self.products)
+
+    @property
+    def halves(self) -> dict[str, int]:
+        """Bits of what comes with operands of passes in two halves."""
+        return {"keep": 1, "resume": 1, "sum": address_bits(self.kept)} if self.kept else {}
 
     @property
     def handed(self) -> data.ArrayLayout:
@@ -112,6 +118,8 @@ class Element(wiring.Component):
             | ({"fault": In(1), "next_fault": Out(1)} if kind.parity else {})
             | ({"next_products": Out(kind.handed)} if self.rows > 1 else {})
             | ({} if bank.size else {"products": In(kind.handed)})
+            | {name: In(bits) for name, bits in kind.halves.items()}
+            | {f"next_{name}": Out(bits) for name, bits in kind.halves.items()}
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -134,16 +142,44 @@ class Element(wiring.Component):
         late = 1 + self.apart + self.kind.pipeline.shared
         clear = delayed_flag(m, self.clear, late, "clear")
         store = delayed_flag(m, self.store, late + 1, "store")
+        totals = [
+            Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
+            for index in range(self.kind.products)
+        ]
+        begins = self._begins(m, late, totals)
         for index, product in enumerate(self._products(m)):
-            total = Signal(self.bus.shape().elem_shape, name=f"acc{index}", reset_less=True)
+            total = totals[index]
             kept = Signal.like(total, name=f"hold{index}", reset_less=True)
-            m.d.sync += total.eq(Mux(clear, 0, total) + product)
+            m.d.sync += total.eq(Mux(clear, begins[index], total) + product)
             with m.If(store):
                 m.d.sync += kept.eq(total)
             m.d.sync += bus[index].eq(
                 kept if self.first else Mux(self.drain, kept, self.bus[index])
             )
         return m
+
+    def _begins(self, m: Module, late: int, totals: list[Signal]) -> list[Value]:
+        """What sums begin with: zero, or what a pass's first half has kept of them."""
+        if not self.kind.kept:
+            return [Const(0)] * len(totals)
+        names = self.kind.halves
+        m.d.comb += [
+            getattr(self, f"next_{name}").eq(delayed_flag(m, getattr(self, name), 1, name))
+            for name in names
+        ]
+        shape = sum(map(len, totals))
+        sums = memory.Memory(shape=shape, depth=self.kind.kept, init=[])
+        m.submodules.sums = sums
+        write, read = sums.write_port(), sums.read_port(domain="comb")
+        m.d.comb += [
+            write.addr.eq(delayed(m, self.sum, late + 1, "kept_place")),
+            write.data.eq(Cat(totals)),
+            write.en.eq(delayed_flag(m, self.keep, late + 1, "kept")),
+            read.addr.eq(delayed(m, self.sum, late - 1, "resumed_place")),
+        ]
+        resume = delayed(m, self.resume, late - 1, "resumed")
+        begins = register(m, Mux(resume, read.data, 0), "begins")
+        return lanes_of(begins, len(totals[0]), len(totals))
 
     def _products(self, m: Module) -> list[Value]:
         """A row's products, `Pipeline.product` - 3 cycles after the operand."""
@@ -218,6 +254,7 @@ class Array(wiring.Component):
                 "bus": Out(first.bus.shape()),
             }
             | ({"fault": Out(1)} if kind.parity else {})
+            | {name: In(bits) for name, bits in kind.halves.items()}
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -234,6 +271,9 @@ class Array(wiring.Component):
                 right.store.eq(left.next_store),
                 right.drain.eq(left.next_drain),
                 right.bus.eq(left.next_bus),
+            ]
+            m.d.comb += [
+                getattr(right, name).eq(getattr(left, f"next_{name}")) for name in self.kind.halves
             ]
             if left.rows > 1:
                 m.d.comb += right.products.eq(left.next_products)
@@ -259,6 +299,7 @@ class Array(wiring.Component):
             first.operand.eq(operand),
             first.clear.eq(self.clear),
             first.store.eq(self.store),
+            *(getattr(first, name).eq(getattr(self, name)) for name in self.kind.halves),
             first.drain.eq(delayed_flag(m, self.store, self.kind.pipeline.product - 1, "store")),
         ]
 

@@ -60,12 +60,12 @@ class Engine(wiring.Component):
     @property
     def probe_addresses(self) -> dict[str, int]:
         """Address bits of each probe: spectrum {copy, slot}; product {kept, first number}; vector
-        {row, index}.
+        {whether a table has made it of another, row, index}.
         """
         return {
             "spectrum": self.sizes.slot + self.sizes.copy,
             "product": self.sizes.row + address_bits(len(self.schedule.layout.kept)),
-            "vector": len(self.vector.player.pc) + len(self.vector.player.index),
+            "vector": len(self.vector.label),
         }
 
     def elaborate(self, platform: object) -> Module:

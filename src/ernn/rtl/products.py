@@ -8,12 +8,13 @@ from amaranth import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, memory
 
 from ernn.rtl.arith import (
-    added_in_pairs,
+    added_by,
     delayed,
     delayed_flag,
     register,
     rounded,
     rounded_lanes,
+    rounded_twice,
     saturated,
 )
 from ernn.rtl.array import Array, Kind, combine
@@ -27,7 +28,6 @@ from ernn.rtl.vector import VectorUnit, turn_of
 from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.probes import probe_names
-from ernn.scheduling.timing import COMBINE
 from ernn.scheduling.weight_banks import element_words
 
 _SHIFTS = ("rows_shift", "own_shift")
@@ -62,6 +62,7 @@ class Products:
         clear = delayed(m, row["clear"] & (player.index == 0), pipeline.operand, "clear")
         store = player.active & row["drain"] & player.final
         stored = delayed_flag(m, store, pipeline.operand, "store")
+        halves = self._halves(m)
         buses: list[list[data.View]] = [[] for _ in range(self.words)]
         for group, chains in enumerate(self._arrays(m)):
             name, word = str(group or ""), spectra.operand(m, group, player, rounds)
@@ -70,6 +71,7 @@ class Products:
                 placed = delayed(m, place, pipeline.far, f"place{name}_{column}")
                 m.d.sync += array.address.eq(placed)
                 m.d.comb += [array.word.eq(word), array.clear.eq(clear), array.store.eq(stored)]
+                m.d.comb += [getattr(array, name).eq(value) for name, value in halves.items()]
                 buses[column].append(array.bus)
         ended = player.active & player.final & row["end"]
         released = Mux(ended, rounds[0].valid, 0)
@@ -79,13 +81,31 @@ class Products:
         results = [self._sums(m, parts, tags, column) for column, parts in enumerate(buses)]
         self._gates(m, results, tags, vector, probe)
 
+    def _halves(self, m: Module) -> dict[str, Value]:
+        """What passes in two halves tell the elements, with their operands."""
+        if not self.schedule.layout.sums_kept:
+            return {}
+        row, later = self.player.row, self.pipeline.operand
+        keep = self.player.active & row["keep"] & self.player.final
+        resume = row["resume"] & (self.player.index == 0)
+        return {
+            "keep": delayed_flag(m, keep, later, "keep"),
+            "resume": delayed(m, resume, later, "resume"),
+            "sum": delayed(m, row["sum"], later, "sum"),
+        }
+
     def _sums(
         self, m: Module, parts: list[data.View], tags: dict[str, Value], column: int
     ) -> list[Value]:
         """The results of one bus, of all groups together."""
         name = str(column) if self.words > 1 else ""
         sums = [
-            added_in_pairs(m, [part[index] for part in parts], f"group{name}_{index}")
+            added_by(
+                m,
+                [part[index] for part in parts],
+                self.pipeline.summands,
+                f"group{name}_{index}",
+            )
             for index in range(multipliers_per_pe(self.block))
         ]
         return self._product(m, combine(sums, self.block), tags, name)
@@ -124,6 +144,7 @@ class Products:
             pipeline=self.pipeline,
             tail=design.tail,
             parity=design.parity,
+            kept=self.schedule.layout.sums_kept,
             sharing=Sharing(design.packed, room=int(least)) if design.packed else None,
         )
 
@@ -187,18 +208,20 @@ class Products:
         self, m: Module, lanes: list[Value], tags: dict[str, Value], name: str
     ) -> list[Value]:
         """Sums of one row to its results, on one of the buses."""
-        shifts, inverse, pipeline = (
-            self.schedule.shifts,
-            self.schedule.timing.inverse,
-            self.pipeline,
-        )
-        combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
+        timing = self.schedule.timing
+        combined = lanes
+        if timing.combine:
+            combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
         by = self._rows_shift(m, tags, name)
+        if timing.passed.second:
+            return self._at_once(m, combined, by, tags, name)
+        shifts, pipeline = self.schedule.shifts, self.pipeline
         exact = [
             rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}", pipeline.shift)
             for i, lane in enumerate(combined)
         ]
-        limit = delayed(m, tags["rows_width"], COMBINE + pipeline.shift + 1, f"rows_width{name}")
+        until = timing.combine + pipeline.shift + 1
+        limit = delayed(m, tags["rows_width"], until, f"rows_width{name}")
         rows: list[Value] = [
             saturated(m, lane, shifts.widths, limit, f"rows{name}_lane{i}", pipeline.fit)
             for i, lane in enumerate(exact)
@@ -208,26 +231,49 @@ class Products:
             m, rows, largest, self.model.inverse, f"inverse{name and name + '_'}", pipeline
         )
         by, which = (
-            delayed(m, tags[tag], pipeline.exit + inverse, f"{tag}{name}") for tag in _OUTPUT
+            delayed(m, tags[tag], timing.rows + timing.inverse, f"{tag}{name}") for tag in _OUTPUT
         )
         bits, label = self.sizes.width, f"gates{name}"
         return rounded_lanes(
             m, moved, by, shifts.output, which, shifts.outputs, bits, label, pipeline
         )
 
+    def _at_once(
+        self, m: Module, sums: list[Value], by: Value, tags: dict[str, Value], name: str
+    ) -> list[Value]:
+        """Both roundings of a dense network's sums."""
+        shifts, pipeline, combine = (
+            self.schedule.shifts,
+            self.pipeline,
+            self.schedule.timing.combine,
+        )
+        until = combine + pipeline.shift + 1
+        then = delayed(m, tags["output_shift"], combine, f"output_shift{name}")
+        which = delayed(m, tags["output_width"], until, f"output_width{name}")
+        results = []
+        for i, lane in enumerate(sums):
+            exact = rounded_twice(
+                m, lane, by, shifts.rows, then, shifts.output, f"gates{name}_{i}", pipeline.shift
+            )
+            label, bits = f"gates{name}_lane{i}", self.sizes.width
+            results.append(
+                saturated(m, exact, shifts.outputs, which, label, pipeline.fit, width=bits)
+            )
+        return results
+
     def _rows_shift(self, m: Module, tags: dict[str, Value], name: str) -> Value:
-        """What a row's sums are shifted by, `COMBINE` cycles after its tags: the product's, or the
-        row's own, which a memory holds.
+        """What a row's sums are shifted by, `Timing.combine` cycles after its tags: the product's,
+        or the row's own, which a memory holds.
         """
-        own = self.schedule.shifts.of_rows
+        own, combine = self.schedule.shifts.of_rows, self.schedule.timing.combine
         if own is None:
-            return delayed(m, tags["rows_shift"], COMBINE, f"rows_shift{name}")
+            return delayed(m, tags["rows_shift"], combine, f"rows_shift{name}")
         init, bits = own.indices[int(name or 0)], address_bits(len(self.schedule.shifts.rows))
         shifts = memory.Memory(shape=bits, depth=len(init), init=init)
         m.submodules[f"row_shifts{name}"] = shifts
         port = shifts.read_port()
         m.d.comb += port.addr.eq(tags["own_shift"])
-        return delayed(m, port.data, COMBINE - 1, f"rows_shift{name}")
+        return delayed(m, port.data, combine - 1, f"rows_shift{name}")
 
     def _gates(
         self,
@@ -238,12 +284,13 @@ class Products:
         probe: Probe,
     ) -> None:
         """A word for a block row, or the part that it keeps, of each bus in a bank of its own."""
-        delay = self.pipeline.exit + self.schedule.timing.inverse + self.pipeline.rounding
+        timing = self.schedule.timing
+        delay = timing.rows + timing.inverse + timing.results
         write = delayed_flag(m, tags["write"], delay, "gates_write")
         row, which = (delayed(m, tags[name], delay, f"gates_{name}") for name in ("row", "kept"))
         bits, least = self.block.bit_length() - 1, self.schedule.layout.kept[-1]
         part = self._by_kept(which, lambda kept: self._written(row[:bits], kept, least))
-        words = []
+        words, written = [], []
         for column, name in enumerate(probe_names("product", self.words)):
             word = self._by_kept(which, lambda kept, of=results[column]: self._spread(of, kept))
             gates = memory.Memory(
@@ -264,8 +311,11 @@ class Products:
                 read.addr.eq(vector.gate_address),
             ]
             words.append(read.data)
+            written.append(port.data)
             probe(m, name, write, Cat(sized(row, self.sizes.row), which), word)
         m.d.comb += vector.gate_word.eq(Cat(*words))
+        if vector.takes_gates:
+            m.d.comb += vector.gate_written.eq(Cat(*written))
 
     def _by_kept(self, which: Value, of: Callable[[int], Value]) -> Value:
         """What rows that keep so many numbers have."""

@@ -8,8 +8,10 @@ from ernn.rtl.arith import (
     delayed,
     delayed_flag,
     divided,
+    fitted,
     lanes_of,
     register,
+    rounded,
     rounded_lanes,
     sign_extended,
 )
@@ -72,8 +74,9 @@ class Spectra:
     def _transformed(self, m: Module, vector: VectorUnit, source: FrameInput) -> list[Value]:
         """The spectrum of each word of a line, rounded."""
         sizes, shifts, pipeline = self.sizes, self.sizes.schedule.shifts, self.pipeline
+        timing = sizes.schedule.timing
         shift = Mux(vector.send, vector.spectrum_shift, self._input_shift)
-        until = sizes.schedule.timing.forward - pipeline.store - pipeline.rounding
+        until = timing.forward - pipeline.store - timing.rounded
         by = delayed(m, shift, until, "spectrum_shift")
         width = Mux(vector.send, vector.spectrum_width, self._input_width)
         which = delayed(m, width, until, "spectrum_width")
@@ -91,10 +94,16 @@ class Spectra:
             lanes = lanes_of(entered, sizes.width, sizes.block)
             label, bound = f"forward{name and name + '_'}", 1 << (sizes.width - 1)
             moved = transform_pipe(m, lanes, bound, sizes.model.forward, label, pipeline)
-            label = f"spectrum{name}"
-            lanes = rounded_lanes(
-                m, moved, by, shifts.spectrum, which, shifts.spectra, sizes.operand, label, pipeline
-            )
+            label, bits = f"spectrum{name}", sizes.operand
+            if timing.passed.spectra is None:
+                lanes = rounded_lanes(
+                    m, moved, by, shifts.spectrum, which, shifts.spectra, bits, label, pipeline
+                )
+            elif timing.passed.spectra:
+                exact = rounded(m, moved[0], by, shifts.spectrum, label, 0)
+                lanes = [fitted(exact, bits)]
+            else:
+                lanes = [fitted(moved[0] >> sizes.model.forward.guard, bits)]
             words.append(Cat(*lanes))
         return words
 

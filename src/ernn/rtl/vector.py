@@ -14,7 +14,16 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.rtl.activation import Activation
-from ernn.rtl.arith import chosen, delayed, delayed_flag, lanes_of, register, rounded, saturated
+from ernn.rtl.arith import (
+    chosen,
+    clamped,
+    delayed,
+    delayed_flag,
+    lanes_of,
+    register,
+    rounded,
+    saturated,
+)
 from ernn.rtl.player import Player
 from ernn.rtl.sizes import Sizes, sized
 from ernn.rtl.ways import Ways
@@ -70,10 +79,11 @@ class VectorUnit(wiring.Component):
                 "output": Out(1),
                 "final": Out(1),
                 "done": Out(1),
-                "label": Out(len(self.player.pc) + len(self.player.index)),
+                "label": Out(len(self.player.pc) + len(self.player.index) + bool(layout.looked_up)),
             }
             | ({"copy": In(frames * sizes.copy)} if self.sees_copies else {})
             | ({"parts": Out(address_bits(self.orders))} if self.orders > 1 else {})
+            | ({"gate_written": In(line)} if self.takes_gates else {})
             | (
                 {"arrival_address": Out(address_bits(arrivals)), "arrival_word": In(line)}
                 if layout.arrival_lines
@@ -90,6 +100,15 @@ class VectorUnit(wiring.Component):
     def sees_copies(self) -> bool:
         """Whether it reads anything of which there is more than one copy."""
         return self.layout.values.distance > 0 or self.layout.arrival_lines > 0
+
+    @property
+    def takes_gates(self) -> bool:
+        """Whether a step takes a line of gates on its way to memory."""
+        return bool(self._taken("line"))
+
+    def _taken(self, name: str) -> set[int]:
+        """In which cycles after issue something is taken on its way."""
+        return {row.get(f"{name}_soon", 0) for row in self.schedule.vector.rows} - {0}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -112,15 +131,26 @@ class VectorUnit(wiring.Component):
         for lane, (value, outside) in enumerate(zip(values, beyond, strict=True)):
             unit = Activation(self.layout.model.tables, self.width, self.pipeline)
             m.submodules[f"activation{lane}"] = unit
+            looked_up = self._looked_up(m, value)
             zero = delayed(m, outside, self.pipeline.activation, f"beyond{lane}_activated")
             m.d.comb += [
-                unit.value.eq(value),
+                unit.value.eq(looked_up),
                 unit.activate.eq(activate),
                 unit.table.eq(table),
                 unit.zero.eq(zero),
             ]
             results.append(unit.result)
         return results
+
+    def _looked_up(self, m: Module, value: Value) -> Value:
+        """A value as the tables read it: that of a step made with another has more fraction
+        bits."""
+        if "then" not in self.player.row:
+            return value
+        found, then = value, delayed(m, self.player.row["then"], self.pipeline.values, "then")
+        for number, (finer, width) in enumerate(self.layout.looked_up, 1):
+            found = Mux(then == number, clamped(value << finer, width), found)
+        return found
 
     def _below_zero(self, m: Module, value: Value, beyond: Value, lane: int) -> Value:
         """Whether a value is to be zero, in the cycle in which it is saturated: past a vector's
@@ -168,7 +198,8 @@ class VectorUnit(wiring.Component):
         line = delayed(m, line, self.pipeline.apart, "line_later")
         words = lanes_of(line, self.block * self.width, self.words)
         part = Cat(word.as_unsigned().word_select(beat, self.lanes * self.width) for word in words)
-        return register(m, part, "line_read")
+        read = register(m, part, "line_read")
+        return self._or_on_its_way(m, "line", read, self.gate_written) if self.takes_gates else read
 
     def _value(self, m: Module, name: str, first: Value) -> Value:
         """What a term reads of the values, as `_line`; before a sequence's first frame that is what
@@ -182,7 +213,25 @@ class VectorUnit(wiring.Component):
         m.d.comb += values.addr.eq(register(m, place, f"{name}_address"))
         cleared = delayed(m, first & before & ~given, 3, f"{name}_cleared")
         read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
-        return delayed(m, read, self.pipeline.apart, f"{name}_kept")
+        kept = delayed(m, read, self.pipeline.apart, f"{name}_kept")
+        return self._or_on_its_way(m, name, kept, self.beat)
+
+    def _or_on_its_way(self, m: Module, name: str, read: Value, given: Value) -> Value:
+        """What was read of a memory, or what was `given` in the cycle after issue that the row
+        names.
+        """
+        cycles, word = self._taken(name), given
+        if not cycles:
+            return read
+        soon = self.player.row[f"{name}_soon"]
+        for cycle in range(min(cycles), self.pipeline.memories + 1):
+            if cycle > min(cycles):
+                word = register(m, word, f"{name}_given{cycle}")
+                if cycle in cycles:
+                    now = delayed(m, soon == cycle, cycle, f"{name}_now{cycle}")
+                    word = Mux(now, given, word)
+        taken = delayed(m, soon != 0, self.pipeline.memories, f"{name}_taken")
+        return Mux(taken, word, read)
 
     def _copy_of(self, place: Value, twice: Value, before: Value | int) -> Value:
         """Where a value is: of what is kept twice, in this frame's copy or the frame before's."""
@@ -287,7 +336,8 @@ class VectorUnit(wiring.Component):
         """Write beats, gather whole lines and hand them on."""
         row, player, far = self.player.row, self.player, self.pipeline.far
         beat_bits = self.beats.bit_length() - 1
-        ways = Ways(m, self.pipeline, player.active & row["last"], row["tabled"])
+        then = row["then"] != 0 if "then" in row else None
+        ways = Ways(m, self.pipeline, player.active & row["last"], row["tabled"], then)
         pairs = zip(values, results, strict=True)
         m.d.comb += self.beat.eq(Cat(Mux(ways.through, late, soon) for soon, late in pairs))
         go = player.active & self._of_turn(self.valid)
@@ -298,7 +348,9 @@ class VectorUnit(wiring.Component):
 
         done, sends = flag("last", go), flag("send", whole, sooner=far)
         place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
-        address = delayed(m, ways.value(place, "value_address"), far, "value_address_later")
+        made = None if then is None else Mux(then, row["then_value"] + player.index, place)
+        address = ways.value(place, "value_address", made)
+        address = delayed(m, address, far, "value_address_later")
         value = delayed(m, self.beat, far, "value")
         keep = delayed_flag(m, flag("keep", go), far, "keep_later")
         for port in self.value_writes:
@@ -317,10 +369,17 @@ class VectorUnit(wiring.Component):
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
-            self.label.eq(ways.value(Cat(player.index, player.pc), "label")),
+            self.label.eq(self._label(ways, then)),
         ]
         if self.orders > 1:
             m.d.comb += self.parts.eq(ways.value(row["parts"], "parts"))
+
+    def _label(self, ways: Ways, then: Value | None) -> Value:
+        """Tells results apart (`ernn.scheduling.probes.vector_place`)."""
+        label = ways.value(Cat(self.player.index, self.player.pc), "label")
+        if then is None:
+            return label
+        return Cat(label, ways.value(Const(0), "label_then", then))
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:
         """Which numbers of a beat lie at or past number `tail` of the line that ends a vector,

@@ -58,13 +58,13 @@ class ArrayTape:
         """Cut a pass where a group goes on to another operand, and a column for the tags of each
         further part.
         """
-        key = (one.parts[0].rows.keys, one.columns, len(one.parts), turn)
+        key = (one.parts[0].rows.keys, one.columns, len(one.leaving), turn)
         if key not in self._cut:
             self._cut[key] = tuple(self._cuts(one, turn))
         return self._cut[key]
 
     def _cuts(self, one: Pass, turn: Turn) -> Iterator[Stretch]:
-        cuts = {0, one.length, *(one.length - number for number in range(1, len(one.parts)))}
+        cuts = {0, one.length, *(one.length - number for number in range(1, len(one.leaving)))}
         for columns in one.columns:
             operands = [operand for operand, _ in columns]
             cuts |= {i for i in range(1, len(operands)) if operands[i] != operands[i - 1]}
@@ -101,15 +101,20 @@ class ArrayTape:
         rows, column = [], 0
         stretches = self.stretches(one, turn)
         for number, stretch in enumerate(stretches):
-            part = one.parts[max(0, number + len(one.parts) - len(stretches))]
+            part = one.parts[max(0, number + len(one.leaving) - len(stretches))]
             rows.append(self._row(part, stretch, turn) | {"weights": one.weights[column]})
             column += stretch.count
         rows[0] |= {"gap": gap, "clear": 1}
-        rows[-1]["drain"] = 1
+        rows[-1]["drain"] = int(bool(one.leaving))
         if self._shared:
             for number, row in enumerate(reversed(rows)):
-                row["tag"] = int(number < len(one.parts))
-                row["more"] = int(0 < number < len(one.parts))
+                row["tag"] = int(number < len(one.leaving))
+                row["more"] = int(0 < number < len(one.leaving))
+        if self.order.layout.design.ahead:
+            place = one.keeps if one.resumes is None else one.resumes
+            rows = [row | {"keep": 0, "resume": 0, "sum": place or 0} for row in rows]
+            rows[0]["resume"] = int(one.resumes is not None)
+            rows[-1]["keep"] = int(one.keeps is not None)
         return rows
 
     def _row(self, part: Part, stretch: Stretch, turn: Turn) -> dict[str, int]:

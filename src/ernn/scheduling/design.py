@@ -73,6 +73,14 @@ class Design:
     two elements lie side by side, so that it makes two products a cycle; 0: one. For weights of at
     most 8 bits and spectra of at most 9, whatever else (a cell) has more; `pes` is a multiple of
     twice `words` then."""
+    forwarding: bool = False
+    """Whether a step may take what the array or the vector unit has just made on its way to memory:
+    a choice more before a register, four cycles less (three in shallow pipelines) for each step
+    that waits for another. In pipelines other than "direct"."""
+    ahead: bool = False
+    """Whether a lone stream's products are begun with what is there first: of each row the sum over
+    the input, or in later layers over the frame before, is kept in its element until the rest is
+    known. A small memory of sums an element."""
     parity: bool = False
     """Whether every word of weights has a parity bit, and the engine a port that tells when a word
     has changed."""
@@ -102,6 +110,16 @@ class Design:
         if self.pipeline not in get_args(PipelineName):
             names = ", ".join(get_args(PipelineName))
             raise UserError(f"a design's pipeline is one of {names}, not {self.pipeline!r}")
+        if self.ahead and self.streams > 1:
+            raise UserError(
+                f"a design that begins products ahead has a lone stream, not {self.streams} "
+                "streams, which fill each other's waits"
+            )
+        if self.forwarding and self.pipeline == "direct":
+            raise UserError(
+                "a design with forwarding has deep or shallow pipelines, not 'direct' ones: "
+                "results would cross the device to be taken on their way"
+            )
 
     @property
     def elements(self) -> int:

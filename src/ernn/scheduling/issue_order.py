@@ -143,7 +143,7 @@ class IssueOrder:
         return {
             step.keep.name: number
             for number, stage in enumerate(self.layout.stages)
-            for step in stage.steps
+            for step in stage.results
             if step.keep
         }
 

@@ -2,22 +2,26 @@
 there.
 
 Always the pass or step that can begin first is next; of several, one of the first turn, and of
-turns side by side the one that is least far.  What an item reads of this round's results delays
+turns side by side the one that is least far; of a lone stream's steps, which follow no fixed order,
+the one that most others follow.  What an item reads of this round's results delays
 it.  What it reads of an earlier round's, and what it must have read before a later round overwrites
 it, are lower bounds on the interval (`ernn.scheduling.hazards`).
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
+from ernn.scheduling.forwarding import WAYS, Forwarding
 from ernn.scheduling.hazards import Hazards, Place
 from ernn.scheduling.issue_order import IssueOrder, Turn
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
-from ernn.scheduling.timing import Timing
-from ernn.scheduling.vector_program import Gate, Step, Term
+from ernn.scheduling.timing import KEPT, Timing
+from ernn.scheduling.vector_program import Gate, Kept, LayerStage, Step, Term
 from ernn.scheduling.vector_tape import Chunk, VectorTape
 from ernn.scheduling.weight_banks import Pass
 
@@ -85,7 +89,9 @@ class ListScheduler:
         self.order = IssueOrder(self.layout)
         self._array_tape = ArrayTape(self.order, self.shifts)
         self._vector_tape = VectorTape(self.order, self.shifts)
+        self._forwarding = Forwarding(self.layout, self.timing.pipeline)
         self.vector_free = self.vector_from
+        self._kept: dict[int, int] = {}  # last columns of first halves, by where their sums are
         self._operands_ready: dict[int, int] = {}  # of passes that read the same, by their reads
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
@@ -125,9 +131,17 @@ class ListScheduler:
                 if work.ready is None:
                     work.ready = self._pass_ready(one, work.turn)
                 if work.ready is not None:
-                    start = max(self.array_free, self.drain_free - one.length + 1, work.ready)
+                    start = max(self.array_free, self._may_leave(one), work.ready)
                     key = (start, 1, work.order, self._left(work))
                     yield key, lambda w=work, s=start: self._do_pass(w, s)
+
+    def _may_leave(self, one: Pass) -> int:
+        """Earliest start of a pass for the bus to be free when it ends, and of a second half for
+        the first one's sums to be kept."""
+        if one.keeps is not None:
+            return 0
+        kept = 0 if one.resumes is None else self._kept[one.resumes] + KEPT
+        return max(kept, self.drain_free - one.length + 1)
 
     def _left(self, work: _Work) -> float:
         """How urgent a turn's next pass is, the smaller the more: by its share done, later stages a
@@ -178,9 +192,12 @@ class ListScheduler:
             cycle += stretch.count
         self.array += self._array_tape.rows(one, turn, start - self.array_free)
         self.array_free = cycle
+        self._bar("processing elements", start, cycle, one.product.name, turn)
+        if one.keeps is not None:
+            self._kept[one.keeps] = cycle - 1
+            return
         self.drain_free = cycle - 1 + self.layout.design.pes // self.layout.design.words
         self._note_rows(one, cycle - 1 + self.timing.product, turn)
-        self._bar("processing elements", start, cycle, one.product.name, turn)
         leave = cycle - 1 + self.timing.exit
         last = leave + one.count // self.layout.design.words
         self._bar("inverse transform", leave, last, one.product.name, turn)
@@ -212,12 +229,23 @@ class ListScheduler:
                 begun.add(turn)
                 self._open(work)
                 for chunk in work.chunks:
-                    if chunk.ready is None and self._in_order(work.turn, chunk):
-                        chunk.ready = self._step_ready(work.turn, chunk)
-                    if chunk.ready is not None:
-                        start = max(self.vector_free, chunk.ready)
-                        key = (start, 0, work.order, stage, chunk.first)
-                        yield key, lambda w=work, c=chunk, s=start: self._do_step(w, c, s)
+                    for number in self._next(work.turn, chunk):
+                        start = self._may_begin(self._steps(work.turn)[number], chunk, number)
+                        left = -self._stage(work.turn).left[number] if self._lone else 0
+                        key = (start, 0, work.order, stage, left, chunk.first)
+                        act = partial(self._do_step, work, chunk, number, start)
+                        yield key, act
+
+    def _next(self, turn: Turn, chunk: Chunk) -> Iterator[int]:
+        """A chunk's next step if it can begin at a known time; of a lone stream all that may be
+        next."""
+        stage = self._stage(turn)
+        for number in chunk.left if self._lone else chunk.left[:1]:
+            if stage.follows[number].isdisjoint(chunk.left):
+                if number not in chunk.ready and self._in_order(stage.steps[number], chunk):
+                    self._find_ready(turn, chunk, number)
+                if number in chunk.ready:
+                    yield number
 
     def _open(self, work: _Work) -> None:
         """Begin further chunks while there are slots: those of a stage are taken in turns."""
@@ -229,7 +257,8 @@ class ListScheduler:
                 return
             taken.add(slot)
             self._opened[work.turn.stage] += 1
-            work.chunks.append(Chunk(work.begun, lines, slot))
+            steps = list(range(len(self._steps(work.turn))))
+            work.chunks.append(Chunk(work.begun, lines, slot, steps))
             work.begun += lines
             self._note_opened(work)
 
@@ -246,70 +275,109 @@ class ListScheduler:
             ends = work.turn.stage == outputs[-1] and work.begun == work.lines
             self._sender = None if ends else work.turn.stream
 
-    def _in_order(self, turn: Turn, chunk: Chunk) -> bool:
-        return not self._step_of(turn, chunk).output or self._to_send[0] is chunk
+    def _in_order(self, step: Step, chunk: Chunk) -> bool:
+        return not step.output or self._to_send[0] is chunk
 
-    def _do_step(self, work: _Work, chunk: Chunk, start: int) -> None:
-        step = self._step_of(work.turn, chunk)
+    def _do_step(self, work: _Work, chunk: Chunk, number: int, start: int) -> None:
+        step = self._steps(work.turn)[number]
         self._run_step(step, work.turn, chunk, start)
         if step.output:
             self._to_send.pop(0)
-        chunk.step, chunk.ready, chunk.waits_for = chunk.step + 1, None, None
-        if chunk.step == len(self.layout.stages[work.turn.stage].steps):
+        chunk.left.remove(number)
+        if not chunk.left:
             work.chunks.remove(chunk)
             self._slots[work.turn.stage].remove(chunk.slot)
 
-    def _step_of(self, turn: Turn, chunk: Chunk) -> Step:
-        return self.layout.stages[turn.stage].steps[chunk.step]
+    def _stage(self, turn: Turn) -> LayerStage:
+        return self.layout.stages[turn.stage]
 
-    def _step_ready(self, turn: Turn, chunk: Chunk) -> int | None:
-        """Earliest start of a chunk's next step; None where something it reads is not known yet."""
-        if chunk.waits_for is not None and chunk.waits_for[1] not in chunk.waits_for[0]:
-            return None
-        step = self._step_of(turn, chunk)
+    def _steps(self, turn: Turn) -> tuple[Step, ...]:
+        return self._stage(turn).steps
+
+    def _find_ready(self, turn: Turn, chunk: Chunk, number: int) -> None:
+        """Earliest start of a chunk's step, if everything that it reads is known."""
+        if number in chunk.waits_for:
+            times, place = chunk.waits_for[number]
+            if place not in times:
+                return
+        step = self._steps(turn)[number]
         terms, ready = len(step.terms), 0
         for index, term in enumerate(step.terms):
-            for times, places in self._read(term, turn, chunk):
-                for beat, place in enumerate(places):
-                    if place not in times:
-                        chunk.waits_for = times, place
-                        return None
-                    ready = max(ready, times[place] - beat * terms - index)
-        return ready
+            for read, times, places in self._read(term, turn, chunk):
+                if missing := [place for place in places if place not in times]:
+                    chunk.waits_for[number] = times, missing[0]
+                    return
+                found = [times[place] - beat * terms - index for beat, place in enumerate(places)]
+                ready = max(ready, self._forwarding.earliest(read, found))
+        chunk.ready[number] = ready
 
     def _run_step(self, step: Step, turn: Turn, chunk: Chunk, start: int) -> None:
         """A chunk's next step, beat by beat."""
         terms, beats = len(step.terms), chunk.lines * self.layout.beats
         for index, term in enumerate(step.terms):
             self._note_reads(term, turn, chunk, start + index, terms)
-        results, tabled = self._results(step, start, beats)
-        self.vector += self._vector_tape.rows(step, turn, chunk, start - self.vector_free, tabled)
-        self.edges[len(self.vector) - 1] = (step, turn.stream, chunk.first)
-        self._note_writes(step, turn, chunk, results)
+        soon = [self._soon(term, turn, chunk, start + n) for n, term in enumerate(step.terms)]
+        results, late = self._results(step, start, chunk)
+        gap = start - self.vector_free
+        tabled = late is not None
+        self.vector += self._vector_tape.rows(step, turn, chunk, gap, tabled, soon)
+        row = len(self.vector) - 1
+        self.edges[row] = (step, turn.stream, chunk.first)
+        if late is None or step.then is not None:
+            self._note_writes(step, turn, chunk, results)
+        if late is not None:
+            self._note_writes(step.then or step, turn, chunk, late)
+        if step.then is not None:
+            self.edges[-1 - row] = (step.then, turn.stream, chunk.first)
         self.vector_free = start + beats * terms
         self._bar("vector unit", start, self.vector_free, step.name, turn)
 
-    def _results(self, step: Step, start: int, beats: int) -> tuple[range, bool]:
-        """When a step's results are there, beat by beat, and whether they come through the tables.
+    def _may_begin(self, step: Step, chunk: Chunk, number: int) -> int:
+        """Earliest start of a step whose operands are `ready`: one with which another is made goes
+        both ways, and waits until the shorter one is free; with forwarding and a lone stream so
+        does any that needs no table, as long as that is sooner than the longer one."""
+        start = max(self.vector_free, chunk.ready[number])
+        if step.then is not None:
+            starts = count(start)
+        elif self.layout.design.forwarding and self._lone and self._needs_no_table(step):
+            starts = range(start, start + self.timing.pipeline.activation)
+        else:
+            return start
+        return next((one for one in starts if self._passes_by(step, one, chunk)), start)
 
-        They pass the tables by where they need none and none of the results before is then in their
-        way: at no time are there two, those of a line stay together, and outputs leave in order.
+    def _needs_no_table(self, step: Step) -> bool:
+        return self.layout.model.table(step.activation) is None
+
+    def _passes_by(self, step: Step, start: int, chunk: Chunk) -> bool:
+        """Whether none of the results before is in the way of sums that pass the tables by: at no
+        time are there two, those of a line stay together, and outputs leave in order.
+
         At the tape's beginning results of the round before may still be on the longer way.
         """
-        pipeline, terms = self.timing.pipeline, len(step.terms)
-        first = start + terms - 1 + pipeline.values
-        times = range(first, first + beats * terms, terms)
         begun = self.vector_from + self.vector[0]["gap"] if self.vector else start
-        self._tabled = [one for one in self._tabled if one[0][-1] >= first]
-        if (
-            self.layout.model.table(step.activation) is None
-            and start >= begun + pipeline.activation
-            and not any(self._in_the_way(step, times, *one) for one in self._tabled)
-        ):
-            return times, False
-        later = range(first + pipeline.activation, times.stop + pipeline.activation, terms)
+        times = self._sums(step, start, chunk)
+        under_way = (one for one in self._tabled if one[0][-1] >= times.start)
+        return start >= begun + self.timing.pipeline.activation and not any(
+            self._in_the_way(step, times, *one) for one in under_way
+        )
+
+    def _sums(self, step: Step, start: int, chunk: Chunk) -> range:
+        """When a step's sums are there, beat by beat."""
+        terms = len(step.terms)
+        first = start + terms - 1 + self.timing.pipeline.values
+        return range(first, first + chunk.lines * self.layout.beats * terms, terms)
+
+    def _results(self, step: Step, start: int, chunk: Chunk) -> tuple[range, range | None]:
+        """When a step's sums are there, and when what comes through the tables is: those that need
+        none pass them by where they can."""
+        times, longer = self._sums(step, start, chunk), self.timing.pipeline.activation
+        no_table = step.then is None and self._needs_no_table(step)
+        if no_table and self._passes_by(step, start, chunk):
+            return times, None
+        later = range(times.start + longer, times.stop + longer, len(step.terms))
+        self._tabled = [one for one in self._tabled if one[0][-1] >= times.start]
         self._tabled.append((later, step.output))
-        return later, True
+        return times, later
 
     def _in_the_way(self, step: Step, times: range, others: range, leave: bool) -> bool:
         whole = self.layout.beats > 1 or (step.output and leave)
@@ -317,19 +385,29 @@ class ListScheduler:
 
     def _read(
         self, term: Term, turn: Turn, chunk: Chunk
-    ) -> Iterator[tuple[Mapping[int, int], Iterable[int]]]:
-        """Everything that a term reads of this round's results: times by place, and each beat's
-        place.
+    ) -> Iterator[tuple[Kept | Gate, Mapping[int, int], Sequence[int]]]:
+        """Everything that a term reads of this round's results: what it is, times by place, and
+        each beat's place.
         """
         beats = range(chunk.lines * self.layout.beats)
         for kept in term.reads:
             if not self.order.age_of(kept, turn):
                 base = self._vector_tape.value(kept.value, turn, chunk)
-                yield self.hazards.value_ready, range(base, base + len(beats))
+                yield kept, self.hazards.value_ready, range(base, base + len(beats))
         if isinstance(term.addend, Gate):
             base, stride = self._vector_tape.gate(term.addend, turn, chunk)
-            lines = (base + i // self.layout.beats * stride for i in beats)
-            yield self.hazards.gate_ready, lines
+            lines = [base + i // self.layout.beats * stride for i in beats]
+            yield term.addend, self.hazards.gate_ready, lines
+
+    def _soon(self, term: Term, turn: Turn, chunk: Chunk, issue: int) -> dict[str, int]:
+        """What a term issued then takes on its way; nothing is said where nothing may be."""
+        if not self.layout.design.forwarding:
+            return {}
+        found = dict.fromkeys((f"{way}_soon" for way in WAYS), 0)
+        for read, times, places in self._read(term, turn, chunk):
+            way = "line" if isinstance(read, Gate) else "b" if read is term.b else "a"
+            found[f"{way}_soon"] = self._forwarding.soon(read, times[places[0]], issue)
+        return found
 
     def _note_reads(self, term: Term, turn: Turn, chunk: Chunk, start: int, stride: int) -> None:
         beats = range(chunk.lines * self.layout.beats)

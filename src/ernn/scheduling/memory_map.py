@@ -12,6 +12,7 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 
@@ -24,9 +25,10 @@ from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
 from ernn.scheduling.slices import Slice, slices
 from ernn.scheduling.spectra_map import SpectraMap
+from ernn.scheduling.timing import pipeline_of
 from ernn.scheduling.value_map import ValueMap, in_beats
 from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
-from ernn.scheduling.weight_banks import Pass, Rows, passes, placed_by_zeros
+from ernn.scheduling.weight_banks import Pass, Rows, halves, passes, placed_by_zeros
 
 ARRIVALS = 4
 """Frames of the input whose numbers are kept for steps.
@@ -46,7 +48,16 @@ class MemoryMap:
 
     @cached_property
     def stages(self) -> tuple[LayerStage, ...]:
-        return stages(self.model)
+        found = stages(self.model)
+        return tuple(map(self._at_once, found)) if self.design.forwarding else found
+
+    def _at_once(self, stage: LayerStage) -> LayerStage:
+        """A stage in which results are looked up as they are made, where a chunk's sums have all
+        passed before the first of them comes out of the tables."""
+        longest = max((self.lines(step.length) for step in stage.steps), default=1)
+        lines = min(self.design.chunk, longest)
+        most = pipeline_of(self.design).activation // (lines * self.beats)
+        return stage.at_once(most)
 
     @cached_property
     def cut(self) -> Lines:
@@ -85,6 +96,18 @@ class MemoryMap:
         return tuple(step for stage in self.stages for step in stage.steps)
 
     @cached_property
+    def results(self) -> tuple[Step, ...]:
+        """Steps, and those made with them."""
+        return tuple(step for stage in self.stages for step in stage.results)
+
+    @cached_property
+    def looked_up(self) -> tuple[tuple[int, int], ...]:
+        """How results are read by the tables of steps made with them: more fraction bits, and bits
+        in all."""
+        found = ((step.finer, step.then.target.width) for step in self.steps if step.then)
+        return tuple(sorted(set(found)))
+
+    @cached_property
     def accumulator_bits(self) -> int:
         """Bits of an element's exact sum over the most columns there are."""
         columns = max(product.block_columns for product in self.products)
@@ -121,7 +144,7 @@ class MemoryMap:
 
     @cached_property
     def values(self) -> ValueMap:
-        return ValueMap(self.cut, self.steps, self.initial.values)
+        return ValueMap(self.cut, self.results, self.initial.values)
 
     # --- what comes in and goes out
 
@@ -191,11 +214,17 @@ class MemoryMap:
     @cached_property
     def passes(self) -> tuple[tuple[Pass, ...], ...]:
         """Passes of each stage, with the addresses of their weights in every bank."""
-        made = []
+        made, kept = list[list[Pass]](), 0
         for stage in self.stages:
             rows = [self.rows(product) for product in stage.products]
             columns = [self.spectra.columns(product) for product in stage.products]
-            made.append(passes(list(zip(rows, columns, strict=True)), self.design.pes))
+            whole = passes(list(zip(rows, columns, strict=True)), self.design.pes)
+            if self.design.ahead:
+                early = [self._early(stage, one.product) for one in whole]
+                pairs = zip(whole, early, count(kept))
+                whole = [half for pair in pairs for half in halves(*pair)]
+                kept += len(early)
+            made.append(whole)
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
@@ -215,6 +244,23 @@ class MemoryMap:
     def weights(self) -> int:
         """Numbers of a bank's word, of all elements that share multipliers."""
         return self.design.sharing * self.model.block
+
+    def _early(self, stage: LayerStage, product: Product) -> set[int]:
+        """Operands that a lone stream's product does not wait for: where it reads results of this
+        frame, those of earlier ones and the input; else what is not the layer's own."""
+        reads = list(enumerate(product.operands))
+        late = {n for n, one in reads if not one.delay and one.signal != self.model.input.name}
+        if not late:
+            own = (one.steps for one in self.stages if one.layer == stage.layer)
+            given = {step.signal for steps in own for step in steps}
+            late = {n for n, one in reads if one.signal in given}
+        return {n for n, _ in reads} - late
+
+    @cached_property
+    def sums_kept(self) -> int:
+        """Sums that an element keeps of passes in two halves."""
+        every = (one.keeps for stage in self.passes for one in stage)
+        return max((place + 1 for place in every if place is not None), default=0)
 
     @cached_property
     def _gates(self) -> tuple[dict[str, int], int]:

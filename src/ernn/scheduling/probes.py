@@ -75,12 +75,13 @@ def product_place(schedule: Schedule, column: int, address: int) -> Place | None
 
 
 def vector_place(schedule: Schedule, column: int, address: int) -> Place | None:
-    """Address: how often the step's group has been played, then the tape row; None for lanes that
-    only fill a line.
+    """Address: how often the step's group has been played, then the tape row, then whether it is
+    what a table gives of the row's result; None for lanes that only fill a line.
     """
     layout = schedule.layout
     bits = schedule.vector.index_bits
-    step, stream, line = schedule.edges[address >> bits]
+    then, row = divmod(address >> bits, 1 << address_bits(len(schedule.vector.rows)))
+    step, stream, line = schedule.edges[-1 - row if then else row]
     further, beat = divmod(address & ((1 << bits) - 1), layout.beats)
     first = (line + further) * layout.line + column * layout.model.block + beat * layout.lanes
     count = min(layout.lanes, step.length - first)

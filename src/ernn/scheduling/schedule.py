@@ -98,7 +98,7 @@ class Schedule:
             step.length * sum(term.product_frac is not None for term in step.terms)
             for step in self.layout.steps
         )
-        return sum(products) + sum(step.length for step in self.layout.steps if step.activation)
+        return sum(products) + sum(step.length for step in self.layout.results if step.activation)
 
     @property
     def array_utilisation(self) -> float:

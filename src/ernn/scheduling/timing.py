@@ -8,14 +8,17 @@ way.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 from types import MappingProxyType
 
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import Design, PipelineName
+from ernn.scheduling.passed import Passed
 from ernn.scheduling.signed_digits import signed_digits
 
 COMBINE = 1  # three-multiplication products to real and imaginary parts
+KEPT = 3  # last column of a pass whose sums are kept -> first of the one that goes on with them
 QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
 FAR_QUEUES = 3  # more of them: a round starts later, two registers before what is shown
 
@@ -42,6 +45,11 @@ class Pipeline:
     levels: bool
     store: int
     packed: bool = False
+
+    @property
+    def summands(self) -> int:
+        """Sums of groups that are added in a cycle."""
+        return 2 if self.levels else 4
 
     @property
     def rounding(self) -> int:
@@ -160,8 +168,11 @@ def tree_levels(stage: Stage) -> int:
 
 
 def sum_depth(design: Design) -> int:
-    """Registers of the tree that adds the groups' sums, two at a time."""
-    return (design.splits - 1).bit_length()
+    """Registers of the tree that adds the groups' sums, `Pipeline.summands` at a time."""
+    left, depth = design.splits, 0
+    while left > 1:
+        left, depth = ceil(left / pipeline_of(design).summands), depth + 1
+    return depth
 
 
 def transform_depth(transform: Transform, pipeline: Pipeline) -> int:
@@ -172,17 +183,24 @@ def transform_depth(transform: Transform, pipeline: Pipeline) -> int:
 class Timing:
     """Latencies for one model and design.
 
-    `pipeline`: what they are made of.
+    `pipeline`: what they are made of; `passed`: which roundings are passed by.
     `exit`: issue of a pass's last column -> result of its first row leaves the processing elements.
-    `product`: the same -> that result is written to the gates memory; later rows follow one a
-    cycle. `spectrum`: issue of a step's last term -> its spectrum is written. `forward`, `inverse`:
-    the transforms, the registers around the forward one and the rounding after it included.
+    `combine`: from there until complex products are combined; `rows`: until rows of the inverse
+    transform are there. `product`: issue -> that result is written to the gates memory; later rows
+    follow one a cycle. `spectrum`: issue of a step's last term -> its spectrum is written.
+    `forward`, `inverse`: the transforms, the registers around the forward one and the rounding
+    after it included; `rounded`: that of spectra, `results`: that of products.
     `input`: a frame's last word enters an idle engine -> cycle 0 of its round, and a result's way
     out of its queue.
     """
 
     pipeline: Pipeline
+    passed: Passed
     exit: int
+    combine: int
+    rows: int
+    rounded: int
+    results: int
     product: int
     spectrum: int
     forward: int
@@ -191,19 +209,26 @@ class Timing:
 
     @classmethod
     def of(cls, model: IntegerModel, design: Design) -> "Timing":
-        pipeline = pipeline_of(design)
-        inverse, stored = (
-            transform_depth(model.inverse, pipeline),
-            pipeline.rounding + pipeline.store,
-        )
+        pipeline, passed = pipeline_of(design), Passed.of(model)
+        combine = 0 if passed.combining else COMBINE
+        rows = pipeline.exit - COMBINE + combine
+        results = 0 if passed.second else pipeline.rounding
+        rounded = pipeline.rounding if passed.spectra is None else passed.spectra
+        inverse = transform_depth(model.inverse, pipeline)
         leave = (
             pipeline.operand + pipeline.product + design.pes // design.words - 1 + sum_depth(design)
         )
-        forward = pipeline.entry + transform_depth(model.forward, pipeline) + stored
+        transformed = transform_depth(model.forward, pipeline)
+        forward = pipeline.entry + transformed + rounded + pipeline.store
         return cls(
             pipeline=pipeline,
+            passed=passed,
             exit=leave,
-            product=leave + pipeline.exit + inverse + stored,
+            combine=combine,
+            rows=rows,
+            rounded=rounded,
+            results=results,
+            product=leave + rows + inverse + results + pipeline.store,
             spectrum=pipeline.vector + forward,
             forward=forward,
             inverse=inverse,

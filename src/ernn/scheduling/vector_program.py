@@ -6,7 +6,8 @@ A step computes, lane by lane, req(sum of its terms) and then, if asked, an acti
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -106,7 +107,8 @@ class Step:
 
     `keep`: written to the vector unit's memory.  `signal`: sent through the forward transform.
     `output`: sent out; `final`: its last line ends the frame's outputs.  `copy`: not 0 where it
-    only copies the edge, and then no two are the same.
+    only copies the edge, and then no two are the same.  `then`: a step that looks the result up in
+    a table, made with it.
     """
 
     name: str
@@ -119,6 +121,12 @@ class Step:
     output: bool = False
     final: bool = False
     copy: int = 0
+    then: "Step | None" = None
+
+    @property
+    def finer(self) -> int:
+        """Fraction bits that the table of `then` reads beyond the result's own."""
+        return 0 if self.then is None else self.then.target.frac - self.target.frac
 
     @property
     def frac(self) -> int:
@@ -134,17 +142,82 @@ class LayerStage:
     products: tuple[Product, ...]
     steps: tuple[Step, ...]
 
+    @property
+    def results(self) -> Iterator[Step]:
+        """Steps, and those made with them."""
+        for step in self.steps:
+            yield step
+            if step.then is not None:
+                yield step.then
+
+    @cached_property
+    def follows(self) -> tuple[frozenset[int], ...]:
+        """Of each step those before it, by number, that it must follow: what it reads they give, or
+        they read what it writes."""
+        return tuple(
+            frozenset(n for n in range(number) if _met(self.steps[n], later))
+            for number, later in enumerate(self.steps)
+        )
+
+    @cached_property
+    def left(self) -> tuple[int, ...]:
+        """Of each step how many follow each other from there to the end, itself among them."""
+        found = [1] * len(self.steps)
+        for number in reversed(range(len(self.steps))):
+            for before in self.follows[number]:
+                found[before] = max(found[before], found[number] + 1)
+        return tuple(found)
+
+    def at_once(self, terms: int) -> "LayerStage":
+        """The same, where what only looks a step's result up in a table (an LSTM's tanh of c) is
+        made with it, unless that has fewer fraction bits than the result, or the step more
+        `terms`."""
+        pairs = {
+            id(step): later
+            for step in self.steps
+            for later in self.steps
+            if len(step.terms) <= terms and _looks_up(later, step)
+        }
+        gone = {id(later) for later in pairs.values()}
+        steps = (replace(one, then=pairs.get(id(one))) for one in self.steps if id(one) not in gone)
+        return replace(self, steps=tuple(steps))
+
+
+def _met(first: Step, later: Step) -> bool:
+    """Whether one of two steps reads what the other keeps."""
+    return any(
+        kept.value == made.keep
+        for one, other in ((first, later), (later, first))
+        for made in (one, one.then)
+        if made is not None
+        for term in other.terms
+        for kept in term.reads
+    )
+
+
+def _looks_up(later: Step, step: Step) -> bool:
+    if step.keep is None or later.activation in (None, "relu") or step.activation is not None:
+        return False
+    inside = (one.signal is None and not one.output for one in (step, later))
+    same = [(term.addend, term.fracs) for term in later.terms] == [
+        (Kept(step.keep), [step.target.frac])
+    ]
+    kept = later.keep is not None and not later.keep.copies  # no other stage or frame reads it
+    return all(inside) and same and kept and later.target.frac >= step.target.frac
+
 
 def heights(stage: LayerStage) -> dict[tuple[str, int], int]:
     """Steps one after the other from a gate (product, number) to the end of the stage, the one that
     reads it among them."""
     after: dict[int, int] = {}
     for number in reversed(range(len(stage.steps))):
-        made = stage.steps[number].keep
+        made = stage.steps[number]
         readers = [
             after[later]
             for later in range(number + 1, len(stage.steps))
-            if made is not None and _reads(stage.steps[later], Kept(made))
+            for one in (made, made.then)
+            if one is not None and one.keep is not None
+            if _reads(stage.steps[later], Kept(one.keep))
         ]
         after[number] = 1 + max(readers, default=0)
     found: dict[tuple[str, int], int] = {}

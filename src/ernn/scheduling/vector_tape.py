@@ -1,7 +1,7 @@
 """Steps as rows of the vector unit's tape."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ernn.scheduling.issue_order import IssueOrder, Turn
@@ -11,16 +11,17 @@ from ernn.scheduling.vector_program import Arrived, Gate, Kept, Step, Term, Valu
 
 @dataclass
 class Chunk:
-    """Lines under way in the vector unit: its next step, and from when on that can begin (None: not
-    known, as `waits_for` has no time for a place).
+    """Lines under way in the vector unit.  `left`: numbers of the steps to come; `ready`: from when
+    on one of them can begin, where that is known; `waits_for`: times, of which a step lacks that of
+    a place.
     """
 
     first: int
     lines: int
     slot: int
-    step: int = 0
-    ready: int | None = None
-    waits_for: tuple[Mapping[int, int], int] | None = None
+    left: list[int] = field(default_factory=list)
+    ready: dict[int, int] = field(default_factory=dict)
+    waits_for: dict[int, tuple[Mapping[int, int], int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,14 +52,22 @@ class VectorTape:
         }
 
     def rows(
-        self, step: Step, turn: Turn, chunk: Chunk, gap: int, tabled: bool
+        self,
+        step: Step,
+        turn: Turn,
+        chunk: Chunk,
+        gap: int,
+        tabled: bool,
+        soon: Sequence[Mapping[str, int]] = (),
     ) -> list[dict[str, int]]:
         """A step's rows on a chunk's lines, a term each, after so many idle cycles; `tabled`: its
-        results take the way through the tables."""
+        results take the way through the tables; `soon`: what each term takes on its way
+        (`ernn.scheduling.forwarding`)."""
         return [
             {"gap": gap, "count": chunk.lines * self.order.layout.beats, "last": 0, "end": 0}
             | {"tabled": int(tabled)}
             | self._operands(term, turn, chunk)
+            | (dict(soon[index]) if soon else {})
             | self._sum(step, index)
             | self._result(step, turn, chunk, index == len(step.terms) - 1)
             for index, term in enumerate(step.terms)
@@ -116,7 +125,8 @@ class VectorTape:
     def _sum(self, step: Step, index: int) -> dict[str, int]:
         """What a term is shifted by, and what the sum becomes."""
         shifts, term, model = self.shifts, step.terms[index], self.order.layout.model
-        table = model.table(step.activation)
+        looked_up = step if step.then is None else step.then
+        table = model.table(looked_up.activation)
         return {
             "first_term": int(index == 0),
             "product_shift": shifts.product.index(shifts.product_shift(step, term)),
@@ -152,6 +162,11 @@ class VectorTape:
             "tail": step.length % layout.line if ends else 0,
             "stream": turn.stream,
         }
+        if found := layout.looked_up:
+            row |= {"then": 0, "then_value": 0}
+            if step.then is not None and step.then.keep is not None and last:
+                row["then"] = 1 + found.index((step.finer, step.then.target.width))
+                row["then_value"] = self.value(step.then.keep, turn, chunk)
         return row | {"late": turn.late} if self.order.rounds else row
 
 

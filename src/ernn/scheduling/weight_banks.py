@@ -9,7 +9,7 @@ zeros where it has fewer than the others.  A bank holds, pass after pass, one wo
 column.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, zip_longest
@@ -152,12 +152,15 @@ class Pass:
     nothing else.
 
     `columns`: what each group multiplies; `weights`: addresses of the columns' weights, the same in
-    every bank.
+    every bank.  Of a pass in two halves the first `keeps` its sums in a place of every element,
+    from where the second `resumes`.
     """
 
     parts: tuple[Part, ...]
     columns: tuple[tuple[Column, ...], ...]
     weights: tuple[int, ...] = ()
+    keeps: int | None = None
+    resumes: int | None = None
 
     @property
     def product(self) -> Product:
@@ -173,8 +176,14 @@ class Pass:
         return max(len(columns) for columns in self.columns)
 
     @property
-    def progress(self) -> float:
-        return min(part.progress for part in self.parts)
+    def progress(self) -> tuple[bool, float]:
+        """First halves come first."""
+        return self.keeps is None, min(part.progress for part in self.parts)
+
+    @property
+    def leaving(self) -> tuple[Part, ...]:
+        """Parts whose results leave when it ends."""
+        return self.parts if self.keeps is None else ()
 
     @property
     def zeros(self) -> list[int]:
@@ -237,6 +246,18 @@ def passes(
                 left.remove(guest)
         made.append(host)
     return made
+
+
+def halves(one: Pass, early: Collection[int], place: int) -> tuple[Pass, ...]:
+    """A pass as two, of the operands that are there `early` and of the others; as it is, where one
+    of them would have nothing to multiply or too few columns for its parts' tags."""
+    first, second = (
+        tuple(tuple(c for c in columns if (c[0] in early) is when) for columns in one.columns)
+        for when in (True, False)
+    )
+    ahead = replace(one, columns=first, keeps=place)
+    rest = replace(one, columns=second, resumes=place)
+    return (ahead, rest) if ahead.length and rest.length >= len(one.parts) else (one,)
 
 
 def _fits(host: Pass, guest: Pass, elements: int) -> bool:

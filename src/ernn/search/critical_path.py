@@ -1,7 +1,7 @@
 """What a frame's outputs wait for, whatever the schedule: a lower bound on its latency."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.memory_map import MemoryMap
@@ -11,7 +11,7 @@ from ernn.scheduling.vector_program import Gate, LayerStage, Step
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A stage on the way to an output: its steps up to the one that the next link waits for.
+    """A stage on the way to an output: its steps that the next link waits for.
 
     `through`: what it reads of the link before.
     """
@@ -30,6 +30,14 @@ class Link:
             if all((product.name, gate) in read for gate in range(product.gates))
             if not self.through or self.through & _signals(product)
         )
+
+    @property
+    def waiting(self) -> tuple[Product, ...]:
+        """The same without what may be multiplied before: what earlier frames gave."""
+        if not self.through:
+            return self.products
+        late = ((one, [o for o in one.operands if not o.delay]) for one in self.products)
+        return tuple(replace(one, operands=tuple(operands)) for one, operands in late)
 
 
 Chain = tuple[Link, ...]
@@ -59,9 +67,12 @@ def _after(chain: Chain, stage: LayerStage) -> Chain:
 
 
 def _until(stage: LayerStage, names: set[str] | frozenset[str]) -> tuple[Step, ...]:
-    """Steps up to the last that gives one of these; none if there is none."""
-    giving = [number for number, step in enumerate(stage.steps) if step.name in names]
-    return stage.steps[: giving[-1] + 1] if giving else ()
+    """Steps that give one of these, and those that they follow; none if there is none."""
+    needed: set[int] = set()
+    for number in reversed(range(len(stage.steps))):
+        if number in needed or stage.steps[number].name in names:
+            needed |= {number, *stage.follows[number]}
+    return tuple(stage.steps[number] for number in sorted(needed))
 
 
 def _given(stage: LayerStage) -> frozenset[str]:
@@ -80,6 +91,12 @@ def _signals(product: Product) -> frozenset[str]:
     return frozenset(operand.signal for operand in product.operands if not operand.delay)
 
 
+def _begins_with_gates(stage: LayerStage) -> bool:
+    """Whether every step that follows no other reads a gate."""
+    pairs = zip(stage.steps, stage.follows, strict=True)
+    return all(_gates(step) for step, before in pairs if not before)
+
+
 def _gates(step: Step) -> list[Gate]:
     return [term.addend for term in step.terms if isinstance(term.addend, Gate)]
 
@@ -90,11 +107,12 @@ def least_latency(layout: MemoryMap, array: int) -> int:
     `array`: cycles of the products that the longest chain waits for.
     """
     timing, chain = Timing.of(layout.model, layout.design), longest_chain(layout.stages)
+    product = timing.product - layout.design.forwarding * timing.pipeline.memories
     products = sum(bool(link.products) for link in chain)
     # a result is there so long after the last column was issued, the first of its cycles
     between = timing.pipeline.values + timing.forward
-    waits = array + products * (timing.product - 1) + max(0, products - 1) * between
-    first = timing.product if all(_gates(stage.steps[0]) for stage in layout.stages) else 0
+    waits = array + products * (product - 1) + max(0, products - 1) * between
+    first = product if all(map(_begins_with_gates, layout.stages)) else 0
     vector = first + _vector_cycles(layout, chain[-1])
     tabled = layout.model.table(chain[-1].steps[-1].activation) is not None
     result = timing.pipeline.vector if tabled else timing.pipeline.values

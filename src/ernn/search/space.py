@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from math import ceil
 from typing import Literal
 
@@ -70,8 +71,9 @@ class Shape:
             if streams > 1:
                 yield self._design(streams, chunk, overlap, staggered, deferred)
             elif not staggered:
-                for way in (True, False) if late else (False,):
-                    yield self._design(streams, chunk, overlap, way, deferred)
+                for way, ahead in product((True, False) if late else (False,), (True, False)):
+                    one = self._design(streams, chunk, overlap, way, deferred)
+                    yield replace(one, forwarding=self.pipeline != "direct", ahead=ahead)
 
     def _design(
         self, streams: int, chunk: int, overlap: int, staggered: bool, deferred: bool
@@ -120,6 +122,7 @@ class _OfWords:
             words=self.words,
             packed=self.packed,
             pipeline=pipeline_for(self.space.device),
+            forwarding=True,
         )
         return MemoryMap(self.space.model, design)
 
@@ -131,7 +134,7 @@ class _OfWords:
     def waiting(self) -> tuple[Kernel, ...]:
         """Kernels that wait for each other."""
         links = longest_chain(self.base.stages)
-        return kernels_of((one for link in links for one in link.products), self.base)
+        return kernels_of((one for link in links for one in link.waiting), self.base)
 
     def shapes(self) -> Iterator[Shape]:
         asked, base = self.space.pes, self.base.design

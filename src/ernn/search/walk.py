@@ -136,7 +136,8 @@ class Walk:
             return
         found = shape.designs(streams, late=self.goal == "throughput" and self._several)
         designs = [replace(design, parity=self.request.parity) for design in found]
-        smallest = replace(designs[0], chunk=1, overlap=1, staggered=False)
+        least = dict(chunk=1, overlap=1, staggered=False, forwarding=False, ahead=False)
+        smallest = replace(designs[0], **least)
         if not self._holds(MemoryMap(self.model, smallest), effort):
             self._held[shape] = streams
             return
@@ -225,6 +226,8 @@ def _neighbours(design: Design, request: Request) -> Iterator[Design]:
         "splits": (design.splits - words, design.splits + words),
         "staggered": (not design.staggered,),
         "deferred": (not design.deferred,),
+        "forwarding": (not design.forwarding,),
+        "ahead": (not design.ahead,),
     }
     asked = {name for name in ("streams", "pes") if getattr(request, name) is not None}
     changes = [{name: to} for name, tos in steps.items() if name not in asked for to in tos]
