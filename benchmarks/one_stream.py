@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the tests' random networks
 
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
-from ernn.estimate.units import bank_words
 from ernn.files import write_atomic
 from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec
@@ -95,17 +94,19 @@ def spent(parts: list[tuple[str, Schedule]]) -> Iterator[str]:
 
 
 def _spent(plan: Schedule) -> dict[str, int]:
-    timing, pipeline = plan.timing, plan.timing.pipeline
+    timing, pipeline, layout = plan.timing, plan.timing.pipeline, plan.layout
+    sooner = pipeline.memories if layout.design.forwarding else 0
+    waiting = [one for stage in layout.passes for one in stage if one.keeps is None]
     found = {
-        "all passes, one after another": bank_words(plan.layout),
-        "from the last column to its gate": timing.product,
-        "o, through its table": pipeline.vector,
+        "passes that wait for h, one after another": sum(one.length for one in waiting),
+        "from the last column to where its gate is taken": timing.product - sooner,
+        "o, through its table": pipeline.vector - sooner,
         "h, past the tables": pipeline.values,
         "h's spectrum": timing.forward,
     }
     rest = plan.interval - sum(found.values())
     return found | {
-        "lines after one another, and waiting for c and its tanh": rest,
+        "lines after one another, waiting for c, less columns before h's last": rest,
         "a step": plan.interval,
     }
 
