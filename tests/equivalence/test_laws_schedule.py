@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
-from ernn.ir.edges import data_bits
+from ernn.ir.edges import data_bits, operand_bits
 from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
@@ -356,9 +356,9 @@ def test_no_sum_is_wider_than_its_register(seed: int) -> None:
     """
     plan = random_plan(seed)
     layout, shifts = plan.layout, plan.shifts
-    width = data_bits(layout.model)
+    width, operand = data_bits(layout.model), operand_bits(layout.model)
     each = 1 << (
-        width - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2)
+        operand - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2)
     )  # of a complex bin one is a sum
     columns = max(product.block_columns for product in layout.products)
     assert columns * each < 1 << (layout.accumulator_bits - 1)
