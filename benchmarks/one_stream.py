@@ -132,7 +132,9 @@ LSTM 20 with 6 inputs, the design for latency: what the next step's first produc
 """
 _BELOW = """
 What is left beside the passes are pipelines, four of them one after the other: their registers are
-what the clock is made of.
+what the clock is made of. No engine with forwarding has been placed at the clock assumed here: on
+ECP5 it is that of engines without. With shallow pipelines the same network takes 108 cycles on 28
+multipliers, and a table's word then reaches a multiplier through a single register.
 """
 
 if __name__ == "__main__":
