@@ -8,7 +8,7 @@ import pytest
 from ernn.errors import UserError
 from ernn.golden import precision, trials
 from ernn.golden.fewest_bits import MARGIN, fewest_bits
-from ernn.quantization.quantize import quantize
+from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import random_frames, random_network
 
 
@@ -22,7 +22,7 @@ def test_weights_and_kinds_have_as_few_bits_as_the_error_allows() -> None:
         return precision(network, quantize(network, frames[:3], one), frames[3:]).rms  # pyright: ignore[reportArgumentType]
 
     goal = MARGIN * 0.02
-    assert error(spec) <= goal < error(replace(spec, weight_bits=spec.weight_bits - 1))
+    assert error(spec) <= goal < error(QuantizeSpec(spec.weight_bits - 1, spec.data_bits))
     assert spec.weight_bits < 12 and spec.data_bits < 16 and len(spec.weights) > 1
     for name, bits in spec.weights.items():
         assert bits < spec.weight_bits
