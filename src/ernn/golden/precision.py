@@ -18,6 +18,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
 from ernn.ir.precision import EdgeError, Error
 from ernn.quantization.integer_fft import packed_spectra
+from ernn.quantization.kept import copied, has_copies
 from ernn.quantization.lowering import lowered
 
 Array = np.ndarray
@@ -51,7 +52,8 @@ def precision(network: Network, model: IntegerModel, utterances: Sequence[Array]
         edges on the first.
     """
     expected = np.concatenate(reference.run_all(network, utterances))
-    integers, same = quantize_inputs(model, utterances), lowered(network)
+    integers = quantize_inputs(model, utterances)
+    same = lowered(copied(network) if has_copies(model) else network)
     outputs = [dequantize_output(model, found) for found in run_all(model, integers, Compiled)]
     apart = np.concatenate(outputs) - expected
     counts = np.cumsum([len(frames) for frames in utterances])

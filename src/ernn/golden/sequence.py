@@ -1,6 +1,6 @@
 """One sequence of real frames through the integers, from states that are given."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -59,7 +59,27 @@ def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> No
             raise UserError(f"state {name} is not finite")
         scaled = np.ldexp(given, exponents[name])
         own[name] = np.concatenate([quantize(scaled, formats[name]), own[name][len(given) :]])
-    stream.reset(own)
+    stream.reset({**own, **_copies(model, {name: own[name] for name in state}, own)})
+
+
+def _copies(
+    model: IntegerModel, state: Mapping[str, Array], remembered: Collection[str]
+) -> dict[str, Array]:
+    """What else is remembered of states that are given: copies, some with turned signs."""
+    formats, exponents, known = _formats(model), _exponents(model), dict(state)
+    for layer in model.layers:
+        vectors = dict(zip(layer.cell.vectors, layer.vectors, strict=True))
+        for step in layer.cell.steps:
+            (first, *others), *more = (term.factors for term in step.terms)
+            name, of = f"{layer.name}.{step.name}", f"{layer.name}.{first}"
+            plain = all(one.name in vectors for one in others) and not more
+            if step.activation or not plain or of not in known or name in known:
+                continue
+            values = np.ldexp(dequantize(known[of], formats[of]), exponents[name] - exponents[of])
+            for one in others:
+                values = values * dequantize(vectors[one.name], layer.format_of[one.name])
+            known[name] = quantize(values, formats[name])
+    return {name: values for name, values in known.items() if name in remembered}
 
 
 def state_of(model: IntegerModel, stream: Stream) -> dict[str, Array]:

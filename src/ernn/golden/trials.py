@@ -48,7 +48,7 @@ class Trials:
     network: Network
     calibration: Sequence[Array]
     measured: Sequence[Array]
-    seen: dict[tuple[int, int, int], Observed] = field(default_factory=dict)
+    seen: dict[tuple[int, int, int, bool], Observed] = field(default_factory=dict)
     errors: dict[Formats, float] = field(default_factory=dict)
 
     @cached_property
@@ -71,9 +71,10 @@ class Trials:
     def observed(self, formats: Formats) -> Observed:
         """What they are chosen from."""
         spec, finer = formats
-        key = spec.data_bits, spec.bits("input"), finer  # it depends on nothing else
+        keeps = spec.keeps_states
+        key = spec.data_bits, spec.bits("input"), finer, keeps  # it depends on nothing else
         if key not in self.seen:
-            same = (one for (*_, cells), one in self.seen.items() if cells == finer)
+            same = (one for other, one in self.seen.items() if other[2:] == key[2:])
             found = next((one for one in same if one.any_bits), None)
             self.seen[key] = found or observed(self.network, self.calibration, spec, finer)
         return self.seen[key]

@@ -301,6 +301,20 @@ class Cell:
         return tuple(name for name in (*self.inputs, *self._steps) if name in read)
 
     @cached_property
+    def circular(self) -> frozenset[str]:
+        """Steps of whose numbers later ones are made by steps alone: a GRU's h, an LSTM's c."""
+        reads = {step.name: {read.name for read in step.reads} for step in self.steps}
+
+        def origins(name: str) -> set[str]:
+            found, more = set[str](), reads[name]
+            while more := (more & reads.keys()) - found:
+                found |= more
+                more = set[str]().union(*(reads[one] for one in more))
+            return found
+
+        return frozenset(name for name in reads if name in origins(name))
+
+    @cached_property
     def delays(self) -> Mapping[str, int]:
         """Inputs and steps that products read delayed, and by how many frames at most."""
         found: dict[str, int] = {}

@@ -4,9 +4,12 @@
 |---|---|
 | `input` | the network's input |
 | `hidden` | what products read of a layer: its output, a projected LSTM's m, a GRU's r * h, ... |
-| `cell` | other numbers that are kept from frame to frame: an LSTM's cell |
+| `cell` | other numbers that are kept from frame to frame: an LSTM's cell, a GRU's h (below) |
 | `gates` | results of a recurrent layer's products, and what sigmoid and tanh are taken of |
 | `activations` | what sigmoid, tanh and ReLU give, unless products read it |
+
+Where cells have more bits than what is hidden, a state that is made of itself, as a GRU's h, is a
+cell, and products read a copy of it (`ernn.quantization.kept`); else it is hidden.
 
 The network's output, spectra, and what a product rounds on its way have `QuantizeSpec.data_bits`.
 """
@@ -64,7 +67,8 @@ class DataBits:
     hidden: int | None = None
     """What products read of a layer: its output, an LSTM's before its projection, a GRU's r * h."""
     cell: int | None = None
-    """Other numbers that are kept from frame to frame: an LSTM's cell."""
+    """Other numbers that are kept from frame to frame: an LSTM's cell; where it has more bits than
+    `hidden`, a GRU's h, too, of which products read a copy."""
     gates: int | None = None
     """Results of a recurrent layer's products, and what functions such as sigmoid are taken of."""
     activations: int | None = None

@@ -29,12 +29,14 @@ from ernn.errors import UserError
 from ernn.ir.cell import CellStep
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerLayer, IntegerModel
+from ernn.ir.integer_parts import Signal
 from ernn.nn.explicit import Edges, explicit
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.nn.model import AcousticModel
 from ernn.nn.parameters import Parameters, cell_of, parameters
 from ernn.nn.recurrent import runs_here
 from ernn.nn.through import Rounding, scanned
+from ernn.quantization.kept import READ
 
 
 class Rounded(nn.Module):
@@ -140,20 +142,35 @@ class _LayerEdges(Edges):
         """Whether products see all of a signal; in blocks they see its spectrum, whose rounding is
         not modelled.
         """
-        if self._integers.block > 1:  # where the signal may have another name: its signs are turned
+        return self._copy(name) is None and self._seen_in_full(self._signal(name))
+
+    def _signal(self, name: str) -> Signal | None:
+        """None in blocks, where it may have another name: its signs are turned."""
+        if self._integers.block > 1:
+            return None
+        return self._integers.signal(self._layer.signal(name))
+
+    def _seen_in_full(self, signal: Signal | None) -> bool:
+        if signal is None or signal.spectrum is None:
             return True
-        found = self._integers.signal(self._layer.signal(name))
-        format, spectrum = found.format, found.spectrum
-        if spectrum is None:
-            return True
+        format, spectrum = signal.format, signal.spectrum
         return 0 <= spectrum.frac - format.frac <= spectrum.width - format.width
 
+    def _copy(self, name: str) -> str | None:
+        """What products read in the place of a state that has more bits."""
+        copy, cell = name + READ.suffix, self._layer.cell
+        # whose signs may be turned, too
+        return next((one for one in (*cell.inputs, *cell.signals) if one.startswith(copy)), None)
+
     def read(self, name: str, values: Tensor) -> Tensor:
-        if self.in_full(name):
+        copy = self._copy(name)
+        if copy is not None:
+            format = self._integers.signal(self._layer.signal(copy)).format
+            values, name = self._round(values, format), copy
+        signal = self._signal(name)
+        if self._seen_in_full(signal):
             return values
-        signal = self._integers.signal(self._layer.signal(name))
-        if signal.spectrum is None:
-            return values
+        assert signal is not None and signal.spectrum is not None
         if signal is self._integers.input:
             return self._owner.of_input(values, signal.spectrum)
         return self._round(values, signal.spectrum)

@@ -86,6 +86,11 @@ class QuantizeSpec:
         found = [name for name in self.weights if is_of(matrix, name)]
         return self.weights[max(found, key=len)] if found else self.weight_bits
 
+    @property
+    def keeps_states(self) -> bool:
+        """Whether states that are made of themselves have more bits than products read of them."""
+        return self.bits("hidden") < self.bits("cell")
+
     def bits(self, kind: Kind | None) -> int:
         """Bits of a kind of data.
 

@@ -125,6 +125,8 @@ class _LayerDraft:
         if {self._source(read.name) for read in step.reads if read.name not in known} == {NETWORK}:
             return "input"
         source = Source(self.index, step.name)
+        if self.drafts.spec.keeps_states and step.name in self.layer.cell.circular:
+            return "cell"
         last = source in self.network.results and source not in self.network.multiplied
         kept = step.name in self.layer.cell.kept
         return None if last and not kept else kind_of(self.layer.cell, step)

@@ -26,6 +26,7 @@ from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised, finds_units
 from ernn.quantization.inputs import COARSER, FINER, felt, in_three, ranges_far, refined, with_room
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
+from ernn.quantization.kept import copied, has_copies
 from ernn.quantization.layers import draft_network
 from ernn.quantization.lowering import lowered
 from ernn.quantization.scales import balance, fit
@@ -60,11 +61,11 @@ def observed(
     finer_cells: int = 0,
 ) -> Observed:
     """Run a network over typical utterances, for any number of quantizations with as many bits of
-    data and of inputs, `headroom` and `equalise`.
+    data and of inputs, `keeps_states`, `headroom` and `equalise`.
 
     finer_cells: cells get as many fraction bits more, and saturate as much earlier.
     """
-    network = lowered(named(network))
+    network = _prepared(network, spec.keeps_states)
     blocks = Blocks.of(network)
     seen = calibrate(network, calibration, blocks)
     cells = {edge: seen.units[edge] for edge in _cells(network)}
@@ -113,6 +114,12 @@ def _cells(network: Network) -> list[str]:
     ]
 
 
+def _prepared(network: Network, copies: bool) -> Network:
+    """The network that is quantized; products may read copies of what is kept."""
+    network = named(network)
+    return lowered(copied(network) if copies else network)
+
+
 def quantize(
     network: Network,
     calibration: Sequence[Array],
@@ -137,7 +144,7 @@ def quantize(
 
 def _observed_like(network: Network, calibration: Sequence[Array], like: IntegerModel) -> Observed:
     """In the units of another model's input."""
-    units, network = like.of_input, lowered(named(network))
+    units, network = like.of_input, _prepared(network, has_copies(like))
     if units.finer or len(units.exponents) != network.input_size:
         raise _of_another_network()
     blocks, frames = Blocks.of(network), [np.ldexp(one, units.exponents) for one in calibration]
