@@ -127,6 +127,8 @@ def growing(recipe: Recipe) -> Solver:
 
 TWICE, HALF = (("rate", 8e-3),), (("rate", 2e-3),)
 CLEAR = (("dropout", 0.0),)
+BEST = "signed, taught, no dropout, twice the rate"
+"""The lowest on validation of the search, with GRU 256 in blocks of 8."""
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
     "direct": Way("inside blocks from fresh weights", plain, direct, heard=True),
@@ -138,11 +140,11 @@ WAYS: Mapping[str, Way] = {
     "signed, taught, no dropout": Way(
         "a teacher and no dropout", signed, taught, changed=CLEAR, taught=True
     ),
-    "signed, taught, no dropout, twice the rate": Way(
+    BEST: Way(
         "a teacher, no dropout and rate 8e-3",
         signed,
         taught,
-        heard=True,  # the lowest on validation
+        heard=True,
         changed=(*CLEAR, *TWICE),
         taught=True,
     ),
