@@ -91,19 +91,20 @@ def note(
 @given(SEEDS)
 def test_groups_share_the_columns_of_a_product(seed: int) -> None:
     """Of one group as of many: the longest has no more than its share of all, and one a signal that
-    begins with it.
+    begins with it; both halves of a pass that begins ahead together.
     """
     layout = random_plan(seed).layout
-    for one in (one for stage in layout.passes for one in stage):
-        columns = sorted(column for group in one.columns for column in group)
-        operands = enumerate(one.product.operands)
-        assert columns == [
-            (number, c) for number, o in operands for c in range(o.matrix.weights.shape[2])
-        ]
-        most = (
-            ceil(one.product.block_columns / layout.design.splits) + len(one.product.operands) - 1
-        )
-        assert one.length <= most
+    for stage in layout.passes:
+        for one in {first.parts: first for first in stage}.values():
+            halves = [half for half in stage if half.parts == one.parts]
+            columns = sorted(c for half in halves for group in half.columns for c in group)
+            operands = enumerate(one.product.operands)
+            assert columns == [
+                (number, c) for number, o in operands for c in range(o.matrix.weights.shape[2])
+            ]
+            share = ceil(one.product.block_columns / layout.design.splits)
+            most = share + len(one.product.operands) - 1 + len(halves) - 1
+            assert sum(half.length for half in halves) <= most
 
 
 @given(
