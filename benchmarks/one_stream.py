@@ -132,9 +132,11 @@ LSTM 20 with 6 inputs, the design for latency: what the next step's first produc
 """
 _BELOW = """
 What is left beside the passes are pipelines, four of them one after the other: their registers are
-what the clock is made of. No engine with forwarding has been placed at the clock assumed here: on
-ECP5 it is that of engines without. With shallow pipelines the same network takes 108 cycles on 28
-multipliers, and a table's word then reaches a multiplier through a single register.
+what the clock is made of. With forwarding a result goes straight into a multiplier, which costs
+clock: LSTM 20 on LFE5U-25F, grade 8, 12 elements, one seed each, is placed at 233.8 MHz without and
+at 188.0 MHz with it, 0.70 and 0.69 µs a step. The clock that is assumed does not know that. With
+shallow pipelines the same network takes 108 cycles on 28 multipliers, and a table's word then
+reaches a multiplier through a single register.
 """
 
 if __name__ == "__main__":
