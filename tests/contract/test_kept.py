@@ -51,7 +51,7 @@ def test_what_is_kept_does_not_drift(block: int) -> None:
         (cells.lstm_cell(peepholes=True), {"c", "i", "f"}),
         (cells.RNN, set()),
     ],
-    ids=str,
+    ids=["GRU, after", "GRU, before", "MGU", "IndRNN", "LSTM", "LSTM, peepholes", "RNN"],
 )
 def test_what_is_made_of_itself(cell: Cell, found: set[str]) -> None:
     assert cell.circular == found
