@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ernn.errors import UserError
@@ -58,6 +58,8 @@ def any_frames(rng: np.random.Generator, model: IntegerModel, count: int) -> np.
 def test_every_integer_is_what_the_contract_says(seed, cell, block, spec, inputs, hidden):
     rng = np.random.default_rng(seed)
     model = random_integer_model(rng, spec, **cell, block=block, input_size=inputs, hidden=hidden)
+    # Not as its paper has it is a cell with operands taken apart (tests/contract/test_equalise).
+    assume(not any("apart" in layer.cell.title for layer in model.layers))
     model = with_exponents(rng, model) if seed % 2 else model
     frames = any_frames(rng, model, 3)
     exact = Exact(model)

@@ -117,7 +117,8 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     found, given = (
         codec.load(folder / f"{name}.safetensors", IntegerModel) for name in ("model", "formats")
     )
-    assert edge_formats(found) == edge_formats(given) and found.signal("l0.h").format.width == 5
+    assert edge_formats(found) == edge_formats(given)
+    assert found.signal("l0.h_read").format.width == 5  # the state itself has a cell's bits
     assert [one.bits for one in found.matrices][:2] == [5, 8]
     capsys.readouterr()
     refused = {
