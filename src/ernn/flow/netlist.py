@@ -1,6 +1,7 @@
 """A flattened netlist (Yosys's JSON): who drives a bit, who reads it, and small changes to it."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 Bit = int | str  # a net's number, or the constant "0", "1", "x"
 Cell = dict[str, Any]
 Pin = tuple[str, str, int]  # cell's name, port, bit of the port
+_COPY = re.compile(r"(_copy\d+)+$")
 
 
 class Netlist:
@@ -117,6 +119,11 @@ class Netlist:
         self.names[bit] = self.names.get(self.bit(cell, output), (name, 0))
         self.module["netnames"][f"{copied}_net"] = {"hide_name": 1, "bits": [bit], "attributes": {}}
         return bit
+
+
+def original(name: str) -> str:
+    """The cell that one is a copy of, or a copy's copy; itself, if of none."""
+    return _COPY.sub("", name)
 
 
 def _pins(cell: Cell) -> Iterator[tuple[str, int, Bit]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ernn.flow.netlist import Bit, Netlist, Pin
+from ernn.flow.netlist import Bit, Netlist, Pin, original
 from ernn.flow.pack import FAN_OUT, load_weight
 
 SPAN = 32
@@ -27,7 +27,6 @@ _PULLING = 24
 """Pins of a net, at most, that it draws together: those of more are shared out here."""
 _TURNS = 200
 _SITE = re.compile(r"X(\d+)/Y(\d+)/")
-_COPY = re.compile(r"(_copy\d+)+$")
 
 Points = NDArray[np.float64]  # column and row by cell
 
@@ -89,7 +88,7 @@ class _Registers:
         self.netlist = netlist
         self.copies: dict[str, list[str]] = defaultdict(list)
         for name, _ in netlist.of_type("TRELLIS_FF"):
-            self.copies[_original(name)].append(name)
+            self.copies[original(name)].append(name)
 
     def loads(self, name: str) -> list[Pin]:
         """Of all copies."""
@@ -100,7 +99,7 @@ class _Registers:
 
     def followed(self, name: str) -> list[str]:
         """Registers that take what this one holds, as they are."""
-        readers = (_original(cell) for cell, port, _ in self.loads(name) if port == "DI")
+        readers = (original(cell) for cell, port, _ in self.loads(name) if port == "DI")
         return [one for one in dict.fromkeys(readers) if one in self.copies]
 
     def last_first(self) -> Iterator[str]:
@@ -172,7 +171,3 @@ def _deal(registers: _Registers, limits: _Limits, name: str) -> None:
             netlist.connect(cell, port, registers.bit(copy), index)
     for copy in surplus:
         netlist.remove(copy)
-
-
-def _original(name: str) -> str:
-    return _COPY.sub("", name)

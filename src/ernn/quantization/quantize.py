@@ -95,7 +95,8 @@ def _in_own_units(
     if far and felt(network, frames, format):
         network, frames, more = in_three(network, frames)
         input = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
-        found = {input.edge: input} | found | {input.edge: input}  # the first, as ever
+        found.pop(input.edge, None)
+        found = {input.edge: input} | found
         seen = with_room(calibrate(network, frames, blocks).reaching(cells))
     elif network is not given.network:
         seen = calibrate(network, frames, blocks).reaching(cells)
