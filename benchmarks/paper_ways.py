@@ -129,6 +129,7 @@ TWICE, HALF = (("rate", 8e-3),), (("rate", 2e-3),)
 CLEAR = (("dropout", 0.0),)
 BEST = "signed, taught, no dropout, twice the rate"
 """The lowest on validation of the search, with GRU 256 in blocks of 8."""
+LONGER = f"{BEST}, 32 epochs"
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
     "direct": Way("inside blocks from fresh weights", plain, direct, heard=True),
@@ -146,6 +147,14 @@ WAYS: Mapping[str, Way] = {
         taught,
         heard=True,
         changed=(*CLEAR, *TWICE),
+        taught=True,
+    ),
+    LONGER: Way(
+        "the best way, twice as long",
+        signed,
+        taught,
+        heard=True,
+        changed=(*CLEAR, *TWICE, ("epochs", 32)),
         taught=True,
     ),
     "signed, 32 epochs": Way("the others have 16", signed, direct, changed=(("epochs", 32),)),
