@@ -66,8 +66,15 @@ def test_the_second_time_no_tool_runs(
         place(design, SMALL, seeds=(4,), cache=cache)
 
 
+def test_grades_share_a_placement(design: Verilog, placement: Placement, cache: Cache) -> None:
+    kept = set((cache.root / "placement").iterdir())
+    faster = place(design, SMALL, grade=8, seeds=(1,), cache=cache)
+    assert set((cache.root / "placement").iterdir()) == kept
+    assert faster.clock_mhz[0] > placement.clock_mhz[0]
+
+
 def test_a_design_that_does_not_fit_says_so(cache: Cache) -> None:
-    with pytest.raises(ToolError, match=r"nextpnr: place and route, seed 1 failed") as caught:
+    with pytest.raises(ToolError, match=r"nextpnr: placement, seed 1 failed") as caught:
         place(to_verilog(Scaler(SMALL.dsp.value + 1, 12, (4000, 4001))), SMALL, cache=cache)
     assert "MULT18X18D" in str(caught.value) and caught.value.log.exists()
 

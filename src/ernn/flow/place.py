@@ -1,4 +1,8 @@
-"""Place and route by nextpnr for Lattice ECP5: the clock per seed, from nextpnr's JSON report."""
+"""Place and route by nextpnr for Lattice ECP5: the clock per seed, from nextpnr's JSON report.
+
+Two runs of nextpnr: routing is repeated for another grade, or where it was stopped, on the same
+placement; and it ends on placements of full devices where one run of both did not.
+"""
 
 import inspect
 import json
@@ -23,6 +27,7 @@ from ernn.ground.reading import read_json
 PLACE_SECONDS = 3600
 LOG = "nextpnr.log"
 _REPORT = "report.json"
+_PLACED = "placed.json"
 _SECONDS = "seconds.json"
 
 
@@ -92,10 +97,11 @@ def place(
 ) -> Placement:
     """Place and route `verilog` behind pins, once per seed, as many at a time as there are cores.
 
-    `grade`: the device's speed grade, the slowest by default.  `target_mhz` is what nextpnr works
-    towards; missing it is no error.  UserError for a device that cannot be placed or a grade it
-    does not come in; ToolError with the log where Yosys or nextpnr fails (a design that does not
-    fit) or takes longer than `timeout` seconds.
+    `grade`: the device's speed grade, the slowest by default; all grades of a seed have the same
+    placement, made for the slowest.  `target_mhz` is what nextpnr works towards; missing it is no
+    error.  UserError for a device that cannot be placed or a grade it does not come in; ToolError
+    with the log where Yosys or nextpnr fails (a design that does not fit) or one run of them takes
+    longer than `timeout` seconds.
     """
     grade = grade_of(device, grade)
     if not seeds or len(set(seeds)) != len(seeds):
@@ -105,10 +111,16 @@ def place(
     synthesised = synthesis_entry(pins, device.family, cache, timeout, placed=True) / NETLIST
     netlist = _planned(synthesised, pins.top, device, cache)
     _prepare(cache)
-    options = (*_options(device, grade), "--freq", f"{target_mhz:g}")
+    options = ("--freq", f"{target_mhz:g}", *_options(device))
 
     def one(seed: int) -> Placed:
-        return _place(netlist, (*options, "--seed", str(seed)), seed, cache, timeout)
+        def run_of(kind: str, source: Path, grade: int, *more: str) -> Path:
+            own = ("--seed", str(seed), "--speed", str(grade), *more)
+            return _nextpnr(kind, source, (*options, *own), f"seed {seed}", cache, timeout)
+
+        there = run_of("placement", netlist, device.grades[0], "--no-route", "--write", _PLACED)
+        routed = run_of("routing", there / _PLACED, grade, "--no-pack", "--no-place")
+        return _placed(seed, there, routed)
 
     return Placement(
         device.name,
@@ -133,18 +145,10 @@ def grade_of(device: Device, grade: int | None) -> int:
     return device.grades[0] if grade is None else grade
 
 
-def _options(device: Device, grade: int) -> tuple[str, ...]:
-    return (
-        *(device.nextpnr, "--package", device.package, "--speed", str(grade)),
-        *(
-            "--placer",
-            "heap",
-            "--router",
-            "router1",
-            "--timing-allow-fail",
-            "--lpf-allow-unconstrained",
-        ),
-    )
+def _options(device: Device) -> tuple[str, ...]:
+    part = (device.nextpnr, "--package", device.package)
+    tools = ("--placer", "heap", "--router", "router1")
+    return *part, *tools, "--timing-allow-fail", "--lpf-allow-unconstrained"
 
 
 def _prepare(cache: Cache) -> None:
@@ -178,37 +182,35 @@ def _planned(synthesised: Path, top: str, device: Device, cache: Cache) -> Path:
     return cache.entry("floorplan", key, make) / NETLIST
 
 
-def _place(
-    netlist: Path, options: Sequence[str], seed: int, cache: Cache, timeout: float
-) -> Placed:
+def _nextpnr(
+    kind: str, source: Path, options: Sequence[str], seed: str, cache: Cache, timeout: float
+) -> Path:
+    """The entry with what nextpnr makes of a netlist, or of one that is placed."""
     tool = tools.nextpnr_ecp5()
-    key = cache_key(netlist.parent.name, tool.identity, *options)
 
     def make(directory: Path) -> None:
         # nextpnr as WebAssembly sees only the directory it runs in
-        shutil.copyfile(netlist, directory / NETLIST)
+        shutil.copyfile(source, directory / NETLIST)
         command = (*tool.command, "--json", NETLIST, "--report", _REPORT, *options)
-        what = f"nextpnr: place and route, seed {seed}"
+        what = f"nextpnr: {kind}, {seed}"
         seconds = run(command, directory, directory / LOG, what=what, timeout=timeout)
         (directory / _SECONDS).write_text(json.dumps(seconds))
         (directory / NETLIST).unlink()
 
-    entry = cache.entry("place", key, make)
-    report = read_json(entry / _REPORT)
-    return _placed(report, seed, read_json(entry / _SECONDS), entry / LOG)
+    return cache.entry(kind, cache_key(source.parent.name, tool.identity, *options), make)
 
 
-def _placed(report: dict[str, Any], seed: int, seconds: float, log: Path) -> Placed:
+def _placed(seed: int, there: Path, routed: Path) -> Placed:
+    report, log = read_json(routed / _REPORT), routed / LOG
     clocks = [clock["achieved"] for clock in report["fmax"].values()]
     if len(clocks) != 1:
         raise UserError(
             f"a design must have one clock with paths between registers, not {len(clocks)}; see "
             f"{log}"
         )
-    utilisation = {
-        kind: (row["used"], row["available"]) for kind, row in report["utilization"].items()
-    }
-    return Placed(seed, clocks[0], utilisation, _critical(report["critical_paths"]), seconds, log)
+    used = {kind: (row["used"], row["available"]) for kind, row in report["utilization"].items()}
+    seconds = sum(read_json(one / _SECONDS) for one in (there, routed))
+    return Placed(seed, clocks[0], used, _critical(report["critical_paths"]), seconds, log)
 
 
 def _critical(paths: list[dict[str, Any]]) -> CriticalPath:
