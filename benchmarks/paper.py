@@ -15,7 +15,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 from paper_page import page, rows_of
+from paper_speech import UTTERANCES, heard
 from paper_ways import BEST, LONGER, WAYS
 from torch.nn.utils import parametrize
 
@@ -38,7 +39,7 @@ from ernn.ground.reading import read_json
 from ernn.nn.model import AcousticModel
 from ernn.nn.spec import LayerSpec
 from ernn.pipeline.defaults import recipe_for
-from ernn.pipeline.network import integer_rate, integers_of
+from ernn.pipeline.network import integer_rate, integer_utterances, integers_of
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.train.augment import augment
 from ernn.train.evaluate import evaluate_model
@@ -99,6 +100,10 @@ class Row:
         return self.names(result) and (result["test"] is not None or not WAYS[self.way].heard)
 
 
+ON_SPEECH = Row("LSTM 1024/512, train_more", 16, BEST, 0)
+"""Whose engine is simulated with speech: the paper's network."""
+
+
 def planned() -> list[Row]:
     """All rows, the most worth first."""
     return list(dict.fromkeys(_planned()))
@@ -112,6 +117,8 @@ def _planned() -> Iterator[Row]:
     yield Row("GRU 256", 4, "signed", 0)
     yield Row("LSTM 512", 8, LONGER, 0)  # the dense network hears its speakers at 10 %
     yield Row("LSTM 1024/512, train_more", 1, "dense", 0)
+    yield ON_SPEECH
+    yield Row("LSTM 1024/512, train_more", 8, BEST, 0)
     for network, seeds in (("GRU 256", 3), ("LSTM 512", 3), ("GRU 512", 3), ("LSTM 1024/512", 1)):
         for seed in range(seeds):
             yield Row(network, 1, "dense", seed)
@@ -222,6 +229,12 @@ class Bench:
             write_json(kept, asdict(row) | {"bits": bits, "test": self._by_speaker(score)})
         return read_json(kept)
 
+    def heard(self, row: Row) -> Result:
+        """A trained row's engine, with the first utterances of the test split."""
+        made = integers_of(*self._trained(row), QuantizeSpec(), self.data)
+        frames = integer_utterances(made, self.data.test[:UTTERANCES])
+        return asdict(row) | heard(made, frames)
+
     def _by_speaker(self, score: Callable[[Sequence[Example]], Score]) -> dict[str, list[int]]:
         """Errors and phones of each speaker of the test split."""
         by = defaultdict(list)
@@ -268,38 +281,51 @@ def main() -> None:
 def train(arguments: argparse.Namespace) -> None:
     """Every planned row that is not among the results, which are written after each."""
     torch.set_num_threads(1)
-    bench = bench_on("logmel", arguments)
-    result = read_json(arguments.results) if arguments.results.exists() else {"rows": []}
+    result: Result = read_json(arguments.results) if arguments.results.exists() else {"rows": []}
     left = [row for row in planned() if not any(map(row.of, result["rows"]))]
     left = [row for row in left if fullmatch(arguments.only, row.name)]
-    if arguments.integers:
-        write_json(arguments.results, result | {"integers": _integers(bench, result, arguments)})
-        return
-    if arguments.minutes:
-        alike = {f"{row.network} {row.block} {row.way}": row for row in left}
-        minutes = {name: round(bench.minutes(row), 1) for name, row in alike.items()}
-        minutes = result.get("minutes", {}) | minutes
-        write_json(arguments.results, result | {"minutes": minutes})
+    if besides := _besides(result, left, arguments):
+        write_json(arguments.results, result | besides)
         return
     for row in left[: arguments.most]:
-        own = bench_on("logmel-more", arguments) if row.hears_more else bench
-        found, others = own.result(row), [one for one in result["rows"] if not row.names(one)]
-        result = result | bench.about() | {"rows": [*others, found]}
+        found = bench_of(row, arguments).result(row)
+        others = [one for one in result["rows"] if not row.names(one)]
+        result = result | bench_on("logmel", arguments.root, arguments.work).about()
+        result = result | {"rows": [*others, found]}
         write_json(arguments.results, result)
         print(f"{row.name}: {found['validation']:.2f} %", file=sys.stderr, flush=True)
 
 
-def bench_on(corpus: str, arguments: argparse.Namespace) -> Bench:
-    opened = open_corpus(corpus, arguments.root)
+@cache
+def bench_on(corpus: str, root: Path | None, work: Path) -> Bench:
+    opened = open_corpus(corpus, root)
     recipe = recipe_for(opened, RECIPE)
-    return Bench(opened, Prepared(opened, recipe.features), recipe, arguments.work)
+    return Bench(opened, Prepared(opened, recipe.features), recipe, work)
 
 
-def _integers(bench: Bench, result: Result, arguments: argparse.Namespace) -> list[Result]:
+def bench_of(row: Row, arguments: argparse.Namespace) -> Bench:
+    corpus = "logmel-more" if row.hears_more else "logmel"
+    return bench_on(corpus, arguments.root, arguments.work)
+
+
+def _besides(result: Result, left: Sequence[Row], arguments: argparse.Namespace) -> Result:
+    """What is asked for instead of training."""
+    if arguments.speech:
+        return {"speech": bench_of(ON_SPEECH, arguments).heard(ON_SPEECH)}
+    if arguments.integers:
+        return {"integers": _integers(result, arguments)}
+    if not arguments.minutes:
+        return {}
+    alike = {f"{row.network} {row.block} {row.way}": row for row in left}
+    found = {name: round(bench_of(row, arguments).minutes(row), 1) for name, row in alike.items()}
+    return {"minutes": result.get("minutes", {}) | found}
+
+
+def _integers(result: Result, arguments: argparse.Namespace) -> list[Result]:
     """Of the trained rows that are asked for; the others as they are."""
     wanted = [row for row in planned() if fullmatch(arguments.only, row.name)]
     rows = [row for row in wanted if WAYS[row.way].heard and any(map(row.of, result["rows"]))]
-    made = [bench.integers(row, bits) for row in rows for bits in BITS]
+    made = [bench_of(row, arguments).integers(row, bits) for row in rows for bits in BITS]
     return made + [one for one in result.get("integers", []) if one not in made]
 
 
@@ -313,6 +339,11 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument(
         "--integers", action="store_true", help="train nothing: trained rows in integers, by golden"
+    )
+    parser.add_argument(
+        "--speech",
+        action="store_true",
+        help="train nothing: simulate the paper's network, trained, on speech",
     )
     parser.add_argument(
         "--minutes", action="store_true", help="train nothing: measure what missing rows take"
