@@ -31,7 +31,8 @@ GROWING = 3
 class Way:
     """solver: None trains all weights freely. heard: whether its rows hear the test speakers; of
     the search only validation. changed: values of the recipe's training, or its dropout, by name.
-    taught: whether it begins from the dense network of its seed, or learns from it."""
+    taught: whether it begins from the dense network of its seed, or learns from it. takes: of every
+    training utterance in an epoch, of which there are as many fewer (`paper_takes`)."""
 
     about: str
     plan: Plan
@@ -39,10 +40,11 @@ class Way:
     heard: bool = False
     changed: tuple[tuple[str, Any], ...] = ()
     taught: bool = False
+    takes: int = 1
 
     def recipe(self, base: Recipe) -> Recipe:
         """The one recipe with what this way changes."""
-        changed = dict(self.changed)
+        changed = {"epochs": base.dense.epochs // self.takes, **dict(self.changed)}
         dropout = changed.pop("dropout", base.dropout)
         return replace(base, dropout=dropout, dense=replace(base.dense, **changed))
 
@@ -130,8 +132,17 @@ CLEAR = (("dropout", 0.0),)
 BEST = "signed, taught, no dropout, twice the rate"
 """The lowest on validation of the search, with GRU 256 in blocks of 8."""
 LONGER = f"{BEST}, 32 epochs"
+VARIED, TAKES = "dense, varied", 4
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
+    VARIED: Way(
+        f"4 epochs of {TAKES} takes of every utterance, of other paces and vocal tracts",
+        plain,
+        None,
+        heard=True,
+        takes=TAKES,
+    ),
+    "dense, dropout 0.4": Way("the others have 0.2", plain, None, changed=(("dropout", 0.4),)),
     "direct": Way("inside blocks from fresh weights", plain, direct, heard=True),
     "signed": Way("inside signed blocks from fresh weights", signed, direct, heard=True),
     "signed, twice the rate": Way("rate 8e-3", signed, direct, changed=TWICE),

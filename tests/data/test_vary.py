@@ -25,7 +25,7 @@ def centres() -> np.ndarray:
 
 def test_without_a_stretch_nothing_changes() -> None:
     np.testing.assert_allclose(FILTERS.stretch(1.0, 13), np.eye(13), atol=1e-6)
-    np.testing.assert_array_equal(Variation().cepstra(RAMP, FILTERS), RAMP)
+    np.testing.assert_array_equal(Variation().frames(RAMP, FILTERS), RAMP)
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -41,13 +41,30 @@ def test_a_stretch_moves_a_formant(factor: float) -> None:
     assert stretched.argmax() == nearest
 
 
+@pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])
+def test_a_spectrum_is_read_between_its_filters(factor: float) -> None:
+    rng, filters = np.random.default_rng(0), MelFilters(cepstra=False)
+    spectrum = rng.standard_normal(40).astype(np.float32)
+    mel = (1127 * np.log1p(f / 700) for f in (factor * centres(), centres()))
+    found = Variation(tract=factor).frames(spectrum[None], filters)[0]
+    np.testing.assert_allclose(found, np.interp(*mel, spectrum), atol=1e-5)
+
+
+def test_drawn_takes_stay_within_their_bounds() -> None:
+    rng = np.random.default_rng(0)
+    takes = [Variation.drawn(rng, 0.1, 3) for _ in range(200)]
+    assert {take.start for take in takes} == {0, 1, 2}
+    for values in ([take.speed for take in takes], [take.tract for take in takes]):
+        assert 0.9 <= min(values) < 0.91 and 1.09 < max(values) <= 1.1
+
+
 def test_pace_and_beginning() -> None:
-    slower = Variation(speed=0.5).cepstra(RAMP, FILTERS)
+    slower = Variation(speed=0.5).frames(RAMP, FILTERS)
     wanted = [np.interp(np.linspace(0, 19, 40), np.arange(20), column) for column in RAMP.T]
     np.testing.assert_allclose(slower, np.stack(wanted, 1), rtol=1e-5)
     assert slower.dtype == np.float32
-    np.testing.assert_array_equal(Variation(start=2).cepstra(RAMP, FILTERS), RAMP[2:])
-    assert len(Variation(start=1, speed=2).cepstra(RAMP[:1].repeat(5, 0), FILTERS)) == 1
+    np.testing.assert_array_equal(Variation(start=2).frames(RAMP, FILTERS), RAMP[2:])
+    assert len(Variation(start=1, speed=2).frames(RAMP[:1].repeat(5, 0), FILTERS)) == 1
 
 
 class Two(Corpus):
@@ -85,5 +102,7 @@ def test_every_utterance_in_every_variation() -> None:
 def test_mistakes_are_named() -> None:
     with pytest.raises(UserError, match="speed and tract from"):
         Variation(speed=3.0)
+    with pytest.raises(UserError, match="2 values is no spectrum of 40 filters"):
+        Variation().frames(RAMP, MelFilters(cepstra=False))
     with pytest.raises(UserError, match="1 frames, of which 2"):
-        Variation(start=2).cepstra(RAMP[:1], FILTERS)
+        Variation(start=2).frames(RAMP[:1], FILTERS)

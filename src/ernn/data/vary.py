@@ -1,9 +1,9 @@
-"""Other takes of an utterance, made from its cepstra: another beginning, pace or vocal tract.
+"""Other takes of an utterance, made from its features: another beginning, pace or vocal tract.
 
-The cepstra are c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) / filters), up to a factor: the
-discrete cosine transform of a log-mel spectrum, of which the first coefficients keep a smooth
-version.  A vocal tract of another length stretches its frequency axis (Jaitly and Hinton 2013),
-which is one small matrix in cepstra.
+Features are a log-mel spectrum, or its cepstra c[k] = sum_j log-mel[j] cos(pi k (j + 1/2) /
+filters), up to a factor: its discrete cosine transform, of which the first coefficients keep a
+smooth version.  A vocal tract of another length stretches the frequency axis (Jaitly and Hinton
+2013), which is one small matrix in either.
 """
 
 from collections.abc import Sequence
@@ -24,23 +24,31 @@ _Reals = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MelFilters:
-    """The filterbank behind the cepstra: `count` filters, equally spaced in
-    mel, from `low` Hz to `high` Hz.
+    """The filterbank behind the features: `count` filters, equally spaced in mel, from `low` Hz to
+    `high` Hz. cepstra: whether features are cepstra of its spectrum, or the spectrum itself.
     """
 
     count: int = 40
     low: float = 130.0
     high: float = 6800.0
+    cepstra: bool = True
 
-    def stretch(self, factor: float, coefficients: int) -> FloatArray:
-        """(coefficients, coefficients): to cepstra of a spectrum
-        whose value at f was at `factor` f.
+    def stretch(self, factor: float, values: int) -> FloatArray:
+        """(values, values): to features of a spectrum whose value at f was at `factor` f.
 
         Beyond the outermost filters the spectrum goes on with their value.
         """
         places = np.linspace(_mel(self.low), _mel(self.high), self.count + 2)[1:-1]
         wanted = np.clip(_mel(factor * _hertz(places)), places[0], places[-1])
         read = (wanted - places[0]) / (places[1] - places[0])
+        return self._of_cepstra(read, values) if self.cepstra else self._of_spectra(read)
+
+    def _of_spectra(self, read: _Reals) -> FloatArray:
+        """Linear between two filters."""
+        filters = np.arange(self.count)
+        return np.maximum(0, 1 - abs(read[:, None] - filters)).astype(np.float32)
+
+    def _of_cepstra(self, read: _Reals, coefficients: int) -> FloatArray:
         back = (
             self._cosines(read, coefficients)
             * np.where(np.arange(coefficients) == 0, 1, 2)
@@ -70,8 +78,19 @@ class Variation:
                 f"a variation needs start >= 0, speed and tract from 0.5 to 2, got {self}"
             )
 
-    def cepstra(self, frames: FloatArray, filters: MelFilters) -> FloatArray:
-        """float32 [frames, coefficients] -> the other take's. UserError if no frame is left."""
+    @classmethod
+    def drawn(cls, rng: np.random.Generator, most: float = 0.1, starts: int = 1) -> "Variation":
+        """Speed and tract from 1 - most to 1 + most, one of so many beginnings."""
+        speed, tract = 1 + most * rng.uniform(-1, 1, 2)
+        return cls(int(rng.integers(starts)), float(speed), float(tract))
+
+    def frames(self, frames: FloatArray, filters: MelFilters) -> FloatArray:
+        """float32 [frames, values] -> the other take's. UserError if no frame is left, or if
+        frames are not of these filters."""
+        if not filters.cepstra and frames.shape[1] != filters.count:
+            raise UserError(
+                f"a frame of {frames.shape[1]} values is no spectrum of {filters.count} filters"
+            )
         if len(frames) <= self.start:
             raise UserError(f"{len(frames)} frames, of which {self.start} are to be left out")
         if self.tract != 1:
@@ -81,7 +100,7 @@ class Variation:
         return frames[self.start :]
 
     def utterance(self, utterance: Utterance, filters: MelFilters) -> Utterance:
-        """This take of an utterance of a corpus of cepstra; its id tells which one."""
+        """This take of an utterance of a corpus of such features; its id tells which one."""
         read = partial(self._read, utterance, filters)
         return replace(
             utterance,
@@ -90,7 +109,7 @@ class Variation:
         )
 
     def _read(self, utterance: Utterance, filters: MelFilters) -> FloatArray:
-        return self.cepstra(utterance.features(), filters)
+        return self.frames(utterance.features(), filters)
 
 
 def varied(
@@ -103,7 +122,8 @@ def varied(
 ) -> list[Example]:
     """Every utterance of a split in every variation, normalised as the utterances themselves are.
 
-    filters: of the corpus's cepstra (default: AN4's). UserError: too few frames for the labels.
+    filters: of the corpus's features (default: AN4's cepstra). UserError: too few frames for the
+    labels.
     """
     filters = filters or MelFilters()
     takes = (v.utterance(u, filters) for v in variations for u in corpus.utterances(split))
