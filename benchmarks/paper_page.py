@@ -7,7 +7,7 @@ from typing import Any
 from paper_engines import row as _row
 from paper_engines import table as engines
 from paper_statistics import difference, on_validation, percent
-from paper_ways import WAYS
+from paper_ways import BEST, WAYS
 
 SHOWN = ("network", "block", "way", "seed", "validation", "test", "test_minus_dense", "low", "high")
 SHOWN += ("train", "weights", "epochs", "minutes")
@@ -84,7 +84,16 @@ def page(result: Result, left: list[Result]) -> str:
     """docs/results/paper.md."""
     parts = (_head, _rows, _seeds, _duels, _search, _integers, lambda _: [WORDS])
     made = [line for part in parts for line in part(result)]
-    return "\n".join([*made, *_left(result, left), *engines()])
+    return "\n".join([*made, *_left(result, left), *engines(result, _lost(result))])
+
+
+def _lost(result: Result) -> str:
+    """By the paper's network in blocks of 16, trained in the best way."""
+    same = {"network": "LSTM 1024/512, train_more", "seed": 0}
+    blocks = found(result, **same, block=16, way=BEST)
+    dense = found(result, **same, block=1, way="dense")
+    assert blocks and dense
+    return str(difference([blocks], [dense]))
 
 
 def _head(result: Result) -> list[str]:
