@@ -353,6 +353,7 @@ def page(results: list[dict[str, Any]]) -> str:
         ),
         *(
             "simulated",
+            "by today's program",
             "utilisation",
             "block RAM, kbit",
             "latency, cycles",
@@ -388,7 +389,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _cells(r: dict[str, Any]) -> list[str]:
-    design, clock = r["design"], r["clock_mhz"]
+    design, clock, today = r["design"], r["clock_mhz"], planned(r)
     return [
         *(
             named(r),
@@ -397,22 +398,33 @@ def _cells(r: dict[str, Any]) -> list[str]:
             f"{design['pes']} × {design.get('splits', 1)}",
         ),
         *(str(design["lanes"] or "all"), f"{r['multipliers']:,}", f"{r['cycles_predicted']:,g}"),
-        *(f"{r['cycles_simulated']:,g}", f"{r['utilisation']:.1%}", memory(r)),
+        *(f"{r['cycles_simulated']:,g}", f"{today.cycles_per_frame:,g}"),
+        *(f"{r['utilisation']:.1%}", memory(r["device"], today)),
         *(f"{r['latency_cycles']:,}", f"{r['integers']:,}", str(r["mismatches"])),
         f"{clock['value']:.0f}" + ("" if clock["kind"] == "placed" else " (assumed)"),
         *(f"{r['fps']['value']:,}", r["commit"]),
     ]
 
 
-def memory(r: dict[str, Any]) -> str:
-    """What the engine takes of the device's block RAM, and whether that is more than there is."""
-    device, saved = find_device(r["device"]), r["design"]
+def planned(r: dict[str, Any]) -> Schedule:
+    """The design as today's program schedules it."""
+    saved = r["design"]
     known = {field.name for field in fields(Design)}
-    shallow = {"pipeline": "shallow"} if saved.get("shallow") else {}
-    design = Design(**{name: saved[name] for name in saved if name in known}, **shallow)
-    kbit = predict(schedule(_drawn(r["layer"], *bits_of(r)), design), device.family).block_ram
-    there = device.block_ram.value
-    return f"{kbit:,} of {there:,}" + (": **does not fit**" if kbit > there else "")
+    values: dict[str, Any] = {name: saved[name] for name in saved if name in known}
+    for name in ("shallow", "direct"):  # what a pipeline was told by before it had a name
+        if saved.get(name):
+            values["pipeline"] = name
+    design = Design(**values)
+    return schedule(_drawn(r["layer"], *bits_of(r)), design)
+
+
+def memory(name: str, plan: Schedule) -> str:
+    """What the engine takes of the device's block RAM, and whether that, or anything else that it
+    takes, is more than there is."""
+    device = find_device(name)
+    use, there = predict(plan, device.family), device.block_ram.value
+    fits = max(use.shares(device).values()) <= 1
+    return f"{use.block_ram:,} of {there:,}" + ("" if fits else ": **does not fit**")
 
 
 @cache
@@ -481,7 +493,8 @@ clock marked "assumed" is the published designs' 200 MHz. Placed clocks have the
 Block RAM: what today's program needs for
 the design (Yosys's mapping rules); an engine that **does not fit** the device it names is a figure
 of cycles and utilisation alone, its frames/s those of a device with the same multipliers and more
-memory.
+memory. By today's program: the same design's cycles a frame, scheduled and not simulated; all other
+figures of a row are those of its commit.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
