@@ -181,13 +181,6 @@ def test_a_wrong_request_is_refused(wrong: dict, rule: str) -> None:
         Request(SMALL, CLOCK, **wrong)
 
 
-def test_a_clock_is_straight_between_its_pairs_and_level_beyond() -> None:
-    clock = Clock(((10, 200.0), (20, 100.0)), "a test")
-    assert [clock.mhz(count) for count in (1, 10, 15, 20, 99)] == [200, 200, 150, 100, 100]
-    with pytest.raises(UserError, match="1 to 1000 MHz"):
-        Clock.given(0)
-
-
 # --- laws of the front
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

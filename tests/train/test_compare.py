@@ -46,7 +46,7 @@ class _Data:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "Prepared", _Data)
     monkeypatch.setattr(compare, "open_corpus", lambda name, root: SimpleNamespace(name=name))
-    known = {"cycles": 100.0, "cycles_kind": "predicted", "multipliers": 22}
+    known = {"cycles": 100.0, "cycles_kind": "predicted", "mhz": 165.0}
     none = {"cycles": None}
     monkeypatch.setattr(
         rival, "cycles", lambda made, device, streams: none if "train" in made.rival.name else known

@@ -39,7 +39,7 @@ PredictedClock = Annotated[
         min=1,
         max=1000,
         help="Clock to predict speed with, in MHz.",
-        show_default="assumed by width",
+        show_default="assumed for each engine",
     ),
 ]
 RunFolder = Annotated[

@@ -1,44 +1,130 @@
-"""The clock that a search assumes, and its source. Only place and route tells the real one."""
+"""The clock that a search assumes, and its source. Only place and route tells the real one.
 
+ECP5's is a line through placed engines (`clock_points.json`, `benchmarks/clocks.py`), one of each
+pipeline,
+
+    ln MHz = a - b * sqrt(multipliers)
+
+in grade 6 and without forwarding: an array's side grows with the root of its multipliers, and with
+it the ways that signals go in a cycle.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from math import exp, log, sqrt
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
 
 from ernn.errors import UserError
 from ernn.estimate.device import Device
+from ernn.scheduling.design import Design, PipelineName
+from ernn.scheduling.timing import PIPELINES
 
 MHz = float
+POINTS = Path(__file__).with_name("clock_points.json")
+
+FORWARDING = 188.0 / 233.8
+"""A clock with `Design.forwarding` over the same engine's without, on ECP5: an LSTM of 20 on 28
+multipliers of an LFE5U-25F, grade 8, one seed each (docs/results/clocks.md)."""
+GRADES: Mapping[int, float] = {6: 1.0, 7: 1.15, 8: 1.31}
+"""A clock over the one in grade 6: grade 8 by an engine placed in both (docs/results/clocks.md);
+grade 7, of which nothing was placed, the root of it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """MHz with hardly a multiplier, and how much of it, in e-folds, a unit of their root costs."""
+
+    start: MHz
+    slope: float = 0.0
+
+    def mhz(self, multipliers: int) -> MHz:
+        return self.start * exp(-self.slope * sqrt(multipliers))
 
 
 @dataclass(frozen=True)
 class Clock:
-    """MHz by number of multipliers, linear between the pairs of `table`, constant beyond them."""
+    """MHz by pipeline and number of multipliers; `forwarding`: times so much with it."""
 
-    table: tuple[tuple[int, MHz], ...]
+    lines: Mapping[PipelineName, Line]
     source: str
+    forwarding: float = 1.0
 
     def __post_init__(self) -> None:
-        for _, mhz in self.table:
-            if not 1 <= mhz <= 1000:
-                raise UserError(f"a clock is 1 to 1000 MHz, not {mhz:g}")
+        for line in self.lines.values():
+            if not 1 <= line.start <= 1000:
+                raise UserError(f"a clock is 1 to 1000 MHz, not {line.start:g}")
 
-    def mhz(self, multipliers: int) -> MHz:
-        if multipliers <= self.table[0][0]:
-            return self.table[0][1]
-        for (low, slow), (high, fast) in pairwise(self.table):
-            if multipliers <= high:
-                return slow + (fast - slow) * (multipliers - low) / (high - low)
-        return self.table[-1][1]
+    def mhz(self, design: Design, multipliers: int) -> MHz:
+        """Of an engine with so many multipliers."""
+        alone = self.lines[design.pipeline].mhz(multipliers)
+        return alone * self.forwarding if design.forwarding else alone
 
     @classmethod
-    def given(cls, mhz: MHz) -> "Clock":
-        return cls(((0, mhz),), "as given")
+    def given(cls, mhz: MHz, source: str = "as given") -> "Clock":
+        """The same for every engine."""
+        return cls({name: Line(mhz) for name in PIPELINES}, source)
 
     @classmethod
     def assumed(cls, device: Device) -> "Clock":
-        """What is assumed if nothing is given; ECP5's: docs/reference/toolchain.md."""
-        if device.family == "ecp5":
-            return cls(
-                ((28, 165.0), (154, 153.2)),
-                "engines placed on ECP5, grade 6",
-            )
-        return cls(((0, 200.0),), "the published designs' clock")
+        """What is assumed if nothing is given; ECP5's: docs/results/clocks.md."""
+        if device.family != "ecp5":
+            return cls.given(200.0, "the published designs' clock")
+        return fit(placed(), device.grades[0])
+
+
+@dataclass(frozen=True)
+class Point:
+    """An engine placed: `seeds`: MHz of each; `source`: where it is told or made again."""
+
+    engine: str
+    device: str
+    grade: int
+    multipliers: int
+    pipeline: PipelineName
+    forwarding: bool
+    seeds: Mapping[str, MHz]
+    source: str
+
+    @property
+    def mhz(self) -> MHz:
+        return median(self.seeds.values())
+
+    @property
+    def plain(self) -> MHz:
+        """The clock as it would be in grade 6 without forwarding."""
+        return self.mhz / GRADES[self.grade] / (FORWARDING if self.forwarding else 1)
+
+    def by(self, clock: Clock) -> MHz:
+        """What a clock says for this engine."""
+        design = Design(1, pipeline=self.pipeline, forwarding=self.forwarding)
+        return clock.mhz(design, self.multipliers)
+
+
+@cache
+def placed() -> tuple[Point, ...]:
+    """The engines that ship."""
+    content: list[dict[str, Any]] = json.loads(POINTS.read_text(encoding="utf-8"))
+    return tuple(Point(**one) for one in content)
+
+
+def fit(points: Sequence[Point], grade: int) -> Clock:
+    """Lines of least squares for a grade; level where points have one number of multipliers."""
+    lines: dict[PipelineName, Line] = {}
+    for name in PIPELINES:
+        own = [one for one in points if one.pipeline == name]
+        if own:
+            lines[name] = _line(own, GRADES[grade])
+    return Clock(lines, f"fitted to engines placed on ECP5, grade {grade}", FORWARDING)
+
+
+def _line(points: Sequence[Point], grade: float) -> Line:
+    roots, logs = [sqrt(one.multipliers) for one in points], [log(one.plain) for one in points]
+    level = len(set(roots)) == 1
+    *slopes, start = np.polyfit(roots, logs, 0 if level else 1).tolist()
+    return Line(exp(start) * grade, -sum(slopes))

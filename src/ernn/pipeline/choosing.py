@@ -29,6 +29,8 @@ COLUMNS = (
         "streams",
         "cycles a frame",
         "latency, cycles",
+        "MHz",
+        "pipeline",
     ),
     *("frames/s", "latency µs", "LUT", "FF", "DSP", "block RAM kbit", "of the device"),
 )
@@ -123,6 +125,7 @@ def _row(choice: Choice, found: SearchResult) -> DesignRow:
         share=round(choice.share, 4),
         best=choice is found.best,
         front=any(choice is one for one in found.front),
+        pipeline=design.pipeline + (", forwarding" if design.forwarding else ""),
     )
 
 
@@ -186,6 +189,8 @@ def rows(found: Designs) -> list[tuple[str, ...]]:
                 str(row.streams),
                 f"{row.cycles_per_frame:,.4g}",
                 f"{row.latency_cycles:,}",
+                f"{row.clock_mhz:.0f}",
+                row.pipeline,
             ),
             *(f"{row.fps:,.0f}", f"{row.latency_us:,.4g}", f"{row.lut:,}", f"{row.ff:,}"),
             *(str(row.dsp), f"{row.block_ram:,}", f"{row.share:.0%}"),

@@ -277,7 +277,7 @@ def _kept_cycles(asked: ComparisonRequest, made: Entry) -> dict[str, Any]:
 
 def _told(file: Path) -> dict[str, Any]:
     """Cycles of a frame, as a file keeps them; of a result, too."""
-    types = {"cycles": float | None, "multipliers": int | None, "cycles_kind": str | None}
+    types = {"cycles": float | None, "mhz": float | None, "cycles_kind": str | None}
     return with_fields(str(file), read_json(file), **types)
 
 
@@ -384,7 +384,7 @@ def _row(
 def _speed(
     asked: ComparisonRequest, made: Entry, result: dict[str, Any]
 ) -> tuple[float | None, float | None, bool]:
-    """Cycles of a frame, the clock assumed for as many multipliers, whether cycles are estimated.
+    """Cycles of a frame, the clock assumed for the engine, whether cycles are estimated.
 
     A result whose plan would be another today keeps the cycles in its file, which are of `DEVICE`.
     """
@@ -393,8 +393,8 @@ def _speed(
         told = _told(file)
     else:
         told = result if (asked.device, asked.streams) == (DEVICE, STREAMS) else {}
-    clock = _clock(asked).mhz(told["multipliers"]) if "multipliers" in told else None
-    return told.get("cycles"), clock, told.get("cycles_kind") == "estimated"
+    mhz = asked.clock or told.get("mhz")
+    return told.get("cycles"), mhz, told.get("cycles_kind") == "estimated"
 
 
 def _clock(asked: ComparisonRequest) -> Clock:

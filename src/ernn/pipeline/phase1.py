@@ -112,7 +112,7 @@ def predictor(device: Device, streams: int, bits: QuantizeSpec) -> Predict:
         own = cost(model, plan, bits.weight_bits, bits.data_bits)
         more = integers.stored_weights - own.weights
         stored = own.bits + more * bits.weight_bits
-        return Prediction(found.cycles_per_frame, found.multipliers, stored)
+        return Prediction(found.cycles_per_frame, found.multipliers, found.clock_mhz, stored)
 
     return predict
 

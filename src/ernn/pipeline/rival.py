@@ -13,11 +13,11 @@ import torch
 
 from ernn.compress.hidden_units import largest_units, without_others
 from ernn.errors import UserError
+from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
 from ernn.nn.model import AcousticModel
 from ernn.pipeline.phase1 import predictor
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.scheduling.design import multipliers_per_pe
 from ernn.search.cost import cost
 from ernn.search.estimate import best_estimate
 from ernn.search.rivals import BITS, Entry
@@ -117,13 +117,13 @@ def cycles(made: Entry, device: str, streams: int) -> dict[str, Any]:
     """Of a frame on the best engine for the device; None where neither it nor golden can run this.
 
     cycles_kind: predicted, or estimated where golden runs the network and no engine
-    does. multipliers: the engine's.
+    does. mhz: the clock that is assumed for the engine.
     """
     found, bits = find_device(device), QuantizeSpec(BITS)
     predicted = predictor(found, streams, bits)(made.model, made.plan)
     if predicted is not None:
         told = {"cycles": predicted.cycles_per_frame, "cycles_kind": "predicted"}
-        return told | {"multipliers": predicted.multipliers}
+        return told | {"mhz": predicted.mhz}
     try:
         model = shape_model(made.model, made.plan, bits)
         if not model.repeated:
@@ -131,5 +131,5 @@ def cycles(made: Entry, device: str, streams: int) -> dict[str, Any]:
         best = best_estimate(model, found, streams)
     except UserError:
         return {"cycles": None}
-    multipliers = best.design.elements * multipliers_per_pe(model.block)
-    return {"cycles": best.cycles_per_frame, "cycles_kind": "estimated", "multipliers": multipliers}
+    mhz = Clock.assumed(found).mhz(best.design, best.multipliers)
+    return {"cycles": best.cycles_per_frame, "cycles_kind": "estimated", "mhz": mhz}

@@ -178,7 +178,7 @@ def markdown(comparison: Comparison, drawn: str) -> str:
     lines = [f"# {plain(c.title)}", "", f"    {' '.join(c.command.split())}", ""]
     lines += [*(f"- {line}" for line in c.budget), ""]
     lines += [f"- {name}: {how} ({kind})." for name, (kind, how) in kinds.items()]
-    lines += [f"- The clock is {clocks((c.dense, *c.rows))}, by the number of multipliers.", ""]
+    lines += [f"- The clock is {clocks((c.dense, *c.rows))}, by the engine.", ""]
     lines += [f"The dense network: {spread(c.dense.errors)} % in {c.dense.bytes:,.0f} bytes.", ""]
     best = front(c.rows)
     lines += [f"![error rate over bytes]({drawn})", ""] if c.rows else []

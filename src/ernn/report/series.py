@@ -336,7 +336,7 @@ class DesignRow:
     """One design: what it is, what it gives (exact cycles, an assumed clock), its predicted area.
 
     `share`: the largest share of a resource, 0..1; `best`: the one
-    chosen; `front`: on the Pareto front.
+    chosen; `front`: on the Pareto front; `pipeline`: in words, forwarding included.
     """
 
     pes: int
@@ -359,6 +359,7 @@ class DesignRow:
     share: float
     best: bool
     front: bool
+    pipeline: str = "deep"
 
 
 @dataclass(frozen=True)

@@ -93,5 +93,5 @@ def evaluate(plan: Schedule, request: Request) -> Choice:
         limit=max(plan.bounds, key=lambda cause: plan.bounds[cause]),
         use=use,
         share=max(use.shares(request.device).values()),
-        clock_mhz=request.clock.mhz(plan.multipliers),
+        clock_mhz=request.clock.mhz(plan.layout.design, plan.multipliers),
     )

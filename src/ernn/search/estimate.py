@@ -39,6 +39,7 @@ class Estimate:
     """Cycles on a design, a frame's (`array`, `vector`) or a layer's (`loop`): see the module."""
 
     design: Design
+    multipliers: int
     array: int
     vector: int
     loop: int
@@ -47,6 +48,10 @@ class Estimate:
     def cycles_per_frame(self) -> float:
         return max(self.array, self.vector, self.loop / self.design.streams)
 
+    def time(self, clock: Clock) -> float:
+        """Microseconds of a frame."""
+        return self.cycles_per_frame / clock.mhz(self.design, self.multipliers)
+
 
 def estimate(model: IntegerModel, design: Design) -> Estimate:
     """Of a model on a design, in the steady state with all streams busy."""
@@ -54,7 +59,8 @@ def estimate(model: IntegerModel, design: Design) -> Estimate:
     found = works(layout)
     array = sum(one.array(design) for one in found)
     vector = layout.beats * sum(one.terms for one in found)
-    return Estimate(design, array, vector, max(loops(found, design, layout.beats)))
+    loop = max(loops(found, design, layout.beats))
+    return Estimate(design, layout.multipliers, array, vector, loop)
 
 
 def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate:
@@ -68,7 +74,7 @@ def best_estimate(model: IntegerModel, device: Device, streams: int) -> Estimate
             break  # none of the others promises as much
         design = next(shape.designs(streams))
         found = estimate(model, design)
-        time = found.cycles_per_frame / clock.mhz(design.elements)
+        time = found.time(clock)
         if time < least and _banks(model, design, device) <= MEMORY * device.block_ram.value:
             least, best = time, found
     if best is None:

@@ -32,12 +32,14 @@ from ernn.train.spec import TrainSpec
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the engine for the device would take: cycles a frame and multipliers; and bits of the
-    numbers that it keeps, of one stream: weights, filled up to words, constants and states.
+    """What the engine for the device would take: cycles a frame, multipliers and the clock assumed
+    for them; and bits of the numbers that it keeps, of one stream: weights, filled up to words,
+    constants and states.
     """
 
     cycles_per_frame: float
     multipliers: int
+    mhz: float
     bits: int
 
 

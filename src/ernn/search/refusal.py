@@ -14,7 +14,7 @@ from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.choice import EXACT, Request
-from ernn.search.space import pipeline_for
+from ernn.search.space import pipelines
 
 NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "multipliers", "block_ram": "kbit of block RAM"}
 SMALL = (1, 2, 3, 4)  # elements and groups of the engines that are tried
@@ -57,9 +57,10 @@ def _lack(name: str, use: Use, request: Request) -> str:
 
 def small_designs(request: Request) -> Iterator[Design]:
     """Engines that take little."""
-    pipeline, streams = pipeline_for(request.device), request.streams or 1
-    for pes, splits in product((request.pes,) if request.pes else SMALL, SMALL):
-        yield Design(pes, streams, 16, 1, splits, pipeline=pipeline, parity=request.parity)
+    sizes, ways = ((request.pes,) if request.pes else SMALL, SMALL), pipelines(request.device)
+    for pes, splits, way in product(*sizes, ways):
+        streams = request.streams or 1
+        yield Design(pes, streams, 16, 1, splits, pipeline=way, parity=request.parity)
 
 
 def _smallest(model: IntegerModel, request: Request) -> Schedule:

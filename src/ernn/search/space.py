@@ -46,14 +46,16 @@ MOST = 512  # processing elements in a group
 class Shape:
     """What decides multipliers and the array's cycles.  No design of this shape takes less of the
     device's multipliers than `share`, nor less than `time` microseconds for a frame: each needs all
-    its passes and all its terms.  `loop`: about how long a frame waits for the one before of its
-    stream, in microseconds."""
+    its passes and all its terms.  `forwarding`: what a lone stream's designs may have.  `loop`:
+    about how long a frame waits for the one before of its stream, in microseconds.
+    """
 
     pes: int
     splits: int
     words: int
     lanes: int
     pipeline: PipelineName
+    forwarding: tuple[bool, ...]
     packed: int
     share: float
     time: float
@@ -71,9 +73,10 @@ class Shape:
             if streams > 1:
                 yield self._design(streams, chunk, overlap, staggered, deferred)
             elif not staggered:
-                for way, ahead in product((True, False) if late else (False,), (True, False)):
+                ways = (True, False) if late else (False,)
+                for way, ahead, taken in product(ways, (True, False), self.forwarding):
                     one = self._design(streams, chunk, overlap, way, deferred)
-                    yield replace(one, forwarding=self.pipeline != "direct", ahead=ahead)
+                    yield replace(one, forwarding=taken, ahead=ahead)
 
     def _design(
         self, streams: int, chunk: int, overlap: int, staggered: bool, deferred: bool
@@ -97,22 +100,20 @@ class Space:
     def shapes(self) -> list[Shape]:
         """By rising time, then share."""
         ports = [0, self.device.multiplier[0]] if packable(self.model) else [0]
-        found = [
-            shape
-            for words in WORDS
-            for packed in ports
-            for shape in _OfWords(self, words, packed).shapes()
-        ]
+        ways = product(WORDS, ports, pipelines(self.device))
+        found = [shape for way in ways for shape in _OfWords(self, *way).shapes()]
         return sorted(found, key=lambda one: (one.time, one.share))
 
 
 @dataclass(frozen=True)
 class _OfWords:
-    """Shapes with lines of so many words, one product a multiplier or two (`Design.packed`)."""
+    """Shapes with lines of so many words, one product a multiplier or two (`Design.packed`), and a
+    pipeline."""
 
     space: Space
     words: int
     packed: int
+    pipeline: PipelineName
 
     @cached_property
     def base(self) -> MemoryMap:
@@ -121,10 +122,17 @@ class _OfWords:
             splits=self.words,
             words=self.words,
             packed=self.packed,
-            pipeline=pipeline_for(self.space.device),
-            forwarding=True,
+            pipeline=self.pipeline,
+            forwarding=any(self.forwarding),
         )
         return MemoryMap(self.space.model, design)
+
+    @cached_property
+    def forwarding(self) -> tuple[bool, ...]:
+        """What is worth trying, where it is at no cost of the clock always."""
+        if self.pipeline == "direct":
+            return (False,)
+        return (True,) if self.space.clock.forwarding == 1 else (False, True)
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -163,14 +171,16 @@ class _OfWords:
     def _of_array(self, design: Design) -> Iterator[Shape]:
         space, lanes = self.space, 1
         own = design.pes, design.splits, design.words
+        then = self.pipeline, self.forwarding, self.packed
+        plain = replace(design, forwarding=False)
         while lanes <= space.model.block:
             layout = MemoryMap(space.model, replace(design, lanes=lanes))
             share = dsp(layout, space.device.family) / space.device.dsp.value
             if share > 1:
                 return
-            mhz, loop = space.clock.mhz(layout.multipliers), self._loop(layout)
+            mhz, loop = space.clock.mhz(plain, layout.multipliers), self._loop(layout)
             time = self._least(layout) / mhz
-            yield Shape(*own, lanes, design.pipeline, self.packed, share, time, loop / mhz)
+            yield Shape(*own, lanes, *then, share, time, loop / mhz)
             lanes *= 2
 
     def _least(self, layout: MemoryMap) -> int:
@@ -193,9 +203,12 @@ class _OfWords:
         return tuple(one for one in self._works if one.layer in names)
 
 
-def pipeline_for(device: Device) -> PipelineName:
-    """Shallow on what is fast against the clock that is assumed for it."""
-    return "shallow" if device.is_ultrascale else "deep"
+def pipelines(device: Device) -> tuple[PipelineName, ...]:
+    """Those worth trying: shallow on what is fast against the clock that is assumed for it, and on
+    ECP5, where the clock of either is known, both others."""
+    if device.is_ultrascale:
+        return ("shallow",)
+    return ("deep", "direct") if device.family == "ecp5" else ("deep",)
 
 
 def _worthwhile(counts: list[int], words: int, most: int) -> set[int]:

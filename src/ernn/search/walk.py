@@ -6,6 +6,7 @@ nothing better is passed over, and what the device cannot hold is not scheduled.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
@@ -21,7 +22,7 @@ from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Choice, Request, evaluate
-from ernn.search.space import STREAMS, Goal, Shape
+from ernn.search.space import STREAMS, Goal, Shape, pipelines
 
 CYCLES = 7_500
 """Of a schedule of a budget, so that large networks have fewer: a tenth of a second."""
@@ -45,15 +46,17 @@ class Effort:
     def spent(self) -> bool:
         return self.schedules <= 0 or self.cycles <= 0
 
-    def part(self, share: float) -> "Effort":
-        """A share of it, taken away."""
+    @contextmanager
+    def part(self, share: float) -> Iterator["Effort"]:
+        """A share of it, taken away; what is left of that comes back."""
         taken = Effort(self.schedules * share, self.cycles * share)
         if taken.schedules < inf:
-            self.schedules, self.cycles = (
-                self.schedules - taken.schedules,
-                self.cycles - taken.cycles,
-            )
-        return taken
+            self._add(-taken.schedules, -taken.cycles)
+        yield taken
+        self._add(taken.schedules, taken.cycles)
+
+    def _add(self, schedules: float, cycles: float) -> None:
+        self.schedules, self.cycles = self.schedules + schedules, self.cycles + cycles
 
 
 @dataclass
@@ -76,10 +79,14 @@ class Walk:
 
     def run(self, effort: Effort) -> bool:
         """Whether nothing left out of the shapes' designs promises more."""
-        first, near = effort.part(0.6), effort.part(0.5)
-        likely = self._visit(self._likely(), first, one=True)
-        self._climb(near)
-        return self._visit(self._all(), effort, one=False) and likely
+        with effort.part(0.5) as some:
+            likely = self._visit(self._likely(), some, one=True)
+        with effort.part(0.4) as some:
+            self._climb(STARTS, some)
+        with effort.part(0.5) as some:
+            others = self._visit(self._all(), some, one=False)
+        self._climb(1, effort)
+        return others and likely
 
     def front(self, effort: Effort) -> None:
         """Designs that may take less of the device, smallest first."""
@@ -152,23 +159,26 @@ class Walk:
 
     # --- neighbours
 
-    def _climb(self, effort: Effort) -> None:
-        """From the best of some numbers of streams, each to its best neighbour, until none is
-        better."""
+    def _climb(self, starts: int, effort: Effort) -> None:
+        """From the best of some numbers of streams, each to a better neighbour, until none is."""
         by_streams: dict[int, Choice] = {}
         for one in sorted(self.fitting, key=self._place):
             by_streams.setdefault(one.design.streams, one)
-        for start in list(by_streams.values())[:STARTS]:
-            self._climb_from(start, effort)
+        for start in list(by_streams.values())[:starts]:
+            at: Choice | None = start
+            while at is not None:
+                at = self._better(at, effort)
 
-    def _climb_from(self, start: Choice, effort: Effort) -> None:
-        around = [one for one in _neighbours(start.design, self.request) if not effort.spent]
-        for design in around:
-            if not effort.spent:
-                self._look(design, effort)
-        found = [one for one in self.fitting if one.design in around]
-        if found and self._place(best := min(found, key=self._place)) < self._place(start):
-            self._climb_from(best, effort)
+    def _better(self, start: Choice, effort: Effort) -> Choice | None:
+        """The first neighbour that is better: a budget seldom lasts for all of them."""
+        for design in _neighbours(start.design, self.request):
+            if effort.spent:
+                return None
+            self._look(design, effort)
+            found = next((one for one in self.fitting if one.design == design), start)
+            if self._place(found) < self._place(start):
+                return found
+        return None
 
     def _place(self, one: Choice) -> tuple[float, float]:
         return one.time(self.goal), one.share
@@ -196,7 +206,8 @@ class Walk:
         """Whether its passes alone take less than the fastest."""
         if self.goal == "latency":
             return True
-        return bank_words(layout) / self.request.clock.mhz(layout.multipliers) < self.fastest
+        mhz = self.request.clock.mhz(layout.design, layout.multipliers)
+        return bank_words(layout) / mhz < self.fastest
 
     def _holds(self, layout: MemoryMap, effort: Effort) -> bool:
         effort.cycles -= LOOKED
@@ -218,16 +229,17 @@ def _neighbours(design: Design, request: Request) -> Iterator[Design]:
     """Designs that differ in one number, or in how much is under way at a time."""
     words = design.words
     steps = {
+        "staggered": (not design.staggered,),
+        "deferred": (not design.deferred,),
+        "forwarding": (not design.forwarding,),
+        "ahead": (not design.ahead,),
+        "pipeline": tuple(one for one in pipelines(request.device) if one != design.pipeline),
         "chunk": (design.chunk // 2, design.chunk * 2),
         "overlap": (design.overlap // 2, design.overlap * 2),
         "lanes": (design.lanes // 2, design.lanes * 2),
         "streams": (design.streams - 1, design.streams + 1),
         "pes": (design.pes - words, design.pes + words),
         "splits": (design.splits - words, design.splits + words),
-        "staggered": (not design.staggered,),
-        "deferred": (not design.deferred,),
-        "forwarding": (not design.forwarding,),
-        "ahead": (not design.ahead,),
     }
     asked = {name for name in ("streams", "pes") if getattr(request, name) is not None}
     changes = [{name: to} for name, tos in steps.items() if name not in asked for to in tos]
