@@ -108,7 +108,6 @@ def convert(
     (20, 8)
     """
     from ernn.golden.least_error import least_error
-    from ernn.golden.precision import judged
 
     require(spec, QuantizeSpec, "spec must be a QuantizeSpec")
     imported = _imported(module, utterances, plan, batch_first, given)
@@ -118,7 +117,7 @@ def convert(
     frames, unseen = held_back(streamed(imported, utterances))
     if held_out is not None:
         frames, unseen = streamed(imported, utterances), streamed(imported, held_out)
-    integers = judged(network, least_error(network, frames, spec)[0], unseen)
+    integers, _ = least_error(network, frames, unseen, spec, limit)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
     return Model(network, integers, None if imported is None or imported.plain else imported)

@@ -10,6 +10,7 @@ from ernn.golden import precision, quantize_input
 from ernn.golden.boundary import dequantize_input
 from ernn.golden.sequence import executed
 from ernn.golden.source import c_source
+from ernn.golden.trials import Formats, Trials
 from ernn.ir import reference
 from ernn.ir.edges import DataBits
 from ernn.ir.layers import linear, lstm
@@ -19,6 +20,7 @@ from ernn.quantization.apart import taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import calibrate
 from ernn.quantization.equalise import equalised
+from ernn.quantization.hidden import hidden_filled
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import (
     growing,
@@ -26,6 +28,7 @@ from tests.models import (
     random_gru,
     random_linear,
     random_lstm,
+    random_matrix,
     structure_of,
 )
 
@@ -62,6 +65,32 @@ def test_inputs_of_different_size(block: int) -> None:
         for on in (True, False)
     ]
     assert errors[0] < 0.005 and errors[1] > 3 * errors[0]
+
+
+@pytest.mark.parametrize(("block", "positive"), [(1, True), (2, True), (1, False)])
+def test_hidden_numbers_of_different_size(block: int, positive: bool) -> None:
+    rng = np.random.default_rng(block)
+    sizes = np.repeat(2.0 ** np.array([-6, -5, -5, -4, -4, 0]), 2)
+    rows = random_matrix(rng, 1, 12, 8, structure_of(block))
+    first = linear(replace(rows, value=rows.value * sizes[:, None]), sizes)
+    if positive:
+        (stage,) = first.cell.stages
+        steps = tuple(replace(step, activation="relu") for step in stage.steps)
+        first = replace(first, cell=replace(first.cell, stages=(replace(stage, steps=steps),)))
+    then = reading_unevenly(random_gru(rng, 12, 10, structure_of(block)), sizes)
+    network = Network((first, then, random_linear(rng, 10, 3)))
+    frames = [rng.normal(size=(40, 8)) for _ in range(4)]
+    changed, exponents = hidden_filled(network, calibrate(network, frames, Blocks(block)), block)
+    assert set(exponents) == {"l0.h", "l0.product"} and exponents["l0.h"].max() >= 2
+    for one in frames:
+        expected = reference.run(network, one)[0]
+        np.testing.assert_allclose(reference.run(changed, one)[0], expected, rtol=1e-12)
+    trials = Trials(network, frames[:3], frames[3:])
+    spec = QuantizeSpec(data=DataBits(hidden=5))
+    on, off = (trials.error(Formats(spec, fill_hidden=one)) for one in (True, False))
+    assert on < 0.8 * off
+    found = precision(network, trials.model(Formats(QuantizeSpec(), fill_hidden=True)), frames[3:])
+    assert all(edge.rms < 0.02 for edge in found.edges)  # each in the network's own units
 
 
 def test_c_says_which_fraction_bits_each_feature_has() -> None:

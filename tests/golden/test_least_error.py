@@ -1,23 +1,32 @@
 """Formats by the error of the outputs: never worse, and better where it matters."""
 
+import warnings
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from ernn.errors import UserError
+import ernn
+
+from ernn.errors import PrecisionWarning, UserError
 from ernn.golden import precision
 from ernn.golden.least_error import least_error
 from ernn.ir.edges import DataBits, edge_formats
+from ernn.ir.layers import linear
+from ernn.ir.network import Matrix, Network
 from ernn.ir.serialization import digest
 from ernn.quantization.quantize import QuantizeSpec, quantize
-from tests.models import growing, random_frames, random_network
+from tests.models import growing, random_frames, random_gru, random_network
 
 
 def test_where_integers_are_good_they_are_as_ever() -> None:
     rng = np.random.default_rng(0)
     network = random_network(rng, "lstm", 4, 8, block=1, outputs=3)
     frames = [random_frames(rng, network, 60) for _ in range(2)]
-    found, spec = least_error(network, frames)
-    assert spec == QuantizeSpec() and digest(found) == digest(quantize(network, frames))
+    found, spec = least_error(network, frames, frames)
+    assert found.error == precision(network, found, frames) and not found.error.remedies
+    same = digest(replace(found, error=None)) == digest(quantize(network, frames))
+    assert spec == QuantizeSpec() and same
 
 
 def test_a_cell_that_climbs_saturates_before_it_stands_still() -> None:
@@ -25,13 +34,50 @@ def test_a_cell_that_climbs_saturates_before_it_stands_still() -> None:
     frames = [one[:150] for one in long]
     spec = QuantizeSpec(10, 8, data=DataBits(gates=7))
     before = precision(network, quantize(network, frames[:2], spec), frames[2:])
-    model, bits = least_error(network, frames[:2], spec)
-    after = precision(network, model, frames[2:])
-    assert after.rms < before.rms / 2 and "l0.c" in after.saturating
+    model, bits = least_error(network, frames[:2], frames[2:], spec)
+    after = model.error
+    assert after is not None and after.rms < before.rms / 2 and "l0.c" in after.saturating
     assert all(format.width <= 8 for format in edge_formats(model).values())
     assert model.weight_bits == bits.weight_bits <= 10
 
 
 def test_nothing_to_calibrate_on_is_refused_as_ever() -> None:
     with pytest.raises(UserError, match=r"^calibration needs at least one frame"):
-        least_error(random_network(np.random.default_rng(0)), [])
+        least_error(random_network(np.random.default_rng(0)), [], [])
+
+
+def uneven(seed: int) -> tuple[Network, list[np.ndarray]]:
+    """A network with a number in its input that is small, and counts."""
+    rng = np.random.default_rng(seed)
+    rows = np.array([[[1.0, 300.0]], [[-1.0, 200.0]]]).reshape(1, 2, 2)
+    network = Network((linear(Matrix(rows), np.zeros(2)), random_gru(rng, 2, 6)))
+    frames = [rng.normal(size=(80, 2)) * [1.0, 0.01] for _ in range(5)]
+    return network, frames
+
+
+def test_what_would_help_is_named_with_the_error_that_it_leaves() -> None:
+    network, frames = uneven(0)
+    spec = QuantizeSpec(12, 16, data=DataBits(input=3), equalise=False)
+    with pytest.warns(PrecisionWarning, match=r"\): give input 16 bits \(0\.\d+%\)$"):
+        model = ernn.convert(network, frames[:4], spec=spec, held_out=frames[4:])
+    assert model.integers.error is not None
+    (remedy,) = model.integers.error.remedies
+    assert (remedy.what, remedy.bits) == ("input", 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is named does help, by as much
+        wider = replace(spec, data=DataBits(input=remedy.bits))
+        found = ernn.convert(network, frames[:4], spec=wider, held_out=frames[4:])
+    assert found.integers.error is not None
+    assert found.integers.error.rms == pytest.approx(remedy.rms, rel=0.05)
+
+
+def test_remedies_go_on_until_the_limit_holds() -> None:
+    network, frames = uneven(1)
+    spec = QuantizeSpec(3, 16, data=DataBits(input=3), equalise=False)
+    model, _ = least_error(network, frames[:4], frames[4:], spec)
+    assert model.error is not None
+    errors = [model.error.rms, *(one.rms for one in model.error.remedies)]
+    assert [one.what for one in model.error.remedies] == ["input", "weights"]
+    assert errors == sorted(errors, reverse=True) and errors[-1] < 0.01
+    assert "give input 16 bits (" in (said := model.error.concern())
+    assert ", then weights 18 bits (0." in said

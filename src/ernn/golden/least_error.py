@@ -5,18 +5,21 @@ that leaves the outputs to luck: a cell that climbs by less than half a step sta
 off the same way in every frame, and with a bit more anywhere it may be for the better or the worse.
 So where the outputs are off by more than `GOOD`, on frames that choose formats, other formats are
 tried there and kept as long as they are better: cells that saturate earlier and have finer steps,
-and formats of a bit less, which are among those that more bits allow.  More bits are no worse then
-(`benchmarks/widths.py`).
+formats of a bit less, which are among those that more bits allow, and units for hidden numbers.
+More bits are no worse then (`benchmarks/widths.py`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import ceil, inf, log2
 
+from ernn.golden.precision import precision
+from ernn.golden.remedies import remedies
 from ernn.golden.trials import Array, Formats, Trials, some
 from ernn.ir.edges import Kind
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
+from ernn.ir.precision import LIMIT
 from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
 from ernn.quantization.quantize import DEFAULT, QuantizeSpec
 
@@ -29,19 +32,29 @@ LEVEL = 8.0
 
 
 def least_error(
-    network: Network, calibration: Sequence[Array], spec: QuantizeSpec = DEFAULT
+    network: Network,
+    calibration: Sequence[Array],
+    unseen: Sequence[Array],
+    spec: QuantizeSpec = DEFAULT,
+    limit: float = LIMIT,
 ) -> tuple[IntegerModel, QuantizeSpec]:
-    """The network in integers, as `ernn.quantization.quantize` gives them or better, and their
-    bits.
+    """The network in integers, as `ernn.quantization.quantize` gives them or better, with their
+    error, and their bits.
 
     calibration: typical utterances (time, inputs) of the training data; the first of them compare
-        formats. spec: the most bits of weights and data.
+        formats. unseen: those that measure the error. spec: the most bits of weights and data.
+        limit: of the error; beyond it the error says what would help.
 
     Raises UserError as `quantize` does.
     """
     trials = Trials(network, calibration, some(calibration))
     found = best(trials, spec)
-    return trials.model(found), found.spec
+    model = trials.model(found)
+    error = precision(network, model, unseen)
+    if error.rms > limit:
+        others = Trials(network, calibration, some(unseen), trials.seen)
+        error = replace(error, remedies=remedies(others, found, limit))
+    return replace(model, error=error), found.spec
 
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
@@ -49,26 +62,37 @@ def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     found there may be too many steps away.
     """
     starts = [spec, *(_less_data(spec) if GOOD < trials.error(Formats(spec)) < inf else ())]
-    return min((_found_from(trials, start) for start in starts), key=trials.error)
+    found = min((_found_from(trials, Formats(one)) for one in starts), key=trials.error)
+    filled = found._replace(fill_hidden=True)
+    if GOOD < trials.error(found) < inf and _is_better(trials, filled, found):
+        return _found_from(trials, filled)
+    return found
 
 
-def _found_from(trials: Trials, spec: QuantizeSpec) -> Formats:
+def _found_from(trials: Trials, found: Formats) -> Formats:
     """By the best step each time: a bit less of something, or other steps of cells."""
-    found = Formats(spec)
     finest = ceil(log2(max(1.0, trials.observed(found).furthest / LEVEL)))
-    others = [Formats(spec, finer) for finer in range(1, finest + 1)] + _near(trials, found, finest)
+    finer = (found._replace(finer_cells=one) for one in range(1, finest + 1))
+    others = [*finer, *_near(trials, found, finest)]
     while GOOD < trials.error(found) < inf:
         other = min(others, key=trials.error, default=found)
-        if trials.error(other) > WORTH * trials.error(found):
+        if not _is_better(trials, other, found):
             break
         found, others = other, _near(trials, other, finest)
     return found
 
 
+def _is_better(trials: Trials, other: Formats, found: Formats) -> bool:
+    return trials.error(other) <= WORTH * trials.error(found)
+
+
 def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:
-    spec, finer = formats
-    cells = (Formats(spec, one) for one in (finer - 1, finer + 1) if 0 <= one <= finest)
-    return [*(Formats(one, finer) for one in _fewer(spec, trials.kinds)), *cells]
+    finer = formats.finer_cells
+    cells = [one for one in (finer - 1, finer + 1) if 0 <= one <= finest]
+    return [
+        *(formats._replace(spec=one) for one in _fewer(formats.spec, trials.kinds)),
+        *(formats._replace(finer_cells=one) for one in cells),
+    ]
 
 
 def _fewer(spec: QuantizeSpec, kinds: frozenset[Kind]) -> Iterator[QuantizeSpec]:

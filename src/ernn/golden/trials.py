@@ -36,6 +36,8 @@ class Formats(NamedTuple):
     spec: QuantizeSpec
     finer_cells: int = 0
     """Fraction bits that cells get beyond those that hold all that was seen; they saturate."""
+    fill_hidden: bool = False
+    """Whether hidden numbers have units of their own (`ernn.quantization.hidden`)."""
 
 
 @dataclass(eq=False)
@@ -48,7 +50,7 @@ class Trials:
     network: Network
     calibration: Sequence[Array]
     measured: Sequence[Array]
-    seen: dict[tuple[int, int, int, bool], Observed] = field(default_factory=dict)
+    seen: dict[tuple[int, int, int, bool, bool], Observed] = field(default_factory=dict)
     errors: dict[Formats, float] = field(default_factory=dict)
 
     @cached_property
@@ -70,13 +72,13 @@ class Trials:
 
     def observed(self, formats: Formats) -> Observed:
         """What they are chosen from."""
-        spec, finer = formats
+        spec, finer, fill = formats
         keeps = spec.keeps_states
-        key = spec.data_bits, spec.bits("input"), finer, keeps  # it depends on nothing else
+        key = spec.data_bits, spec.bits("input"), finer, fill, keeps  # it depends on nothing else
         if key not in self.seen:
             same = (one for other, one in self.seen.items() if other[2:] == key[2:])
             found = next((one for one in same if one.any_bits), None)
-            self.seen[key] = found or observed(self.network, self.calibration, spec, finer)
+            self.seen[key] = found or observed(self.network, self.calibration, spec, finer, fill)
         return self.seen[key]
 
     def error(self, formats: Formats) -> float:

@@ -35,6 +35,22 @@ class EdgeError:
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """More bits, and the outputs' error then."""
+
+    what: str
+    """A kind of data, `data` for all of them, or `weights`."""
+    bits: int
+    """That were tried."""
+    rms: float
+    """Error of the outputs with these bits and those of the remedies before, on the first of the
+    frames."""
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.bits} bits ({self.rms:.2%})"
+
+
+@dataclass(frozen=True)
 class Error:
     """How far the integers are from the floats, on some frames."""
 
@@ -50,6 +66,8 @@ class Error:
     """States, kept from frame to frame, with values at the ends of their formats."""
     over_time: tuple[float, ...] = ()
     """Error of the worst edge over the longest utterance, in equal stretches of it."""
+    remedies: tuple[Remedy, ...] = ()
+    """What would help, each together with those before it; empty where that was not tried."""
 
     @property
     def snr(self) -> float:
@@ -70,9 +88,10 @@ class Error:
         found = [saturated(tuple(ends))]
         if self.rms > limit:
             most = f", most at {self.worst.edge} ({self.worst.rms:.2g})" if self.worst else ""
+            more = ", then ".join(map(str, self.remedies)) or "weights or data more bits"
             found.append(
                 f"the integers are {self.rms:.2%} rms off the floats, more than {limit:.2%}{most}: "
-                "give weights or data more bits"
+                f"give {more}"
             )
         return "; ".join(one for one in found if one)
 

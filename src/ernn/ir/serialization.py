@@ -22,7 +22,7 @@ from ernn.ground.plain import fits, hints
 from ernn.ground.reading import parse_json, read_bytes
 from ernn.ir import cell, integer_model, integer_parts, kronecker, network, structure
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.precision import EdgeError, Error
+from ernn.ir.precision import EdgeError, Error, Remedy
 
 T = TypeVar("T")
 Array = np.ndarray
@@ -56,6 +56,7 @@ _CLASSES: tuple[type, ...] = (
     integer_parts.Product,
     integer_parts.ActivationTable,
     EdgeError,
+    Remedy,
     Error,
     integer_model.IntegerLayer,
     integer_model.IntegerModel,

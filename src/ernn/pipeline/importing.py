@@ -15,7 +15,6 @@ from ernn.files import write_atomic
 from ernn.frontends.imported import Imported
 from ernn.frontends.opened import opened, streamed
 from ernn.golden.least_error import least_error
-from ernn.golden.precision import judged
 from ernn.ir import serialization as codec
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.precision import LIMIT
@@ -47,9 +46,8 @@ def convert(network: str, data: Path, spec: QuantizeSpec, batch_first: bool) -> 
     example = next(frames for frames, _ in sequences(utterances) if len(frames))
     imported = opened(module, example, None, batch_first, {})
     frames = streamed(imported, utterances)
-    seen, unseen = held_back(frames)
-    integers, bits = least_error(imported.network, seen, spec)
-    return Converted(imported, judged(imported.network, integers, unseen), bits, frames)
+    integers, bits = least_error(imported.network, *held_back(frames), spec)
+    return Converted(imported, integers, bits, frames)
 
 
 def read_data(path: Path) -> list[np.ndarray]:

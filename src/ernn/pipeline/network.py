@@ -185,13 +185,12 @@ def quantize_network(
         like = codec.load(run.path(FORMATS), IntegerModel) if trained else None
         typical = _features(task.train[:utterances])
         others = _features(task.validation[CHECKED:]) or _features(task.validation)
+        unseen = _features(task.validation[:CHECKED])
         if error is None and like is None:
-            model, bits = least_error(network, typical, spec)
+            model, bits = least_error(network, typical, unseen, spec, limit)
         else:
             bits = spec if error is None else fewest_bits(network, typical, others, error)
-            model = quantize(network, typical, bits, like)
-        unseen = task.validation[:CHECKED]
-        model = judged(network, model, _features(unseen))
+            model = judged(network, quantize(network, typical, bits, like), unseen)
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, bits)
         assert model.error is not None

@@ -25,7 +25,7 @@ from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Layer, Network, Source
 from ernn.ir.structure import block_size
 from ernn.quantization.calibrate import Range, Seen
-from ernn.quantization.columns import fullest
+from ernn.quantization.columns import fullest, with_rows
 
 Array = np.ndarray
 
@@ -154,9 +154,7 @@ def _largest_of_rows(bias: Array | None) -> Array:
 def _filled(layer: Layer, number: int, kept: str, exponents: Array) -> Layer:
     """A layer with a product whose rows are 2**exponents times as large, and the step that keeps
     them."""
-    times, back, cell = 2.0**exponents, f"{kept}_back", layer.cell
-    rows = tuple(replace(one, value=one.value * times[:, None]) for one in layer.weights[number])
-    bias = layer.biases[number]
+    back, cell = f"{kept}_back", layer.cell
     stages = tuple(
         replace(
             stage,
@@ -168,15 +166,9 @@ def _filled(layer: Layer, number: int, kept: str, exponents: Array) -> Layer:
         for stage in cell.stages
     )
     return replace(
-        layer,
+        with_rows(layer, number, exponents),
         cell=replace(cell, stages=stages, vectors=(*cell.vectors, back)),
-        weights=(*layer.weights[:number], rows, *layer.weights[number + 1 :]),
-        biases=(
-            *layer.biases[:number],
-            None if bias is None else bias * times,
-            *layer.biases[number + 1 :],
-        ),
-        vectors=(*layer.vectors, 1 / times),
+        vectors=(*layer.vectors, 2.0**-exponents),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ernn.ir.network import Matrix, Network, Source
+from ernn.ir.network import Layer, Matrix, Network, Source
 from ernn.ir.structure import BlockCirculant, Dense, Structure
 
 Array = np.ndarray
@@ -22,9 +22,9 @@ WORTH = 0.5
 """Of the mean square of a vector's rounding, what must remain at most for it to be changed."""
 
 
-def filling(units: Array, word: int) -> Array:
+def filling(units: Array, word: int, slack: int = SLACK) -> Array:
     """What moves each number, all of a word alike, near to the largest."""
-    each = fullest(units, word, SLACK)
+    each = fullest(units, word, slack)
     return each if (4.0**-each).mean() <= WORTH else np.zeros_like(each)
 
 
@@ -85,6 +85,18 @@ def multiplied(network: Network, of: Source, exponents: Array) -> Network:
     """For a vector that is 2**exponents times as large."""
     divided = 2.0**exponents
     return with_columns(network, of, lambda one: replace(one, value=one.value / divided))
+
+
+def with_rows(layer: Layer, number: int, exponents: Array) -> Layer:
+    """With a product whose rows, and bias, are 2**exponents times as large."""
+    times, bias = 2.0**exponents, layer.biases[number]
+    rows = tuple(replace(one, value=one.value * times[:, None]) for one in layer.weights[number])
+    others = None if bias is None else bias * times
+    return replace(
+        layer,
+        weights=(*layer.weights[:number], rows, *layer.weights[number + 1 :]),
+        biases=(*layer.biases[:number], others, *layer.biases[number + 1 :]),
+    )
 
 
 def with_columns(

@@ -24,6 +24,7 @@ from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised, finds_units
+from ernn.quantization.hidden import hidden_filled
 from ernn.quantization.inputs import COARSER, FINER, felt, in_three, ranges_far, refined, with_room
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.kept import copied, has_copies
@@ -59,20 +60,27 @@ def observed(
     calibration: Sequence[Array],
     spec: QuantizeSpec = DEFAULT,
     finer_cells: int = 0,
+    fill_hidden: bool = False,
 ) -> Observed:
     """Run a network over typical utterances, for any number of quantizations with as many bits of
     data and of inputs, `keeps_states`, `headroom` and `equalise`.
 
     finer_cells: cells get as many fraction bits more, and saturate as much earlier.
+    fill_hidden: whether hidden numbers get units, too (`ernn.quantization.hidden`).
     """
     network = _prepared(network, spec.keeps_states)
     blocks = Blocks.of(network)
     seen = calibrate(network, calibration, blocks)
+    hidden: dict[str, Array] = {}
+    if fill_hidden:
+        network, hidden = hidden_filled(network, seen, blocks.largest)
+        seen = calibrate(network, calibration, blocks)
     cells = {edge: seen.units[edge] for edge in _cells(network)}
     furthest = max((float(own.max()) for own in cells.values()), default=0.0)
     cells = {edge: np.minimum(own, own.max() / 2.0**finer_cells) for edge, own in cells.items()}
     seen = seen.reaching(cells)
-    found = Observed(network, blocks, seen, any_bits=True, furthest=furthest)
+    units = tuple(Units(edge, each) for edge, each in hidden.items())
+    found = Observed(network, blocks, seen, units, any_bits=True, furthest=furthest)
     return _in_own_units(found, cells, calibration, spec) if spec.equalise else found
 
 
@@ -102,7 +110,7 @@ def _in_own_units(
         seen = calibrate(network, frames, blocks).reaching(cells)
     network, seen = rows_filled(network, seen)
     given = replace(given, network=network, seen=seen, any_bits=any_bits)
-    return replace(given, units=tuple(found.values()))
+    return replace(given, units=(*given.units, *found.values()))
 
 
 def _cells(network: Network) -> list[str]:
