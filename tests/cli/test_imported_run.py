@@ -49,11 +49,15 @@ def folder(tmp_path: Path) -> Path:
     np.savez(tmp_path / "letters.npz", *letters)
     data = str(tmp_path / "letters.npz")
     found = tmp_path / "run"
-    assert run(["import", f"{tmp_path}/net.py:network", "--data", data, "--out", str(found)]) == 0
+    network = f"{tmp_path}/net.py:network"
+    bits = ["--bits-of", "input=12", "--bits-of", "l0.gates.x=10"]
+    assert run(["import", network, "--data", data, "--out", str(found), *bits]) == 0
     return found
 
 
 def test_it_goes_on_to_a_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = model_of(Run(folder))
+    assert (model.input.format.width, [one.bits for one in model.matrices]) == (12, [10, 12])
     assert run(["design", str(folder), "--pes", "1", "--streams", "1"]) == 0
     assert run(["report", str(folder)]) == 0
     record = json.loads((folder / "record.json").read_text())

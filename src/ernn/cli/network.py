@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Moved, RecipeFile, Root, RunFolder, Seed, Strict, finite
+from ernn.cli.options import BitsOf, Json, Moved, RecipeFile, Root, RunFolder, Seed, Strict, finite
 from ernn.errors import UserError
 from ernn.ir.precision import LIMIT
 
@@ -216,14 +216,7 @@ def quantize(
     root: Moved = None,
     weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits a weight, at most.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of everything else.")] = 16,
-    bits_of: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=BITS",
-            help="Bits of input, hidden, cell, gates or activations alone, or of the weights of a "
-            "layer (l0) or a matrix (l0.gates.x). Repeat it.",
-        ),
-    ] = None,
+    bits_of: BitsOf = None,
     headroom: Annotated[
         float,
         typer.Option(

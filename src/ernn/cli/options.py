@@ -29,6 +29,14 @@ Moved = Annotated[
         "--root", help="Where the run's corpus lies now, if it has moved.", show_default=False
     ),
 ]
+BitsOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=BITS",
+        help="Bits of input, hidden, cell, gates or activations alone, or of the weights of a "
+        "layer (l0) or a matrix (l0.gates.x). Repeat it.",
+    ),
+]
 Strict = Annotated[
     bool,
     typer.Option("--strict", help="Exit status 1 where the integers are not good enough."),

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ernn.cli import console
-from ernn.cli.options import Json, Strict
+from ernn.cli.options import BitsOf, Json, Strict
 from ernn.ir.precision import LIMIT
 
 PANEL = "Your own network"
@@ -32,6 +32,7 @@ def import_network(
     out: Annotated[Path, typer.Option(metavar="RUN", help="The run directory for what streams.")],
     weight_bits: Annotated[int, typer.Option(min=2, max=18, help="Bits of weights.")] = 12,
     data_bits: Annotated[int, typer.Option(min=4, max=18, help="Bits of data.")] = 16,
+    bits_of: BitsOf = None,
     time_first: Annotated[
         bool, typer.Option("--time-first", help="The module takes (time, batch, values).")
     ] = False,
@@ -39,12 +40,13 @@ def import_network(
     as_json: Json = False,
 ) -> None:
     """Import a network of your own: what streams becomes integers, the rest is named."""
-    from ernn.pipeline import importing
+    from ernn.pipeline import choices, importing
     from ernn.pipeline.run import Run
     from ernn.quantization.quantize import QuantizeSpec
 
     with console.working():
-        spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
+        data_widths, weights = choices.bits_of(bits_of or [])
+        spec = QuantizeSpec(weight_bits, data_bits, data=data_widths, weights=weights)
         converted = importing.convert(network, data, spec, not time_first)
         importing.keep(Run(out), network, data, converted)
     found = importing.described(converted)
