@@ -57,3 +57,17 @@ def test_weights_may_have_two_bits() -> None:
     network = random_network(rng, "gru", 4, 8, block=1, outputs=3)
     frames = [random_frames(rng, network, 60) for _ in range(4)]
     assert fewest_bits(network, frames[:2], frames[2:], 0.9).weight_bits == 2
+
+
+def test_where_utterances_differ_others_do_too() -> None:
+    rng = np.random.default_rng(2)
+    network = random_network(rng, "gru", 4, 8, block=1, outputs=3)
+    frames = [random_frames(rng, network, 40) for _ in range(3)]
+    some = [frames[0], *(0.01 * one for one in frames)]  # quiet ones are further off
+    found = trials.Trials(network, frames, some)
+    coarse = trials.Formats(QuantizeSpec(8, 6))
+    assert found.likely(coarse) > 1.2 * found.error(coarse)
+    same = trials.Trials(network, frames, [frames[0]] * 4)
+    assert same.likely(coarse) == pytest.approx(same.error(coarse))
+    spec = fewest_bits(network, frames, some, 0.02)
+    assert found.likely(trials.Formats(spec)) <= 0.02

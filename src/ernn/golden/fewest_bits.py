@@ -18,7 +18,8 @@ from ernn.quantization.widths import named, names
 SHARE = 0.7
 """Of the error, that the data may cause before the weights do."""
 MARGIN = 0.9
-"""Of an error, what it is on the frames that it is measured on: on others it may be more."""
+"""Of an error, what it is at most on the frames that it is measured on: on others it may be more;
+less where these differ much (`Trials.likely`)."""
 _WIDEST = QuantizeSpec(WEIGHT_BITS[1], DATA_BITS[1])
 _ErrorOf = Callable[[QuantizeSpec], float]
 
@@ -27,7 +28,7 @@ def fewest_bits(
     network: Network, calibration: Sequence[Array], unseen: Sequence[Array], error: float
 ) -> QuantizeSpec:
     """Bits of weights and data with which the outputs are off by `error` at most, rms over rms: on
-    all of `unseen` by a margin, for others to be so, too.
+    all of `unseen` by a margin, for others to be so, too: more of one where utterances differ.
 
     calibration: utterances (time, inputs) that choose formats; unseen: those that measure.
 
@@ -41,13 +42,19 @@ def fewest_bits(
             f"{WEIGHT_BITS[1]} bits of everything are {least:.2%} rms off the floats, more than "
             f"{error:.2%}: ask for less, or choose formats with other frames"
         )
-    goal = aim = max(MARGIN * error, least)
+    goal = max(error, _on_others(whole, _WIDEST))
+    aim = max(MARGIN * error, least)
     while True:
         spec = _fewest(trials, max(aim, trials.error(Formats(_WIDEST))))
-        found = whole.error(Formats(spec))
+        found = _on_others(whole, spec)
         if found <= goal or spec == _WIDEST:
             return spec
         aim *= 0.99 * goal / found
+
+
+def _on_others(trials: Trials, spec: QuantizeSpec) -> float:
+    """The error that is to be expected of other frames, at most."""
+    return max(trials.error(Formats(spec)) / MARGIN, trials.likely(Formats(spec)))
 
 
 def _fewest(trials: Trials, error: float) -> QuantizeSpec:

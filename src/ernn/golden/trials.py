@@ -22,6 +22,8 @@ Array = np.ndarray
 
 FRAMES = 500
 """So many, and the rest of an utterance, are enough to compare formats on."""
+SURE = 2.0
+"""Standard errors by which an error may be larger than it was measured."""
 
 
 def some(utterances: Sequence[Array]) -> Sequence[Array]:
@@ -51,12 +53,21 @@ class Trials:
     calibration: Sequence[Array]
     measured: Sequence[Array]
     seen: dict[tuple[int, int, int, bool, bool], Observed] = field(default_factory=dict)
-    errors: dict[Formats, float] = field(default_factory=dict)
+    _squares: dict[Formats, Array] = field(default_factory=dict)
 
     @cached_property
-    def expected(self) -> Array:
-        """Outputs of the floats."""
-        return np.concatenate(reference.run_all(self.network, self.measured))
+    def expected(self) -> list[Array]:
+        """Outputs of the floats, an utterance each."""
+        return reference.run_all(self.network, self.measured)
+
+    @cached_property
+    def _scales(self) -> Array:
+        """Of each utterance, the sum of the squares of these."""
+        return np.array([np.square(one).sum() for one in self.expected])
+
+    @property
+    def _scale(self) -> float:
+        return float(self._scales.sum()) or 1.0
 
     @cached_property
     def kinds(self) -> frozenset[Kind]:
@@ -83,18 +94,36 @@ class Trials:
 
     def error(self, formats: Formats) -> float:
         """Of the outputs, rms over rms; infinite where no such integers can be."""
-        if formats not in self.errors:
-            try:
-                self.errors[formats] = self._off(self.model(formats))
-            except UserError:  # sums that need more than 62 bits
-                self.errors[formats] = np.inf
-        return self.errors[formats]
+        return self._relative(self._off(formats).sum())
 
-    def _off(self, model: IntegerModel) -> float:
+    def likely(self, formats: Formats) -> float:
+        """What it is on other such utterances at most, most likely: `SURE` standard errors of its
+        square more, by how much these differ."""
+        off, count = self._off(formats), len(self.measured)
+        if np.isinf(off.sum()):
+            return np.inf
+        apart = off - self._scales * (off.sum() / self._scale)
+        spread = np.sqrt(np.square(apart).sum() * count / max(1, count - 1))
+        return self._relative(off.sum() + SURE * spread)
+
+    def _relative(self, squares: float) -> float:
+        return np.inf if np.isinf(squares) else float(np.sqrt(squares / self._scale))
+
+    def _off(self, formats: Formats) -> Array:
+        """Of each utterance, the sum of the squares of what outputs are off by."""
+        if formats not in self._squares:
+            try:
+                self._squares[formats] = self._measured(self.model(formats))
+            except UserError:  # sums that need more than 62 bits
+                self._squares[formats] = np.array([np.inf])
+        return self._squares[formats]
+
+    def _measured(self, model: IntegerModel) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", PrecisionWarning)  # what is clipped is in the error
             given = quantize_inputs(model, self.measured)
         outputs = run_all(model, given, Compiled)
-        found = np.concatenate([dequantize_output(model, one) for one in outputs])
-        scale = float(np.linalg.norm(self.expected))
-        return float(np.linalg.norm(found - self.expected)) / (scale or 1.0)
+        pairs = zip(outputs, self.expected, strict=True)
+        return np.array(
+            [np.square(dequantize_output(model, found) - one).sum() for found, one in pairs]
+        )
