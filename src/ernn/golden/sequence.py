@@ -13,6 +13,7 @@ from ernn.ir.edges import edge_formats, edge_name
 from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Source
+from ernn.quantization.kept import READ
 
 Array = np.ndarray
 
@@ -37,29 +38,42 @@ def executed(
         for layer, one in enumerate(model.layers)
         for name in one.cell.remembered
     }
-    return outputs, ends
+    own = {
+        (layer, name.removesuffix(READ.suffix)): values for (layer, name), values in ends.items()
+    }
+    return outputs, own | ends
 
 
 def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> None:
     """Back to the state before the first frame, some values by edge not the model's own.
 
-    state: (values,), of the last frame, or (frames, values), the last frame's first.
+    state: (values,), of the last frame, or (frames, values), the last frame's first.  What the
+    model remembers in another width, `l1.x_read` (`ernn.quantization.kept`), goes by `l1.x`, too.
     """
     stream.reset()
     own, formats, exponents = stream.state, _formats(model), _exponents(model)
     for name, values in state.items():
-        if name not in own:
+        places = [one for one in (name, f"{name}{READ.suffix}") if one in own]
+        if not places:
             names = ", ".join(own) or "nothing"
             raise UserError(f"the model remembers {names}, not {name}")
-        given = np.atleast_2d(np.asarray(values, float))
-        count, length = own[name].shape
-        if given.shape[1:] != (length,) or not 0 < len(given) <= count:
-            raise UserError(f"state {name} must be ({count}, {length}), not {np.shape(values)}")
-        if not np.isfinite(given).all():
-            raise UserError(f"state {name} is not finite")
-        scaled = np.ldexp(given, exponents[name])
-        own[name] = np.concatenate([quantize(scaled, formats[name]), own[name][len(given) :]])
-    stream.reset({**own, **_copies(model, {name: own[name] for name in state}, own)})
+        for place in places:
+            given = _checked(name, values, *own[place].shape)
+            scaled = np.ldexp(given, exponents[place])
+            integers = quantize(scaled, formats[place])
+            own[place] = np.concatenate([integers, own[place][len(given) :]])
+    known = {name: own[name] for name in state if name in own}
+    stream.reset({**own, **_copies(model, known, own)})
+
+
+def _checked(name: str, values: Array, count: int, length: int) -> Array:
+    """A state's values (frames, length), as it was given."""
+    given = np.atleast_2d(np.asarray(values, float))
+    if given.shape[1:] != (length,) or not 0 < len(given) <= count:
+        raise UserError(f"state {name} must be ({count}, {length}), not {np.shape(values)}")
+    if not np.isfinite(given).all():
+        raise UserError(f"state {name} is not finite")
+    return given
 
 
 def _copies(
