@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 options.trials,
                 options.epochs,
                 widths=shares(options.widths),
+                signed=False,  # as in the tables there are
                 seed=seed,
                 recipe=options.recipe,
             )

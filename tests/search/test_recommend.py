@@ -348,7 +348,7 @@ def test_on_a_device_every_matrix_has_its_own_block_size(
     cycles = {block: wide(MODEL, uniform(block)) for block in (1, 2)}
     assert cycles[2] < cycles[1] and wide(MODEL.with_units([8]), uniform(1)) < cycles[1]
     asked = pipeline.RecommendationRequest(
-        Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2)
+        Budget(cycles=cycles[2], device=device), trials=5, epochs=1, sizes=(1, 2), signed=False
     )
     found = pipeline.of_run(run, asked)
     assert list(found["choice"]) == [one.name for one in shapes(MODEL)]

@@ -159,9 +159,13 @@ def compress(
         typer.Option(help="Block size of the output layer; 1, dense, if only --block is given."),
     ] = None,
     signed: Annotated[
-        bool,
-        typer.Option("--signed", help="With --block: columns have signs, for as many weights."),
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--signed/--plain",
+            help="With --block: whether columns have signs, for as many weights and fewer errors; "
+            "they do if not given.",
+        ),
+    ] = None,
     density: Annotated[
         float | None,
         typer.Option(callback=finite, help="Prune instead: share of weights to keep, such as 0.1."),

@@ -55,7 +55,10 @@ RunFolder = Annotated[
 ]
 SignedBlocks = Annotated[
     bool,
-    typer.Option("--signed", help="Columns of blocks have signs, for as many weights."),
+    typer.Option(
+        "--signed/--plain",
+        help="Whether columns of blocks have signs, for as many weights and fewer errors.",
+    ),
 ]
 RecipeFile = Annotated[
     Path | None,

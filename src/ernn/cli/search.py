@@ -51,7 +51,7 @@ def explore(
     mixed_blocks: Annotated[
         bool, typer.Option("--mixed-blocks", help="Try larger blocks on input matrices.")
     ] = False,
-    signed: SignedBlocks = False,
+    signed: SignedBlocks = True,
     weight_bits: Annotated[
         int, typer.Option(min=4, max=18, help="Bits of a weight on the chip.")
     ] = 12,
@@ -227,7 +227,7 @@ def recommend(
     blocks: Annotated[
         str, typer.Option(help="Block sizes to choose from; 1 is dense.")
     ] = "1,2,4,8,16,32",
-    signed: SignedBlocks = False,
+    signed: SignedBlocks = True,
     bits: Annotated[
         str, typer.Option(help="Bits of a weight to choose from, without a device.")
     ] = "12,8,6,5,4,3",

@@ -19,13 +19,13 @@ def plan(
     density: float | None,
     pes: int | None,
     bank: int | None,
-    signed: bool = False,
+    signed: bool | None = None,
 ) -> CompressionPlan | None:
     """The plan asked for, None where nothing was; UserError where options contradict each other."""
     if density is None and (pes or bank):
         raise UserError("--pes and --bank say where weights are kept: give --density as well")
-    if signed and block is None:
-        raise UserError("--signed turns the signs of what blocks read: give --block as well")
+    if signed is not None and block is None:
+        raise UserError("--signed and --plain are of what blocks read: give --block as well")
     if density is not None:
         if block is not None or output_block is not None:
             raise UserError("--density prunes, --block makes blocks: give one of them")
@@ -34,7 +34,7 @@ def plan(
         raise UserError("--output-block is given without --block: give both")
     if block is None:
         return None
-    return CompressionPlan.blocks(block, output_block or 1, signed=signed)
+    return CompressionPlan.blocks(block, output_block or 1, signed=signed is not False)
 
 
 def _sparse(

@@ -49,7 +49,7 @@ class Phase1Request:
     bits: QuantizeSpec = QuantizeSpec()
     seed: int = 0
     recipe: Path | None = None
-    signed: bool = False
+    signed: bool = True
 
 
 def explore(

@@ -65,7 +65,7 @@ class RecommendationRequest:
     inside: int | None = None
     seed: int = 0
     recipe: Path | None = None
-    signed: bool = False
+    signed: bool = True
 
 
 def of_corpus(
