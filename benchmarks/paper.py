@@ -25,9 +25,9 @@ from typing import Any
 
 import torch
 from paper_page import page, rows_of
-from paper_speech import UTTERANCES, heard
+from paper_speech import UTTERANCES, heard, in_blocks_of_8
 from paper_takes import takes
-from paper_ways import BEST, LONGER, VARIED, WAYS
+from paper_ways import AGAIN, BEST, LONGER, VARIED, WAYS
 from torch.nn.utils import parametrize
 
 from ernn.compress import inside
@@ -121,6 +121,7 @@ def _planned() -> Iterator[Row]:
     yield Row("LSTM 512", 8, LONGER, 0)  # the dense network hears its speakers at 10 %
     yield Row("LSTM 1024/512, train_more", 1, "dense", 0)
     yield Row("LSTM 1024/512, train_more", 1, VARIED, 0)
+    yield Row("LSTM 1024/512, train_more", 1, AGAIN, 0)  # is it blocks, or what they are taught?
     yield ON_SPEECH
     yield Row("LSTM 1024/512, train_more", 8, BEST, 0)
     yield from (Row("LSTM 1024/512, train_more", block, LONGER, 0) for block in (8, 16))
@@ -322,7 +323,8 @@ def bench_of(row: Row, arguments: argparse.Namespace) -> Bench:
 def _besides(result: Result, left: Sequence[Row], arguments: argparse.Namespace) -> Result:
     """What is asked for instead of training."""
     if arguments.speech:
-        return {"speech": bench_of(ON_SPEECH, arguments).heard(ON_SPEECH)}
+        heard = bench_of(ON_SPEECH, arguments).heard(ON_SPEECH)
+        return {"speech": heard, "blocks of 8": in_blocks_of_8()}
     if arguments.integers:
         return {"integers": _integers(result, arguments)}
     if not arguments.minutes:
@@ -354,7 +356,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--speech",
         action="store_true",
-        help="train nothing: simulate the paper's network, trained, on speech",
+        help="train nothing: the paper's network, trained, simulated on speech, and engines",
     )
     parser.add_argument(
         "--minutes", action="store_true", help="train nothing: measure what missing rows take"

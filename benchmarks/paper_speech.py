@@ -1,11 +1,13 @@
-"""A trained network of `benchmarks/paper.py` on its engine, simulated on real speech: every integer
-compared, and how many of its data bits toggle."""
+"""Engines of `benchmarks/paper.py`: of a trained network, simulated on real speech, every integer
+compared, and how many of its data bits toggle; and what Phase II chooses for blocks of 8."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from devices import described
+from hardware import random_model
 
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
@@ -39,3 +41,14 @@ def heard(model: IntegerModel, utterances: Sequence[np.ndarray]) -> dict[str, An
         "utilisation": made.utilisation,
         "activity": measure_activity(simulator, made, utterances[0][:BUSY]),
     }
+
+
+def in_blocks_of_8() -> list[dict[str, Any]]:
+    """The paper's layer on the published designs' devices, as `benchmarks/devices.py` has it in
+    blocks of 16."""
+    rows = []
+    for name in ("XC7VX690T", DEVICE):
+        device = find_device(name)
+        best = search(random_model("L8", 0), Request(device, Clock.assumed(device))).best
+        rows.append({"device": name, **described(device, best)})
+    return rows

@@ -132,6 +132,7 @@ CLEAR = (("dropout", 0.0),)
 BEST = "signed, taught, no dropout, twice the rate"
 """The lowest on validation of the search, with GRU 256 in blocks of 8."""
 LONGER = f"{BEST}, 32 epochs"
+AGAIN = "dense, taught, no dropout"
 VARIED, TAKES = "dense, varied", 4
 WAYS: Mapping[str, Way] = {
     "dense": Way("all weights trained freely", plain, None, heard=True),
@@ -143,6 +144,14 @@ WAYS: Mapping[str, Way] = {
         takes=TAKES,
     ),
     "dense, dropout 0.4": Way("the others have 0.2", plain, None, changed=(("dropout", 0.4),)),
+    AGAIN: Way(
+        "from fresh weights again, with the first dense network as teacher and no dropout",
+        plain,
+        taught,
+        heard=True,
+        changed=CLEAR,
+        taught=True,
+    ),
     "direct": Way("inside blocks from fresh weights", plain, direct, heard=True),
     "signed": Way("inside signed blocks from fresh weights", signed, direct, heard=True),
     "signed, twice the rate": Way("rate 8e-3", signed, direct, changed=TWICE),
