@@ -10,6 +10,7 @@ import ernn
 from ernn.errors import PrecisionWarning, UserError
 from ernn.golden import precision
 from ernn.golden.least_error import least_error
+from ernn.golden.trials import Formats, Trials
 from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.layers import linear
 from ernn.ir.network import Matrix, Network
@@ -82,3 +83,15 @@ def test_remedies_go_on_until_the_limit_holds() -> None:
     assert errors == sorted(errors, reverse=True) and errors[-1] < 0.01
     assert "give input 16 bits (" in (said := model.error.concern())
     assert ", then weights 18 bits (0." in said
+
+
+def test_formats_that_are_better_by_chance_are_not_taken() -> None:
+    network, frames = uneven(2)
+    found = Trials(network, frames[:4], frames[:4])
+    less, more = (Formats(QuantizeSpec(8, bits)) for bits in (8, 9))
+    given = {less: np.array([2.0, 2.0, 2.0, 2.0]), more: np.array([1.0, 1.0, 1.0, 1.5])}
+    found._squares.update(given)  # pyright: ignore[reportPrivateUsage]
+    assert found.surely(more, less) and not found.surely(less, more)
+    given[more] = np.array([3.0, 3.0, 1.9, 0.0])  # one utterance alone is better
+    found._squares.update(given)  # pyright: ignore[reportPrivateUsage]
+    assert found.error(more) < 0.999 * found.error(less) and not found.surely(more, less)

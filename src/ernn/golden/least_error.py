@@ -4,9 +4,10 @@
 that leaves the outputs to luck: a cell that climbs by less than half a step stands still, a gate is
 off the same way in every frame, and with a bit more anywhere it may be for the better or the worse.
 So where the outputs are off by more than `GOOD`, on frames that choose formats, other formats are
-tried there and kept as long as they are better: cells that saturate earlier and have finer steps,
-formats of a bit less, which are among those that more bits allow, and units for hidden numbers.
-More bits are no worse then (`benchmarks/widths.py`).
+tried there and kept as long as they are better, by more than chance from utterance to utterance:
+cells that saturate earlier and have finer steps, formats of a bit less, which are among those that
+more bits allow, and units for hidden numbers.  More bits are no worse then
+(`benchmarks/widths.py`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,13 +60,14 @@ def least_error(
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     """The best of the formats found from these bits, and from a bit less of all data: else what is
-    found there may be too many steps away.
+    found there may be too many steps away; then with units for hidden numbers, too.
     """
-    starts = [spec, *(_less_data(spec) if GOOD < trials.error(Formats(spec)) < inf else ())]
-    found = min((_found_from(trials, Formats(one)) for one in starts), key=trials.error)
-    filled = found._replace(fill_hidden=True)
-    if GOOD < trials.error(found) < inf and _is_better(trials, filled, found):
-        return _found_from(trials, filled)
+    found = _found_from(trials, Formats(spec))
+    if GOOD < trials.error(found) < inf:
+        others = [_found_from(trials, Formats(one)) for one in _less_data(spec)]
+        found = min([found, *(o for o in others if _is_better(trials, o, found))], key=trials.error)
+        filled = found._replace(fill_hidden=True)
+        found = _found_from(trials, filled) if _is_better(trials, filled, found) else found
     return found
 
 
@@ -83,7 +85,7 @@ def _found_from(trials: Trials, found: Formats) -> Formats:
 
 
 def _is_better(trials: Trials, other: Formats, found: Formats) -> bool:
-    return trials.error(other) <= WORTH * trials.error(found)
+    return trials.error(other) <= WORTH * trials.error(found) and trials.surely(other, found)
 
 
 def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:

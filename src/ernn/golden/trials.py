@@ -99,12 +99,17 @@ class Trials:
     def likely(self, formats: Formats) -> float:
         """What it is on other such utterances at most, most likely: `SURE` standard errors of its
         square more, by how much these differ."""
-        off, count = self._off(formats), len(self.measured)
+        off = self._off(formats)
         if np.isinf(off.sum()):
             return np.inf
-        apart = off - self._scales * (off.sum() / self._scale)
-        spread = np.sqrt(np.square(apart).sum() * count / max(1, count - 1))
+        spread = _deviation(off - self._scales * (off.sum() / self._scale))
         return self._relative(off.sum() + SURE * spread)
+
+    def surely(self, better: Formats, worse: Formats) -> bool:
+        """Whether some formats are better than others by more than chance, from utterance to
+        utterance: a standard error of the difference."""
+        apart = self._off(better) - self._off(worse)
+        return bool(apart.sum() + _deviation(apart) <= 0)
 
     def _relative(self, squares: float) -> float:
         return np.inf if np.isinf(squares) else float(np.sqrt(squares / self._scale))
@@ -127,3 +132,9 @@ class Trials:
         return np.array(
             [np.square(dequantize_output(model, found) - one).sum() for found, one in pairs]
         )
+
+
+def _deviation(values: Array) -> float:
+    """Standard error of the sum of what utterances give; 0 of one."""
+    count = len(values)
+    return float(np.sqrt(np.square(values - values.mean()).sum() * count / max(1, count - 1)))
