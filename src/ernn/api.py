@@ -114,10 +114,9 @@ def convert(
     if imported is not None and carry:
         imported = imported.carried()
     network = module if imported is None else imported.network
-    frames, unseen = held_back(streamed(imported, utterances))
-    if held_out is not None:
-        frames, unseen = streamed(imported, utterances), streamed(imported, held_out)
-    integers, _ = least_error(network, frames, unseen, spec, limit)
+    frames = streamed(imported, utterances)
+    parts = held_back(frames) if held_out is None else (frames, streamed(imported, held_out))
+    integers, _ = least_error(network, *parts, spec, limit)
     if integers.error is not None and (concern := integers.error.concern(limit)):
         warnings.warn(concern, PrecisionWarning, stacklevel=3)
     return Model(network, integers, None if imported is None or imported.plain else imported)

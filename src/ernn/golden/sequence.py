@@ -53,7 +53,8 @@ def begin(model: IntegerModel, stream: Stream, state: Mapping[str, Array]) -> No
     stream.reset()
     own, formats, exponents = stream.state, _formats(model), _exponents(model)
     for name, values in state.items():
-        places = [one for one in (name, f"{name}{READ.suffix}") if one in own]
+        copy = f"{name}{READ.suffix}"
+        places = [one for one in (name, copy) if one in own and (one == name or one not in state)]
         if not places:
             names = ", ".join(own) or "nothing"
             raise UserError(f"the model remembers {names}, not {name}")
