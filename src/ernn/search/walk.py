@@ -1,8 +1,9 @@
 """The way through all designs towards the best for one goal.
 
 First of every shape the design that is most likely its best, those first that are expected to be
-fast; then the neighbours of the best, as long as one is better; then all others.  What promises
-nothing better is passed over, and what the device cannot hold is not scheduled.
+fast; then neighbours of the best, as long as one is better; then all others; and neighbours of the
+best again.  What promises nothing better is passed over, and what the device cannot hold is not
+scheduled.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
