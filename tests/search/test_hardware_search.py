@@ -112,7 +112,7 @@ def test_a_smaller_budget_says_that_it_ended_the_search(model: IntegerModel) -> 
     assert not search(model, Request(SMALL, CLOCK), budget=3).complete
 
 
-@pytest.mark.parametrize("seed", [0, 4])
+@pytest.mark.parametrize("seed", [0, 23])
 def test_no_goal_and_no_number_of_streams_has_a_faster_design(seed: int) -> None:
     """On devices that hardly hold the network, too; `benchmarks/phase2.py --laws` has 200."""
     holds_what_others_find(*random_task(seed), streams=(1, 2), budget=40)
