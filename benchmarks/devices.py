@@ -2,6 +2,7 @@
 what Phase II chooses at full size.
 
     python benchmarks/devices.py            # docs/results/devices.md, and devices.json beside it
+    python benchmarks/devices.py --layer    # only the layer; the small engine as the file has it
 
 The small engine: a GRU of 16 units in blocks of 4, reading 8 numbers, 14 multipliers, two streams.
 One synthesis a family; the flow's cache keeps them.  Yosys packs registers and additions into the
@@ -47,9 +48,12 @@ GOAL: Goal = "throughput"
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
-    out = parser.parse_args().out
-    result = {"small": small(), "layer": layer()}
-    write_json(out / "devices.json", result)
+    parser.add_argument("--layer", action="store_true", help="leave the small engine as it is")
+    arguments = parser.parse_args()
+    out, kept = arguments.out, arguments.out / "devices.json"
+    first = json.loads(kept.read_text())["small"] if arguments.layer else small()
+    result = {"small": first, "layer": layer()}
+    write_json(kept, result)
     print(write_atomic(out / "devices.md", page(result)))
 
 
@@ -148,7 +152,7 @@ _LAYER_COLUMNS = (
         "cycles a frame",
         "latency, cycles",
     ),
-    *("frames/s", "latency, µs", "LUT", "FF", "DSP", "block RAM, kbit", "W"),
+    *("MHz", "pipelines", "frames/s", "latency, µs", "LUT", "FF", "DSP", "block RAM, kbit", "W"),
 )
 
 
@@ -180,6 +184,8 @@ def _layer_row(row: dict[str, Any]) -> list[str]:
         ),
         *(
             f"{row['latency_cycles']:,}",
+            f"{row['clock_mhz']:.0f}",
+            design["pipeline"] + ", forwarding" * design["forwarding"],
             f"{row['fps']:,}",
             f"{row['latency_us']:g}",
             *cells,
@@ -214,9 +220,9 @@ same, so that the count for 7-series stands for it. No vendor's tool was run.
 The LSTM of 1024 cells with peepholes and projection to 512, block 16, as in
 [hardware](hardware.md). A fifth of LUTs and flip-flops is left free. LUT and FF by the fit that
 ships ([how](../how-to/design.md)), for UltraScale as on 7-series, which a vendor's tool is expected
-to reach. Clock assumed: by number of multipliers on ECP5, 200 MHz, the published designs', on all
-others. Power: `ernn.estimate.power`, static and dynamic, activity assumed from utilisation,
-uncalibrated ([what it rests on](../how-to/report.md#power)).
+to reach; every row fits its device. Clock assumed: on ECP5 by what [engines placed at](clocks.md),
+200 MHz, the published designs', on all others. Power: `ernn.estimate.power`, static and dynamic,
+activity assumed from utilisation, uncalibrated ([what it rests on](../how-to/report.md#power)).
 
 {layer}
 

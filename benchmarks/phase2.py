@@ -56,7 +56,7 @@ NETWORKS: dict[str, tuple[str, int, int, int, int, int]] = {
 }
 LAYERS = ("L16", "G16", "L8", "G8")
 DEVICES = ("LFE5U-25F", "LFE5U-85F", "ZU7EV", "XCKU060")
-SAMPLE = ("top-gru-LFE5U-85F", "2x128-LFE5U-85F", "quickdraw-LFE5U-85F", "lstm20-XCKU060")
+SAMPLE = ("top-gru-LFE5U-25F", "top-lstm-LFE5U-85F", "lstm20-ZU7EV", "top-gru-ZU7EV")
 
 
 def main() -> None:
@@ -139,7 +139,8 @@ def page(rows: list[dict[str, Any]]) -> str:
         *("complete", "slower than thorough", "seconds"),
     )
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    return "\n".join([_ABOVE, *lines, *(line for row in rows for line in _lines(row)), ""])
+    above = _ABOVE.format(rows=len(rows), all=len(NETWORKS) * len(DEVICES))
+    return "\n".join([above, *lines, *(line for row in rows for line in _lines(row)), ""])
 
 
 def _lines(row: dict[str, Any]) -> Iterator[str]:
@@ -169,7 +170,7 @@ every row would take hours). Complete: of the space of the search, for throughpu
 promises more. Cycles: of a frame for throughput, of a frame's latency for latency; the schedule's,
 and exact. The clock is assumed ([how](clocks.md)), so µs are **estimated**. Seconds: processor time
 of the first search, for both goals. The networks are in the script; where a device holds no engine,
-what would fit.
+what would fit. {rows} of {all} rows are there: the script goes on with those that are missing.
 """
 
 if __name__ == "__main__":
