@@ -14,7 +14,7 @@ from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ernn.ir.integer_parts import ActivationTable
-from ernn.rtl.arith import chosen, delayed, lanes_of, register, saturated
+from ernn.rtl.arith import chosen, delayed, lanes_of, register, saturating
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.timing import Pipeline
 from ernn.scheduling.weight_banks import pack
@@ -24,7 +24,8 @@ class Activation(wiring.Component):
     """`result` = the function of `tables[table]` of `value`, or `value` itself where `activate` is
     low, or there are no tables.
 
-    0 where `zero` is high, one cycle before `result`. `width`: of the widest numbers.
+    0 where `zero` is high, one cycle before `result`; `coming` is what `result` will be in the next
+    cycle. `width`: of the widest numbers.
     """
 
     def __init__(self, tables: Sequence[ActivationTable], width: int, pipeline: Pipeline) -> None:
@@ -36,6 +37,7 @@ class Activation(wiring.Component):
                 "activate": In(1),
                 "table": In(address_bits(len(tables))),
                 "zero": In(1),
+                "coming": Out(signed(width)),
                 "result": Out(signed(width)),
             }
         )
@@ -51,9 +53,11 @@ class Activation(wiring.Component):
         shape = signed(max(len(value), self.width))
         result = register(m, value, "chosen", shape)
         widths, which = self._widths(m, later + 1)
-        m.d.comb += self.result.eq(
-            saturated(m, result, widths, which, "clamped", self.pipeline.fit, self.zero, self.width)
-        )
+        fit, name = self.pipeline.fit, "clamped"
+        m.d.comb += [
+            self.coming.eq(saturating(m, result, widths, which, name, fit, self.zero, self.width)),
+            self.result.eq(register(m, self.coming, name)),
+        ]
         return m
 
     def _widths(self, m: Module, later: int) -> tuple[list[int], Value]:

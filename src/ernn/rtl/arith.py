@@ -93,14 +93,28 @@ def saturated(
     which: Value,
     name: str,
     fit: int,
-    zero: Value | None = None,
+    *,
     width: int = 0,
 ) -> Signal:
     """A signed value clamped to widths[which] bits: in `fit` cycles what does not fit is found out,
     in one replaced.
 
-    `zero`, in that last cycle, makes it 0.  `width`: bits of the result, at least.
+    `width`: bits of the result, at least.
     """
+    return register(m, saturating(m, value, widths, which, name, fit, width=width), name)
+
+
+def saturating(
+    m: Module,
+    value: Value,
+    widths: Sequence[int],
+    which: Value,
+    name: str,
+    fit: int,
+    zero: Value | None = None,
+    width: int = 0,
+) -> Value:
+    """As `saturated`, before its last register; `zero`, in that cycle, makes it 0."""
     largest = max(widths)
     parts = ceil((len(value) - min(widths) + 1) / _REDUCED)
     alike = chosen(m, which, widths, lambda width: _alike(value, width, parts), f"{name}_by")
@@ -113,9 +127,9 @@ def saturated(
     which = delayed(m, which, fit, f"{name}_which")
     limit = chosen(m, which, widths, lambda width: _limit(sign, width), f"{name}_limit")
     clamped = Mux(over, limit, kept)
-    return register(
-        m, clamped if zero is None else Mux(zero, 0, clamped), name, signed(max(largest, width))
-    )
+    result = Signal(signed(max(largest, width)), name=f"{name}_next")
+    m.d.comb += result.eq(clamped if zero is None else Mux(zero, 0, clamped))
+    return result
 
 
 def clamped(value: Value, width: int) -> Value:

@@ -22,11 +22,13 @@ from ernn.rtl.arith import (
     lanes_of,
     register,
     rounded,
-    saturated,
+    saturating,
 )
+from ernn.rtl.forwarding import Forwarded
 from ernn.rtl.player import Player
 from ernn.rtl.sizes import Sizes, sized
-from ernn.rtl.ways import Ways
+from ernn.rtl.ways import Ways, beat_of
+from ernn.scheduling.forwarding import WAYS
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.memory_map import ARRIVALS
 from ernn.scheduling.schedule import Schedule
@@ -106,20 +108,40 @@ class VectorUnit(wiring.Component):
         """Whether a step takes a line of gates on its way to memory."""
         return bool(self._taken("line"))
 
-    def _taken(self, name: str) -> set[int]:
+    def _taken(self, name: str) -> frozenset[int]:
         """In which cycles after issue something is taken on its way."""
-        return {row.get(f"{name}_soon", 0) for row in self.schedule.vector.rows} - {0}
+        return frozenset(row.get(f"{name}_soon", 0) for row in self.schedule.vector.rows) - {0}
+
+    @property
+    def _chosen(self) -> int:
+        """Cycles after issue until operands are chosen among what memories give: the last before
+        they are used, or with forwarding that before a register behind memories."""
+        later = self.pipeline.apart if self.layout.design.forwarding else 0
+        return self.pipeline.memories - later
+
+    def _forwarded(self, m: Module, name: str) -> Forwarded:
+        row, taken = self.player.row, self._taken(name)
+        return Forwarded(m, self.pipeline, row, name, taken, self._chosen)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.player = player = self.player
         m.d.comb += player.start.eq(self.start)
         beyond = self._beyond(m, self.pipeline.values - 1)
-        values = self._sums(m, self._operands(m), beyond)
-        self._results(m, values, self._activated(m, values, beyond))
+        coming = self._sums(m, self._operands(m), beyond)
+        values = [register(m, value, f"value{lane}") for lane, value in enumerate(coming)]
+        units = self._activated(m, values, beyond)
+        ways = self._ways(m)
+        if self.layout.design.forwarding:  # then a beat is an operand, and comes out of registers
+            later = (unit.coming for unit in units)
+            beat = register(m, beat_of(ways.through_soon, coming, later), "beat")
+        else:
+            beat = beat_of(ways.through, values, (unit.result for unit in units))
+        m.d.comb += self.beat.eq(beat)
+        self._results(m, ways)
         return m
 
-    def _activated(self, m: Module, values: list[Value], beyond: list[Value]) -> list[Value]:
+    def _activated(self, m: Module, values: list[Signal], beyond: list[Value]) -> list[Activation]:
         """What the tables make of values, and of those that need none themselves,
         `Pipeline.activation` cycles later.
         """
@@ -127,7 +149,7 @@ class VectorUnit(wiring.Component):
             delayed(m, self.player.row[name], self.pipeline.values, name)
             for name in ("activate", "table")
         )
-        results = []
+        units = []
         for lane, (value, outside) in enumerate(zip(values, beyond, strict=True)):
             unit = Activation(self.layout.model.tables, self.width, self.pipeline)
             m.submodules[f"activation{lane}"] = unit
@@ -139,8 +161,8 @@ class VectorUnit(wiring.Component):
                 unit.table.eq(table),
                 unit.zero.eq(zero),
             ]
-            results.append(unit.result)
-        return results
+            units.append(unit)
+        return units
 
     def _looked_up(self, m: Module, value: Value) -> Value:
         """A value as the tables read it: that of a step made with another has more fraction
@@ -164,11 +186,11 @@ class VectorUnit(wiring.Component):
 
     def _operands(self, m: Module) -> list[dict[str, Value]]:
         """Every lane's a, b, addend and bias, `Pipeline.operands` cycles after issue."""
-        row, memories = self.player.row, self.pipeline.memories
+        row, later = self.player.row, self.pipeline.memories - self._chosen
         line = self._line(m)
         first = self._of_turn(self.first)
         early = {
-            name: delayed(m, row[name], memories, name)
+            name: delayed(m, row[name], self._chosen, name)
             for name in ("factor", "add_line", "add_value", "bias")
         }
         biases, factors = self._constants(m)
@@ -177,13 +199,19 @@ class VectorUnit(wiring.Component):
         words["b"] = Mux(early["factor"], factors, words["b"])
         words["addend"] = Mux(early["add_line"], line, Mux(early["add_value"], words["a"], 0))
         words["bias"] = Mux(early["bias"], biases, 0)
+        words = {name: delayed(m, word, later, f"{name}_kept") for name, word in words.items()}
+        a, b, lines = (self._forwarded(m, name) for name in WAYS)
+        words["a"], words["b"] = a.last(words["a"], self.beat), b.last(words["b"], self.beat)
+        words["addend"] = a.last(words["addend"], self.beat, row["add_value"])
+        if self.takes_gates:
+            words["addend"] = lines.last(words["addend"], self.gate_written)
         registered = {name: register(m, word, f"{name}_word") for name, word in words.items()}
         lanes = self.lanes * self.words
         split = {name: lanes_of(word, self.width, lanes) for name, word in registered.items()}
         return [{name: split[name][lane] for name in split} for lane in range(lanes)]
 
     def _line(self, m: Module) -> Value:
-        """A beat of a gate's line, or of the input's, `Pipeline.memories` cycles after issue."""
+        """A beat of a gate's line, or of the input's, `_chosen` cycles after issue."""
         row, index, beat_bits = self.player.row, self.player.index, self.beats.bit_length() - 1
         place = row["line"] + self._strided(m, row["line_stride"], index[beat_bits:])
         m.d.sync += self.gate_address.eq(place)
@@ -193,13 +221,15 @@ class VectorUnit(wiring.Component):
             copy = self._of_turn(self.copy)[: address_bits(ARRIVALS)]
             m.d.sync += self.arrival_address.eq(Cat(own, copy))
             line = Mux(delayed(m, row["add_input"], 2, "add_input"), self.arrival_word, line)
-        later = self.pipeline.memories - 1
+        later = self._chosen - 1
         beat = delayed(m, index[:beat_bits], later, "line_beat") if beat_bits else Const(0, 1)
-        line = delayed(m, line, self.pipeline.apart, "line_later")
+        line = delayed(m, line, later - 2, "line_later")
         words = lanes_of(line, self.block * self.width, self.words)
         part = Cat(word.as_unsigned().word_select(beat, self.lanes * self.width) for word in words)
         read = register(m, part, "line_read")
-        return self._or_on_its_way(m, "line", read, self.gate_written) if self.takes_gates else read
+        if not self.takes_gates:
+            return read
+        return self._forwarded(m, "line").early(read, self.gate_written)
 
     def _value(self, m: Module, name: str, first: Value) -> Value:
         """What a term reads of the values, as `_line`; before a sequence's first frame that is what
@@ -213,25 +243,8 @@ class VectorUnit(wiring.Component):
         m.d.comb += values.addr.eq(register(m, place, f"{name}_address"))
         cleared = delayed(m, first & before & ~given, 3, f"{name}_cleared")
         read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
-        kept = delayed(m, read, self.pipeline.apart, f"{name}_kept")
-        return self._or_on_its_way(m, name, kept, self.beat)
-
-    def _or_on_its_way(self, m: Module, name: str, read: Value, given: Value) -> Value:
-        """What was read of a memory, or what was `given` in the cycle after issue that the row
-        names.
-        """
-        cycles, word = self._taken(name), given
-        if not cycles:
-            return read
-        soon = self.player.row[f"{name}_soon"]
-        for cycle in range(min(cycles), self.pipeline.memories + 1):
-            if cycle > min(cycles):
-                word = register(m, word, f"{name}_given{cycle}")
-                if cycle in cycles:
-                    now = delayed(m, soon == cycle, cycle, f"{name}_now{cycle}")
-                    word = Mux(now, given, word)
-        taken = delayed(m, soon != 0, self.pipeline.memories, f"{name}_taken")
-        return Mux(taken, word, read)
+        kept = delayed(m, read, self._chosen - 3, f"{name}_later")
+        return self._forwarded(m, name).early(kept, self.beat)
 
     def _copy_of(self, place: Value, twice: Value, before: Value | int) -> Value:
         """Where a value is: of what is kept twice, in this frame's copy or the frame before's."""
@@ -283,12 +296,12 @@ class VectorUnit(wiring.Component):
         m.submodules.constants = constants
         port = constants.read_port()
         m.d.comb += port.addr.eq(register(m, address, "constant_address"))
-        word = delayed(m, port.data, 1 + self.pipeline.apart, "constants_read")
+        word = delayed(m, port.data, self._chosen - 2, "constants_read")
         return word[:half], word[half:]
 
     def _sums(self, m: Module, lanes: list[dict[str, Value]], beyond: list[Value]) -> list[Value]:
-        """Saturated sums of every lane, `Pipeline.values` cycles after issue; 0 past a vector's
-        end.
+        """What the saturated sums of every lane will be in the next cycle, which is
+        `Pipeline.values` after issue; 0 past a vector's end.
         """
         row, shifts, pipeline = self.player.row, self.schedule.shifts, self.pipeline
         addend_shift, bias_shift = (
@@ -328,18 +341,23 @@ class VectorUnit(wiring.Component):
             zero = self._below_zero(m, exact_result, beyond[number], number)
             name, bits, fit = f"value{number}", self.width, pipeline.fit
             results.append(
-                saturated(m, exact_result, shifts.values, which, name, fit, zero, width=bits)
+                saturating(m, exact_result, shifts.values, which, name, fit, zero, width=bits)
             )
         return results
 
-    def _results(self, m: Module, values: list[Value], results: list[Value]) -> None:
+    def _ways(self, m: Module) -> Ways:
+        row = self.player.row
+        return Ways(m, self.pipeline, self.player.active & row["last"], row["tabled"], self._then)
+
+    @property
+    def _then(self) -> Value | None:
+        """Whether a table makes another result of a step's."""
+        return self.player.row["then"] != 0 if "then" in self.player.row else None
+
+    def _results(self, m: Module, ways: Ways) -> None:
         """Write beats, gather whole lines and hand them on."""
-        row, player, far = self.player.row, self.player, self.pipeline.far
+        row, player, far, then = self.player.row, self.player, self.pipeline.far, self._then
         beat_bits = self.beats.bit_length() - 1
-        then = row["then"] != 0 if "then" in row else None
-        ways = Ways(m, self.pipeline, player.active & row["last"], row["tabled"], then)
-        pairs = zip(values, results, strict=True)
-        m.d.comb += self.beat.eq(Cat(Mux(ways.through, late, soon) for soon, late in pairs))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 

@@ -4,7 +4,9 @@ A result that passes them by is there `Pipeline.values` cycles after issue, any 
 `Pipeline.vector`; the schedule sees to it that never two are there at a time.
 """
 
-from amaranth import Module, Mux, Value
+from collections.abc import Iterable
+
+from amaranth import Cat, Module, Mux, Value
 
 from ernn.rtl.arith import delayed, delayed_flag, register
 from ernn.scheduling.timing import Pipeline
@@ -15,7 +17,7 @@ class Ways:
 
     `last`: high where a result is issued; `tabled`: where it takes the way through the tables;
     `both`: where it passes them by as well, if any does.  All come out of registers; `through` is
-    high with a result that has come through them.
+    high with a result that has come through them, `through_soon` a cycle before.
     """
 
     def __init__(
@@ -24,8 +26,8 @@ class Ways:
         self.m, self.tabled = m, tabled
         self.direct = ~tabled if both is None else ~tabled | both
         self.short, self.longer = pipeline.values - 1, pipeline.activation
-        self._soon = delayed_flag(m, last & tabled, self.short + self.longer, "through_soon")
-        self.through = delayed_flag(m, self._soon, 1, "through")
+        self.through_soon = delayed_flag(m, last & tabled, self.short + self.longer, "through_soon")
+        self.through = delayed_flag(m, self.through_soon, 1, "through")
 
     def flag(self, when: Value, name: str, sooner: int = 0) -> Value:
         """What starts or writes something, so many cycles before the result."""
@@ -39,4 +41,9 @@ class Ways:
         direct = delayed(self.m, value, self.short, f"{name}_direct")
         soon = direct if then is None else delayed(self.m, then, self.short, f"{name}_then")
         late = delayed(self.m, soon, self.longer, f"{name}_tabled")
-        return register(self.m, Mux(self._soon, late, direct), name)
+        return register(self.m, Mux(self.through_soon, late, direct), name)
+
+
+def beat_of(through: Value, direct: Iterable[Value], late: Iterable[Value]) -> Value:
+    """Every lane's result, of which `late` ones have come through the tables."""
+    return Cat(Mux(through, *pair) for pair in zip(late, direct, strict=True))
