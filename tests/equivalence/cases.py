@@ -52,11 +52,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run showed; cycles as (interval, latency)."""
+    """What a run showed; cycles as (interval, latency, interval after a sequence's last frame)."""
 
     proof: Proof
-    predicted: tuple[int, int]
-    simulated: tuple[int, int]
+    predicted: tuple[int, int, int]
+    simulated: tuple[int, int, int]
 
     @property
     def passed(self) -> bool:
@@ -104,6 +104,7 @@ def _integer_model(rng: np.random.Generator, case: Case) -> IntegerModel:
     if case.widths:
         widths = {name: int(rng.choice(case.widths)) for name in names(named(made))}
         spec = replace(spec, weights=widths)
+    made = replace(made, last_step=made.last_step or case.design.once)
     return quantize(made, [random_frames(rng, made) for _ in range(3)], spec)
 
 
@@ -124,7 +125,8 @@ def outcome_of(
     utterances = random_utterances(rng, model, 2 * design.streams + 1)
     proof = prove(simulator, plan, utterances, stall=stall, seed=seed)
     cycles = measure_cycles(simulator, plan, utterances[0][0])
-    return Outcome(proof, (plan.interval, plan.latency), (cycles.interval, cycles.latency))
+    predicted = plan.interval, plan.latency, plan.last_interval
+    return Outcome(proof, predicted, (cycles.interval, cycles.latency, cycles.last_interval))
 
 
 def check(case: Case, seed: int, stall: float = 0.3) -> None:

@@ -181,6 +181,15 @@ CASES = {
         Design(2, 2, 2, 2, overlap=2, staggered=True, forwarding=True),
         exponents=True,
     ),
+    "a head once a sequence": Case(
+        dict(input_size=6, stack=[("lstm", 9, 1), ("linear", 8, 1), ("linear", 1, 1)]),
+        Design(4, splits=2, words=2, chunk=1, overlap=8, deferred=True, once=True, **SOON),
+    ),
+    "a head of two stages once a sequence, in blocks, parts of words": Case(
+        dict(cell="gru", input_size=5, hidden=12, layers=2, outputs=6, block=4),
+        Design(2, 1, 2, 2, once=True, pipeline="direct"),
+        exponents=True,
+    ),
     "dense, lines of four numbers": Case(
         dict(cell="lstm", input_size=7, hidden=9, layers=2, outputs=3, block=1),
         Design(4, 2, 2, splits=4, words=4, overlap=2),

@@ -79,6 +79,11 @@ class Engine(wiring.Component):
         arrived = Signal(sizes.streams)
         control = RoundControl(sizes).build(m, source, output, arrived)
         m.d.comb += [self.player.start.eq(control.started), vector.start.eq(control.token)]
+        if self.design.once:
+            m.d.comb += [
+                self.player.whole.eq(control.array_whole),
+                vector.whole.eq(control.vector_whole),
+            ]
         self._show_frames(m, control.vector)
         spectra, products = Spectra(sizes), Products(sizes, self.player)
         spectra.build(m, vector, source, control.vector, arrived, self._probe)

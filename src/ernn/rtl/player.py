@@ -19,8 +19,8 @@ BEHIND = 3
 
 
 class Player(wiring.Component):
-    """Plays `tape`. Outputs: `active`; `index`, how often the current group has been played;
-    `final`, last time.
+    """Plays `tape`, one that may end early only so far unless `whole` is high. Outputs: `active`;
+    `index`, how often the current group has been played; `final`, last time.
     """
 
     def __init__(self, tape: Tape, name: str) -> None:
@@ -30,6 +30,7 @@ class Player(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
+                "whole": In(1),
                 "active": Out(1),
                 "index": Out(tape.index_bits),
                 "final": Out(1),
@@ -42,13 +43,17 @@ class Player(wiring.Component):
         pc, base, index = Signal.like(self.pc), Signal.like(self.pc), Signal.like(self.index)
         idle, waiting, active = Signal(init=1), Signal(), Signal()
         last, final = Signal(), Signal()  # row of the group, time that it is played
-        done, pop = Signal(), Signal()
-        following = self._groups(m, pop)
+        done, pop, rewind = Signal(), Signal(), Signal()
+        following = self._groups(m, pop, rewind)
         held = {name: Signal(len(value), name=f"group_{name}") for name, value in following.items()}
-        rows_left = Signal(len(held["rows"]))
+        rows_left, ends = Signal(len(held["rows"])), held["ends"]
+        if self.tape.early:
+            early = held["early"] & ~self.whole
+            m.d.comb += rewind.eq(done & early)
+            ends = ends | early
         m.d.comb += [
             done.eq(active & final & last),
-            pop.eq((done & (~held["ends"] | self.start)) | (idle & self.start)),
+            pop.eq((done & (~ends | self.start)) | (idle & self.start)),
         ]
         with m.If(active):
             m.d.sync += [rows_left.eq(rows_left - 1), last.eq(rows_left == 1), pc.eq(pc + 1)]
@@ -61,8 +66,8 @@ class Player(wiring.Component):
                 ]
                 with m.If(final):
                     m.d.sync += [
-                        pc.eq(Mux(held["ends"], 0, pc + 1)),
-                        base.eq(Mux(held["ends"], 0, pc + 1)),
+                        pc.eq(Mux(ends, 0, pc + 1)),
+                        base.eq(Mux(ends, 0, pc + 1)),
                     ]
                 with m.Else():
                     m.d.sync += pc.eq(base)
@@ -94,12 +99,13 @@ class Player(wiring.Component):
         ]
         return m
 
-    def _groups(self, m: Module, pop: Value) -> dict[str, Value]:
+    def _groups(self, m: Module, pop: Value, rewind: Value) -> dict[str, Value]:
         """The group to be played next, in registers: its gap, count, rows after the first, whether
         it `ends` the tape.
 
         And what would otherwise be compared in the loop: `now`, no gap; `once`, a count of one;
-        `single`, one row.
+        `single`, one row; and `early`, where the tape may end early: after a `rewind` the first is
+        looked up again (`ernn.scheduling.timing.REWIND`).
 
         A group may last one cycle, so that the one behind it is looked up (in logic) while it is
         taken.
@@ -114,6 +120,11 @@ class Player(wiring.Component):
             "single": [int(len(group) == 1) for group in groups],
             "ends": [int(number == len(groups) - 1) for number in range(len(groups))],
         }
+        take = pop
+        if self.tape.early:
+            last = self.tape.early_groups - 1
+            columns["early"] = [int(number == last) for number in range(len(groups))]
+            take = pop | delayed_flag(m, rewind, 1, "rewound")
         number = Signal(range(len(groups)), init=1 % len(groups))
         following: dict[str, Value] = {}
         for name, column in columns.items():
@@ -123,10 +134,13 @@ class Player(wiring.Component):
             port = logic.read_port(domain="comb")
             m.d.comb += port.addr.eq(number)
             following[name] = Signal(width, name=f"following_{name}", init=column[0])
-            with m.If(pop):
+            with m.If(take):
                 m.d.sync += following[name].eq(port.data)
-        with m.If(pop):
+        with m.If(take):
             m.d.sync += number.eq(Mux(number == len(groups) - 1, 0, number + 1))
+        if self.tape.early:
+            with m.If(rewind):
+                m.d.sync += number.eq(0)
         return following
 
     def _rows(self, m: Module, pc: Signal) -> None:

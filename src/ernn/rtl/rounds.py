@@ -1,7 +1,8 @@
 """Rounds: when one starts, and what each unit knows of its frames.
 
 A round begins when at least one stream has a whole frame, there is room for its results, and
-`Schedule.interval` cycles have passed since the last.  Where a frame's later stages fall into the
+`Schedule.interval` cycles have passed since the last (`last_interval` after a sequence's last
+frame).  Where a frame's later stages fall into the
 next round (`Schedule.rounds_late`), that starts too, with or without new frames.
 """
 
@@ -47,6 +48,7 @@ class RoundControl:
 
     After `build`, `array` and `vector` are the frames that the rows shown by the units' players are
     about; `started` and `token` start those players, and `event` is high when a round starts.
+    With `Design.once`, `array_whole` and `vector_whole` tell them whether the frame has a head.
     """
 
     array: Rounds
@@ -54,6 +56,8 @@ class RoundControl:
     started: Value
     token: Value
     event: Value
+    array_whole: Value
+    vector_whole: Value
 
     def __init__(self, sizes: Sizes) -> None:
         self.sizes, self.schedule = sizes, sizes.schedule
@@ -67,15 +71,17 @@ class RoundControl:
         waiting = [Signal(2, name=f"waiting{s}") for s in range(streams)]
         copy = Signal(streams * self.sizes.copy, name="copy")
         ready, taken = Signal(streams), Signal(streams)
-        timer = Signal(range(-1, self.schedule.interval), init=-1)  # counts down to -1
+        longest = max(self.schedule.interval, self.schedule.last_interval)
+        timer = Signal(range(-1, longest), init=-1)  # counts down to -1
         m.d.comb += ready.eq(Cat(count != 0 for count in waiting))
+        whole = self._whole(source, copy)
         new = Frames(ready, copy, self._missing(m, source, copy, taken))
         frames = self._handed_on(m, start, new, "array")
         unfinished = [late.valid for late in frames[:-1]]
         due = Cat(ready, *unfinished).any() if unfinished else ready.any()
         m.d.sync += [room.eq(output.room), start.eq(~start & (timer < 0) & due & room)]
         with m.If(start | (timer >= 0)):
-            m.d.sync += timer.eq(Mux(start, self.schedule.interval - 3, timer - 1))
+            m.d.sync += timer.eq(Mux(start, self._wait(whole), timer - 1))
         m.d.comb += taken.eq(Mux(start, ready, 0))
         for stream, count in enumerate(waiting):
             m.d.sync += count.eq(count + arrived[stream] - taken[stream])
@@ -83,13 +89,38 @@ class RoundControl:
             m.d.sync += own.eq(own + taken[stream])
         self.event, self.started = start, delayed_flag(m, start, far, "started")
         self.array = self._as_played(m, frames, "array", BEHIND + far)
-        begun = sum((taken[s] for s in range(streams)), Const(0))
+        begun = sum((taken[s] & whole for s in range(streams)), Const(0))
         m.d.comb += output.begun.eq(delayed_flag(m, begun, far, "begun"))
         self.token = self._after(m, self.started, self.schedule.vector_start)
-        pending = new if self.schedule.vector_start + far == 0 else frames[0]
+        at_once = self.schedule.vector_start + far == 0
+        self._tell_whole(m, start, whole, at_once)
+        pending = new if at_once else frames[0]
         firsts = self._handed_on(m, self.token, self._as_firsts(pending), "vector")
         self.vector = self._as_played(m, firsts, "vector", BEHIND)
         return self
+
+    def _whole(self, source: FrameInput, copy: Value) -> Value:
+        """Whether the frame that a lone stream would begin has a head."""
+        return (
+            Mux(copy[0], source.whole[1], source.whole[0]) if self.sizes.design.once else Const(1)
+        )
+
+    def _wait(self, whole: Value) -> Value | int:
+        """What the timer begins with."""
+        often, last = self.schedule.interval - 3, self.schedule.last_interval - 3
+        return Mux(whole, last, often) if self.sizes.design.once else often
+
+    def _tell_whole(self, m: Module, start: Value, whole: Value, at_once: bool) -> None:
+        """Each player, from when it is started until it is again."""
+        if not self.sizes.design.once:
+            return
+        held, told = Signal(name="array_whole"), Signal(name="vector_whole")
+        with m.If(start):
+            m.d.sync += held.eq(whole)
+        self.array_whole = delayed(m, held, self.sizes.pipeline.far, "array_whole")
+        with m.If(self.token):
+            m.d.sync += told.eq(whole if at_once else held)
+        self.vector_whole = told
 
     def _missing(self, m: Module, source: FrameInput, copy: Value, taken: Value) -> Value:
         """Of the frame that each stream would begin."""

@@ -1,7 +1,8 @@
 """AXI4-Stream on both sides of the engine.
 
 A beat is one line: `Design.words` words of k numbers, each sign-extended to `container_bits`; a
-packet (TLAST) is one frame, of several outputs one after the other, each from a new beat on; TID
+packet (TLAST) is one frame, of several outputs one after the other, each from a new beat on; with
+`Design.once` a packet of the input is a whole sequence, and one of the output its last frame; TID
 names the stream; TUSER on a frame's first beat marks the first frame of a sequence, which starts
 from the initial state.
 """
@@ -146,14 +147,15 @@ class FrameInput(wiring.Component):
     A line goes out on `word` with `go` when `grant` allows; `index` is its place in the frame,
     `copy` the frame's number, of which it counts `copy_bits`; `frame` marks a frame's last line.
     `release` frees a stream's frame in use.  `first` is the flag of the frame in use or waiting, of
-    each stream two by the lowest bit of their numbers.  `error` stays high after a frame of the
-    wrong length or an unknown stream.
+    each stream two by the lowest bit of their numbers; so is `whole`, with `Design.once`, that of a
+    sequence's last.  `error` stays high after a frame of the wrong length or an unknown stream.
     """
 
     def __init__(self, model: IntegerModel, design: Design, copy_bits: int) -> None:
         self.line, self.width = model.block * design.words, data_bits(model)
         self.own = model.input.format.width
         self.length, self.streams = model.input.length, design.streams
+        self.once = design.once
         self.lines = ceil(self.length / self.line)
         self.signature_in = stream_signature(model, design)
         super().__init__(
@@ -170,6 +172,7 @@ class FrameInput(wiring.Component):
                 "first": Out(2 * self.streams),
                 "error": Out(1),
             }
+            | ({"whole": Out(2 * self.streams)} if self.once else {})
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -207,7 +210,11 @@ class FrameInput(wiring.Component):
             ]
             with m.If(begins):
                 m.d.sync += self.first.bit_select((tid << 1) | copies[tid][0], 1).eq(user)
-        with m.If(waiting & (~known | (self.go & (last != ends)))):
+            if self.once:
+                with m.If(ends):
+                    m.d.sync += self.whole.bit_select((tid << 1) | copies[tid][0], 1).eq(last)
+        wrong = last & ~ends if self.once else last != ends
+        with m.If(waiting & (~known | (self.go & wrong))):
             m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
             mine, later, now = (

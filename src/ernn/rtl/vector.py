@@ -46,6 +46,7 @@ class VectorUnit(wiring.Component):
     `ernn.rtl.ways`), marked by `done` and named by `label`; with a line's last beat the whole
     line is on `result`, with `send` (to the forward transforms), `output`, and their tags; `sends`
     is `send`, `Pipeline.far` cycles before.
+    `whole`: whether the frame has a head (`Design.once`); stable like `valid`.
     `valid` and `first` hold the flags of this round's frames, then those of the round before, where
     frames may be late; `turn` selects among them.
     """
@@ -85,6 +86,7 @@ class VectorUnit(wiring.Component):
             }
             | ({"copy": In(frames * sizes.copy)} if self.sees_copies else {})
             | ({"parts": Out(address_bits(self.orders))} if self.orders > 1 else {})
+            | ({"whole": In(1)} if layout.design.once else {})
             | ({"gate_written": In(line)} if self.takes_gates else {})
             | (
                 {"arrival_address": Out(address_bits(arrivals)), "arrival_word": In(line)}
@@ -127,6 +129,8 @@ class VectorUnit(wiring.Component):
         m = Module()
         m.submodules.player = player = self.player
         m.d.comb += player.start.eq(self.start)
+        if self.layout.design.once:
+            m.d.comb += player.whole.eq(self.whole)
         beyond = self._beyond(m, self.pipeline.values - 1)
         coming = self._sums(m, self._operands(m), beyond)
         values = [register(m, value, f"value{lane}") for lane, value in enumerate(coming)]

@@ -81,6 +81,11 @@ class Design:
     """Whether a lone stream's products are begun with what is there first: of each row the sum over
     the input, or in later layers over the frame before, is kept in its element until the rest is
     known. A small memory of sums an element."""
+    once: bool = False
+    """Whether the head of a network that gives only a sequence's last outputs
+    (`IntegerModel.last_step`), which no later frame waits for, is run for that frame alone: a lone
+    stream's frames follow each other sooner, and packets of the engine's input end with sequences.
+    """
     parity: bool = False
     """Whether every word of weights has a parity bit, and the engine a port that tells when a word
     has changed."""
@@ -114,6 +119,10 @@ class Design:
             raise UserError(
                 f"a design that begins products ahead has a lone stream, not {self.streams} "
                 "streams, which fill each other's waits"
+            )
+        if self.once and (self.streams > 1 or self.staggered):
+            raise UserError(
+                "a design that runs a head once a sequence has a lone stream, and is not staggered"
             )
         if self.forwarding and self.pipeline == "direct":
             raise UserError(

@@ -17,6 +17,7 @@ from itertools import count
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
 from ernn.scheduling.forwarding import WAYS, Forwarding
 from ernn.scheduling.hazards import Hazards, Place
+from ernn.scheduling.head import Early
 from ernn.scheduling.issue_order import IssueOrder, Turn
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
@@ -84,6 +85,8 @@ class ListScheduler:
     array_free: int = 0
     drain_free: int = 0
     vector_free: int = field(init=False, default=0)
+    early: Early | None = field(init=False, default=None)
+    """The round without its head."""
 
     def __post_init__(self) -> None:
         self.order = IssueOrder(self.layout)
@@ -105,15 +108,22 @@ class ListScheduler:
         return self.layout.design.streams == 1
 
     def run(self) -> None:
-        works = [self._work(turn) for turn in self.order]
+        turns, head = list(self.order), self.layout.head
+        self._list([self._work(turn) for turn in turns if turn.stage < head])
+        self.array[-1]["end"] = 1
+        self.vector[-1]["end"] = 1
+        if self.layout.design.once:
+            self.early = Early(len(self.array), len(self.vector), self.bounds())
+            self._list([self._work(turn) for turn in turns if turn.stage >= head])
+
+    def _list(self, works: list[_Work]) -> None:
+        """Both tapes of some turns, behind what is already there."""
         while options := [*self._passes_next(works), *self._steps_next(works)]:
             _, act = min(options, key=lambda option: option[0])
             act()
         assert not any(work.passes or work.steps_left for work in works), (
             "turns wait for each other"
         )
-        self.array[-1]["end"] = 1
-        self.vector[-1]["end"] = 1
 
     def _work(self, turn: Turn) -> _Work:
         passes, steps = self.layout.passes[turn.stage], self.layout.stages[turn.stage].steps

@@ -16,10 +16,12 @@ from itertools import count
 
 import numpy as np
 
+from ernn.errors import UserError
 from ernn.ir.edges import operand_bits
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import Product
 from ernn.scheduling.design import Design, multipliers_per_pe
+from ernn.scheduling.head import head_of
 from ernn.scheduling.initial import Initial
 from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
@@ -50,6 +52,35 @@ class MemoryMap:
     def stages(self) -> tuple[LayerStage, ...]:
         found = stages(self.model)
         return tuple(map(self._at_once, found)) if self.design.forwarding else found
+
+    @cached_property
+    def head(self) -> int:
+        """The first stage that is run for a sequence's last frame only; as many as there are where
+        every frame has all.  Raises UserError where nothing can be left out."""
+        if not self.design.once:
+            return len(self.stages)
+        if not self.model.last_step:
+            raise UserError(
+                "a design with once=True leaves out outputs, and this network gives every frame's: "
+                "take once=False, or a network with last_step=True"
+            )
+        found = head_of(self.stages, self.model.input.name)
+        if found is None:
+            raise UserError(
+                "a design with once=True runs a head for a sequence's last frame only, and this "
+                "network has none: what gives its outputs reads the input, or is read by later "
+                "frames; take once=False"
+            )
+        return found
+
+    @cached_property
+    def head_edges(self) -> frozenset[str]:
+        """Edges that only a sequence's last frame has (`head`)."""
+        stages = self.stages[self.head :]
+        products = (product.name for stage in stages for product in stage.products)
+        steps = [step for stage in stages for step in stage.results]
+        spectra = (f"{step.signal}.spectrum" for step in steps if step.signal)
+        return frozenset((*products, *spectra, *(step.name for step in steps)))
 
     def _at_once(self, stage: LayerStage) -> LayerStage:
         """A stage in which results are looked up as they are made, where a chunk's sums have all

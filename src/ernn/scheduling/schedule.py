@@ -25,7 +25,7 @@ from ernn.scheduling.list_scheduler import Bar, ListScheduler
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.tape import Tape
-from ernn.scheduling.timing import Timing
+from ernn.scheduling.timing import REWIND, Timing
 from ernn.scheduling.vector_program import Step
 
 REPEATS = 3
@@ -36,8 +36,9 @@ REPEATS = 3
 class Schedule:
     """Tapes and what they take.
 
-    `interval`: cycles between rounds; `length`: from cycle 0 until the round's last word is handed
-    to the output; `rounds_late`: rounds after its own in which a frame may still be at work;
+    `interval`: cycles between rounds, `last_interval` after that of a sequence's last frame, which
+    alone may have a head (`Design.once`); `length`: from cycle 0 until the round's last word is
+    handed to the output; `rounds_late`: rounds after its own in which a frame may still be at work;
     `bounds`: lower bounds on the interval by cause; `edges`: for each row of the vector tape that
     ends a step, (step, stream, first line).
     """
@@ -49,6 +50,7 @@ class Schedule:
     vector: Tape
     vector_start: int
     interval: int
+    last_interval: int
     length: int
     rounds_late: int
     bounds: dict[str, int]
@@ -57,7 +59,7 @@ class Schedule:
 
     @property
     def cycles_per_frame(self) -> float:
-        """Steady state, all streams busy."""
+        """Steady state, all streams busy; with `Design.once` within a sequence."""
         return self.interval / self.layout.design.streams
 
     @property
@@ -129,18 +131,19 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
             break
         last = _listed(layout, timing, last)
         lister = min(lister, last, key=_interval)
-    bounds = lister.bounds()
-    start, interval = lister.vector_start, _interval(lister)
+    bounds, start, early = _bounds(lister), lister.vector_start, lister.early
+    interval, last_interval = max(bounds.values()), _interval(lister)
     for row in _first_step(lister.vector):
         row["gap"] = 0  # that is `start`
     return Schedule(
         layout=layout,
         timing=timing,
         shifts=lister.shifts,
-        array=Tape(tuple(lister.array)),
-        vector=Tape(tuple(lister.vector)),
+        array=Tape(tuple(lister.array), early.array if early else 0),
+        vector=Tape(tuple(lister.vector), early.vector if early else 0),
         vector_start=start,
         interval=interval,
+        last_interval=last_interval,
         length=lister.length(interval),
         rounds_late=lister.order.rounds,
         bounds=bounds,
@@ -199,6 +202,20 @@ def _listed(
 
 def _interval(lister: ListScheduler) -> int:
     return max(lister.bounds().values())
+
+
+def _bounds(lister: ListScheduler) -> dict[str, int]:
+    """Lower bounds on the cycles between a round, without its head if there is one, and the next.
+
+    Players find their tapes' beginning again.  What a head reads of other rounds, or they
+    overwrite, is as far away as if all rounds were without one.
+    """
+    whole = lister.bounds()
+    if lister.early is None:
+        return whole
+    early = lister.early.bounds
+    found = early | {name: early[name] + REWIND for name in ("array's tape", "vector unit")}
+    return found | {name: whole[name] for name in ("recurrence", "spectra overwritten")}
 
 
 def _hoped(lister: ListScheduler) -> int:

@@ -1,8 +1,8 @@
 """Tapes: what a unit of the engine plays, row by row, once a round.
 
 A row is a mapping of small non-negative integers.  Rows form groups that end with `last` = 1; a
-group is played `count` times, after `gap` idle cycles (the same in all its rows); the tape ends
-with the row where `end` = 1.
+group is played `count` times, after `gap` idle cycles (the same in all its rows); the input is
+needed no more after the row where `end` = 1.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ Row = Mapping[str, int]
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """Rows with the same fields."""
+    """Rows with the same fields; `early`: how many are played where it ends early (0: never)."""
 
     rows: tuple[Row, ...]
+    early: int = 0
 
     @cached_property
     def constants(self) -> dict[str, int]:
@@ -58,6 +59,11 @@ class Tape:
                 groups.append(tuple(group))
                 group = []
         return tuple(groups)
+
+    @property
+    def early_groups(self) -> int:
+        """`early`, in groups."""
+        return sum(row.get("last", 1) for row in self.rows[: self.early])
 
     @property
     def index_bits(self) -> int:

@@ -20,6 +20,7 @@ from ernn.scheduling.signed_digits import signed_digits
 COMBINE = 1  # three-multiplication products to real and imaginary parts
 KEPT = 3  # last column of a pass whose sums are kept -> first of the one that goes on with them
 QUEUES = 11  # input queue, counting the frame, starting the round and its tapes, output queue
+REWIND = 2  # a tape that ended early -> its player may be started again
 FAR_QUEUES = 3  # more of them: a round starts later, two registers before what is shown
 
 

@@ -90,10 +90,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Cycles:
-    """Simulated without stalls; `Schedule.interval` and `Schedule.latency` predict both."""
+    """Simulated without stalls; `Schedule` predicts all three."""
 
     interval: int
     latency: int
+    last_interval: int
 
 
 def simulator_of(schedule: Schedule) -> Simulator:
@@ -121,14 +122,16 @@ def prove(
         raise UserError(f"stall is a probability, at least 0 and below 1, not {stall}")
     if reset_at is not None and reset_at < 0:
         raise UserError(f"reset_at is a cycle, counted from 0, not {reset_at}")
-    # The engine gives every frame's output, also for a model that keeps only the last.
+    # The engine gives every frame's output, also for a model that keeps only the last, but where
+    # its design leaves them out.
     model = replace(golden or schedule.layout.model, last_step=False)
     stimulus = Stimulus(tuple(utterances), schedule.layout.design.streams)
     _require_frames(model, stimulus)
     simulation, missing = _simulate(
         simulator, schedule, stimulus, stall, seed, _flags(simulator), reset_at
     )
-    expected = expected_outputs(model, utterances)
+    every = expected_outputs(model, utterances)
+    expected = [one[_sent(schedule, len(one))] for one in every]
     mismatches = _mismatches(_outputs(simulation, schedule), expected, stimulus)
     divergence = None
     if (mismatches or missing) and simulator.probes:
@@ -138,7 +141,7 @@ def prove(
         divergence = first_divergence(model, schedule, stimulus, probed)
     return Proof(
         frames=stimulus.frames,
-        integers=stimulus.frames * model.output_size,
+        integers=sum(one.size for one in expected),
         mismatches=mismatches,
         divergence=divergence,
         violations=tuple(_violations(simulation, schedule, stimulus)),
@@ -175,12 +178,18 @@ def expected_outputs(model: IntegerModel, utterances: Sequence[Array]) -> list[A
     return expected
 
 
+def _sent(schedule: Schedule, frames: int) -> slice:
+    """Of a sequence's frames those whose outputs the engine sends."""
+    return slice(max(0, frames - 1), None) if schedule.layout.design.once else slice(None)
+
+
 ROUNDS = 12
 """Rounds of every stream that cycles are measured on, without the first third of the intervals."""
 
 
 def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cycles:
-    """Interval between rounds with every stream busy; latency of one frame on an idle engine."""
+    """Interval between rounds with every stream busy, and between frames that are sequences of
+    their own; latency of one on an idle engine."""
     inputs = schedule.layout.model.input.length
     if np.shape(frame) != (inputs,):
         raise UserError(
@@ -188,17 +197,25 @@ def measure_cycles(simulator: Simulator, schedule: Schedule, frame: Array) -> Cy
             "utterance[0]"
         )
     streams = schedule.layout.design.streams
-    busy = Stimulus(tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams)), streams)
-    steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
-    starts = steady.events["round"].astype(np.int64)
-    gaps = Counter(np.diff(starts)[ROUNDS // 3 :].tolist())
+    busy = tuple(np.repeat(frame[None], ROUNDS, 0) for _ in range(streams))
+    interval = _interval(simulator, schedule, Stimulus(busy, streams))
+    single = Stimulus((frame[None],) * ROUNDS, 1)
+    once = schedule.layout.design.once
+    last_interval = _interval(simulator, schedule, single) if once else interval
     nothing = (frame[None][:0],) * (streams - 1)
     alone, _ = _simulate(
         simulator, schedule, Stimulus((*nothing, frame[None]), streams), 0.0, 0, record=()
     )
-    return Cycles(
-        gaps.most_common(1)[0][0], int(alone.output_cycle[-1]) - int(alone.input_cycle[-1])
-    )
+    latency = int(alone.output_cycle[-1]) - int(alone.input_cycle[-1])
+    return Cycles(interval, latency, last_interval)
+
+
+def _interval(simulator: Simulator, schedule: Schedule, busy: Stimulus) -> int:
+    """What most rounds are apart."""
+    steady, _ = _simulate(simulator, schedule, busy, 0.0, 0, record=simulator.events)
+    starts = steady.events["round"].astype(np.int64)
+    gaps = Counter(np.diff(starts)[ROUNDS // 3 :].tolist())
+    return gaps.most_common(1)[0][0]
 
 
 def measure_activity(simulator: Simulator, schedule: Schedule, frames: Array) -> float:
@@ -253,8 +270,10 @@ def _simulate(
 ) -> tuple[Simulation, int]:
     """The run, and how many output beats did not come."""
     model = schedule.layout.model
-    expected = stimulus.frames * schedule.layout.output_lines
-    slowest = schedule.interval * (1 + schedule.rounds_late) + schedule.length + 64
+    lengths = [range(len(utterance)) for utterance in stimulus.utterances]
+    frames = sum(len(times[_sent(schedule, len(times))]) for times in lengths)
+    expected = frames * schedule.layout.output_lines
+    slowest = schedule.last_interval * (1 + schedule.rounds_late) + schedule.length + 64
     lines = schedule.layout.lines(model.input.length) + schedule.layout.output_lines
     limit = stimulus.frames * (slowest + 8 * lines) * 2 + 1000
     try:
@@ -280,8 +299,12 @@ def to_beats(schedule: Schedule, stimulus: Stimulus) -> Beats:
     tid = np.repeat([stream for stream, _, _ in stimulus.order], lines)
     number = np.tile(np.arange(lines), len(stimulus.order))
     first = np.repeat([time == 0 for _, _, time in stimulus.order], lines) & (number == 0)
+    last = number == lines - 1
+    if layout.design.once:
+        ends = [time == len(stimulus.utterances[index]) - 1 for _, index, time in stimulus.order]
+        last &= np.repeat(ends, lines)
     data = pack(stimulus.words(layout.line), container_bits(data_bits(model)))
-    return Beats.of(data, tid=tid, first=first, last=number == lines - 1)
+    return Beats.of(data, tid=tid, first=first, last=last)
 
 
 def _outputs(simulation: Simulation, schedule: Schedule) -> list[Array]:
@@ -303,7 +326,7 @@ def _mismatches(outputs: list[Array], expected: list[Array], stimulus: Stimulus)
     for stream, given in enumerate(outputs):
         position = 0
         for index in stimulus.of_stream(stream):
-            length = len(stimulus.utterances[index])
+            length = len(expected[index])
             mine = given[position : position + length]
             total += expected[index].size - int((mine == expected[index][: len(mine)]).sum())
             position += length
@@ -320,7 +343,8 @@ def _violations(simulation: Simulation, schedule: Schedule, stimulus: Stimulus) 
     lines = schedule.layout.output_lines
     for stream in range(schedule.layout.design.streams):
         mine = simulation.outputs.tid == stream
-        times = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
+        every = [np.arange(len(stimulus.utterances[index])) for index in stimulus.of_stream(stream)]
+        times = [one[_sent(schedule, len(one))] for one in every]
         begins = np.repeat(np.concatenate([np.zeros(0, int), *times]) == 0, lines)
         ends = np.arange(len(begins)) % lines == lines - 1
         for name, flags, right in (
@@ -342,7 +366,10 @@ def first_divergence(
     golden = [trace(model, utterance) for utterance in stimulus.utterances]
     ranks = {edge: rank for rank, edge in enumerate(golden[0])}
     found: list[tuple[tuple[int, int, int], Divergence]] = []
+    head = schedule.layout.head_edges
     for place, number, word in _probed(schedule, simulation):
+        if place.edge in head:
+            number = stimulus.end(place.stream, number)
         where = stimulus.position(place.stream, number)
         if where is None:
             continue

@@ -46,6 +46,13 @@ class Stimulus:
             number -= len(self.utterances[index])
         return None
 
+    def end(self, stream: int, number: int) -> int:
+        """The number of the last frame of a stream's sequence `number`, of those that have any; of
+        one that it does not have, more than it has frames."""
+        lengths = [len(self.utterances[index]) for index in self.of_stream(stream)]
+        some = [length for length in lengths if length]
+        return sum(some[: number + 1]) - (number < len(some))
+
     def words(self, block: int) -> Array:
         """All frames in sending order as words (frames * words a frame,
         block), the last filled with zeros.
