@@ -65,6 +65,10 @@ def test_a_network_without_a_product_is_refused() -> None:
             "a design with forwarding has deep or shallow pipelines, not 'direct' ones: .*",
         ),
         (
+            {"pes": 4, "staggered": True, "once": True},
+            "a design that runs a head once a sequence has a lone stream, and is not staggered",
+        ),
+        (
             {"pes": 4, "streams": 2, "ahead": True},
             "a design that begins products ahead has a lone stream, not 2 streams, .*",
         ),

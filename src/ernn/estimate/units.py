@@ -114,6 +114,7 @@ class Units:
             ),
             *self._sums(),
             Memory("values", beat, layout.values.beats, True, count=2),
+            *self._aside(),
             Memory("constants", *self._constants(), False),
             *self._numbers(),
             Memory("array tape", self.plan.array.changing, len(self.plan.array.rows), False),
@@ -128,6 +129,13 @@ class Units:
             bits = multipliers_per_pe(self.block) * layout.accumulator_bits
             count = layout.design.elements
             yield Memory("sums", bits, layout.sums_kept, True, count=count, at_once=True)
+
+    def _aside(self) -> Iterator[Memory]:
+        """Values that have a memory of their own."""
+        values = self.layout.values
+        if values.aside:
+            beat = self.layout.beat * self.data
+            yield Memory("values aside", beat, values.aside_beats, True, count=2)
 
     def _numbers(self) -> Iterator[Memory]:
         """The vector unit's that not every network needs."""

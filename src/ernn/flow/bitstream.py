@@ -52,6 +52,11 @@ def wire_of(schedule: Schedule) -> Wire:
 
 def serial_engine(schedule: Schedule, clocks_per_bit: int) -> SerialEngine:
     """The bridge around an engine's module; `with_engine` adds that module."""
+    if schedule.layout.design.once:
+        raise UserError(
+            "on the serial line every packet is a frame, and a design with once=True takes "
+            "sequences: take once=False"
+        )
     wire = wire_of(schedule)
     beats, tid_bits = wire.beats(wire.inputs), address_bits(wire.streams)
     return SerialEngine("ernn_engine", wire.beat_bytes, tid_bits, beats, clocks_per_bit)

@@ -48,7 +48,8 @@ class Engine(wiring.Component):
         if probes:
             ports |= {"event_round": Out(1), "event_error": Out(1)}
             for name, bits in self.probe_addresses.items():
-                data = self.vector.lanes * self.sizes.width if name == "vector" else self.sizes.word
+                beats = name in ("vector", "aside")
+                data = (self.vector.lanes if beats else self.sizes.block) * self.sizes.width
                 for one in probe_names(name, self.sizes.words):
                     ports |= {
                         f"probe_{one}_en": Out(1),
@@ -60,13 +61,14 @@ class Engine(wiring.Component):
     @property
     def probe_addresses(self) -> dict[str, int]:
         """Address bits of each probe: spectrum {copy, slot}; product {kept, first number}; vector
-        {whether a table has made it of another, row, index}.
+        {whether a table has made it of another, row, index}; aside the same, of what lies there.
         """
+        vector = len(self.vector.label)
         return {
             "spectrum": self.sizes.slot + self.sizes.copy,
             "product": self.sizes.row + address_bits(len(self.schedule.layout.kept)),
-            "vector": len(self.vector.label),
-        }
+            "vector": vector,
+        } | ({"aside": vector} if self.schedule.layout.values.aside else {})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -147,9 +149,16 @@ class Engine(wiring.Component):
             output.stream.eq(vector.stream),
             output.first.eq(of_sent(m, self.sizes, vector, rounds, "missing")),
         ]
-        for column, name in enumerate(probe_names("vector", self.sizes.words)):
-            beat = part(vector.beat, column, vector.lanes * self.sizes.width)
-            self._probe(m, name, vector.done, vector.label, beat)
+        self._probe_beats(m, "vector", vector.done, vector.label, vector.beat)
+        if self.schedule.layout.values.aside:
+            self._probe_beats(m, "aside", vector.aside_done, vector.aside_label, vector.aside)
+
+    def _probe_beats(
+        self, m: Module, kind: str, enable: Value, address: Value, beat: Value
+    ) -> None:
+        for column, name in enumerate(probe_names(kind, self.sizes.words)):
+            word = part(beat, column, self.vector.lanes * self.sizes.width)
+            self._probe(m, name, enable, address, word)
 
     def _probe(self, m: Module, name: str, enable: Value, address: Value, word: Value) -> None:
         if self.probes:

@@ -86,6 +86,15 @@ class VectorUnit(wiring.Component):
             }
             | ({"copy": In(frames * sizes.copy)} if self.sees_copies else {})
             | ({"parts": Out(address_bits(self.orders))} if self.orders > 1 else {})
+            | (
+                {
+                    "aside": Out(layout.beat * self.width),
+                    "aside_done": Out(1),
+                    "aside_label": Out(len(self.player.pc) + len(self.player.index)),
+                }
+                if layout.values.aside
+                else {}
+            )
             | ({"whole": In(1)} if layout.design.once else {})
             | ({"gate_written": In(line)} if self.takes_gates else {})
             | (
@@ -143,6 +152,8 @@ class VectorUnit(wiring.Component):
             beat = beat_of(ways.through, values, (unit.result for unit in units))
         m.d.comb += self.beat.eq(beat)
         self._results(m, ways)
+        if self.layout.values.aside:
+            self._aside(m, Cat(*values))
         return m
 
     def _activated(self, m: Module, values: list[Signal], beyond: list[Value]) -> list[Activation]:
@@ -199,6 +210,7 @@ class VectorUnit(wiring.Component):
         }
         biases, factors = self._constants(m)
         self.value_writes: list[memory.WritePort] = []
+        self.aside_writes: list[memory.WritePort] = []
         words = {name: self._value(m, name, first) for name in ("a", "b")}
         words["b"] = Mux(early["factor"], factors, words["b"])
         words["addend"] = Mux(early["add_line"], line, Mux(early["add_value"], words["a"], 0))
@@ -239,14 +251,24 @@ class VectorUnit(wiring.Component):
         """What a term reads of the values, as `_line`; before a sequence's first frame that is what
         it begins with, or zero.
         """
-        row, values = self.player.row, self._value_memory(m, name)
+        row, layout = self.player.row, self.layout.values
         before, given = row[f"{name}_before"], row[f"{name}_given"]
         place = self._copy_of(row[name] + self.player.index, row[f"{name}_twice"], before)
         begins = first & before & given
         place = Mux(begins, row[f"{name}_initial"] + self.player.index, place)
-        m.d.comb += values.addr.eq(register(m, place, f"{name}_address"))
+        address = register(m, place, f"{name}_address")
+        init = pack(layout.contents(), self.width)
+        word = self._value_memory(
+            m, f"values_{name}", layout.beats, init, self.value_writes, address
+        )
+        read = register(m, word, f"{name}_read")
+        if layout.aside:
+            writes, depth = self.aside_writes, layout.aside_beats
+            word = self._value_memory(m, f"aside_{name}", depth, [], writes, address)
+            there = delayed(m, row[f"{name}_aside"] & ~begins, 3, f"{name}_there")
+            read = Mux(there, register(m, word, f"{name}_read_aside"), read)
         cleared = delayed(m, first & before & ~given, 3, f"{name}_cleared")
-        read = Mux(cleared, 0, register(m, values.data, f"{name}_read"))
+        read = Mux(cleared, 0, read)
         kept = delayed(m, read, self._chosen - 3, f"{name}_later")
         return self._forwarded(m, name).early(kept, self.beat)
 
@@ -279,14 +301,22 @@ class VectorUnit(wiring.Component):
                     m.d.comb += result.eq(sum(parts[1:], parts[0]) if parts else 0)
         return result
 
-    def _value_memory(self, m: Module, name: str) -> memory.ReadPort:
-        """One of two copies of the values, for one read a cycle each."""
-        init = pack(self.layout.values.contents(), self.width)
-        shape, depth = self.width * self.layout.beat, self.layout.values.beats
-        values = memory.Memory(shape=shape, depth=depth, init=init)
-        m.submodules[f"values_{name}"] = values
-        self.value_writes.append(values.write_port())
-        return values.read_port()
+    def _value_memory(
+        self,
+        m: Module,
+        name: str,
+        depth: int,
+        init: list[int],
+        writes: list[memory.WritePort],
+        address: Value,
+    ) -> Value:
+        """One of two copies of the values, for one read a cycle each; what it gives."""
+        values = memory.Memory(shape=self.width * self.layout.beat, depth=depth, init=init)
+        m.submodules[name] = values
+        writes.append(values.write_port())
+        read = values.read_port()
+        m.d.comb += read.addr.eq(address[: len(read.addr)])
+        return read.data
 
     def _constants(self, m: Module) -> tuple[Value, Value]:
         """Biases and factors, as `_line`."""
@@ -351,7 +381,7 @@ class VectorUnit(wiring.Component):
 
     def _ways(self, m: Module) -> Ways:
         row = self.player.row
-        return Ways(m, self.pipeline, self.player.active & row["last"], row["tabled"], self._then)
+        return Ways(m, self.pipeline, self.player.active & row["last"], row["tabled"])
 
     @property
     def _then(self) -> Value | None:
@@ -362,6 +392,7 @@ class VectorUnit(wiring.Component):
         """Write beats, gather whole lines and hand them on."""
         row, player, far, then = self.player.row, self.player, self.pipeline.far, self._then
         beat_bits = self.beats.bit_length() - 1
+        label = Cat(player.index, player.pc, *(() if then is None else (then,)))
         go = player.active & self._of_turn(self.valid)
         whole = go & (player.index[:beat_bits] == self.beats - 1) if beat_bits else go
 
@@ -370,13 +401,10 @@ class VectorUnit(wiring.Component):
 
         done, sends = flag("last", go), flag("send", whole, sooner=far)
         place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
-        made = None if then is None else Mux(then, row["then_value"] + player.index, place)
-        address = ways.value(place, "value_address", made)
-        address = delayed(m, address, far, "value_address_later")
-        value = delayed(m, self.beat, far, "value")
-        keep = delayed_flag(m, flag("keep", go), far, "keep_later")
-        for port in self.value_writes:
-            m.d.comb += [port.addr.eq(address), port.data.eq(value), port.en.eq(keep)]
+        made = place if then is None else Mux(then, row["then_value"] + player.index, place)
+        self._write(
+            m, self.value_writes, ways.value(made, "value_address"), self.beat, flag("keep", go)
+        )
         spectrum = row["spectrum"] + player.index[beat_bits:]
         m.d.comb += [
             self.result.eq(self._gathered(m, done)),
@@ -391,17 +419,35 @@ class VectorUnit(wiring.Component):
             self.output.eq(flag("output", whole)),
             self.final.eq(flag("final", whole & player.final)),
             self.done.eq(done),
-            self.label.eq(self._label(ways, then)),
+            self.label.eq(ways.value(label, "label")),
         ]
         if self.orders > 1:
             m.d.comb += self.parts.eq(ways.value(row["parts"], "parts"))
 
-    def _label(self, ways: Ways, then: Value | None) -> Value:
-        """Tells results apart (`ernn.scheduling.probes.vector_place`)."""
-        label = ways.value(Cat(self.player.index, self.player.pc), "label")
-        if then is None:
-            return label
-        return Cat(label, ways.value(Const(0), "label_then", then))
+    def _aside(self, m: Module, values: Value) -> None:
+        """Write what lies aside, as soon as sums are there."""
+        row, player, cycles = self.player.row, self.player, self.pipeline.values
+        made = player.active & self._of_turn(self.valid) & row["last"] & (row["then"] != 0)
+        place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
+        done = delayed_flag(m, made, cycles, "aside_done")
+        address = delayed(m, place, cycles, "aside_address")
+        self._write(m, self.aside_writes, address, values, done)
+        label = delayed(m, Cat(player.index, player.pc), cycles, "aside_label")
+        m.d.comb += [self.aside.eq(values), self.aside_done.eq(done), self.aside_label.eq(label)]
+
+    def _write(
+        self, m: Module, ports: list[memory.WritePort], address: Value, beat: Value, keep: Value
+    ) -> None:
+        """A beat into both copies of a memory of values, `Pipeline.far` cycles later."""
+        far = self.pipeline.far
+        address, value = (
+            delayed(m, address, far, "value_address_later"),
+            delayed(m, beat, far, "value"),
+        )
+        keep = delayed_flag(m, keep, far, "keep_later")
+        for port in ports:
+            addressed = port.addr.eq(address[: len(port.addr)])
+            m.d.comb += [addressed, port.data.eq(value), port.en.eq(keep)]
 
     def _beyond(self, m: Module, cycles: int) -> list[Value]:
         """Which numbers of a beat lie at or past number `tail` of the line that ends a vector,

@@ -15,16 +15,13 @@ from ernn.scheduling.timing import Pipeline
 class Ways:
     """What comes with results, from what is known at issue.
 
-    `last`: high where a result is issued; `tabled`: where it takes the way through the tables;
-    `both`: where it passes them by as well, if any does.  All come out of registers; `through` is
+    `last`: high where a result is issued; `tabled`: where it takes the way through the tables.
+    Both come out of registers; `through` is
     high with a result that has come through them, `through_soon` a cycle before.
     """
 
-    def __init__(
-        self, m: Module, pipeline: Pipeline, last: Value, tabled: Value, both: Value | None
-    ) -> None:
+    def __init__(self, m: Module, pipeline: Pipeline, last: Value, tabled: Value) -> None:
         self.m, self.tabled = m, tabled
-        self.direct = ~tabled if both is None else ~tabled | both
         self.short, self.longer = pipeline.values - 1, pipeline.activation
         self.through_soon = delayed_flag(m, last & tabled, self.short + self.longer, "through_soon")
         self.through = delayed_flag(m, self.through_soon, 1, "through")
@@ -32,15 +29,14 @@ class Ways:
     def flag(self, when: Value, name: str, sooner: int = 0) -> Value:
         """What starts or writes something, so many cycles before the result."""
         cycles = self.short - sooner
-        direct = delayed_flag(self.m, when & self.direct, cycles, f"{name}_direct")
+        direct = delayed_flag(self.m, when & ~self.tabled, cycles, f"{name}_direct")
         late = delayed_flag(self.m, when & self.tabled, cycles + self.longer, f"{name}_tabled")
         return delayed_flag(self.m, direct | late, 1, name)
 
-    def value(self, value: Value, name: str, then: Value | None = None) -> Value:
-        """Any other; `then`: of what has come through the tables."""
+    def value(self, value: Value, name: str) -> Value:
+        """Any other."""
         direct = delayed(self.m, value, self.short, f"{name}_direct")
-        soon = direct if then is None else delayed(self.m, then, self.short, f"{name}_then")
-        late = delayed(self.m, soon, self.longer, f"{name}_tabled")
+        late = delayed(self.m, direct, self.longer, f"{name}_tabled")
         return register(self.m, Mux(self.through_soon, late, direct), name)
 
 

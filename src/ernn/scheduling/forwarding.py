@@ -23,12 +23,12 @@ class Forwarding:
     pipeline: Pipeline
 
     def of(self, read: Kept | Gate) -> bool:
-        """Whether it may be taken on its way: a value of this frame, a line that is written and
-        read whole."""
+        """Whether it may be taken on its way: a value of this frame that does not lie aside, a line
+        that is written and read whole."""
         if not self.layout.design.forwarding:
             return False
         if isinstance(read, Kept):
-            return not read.before
+            return not read.before and read.value not in self.layout.values.aside
         product = next(one for one in self.layout.products if one.name == read.product)
         return self.layout.beats == 1 and product.kept == self.layout.model.block
 

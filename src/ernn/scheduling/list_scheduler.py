@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count
 
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
 from ernn.scheduling.forwarding import WAYS, Forwarding
@@ -343,20 +342,16 @@ class ListScheduler:
         self._bar("vector unit", start, self.vector_free, step.name, turn)
 
     def _may_begin(self, step: Step, chunk: Chunk, number: int) -> int:
-        """Earliest start of a step whose operands are `ready`: one with which another is made goes
-        both ways, and waits until the shorter one is free; with forwarding and a lone stream so
-        does any that needs no table, as long as that is sooner than the longer one."""
+        """Earliest start of a step whose operands are `ready`: with forwarding and a lone stream,
+        one that needs no table waits until the shorter way is free, as long as that is sooner than
+        the longer one."""
         start = max(self.vector_free, chunk.ready[number])
-        if step.then is not None:
-            starts = count(start)
-        elif self.layout.design.forwarding and self._lone and self._needs_no_table(step):
-            starts = range(start, start + self.timing.pipeline.activation)
-        else:
-            return start
+        shorter = self.layout.design.forwarding and self._lone and self._needs_no_table(step)
+        starts = range(start, start + self.timing.pipeline.activation) if shorter else ()
         return next((one for one in starts if self._passes_by(step, one, chunk)), start)
 
     def _needs_no_table(self, step: Step) -> bool:
-        return self.layout.model.table(step.activation) is None
+        return step.then is None and self.layout.model.table(step.activation) is None
 
     def _passes_by(self, step: Step, start: int, chunk: Chunk) -> bool:
         """Whether none of the results before is in the way of sums that pass the tables by: at no
@@ -381,8 +376,7 @@ class ListScheduler:
         """When a step's sums are there, and when what comes through the tables is: those that need
         none pass them by where they can."""
         times, longer = self._sums(step, start, chunk), self.timing.pipeline.activation
-        no_table = step.then is None and self._needs_no_table(step)
-        if no_table and self._passes_by(step, start, chunk):
+        if self._needs_no_table(step) and self._passes_by(step, start, chunk):
             return times, None
         later = range(times.start + longer, times.stop + longer, len(step.terms))
         self._tabled = [one for one in self._tabled if one[0][-1] >= times.start]

@@ -27,7 +27,6 @@ from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
 from ernn.scheduling.slices import Slice, slices
 from ernn.scheduling.spectra_map import SpectraMap
-from ernn.scheduling.timing import pipeline_of
 from ernn.scheduling.value_map import ValueMap, in_beats
 from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
 from ernn.scheduling.weight_banks import Pass, Rows, halves, passes, placed_by_zeros
@@ -51,7 +50,7 @@ class MemoryMap:
     @cached_property
     def stages(self) -> tuple[LayerStage, ...]:
         found = stages(self.model)
-        return tuple(map(self._at_once, found)) if self.design.forwarding else found
+        return tuple(stage.at_once() for stage in found) if self.design.forwarding else found
 
     @cached_property
     def head(self) -> int:
@@ -81,14 +80,6 @@ class MemoryMap:
         steps = [step for stage in stages for step in stage.results]
         spectra = (f"{step.signal}.spectrum" for step in steps if step.signal)
         return frozenset((*products, *spectra, *(step.name for step in steps)))
-
-    def _at_once(self, stage: LayerStage) -> LayerStage:
-        """A stage in which results are looked up as they are made, where a chunk's sums have all
-        passed before the first of them comes out of the tables."""
-        longest = max((self.lines(step.length) for step in stage.steps), default=1)
-        lines = min(self.design.chunk, longest)
-        most = pipeline_of(self.design).activation // (lines * self.beats)
-        return stage.at_once(most)
 
     @cached_property
     def cut(self) -> Lines:

@@ -92,4 +92,5 @@ LOCATORS: dict[str, Callable[[Schedule, int, int], Place | None]] = {
     "spectrum": spectrum_place,
     "product": product_place,
     "vector": vector_place,
+    "aside": vector_place,
 }

@@ -1,6 +1,9 @@
 """Where values lie that the vector unit keeps: beats of as many numbers of each word as it has
 lanes.
 
+What a table's result is made with (`Step.then`) is there at times of its own, when other results
+may be, and lies aside, at the same addresses of another memory.
+
 First those kept twice, this frame's and the frame before's, in two copies of one region; then those
 kept whole, and room for the chunks at work of all others; last the initial values, which are never
 written.
@@ -29,7 +32,13 @@ class ValueMap:
     @cached_property
     def values(self) -> tuple[Value, ...]:
         kept = {step.keep.name: step.keep for step in self.steps if step.keep is not None}
-        return tuple(kept.values())
+        return tuple(sorted(kept.values(), key=lambda value: value not in self.aside))
+
+    @cached_property
+    def aside(self) -> frozenset[Value]:
+        """Values that lie aside, the first of their regions."""
+        made = (step.keep for step in self.steps if step.then is not None)
+        return frozenset(value for value in made if value is not None)
 
     def _lines(self, value: Value) -> int:
         """Of one copy."""
@@ -80,6 +89,13 @@ class ValueMap:
     def beats(self) -> int:
         """Beats of the memory."""
         return max(1, self._initial[1] * self.cut.beats)
+
+    @property
+    def aside_beats(self) -> int:
+        """Beats of the memory of what lies aside."""
+        twice, (once, _) = 2 * self._twice[1], self._once
+        ends = (once.get(v.name, twice) + (v.copies < 2) * self._lines(v) for v in self.aside)
+        return max(ends, default=0) * self.cut.beats
 
     def contents(self) -> Array:
         """Beats (beats, numbers) that the memory begins with; no rows where all are zero."""

@@ -168,15 +168,11 @@ class LayerStage:
                 found[before] = max(found[before], found[number] + 1)
         return tuple(found)
 
-    def at_once(self, terms: int) -> "LayerStage":
+    def at_once(self) -> "LayerStage":
         """The same, where what only looks a step's result up in a table (an LSTM's tanh of c) is
-        made with it, unless that has fewer fraction bits than the result, or the step more
-        `terms`."""
+        made with it, unless that has fewer fraction bits than the result."""
         pairs = {
-            id(step): later
-            for step in self.steps
-            for later in self.steps
-            if len(step.terms) <= terms and _looks_up(later, step)
+            id(step): later for step in self.steps for later in self.steps if _looks_up(later, step)
         }
         gone = {id(later) for later in pairs.values()}
         steps = (replace(one, then=pairs.get(id(one))) for one in self.steps if id(one) not in gone)

@@ -109,7 +109,8 @@ class VectorTape:
 
     def _kept(self, name: str, kept: Kept | None, turn: Turn, chunk: Chunk) -> dict[str, int]:
         """Where a value is; `before`: the frame before's; `twice`: it is one of two copies; where
-        its initial numbers are, if there are any (`given`).
+        its initial numbers are, if there are any (`given`); `aside`: all others are in the other
+        memory.
         """
         if kept is None:
             return dict.fromkeys((name, *(f"{name}_{field}" for field in _KEPT)), 0)
@@ -120,6 +121,7 @@ class VectorTape:
             f"{name}_twice": int(kept.value.copies == 2),
             f"{name}_initial": values.initial(kept.initial, chunk.first) if kept.initial else 0,
             f"{name}_given": int(bool(kept.initial)),
+            f"{name}_aside": int(kept.value in values.aside),
         }
 
     def _sum(self, step: Step, index: int) -> dict[str, int]:
@@ -170,4 +172,4 @@ class VectorTape:
         return row | {"late": turn.late} if self.order.rounds else row
 
 
-_KEPT = ("before", "twice", "initial", "given")
+_KEPT = ("before", "twice", "initial", "given", "aside")

@@ -389,8 +389,9 @@ def _probed(schedule: Schedule, simulation: Simulation) -> Iterator[tuple[Place,
     """Every recorded write: its place, the number of the frame, and the values."""
     model = schedule.layout.model
     for kind, locate in LOCATORS.items():
-        lanes = schedule.layout.lanes if kind == "vector" else model.block
-        for column, name in enumerate(probe_names(kind, schedule.layout.design.words)):
+        lanes = schedule.layout.lanes if kind in ("vector", "aside") else model.block
+        names = probe_names(kind, schedule.layout.design.words)
+        for column, name in enumerate(names if names[0] in simulation.probes else ()):
             writes = simulation.probes[name]
             values = unpack(writes.data, data_bits(model), lanes)
             seen: Counter[Place] = Counter()
