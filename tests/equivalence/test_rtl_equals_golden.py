@@ -167,27 +167,18 @@ CASES = {
         QuantizeSpec(weight_bits=8, data_bits=9),
         sizes=(2, 4),
     ),
-    "dense, results taken on their way, sums begun ahead": Case(
+    "dense, results taken on their way, sums begun ahead, a head once a sequence": Case(
         dict(cell="lstm", peepholes=True, input_size=5, hidden=7, outputs=3, block=1),
-        Design(4, splits=2, words=2, chunk=1, overlap=4, deferred=True, **SOON),
+        Design(4, splits=2, words=2, chunk=1, overlap=4, deferred=True, once=True, **SOON),
     ),
-    "two layers, sums begun ahead of pairs that share multipliers, shallow pipelines": Case(
+    "two layers, sums begun ahead of pairs that share multipliers, shallow, a head once": Case(
         dict(cell="gru", reset="before", input_size=9, hidden=12, layers=2, outputs=3, block=4),
-        Design(4, splits=2, chunk=1, overlap=3, packed=18, pipeline="shallow", **SOON),
+        Design(4, splits=2, chunk=1, overlap=3, packed=18, pipeline="shallow", once=True, **SOON),
         QuantizeSpec(weight_bits=8, data_bits=8),
     ),
     "results taken on their way, two streams, a part of a word a cycle": Case(
         dict(cell="lstm", projection=5, input_size=7, hidden=12, block=4),
         Design(2, 2, 2, 2, overlap=2, staggered=True, forwarding=True),
-        exponents=True,
-    ),
-    "a head once a sequence": Case(
-        dict(input_size=6, stack=[("lstm", 9, 1), ("linear", 8, 1), ("linear", 1, 1)]),
-        Design(4, splits=2, words=2, chunk=1, overlap=8, deferred=True, once=True, **SOON),
-    ),
-    "a head of two stages once a sequence, in blocks, parts of words": Case(
-        dict(cell="gru", input_size=5, hidden=12, layers=2, outputs=6, block=4),
-        Design(2, 1, 2, 2, once=True, pipeline="direct"),
         exponents=True,
     ),
     "dense, lines of four numbers": Case(

@@ -153,7 +153,9 @@ def least(layout: MemoryMap, family: Family) -> Use:
     """What an engine of this layout takes at least: the shortest tapes and output queue."""
     empty = Tape(({"count": 0},))
     timing, shifts = Timing.of(layout.model, layout.design), ShiftTables.of(layout)
-    found = predict(Schedule(layout, timing, shifts, empty, empty, 0, 1, 1, 0, {}, (), {}), family)
+    found = predict(
+        Schedule(layout, timing, shifts, empty, empty, 0, 1, 1, 1, 0, {}, (), {}), family
+    )
     tapes = (mapped(one, family).kbit for one in least_tapes(layout, shifts) if one.width)
     return replace(found, block_ram=found.block_ram + sum(tapes))
 
