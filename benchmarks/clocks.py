@@ -144,7 +144,7 @@ median counts. By the lines: what Phase II assumes (`ernn.estimate.clock`), **es
 of each pipeline, ln MHz = a - b * sqrt(multipliers), goes through its engines, brought to grade 6
 and to no forwarding by two figures: grade 8 has {grade:.2f} times the clock (an LSTM of 20 with a
 dense head, 28 multipliers of an LFE5U-25F, deep: 165 MHz in grade 6, 216 in grade 8, one seed), and
-forwarding {forwarding:.2f} times (LSTM 20 below, 188.0 over 233.8 MHz).
+forwarding {forwarding:.2f} times (LSTM 20 below, 220.9 over 233.8 MHz).
 
 {heads}
 |{dashes}
