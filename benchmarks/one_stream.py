@@ -237,10 +237,10 @@ multipliers, and a table's word then reaches a multiplier through a single regis
 With forwarding a result goes straight into a multiplier. LSTM 20 on LFE5U-25F, grade 8, with
 24 elements, one seed each, is placed at 233.8 MHz without it, 164 cycles, 0.70 µs a step; with it
 at 220.9 MHz, 130 cycles, 0.59 µs (188.0 MHz and 0.69 µs while operands were chosen in one cycle,
-and results in the same one). Since then c lies aside while its tanh is made, which takes 8 to 10 cycles
-more from a step. Phase II chooses by µs ([clocks](clocks.md)): on ECP5 it takes forwarding where
-that saves more than a twentieth of the cycles. [Top tagging](top-tagging.md), twenty steps and a
-head that is run once, is placed on a page of its own.
+and results in the same one). Since then c lies aside while its tanh is made, which takes 8 to 10
+cycles more from a step. Phase II chooses by µs ([clocks](clocks.md)): on ECP5 it takes forwarding
+where that saves more than a twentieth of the cycles. [Top tagging](top-tagging.md), twenty steps
+and a head that is run once, is placed on a page of its own.
 """
 
 if __name__ == "__main__":

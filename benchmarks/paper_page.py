@@ -32,8 +32,8 @@ WORDS = """\
   after its last epochs). It hears its own 24 speakers at 20.4 %: they are few, and it overfits.
 - Plain blocks of 8 do not: 48.4 to 53.1 % on their own speakers. What they lose, 13.5 to 17.6
   points, is not generalisation; nor is it capacity alone, since blocks of 16, half as many
-  numbers, lose 15.2 in one seed. It is what a block can see of its input, and how it is trained: their loss
-  does not begin to fall before the third or fourth epoch.
+  numbers, lose 15.2 in one seed. It is what a block can see of its input, and how it is trained:
+  their loss does not begin to fall before the third or fourth epoch.
 - Signs, drawn by a seed, give back 8.6 [6.7, 10.8] of these points, in the mean of three seeds, and
   14.1 [4.6, 24.0] of those of blocks of 16 (4.5, 24.3 and 13.6; with plain blocks one seed hardly
   learnt anything, 73 %); for the same numbers stored and the same products, in 0 to 6 % more time.
