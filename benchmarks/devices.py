@@ -211,7 +211,8 @@ and latency in cycles, which are the schedule's, and exact.
 A GRU of 16 units in blocks of 4, reading 8 numbers; 14 multipliers, two streams. {tool}. In
 brackets, where it differs, what a vendor's tool is expected to reach: Yosys packs registers and
 additions into DSP48E1 of 7-series and not into DSP48E2 of UltraScale, whose look-up tables are the
-same, so that the count for 7-series stands for it. No vendor's tool was run.
+same, so that the count for 7-series stands for it. No vendor's tool was run. `--layer` makes
+only the other table again, so that this one may be of an older RTL.
 
 {small}
 
