@@ -168,10 +168,11 @@ _ABOVE = """# Phase II against a search of many times its effort
 What `ernn design` chooses for either goal, and beside {sampled} of those searches that were not
 complete the best of one with 400 schedules a goal instead of 80 (no proof that nothing is faster;
 2,000 for every row would take hours). Complete: of the space of the search, for throughput, nothing
-left out promises more. Cycles: of a frame for throughput, of a frame's latency for latency; the schedule's,
-and exact. The clock is assumed ([how](clocks.md)), so µs are **estimated**. Seconds: processor time
-of the first search, for both goals. The networks are in the script; where a device holds no engine,
-what would fit. {rows} of {all} rows are there: the script goes on with those that are missing.
+left out promises more. Cycles: of a frame for throughput, of a frame's latency for latency; the
+schedule's, and exact. The clock is assumed ([how](clocks.md)), so µs are **estimated**. Seconds:
+processor time of the first search, for both goals. The networks are in the script; where a device
+holds no engine, what would fit. {rows} of {all} rows are there: the script goes on with those that
+are missing.
 """
 
 if __name__ == "__main__":
