@@ -99,7 +99,7 @@ def test_report(followed: Follow) -> None:
 def test_engine(followed: Follow) -> None:
     """What is stated there besides: tests/examples/test_engine_page.py."""
     names, said = followed("docs/explanation/engine.md")
-    assert len(said.splitlines()) == 3
+    assert len(said.splitlines()) == 5
     text = (ROOT / "docs/explanation/engine.md").read_text(encoding="utf-8")
     section = text[text.index("| bound |") :]
     assert [bound for bound in names["plan"].bounds if f"| {bound} |" not in section] == []
