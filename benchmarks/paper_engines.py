@@ -125,7 +125,8 @@ def _ours(one: Ours, lost: str, counted: float) -> str:
 
 def _notes(speech: Result, counted: float, fps: Mapping[int, float]) -> Iterator[str]:
     yield (
-        "Points lost by ours are measured, on LibriSpeech, 40 log-mel bins in three frames as "
+        "Points lost by ours are measured, against the dense network that taught them, on "
+        "LibriSpeech, 40 log-mel bins in three frames as "
         "input, `train_more` heard, too; one seed; theirs are published, on TIMIT. This trained "
         f"network, with its output layer, is simulated on {speech['device']} with "
         f"{speech['frames']:,} frames of the test speakers: {speech['mismatches']} of "

@@ -27,11 +27,12 @@ WORDS = """\
   integers with weights of 8 bits both lose 0.0 [-0.1, 0.1] more, and the engine of the one in
   blocks of 16 gives the same integers as golden on real speech (the paper's table).
 - The first dense network hears its own 28 speakers at 17.9 % and the others at 37.7 %; on the
-  validation speakers it stopped getting better (38.4, 38.6, 38.7 % in its last epochs), and so did
-  the second (36.0 %). The bar of 34 % is not reached: speakers are few, not units or epochs. Takes of other paces and vocal tracts, drawn from
-  0.9 to 1.1, with as many frames heard in all, give 0.8 points on validation to two GRU of 256, and
-  0.3 [-0.2, 0.8] on the test speakers; its training error says that it could be trained for longer.
-  Lookahead, and more dropout, were not tried.
+  validation speakers it stopped getting better (38.4, 38.6, 38.7 % in its last epochs), and so
+  did the second (36.0 %). The bar of 34 % is not reached: speakers are few, not units or epochs.
+  Takes of other paces and vocal tracts, drawn from 0.9 to 1.1, with as many frames heard in all,
+  give 0.8 points on validation to two GRU of 256, and 0.3 [-0.2, 0.8] on the test speakers; its
+  training error says that it could be trained for longer. Lookahead, and more dropout, were not
+  tried.
 - The dense network has stopped getting better on the validation speakers (40.4, 40.4, 40.3, 40.3 %
   after its last epochs). It hears its own 24 speakers at 20.4 %: they are few, and it overfits.
 - Plain blocks of 8 do not: 48.4 to 53.1 % on their own speakers. What they lose, 13.5 to 17.6
