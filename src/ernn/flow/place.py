@@ -103,9 +103,9 @@ def place(
     """Place and route `verilog` behind pins, once per seed, as many at a time as there are cores.
 
     `grade`: the device's speed grade, the slowest by default; of a large netlist all grades of a
-    seed have the same placement, made for the slowest.  `target_mhz` is what nextpnr
-    works towards; missing it is no error.  UserError for a device that cannot be placed or a grade
-    it does not come in; ToolError with the log where Yosys or nextpnr fails (a design that does not
+    seed have the same placement, made for the slowest.  `target_mhz` is what nextpnr works
+    towards; missing it is no error.  UserError for a device that cannot be placed or a grade it
+    does not come in; ToolError with the log where Yosys or nextpnr fails (a design that does not
     fit) or one run of them takes longer than `timeout` seconds.
     """
     grade = grade_of(device, grade)
