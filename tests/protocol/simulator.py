@@ -39,6 +39,7 @@ _CXX = (
     "-DVM_TRACE=0",
     "-DVM_COVERAGE=0",
 )  # a few frames: building is most of it
+_LINK = ("-lcocotbvpi_verilator", "-pthread")
 _RUNTIME = ("verilated", "verilated_threads", "verilated_vpi", "verilated_dpi")
 _PORTS = """`verilator_config
 public_flat_rw -module "{top}" -var "*"
@@ -53,7 +54,7 @@ def binary(verilog: Verilog, cache: Cache) -> Path:
         f"cocotb {version('cocotb')}",
     )
     control = _PORTS.format(top=verilog.top)
-    key = cache_key(verilog.text_digest, control, *identities, *_VERILATOR, *_CXX)
+    key = cache_key(verilog.text_digest, control, *identities, *_VERILATOR, *_CXX, *_LINK)
 
     def make(directory: Path) -> None:
         (directory / "design.v").write_text(verilog.text)
@@ -113,9 +114,7 @@ def _compile(directory: Path) -> None:
         BINARY,
         *objects,
         f"-L{libraries}",
-        f"-Wl,-rpath,{libraries}",
-        "-lcocotbvpi_verilator",
-        "-pthread",
+        *_LINK,
     ]
     run(
         [*tools.compiler().command, *link],
@@ -136,6 +135,8 @@ def drive(program: Path, verilog: Verilog, folder: Path, bench: str) -> str:
     library = find_libpython.find_libpython()
     variables = {
         **os.environ,
+        # Where this environment has cocotb: the kept binary must not name one that may be gone.
+        "LD_LIBRARY_PATH": str(cocotb_tools.config.libs_dir),
         "COCOTB_TOPLEVEL": verilog.top,
         "COCOTB_TEST_MODULES": bench,
         "COCOTB_RESULTS_FILE": str(results),

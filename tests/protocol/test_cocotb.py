@@ -6,12 +6,13 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import cocotb_tools.config
 import numpy as np
 import pytest
 
 from ernn.flow.beats import pack, unpack
 from ernn.flow.cache import Cache
-from ernn.flow.verilog import to_verilog
+from ernn.flow.verilog import Verilog, to_verilog
 from ernn.golden.run import run
 from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec
@@ -43,11 +44,15 @@ def speech() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
+def verilog(model: IntegerModel) -> Verilog:
+    return to_verilog(Engine(schedule(model, Design(pes=2, streams=STREAMS))))
+
+
+@pytest.fixture(scope="module")
 def packets(
-    model: IntegerModel, speech: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
+    verilog: Verilog, speech: list[np.ndarray], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Packets]:
     """What came out, by test, in order."""
-    verilog = to_verilog(Engine(schedule(model, Design(pes=2, streams=STREAMS))))
     folder = tmp_path_factory.mktemp("cocotb")
     (folder / "frames.json").write_text(json.dumps({"frames": frames_to_send(speech)}))
     said = drive(binary(verilog, Cache.default()), verilog, folder, "bench")
@@ -90,6 +95,12 @@ def test_packets_are_goldens(
         assert not words[:, 16 + 11 :].any()
         begins = [time == 0 for utterance in utterances for time in range(len(utterance))]
         assert [set(packet["first"]) for packet in mine] == [{int(first)} for first in begins]
+
+
+def test_the_kept_binary_names_no_folder_of_libraries(verilog: Verilog) -> None:
+    """The cache outlives the environment that built it: one run's was gone in the next."""
+    libraries = str(cocotb_tools.config.libs_dir)
+    assert libraries.encode() not in binary(verilog, Cache.default()).read_bytes()
 
 
 def test_no_packet_mixes_streams(packets: dict[str, Packets]) -> None:
