@@ -125,6 +125,10 @@ def _planned() -> Iterator[Row]:
     yield ON_SPEECH
     yield Row("LSTM 1024/512, train_more", 8, BEST, 0)
     yield from (Row("LSTM 1024/512, train_more", block, LONGER, 0) for block in (8, 16))
+    for seed in (1, 2):
+        yield Row("LSTM 1024/512, train_more", 1, "dense", seed)
+        yield Row("LSTM 1024/512, train_more", 16, LONGER, seed)
+        yield Row("LSTM 1024/512, train_more", 8, BEST, seed)
     for network, seeds in (("GRU 256", 3), ("LSTM 512", 3), ("GRU 512", 3), ("LSTM 1024/512", 1)):
         for seed in range(seeds):
             yield Row(network, 1, "dense", seed)
