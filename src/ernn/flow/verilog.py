@@ -14,6 +14,7 @@ from amaranth.hdl import Elaboratable
 from ernn.files import write_atomic
 from ernn.flow.cache import cache_key
 from ernn.flow.yosys import run_yosys
+from ernn.ground.uncollected import uncollected
 from ernn.rtl.rom import with_roms
 
 CONVERT_SECONDS = 600
@@ -75,7 +76,8 @@ def to_verilog(
 
     Deterministic: the same design gives the same bytes.  ToolError where Yosys refuses it.
     """
-    circuit = with_roms(_apart(rtlil.convert(design, name=top, emit_src=False)))
+    with uncollected():
+        circuit = with_roms(_apart(rtlil.convert(design, name=top, emit_src=False)))
     with tempfile.TemporaryDirectory(prefix="ernn-verilog-") as directory:
         return _convert(circuit, top, Path(directory), timeout)
 
