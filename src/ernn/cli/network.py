@@ -184,17 +184,20 @@ def compress(
         ),
     ] = None,
     solver: Annotated[
-        Solver,
+        Solver | None,
         typer.Option(
-            help="How training reaches the structure: ADMM, projection at once, from the start, or "
-            "little by little."
+            help="How training reaches the structure: from the start (direct; blocks do if not "
+            "given), ADMM (pruned weights do), projection at once, or little by little."
         ),
-    ] = Solver.admm,
+    ] = None,
     towards: Annotated[
         int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")
     ] = None,
     inside: Annotated[
-        int | None, typer.Option(min=1, help=f"Epochs inside the set; {RECIPE}.")
+        int | None,
+        typer.Option(
+            min=1, help=f"Epochs inside the set; {RECIPE}, from the start those of all its stages."
+        ),
     ] = None,
     recipe_file: RecipeFile = None,
     seed: Seed = 0,
@@ -210,8 +213,9 @@ def compress(
     with console.working():
         found = Run.existing(run, root)
         recipe = recipe_for(sequences.prepared(found).corpus, recipe_file).with_seed(seed)
-        way = choices.solver(solver.value, recipe, towards, inside)
-        outcome = network.compress(found, asked or recipe.plan, way)
+        wanted = asked or recipe.plan
+        way = choices.solver(solver and solver.value, wanted, recipe, towards, inside)
+        outcome = network.compress(found, wanted, way)
     console.show(outcome, as_json)
 
 

@@ -106,7 +106,7 @@ class Run:
         block: int | None = None,
         plan: "CompressionPlan | None" = None,
         *,
-        solver: str = "admm",
+        solver: str | None = None,
         towards: int | None = None,
         inside: int | None = None,
         seed: int = 0,
@@ -116,9 +116,9 @@ class Run:
 
         block: size of circulant blocks; with no plan either, the recipe's.
         plan: any structures, in place of blocks.
-        solver: admm, one-shot, direct or gradual.
+        solver: admm, one-shot, direct or gradual; None: direct for blocks, else admm.
         towards: epochs towards the structure; None: the recipe's.
-        inside: epochs inside it; None: the recipe's.
+        inside: epochs inside it; None: the recipe's, of direct those of all its stages.
         seed: every random choice follows from it.
         progress: whether a bar is shown.
         """
@@ -127,7 +127,7 @@ class Run:
 
         recipe = recipe_for(sequences.prepared(self._run).corpus).with_seed(seed)
         asked = plan or choices.plan(block, None, None, None, None) or recipe.plan
-        way = choices.solver(solver, recipe, towards, inside)
+        way = choices.solver(solver, asked, recipe, towards, inside)
         return _found(network.compress(self._run, asked, way, progress=progress))
 
     @naming_extras()

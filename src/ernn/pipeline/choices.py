@@ -7,10 +7,16 @@ from dataclasses import fields, replace
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.ir.edges import DataBits
-from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned
+from ernn.ir.structure import (
+    BankBalanced,
+    Dense,
+    LoadBalanced,
+    Pruned,
+    Structure,
+    block_size,
+)
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
-from ernn.train.spec import TrainSpec
 
 
 def plan(
@@ -70,26 +76,42 @@ def bits_of(words: Sequence[str]) -> tuple[DataBits, dict[str, int]]:
     return DataBits(**data), weights
 
 
-def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:
-    """The solver `name` with the recipe's training, for other numbers of epochs where given."""
+def solver(
+    name: str | None,
+    plan: CompressionPlan,
+    recipe: Recipe,
+    towards: int | None,
+    inside: int | None,
+) -> Solver:
+    """The solver `name`, None for the best known for `plan`, with the recipe's training, for other
+    numbers of epochs where given.
+
+    Blocks are best trained from the start (docs/results/accuracy-an4-signed.md, paper.md); a sparse
+    structure needs trained weights to choose from, which ADMM draws towards it.
+    """
+    name = name or ("direct" if all(map(_in_blocks, plan.structures)) else "admm")
+    if towards is not None and name in ("one-shot", "direct"):
+        raise UserError(
+            f"{name} has no epochs towards the structure: leave --towards out, or give --solver "
+            "admm or gradual"
+        )
     first = replace(recipe.admm, epochs=towards or recipe.admm.epochs)
     then = replace(recipe.retrain, epochs=inside or recipe.retrain.epochs)
-    return recipe.taught(_way(name, recipe, first, then))
-
-
-def _way(
-    name: str, recipe: Recipe, first: TrainSpec, then: TrainSpec
-) -> ByAdmm | OneShot | Direct | Gradual:
+    fresh = replace(recipe.dense, epochs=inside or recipe.epochs)
     match name:
         case "admm":
-            return ByAdmm(first, then, recipe.solver)
+            return recipe.taught(ByAdmm(first, then, recipe.solver))
         case "one-shot":
-            return OneShot(then)
+            return recipe.taught(OneShot(then))
         case "direct":
-            return Direct(then)
+            return recipe.taught(Direct(fresh))
         case "gradual":
-            return Gradual(first, then)
+            return recipe.taught(Gradual(first, then))
         case _:
             raise UserError(
                 f"no solver is called {name!r}; they are admm, one-shot, direct and gradual"
             )
+
+
+def _in_blocks(structure: Structure) -> bool:
+    return isinstance(structure, Dense) or block_size(structure) > 1

@@ -61,6 +61,11 @@ class Recipe:
             retrain=replace(self.retrain, epochs=retrain),
         )
 
+    @property
+    def epochs(self) -> int:
+        """Of all stages together: what training from the start inside the sets takes."""
+        return self.dense.epochs + self.admm.epochs + self.retrain.epochs
+
     def without_noise(self) -> "Recipe":
         """The same with features as they are: noise on them is noise in what is said of them."""
         stages = {
