@@ -19,7 +19,7 @@ from pathlib import Path
 from cost_points import Net, model
 from one_stream import network
 
-from ernn.estimate.clock import FORWARDING, GRADES, POINTS, Point, fit, placed
+from ernn.estimate.clock import FORWARDING, GRADES, POINTS, Clock, Point, fit, placed
 from ernn.estimate.device import find_device
 from ernn.files import write_atomic, write_json
 from ernn.flow.place import place
@@ -96,7 +96,14 @@ def page(points: tuple[Point, ...]) -> str:
         others=_summary(list(left_out(points))),
         forwarding=FORWARDING,
         grade=GRADES[8],
+        least=undecided(fit(points, 6)),
     )
+
+
+def undecided(clock: Clock) -> int:
+    """The largest array that is taken with deep pipelines."""
+    deep, direct = Design(1), Design(1, pipeline="direct")
+    return max(n for n in range(1, 999) if clock.counted(deep, n) >= clock.counted(direct, n))
 
 
 COUNTS = (10, 28, 72, 154)
@@ -152,7 +159,9 @@ forwarding {forwarding:.2f} times (LSTM 20 below, 220.9 over 233.8 MHz).
 
 Error over {points} points: {fitted}; of an engine by the lines through all others {others} (of the
 one large array with deep pipelines, by small ones). Seeds of one engine differ by up to a tenth: of
-two pipelines as near each other as that, the lines do not tell which is faster.
+two pipelines as near each other as that, the lines do not tell which is faster. So Phase II takes
+deep pipelines where what others promise is better by less than the average error: up to
+{least} multipliers, where a frame takes as many cycles with either (`Clock.counted`).
 
 | pipeline, grade 6, MHz at so many multipliers | {counts} |
 |---|{count_dashes}

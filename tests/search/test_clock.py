@@ -17,8 +17,8 @@ from tests.models import random_integer_model
 SMALL = find_device("LFE5U-25F")
 
 
-def clock(deep: float, direct: float, forwarding: float = 1.0) -> Clock:
-    return Clock({"deep": Line(deep), "direct": Line(direct)}, "a test", forwarding)
+def clock(deep: float, direct: float, forwarding: float = 1.0, error: float = 0.0) -> Clock:
+    return Clock({"deep": Line(deep), "direct": Line(direct)}, "a test", forwarding, error)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,26 @@ def test_pipelines_are_chosen_by_time(
     for streams in (1, 2):
         request = Request(device, clock(deep, direct), streams=streams)
         assert search(model, request, budget=12).best.design.pipeline == chosen
+
+
+@pytest.mark.parametrize(("error", "chosen"), [(0.0, "direct"), (0.2, "deep")])
+def test_deep_pipelines_are_taken_where_times_differ_by_less_than_the_error(
+    model: IntegerModel, error: float, chosen: PipelineName
+) -> None:
+    device = replace(SMALL, dsp=Figure(16, "M", "this test"))
+    found = search(model, Request(device, clock(100, 120, error=error), streams=2), budget=12).best
+    assert found.design.pipeline == chosen
+    assert found.fps == pytest.approx(found.clock_mhz * 1e6 / found.cycles_per_frame)
+
+
+def test_of_a_small_array_on_ecp5_deep_pipelines_count_more_of_a_large_one_direct_ones() -> None:
+    assumed = Clock.assumed(SMALL)
+    small, large = (
+        [assumed.counted(Design(1, pipeline=one), count) for one in ("deep", "direct")]
+        for count in (26, 154)
+    )
+    assert small[0] > small[1] and large[0] < large[1]
+    assert assumed.error == pytest.approx(fit(placed(), 8).error)
 
 
 @pytest.mark.parametrize("price", [0.3, 1.0])

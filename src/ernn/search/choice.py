@@ -50,7 +50,7 @@ class Choice:
     """A design with what it takes and what it gives.
 
     `cycles`: a round; `latency`: a frame's, in cycles; `share`: the largest of a
-    resource; `limit`: what bounds cycles.
+    resource; `limit`: what bounds cycles; `counted_mhz`: `Clock.counted`.
     """
 
     design: Design
@@ -62,6 +62,7 @@ class Choice:
     use: Use
     share: float
     clock_mhz: float
+    counted_mhz: float
 
     @property
     def cycles_per_frame(self) -> float:
@@ -77,8 +78,9 @@ class Choice:
         return self.latency / self.clock_mhz
 
     def time(self, goal: Goal) -> float:
-        """What a search makes small, in microseconds."""
-        return 1e6 / self.fps if goal == "throughput" else self.latency_us
+        """What a search makes small, in microseconds of the clock that counts."""
+        cycles = self.cycles_per_frame if goal == "throughput" else self.latency
+        return cycles / self.counted_mhz
 
 
 def evaluate(plan: Schedule, request: Request) -> Choice:
@@ -94,4 +96,5 @@ def evaluate(plan: Schedule, request: Request) -> Choice:
         use=use,
         share=max(use.shares(request.device).values()),
         clock_mhz=request.clock.mhz(plan.layout.design, plan.multipliers),
+        counted_mhz=request.clock.counted(plan.layout.design, plan.multipliers),
     )

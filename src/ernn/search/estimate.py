@@ -49,8 +49,8 @@ class Estimate:
         return max(self.array, self.vector, self.loop / self.design.streams)
 
     def time(self, clock: Clock) -> float:
-        """Microseconds of a frame."""
-        return self.cycles_per_frame / clock.mhz(self.design, self.multipliers)
+        """Microseconds of a frame, by the clock that counts."""
+        return self.cycles_per_frame / clock.counted(self.design, self.multipliers)
 
 
 def estimate(model: IntegerModel, design: Design) -> Estimate:

@@ -178,7 +178,7 @@ class _OfWords:
             share = dsp(layout, space.device.family) / space.device.dsp.value
             if share > 1:
                 return
-            mhz, loop = space.clock.mhz(plain, layout.multipliers), self._loop(layout)
+            mhz, loop = space.clock.counted(plain, layout.multipliers), self._loop(layout)
             time = self._least(layout) / mhz
             yield Shape(*own, lanes, *then, share, time, loop / mhz)
             lanes *= 2

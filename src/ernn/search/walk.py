@@ -207,7 +207,7 @@ class Walk:
         """Whether its passes alone take less than the fastest."""
         if self.goal == "latency":
             return True
-        mhz = self.request.clock.mhz(layout.design, layout.multipliers)
+        mhz = self.request.clock.counted(layout.design, layout.multipliers)
         return bank_words(layout) / mhz < self.fastest
 
     def _holds(self, layout: MemoryMap, effort: Effort) -> bool:
