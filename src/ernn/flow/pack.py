@@ -3,7 +3,8 @@ adders, and flip-flops that drive too many.
 
 A multiplier whose operands come from flip-flops without reset or enable takes them in, and those
 behind it; a block RAM takes the flip-flops without reset behind its outputs.  A look-up table of
-two inputs before an adder goes into the adder's own table, which has inputs left.  A flip-flop with
+two inputs before an adder, or a choice between two, goes into the adder's own table, which has
+inputs left.  A flip-flop with
 more than `FAN_OUT` loads is copied, loads that belong together (by name) sharing a copy.  Nothing
 changes from one cycle to the next: the registers move.
 """
@@ -161,34 +162,35 @@ def _pack_port(netlist: Netlist, name: str, control: str, sides: str) -> bool:
 
 
 def _fold(netlist: Netlist, name: str, bit: str) -> bool:
-    """A table of two inputs read by one operand of an adder's bit: both inputs to the adder.
+    """A table read by one operand of an adder's bit alone: its inputs to the adder.
 
     Yosys makes of A + B with C = 0 and D = 1 the table A ^ B, and A for the carry where that is 0,
-    which holds for any function of B and C in place of B.
+    which holds for any function of B, C and D in place of B; but where C and D are 0 the table
+    gives that A, so that the function must be 0 there.
     """
     cell = netlist.cells[name]
     constant = netlist.bit(cell, f"C{bit}"), netlist.bit(cell, f"D{bit}")
     if constant != ("0", "1") or cell["parameters"][f"INIT{bit}"] != _ADD:
         return False
     for operand, other in (("B", "A"), ("A", "B")):
-        found = _table_of_two(netlist, netlist.bit(cell, f"{operand}{bit}"))
+        found = _table_before(netlist, netlist.bit(cell, f"{operand}{bit}"))
         if found is not None:
-            table, (left, right), function = found
+            table, inputs, function = found
             netlist.connect(name, f"A{bit}", netlist.bit(cell, f"{other}{bit}"))
             netlist.remove(table)
-            netlist.connect(name, f"B{bit}", left)
-            netlist.connect(name, f"C{bit}", right)
-            sums = (a ^ function[b, c] for c in (1, 0) for b in (1, 0) for a in (1, 0))
-            cell["parameters"][f"INIT{bit}"] = "".join(map(str, sums)) + _ADD[8:]
+            for port, source in zip("BCD", inputs, strict=True):
+                netlist.connect(name, f"{port}{bit}", source)
+            sums = (a ^ function[b, c, d] for d, c, b, a in product((1, 0), repeat=4))
+            cell["parameters"][f"INIT{bit}"] = "".join(map(str, sums))
             return True
     return False
 
 
-def _table_of_two(
+def _table_before(
     netlist: Netlist, output: Bit
-) -> tuple[str, tuple[Bit, Bit], dict[tuple[int, int], int]] | None:
-    """The look-up table of two inputs that drives `output` for one
-    reader; its inputs; its function.
+) -> tuple[str, tuple[Bit, ...], dict[tuple[int, ...], int]] | None:
+    """The look-up table that drives `output` for one reader; three inputs of it, in an order in
+    which it gives 0 where the last two are 0, with "1" for a third that it has not; its function.
     """
     name = netlist.driver.get(output, ("", "", 0))[0]
     if (
@@ -200,16 +202,23 @@ def _table_of_two(
         return None
     sources = [netlist.bit(netlist.cells[name], port) for port in "ABCD"]
     used = sorted({source for source in sources if isinstance(source, int)})
-    if len(used) != 2:
+    if len(used) not in (2, 3):
         return None
     table = netlist.cells[name]["parameters"]["INIT"]
-    function = {}
-    for left, right in product((0, 1), repeat=2):
-        known: dict[Bit, int] = {"0": 0, "1": 1, "x": 0, used[0]: left, used[1]: right}
-        function[left, right] = int(
-            table[15 - sum(known[source] << i for i, source in enumerate(sources))]
-        )
-    return name, (used[0], used[1]), function
+
+    def at(inputs: tuple[Bit, ...], values: tuple[int, ...]) -> int:
+        known: dict[Bit, int] = {"0": 0, "1": 1, "x": 0, **dict(zip(inputs, values, strict=True))}
+        return int(table[15 - sum(known[source] << i for i, source in enumerate(sources))])
+
+    every = [*product((0, 1), repeat=3)]
+    if len(used) == 2:
+        left, right = used
+        return name, (left, right, "1"), {one: at((left, right), one[:2]) & one[2] for one in every}
+    for first in used:
+        inputs = (first, *(one for one in used if one != first))
+        if not any(at(inputs, (value, 0, 0)) for value in (0, 1)):
+            return name, inputs, {one: at(inputs, one) for one in every}
+    return None
 
 
 def _split(netlist: Netlist, fan_out: int, spared: set[Bit]) -> int:
