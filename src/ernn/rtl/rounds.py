@@ -3,14 +3,16 @@
 A round begins when at least one stream has a whole frame, there is room for its results, and
 `Schedule.interval` cycles have passed since the last (`last_interval` after a sequence's last
 frame).  Where a frame's later stages fall into the
-next round (`Schedule.rounds_late`), that starts too, with or without new frames.
+next round (`Schedule.rounds_late`), that starts too, with or without new frames.  It is decided as
+soon as a frame's last word is there, so that the pulse has a register more on its way to each
+player, which may lie at the other end of the device.
 """
 
 from dataclasses import dataclass
 
 from amaranth import Cat, Const, Module, Mux, Signal, Value
 
-from ernn.rtl.arith import delayed, delayed_flag
+from ernn.rtl.arith import delayed, delayed_flag, register
 from ernn.rtl.player import BEHIND
 from ernn.rtl.sizes import Sizes, late_name, part
 from ernn.rtl.stream import FrameInput, FrameOutput
@@ -66,7 +68,7 @@ class RoundControl:
         self, m: Module, source: FrameInput, output: FrameOutput, arrived: Value
     ) -> "RoundControl":
         """`arrived`: a flag a stream, high when a whole frame is there."""
-        streams, far = self.sizes.streams, self.sizes.pipeline.far
+        streams, far = self.sizes.streams, self.sizes.pipeline.far + 1
         start, room = Signal(), Signal()
         waiting = [Signal(2, name=f"waiting{s}") for s in range(streams)]
         copy = Signal(streams * self.sizes.copy, name="copy")
@@ -78,7 +80,7 @@ class RoundControl:
         new = Frames(ready, copy, self._missing(m, source, copy, taken))
         frames = self._handed_on(m, start, new, "array")
         unfinished = [late.valid for late in frames[:-1]]
-        due = Cat(ready, *unfinished).any() if unfinished else ready.any()
+        due = Cat(ready | arrived, *unfinished).any()
         m.d.sync += [room.eq(output.room), start.eq(~start & (timer < 0) & due & room)]
         with m.If(start | (timer >= 0)):
             m.d.sync += timer.eq(Mux(start, self._wait(whole), timer - 1))
@@ -87,15 +89,15 @@ class RoundControl:
             m.d.sync += count.eq(count + arrived[stream] - taken[stream])
             own = part(copy, stream, self.sizes.copy)
             m.d.sync += own.eq(own + taken[stream])
-        self.event, self.started = start, delayed_flag(m, start, far, "started")
+        self.event = delayed_flag(m, start, 1, "started")
+        self.started = delayed_flag(m, self.event, far - 1, "started_far")
         self.array = self._as_played(m, frames, "array", BEHIND + far)
         begun = sum((taken[s] & whole for s in range(streams)), Const(0))
         m.d.comb += output.begun.eq(delayed_flag(m, begun, far, "begun"))
         self.token = self._after(m, self.started, self.schedule.vector_start)
-        at_once = self.schedule.vector_start + far == 0
-        self._tell_whole(m, start, whole, at_once)
-        pending = new if at_once else frames[0]
-        firsts = self._handed_on(m, self.token, self._as_firsts(pending), "vector")
+        self._tell_whole(m, start, whole, far)
+        [begins] = self._as_played(m, frames[:1], "started", far - 1)
+        firsts = self._handed_on(m, self.token, self._as_firsts(begins), "vector")
         self.vector = self._as_played(m, firsts, "vector", BEHIND)
         return self
 
@@ -110,16 +112,17 @@ class RoundControl:
         often, last = self.schedule.interval - 3, self.schedule.last_interval - 3
         return Mux(whole, last, often) if self.sizes.design.once else often
 
-    def _tell_whole(self, m: Module, start: Value, whole: Value, at_once: bool) -> None:
+    def _tell_whole(self, m: Module, start: Value, whole: Value, far: int) -> None:
         """Each player, from when it is started until it is again."""
         if not self.sizes.design.once:
             return
         held, told = Signal(name="array_whole"), Signal(name="vector_whole")
         with m.If(start):
             m.d.sync += held.eq(whole)
-        self.array_whole = delayed(m, held, self.sizes.pipeline.far, "array_whole")
+        begins = delayed(m, held, far - 1, "whole_started")
+        self.array_whole = register(m, begins, "array_whole_told")
         with m.If(self.token):
-            m.d.sync += told.eq(whole if at_once else held)
+            m.d.sync += told.eq(begins)
         self.vector_whole = told
 
     def _missing(self, m: Module, source: FrameInput, copy: Value, taken: Value) -> Value:
@@ -180,9 +183,9 @@ class RoundControl:
 
     def _after(self, m: Module, pulse: Value, cycles: int) -> Value:
         """The pulse so many cycles later; pulses are further apart than that."""
-        if cycles < 2:
+        if cycles < 3:
             return delayed_flag(m, pulse, cycles, "token")
         left = Signal(range(-1, cycles), init=-1)  # counts down to -1
         with m.If(pulse | (left >= 0)):
-            m.d.sync += left.eq(Mux(pulse, cycles - 2, left - 1))
-        return delayed_flag(m, left == 0, 1, "token")
+            m.d.sync += left.eq(Mux(pulse, cycles - 3, left - 1))
+        return delayed_flag(m, left == 0, 2, "token")
