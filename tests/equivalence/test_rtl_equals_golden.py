@@ -169,7 +169,17 @@ CASES = {
     ),
     "dense, results taken on their way, sums begun ahead, a head once a sequence": Case(
         dict(cell="lstm", peepholes=True, input_size=5, hidden=7, outputs=3, block=1),
-        Design(4, splits=2, words=2, chunk=1, overlap=4, deferred=True, once=True, **SOON),
+        Design(
+            4,
+            splits=2,
+            words=2,
+            chunk=1,
+            overlap=4,
+            deferred=True,
+            once=True,
+            block_ram=True,
+            **SOON,
+        ),
     ),
     "two layers, sums begun ahead of pairs that share multipliers, shallow, a head once": Case(
         dict(cell="gru", reset="before", input_size=9, hidden=12, layers=2, outputs=3, block=4),

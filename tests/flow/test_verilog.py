@@ -78,8 +78,9 @@ def test_no_wire_has_the_name_of_another_ones_bit() -> None:
 class Looked(wiring.Component):
     """A word of one memory, Amaranth's own or a `Rom`; and of a second, shorter one."""
 
-    def __init__(self, words: list[int], width: int, rom: bool) -> None:
+    def __init__(self, words: list[int], width: int, rom: bool, block: bool = False) -> None:
         self.contents, self.width, self.rom = (words, words[:3]), width, rom
+        self.block = block
         super().__init__({"place": In((len(words) - 1).bit_length()), "word": Out(width)})
 
     def elaborate(self, platform: object) -> Module:
@@ -90,7 +91,7 @@ class Looked(wiring.Component):
 
     def _word(self, m: Module, name: str, words: list[int]) -> Value:
         if self.rom:
-            m.submodules[name] = rom = Rom(words, self.width)
+            m.submodules[name] = rom = Rom(words, self.width, self.block)
             m.d.comb += rom.address.eq(self.place)
             return rom.data
         bank = memory.Memory(shape=self.width, depth=len(words), init=words)
@@ -108,6 +109,12 @@ def test_a_rom_has_the_contents_of_amaranths_memory(words: int, width: int) -> N
     assert rom.memories == own.memories and len(rom.memories) == 2
     [long, short] = (re.findall(r"[01]+", one.decode()) for one in rom.memories.values())
     assert [int(word, 2) for word in long] == contents and len(short) == 3
+
+
+def test_a_rom_asks_for_block_ram_where_it_is_told_to() -> None:
+    for block in (False, True):
+        text = to_verilog(Looked([1, 0, 1, 1, 0], 1, True, block), "looked").text
+        assert text.count('(* ram_style = "block" *)') == 2 * block
 
 
 def test_written_files_are_the_design(tmp_path: Path) -> None:

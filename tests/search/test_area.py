@@ -52,6 +52,7 @@ MEMORIES = [
         Memory("rom", width, depth, False)
         for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (192, 2048))
     ),
+    *(Memory("bank", 12, depth, False, block=True) for depth in (3, 150)),
     *(
         Memory("ram", width, depth, True)
         for width, depth in ((16, 32), (20, 129), (128, 16), (256, 640), (140, 33))
@@ -68,6 +69,7 @@ def _verilog(number: int, memory: Memory) -> str:
     part = memory.part or memory.width
     ports = f"input clk, input [{bits - 1}:0] ra, output reg [{memory.width - 1}:0] q"
     body = [
+        '(* ram_style = "block" *)' if memory.block else "",
         f"reg [{memory.width - 1}:0] mem [0:{memory.depth - 1}];",
         "always @(posedge clk) q <= mem[ra];",
     ]

@@ -10,7 +10,7 @@ these rules to Yosys, memory by memory.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 from ernn.estimate.device import Family
 
@@ -18,8 +18,9 @@ from ernn.estimate.device import Family
 @dataclass(frozen=True)
 class Memory:
     """`count` memories of `depth` words of `width` bits, read once a cycle; written once a cycle
-    too if `written`, in parts of `part` bits (0: whole words); `logic`: the RTL asks for logic;
-    `at_once`: a word is there in the cycle that asks for it, as in no block RAM.
+    too if `written`, in parts of `part` bits (0: whole words); `logic`, `block`: the RTL asks for
+    logic, or for block RAM; `at_once`: a word is there in the cycle that asks for it, as in no
+    block RAM.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Memory:
     part: int = 0
     count: int = 1
     logic: bool = False
+    block: bool = False
     at_once: bool = False
 
 
@@ -85,8 +87,10 @@ def mapped(memory: Memory, family: Family) -> Mapped:
     """What one of these memories takes on a family."""
     bits = memory.width * memory.depth
     best, least = Mapped(logic_bits=bits), float(int(bits * _bit(family, memory.written)))
+    if memory.block:
+        least = inf
     for cell in () if memory.logic else _cells(family, memory.written):
-        if memory.at_once and not cell.luts:
+        if (memory.at_once and not cell.luts) or (memory.block and cell.luts):
             continue
         rows = ceil(memory.depth / cell.depth)
         selected = (rows - 1) * memory.width

@@ -177,14 +177,14 @@ def banks(slices: Iterable[tuple[int, int]], design: Design) -> Iterator[Memory]
     """Weight banks of all elements, each cut into slices of so many words of so many bits, which
     those that share multipliers have together.
     """
-    count = design.elements // design.sharing
+    count, block = design.elements // design.sharing, design.block_ram
     for words, bits in slices:
         depths = in_memories(words, bits)
         for depth, memories in Counter(depths).items():
-            yield Memory("weights", bits, depth, False, count=memories * count)
+            yield Memory("weights", bits, depth, False, count=memories * count, block=block)
         if rest := words - sum(depths):
             low = min(bits, design.tail)
-            yield Memory("weights' rest", low, rest, False, count=count)
+            yield Memory("weights' rest", low, rest, False, count=count, block=block)
             yield Memory("weights' rest in logic", bits - low, rest, False, count=count, logic=True)
 
 

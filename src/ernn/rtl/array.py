@@ -52,6 +52,7 @@ class Kind:
     accumulator: int
     pipeline: Pipeline
     tail: int  # bits of a last word in memory
+    block_ram: bool  # whether banks are in block RAM, small as they may be
     parity: bool = False
     kept: int = 0
     sharing: Sharing | None = None
@@ -187,7 +188,8 @@ class Element(wiring.Component):
             if self.kind.parity:
                 m.d.comb += self.next_fault.eq(register(m, self.fault, "fault"))
             return [self.products[index] for index in range(self.kind.products)]
-        bank = Bank(self._address, self.bank, self.kind.slices, self.kind.tail, self.apart)
+        kind = self.kind
+        bank = Bank(self._address, self.bank, kind.slices, kind.tail, self.apart, kind.block_ram)
         words = bank.read(m)
         if self.kind.parity:
             self._check(m, Cat(words))

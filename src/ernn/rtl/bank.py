@@ -28,7 +28,8 @@ class Bank:
     """Memories within a module.
 
     `contents`: weights (words, numbers); `tail`: of the last words, bits that are in block RAM;
-    `apart`: registers between a memory's and what chooses among memories.
+    `apart`: registers between a memory's and what chooses among memories; `block`: all of it in
+    block RAM, small as it may be.
     """
 
     address: Value
@@ -36,6 +37,7 @@ class Bank:
     slices: tuple[Slice, ...]
     tail: int
     apart: int
+    block: bool
 
     def read(self, m: Module) -> list[Value]:
         """The word of the address in each slice, 3 + `apart` cycles after it."""
@@ -45,7 +47,8 @@ class Bank:
         first = self.slices[0]
         words, bits = sliced(self.contents, one, first.high), one.bits(self.contents.shape[1])
         name = "" if one is first else f"low{one.low}_"
-        return _Words(self.address, words, bits, self.tail, self.apart, first.words, name)
+        then = self.tail, self.apart, self.block, first.words, name
+        return _Words(self.address, words, bits, *then)
 
     def weights(self, words: list[Value]) -> list[Value]:
         """The weights of a word, from its bits in each slice."""
@@ -66,6 +69,7 @@ class _Words:
     bits: int
     tail: int
     apart: int
+    block: bool
     depth: int
     name: str
 
@@ -96,7 +100,7 @@ class _Words:
     def _memory(self, m: Module, number: int, part: tuple[int, int]) -> Value:
         """Its words 2 + `apart` cycles after the address."""
         init = self.words[slice(*part)]
-        m.submodules[f"{self.name}bank{number}"] = bank = Rom(init, self.bits)
+        m.submodules[f"{self.name}bank{number}"] = bank = Rom(init, self.bits, self.block)
         m.d.comb += bank.address.eq(self.address[: address_bits(len(init))])
         return delayed(m, bank.data, 1 + self.apart, f"{self.name}bank{number}_read")
 
@@ -109,7 +113,7 @@ class _Words:
         """
         low = min(self.tail, self.bits)
         m.submodules[f"{self.name}tail"] = bank = Rom(
-            [word & ((1 << low) - 1) for word in words], low
+            [word & ((1 << low) - 1) for word in words], low, self.block
         )
         m.d.comb += bank.address.eq(self.address[: address_bits(len(words))])
         read = delayed(m, bank.data, 1 + self.apart, f"{self.name}tail_word")

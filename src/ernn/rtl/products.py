@@ -143,6 +143,7 @@ class Products:
             accumulator=self.schedule.layout.accumulator_bits,
             pipeline=self.pipeline,
             tail=design.tail,
+            block_ram=design.block_ram,
             parity=design.parity,
             kept=self.schedule.layout.sums_kept,
             sharing=Sharing(design.packed, room=int(least)) if design.packed else None,

@@ -19,13 +19,15 @@ _FOUND = re.compile(
     rf"  cell \\{_CELL} (?P<name>\S+)\n"
     r"    parameter \\WIDTH (?P<width>\d+)\n"
     r'    parameter \\BITS "(?P<bits>[01]+)"\n'
+    r"    parameter \\BLOCK (?P<block>[01]+)\n"
     r"    connect \\CLK (?P<clk>.+)\n"
     r"    connect \\ADDR (?P<address>.+)\n"
     r"    connect \\DATA (?P<data>.+)\n"
     r"  end\n"
 )
+_BLOCK = '  attribute \\ram_style "block"\n'
 _WRITTEN = """\
-  memory width {width} size {words} {name}
+{style}  memory width {width} size {words} {name}
   cell $meminit_v2 ${name}$contents
     parameter \\MEMID "\\{name}"
     parameter \\ABITS 0
@@ -59,10 +61,11 @@ _WRITTEN = """\
 
 
 class Rom(wiring.Component):
-    """`data` is the word at `address`, a cycle later; `words`: of `width` bits, unsigned."""
+    """`data` is the word at `address`, a cycle later; `words`: of `width` bits, unsigned; `block`:
+    in block RAM, few as they may be."""
 
-    def __init__(self, words: Sequence[int], width: int) -> None:
-        self.words, self.width = words, width
+    def __init__(self, words: Sequence[int], width: int, block: bool = False) -> None:
+        self.words, self.width, self.block = words, width, block
         super().__init__({"address": In(address_bits(len(words))), "data": Out(width)})
 
     def elaborate(self, platform: object) -> Instance:
@@ -70,6 +73,7 @@ class Rom(wiring.Component):
             _CELL,
             p_WIDTH=self.width,
             p_BITS="".join(f"{word:0{self.width}b}" for word in reversed(self.words)),
+            p_BLOCK=int(self.block),
             i_CLK=ClockSignal(),
             i_ADDR=self.address,
             o_DATA=self.data,
@@ -85,6 +89,7 @@ def _written(found: re.Match[str]) -> str:
     width, words = int(found["width"]), len(found["bits"]) // int(found["width"])
     return _WRITTEN.format(
         **found.groupdict(),
+        style=_BLOCK if int(found["block"]) else "",
         words=words,
         length=width * words,
         address_bits=address_bits(words),

@@ -68,6 +68,10 @@ class Design:
     tail: int = 72
     """Of the last few words of an element's bank, where they would take a row of block RAMs for
     themselves: bits that are in block RAM, the others being made of logic; 72 are two of ECP5's."""
+    block_ram: bool = False
+    """Whether banks of weights are in block RAM, small as they may be. Otherwise synthesis makes
+    those of few bits of logic, and an address goes to a hundred tables an element, not to one
+    block."""
     packed: int = 0
     """Bits of a multiplier's wider operand (18 on ECP5, 27 on UltraScale) in which the weights of
     two elements lie side by side, so that it makes two products a cycle; 0: one. For weights of at
