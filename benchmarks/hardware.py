@@ -29,7 +29,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.layers import gru, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant
+from ernn.quantization.columns import with_rows
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.report import names
 from ernn.report.plots import PALETTE, numbered
@@ -67,6 +68,8 @@ INPUTS, CELLS, PROJECTION = 160, 1024, 512
 WEIGHT_BITS, DATA_BITS = 12, 16
 PUBLISHED_MHZ = 200.0
 PLACE_SECONDS = 6 * 3600
+APART = {"": "one for all", "rows": "a row", "cells": "a row and a cell"}
+"""What sizes are drawn apart, by `--apart`, and what has formats of its own then."""
 CHOICES = tuple(field for field in fields(Design) if field.name != "streams")
 
 
@@ -89,6 +92,9 @@ def parse() -> argparse.Namespace:
         parser.add_argument(f"--{field.name}", type=kind, help=f"the design's {field.name}")
     parser.add_argument("--weight-bits", type=int, default=WEIGHT_BITS)
     parser.add_argument("--data-bits", type=int, default=DATA_BITS)
+    parser.add_argument(
+        "--apart", choices=list(APART), default="", help="what has formats of its own"
+    )
     parser.add_argument("--frames", type=int, default=200, help="of all streams together")
     parser.add_argument("--seed", type=int, default=0, help="of weights and frames")
     parser.add_argument("--area", action="store_true", help="count cells with Yosys")
@@ -108,14 +114,41 @@ def parse() -> argparse.Namespace:
 
 
 def random_model(
-    layer: str, seed: int, weight_bits: int = WEIGHT_BITS, data_bits: int = DATA_BITS
+    layer: str,
+    seed: int,
+    weight_bits: int = WEIGHT_BITS,
+    data_bits: int = DATA_BITS,
+    apart: str = "",
 ) -> IntegerModel:
-    """The layer in integers, with random block-circulant weights."""
+    """The layer in integers, with random block-circulant weights; what is `apart` differs in size
+    so that formats of its own are chosen for it."""
     rng = np.random.default_rng(seed)
-    make = _lstm if layer[0] == "L" else _gru
-    network = Network((make(rng, BlockCirculant(int(layer[1:]))),))
+    make, block = _lstm if layer[0] == "L" else _gru, int(layer[1:])
+    drawn = make(rng, BlockCirculant(block))
+    frames = rng.normal(size=(40, INPUTS))
+    if apart:
+        drawn = _with_rows_apart(rng, drawn, block)
+    if apart == "cells":
+        drawn = _with_cells_apart(drawn)
     spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
-    return quantize(network, [rng.normal(size=(40, INPUTS))], spec)
+    return quantize(Network((drawn,)), [frames], spec)
+
+
+def _with_rows_apart(rng: np.random.Generator, layer: Layer, block: int) -> Layer:
+    """With rows of blocks up to 64 times as small as others."""
+    for number, matrices in enumerate(layer.weights):
+        smaller = rng.integers(0, 7, size=matrices[0].rows // block).repeat(block)
+        layer = with_rows(layer, number, -smaller)
+    return layer
+
+
+def _with_cells_apart(layer: Layer) -> Layer:
+    """An LSTM some of whose cells add up what comes: forty times what the others hold."""
+    some, bias = np.arange(CELLS) < 8, np.asarray(layer.biases[0])
+    always = np.array([14.0, 14.0, 3.0, 0.0])[:, None]  # i and f are open: nothing is forgotten
+    vectors = tuple(np.where(some, 0.0, vector) for vector in layer.vectors)
+    biases = (np.where(some, always, bias), *layer.biases[1:])
+    return replace(layer, biases=biases, vectors=vectors)
 
 
 def _lstm(rng: np.random.Generator, structure: BlockCirculant) -> Layer:
@@ -152,7 +185,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     began = time.monotonic()
     device = find_device(arguments.device)
     model = random_model(
-        arguments.layer, arguments.seed, arguments.weight_bits, arguments.data_bits
+        arguments.layer,
+        arguments.seed,
+        arguments.weight_bits,
+        arguments.data_bits,
+        arguments.apart,
     )
     plan = chosen(model, device, arguments)
     verilog = to_verilog(Engine(plan, probes=True))
@@ -163,6 +200,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "layer": arguments.layer,
         "device": device.name,
         "bits": [model.weight_bits, model.input.format.width],
+        "apart": arguments.apart,
         "design": asdict(plan.layout.design),
         "streams": plan.layout.design.streams,
         "multipliers": plan.multipliers,
@@ -302,13 +340,21 @@ def published(layer: str) -> list[Accelerator]:
 
 
 def name_of(result: dict[str, Any]) -> str:
-    """File name: layer, device and streams, and the clock's kind where it was placed."""
+    """File name: layer, device and streams, the clock's kind where it was placed, and what has
+    formats of its own where that was compared."""
     grade = (
         f"-placed{result['clock_mhz']['grade']}" if result["clock_mhz"]["kind"] == "placed" else ""
     )
     weights, numbers = bits_of(result)
     bits = f"-w{weights}d{numbers}" if [weights, numbers] != [WEIGHT_BITS, DATA_BITS] else ""
-    return f"{result['layer']}-{result['device']}{bits}-s{result['streams']}{grade}"
+    area = f"-area{result['apart']}" if has_formats(result) else ""
+    return f"{result['layer']}-{result['device']}{bits}-s{result['streams']}{grade}{area}"
+
+
+def has_formats(result: dict[str, Any]) -> bool:
+    """Whether it is one of those that say what formats of their own cost."""
+    synthesised = result["area"] is not None and result["clock_mhz"]["kind"] != "placed"
+    return synthesised and "apart" in result
 
 
 def named(result: dict[str, Any]) -> str:
@@ -366,8 +412,15 @@ def page(results: list[dict[str, Any]]) -> str:
     )
     ours = [_row(heads), _row(["---"] * len(heads))]
     results = sorted(results, key=lambda r: (r["layer"], r["multipliers"], r["streams"]))
+    formats = [r for r in results if has_formats(r)]
+    results = [r for r in results if r not in formats]
     placed = [r for r in results if r["clock_mhz"]["kind"] == "placed"]
     ours += [_row(_cells(r)) for r in results if r not in placed]
+    if formats:
+        ours += [_FORMATS, _row(_FORMATS_HEADS), _row(["---"] * len(_FORMATS_HEADS))]
+        ours += [
+            _row(_formats(r)) for r in sorted(formats, key=lambda r: list(APART).index(r["apart"]))
+        ]
     if placed:
         ours += [
             _PLACED,
@@ -449,6 +502,30 @@ def _placed(r: dict[str, Any]) -> list[str]:
     ]
 
 
+def _formats(r: dict[str, Any]) -> list[str]:
+    area = r["area"]
+    return [
+        *(named(r), r["device"], str(r["streams"]), APART[r["apart"]]),
+        *(f"{r['cycles_simulated']:,g}", f"{r['latency_cycles']:,}"),
+        *(f"{area[name]:,}" for name in ("lut", "ff", "bram_blocks", "dsp")),
+        *(str(r["mismatches"]), r["commit"]),
+    ]
+
+
+_FORMATS_HEADS = (
+    *("layer", "device", "streams", "a format for", "cycles a frame", "latency, cycles"),
+    *("LUT", "FF", "block RAM", "DSP", "differ", "commit"),
+)
+_FORMATS = """
+What formats of their own cost ([how they are chosen](../explanation/formats.md)): the same design
+of the same program, synthesised by Yosys (cells after synthesis, before placement) and simulated,
+with weights whose rows are all of one size, with rows up to 64 times smaller, each with fraction
+bits of its own (0 to 7 more), and with eight cells besides that hold forty times what the others
+do, which have units.
+
+    python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --pes 6 --lanes 4 \\
+        --chunk 16 --overlap 1 --staggered 1 --frames 20 --area [--apart rows | --apart cells]
+"""
 _PLACED_HEADS = (
     *(
         "layer",
@@ -530,7 +607,8 @@ def plot(results: list[dict[str, Any]]) -> str:
     """Frames/s against multipliers, both logarithmic: ours filled, the published ones open."""
     from matplotlib.figure import Figure
 
-    ours = [(r["multipliers"], r["fps"]["value"], _label(r), _side(r)) for r in results]
+    shown = [r for r in results if not has_formats(r)]
+    ours = [(r["multipliers"], r["fps"]["value"], _label(r), _side(r)) for r in shown]
     dsp, others = {"XCKU060": 2760, "7V3": 3600}, []
     for row in ACCELERATORS:
         device = row.design.split(", ")[-1]
