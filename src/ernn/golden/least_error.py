@@ -6,11 +6,11 @@ off the same way in every frame, and with a bit more anywhere it may be for the 
 So where the outputs are off by more than `GOOD`, on frames that choose formats, other formats are
 tried there and kept as long as they are better, by more than chance from utterance to utterance:
 cells that saturate earlier and have finer steps, formats of a bit less, which are among those that
-more bits allow, and units for hidden numbers.  More bits are no worse then
-(`benchmarks/widths.py`).
+more bits allow, units for hidden numbers, and weights that make up for one another's rounding.
+More bits are no worse then (`benchmarks/widths.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import ceil, inf, log2
 
@@ -28,6 +28,12 @@ GOOD = 0.005
 """An error of the outputs with which nothing else is tried."""
 WORTH = 0.98
 """Of an error, what other formats must have at most."""
+OTHER_WAYS: tuple[Mapping[str, bool], ...] = (
+    {"fill_hidden": True},
+    {"compensate": True},
+    {"fill_hidden": True, "compensate": True},
+)
+"""Of choosing formats and rounding weights (`ernn.golden.trials.Formats`)."""
 LEVEL = 8.0
 """Cells need not reach further: functions that level off are read over +-4 or +-8."""
 
@@ -60,14 +66,14 @@ def least_error(
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     """The best of the formats found from these bits, and from a bit less of all data: else what is
-    found there may be too many steps away; then with units for hidden numbers, too.
+    found there may be too many steps away; then in the best of `OTHER_WAYS`, if that is better.
     """
     found = _found_from(trials, Formats(spec))
     if GOOD < trials.error(found) < inf:
         others = [_found_from(trials, Formats(one)) for one in _less_data(spec)]
         found = min([found, *(o for o in others if _is_better(trials, o, found))], key=trials.error)
-        filled = found._replace(fill_hidden=True)
-        found = _found_from(trials, filled) if _is_better(trials, filled, found) else found
+        other = min((found._replace(**more) for more in OTHER_WAYS), key=trials.error)
+        found = _found_from(trials, other) if _is_better(trials, other, found) else found
     return found
 
 

@@ -40,6 +40,8 @@ class Formats(NamedTuple):
     """Fraction bits that cells get beyond those that hold all that was seen; they saturate."""
     fill_hidden: bool = False
     """Whether hidden numbers have units of their own (`ernn.quantization.hidden`)."""
+    compensate: bool = False
+    """Whether weights make up for one another's rounding (`ernn.quantization.compensation`)."""
 
 
 @dataclass(eq=False)
@@ -52,7 +54,7 @@ class Trials:
     network: Network
     calibration: Sequence[Array]
     measured: Sequence[Array]
-    seen: dict[tuple[int, int, int, bool, bool], Observed] = field(default_factory=dict)
+    seen: dict[tuple[int, int, int, bool, bool, bool], Observed] = field(default_factory=dict)
     _squares: dict[Formats, Array] = field(default_factory=dict)
 
     @cached_property
@@ -83,13 +85,14 @@ class Trials:
 
     def observed(self, formats: Formats) -> Observed:
         """What they are chosen from."""
-        spec, finer, fill = formats
+        spec = formats.spec
+        how = formats.finer_cells, formats.fill_hidden, formats.compensate
         keeps = spec.keeps_states
-        key = spec.data_bits, spec.bits("input"), finer, fill, keeps  # it depends on nothing else
+        key = spec.data_bits, spec.bits("input"), *how, keeps  # it depends on nothing else
         if key not in self.seen:
             same = (one for other, one in self.seen.items() if other[2:] == key[2:])
             found = next((one for one in same if one.any_bits), None)
-            self.seen[key] = found or observed(self.network, self.calibration, spec, finer, fill)
+            self.seen[key] = found or observed(self.network, self.calibration, spec, *how)
         return self.seen[key]
 
     def error(self, formats: Formats) -> float:

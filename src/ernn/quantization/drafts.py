@@ -125,6 +125,8 @@ class Drafts:
 
     `widest`: bits of the widest matrix.  `steps`: of each function, the edges of the steps that end
     with it.  `given`: formats that are settled already, by edge (`ernn.ir.edges.edge_formats`).
+    `moments`: of what products read, by edge, where the rounding of weights is to be compensated
+    (`ernn.quantization.compensation`).
     """
 
     def __init__(
@@ -135,6 +137,7 @@ class Drafts:
         seen: Seen,
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
+        moments: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
         self.spec = spec
         self.widest = widest
@@ -142,6 +145,7 @@ class Drafts:
         self.seen = seen
         self.steps = steps
         self.given = given
+        self.moments = moments
         self.signals: list[SignalDraft] = []
         self.products: list[ProductDraft] = []
         self._tables: dict[str, TableFormats] = {}
@@ -256,7 +260,8 @@ class Drafts:
             return OperandDraft(signal, core, format, zeros, *sizes, 1, matrix.structure, delay)
         weights = packed_rfft(first_columns(matrix, self.blocks.largest, parts))
         kept, format = block_size(matrix.structure), fit(largest(weights), width)
-        return OperandDraft(signal, weights, format, zeros, *sizes, kept, delay=delay)
+        moments = self.moments.get(signal.name)
+        return OperandDraft(signal, weights, format, zeros, *sizes, kept, None, delay, moments)
 
 
 def largest(*arrays: Array | None) -> float:

@@ -32,14 +32,15 @@ WORTH_A_STEP = 5
 
 
 def equalised(
-    network: Network, seen: Seen, block: int, bits: int
+    network: Network, seen: Seen, block: int, bits: int, tight: bool = False
 ) -> tuple[Network, dict[str, Array]]:
     """A `lowered` network whose vectors fill their formats, from what was seen of it; and by edge
     the exponents: its numbers are the old ones times 2**exponent.
 
-    bits: of a constant, which a power of two must fit.
+    bits: of a constant, which a power of two must fit.  tight: inputs have a bit
+        less to grow by.
     """
-    network, exponents = input_filled(network, seen, block)
+    network, exponents = input_filled(network, seen, block, tight)
     found = {edge_name(NETWORK): exponents} if exponents.any() else {}
     for index, layer in enumerate(network.layers):
         for name in (step.name for step in layer.cell.steps if step.name in layer.cell.states):

@@ -24,9 +24,13 @@ MOST = 3
 positive would be the largest of all."""
 
 
-def hidden_filled(network: Network, seen: Seen, block: int) -> tuple[Network, dict[str, Array]]:
+def hidden_filled(
+    network: Network, seen: Seen, block: int, tight: bool = False
+) -> tuple[Network, dict[str, Array]]:
     """A `lowered` network whose hidden signals fill their formats where that is exact, from what
     was seen of it; and by edge, of the signals and of the products that make them, the exponents.
+
+    tight: with a bit less to grow by.
     """
     found: dict[str, Array] = {}
     for index, layer in enumerate(network.layers):
@@ -36,7 +40,7 @@ def hidden_filled(network: Network, seen: Seen, block: int) -> tuple[Network, di
                 continue
             blocks = in_blocks(network, source) or _in_blocks(layer, number)
             units = seen.units.get(edge_name(source), np.zeros(1))
-            exponents = np.minimum(filling(units, block if blocks else 1, SLACK), MOST)
+            exponents = np.minimum(filling(units, block if blocks else 1, SLACK - tight), MOST)
             if exponents.any():
                 layer = with_rows(network.layers[index], number, exponents)
                 network = multiplied(network.with_layer(index, layer), source, exponents)

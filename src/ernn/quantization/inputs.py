@@ -48,12 +48,17 @@ FRAMES = 400
 """That this is measured on, and the rest of an utterance."""
 
 
-def input_filled(network: Network, seen: Seen, block: int) -> tuple[Network, Array]:
-    """A network whose input fills its format, and the exponents; zeros where it stays."""
+def input_filled(
+    network: Network, seen: Seen, block: int, tight: bool = False
+) -> tuple[Network, Array]:
+    """A network whose input fills its format, and the exponents; zeros where it stays.
+
+    tight: with a bit less to grow by.
+    """
     units = seen.units[edge_name(NETWORK)]
     if not only_multiplied(network, NETWORK):
         return network, np.zeros(1, np.int64)
-    exponents = filling(units, block if in_blocks(network, NETWORK) else 1)
+    exponents = filling(units, block if in_blocks(network, NETWORK) else 1, SLACK - tight)
     return (multiplied(network, NETWORK, exponents) if exponents.any() else network), exponents
 
 

@@ -7,7 +7,7 @@ range +-1 at most (1.0 itself becomes the largest integer).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ernn.quantization.apart import rows_filled, taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
+from ernn.quantization.compensation import second_moments
 from ernn.quantization.drafts import Drafts, QuantizeSpec
 from ernn.quantization.equalise import equalised, finds_units
 from ernn.quantization.hidden import hidden_filled
@@ -53,6 +54,8 @@ class Observed:
     """Whether it is the same at any bits of data and of inputs."""
     furthest: float = 0.0
     """Largest number seen of a cell that may leave [-1, 1]."""
+    moments: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    """Of what products read, by edge, where the rounding of weights is to be compensated."""
 
 
 def observed(
@@ -61,19 +64,23 @@ def observed(
     spec: QuantizeSpec = DEFAULT,
     finer_cells: int = 0,
     fill_hidden: bool = False,
+    compensate: bool = False,
 ) -> Observed:
     """Run a network over typical utterances, for any number of quantizations with as many bits of
     data and of inputs, `keeps_states`, `headroom` and `equalise`.
 
     finer_cells: cells get as many fraction bits more, and saturate as much earlier.
     fill_hidden: whether hidden numbers get units, too (`ernn.quantization.hidden`).
+    compensate: whether weights make up for one another's rounding, but those of an input of three
+        integers a number, which have columns for that (`ernn.quantization.compensation`).  Numbers
+        have a bit less to grow by then: such weights can stand columns that differ more in size.
     """
     network = _prepared(network, spec.keeps_states)
     blocks = Blocks.of(network)
     seen = calibrate(network, calibration, blocks)
     hidden: dict[str, Array] = {}
     if fill_hidden:
-        network, hidden = hidden_filled(network, seen, blocks.largest)
+        network, hidden = hidden_filled(network, seen, blocks.largest, compensate)
         seen = calibrate(network, calibration, blocks)
     cells = {edge: seen.units[edge] for edge in _cells(network)}
     furthest = max((float(own.max()) for own in cells.values()), default=0.0)
@@ -81,17 +88,36 @@ def observed(
     seen = seen.reaching(cells)
     units = tuple(Units(edge, each) for edge, each in hidden.items())
     found = Observed(network, blocks, seen, units, any_bits=True, furthest=furthest)
-    return _in_own_units(found, cells, calibration, spec) if spec.equalise else found
+    if spec.equalise:
+        found = _in_own_units(found, cells, calibration, spec, tight=compensate)
+    return _with_moments(found, calibration) if compensate else found
+
+
+def _with_moments(found: Observed, calibration: Sequence[Array]) -> Observed:
+    """With moments of what products read, in its own units; not of an input of three integers."""
+    input = next((one for one in found.units if one.edge == edge_name(NETWORK)), None)
+    exponents = 0 if input is None else input.of_integers
+    times = 1 if input is None else input.integers
+    frames = [np.ldexp(np.tile(one, times), exponents) for one in calibration]
+    moments = second_moments(found.network, frames, found.blocks)
+    if times > 1:
+        del moments[edge_name(NETWORK)]
+    return replace(found, moments=moments)
 
 
 def _in_own_units(
-    given: Observed, cells: Mapping[str, Array], calibration: Sequence[Array], spec: QuantizeSpec
+    given: Observed,
+    cells: Mapping[str, Array],
+    calibration: Sequence[Array],
+    spec: QuantizeSpec,
+    tight: bool,
 ) -> Observed:
     """With operands and units as formats need them; cells reach no further than is given, number
-    by number.
+    by number.  tight: inputs have a bit less to grow by.
     """
     network, blocks, seen = given.network, given.blocks, given.seen
-    network, units = equalised(taken_apart(network, seen), seen, blocks.largest, spec.data_bits)
+    network = taken_apart(network, seen)
+    network, units = equalised(network, seen, blocks.largest, spec.data_bits, tight)
     exponents = units.get(edge_name(NETWORK), np.zeros(network.input_size, np.int64))
     frames = [np.ldexp(one, exponents) for one in calibration]
     largest = max((float(np.abs(one).max(initial=0)) for one in frames), default=0.0)
@@ -168,7 +194,8 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
     if any(one.finer for one in found.units):
         network = refined(network, spec.weight_width)
     given = {} if like is None else edge_formats(like)
-    drafts = Drafts(spec, widest, found.blocks, found.seen, _steps_by_function(network), given)
+    steps = _steps_by_function(network)
+    drafts = Drafts(spec, widest, found.blocks, found.seen, steps, given, found.moments)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     model = IntegerModel(

@@ -23,6 +23,7 @@ import numpy as np
 from ernn.ir.fixed_point import FixedFormat, dequantize, fitting_frac, quantize
 from ernn.ir.integer_parts import Operand, Product, Signal, SpectralMatrix
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
+from ernn.quantization.compensation import compensated
 
 Array = np.ndarray
 
@@ -67,6 +68,7 @@ class OperandDraft:
     """Real packed spectra (gates, block rows, block columns, k) to be multiplied with a signal's;
     where they are `repeated`, those of the small matrix.
 
+    moments: of the signal's spectra, where rounding is to make up for itself.
     own: their format, without the `zeros` that follow.
     """
 
@@ -79,6 +81,7 @@ class OperandDraft:
     kept: int
     repeated: Repeated | None = None
     delay: int = 0
+    moments: Array | None = None
 
     @property
     def spectrum(self) -> FixedFormat:
@@ -116,6 +119,8 @@ class OperandDraft:
         worst = float(np.abs(dequantize(integers, own) - weights).max(initial=0))
         if worst > own.step / 2:
             raise AssertionError(f"a weight read with {self.signal.name} saturates in {own}")
+        if self.moments is not None:
+            integers = compensated(weights, own, self.moments)
         integers, format = (
             integers << self.zeros,
             FixedFormat(own.width + self.zeros, own.frac + self.zeros),
