@@ -408,8 +408,8 @@ SMALL: dict[str, Any] = dict(chunk=1, overlap=12, deferred=True)
     ("design", "plain", "soon"),
     [
         (Design(12, splits=2, words=2, **SMALL), 164, 122),
-        (Design(6, splits=4, words=2, pipeline="shallow", **SMALL), 134, 100),
-        (Design(20, splits=10, words=10, pipeline="shallow", **SMALL), 71, 50),
+        (Design(6, splits=4, words=2, pipeline="shallow", **SMALL), 133, 99),
+        (Design(20, splits=10, words=10, pipeline="shallow", **SMALL), 70, 49),
     ],
 )
 def test_a_lone_small_lstm_waits_less(design: Design, plain: int, soon: int) -> None:

@@ -7,6 +7,8 @@ by constants, which ABC cannot decide at full width: in a transform of 8 a row i
 sum, and every value of that sum is simulated.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from amaranth.hdl import Const, Module, Signal, Value, signed
@@ -16,7 +18,7 @@ from ernn.golden.fft import apply_stages
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.rtl.transform import transform_pipe
-from ernn.scheduling.timing import DEEP, SHALLOW, Pipeline, transform_depth
+from ernn.scheduling.timing import DEEP, SHALLOW, Pipeline, stage_depths, transform_depth
 from tests.flow.pipes import Circuit, Pipe, Unit, answers, extended
 
 WIDTH = 16
@@ -83,6 +85,17 @@ def proved(transform: Transform, k: int, width: int, pipeline: Pipeline = DEEP) 
 @pytest.mark.parametrize(("k", "width"), [(2, WIDTH), (4, WIDTH), (8, 3)])
 def test_transforms_are_proved(which: str, k: int, width: int, pipeline: Pipeline) -> None:
     assert proved(BOTH[which](k), k, width, pipeline)
+
+
+@pytest.mark.parametrize("which", BOTH)
+@pytest.mark.parametrize("k", [2, 4, 8, 16, 32, 64])
+def test_in_shallow_pipelines_two_sums_share_a_cycle_and_never_three(which: str, k: int) -> None:
+    """A plain stage leaves its register to the next one; rotations have theirs."""
+    stages, depths = BOTH[which](k).stages, stage_depths(BOTH[which](k), SHALLOW)
+    assert depths[-1] and not any(one == after == 0 for one, after in pairwise(depths))
+    rotations = [bool(stage.shift.any()) for stage in stages]
+    assert [depth == 2 for depth in depths] == rotations
+    assert k < 4 or sum(depths) < len(stages) + sum(rotations)
 
 
 @pytest.mark.parametrize("which", BOTH)

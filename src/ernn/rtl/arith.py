@@ -217,11 +217,16 @@ def added_by(m: Module, values: Sequence[Value], at_a_time: int, name: str) -> V
     while len(values) > 1:
         groups = [values[i : i + at_a_time] for i in range(0, len(values), at_a_time)]
         values = [
-            register(m, sum(group[1:], group[0]), f"{name}_{level}_{i}")
-            for i, group in enumerate(groups)
+            register(m, _in_pairs(group), f"{name}_{level}_{i}") for i, group in enumerate(groups)
         ]
         level += 1
     return values[0]
+
+
+def _in_pairs(values: Sequence[Value]) -> Value:
+    """A sum in as few levels of adders as there can be."""
+    half = len(values) // 2
+    return _in_pairs(values[:half]) + _in_pairs(values[half:]) if half else values[0]
 
 
 def divided(m: Module, value: Value, divisor: int, most: int, name: str) -> tuple[Value, Value]:

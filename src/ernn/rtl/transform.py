@@ -2,12 +2,12 @@
 `ernn.scheduling.timing`).
 """
 
-from amaranth import Const, Module, Value, signed
+from amaranth import Const, Module, Signal, Value, signed
 
 from ernn.ir.integer_parts import Stage, Transform
 from ernn.rtl.arith import Term, added, register, signed_sum
 from ernn.scheduling.signed_digits import signed_digits
-from ernn.scheduling.timing import Pipeline, tree_levels
+from ernn.scheduling.timing import Pipeline, stage_depths, tree_levels
 
 Lane = tuple[Value, int]  # a signed value and a bound on its magnitude
 
@@ -19,12 +19,15 @@ def transform_pipe(
     `timing.transform_depth`.
     """
     current: list[Lane] = [(lane << transform.guard, bound << transform.guard) for lane in lanes]
-    for number, stage in enumerate(transform.stages):
-        current = _stage(m, current, stage, f"{name}{number}", pipeline)
+    stages = zip(transform.stages, stage_depths(transform, pipeline), strict=True)
+    for number, (stage, depth) in enumerate(stages):
+        current = _stage(m, current, stage, f"{name}{number}", pipeline, depth)
     return [value for value, _ in current]
 
 
-def _stage(m: Module, lanes: list[Lane], stage: Stage, name: str, pipeline: Pipeline) -> list[Lane]:
+def _stage(
+    m: Module, lanes: list[Lane], stage: Stage, name: str, pipeline: Pipeline, depth: int
+) -> list[Lane]:
     result = []
     for row, (coefficients, shift) in enumerate(zip(stage.matrix, stage.shift, strict=True)):
         used = [(int(c), *lane) for c, lane in zip(coefficients, lanes, strict=True) if c]
@@ -38,7 +41,9 @@ def _stage(m: Module, lanes: list[Lane], stage: Stage, name: str, pipeline: Pipe
             )
             half = Const((1 << int(shift)) >> 1, signed(int(shift) + 1))
             total = signed_sum([(half, False), (exact, negative)]) >> int(shift)
-        result.append((register(m, total, f"{name}_{row}", shape), bound))
+        made = Signal(shape, name=f"{name}_{row}", reset_less=True)
+        m.d["sync" if depth else "comb"] += made.eq(total)
+        result.append((made, bound))
     return result
 
 

@@ -33,7 +33,8 @@ class Pipeline:
     memories and transforms, the start of a round, both ends of the streams; `shift`, `fit`: a
     rounding's shift, and finding out whether the result fits, each before the cycle that rounds or
     saturates; `term`: between a scaled product and the vector unit's sum; `levels`: after each
-    level of an adder tree in a transform; `store`: before the memories of spectra and gates.
+    level of an adder tree in a transform, and each of its plain stages; `store`: before the
+    memories of spectra and gates.
     `packed`: whether two elements share their multipliers.
     """
 
@@ -49,8 +50,9 @@ class Pipeline:
 
     @property
     def summands(self) -> int:
-        """Sums of groups that are added in a cycle."""
-        return 2 if self.levels else 4
+        """Sums of groups that are added in a cycle: in as many levels of adders as a rotation's
+        products in the transforms, or in one."""
+        return 2 if self.levels else 8
 
     @property
     def rounding(self) -> int:
@@ -130,8 +132,9 @@ class Pipeline:
 
     @property
     def entry(self) -> int:
-        """Registers before the forward transform."""
-        return 1 + self.far
+        """Registers before the forward transform: behind the choice between result and input, and
+        on the way across."""
+        return self.levels + self.far
 
 
 DEEP = Pipeline(apart=1, array=1, far=0, shift=1, fit=1, term=1, levels=True, store=1)
@@ -152,9 +155,20 @@ def pipeline_of(design: Design) -> Pipeline:
     return replace(PIPELINES[design.pipeline], packed=bool(design.packed))
 
 
-def stage_depth(stage: Stage, pipeline: Pipeline) -> int:
-    """Registers of a transform stage: one; where constants are multiplied, one for terms with the
-    same constant, one a level of the adder tree, one for rounding."""
+def stage_depths(transform: Transform, pipeline: Pipeline) -> tuple[int, ...]:
+    """Registers of a transform's stages: one each; where constants are multiplied, one for terms
+    with the same constant, one a level of the adder tree, one for rounding. Without `levels` two
+    sums follow each other in a cycle: a plain stage leaves its register to the next one.
+    """
+    depths: list[int] = []
+    for number, stage in enumerate(transform.stages):
+        begins = number == 0 or depths[-1] > 0
+        leaves = begins and number + 1 < len(transform.stages) and not stage.shift.any()
+        depths.append(0 if leaves and not pipeline.levels else _stage_depth(stage, pipeline))
+    return tuple(depths)
+
+
+def _stage_depth(stage: Stage, pipeline: Pipeline) -> int:
     return 2 + (tree_levels(stage) if pipeline.levels else 0) if stage.shift.any() else 1
 
 
@@ -177,7 +191,7 @@ def sum_depth(design: Design) -> int:
 
 
 def transform_depth(transform: Transform, pipeline: Pipeline) -> int:
-    return sum(stage_depth(stage, pipeline) for stage in transform.stages)
+    return sum(stage_depths(transform, pipeline))
 
 
 @dataclass(frozen=True)
