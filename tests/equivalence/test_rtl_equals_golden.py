@@ -119,11 +119,11 @@ CASES = {
         dict(cell="gru", input_size=5, hidden=18, block=2),
         Design(4, 1, 2, 1, overlap=3, deferred=True),
     ),
-    "shallow pipelines, LSTM with peepholes and projection": Case(
+    "shallow pipelines, LSTM with peepholes and projection, whose last columns are apart": Case(
         dict(
-            cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8
+            cell="lstm", peepholes=True, projection=18, input_size=7, hidden=20, layers=2, block=8
         ),
-        Design(4, 1, 1, splits=2, words=2, overlap=4, deferred=True, pipeline="shallow"),
+        Design(2, 1, 1, splits=2, words=2, overlap=4, deferred=True, pipeline="shallow", **SOON),
     ),
     "one stream, every layer a round after the one before": Case(
         dict(cell="lstm", input_size=6, hidden=8, layers=3, outputs=5, block=4),

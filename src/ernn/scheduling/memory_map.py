@@ -10,6 +10,7 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 - the input's numbers, where a step reads them: lines, each stream's in `ARRIVALS` copies by turns.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -29,7 +30,7 @@ from ernn.scheduling.slices import Slice, slices
 from ernn.scheduling.spectra_map import SpectraMap
 from ernn.scheduling.value_map import ValueMap, in_beats
 from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
-from ernn.scheduling.weight_banks import Pass, Rows, halves, passes, placed_by_zeros
+from ernn.scheduling.weight_banks import Column, Pass, Rows, halves, passes, placed_by_zeros
 
 ARRIVALS = 4
 """Frames of the input whose numbers are kept for steps.
@@ -242,10 +243,10 @@ class MemoryMap:
             columns = [self.spectra.columns(product) for product in stage.products]
             whole = passes(list(zip(rows, columns, strict=True)), self.design.pes)
             if self.design.ahead:
-                early = [self._early(stage, one.product) for one in whole]
-                pairs = zip(whole, early, count(kept))
+                begun = [self._begun(stage, one, whole) for one in whole]
+                pairs = zip(whole, begun, count(kept))
+                kept += len(whole)
                 whole = [half for pair in pairs for half in halves(*pair)]
-                kept += len(early)
             made.append(whole)
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
@@ -266,6 +267,19 @@ class MemoryMap:
     def weights(self) -> int:
         """Numbers of a bank's word, of all elements that share multipliers."""
         return self.design.sharing * self.model.block
+
+    def _begun(
+        self, stage: LayerStage, one: Pass, every: Sequence[Pass]
+    ) -> list[tuple[Column, ...]]:
+        """Columns of each group that a lone stream's pass begins with: of the operands that are
+        there first; where all come alike, and other passes wait for the same, all columns but the
+        last ones, as many as results need to leave."""
+        early = self._early(stage, one.product)
+        alike = sum(other.columns == one.columns for other in every)
+        if early or alike == 1:
+            return [tuple(c for c in columns if c[0] in early) for columns in one.columns]
+        first = max(0, one.length - self.design.pes // self.design.words)
+        return [columns[:first] for columns in one.columns]
 
     def _early(self, stage: LayerStage, product: Product) -> set[int]:
         """Operands that a lone stream's product does not wait for: where it reads results of this

@@ -248,11 +248,14 @@ def passes(
     return made
 
 
-def halves(one: Pass, early: Collection[int], place: int) -> tuple[Pass, ...]:
-    """A pass as two, of the operands that are there `early` and of the others; as it is, where one
-    of them would have nothing to multiply or too few columns for its parts' tags."""
+def halves(one: Pass, begun: Sequence[Collection[Column]], place: int) -> tuple[Pass, ...]:
+    """A pass as two, of the columns that are `begun` in each group and of the others; as it is,
+    where one of them would have nothing to multiply or too few columns for its parts' tags."""
     first, second = (
-        tuple(tuple(c for c in columns if (c[0] in early) is when) for columns in one.columns)
+        tuple(
+            tuple(c for c in columns if (c in early) is when)
+            for columns, early in zip(one.columns, begun, strict=True)
+        )
         for when in (True, False)
     )
     ahead = replace(one, columns=first, keeps=place)
