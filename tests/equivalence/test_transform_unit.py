@@ -90,12 +90,13 @@ def test_transforms_are_proved(which: str, k: int, width: int, pipeline: Pipelin
 @pytest.mark.parametrize("which", BOTH)
 @pytest.mark.parametrize("k", [2, 4, 8, 16, 32, 64])
 def test_in_shallow_pipelines_two_sums_share_a_cycle_and_never_three(which: str, k: int) -> None:
-    """A plain stage leaves its register to the next one; rotations have theirs."""
+    """A plain stage leaves its register to the next one, or to the rounding; rotations have
+    theirs."""
     stages, depths = BOTH[which](k).stages, stage_depths(BOTH[which](k), SHALLOW)
-    assert depths[-1] and not any(one == after == 0 for one, after in pairwise(depths))
+    assert not any(one == after == 0 for one, after in pairwise(depths))
     rotations = [bool(stage.shift.any()) for stage in stages]
     assert [depth == 2 for depth in depths] == rotations
-    assert k < 4 or sum(depths) < len(stages) + sum(rotations)
+    assert sum(depths) < len(stages) + sum(rotations)
 
 
 @pytest.mark.parametrize("which", BOTH)

@@ -19,7 +19,7 @@ from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.forwarding import WAYS
 from ernn.scheduling.lines import address_bits
 from ernn.scheduling.signed_digits import signed_digits
-from ernn.scheduling.timing import Pipeline, tree_levels
+from ernn.scheduling.timing import Pipeline, stage_depths, tree_levels
 from ernn.scheduling.weight_banks import CHECKED
 
 Bits = Mapping[str, float]
@@ -120,7 +120,7 @@ class Logic:
     @property
     def accumulates(self) -> bool:
         """Whether an element's sums are in its multipliers: no register stands between."""
-        begins = self.units.layout.sums_kept  # sums do not begin with zero
+        begins = self.units.layout.sums_in_elements  # sums do not begin with zero
         return self.family != "ecp5" and not self.spread and not begins
 
     @property
@@ -147,12 +147,12 @@ class Logic:
 
     @cached_property
     def forward(self) -> "_Pipe":
-        return _pipe(self.units.layout.model.forward, self.units.data, self.pipeline.levels)
+        return _pipe(self.units.layout.model.forward, self.units.data, self.pipeline)
 
     @cached_property
     def inverse(self) -> "_Pipe":
         return _pipe(
-            self.units.layout.model.inverse, self.units.plan.shifts.widths[-1], self.pipeline.levels
+            self.units.layout.model.inverse, self.units.plan.shifts.widths[-1], self.pipeline
         )
 
     def rounding(self, width: int, shifts: Sequence[int], to: int) -> tuple[int, int]:
@@ -221,6 +221,10 @@ class Logic:
                 sum(bits * (memories - 1) for _, bits, memories in u.slices)
                 + u.layout.design.parity * u.word / PARITY
             ),
+            "kept sums": self.words
+            * self.block
+            * (u.layout.accumulator_bits + 1)
+            * bool(u.layout.sums_at_exit),
             "groups": self.words * wide * (self.groups - 1)
             + chains * u.pairs * (u.operand + 1)
             + self.groups * self.block * u.operand,
@@ -252,7 +256,7 @@ class Logic:
             "element factors": alone * factors * max(0, 2 - self.taken),
             "element products": alone * made * max(0, far - self.taken),
             "element sums": self.elements
-            * (3 - self.accumulates + bool(u.layout.sums_kept))
+            * (3 - self.accumulates + bool(u.layout.sums_in_elements))
             * wide,
             "groups": self.words * wide * (self.groups - 1)
             + self.groups * (far * self.block * u.operand + self.words * 2 * self.operand),
@@ -435,19 +439,19 @@ class _Pipe:
     width: int
 
 
-def _pipe(transform: Transform, bits: int, levels: bool) -> _Pipe:
-    """A transform of `bits`-bit numbers; `levels`: with a register after each of an adder tree."""
+def _pipe(transform: Transform, bits: int, pipeline: Pipeline) -> _Pipe:
+    """A transform of `bits`-bit numbers."""
     if not transform.stages:
         return _Pipe(0, 0, bits)
     bounds = np.full(
         len(transform.stages[0].matrix), 1 << (bits - 1 + transform.guard), dtype=object
     )
     adders = registers = 0
-    for stage in transform.stages:
+    for stage, depth in zip(transform.stages, stage_depths(transform, pipeline), strict=True):
         exact = np.abs(stage.matrix).astype(object) @ bounds
         for row, bound in enumerate(exact):
-            sums, held = _row(stage, row, int(bound).bit_length() + 1, levels)
-            adders, registers = adders + sums, registers + held
+            sums, held = _row(stage, row, int(bound).bit_length() + 1, pipeline.levels)
+            adders, registers = adders + sums, registers + held * (depth > 0)
         bounds = np.array(
             [int(b) >> int(s) for b, s in zip(exact, stage.shift, strict=True)], object
         )

@@ -123,12 +123,14 @@ class Units:
         )
 
     def _sums(self) -> Iterator[Memory]:
-        """What elements keep of passes in two halves."""
-        layout = self.layout
-        if layout.sums_kept:
-            bits = multipliers_per_pe(self.block) * layout.accumulator_bits
-            count = layout.design.elements
-            yield Memory("sums", bits, layout.sums_kept, True, count=count, at_once=True)
+        """What elements, or buses behind them, keep of passes in parts."""
+        layout, wide = self.layout, self.layout.accumulator_bits
+        if count := layout.sums_in_elements:
+            bits, elements = multipliers_per_pe(self.block) * wide, layout.design.elements
+            yield Memory("sums", bits, count, True, count=elements, at_once=True)
+        if count := layout.sums_at_exit:
+            bits = self.block * (wide + self.plan.timing.combine)
+            yield Memory("sums", bits, count, True, count=self.words, at_once=True)
 
     def _aside(self) -> Iterator[Memory]:
         """Values that have a memory of their own."""

@@ -41,8 +41,8 @@ class OperandLayout(data.StructLayout):
 class Kind:
     """What all elements of an array have in common.
 
-    `slices`: what every bank is cut into; `kept`: sums that an element keeps of passes in two
-    halves; `sharing`: how two elements share multipliers, if they do.
+    `slices`: what every bank is cut into; `kept`: sums that an element keeps of passes in parts;
+    `sharing`: how two elements share multipliers, if they do.
     """
 
     slices: tuple[Slice, ...]
@@ -72,7 +72,7 @@ class Kind:
 
     @property
     def halves(self) -> dict[str, int]:
-        """Bits of what comes with operands of passes in two halves."""
+        """Bits of what comes with operands of passes in parts."""
         return {"keep": 1, "resume": 1, "sum": address_bits(self.kept)} if self.kept else {}
 
     @property

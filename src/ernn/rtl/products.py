@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 from amaranth import Array as Choice
-from amaranth import Cat, Const, Module, Mux, Signal, Value
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 
 from ernn.rtl.arith import (
     added_by,
     delayed,
     delayed_flag,
+    lanes_of,
     register,
     rounded,
     rounded_lanes,
@@ -32,6 +33,7 @@ from ernn.scheduling.weight_banks import element_words
 
 _SHIFTS = ("rows_shift", "own_shift")
 _OUTPUT = ("output_shift", "output_width")
+_KEPT = ("keep", "resume", "sum")
 
 
 class Products:
@@ -82,8 +84,8 @@ class Products:
         self._gates(m, results, tags, vector, probe)
 
     def _halves(self, m: Module) -> dict[str, Value]:
-        """What passes in two halves tell the elements, with their operands."""
-        if not self.schedule.layout.sums_kept:
+        """What passes in parts tell the elements, with their operands."""
+        if not self.schedule.layout.sums_in_elements:
             return {}
         row, later = self.player.row, self.pipeline.operand
         keep = self.player.active & row["keep"] & self.player.final
@@ -145,7 +147,7 @@ class Products:
             tail=design.tail,
             block_ram=design.block_ram,
             parity=design.parity,
-            kept=self.schedule.layout.sums_kept,
+            kept=self.schedule.layout.sums_in_elements,
             sharing=Sharing(design.packed, room=int(least)) if design.packed else None,
         )
 
@@ -156,7 +158,8 @@ class Products:
         another follows.
         """
         row = self.player.row
-        names = ("row", "rows", "kept", *_SHIFTS, "rows_width", *_OUTPUT, "more")
+        keeps = _KEPT if self.schedule.layout.sums_at_exit else ()
+        names = ("row", "rows", "kept", *_SHIFTS, "rows_width", *_OUTPUT, "more", *keeps)
         fields = {name: row[name] for name in names if name in row}
         fields["valid"] = valid
         parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
@@ -187,6 +190,10 @@ class Products:
             count = len(own.indices[0])
             tags["own_shift"] = Signal(address_bits(count), name="leaving_own_shift")
             further.append((tags["own_shift"], Const(1)))
+        if keeps:
+            places = self.schedule.layout.sums_at_exit
+            tags["sum"] = Signal(address_bits(places), name="leaving_sum")
+            further.append((tags["sum"], Const(1)))
         left = Signal(max(1, len(row["rows"])))
         busy = Signal()
         with m.If(token | (tags["more"] & busy & (left == 0)) if "more" in tags else token):
@@ -196,6 +203,9 @@ class Products:
             m.d.sync += [left.eq(left - 1), *(tag.eq(tag + step) for tag, step in further)]
         with m.Else():
             m.d.sync += busy.eq(0)
+        if keeps:
+            tags["keep"] = busy & tags["keep"]
+            return tags | {"write": busy & tags["valid"] & ~tags["keep"]}
         return tags | {"write": busy & tags["valid"]}
 
     def _least_distance(self) -> int:
@@ -213,6 +223,8 @@ class Products:
         combined = lanes
         if timing.combine:
             combined = [register(m, lane, f"combined{name}_{i}") for i, lane in enumerate(lanes)]
+        if self.schedule.layout.sums_at_exit:
+            combined = self._with_kept(m, combined, tags, name)
         by = self._rows_shift(m, tags, name)
         if timing.passed.second:
             return self._at_once(m, combined, by, tags, name)
@@ -238,6 +250,28 @@ class Products:
         return rounded_lanes(
             m, moved, by, shifts.output, which, shifts.outputs, bits, label, pipeline
         )
+
+    def _with_kept(
+        self, m: Module, sums: list[Value], tags: dict[str, Value], name: str
+    ) -> list[Value]:
+        """A row's sums, and what is kept of its passes before, which they may be kept beside."""
+        combine, size = self.schedule.timing.combine, len(sums[0])
+        keep = delayed_flag(m, tags["keep"], combine, f"keep{name}")
+        resume, place = (delayed(m, tags[one], combine, f"{one}{name}") for one in _KEPT[1:])
+        depth = self.schedule.layout.sums_at_exit
+        kept = memory.Memory(shape=size * len(sums), depth=depth, init=[])
+        m.submodules[f"sums{name}"] = kept
+        write, read = kept.write_port(), kept.read_port(domain="comb")
+        before = lanes_of(Mux(resume, read.data, 0), size, len(sums))
+        whole = [Signal(signed(size), name=f"whole{name}_{i}") for i in range(len(sums))]
+        m.d.comb += [
+            read.addr.eq(place),
+            *(now.eq(one + other) for now, one, other in zip(whole, sums, before, strict=True)),
+            write.addr.eq(place),
+            write.data.eq(Cat(whole)),
+            write.en.eq(keep),
+        ]
+        return list[Value](whole)
 
     def _at_once(
         self, m: Module, sums: list[Value], by: Value, tags: dict[str, Value], name: str

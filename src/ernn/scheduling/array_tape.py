@@ -105,17 +105,43 @@ class ArrayTape:
             rows.append(self._row(part, stretch, turn) | {"weights": one.weights[column]})
             column += stretch.count
         rows[0] |= {"gap": gap, "clear": 1}
-        rows[-1]["drain"] = int(bool(one.leaving))
+        layout = self.order.layout
+        leaves = len(one.leaving) or int(layout.sums_leave)
+        rows[-1]["drain"] = int(leaves > 0)
         if self._shared:
             for number, row in enumerate(reversed(rows)):
-                row["tag"] = int(number < len(one.leaving))
-                row["more"] = int(0 < number < len(one.leaving))
-        if self.order.layout.design.ahead:
-            place = one.keeps if one.resumes is None else one.resumes
-            rows = [row | {"keep": 0, "resume": 0, "sum": place or 0} for row in rows]
-            rows[0]["resume"] = int(one.resumes is not None)
-            rows[-1]["keep"] = int(one.keeps is not None)
+                row["tag"] = int(number < leaves)
+                row["more"] = int(0 < number < leaves)
+        if layout.in_parts:
+            whole = self._kept_rows if layout.sums_leave else self._kept_sums
+            rows = [row | kept for row, kept in zip(rows, whole(one, len(rows)), strict=True)]
         return rows
+
+    def _kept_sums(self, one: Pass, count: int) -> Iterator[dict[str, int]]:
+        """What so many rows of a pass say of the sums that elements keep: its first row goes on
+        with them, its last one keeps them."""
+        for number in range(count):
+            yield {
+                "keep": int(one.keeps is not None and number == count - 1),
+                "resume": int(one.resumes is not None and not number),
+                "sum": self._sum(one),
+            }
+
+    def _kept_rows(self, one: Pass, count: int) -> Iterator[dict[str, int]]:
+        """The same of sums that leave: of each part where its first row's are kept; of what only
+        keeps them, how many rows leave."""
+        words, parts = self.order.layout.design.words, one.parts
+        first = self._sum(one) * self.order.layout.design.pes // words
+        for number in range(count):
+            part = max(0, number + len(one.leaving) - count)
+            before = sum(other.count for other in parts[:part]) // words
+            kept = {"keep": int(one.keeps is not None), "resume": int(one.resumes is not None)}
+            rows = {} if one.keeps is None else {"rows": one.count // words}
+            yield kept | rows | {"sum": first + before}
+
+    def _sum(self, one: Pass) -> int:
+        """Where its sums are kept."""
+        return (one.keeps if one.resumes is None else one.resumes) or 0
 
     def _row(self, part: Part, stretch: Stretch, turn: Turn) -> dict[str, int]:
         """A row with the tags of a part of the pass."""

@@ -84,7 +84,8 @@ class Design:
     ahead: bool = False
     """Whether a lone stream's products are begun with what is there first: of each row the sum over
     the input, or in later layers over the frame before, is kept in its element until the rest is
-    known. A small memory of sums an element."""
+    known; and of a projection's or a head's rows the sum over what its layer has given so far. A
+    small memory of sums an element, or in shallow pipelines of each bus."""
     once: bool = False
     """Whether the head of a network that gives only a sequence's last outputs
     (`IntegerModel.last_step`), which no later frame waits for, is run for that frame alone: a lone

@@ -3,9 +3,9 @@ there.
 
 Always the pass or step that can begin first is next; of several, one of the first turn, and of
 turns side by side the one that is least far; of a lone stream's steps, which follow no fixed order,
-the one that most others follow.  What an item reads of this round's results delays
-it.  What it reads of an earlier round's, and what it must have read before a later round overwrites
-it, are lower bounds on the interval (`ernn.scheduling.hazards`).
+the one that most others follow, or one of the first line.  What an item reads of this round's
+results delays it.  What it reads of an earlier round's, and what it must have read before a later
+round overwrites it, are lower bounds on the interval (`ernn.scheduling.hazards`).
 """
 
 from collections import defaultdict
@@ -93,7 +93,7 @@ class ListScheduler:
         self._vector_tape = VectorTape(self.order, self.shifts)
         self._forwarding = Forwarding(self.layout, self.timing.pipeline)
         self.vector_free = self.vector_from
-        self._kept: dict[int, int] = {}  # last columns of first halves, by where their sums are
+        self._kept: dict[int, int] = {}  # last columns of passes, by where their sums are
         self._operands_ready: dict[int, int] = {}  # of passes that read the same, by their reads
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
@@ -145,12 +145,13 @@ class ListScheduler:
                     yield key, lambda w=work, s=start: self._do_pass(w, s)
 
     def _may_leave(self, one: Pass) -> int:
-        """Earliest start of a pass for the bus to be free when it ends, and of a second half for
-        the first one's sums to be kept."""
-        if one.keeps is not None:
-            return 0
-        kept = 0 if one.resumes is None else self._kept[one.resumes] + KEPT
-        return max(kept, self.drain_free - one.length + 1)
+        """Earliest start of a pass for the bus to be free when it ends, and for the sums to be kept
+        that it goes on with."""
+        layout = self.layout
+        waits = one.resumes is not None and not layout.sums_leave
+        kept = self._kept[one.resumes] + KEPT if waits else 0
+        leaves = one.leaving or layout.sums_leave
+        return max(kept, self.drain_free - one.length + 1) if leaves else kept
 
     def _left(self, work: _Work) -> float:
         """How urgent a turn's next pass is, the smaller the more: by its share done, later stages a
@@ -204,8 +205,10 @@ class ListScheduler:
         self._bar("processing elements", start, cycle, one.product.name, turn)
         if one.keeps is not None:
             self._kept[one.keeps] = cycle - 1
+        if one.leaving or self.layout.sums_leave:
+            self.drain_free = cycle - 1 + self.layout.design.pes // self.layout.design.words
+        if not one.leaving:
             return
-        self.drain_free = cycle - 1 + self.layout.design.pes // self.layout.design.words
         self._note_rows(one, cycle - 1 + self.timing.product, turn)
         leave = cycle - 1 + self.timing.exit
         last = leave + one.count // self.layout.design.words
@@ -240,10 +243,17 @@ class ListScheduler:
                 for chunk in work.chunks:
                     for number in self._next(work.turn, chunk):
                         start = self._may_begin(self._steps(work.turn)[number], chunk, number)
-                        left = -self._stage(work.turn).left[number] if self._lone else 0
-                        key = (start, 0, work.order, stage, left, chunk.first)
+                        key = (start, 0, work.order, stage, *self._urgency(work, chunk, number))
                         act = partial(self._do_step, work, chunk, number, start)
                         yield key, act
+
+    def _urgency(self, work: _Work, chunk: Chunk, number: int) -> tuple[int, int]:
+        """What decides between steps of a stage: lines in order, of a lone stream behind how many
+        others follow, or before it where passes take the stage's results as they come."""
+        stage = self._stage(work.turn)
+        left = -stage.left[number] if self._lone else 0
+        in_turn = any(step.signal in self.layout.taken_in_turn for step in stage.steps)
+        return (chunk.first, left) if in_turn else (left, chunk.first)
 
     def _next(self, turn: Turn, chunk: Chunk) -> Iterator[int]:
         """A chunk's next step if it can begin at a known time; of a lone stream all that may be

@@ -13,7 +13,8 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
+from itertools import pairwise
+from math import ceil
 
 import numpy as np
 
@@ -28,9 +29,10 @@ from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.lines import Lines, placed
 from ernn.scheduling.slices import Slice, slices
 from ernn.scheduling.spectra_map import SpectraMap
+from ernn.scheduling.timing import pipeline_of
 from ernn.scheduling.value_map import ValueMap, in_beats
 from ernn.scheduling.vector_program import Arrived, Constant, LayerStage, Step, heights
-from ernn.scheduling.weight_banks import Column, Pass, Rows, halves, passes, placed_by_zeros
+from ernn.scheduling.weight_banks import Columns, Pass, Rows, in_parts, passes, placed_by_zeros
 
 ARRIVALS = 4
 """Frames of the input whose numbers are kept for steps.
@@ -39,6 +41,9 @@ A step has read a frame's two intervals after the beginning of its round at the 
 array has given up no more than this frame and the next two, so the fourth behind it is not yet let
 in.
 """
+
+TURNS = 4
+"""Parts of a pass whose operands come one by one, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,12 +247,11 @@ class MemoryMap:
             rows = [self.rows(product) for product in stage.products]
             columns = [self.spectra.columns(product) for product in stage.products]
             whole = passes(list(zip(rows, columns, strict=True)), self.design.pes)
-            if self.design.ahead:
-                begun = [self._begun(stage, one, whole) for one in whole]
-                pairs = zip(whole, begun, count(kept))
-                kept += len(whole)
-                whole = [half for pair in pairs for half in halves(*pair)]
-            made.append(whole)
+            made.append([])
+            for one in whole:
+                parts = in_parts(one, self._in_turn(stage, one, whole), kept)
+                kept += len(parts) > 1
+                made[-1] += parts
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
@@ -268,18 +272,32 @@ class MemoryMap:
         """Numbers of a bank's word, of all elements that share multipliers."""
         return self.design.sharing * self.model.block
 
-    def _begun(
-        self, stage: LayerStage, one: Pass, every: Sequence[Pass]
-    ) -> list[tuple[Column, ...]]:
-        """Columns of each group that a lone stream's pass begins with: of the operands that are
-        there first; where all come alike, and other passes wait for the same, all columns but the
-        last ones, as many as results need to leave."""
+    def _in_turn(self, stage: LayerStage, one: Pass, every: Sequence[Pass]) -> list[Columns]:
+        """Columns of each group that a lone stream's pass multiplies one after the other: of
+        operands that are there first, and of the others.  Where all come alike, other passes wait
+        for the same, and no steps for the first rows, a few columns at a time: as many as results
+        need to leave.  Where sums leave, which takes the bus, those of late gates come whole."""
         early = self._early(stage, one.product)
-        alike = sum(other.columns == one.columns for other in every)
-        if early or alike == 1:
-            return [tuple(c for c in columns if c[0] in early) for columns in one.columns]
-        first = max(0, one.length - self.design.pes // self.design.words)
-        return [columns[:first] for columns in one.columns]
+        alone = all(other is one or other.columns != one.columns for other in every)
+        whole = early or alone or len(stage.steps) > 1
+        if not self.in_parts or (whole and self.sums_leave and (one.late or not self.design.ahead)):
+            return [one.columns]
+        if whole:
+            return [
+                tuple(tuple(c for c in own if (c[0] in early) is when) for own in one.columns)
+                for when in (True, False)
+            ]
+        few = max(self.design.pes // self.design.words, ceil(one.length / TURNS))
+        cuts = sorted({0, *range(one.length, 0, -few)})
+        return [tuple(own[a:b] for own in one.columns) for a, b in pairwise(cuts)]
+
+    @cached_property
+    def taken_in_turn(self) -> frozenset[str]:
+        """Signals of which passes take a few columns at a time."""
+        pairs = zip(self.stages, self.passes, strict=True)
+        found = ((stage, one) for stage, made in pairs for one in made if one.keeps is not None)
+        products = (one.product for stage, one in found if not self._early(stage, one.product))
+        return frozenset(read.signal for product in products for read in product.operands)
 
     def _early(self, stage: LayerStage, product: Product) -> set[int]:
         """Operands that a lone stream's product does not wait for: where it reads results of this
@@ -292,9 +310,30 @@ class MemoryMap:
             late = {n for n, one in reads if one.signal in given}
         return {n for n, _ in reads} - late
 
+    @property
+    def in_parts(self) -> bool:
+        """Whether passes may be made in parts: of a lone stream, where it is asked for, or at the
+        cost of a few sums only."""
+        return self.design.ahead or (self.sums_leave and self.design.streams == 1)
+
+    @property
+    def sums_leave(self) -> bool:
+        """Whether what is kept of passes in parts leaves the elements, and lies behind the groups'
+        sums: where adding it there is no cycle more."""
+        return not pipeline_of(self.design).levels
+
+    @property
+    def sums_in_elements(self) -> int:
+        """Sums that an element keeps of passes in parts."""
+        return 0 if self.sums_leave else self._sums_kept
+
+    @property
+    def sums_at_exit(self) -> int:
+        """Rows whose sums are kept behind those of the groups, of each bus."""
+        return self._sums_kept * self.design.pes // self.design.words if self.sums_leave else 0
+
     @cached_property
-    def sums_kept(self) -> int:
-        """Sums that an element keeps of passes in two halves."""
+    def _sums_kept(self) -> int:
         every = (one.keeps for stage in self.passes for one in stage)
         return max((place + 1 for place in every if place is not None), default=0)
 

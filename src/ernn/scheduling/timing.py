@@ -158,13 +158,14 @@ def pipeline_of(design: Design) -> Pipeline:
 def stage_depths(transform: Transform, pipeline: Pipeline) -> tuple[int, ...]:
     """Registers of a transform's stages: one each; where constants are multiplied, one for terms
     with the same constant, one a level of the adder tree, one for rounding. Without `levels` two
-    sums follow each other in a cycle: a plain stage leaves its register to the next one.
+    sums follow each other in a cycle: a plain stage leaves its register to the next one, or to the
+    rounding of what is transformed.
     """
     depths: list[int] = []
     for number, stage in enumerate(transform.stages):
         begins = number == 0 or depths[-1] > 0
-        leaves = begins and number + 1 < len(transform.stages) and not stage.shift.any()
-        depths.append(0 if leaves and not pipeline.levels else _stage_depth(stage, pipeline))
+        leaves = begins and not (pipeline.levels or stage.shift.any())
+        depths.append(0 if leaves else _stage_depth(stage, pipeline))
     return tuple(depths)
 
 

@@ -9,17 +9,18 @@ zeros where it has fewer than the others.  A bank holds, pass after pass, one wo
 column.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, zip_longest
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 
 from ernn.ir.integer_parts import MOST_BITS, Product
 
 Column = tuple[int, int]  # operand, block column
+Columns = tuple[tuple[Column, ...], ...]  # of each group
 Key = tuple[str, int, str, int]
 """What an operand reads: signal, delay, initial values, how often the product reads it before."""
 
@@ -152,13 +153,14 @@ class Pass:
     nothing else.
 
     `columns`: what each group multiplies; `weights`: addresses of the columns' weights, the same in
-    every bank.  Of a pass in two halves the first `keeps` its sums in a place of every element,
-    from where the second `resumes`.
+    every bank.  A pass may be several one after the other, with a `number` each: all but the last
+    one `keep` their sums in a place of every element, from where the next `resumes`.
     """
 
     parts: tuple[Part, ...]
-    columns: tuple[tuple[Column, ...], ...]
+    columns: Columns
     weights: tuple[int, ...] = ()
+    number: int = 0
     keeps: int | None = None
     resumes: int | None = None
 
@@ -176,9 +178,15 @@ class Pass:
         return max(len(columns) for columns in self.columns)
 
     @property
-    def progress(self) -> tuple[bool, float]:
-        """First halves come first."""
-        return self.keeps is None, min(part.progress for part in self.parts)
+    def progress(self) -> tuple[float, float]:
+        """What passes begin with comes before what others end with."""
+        begun = inf if self.keeps is None else self.number
+        return begun, min(part.progress for part in self.parts)
+
+    @property
+    def late(self) -> bool:
+        """Whether all its rows are of late gates."""
+        return min(part.progress for part in self.parts) > 1
 
     @property
     def leaving(self) -> tuple[Part, ...]:
@@ -210,9 +218,7 @@ def placed_by_zeros(passes: Sequence[Pass]) -> list[Pass]:
     ]
 
 
-def columns_of_groups(
-    product: Product, banks: Mapping[str, int], groups: int
-) -> tuple[tuple[Column, ...], ...]:
+def columns_of_groups(product: Product, banks: Mapping[str, int], groups: int) -> Columns:
     """The columns of each group; `banks`: where a signal's first word lies."""
     columns: list[list[Column]] = [[] for _ in range(groups)]
     for index, operand in enumerate(product.operands):
@@ -221,9 +227,7 @@ def columns_of_groups(
     return tuple(tuple(one) for one in columns)
 
 
-def passes(
-    products: Sequence[tuple[Rows, tuple[tuple[Column, ...], ...]]], elements: int
-) -> list[Pass]:
+def passes(products: Sequence[tuple[Rows, Columns]], elements: int) -> list[Pass]:
     """Passes of products that can start together, product by product, `elements` rows each.
 
     Where the last rows of a product leave elements free, the last rows of another go there, if it
@@ -248,19 +252,22 @@ def passes(
     return made
 
 
-def halves(one: Pass, begun: Sequence[Collection[Column]], place: int) -> tuple[Pass, ...]:
-    """A pass as two, of the columns that are `begun` in each group and of the others; as it is,
-    where one of them would have nothing to multiply or too few columns for its parts' tags."""
-    first, second = (
-        tuple(
-            tuple(c for c in columns if (c in early) is when)
-            for columns, early in zip(one.columns, begun, strict=True)
+def in_parts(one: Pass, columns: Sequence[Columns], place: int) -> tuple[Pass, ...]:
+    """A pass as several, each of some of its columns in every group; as it is, where one of them
+    would have nothing to multiply or the last too few columns for its parts' tags."""
+    last = len(columns) - 1
+    made = tuple(
+        replace(
+            one,
+            columns=own,
+            number=number,
+            keeps=place if number < last else None,
+            resumes=place if number else None,
         )
-        for when in (True, False)
+        for number, own in enumerate(columns)
     )
-    ahead = replace(one, columns=first, keeps=place)
-    rest = replace(one, columns=second, resumes=place)
-    return (ahead, rest) if ahead.length and rest.length >= len(one.parts) else (one,)
+    whole = all(part.length for part in made) and made[-1].length >= len(one.parts)
+    return made if whole else (one,)
 
 
 def _fits(host: Pass, guest: Pass, elements: int) -> bool:
