@@ -186,7 +186,7 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
     splits = words * (1 if words == 1 and rng.random() < 0.5 else between(rng, 1, 3))
     pes, streams = between(rng, 1, max(2, 32 // block // splits)), between(rng, 1, 4)
     staggered = bool(between(rng, 0, 1))
-    return Design(
+    design = Design(
         words * pes,
         streams,
         between(rng, 1, 16),
@@ -200,6 +200,8 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
         forwarding=rng.random() < 0.5,
         ahead=streams == 1 and rng.random() < 0.5,
     )
+    lone = streams == 1 and not staggered and design.pipeline == "shallow"
+    return replace(design, beforehand=lone and rng.random() < 0.5)
 
 
 def between(rng: np.random.Generator, low: int, high: int) -> int:

@@ -69,6 +69,16 @@ def test_a_network_without_a_product_is_refused() -> None:
             "a design that runs a head once a sequence has a lone stream, and is not staggered",
         ),
         (
+            {"pes": 4, "streams": 2, "beforehand": True, "pipeline": "shallow"},
+            "a design that makes sums beforehand has a lone stream, is not staggered and runs "
+            "every frame's head",
+        ),
+        (
+            {"pes": 4, "beforehand": True},
+            "a design that makes sums beforehand has shallow pipelines, where sums leave the "
+            "elements, not 'deep' ones",
+        ),
+        (
             {"pes": 4, "streams": 2, "ahead": True},
             "a design that begins products ahead has a lone stream, not 2 streams, .*",
         ),

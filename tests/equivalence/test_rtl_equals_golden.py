@@ -181,6 +181,10 @@ CASES = {
             **SOON,
         ),
     ),
+    "sums over the frame before made in its round": Case(
+        dict(cell="lstm", peepholes=True, projection=6, input_size=7, hidden=12, block=4),
+        Design(2, chunk=1, overlap=3, pipeline="shallow", forwarding=True, beforehand=True),
+    ),
     "two layers, sums begun ahead of pairs that share multipliers, shallow, a head once": Case(
         dict(cell="gru", reset="before", input_size=9, hidden=12, layers=2, outputs=3, block=4),
         Design(4, splits=2, chunk=1, overlap=3, packed=18, pipeline="shallow", once=True, **SOON),

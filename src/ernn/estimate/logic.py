@@ -208,6 +208,12 @@ class Logic:
     # --- the array
 
     @property
+    def _kept_sum(self) -> int:
+        """Bits of a row's sums on a bus, where what is kept of them is added."""
+        layout = self.units.layout
+        return self.block * (layout.accumulator_bits + 1) * (layout.sums_at_exit > 0)
+
+    @property
     def _array_adders(self) -> Bits:
         u, wide = self.units, self.products * self.units.layout.accumulator_bits
         chains = self.words * self.groups
@@ -221,11 +227,8 @@ class Logic:
                 sum(bits * (memories - 1) for _, bits, memories in u.slices)
                 + u.layout.design.parity * u.word / PARITY
             ),
-            "kept sums": self.words
-            * self.block
-            * (u.layout.accumulator_bits + 1)
-            * bool(u.layout.sums_at_exit),
             "groups": self.words * wide * (self.groups - 1)
+            + self.words * self._kept_sum
             + chains * u.pairs * (u.operand + 1)
             + self.groups * self.block * u.operand,
         }

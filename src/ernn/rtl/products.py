@@ -20,7 +20,7 @@ from ernn.rtl.arith import (
 )
 from ernn.rtl.array import Array, Kind, combine
 from ernn.rtl.player import Player
-from ernn.rtl.rounds import Rounds, of_turn
+from ernn.rtl.rounds import Rounds, of_turn, precedes
 from ernn.rtl.shared import Sharing
 from ernn.rtl.sizes import Probe, Sizes, sized
 from ernn.rtl.spectra import Spectra
@@ -79,7 +79,7 @@ class Products:
         released = Mux(ended, rounds[0].valid, 0)
         m.d.comb += release.eq(delayed_flag(m, released, pipeline.far, "released"))
         pushed = store if "tag" not in row else player.active & row["tag"] & player.final
-        tags = self._leaving(m, store, pushed, valid)
+        tags = self._leaving(m, store, pushed, valid, self._resumes(rounds))
         results = [self._sums(m, parts, tags, column) for column, parts in enumerate(buses)]
         self._gates(m, results, tags, vector, probe)
 
@@ -151,7 +151,18 @@ class Products:
             sharing=Sharing(design.packed, room=int(least)) if design.packed else None,
         )
 
-    def _leaving(self, m: Module, store: Value, pushed: Value, valid: Value) -> dict[str, Value]:
+    def _resumes(self, rounds: Rounds) -> dict[str, Value]:
+        """Whether a row goes on with sums: of those made in the round before (`fresh`) only where
+        that frame is of the same sequence."""
+        row, missing = self.player.row, rounds[0].missing
+        if "fresh" not in row:
+            return {}
+        absent = precedes(1, missing, self.sizes.remembered)
+        return {"resume": row["resume"] & ~(row["fresh"] & absent)}
+
+    def _leaving(
+        self, m: Module, store: Value, pushed: Value, valid: Value, resumes: dict[str, Value]
+    ) -> dict[str, Value]:
         """Tags of the rows as they leave the array, first row `timing.exit` cycles after `store`.
 
         Every part of a pass has tags of its own, `pushed` in order up to `store`; `more` says that
@@ -160,7 +171,7 @@ class Products:
         row = self.player.row
         keeps = _KEPT if self.schedule.layout.sums_at_exit else ()
         names = ("row", "rows", "kept", *_SHIFTS, "rows_width", *_OUTPUT, "more", *keeps)
-        fields = {name: row[name] for name in names if name in row}
+        fields = {name: row[name] for name in names if name in row} | resumes
         fields["valid"] = valid
         parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
         passes = (

@@ -45,6 +45,11 @@ def of_turn(values: list[Value], turn: Value, streams: int) -> Value:
     return Cat(values).word_select(turn, len(values[0]) // streams)
 
 
+def precedes(delay: Value | int, missing: Value, remembered: int) -> Value:
+    """Whether what is so many frames back is before a sequence's first frame."""
+    return delay & missing if remembered == 1 else delay + missing > remembered
+
+
 class RoundControl:
     """Starts rounds.
 

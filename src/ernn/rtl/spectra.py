@@ -16,7 +16,7 @@ from ernn.rtl.arith import (
     sign_extended,
 )
 from ernn.rtl.player import Player
-from ernn.rtl.rounds import Rounds, of_turn
+from ernn.rtl.rounds import Rounds, of_turn, precedes
 from ernn.rtl.sizes import Probe, Sizes, part, sized
 from ernn.rtl.stream import FrameInput
 from ernn.rtl.transform import transform_pipe
@@ -210,11 +210,7 @@ class Spectra:
         copy = of_turn([one.copy for one in rounds], turn, self.sizes.streams)
         missing = of_turn([one.missing for one in rounds], turn, self.sizes.streams)
         delay, given = row[f"delay{name}"], row[f"given{name}"]
-        before = (
-            delay & missing
-            if self.sizes.remembered == 1
-            else delay + missing > self.sizes.remembered
-        )
+        before = precedes(delay, missing, self.sizes.remembered)
         begins = before & given
         place = row[f"spectrum{name}"] + player.index
         address = self._address(place, copy - delay, row[f"ring{name}"])

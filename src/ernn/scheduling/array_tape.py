@@ -81,7 +81,7 @@ class ArrayTape:
         spectra = self.order.layout.spectra
         number, column = one.columns[bank][first]
         operand = one.product.operands[number]
-        signal, delay = operand.signal, operand.delay
+        signal, delay = operand.signal, operand.delay + min(0, turn.late)
         further = (column + spectra.shift(signal)) // spectra.splits
         begins = one.parts[0].rows.begins[number]
         return Read(
@@ -90,7 +90,7 @@ class ArrayTape:
             spectra.place(signal, turn.stream) + further,
             count,
             delay,
-            self.order.age(signal, delay, turn),
+            self.order.age(signal, operand.delay, turn),
             spectra.ring_of[signal],
             spectra.copies(signal),
             spectra.initial(begins) + further if begins else None,
@@ -136,8 +136,15 @@ class ArrayTape:
             part = max(0, number + len(one.leaving) - count)
             before = sum(other.count for other in parts[:part]) // words
             kept = {"keep": int(one.keeps is not None), "resume": int(one.resumes is not None)}
+            if self.order.layout.design.beforehand:
+                kept["fresh"] = int(self._made_before(one))
             rows = {} if one.keeps is None else {"rows": one.count // words}
             yield kept | rows | {"sum": first + before}
+
+    def _made_before(self, one: Pass) -> bool:
+        """Whether it goes on with what the round before has made."""
+        every = (other for stage in self.order.layout.passes for other in stage if other.before)
+        return any(other.keeps == one.resumes for other in every)
 
     def _sum(self, one: Pass) -> int:
         """Where its sums are kept."""

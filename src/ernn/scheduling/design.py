@@ -85,7 +85,11 @@ class Design:
     """Whether a lone stream's products are begun with what is there first: of each row the sum over
     the input, or in later layers over the frame before, is kept in its element until the rest is
     known; and of a projection's or a head's rows the sum over what its layer has given so far. A
-    small memory of sums an element, or in shallow pipelines of each bus."""
+    small memory of sums an element, or of a large array's each bus in shallow pipelines."""
+    beforehand: bool = False
+    """Whether the sums over the frame before, which a lone stream's products with the input take,
+    are made in that frame's round: a frame has a shorter latency, and the next follows later. In
+    shallow pipelines; states that do not begin with zeros are left out."""
     once: bool = False
     """Whether the head of a network that gives only a sequence's last outputs
     (`IntegerModel.last_step`), which no later frame waits for, is run for that frame alone: a lone
@@ -124,6 +128,16 @@ class Design:
             raise UserError(
                 f"a design that begins products ahead has a lone stream, not {self.streams} "
                 "streams, which fill each other's waits"
+            )
+        if self.beforehand and (self.streams > 1 or self.staggered or self.once):
+            raise UserError(
+                "a design that makes sums beforehand has a lone stream, is not staggered and runs "
+                "every frame's head"
+            )
+        if self.beforehand and self.pipeline != "shallow":
+            raise UserError(
+                "a design that makes sums beforehand has shallow pipelines, where sums leave the "
+                f"elements, not {self.pipeline!r} ones"
             )
         if self.once and (self.streams > 1 or self.staggered):
             raise UserError(

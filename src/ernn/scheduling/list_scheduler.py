@@ -10,7 +10,7 @@ round overwrites it, are lower bounds on the interval (`ernn.scheduling.hazards`
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
@@ -18,9 +18,10 @@ from ernn.scheduling.forwarding import WAYS, Forwarding
 from ernn.scheduling.hazards import Hazards, Place
 from ernn.scheduling.head import Early
 from ernn.scheduling.issue_order import IssueOrder, Turn
+from ernn.scheduling.kept_sums import KeptSums
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
-from ernn.scheduling.timing import KEPT, Timing
+from ernn.scheduling.timing import Timing
 from ernn.scheduling.vector_program import Gate, Kept, LayerStage, Step, Term
 from ernn.scheduling.vector_tape import Chunk, VectorTape
 from ernn.scheduling.weight_banks import Pass
@@ -93,7 +94,7 @@ class ListScheduler:
         self._vector_tape = VectorTape(self.order, self.shifts)
         self._forwarding = Forwarding(self.layout, self.timing.pipeline)
         self.vector_free = self.vector_from
-        self._kept: dict[int, int] = {}  # last columns of passes, by where their sums are
+        self._sums_kept = KeptSums(self.layout.sums_leave)
         self._operands_ready: dict[int, int] = {}  # of passes that read the same, by their reads
         self._opened: dict[int, int] = defaultdict(int)  # chunks by stage
         self._slots: dict[int, set[int]] = defaultdict(set)  # in use, by stage
@@ -108,7 +109,8 @@ class ListScheduler:
 
     def run(self) -> None:
         turns, head = list(self.order), self.layout.head
-        self._list([self._work(turn) for turn in turns if turn.stage < head])
+        works = [self._work(turn) for turn in turns if turn.stage < head]
+        self._list([*works, *self._works_before(turns)])
         self.array[-1]["end"] = 1
         self.vector[-1]["end"] = 1
         if self.layout.design.once:
@@ -128,7 +130,14 @@ class ListScheduler:
         passes, steps = self.layout.passes[turn.stage], self.layout.stages[turn.stage].steps
         lines = self.layout.lines(steps[0].length) if steps else 0
         order = self.order.order(turn)
-        return _Work(turn, order, sorted(passes, key=lambda one: one.progress), lines)
+        own = [one for one in passes if not one.before]
+        return _Work(turn, order, sorted(own, key=lambda one: one.progress), lines)
+
+    def _works_before(self, turns: Sequence[Turn]) -> Iterator[_Work]:
+        """What is made beforehand of the next frame: after everything else."""
+        for turn in turns:
+            if made := [one for one in self.layout.passes[turn.stage] if one.before]:
+                yield _Work(replace(turn, late=turn.late - 1), len(turns), made, 0)
 
     # --- products on the processing elements
 
@@ -147,10 +156,8 @@ class ListScheduler:
     def _may_leave(self, one: Pass) -> int:
         """Earliest start of a pass for the bus to be free when it ends, and for the sums to be kept
         that it goes on with."""
-        layout = self.layout
-        waits = one.resumes is not None and not layout.sums_leave
-        kept = self._kept[one.resumes] + KEPT if waits else 0
-        leaves = one.leaving or layout.sums_leave
+        leaves = one.leaving or self.layout.sums_leave
+        kept = self._sums_kept.earliest(one)
         return max(kept, self.drain_free - one.length + 1) if leaves else kept
 
     def _left(self, work: _Work) -> float:
@@ -203,8 +210,7 @@ class ListScheduler:
         self.array += self._array_tape.rows(one, turn, start - self.array_free)
         self.array_free = cycle
         self._bar("processing elements", start, cycle, one.product.name, turn)
-        if one.keeps is not None:
-            self._kept[one.keeps] = cycle - 1
+        self._sums_kept.note(one, cycle - 1)
         if one.leaving or self.layout.sums_leave:
             self.drain_free = cycle - 1 + self.layout.design.pes // self.layout.design.words
         if not one.leaving:
@@ -372,8 +378,10 @@ class ListScheduler:
         begun = self.vector_from + self.vector[0]["gap"] if self.vector else start
         times = self._sums(step, start, chunk)
         under_way = (one for one in self._tabled if one[0][-1] >= times.start)
+        whole = self.layout.beats > 1
         return start >= begun + self.timing.pipeline.activation and not any(
-            self._in_the_way(step, times, *one) for one in under_way
+            whole or (step.output and leave) or any(time in others for time in times)
+            for others, leave in under_way
         )
 
     def _sums(self, step: Step, start: int, chunk: Chunk) -> range:
@@ -392,10 +400,6 @@ class ListScheduler:
         self._tabled = [one for one in self._tabled if one[0][-1] >= times.start]
         self._tabled.append((later, step.output))
         return times, later
-
-    def _in_the_way(self, step: Step, times: range, others: range, leave: bool) -> bool:
-        whole = self.layout.beats > 1 or (step.output and leave)
-        return whole or any(time in others for time in times)
 
     def _read(
         self, term: Term, turn: Turn, chunk: Chunk
@@ -476,7 +480,7 @@ class ListScheduler:
             "results leaving": self.drain_free - first_end,
             "vector unit": self.vector_free - self.vector_start,
             "vector unit's start": self.vector_start + 1,
-            "recurrence": self.hazards.recurrence(),
+            "recurrence": max(self.hazards.recurrence(), self._sums_kept.recurrence),
             "gates overwritten": self.hazards.gates_overwritten(),
             "spectra overwritten": self.hazards.spectra_overwritten(),
             "start": 4,

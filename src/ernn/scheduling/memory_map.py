@@ -11,7 +11,7 @@ A *line* is `Design.words` words of k numbers side by side: a single word, where
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from math import ceil
@@ -42,6 +42,8 @@ array has given up no more than this frame and the next two, so the fourth behin
 in.
 """
 
+FEW = 64
+"""Products of an array a cycle that may well have adders and sums of their own."""
 TURNS = 4
 """Parts of a pass whose operands come one by one, at most."""
 
@@ -249,9 +251,11 @@ class MemoryMap:
             whole = passes(list(zip(rows, columns, strict=True)), self.design.pes)
             made.append([])
             for one in whole:
-                parts = in_parts(one, self._in_turn(stage, one, whole), kept)
+                columns = self._beforehand(stage, one)
+                parts = in_parts(one, columns or self._in_turn(stage, one, whole), kept)
                 kept += len(parts) > 1
-                made[-1] += parts
+                before = bool(columns) and len(parts) > 1
+                made[-1] += [replace(parts[0], before=before), *parts[1:]]
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
@@ -271,6 +275,20 @@ class MemoryMap:
     def weights(self) -> int:
         """Numbers of a bank's word, of all elements that share multipliers."""
         return self.design.sharing * self.model.block
+
+    def _beforehand(self, stage: LayerStage, one: Pass) -> list[Columns]:
+        """Columns of each group of what a pass takes from the frame before, and of the input; none
+        where they are not made beforehand."""
+        early, operands = self._early(stage, one.product), one.product.operands
+        late = [number for number in range(len(operands)) if number not in early]
+        known = all(operands[n].delay == 1 and not one.parts[0].rows.begins[n] for n in late)
+        inputs = all(operands[n].signal == self.model.input.name for n in early)
+        if not (self.design.beforehand and known and inputs):
+            return []
+        return [
+            tuple(tuple(c for c in own if (c[0] in late) is when) for own in one.columns)
+            for when in (True, False)
+        ]
 
     def _in_turn(self, stage: LayerStage, one: Pass, every: Sequence[Pass]) -> list[Columns]:
         """Columns of each group that a lone stream's pass multiplies one after the other: of
@@ -319,8 +337,9 @@ class MemoryMap:
     @property
     def sums_leave(self) -> bool:
         """Whether what is kept of passes in parts leaves the elements, and lies behind the groups'
-        sums: where adding it there is no cycle more."""
-        return not pipeline_of(self.design).levels
+        sums: where adding it there is no cycle more, and many elements would need an adder."""
+        many = self.array_slots > FEW or self.design.beforehand
+        return many and not pipeline_of(self.design).levels
 
     @property
     def sums_in_elements(self) -> int:

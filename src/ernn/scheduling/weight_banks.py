@@ -154,13 +154,15 @@ class Pass:
 
     `columns`: what each group multiplies; `weights`: addresses of the columns' weights, the same in
     every bank.  A pass may be several one after the other, with a `number` each: all but the last
-    one `keep` their sums in a place of every element, from where the next `resumes`.
+    one `keep` their sums in a place of every element, from where the next `resumes`; the first may
+    be made in the round `before`.
     """
 
     parts: tuple[Part, ...]
     columns: Columns
     weights: tuple[int, ...] = ()
     number: int = 0
+    before: bool = False
     keeps: int | None = None
     resumes: int | None = None
 

@@ -31,10 +31,10 @@ class Link:
             if not self.through or self.through & _signals(product)
         )
 
-    @property
-    def waiting(self) -> tuple[Product, ...]:
-        """The same without what may be multiplied before: what earlier frames gave."""
-        if not self.through:
+    def waiting(self, beforehand: bool) -> tuple[Product, ...]:
+        """The same without what may be multiplied before: what earlier frames gave, of what reads
+        the input only where sums may be made `beforehand`."""
+        if not (self.through or beforehand):
             return self.products
         late = ((one, [o for o in one.operands if not o.delay]) for one in self.products)
         return tuple(replace(one, operands=tuple(operands)) for one, operands in late)

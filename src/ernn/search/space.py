@@ -65,18 +65,23 @@ class Shape:
         """About how many microseconds a frame takes where so many streams take turns."""
         return max(self.time, self.loop / streams)
 
-    def designs(self, streams: int, late: bool = False) -> Iterator[Design]:
+    def designs(
+        self, streams: int, late: bool = False, beforehand: bool = False
+    ) -> Iterator[Design]:
         """Designs of this shape, the most promising first; `late`: of a lone stream, too, layers
-        may run a round after the ones before.
+        may run a round after the ones before; `beforehand`: sums may be made in it.
         """
+        sums = [(True, False), (False, False)]  # ahead, beforehand
+        if beforehand and self.pipeline == "shallow":
+            sums.insert(0, (False, True))
         for chunk, overlap, staggered, deferred in NARROW if self.words == 1 else WIDE:
             if streams > 1:
                 yield self._design(streams, chunk, overlap, staggered, deferred)
             elif not staggered:
                 ways = (True, False) if late else (False,)
-                for way, ahead, taken in product(ways, (True, False), self.forwarding):
+                for way, (ahead, before), taken in product(ways, sums, self.forwarding):
                     one = self._design(streams, chunk, overlap, way, deferred)
-                    yield replace(one, forwarding=taken, ahead=ahead)
+                    yield replace(one, forwarding=taken, ahead=ahead, beforehand=before)
 
     def _design(
         self, streams: int, chunk: int, overlap: int, staggered: bool, deferred: bool
@@ -141,8 +146,8 @@ class _OfWords:
     @cached_property
     def waiting(self) -> tuple[Kernel, ...]:
         """Kernels that wait for each other."""
-        links = longest_chain(self.base.stages)
-        return kernels_of((one for link in links for one in link.waiting), self.base)
+        links, beforehand = longest_chain(self.base.stages), self.pipeline == "shallow"
+        return kernels_of((one for link in links for one in link.waiting(beforehand)), self.base)
 
     def shapes(self) -> Iterator[Shape]:
         asked, base = self.space.pes, self.base.design

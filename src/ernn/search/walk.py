@@ -142,9 +142,11 @@ class Walk:
         """Designs of a shape: all, or the first that the device holds."""
         if streams >= self._held.get(shape, STREAMS["throughput"][-1] + 1):
             return
-        found = shape.designs(streams, late=self.goal == "throughput" and self._several)
+        fast = self.goal == "throughput"
+        found = shape.designs(streams, late=fast and self._several, beforehand=not fast)
         designs = [replace(design, parity=self.request.parity) for design in found]
-        least = dict(chunk=1, overlap=1, staggered=False, forwarding=False, ahead=False)
+        least: dict[str, int] = dict(chunk=1, overlap=1)
+        least |= dict(staggered=False, forwarding=False, ahead=False, beforehand=False)
         smallest = replace(designs[0], **least)
         if not self._holds(MemoryMap(self.model, smallest), effort):
             self._held[shape] = streams
@@ -234,6 +236,7 @@ def _neighbours(design: Design, request: Request) -> Iterator[Design]:
         "deferred": (not design.deferred,),
         "forwarding": (not design.forwarding,),
         "ahead": (not design.ahead,),
+        "beforehand": (not design.beforehand,),
         "pipeline": tuple(one for one in pipelines(request.device) if one != design.pipeline),
         "chunk": (design.chunk // 2, design.chunk * 2),
         "overlap": (design.overlap // 2, design.overlap * 2),
