@@ -39,6 +39,7 @@ import numpy as np
 from ernn.estimate.area import predict
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device, find_device
+from ernn.estimate.units import Units
 from ernn.files import write_atomic, write_json
 from ernn.flow.harness import with_pins
 from ernn.flow.place import place
@@ -402,6 +403,7 @@ def page(results: list[dict[str, Any]]) -> str:
             "by today's program",
             "utilisation",
             "block RAM, kbit",
+            "weights, others: full",
             "latency, cycles",
             "integers compared",
             "differ",
@@ -452,7 +454,7 @@ def _cells(r: dict[str, Any]) -> list[str]:
         ),
         *(str(design["lanes"] or "all"), f"{r['multipliers']:,}", f"{r['cycles_predicted']:,g}"),
         *(f"{r['cycles_simulated']:,g}", f"{today.cycles_per_frame:,g}"),
-        *(f"{r['utilisation']:.1%}", memory(r["device"], today)),
+        *(f"{r['utilisation']:.1%}", memory(r["device"], today), filled(r["device"], today)),
         *(f"{r['latency_cycles']:,}", f"{r['integers']:,}", str(r["mismatches"])),
         f"{clock['value']:.0f}" + ("" if clock["kind"] == "placed" else " (assumed)"),
         *(f"{r['fps']['value']:,}", r["commit"]),
@@ -478,6 +480,11 @@ def memory(name: str, plan: Schedule) -> str:
     use, there = predict(plan, device.family), device.block_ram.value
     fits = max(use.shares(device).values()) <= 1
     return f"{use.block_ram:,} of {there:,}" + ("" if fits else ": **does not fit**")
+
+
+def filled(name: str, plan: Schedule) -> str:
+    """How much of the block RAM of weight banks, and of all else, holds bits."""
+    return ", ".join(f"{one:.0%}" for one in Units(plan).filled(find_device(name).family))
 
 
 @cache
@@ -570,7 +577,8 @@ vector unit included, times the simulated cycles. Frames/s: from simulated cycle
 clock marked "assumed" is the published designs' 200 MHz. Placed clocks have their own table.
 
 Block RAM: what today's program needs for
-the design (Yosys's mapping rules); an engine that **does not fit** the device it names is a figure
+the design (Yosys's mapping rules), and how much of it holds bits, in weight banks and in all other
+memories that are in block RAM; an engine that **does not fit** the device it names is a figure
 of cycles and utilisation alone, its frames/s those of a device with the same multipliers and more
 memory. By today's program: the same design's cycles a frame, scheduled and not simulated; all other
 figures of a row are those of its commit.

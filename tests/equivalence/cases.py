@@ -199,6 +199,7 @@ def random_design(rng: np.random.Generator, block: int, lanes: int) -> Design:
         "shallow" if rng.random() < 0.3 else "deep",
         forwarding=rng.random() < 0.5,
         ahead=streams == 1 and rng.random() < 0.5,
+        joined=between(rng, 1, 4),
     )
     lone = streams == 1 and not staggered and design.pipeline == "shallow"
     return replace(design, beforehand=lone and rng.random() < 0.5)

@@ -61,6 +61,10 @@ def test_a_network_without_a_product_is_refused() -> None:
             "a design's pipeline is one of deep, direct, shallow, not 'flat'",
         ),
         (
+            {"pes": 4, "packed": 18, "joined": 2},
+            "a packed design's elements have a bank in pairs already: take joined=1",
+        ),
+        (
             {"pes": 4, "pipeline": "direct", "forwarding": True},
             "a design with forwarding has deep or shallow pipelines, not 'direct' ones: .*",
         ),

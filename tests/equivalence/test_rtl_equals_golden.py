@@ -97,9 +97,9 @@ CASES = {
         Design(3, 2, 4, 4),
         QuantizeSpec(9, 13, data=DataBits(input=11, hidden=6, cell=10, gates=9, activations=7)),
     ),
-    "rows with exponents, dense, two words a line": Case(
+    "rows with exponents, dense, two words a line, three elements a bank and two over": Case(
         dict(cell="gru", input_size=5, hidden=12, outputs=3, block=1),
-        Design(4, 2, 1, 1, splits=2, words=2),
+        Design(8, 2, 1, 1, splits=2, words=2, joined=3, parity=True),
         exponents=True,
     ),
     "rows with exponents, in blocks, rows of two products share passes, a dense layer": Case(
@@ -225,7 +225,7 @@ def test_a_bank_of_a_few_words_more_than_its_memories_hold(
 WIDTHS = {
     "rows with exponents, three groups": Case(
         dict(cell="gru", input_size=9, hidden=13, outputs=5, block=4),
-        Design(3, 2, 2, 2, splits=3, tail=8),
+        Design(3, 2, 2, 2, splits=3, tail=8, joined=2),
         widths=(3, 7, 12),
         exponents=True,
     ),
@@ -248,7 +248,7 @@ def test_a_width_for_each_matrix(name: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(banks, "TAIL", 3)
     case = WIDTHS[name]
     plan = schedule(integer_model(np.random.default_rng(1), case), case.design)
-    assert len(plan.layout.slices) > 1
+    assert all(len(cuts) > 1 for cuts in plan.layout.slices.values())
     check(case, seed=1)
 
 
@@ -285,6 +285,7 @@ def cases(draw: st.DrawFn) -> Case:
         deferred=draw(st.booleans()),
         pipeline=pipeline,
         packed=packed,
+        joined=1 if packed else draw(st.integers(1, 3)),
         forwarding=pipeline != "direct" and draw(st.booleans()),
         ahead=streams == 1 and draw(st.booleans()),
         parity=draw(st.booleans()),

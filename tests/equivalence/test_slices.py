@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ernn.estimate.device import Family
 from ernn.estimate.memories import mapped
-from ernn.estimate.units import banks
+from ernn.estimate.units import Sizes, banks
 from ernn.scheduling.design import Design
 from ernn.scheduling.slices import Slice, block_rams, sliced, slices
 from ernn.scheduling.weight_banks import unpack
@@ -61,13 +61,13 @@ def test_slices_save_block_ram(family: Family, worse: int) -> None:
         width, numbers = int(random.integers(2, 19)), 1 << int(random.integers(0, 6))
         zeros = np.repeat(np.sort(random.integers(0, width, 3)), random.integers(1, 2000, 3))
         found = slices(zeros.tolist(), width, numbers, 72)
-        parts = [(one.words, one.bits(numbers)) for one in found]
-        whole = len(zeros), numbers * (width - int(zeros[0]))
+        parts = [(1, one.words, one.bits(numbers)) for one in found]
+        whole = 1, len(zeros), numbers * (width - int(zeros[0]))
         extra.append(taken(parts, family) - taken([whole], family))
     assert sum(one > 0 for one in extra) <= worse and max(extra) <= 36 and sum(extra) < -5000
 
 
-def taken(parts: list[tuple[int, int]], family: Family) -> int:
+def taken(parts: Sizes, family: Family) -> int:
     """kbit of a bank's slices."""
     found = (one for one in banks(parts, Design(1)) if one.width)
     return sum(one.count * mapped(one, family).kbit for one in found)

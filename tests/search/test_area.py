@@ -124,9 +124,10 @@ def test_memories_are_mapped_as_yosys_maps_them(family: Family, tmp_path: Path) 
 
 @pytest.mark.parametrize("family", ["ecp5", "xc7", "xcup"])
 def test_nothing_is_chosen_between_a_weight_bank_and_its_register(family: Family) -> None:
-    """Every memory of a wide bank is one row of block RAMs, whose own output registers then stand
-    before what selects among memories, for at most an eighth more block RAM."""
-    for bits in (WIDE, 96, 192, 256, 257):
+    """Every memory of a wide bank, or of narrow ones that fill block RAMs together, is one row of
+    block RAMs, whose own output registers then stand before what selects among memories, for at
+    most an eighth more block RAM."""
+    for bits in (33, 36, 54, WIDE, 96, 192, 256, 257):
         for words in range(1, 2 * DEPTH, 37):
             depths = in_memories(words, bits)
             cut = [mapped(Memory("bank", bits, depth, False), family) for depth in depths]
@@ -231,7 +232,7 @@ def test_an_engine_synthesised_now_is_predicted() -> None:
     spec = QuantizeSpec(12, weights={"l0.gates.h": 6, "l0.candidate.h": 6})
     network = dict(cell="gru", input_size=24, hidden=72, block=4)
     plan = schedule(random_integer_model(np.random.default_rng(0), spec, **network), Design(1))
-    assert [one.words for one in plan.layout.slices] == [1296, 324]
+    assert [one.words for one in plan.layout.slices[1]] == [1296, 324]
     area = synthesise(to_verilog(Engine(plan, probes=True)), find_device("LFE5U-25F"))
     use = predict(plan, "ecp5")
     assert (use.dsp, use.block_ram) == (area.dsp, area.bram_kbit)

@@ -222,11 +222,10 @@ class Logic:
             "element bus": (self.elements - chains) * wide,
             "element weights": self.elements * u.pairs * 2 * (u.weight + 1),
             **({"shared products": self._beside("adders")} if self.shared else {}),
-            "element memories": self.sets
-            * (
-                sum(bits * (memories - 1) for _, bits, memories in u.slices)
-                + u.layout.design.parity * u.word / PARITY
-            ),
+            "element memories": sum(
+                count * bits * (memories - 1) for count, bits, memories in u.slices
+            )
+            + u.layout.design.parity * u.weights / PARITY,
             "groups": self.words * wide * (self.groups - 1)
             + self.words * self._kept_sum
             + chains * u.pairs * (u.operand + 1)
@@ -239,7 +238,7 @@ class Logic:
     @property
     def _array_registers(self) -> Bits:
         u, far = self.units, 1 + self.spread
-        wide, word = self.products * u.layout.accumulator_bits, u.word
+        wide = self.products * u.layout.accumulator_bits
         direct = min(2, self.block)
         factors = direct * u.weight + u.pairs * (3 * u.weight + 2)
         made = direct * (u.operand + u.weight) + u.pairs * 3 * (u.operand + u.weight + 1)
@@ -248,14 +247,14 @@ class Logic:
             "element operands": self.elements
             * (self.operand + address_bits(u.bank) + 5 + 2 * self.spread),
             **({"shared products": self._beside("registers")} if self.shared else {}),
-            "element memories": self.sets
-            * (
-                sum((memories * far - 1) * bits for _, bits, memories in u.slices)
-                + self.behind("weights", word)
-                + word
+            "element memories": (
+                sum(count * (memories * far - 1) * bits for count, bits, memories in u.slices)
+                + self.behind("weights", u.weights)
+                + u.weights
             )
             * (self.kept if self.spread else 1)
-            + self.elements * u.layout.design.parity * (ceil(word / CHECKED) + 2),
+            + u.handed
+            + u.layout.design.parity * (ceil(u.weights / CHECKED) + 2 * self.elements),
             "element factors": alone * factors * max(0, 2 - self.taken),
             "element products": alone * made * max(0, far - self.taken),
             "element sums": self.elements

@@ -4,7 +4,7 @@ Multipliers and memories are what the RTL asks for, exactly; `ernn.estimate.logi
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,19 +65,27 @@ class Units:
 
     @cached_property
     def slices(self) -> tuple[tuple[int, int, int], ...]:
-        """Of each slice of a bank, of all elements that share multipliers: its words, their bits,
-        and how many memories it is cut into.
+        """Of each slice of banks: how many banks have it, bits of its words, and how many memories
+        it is cut into.
         """
         return tuple(
-            (words, bits, len(depths) + (sum(depths) < words))
-            for words, bits in sizes(self.layout)
+            (count, bits, len(depths) + (sum(depths) < words))
+            for count, words, bits in sizes(self.layout)
             for depths in [in_memories(words, bits)]
         )
 
     @property
-    def word(self) -> int:
-        """Bits of a word of weights, of all elements that share multipliers."""
-        return sum(bits for _, bits, _ in self.slices)
+    def weights(self) -> int:
+        """Bits that all banks give a cycle."""
+        return sum(count * bits for count, bits, _ in self.slices)
+
+    @property
+    def handed(self) -> int:
+        """Bits of weights that are handed on to elements a cycle later."""
+        pes, joined, words = (getattr(self.layout.design, n) for n in ("pes", "joined", "words"))
+        later = (row for row in range(0, pes, words) if row % joined)
+        elements = sum(min(joined - row % joined, pes - row) for row in later)
+        return elements * self.layout.design.splits * self.block * self.weight
 
     @cached_property
     def bank(self) -> int:
@@ -163,24 +171,42 @@ class Units:
         """Each memory with what one of it takes."""
         return ((memory, mapped(memory, family)) for memory in self.memories if memory.width)
 
+    def filled(self, family: Family) -> tuple[float, float]:
+        """The share of the block RAM taken that holds bits: of weight banks, and of all else."""
+        bits, taken = [0, 0], [0, 0]
+        for memory, used in self.mapped(family):
+            if used.blocks:
+                other = not memory.name.startswith("weights")
+                bits[other] += memory.count * memory.width * memory.depth
+                taken[other] += memory.count * used.kbit << 10
+        weights, others = (held / max(1, room) for held, room in zip(bits, taken, strict=True))
+        return weights, others
+
 
 def bank_words(layout: MemoryMap) -> int:
     """Words of a weight bank: a cycle each of a frame's passes."""
     return sum(one.length for stage in layout.passes for one in stage)
 
 
-def sizes(layout: MemoryMap, most: int | None = None) -> list[tuple[int, int]]:
-    """Words, and their bits, of each slice of a bank; `most`: bits that a weight has then."""
+Sizes = list[tuple[int, int, int]]
+"""Banks, and words of each, and their bits."""
+
+
+def sizes(layout: MemoryMap, most: int | None = None) -> Sizes:
+    """Of each slice of all banks; `most`: bits that a weight has then."""
     found = layout.slices if most is None else layout.sliced(most)
-    return [(one.words, one.bits(layout.weights)) for one in found]
+    block, counts = layout.model.block, layout.design.banks
+    return [
+        (counts[elements], one.words, one.bits(elements * block))
+        for elements, slices in found.items()
+        for one in slices
+    ]
 
 
-def banks(slices: Iterable[tuple[int, int]], design: Design) -> Iterator[Memory]:
-    """Weight banks of all elements, each cut into slices of so many words of so many bits, which
-    those that share multipliers have together.
-    """
-    count, block = design.elements // design.sharing, design.block_ram
-    for words, bits in slices:
+def banks(slices: Sizes, design: Design) -> Iterator[Memory]:
+    """Memories of a design's weight banks."""
+    block = design.block_ram
+    for count, words, bits in slices:
         depths = in_memories(words, bits)
         for depth, memories in Counter(depths).items():
             yield Memory("weights", bits, depth, False, count=memories * count, block=block)

@@ -6,7 +6,7 @@ summed apart and combined once a row.  Results leave over a bus of one register 
 first element's first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,11 +41,11 @@ class OperandLayout(data.StructLayout):
 class Kind:
     """What all elements of an array have in common.
 
-    `slices`: what every bank is cut into; `kept`: sums that an element keeps of passes in parts;
-    `sharing`: how two elements share multipliers, if they do.
+    `slices`: what a bank of so many elements is cut into; `kept`: sums that an element keeps of
+    passes in parts; `sharing`: how two elements share multipliers, if they do.
     """
 
-    slices: tuple[Slice, ...]
+    slices: Mapping[int, tuple[Slice, ...]]
     block: int
     data_bits: int
     weight_bits: int
@@ -64,7 +64,7 @@ class Kind:
     @property
     def depth(self) -> int:
         """Words of a bank."""
-        return self.slices[0].words
+        return next(iter(self.slices.values()))[0].words
 
     @property
     def sums(self) -> data.ArrayLayout:
@@ -80,6 +80,30 @@ class Kind:
         """Products that an element makes for the next one."""
         return data.ArrayLayout(signed(self.data_bits + self.weight_bits + 1), self.products)
 
+    def weights(self, elements: int) -> data.ArrayLayout:
+        """Of so many elements."""
+        return data.ArrayLayout(signed(self.weight_bits), elements * self.block)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What an element holds: weights (words, numbers), none where they lie in another's bank; and
+    those of how many elements `behind` it.
+    """
+
+    bank: np.ndarray
+    behind: int
+
+
+def held(banks: list[np.ndarray], together: int) -> list[Held]:
+    """Of every so many elements the first holds all banks, side by side."""
+    found = []
+    for first in range(0, len(banks), together):
+        own = banks[first : first + together]
+        words = [np.concatenate(own, axis=1), *(bank[:0] for bank in own[1:])]
+        found += map(Held, words, reversed(range(len(own))))
+    return found
+
 
 class Element(wiring.Component):
     """One processing element.
@@ -91,13 +115,16 @@ class Element(wiring.Component):
     pipelines one more, free to be placed apart from the block.  With `parity` a word of the bank
     has a bit more; `next_fault` is high a few cycles after a word that has changed was read, and as
     `fault`.  Where two elements share multipliers, a word of the first one's `bank` holds its own
-    weights and behind them the second one's, which has no bank and takes `products`.
-
-    `bank`: weights (words, numbers).
+    weights and behind them the second one's, which has no bank and takes `products`.  Where some
+    only have a bank together, the first one's holds all their weights, and every other one takes
+    its `weights` and hands on those of the elements behind it: `late` a cycle later, if these are
+    not beside it.
     """
 
-    def __init__(self, kind: Kind, bank: np.ndarray, first: bool) -> None:
-        self.kind, self.first, self.bank = kind, first, bank
+    def __init__(self, kind: Kind, holds: Held, first: bool, late: bool) -> None:
+        self.kind, self.first, self.late, self.bank = kind, first, late, holds.bank
+        self.behind = 0 if kind.sharing else holds.behind
+        bank = self.bank
         self.block, self.apart = kind.block, kind.pipeline.array
         self.rows = 2 if kind.sharing and bank.size else 1  # whose weights a word holds
         layout, address = OperandLayout(kind.block, kind.data_bits), address_bits(kind.depth)
@@ -118,10 +145,20 @@ class Element(wiring.Component):
             }
             | ({"fault": In(1), "next_fault": Out(1)} if kind.parity else {})
             | ({"next_products": Out(kind.handed)} if self.rows > 1 else {})
-            | ({} if bank.size else {"products": In(kind.handed)})
+            | self._given
+            | ({"next_weights": Out(kind.weights(self.behind))} if self.behind else {})
             | {name: In(bits) for name, bits in kind.halves.items()}
             | {f"next_{name}": Out(bits) for name, bits in kind.halves.items()}
         )
+
+    @property
+    def _given(self) -> dict[str, wiring.Member]:
+        """What an element without a bank takes from the one before."""
+        if self.bank.size:
+            return {}
+        if self.kind.sharing:
+            return {"products": In(self.kind.handed)}
+        return {"weights": In(self.kind.weights(1 + self.behind))}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -184,16 +221,11 @@ class Element(wiring.Component):
 
     def _products(self, m: Module) -> list[Value]:
         """A row's products, `Pipeline.product` - 3 cycles after the operand."""
-        if not self.bank.size:
-            if self.kind.parity:
-                m.d.comb += self.next_fault.eq(register(m, self.fault, "fault"))
+        if self.kind.parity and not self.bank.size:
+            m.d.comb += self.next_fault.eq(register(m, self.fault, "fault"))
+        if self.kind.sharing and not self.bank.size:
             return [self.products[index] for index in range(self.kind.products)]
-        kind = self.kind
-        bank = Bank(self._address, self.bank, kind.slices, kind.tail, self.apart, kind.block_ram)
-        words = bank.read(m)
-        if self.kind.parity:
-            self._check(m, Cat(words))
-        weights = bank.weights(words)
+        weights = self._weights(m)
         pairs = self._factors(weights[: self.block])
         if self.kind.sharing:
             guests = self._factors(weights[self.block :])
@@ -202,6 +234,25 @@ class Element(wiring.Component):
             delayed(m, number * delayed(m, weight, 2, f"w{i}"), 1 + self.apart, f"product{i}")
             for i, (number, weight) in enumerate(pairs)
         ]
+
+    def _weights(self, m: Module) -> list[Value]:
+        """Its own, and behind them those of the others that have them from it."""
+        if self.bank.size:
+            kind, elements = self.kind, self.bank.shape[1] // self.block
+            slices = kind.slices[elements]
+            bank = Bank(self._address, self.bank, slices, kind.tail, self.apart, kind.block_ram)
+            words = bank.read(m)
+            if self.kind.parity:
+                self._check(m, Cat(words))
+            weights = bank.weights(words)
+        else:
+            weights = [self.weights[i] for i in range((1 + self.behind) * self.block)]
+        if self.behind:
+            others = Cat(weights[self.block :])
+            m.d.comb += self.next_weights.as_value().eq(
+                register(m, others, "handed") if self.late else others
+            )
+        return weights
 
     def _shared(self, m: Module, pairs: Factors, guests: Factors, sharing: Sharing) -> list[Value]:
         """The element's own products; the next one's are handed on."""
@@ -240,12 +291,12 @@ class Element(wiring.Component):
 
 class Array(wiring.Component):
     """The row of elements. Inputs as the first element's; `bus` and `fault` are the last one's,
-    `drain` a cycle before."""
+    `drain` a cycle before. Weights that others hold come from and go to the `elements` by
+    themselves, `late` if those of the next row are a place further."""
 
-    def __init__(self, kind: Kind, banks: list[np.ndarray]) -> None:
+    def __init__(self, kind: Kind, holds: list[Held], late: bool) -> None:
         self.kind = kind
-        words = _side_by_side(banks) if kind.sharing else banks
-        self.elements = [Element(kind, bank, number == 0) for number, bank in enumerate(words)]
+        self.elements = [Element(kind, one, number == 0, late) for number, one in enumerate(holds)]
         first = self.elements[0]
         super().__init__(
             {
@@ -304,12 +355,6 @@ class Array(wiring.Component):
             *(getattr(first, name).eq(getattr(self, name)) for name in self.kind.halves),
             first.drain.eq(delayed_flag(m, self.store, self.kind.pipeline.product - 1, "store")),
         ]
-
-
-def _side_by_side(banks: list[np.ndarray]) -> list[np.ndarray]:
-    """Of every two banks one with both ones' words, and none."""
-    pairs = zip(banks[::2], banks[1::2], strict=True)
-    return [bank for pair in pairs for bank in (np.concatenate(pair, axis=1), pair[0][:0])]
 
 
 def combine(bus: Sequence[Value], block: int) -> list[Value]:

@@ -1,6 +1,7 @@
 """Products: the array, the inverse transforms, and the gates memory that takes their results."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from amaranth import Array as Choice
@@ -18,7 +19,7 @@ from ernn.rtl.arith import (
     rounded_twice,
     saturated,
 )
-from ernn.rtl.array import Array, Kind, combine
+from ernn.rtl.array import Array, Element, Held, Kind, combine, held
 from ernn.rtl.player import Player
 from ernn.rtl.rounds import Rounds, of_turn, precedes
 from ernn.rtl.shared import Sharing
@@ -124,15 +125,24 @@ class Products:
         arrays = []
         for group in range(design.splits):
             chains = []
-            for column in range(self.words):
-                array = Array(kind, words[group][column :: self.words])
+            for column, elements in enumerate(self._columns(words[group])):
+                array = Array(kind, elements, late=column == self.words - 1)
                 name = "array" if design.splits == 1 else f"array{group}_{column}"
                 m.submodules[name] = array
                 chains.append(array)
+            _hand_on(m, [array.elements for array in chains])
             arrays.append(chains)
         if design.parity:
             self.fault = Cat(one.fault for row in arrays for one in row).any()
         return arrays
+
+    def _columns(self, banks: list[np.ndarray]) -> list[list[Held]]:
+        """A group's elements by bus. Those that share multipliers are neighbours of one bus."""
+        columns, design = range(self.words), self.design
+        if design.packed:
+            return [held(banks[column :: self.words], design.sharing) for column in columns]
+        every = held(banks, design.joined)
+        return [every[column :: self.words] for column in columns]
 
     def _kind(self, words: list[list[np.ndarray]]) -> Kind:
         design, bits = self.design, self.model.weight_bits
@@ -381,3 +391,11 @@ class Products:
             return Const(-1, self.block // least)
         one = 1 << number[kept.bit_length() - 1 :]
         return Cat(one[at // (kept // least)] for at in range(self.block // least))
+
+
+def _hand_on(m: Module, columns: list[list[Element]]) -> None:
+    """Weights from each element that holds others' to that of the next row."""
+    rows = [element for side in zip(*columns, strict=True) for element in side]
+    for one, following in pairwise(rows):
+        if one.behind:
+            m.d.comb += following.weights.eq(one.next_weights)

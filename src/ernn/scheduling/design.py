@@ -19,6 +19,7 @@ _LIMITS = {
     "words": (1, 16),
     "overlap": (1, 16),
     "tail": (1, 1024),
+    "joined": (1, 4),
 }
 
 
@@ -77,6 +78,11 @@ class Design:
     two elements lie side by side, so that it makes two products a cycle; 0: one. For weights of at
     most 8 bits and spectra of at most 9, whatever else (a cell) has more; `pes` is a multiple of
     twice `words` then."""
+    joined: int = 1
+    """Elements of consecutive rows whose weights lie in one bank, side by side, the first of which
+    hands the others theirs; 1 to 4. A block RAM gives 36 bits a cycle: where a word of weights has
+    far fewer, as in dense networks, elements that join take fewer of them. Not in a packed design,
+    where two have a bank already."""
     forwarding: bool = False
     """Whether a step may take what the array or the vector unit has just made on its way to memory:
     a choice more before a register, four cycles less (three in shallow pipelines) for each step
@@ -121,6 +127,10 @@ class Design:
                 f"a packed design's elements share multipliers in pairs: its pes ({self.pes}) must "
                 f"be a multiple of twice its words ({self.words})"
             )
+        if self.packed and self.joined > 1:
+            raise UserError(
+                "a packed design's elements have a bank in pairs already: take joined=1"
+            )
         if self.pipeline not in get_args(PipelineName):
             names = ", ".join(get_args(PipelineName))
             raise UserError(f"a design's pipeline is one of {names}, not {self.pipeline!r}")
@@ -158,6 +168,17 @@ class Design:
     def sharing(self) -> int:
         """Elements that have a set of multipliers together."""
         return 2 if self.packed else 1
+
+    @property
+    def banks(self) -> dict[int, int]:
+        """How many banks there are with the weights of so many elements.
+
+        >>> Design(pes=14, splits=2, joined=3).banks
+        {3: 8, 2: 2}
+        """
+        whole, rest = divmod(self.pes, self.sharing * self.joined)
+        counts = {self.sharing * self.joined: whole * self.splits, rest: self.splits}
+        return {elements: count for elements, count in counts.items() if elements and count}
 
     def vector_lanes(self, block: int) -> int:
         """Lanes of the vector unit for words of `block` numbers."""

@@ -260,21 +260,20 @@ class MemoryMap:
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
     @cached_property
-    def slices(self) -> tuple[Slice, ...]:
-        """What each bank is cut into, that of all words first."""
+    def slices(self) -> dict[int, tuple[Slice, ...]]:
+        """What banks are cut into, the slice of all words first, by how many elements have one."""
         return self.sliced(self.model.weight_bits)
 
-    def sliced(self, most: int) -> tuple[Slice, ...]:
+    def sliced(self, most: int) -> dict[int, tuple[Slice, ...]]:
         """The same if no weight had more than so many bits."""
         fewer = self.model.weight_bits - most
         every = (zeros for stage in self.passes for one in stage for zeros in one.zeros)
         zeros = sorted(max(0, one - fewer) for one in every)
-        return slices(zeros, most, self.weights, self.design.tail, self.design.parity)
-
-    @property
-    def weights(self) -> int:
-        """Numbers of a bank's word, of all elements that share multipliers."""
-        return self.design.sharing * self.model.block
+        block, design = self.model.block, self.design
+        return {
+            elements: slices(zeros, most, elements * block, design.tail, design.parity)
+            for elements in design.banks
+        }
 
     def _beforehand(self, stage: LayerStage, one: Pass) -> list[Columns]:
         """Columns of each group of what a pass takes from the frame before, and of the input; none

@@ -14,10 +14,8 @@ from math import ceil
 
 import numpy as np
 
-from ernn.scheduling.weight_banks import in_memories, pack
+from ernn.scheduling.weight_banks import SHAPES, in_memories, pack
 
-SHAPES = ((512, 36), (1024, 18), (2048, 9))
-"""Words that a block RAM of 18 kbit holds, and their bits."""
 LOGIC = 2048
 """Bits a block RAM, below which a memory is made of logic."""
 

@@ -24,6 +24,8 @@ Columns = tuple[tuple[Column, ...], ...]  # of each group
 Key = tuple[str, int, str, int]
 """What an operand reads: signal, delay, initial values, how often the product reads it before."""
 
+SHAPES = ((512, 36), (1024, 18), (2048, 9))
+"""Words that a block RAM of 18 kbit holds, and their bits."""
 DEPTH = 1 << 11
 """A bank is cut into memories of so many words: where a block RAM is narrowest, yet whole."""
 TAIL = 192  # so many words beyond them would take a row of block RAMs for themselves
@@ -37,15 +39,23 @@ def in_memories(words: int, bits: int) -> list[int]:
     """How deep the memories are that hold words of a bank whole; those left over are the tail.
 
     Half as many words as a memory holds and up to half of that again would be three rows of block
-    RAMs at their widest, and a choice among them before any register: they are cut in two.
+    RAMs at their widest, and a choice among them before any register: they are cut in two, where
+    words are wide or that takes no more.
     """
     whole, rest = divmod(words, DEPTH)
     depths, half = [DEPTH] * whole, DEPTH // 2
     if whole and rest <= TAIL:
         return depths
-    if bits >= WIDE and half < rest <= half + half // 2:
+    if (bits >= WIDE or _cut_free(bits)) and half < rest <= half + half // 2:
         return [*depths, half, rest - half]
     return [*depths, rest]
+
+
+def _cut_free(bits: int) -> bool:
+    """Whether a row of block RAMs of half a memory's words and one of a quarter's are no more than
+    three of a quarter's, which are fewer than one of all."""
+    quarter, half, whole = (ceil(bits / width) for _, width in SHAPES)
+    return half + quarter <= ceil(3 * bits / SHAPES[0][1]) < whole
 
 
 @dataclass(frozen=True, eq=False)

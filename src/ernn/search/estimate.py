@@ -23,10 +23,10 @@ from math import inf
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device
-from ernn.estimate.memories import Memory, mapped
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import MemoryMap
+from ernn.search.joining import joined
 from ernn.search.space import Space
 from ernn.search.work import kernels_of, loops, works
 
@@ -89,5 +89,4 @@ def _banks(model: IntegerModel, design: Design, device: Device) -> int:
     layout = MemoryMap(model, design)
     once = (replace(one, times=1) for one in kernels_of(layout.products, layout))
     words = sum(one.cycles(design) for one in once)
-    bank = Memory("weights", model.block * model.weight_bits, words, False)
-    return design.elements * mapped(bank, device.family).kbit
+    return joined(model, design, words, device.family)[1]

@@ -50,7 +50,9 @@ def search(model: IntegerModel, request: Request, budget: int | None = BUDGET) -
     walks = {goal: _walk(model, replace(request, goal=goal), known) for goal in get_args(Goal)}
     complete = {goal: walk.run(Effort.of(budget)) for goal, walk in walks.items()}
     own = walks[request.goal]
-    if not any(walk.fitting for walk in walks.values()) and not own.any_of(small_designs(request)):
+    if not any(walk.fitting for walk in walks.values()) and not own.any_of(
+        small_designs(model, request)
+    ):
         raise UserError(refusal(model, request))
     own.front(Effort.of(None if budget is None else budget // 3))
     fitting = [one for walk in walks.values() for one in walk.fitting]

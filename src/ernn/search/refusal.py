@@ -7,13 +7,14 @@ from itertools import product
 from ernn.estimate.area import RESOURCES, Use, least, predict
 from ernn.estimate.device import Device, Family, devices
 from ernn.estimate.memories import mapped
-from ernn.estimate.units import banks, sizes
+from ernn.estimate.units import bank_words, banks, sizes
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.structure import BLOCK_SIZES
 from ernn.scheduling.design import Design
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.choice import EXACT, Request
+from ernn.search.joining import joined
 from ernn.search.space import pipelines
 
 NAMES = {"lut": "LUTs", "ff": "flip-flops", "dsp": "multipliers", "block_ram": "kbit of block RAM"}
@@ -55,12 +56,14 @@ def _lack(name: str, use: Use, request: Request) -> str:
     return f"{used:,} {NAMES[name]}, {used - limit:,} more than the {limit:,} {there}"
 
 
-def small_designs(request: Request) -> Iterator[Design]:
+def small_designs(model: IntegerModel, request: Request) -> Iterator[Design]:
     """Engines that take little."""
     sizes, ways = ((request.pes,) if request.pes else SMALL, SMALL), pipelines(request.device)
     for pes, splits, way in product(*sizes, ways):
         streams = request.streams or 1
-        yield Design(pes, streams, 16, 1, splits, pipeline=way, parity=request.parity)
+        design = Design(pes, streams, 16, 1, splits, pipeline=way, parity=request.parity)
+        words = bank_words(MemoryMap(model, design))
+        yield joined(model, design, words, request.device.family)[0]
 
 
 def _smallest(model: IntegerModel, request: Request) -> Schedule:
@@ -70,7 +73,7 @@ def _smallest(model: IntegerModel, request: Request) -> Schedule:
         use = least(MemoryMap(model, design), request.device.family)
         return max(getattr(use, name) / max(1, request.limit(name)) for name in RESOURCES)
 
-    return schedule(model, min(small_designs(request), key=lack))
+    return schedule(model, min(small_designs(model, request), key=lack))
 
 
 def _would(plan: Schedule, request: Request, worst: str) -> Iterator[str]:

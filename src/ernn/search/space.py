@@ -9,13 +9,13 @@ from typing import Literal
 
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import Device
-from ernn.estimate.memories import mapped
-from ernn.estimate.units import banks, dsp
+from ernn.estimate.units import dsp
 from ernn.ir.integer_model import IntegerModel
 from ernn.scheduling.design import Design, PipelineName, multipliers_per_pe
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import packable
 from ernn.search.critical_path import least_latency, longest_chain
+from ernn.search.joining import joined
 from ernn.search.work import Kernel, StageWork, kernels_of, loops, recurrent, works
 
 Goal = Literal["throughput", "latency"]
@@ -57,6 +57,7 @@ class Shape:
     pipeline: PipelineName
     forwarding: tuple[bool, ...]
     packed: int
+    joined: int
     share: float
     time: float
     loop: float
@@ -88,7 +89,7 @@ class Shape:
     ) -> Design:
         own = (self.pes, streams, chunk, self.lanes, self.splits, self.words)
         then = (overlap, staggered, deferred, self.pipeline)
-        return Design(*own, *then, packed=self.packed)
+        return Design(*own, *then, packed=self.packed, joined=self.joined)
 
 
 @dataclass(frozen=True)
@@ -160,23 +161,21 @@ class _OfWords:
         every = _worthwhile(rows, step, min(most, MOST)) if asked is None else {asked}
         for pes in sorted(size for size in every if size % step == 0):
             for splits in sorted(_worthwhile(columns, self.words, min(most // pes, 64))):
-                design = replace(base, pes=pes, splits=splits)
-                if self._held(design):
+                array = replace(base, pes=pes, splits=splits)
+                words = _array_cycles(self._once, array)
+                design, kbit = joined(self.space.model, array, words, self.space.device.family)
+                if kbit <= self.space.device.block_ram.value:
                     yield from self._of_array(design)
 
-    def _held(self, design: Design) -> bool:
-        """Whether the device has block RAM for the banks."""
-        model, device = self.space.model, self.space.device
-        once = [replace(one, times=1) for one in self.kernels]
-        word = int(design.sharing * model.block * model.mean_bits)
-        found = banks([(_array_cycles(once, design), word)], design)
-        kbit = sum(one.count * mapped(one, device.family).kbit for one in found if one.width)
-        return kbit <= device.block_ram.value
+    @cached_property
+    def _once(self) -> list[Kernel]:
+        """Whose weights are kept."""
+        return [replace(one, times=1) for one in self.kernels]
 
     def _of_array(self, design: Design) -> Iterator[Shape]:
         space, lanes = self.space, 1
         own = design.pes, design.splits, design.words
-        then = self.pipeline, self.forwarding, self.packed
+        then = self.pipeline, self.forwarding, self.packed, design.joined
         plain = replace(design, forwarding=False)
         while lanes <= space.model.block:
             layout = MemoryMap(space.model, replace(design, lanes=lanes))
