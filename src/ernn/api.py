@@ -345,6 +345,7 @@ def design(
     goal: str = "throughput",
     streams: int | None = None,
     clock_mhz: float | None = None,
+    once: bool = False,
 ) -> "Engine":
     """The best engine found for a model on a device.
 
@@ -353,6 +354,8 @@ def design(
     goal: "throughput" (frames a second of all streams) or "latency" (of one frame).
     streams: independent sequences that take turns, 1 to 16; None: as many as pay.
     clock_mhz: the clock to count with, 1 to 1000 MHz; None: what is assumed for the device.
+    once: whether the head of a network that gives its last step only is run once a sequence, which
+        the end of a packet then tells (`Design.once`): one stream, whose frames follow sooner.
 
     Raises UserError where nothing fits, saying what is short and by how much.
 
@@ -371,10 +374,11 @@ def design(
     require(model, Model, "an engine is for a Model")
     require(streams, Integral | None, "streams must be a whole number, 1..16")
     require(clock_mhz, Real | None, "clock_mhz must be a number")
+    require(once, bool, "once must be True or False")
     found = find_device(device)
     clock = Clock.assumed(found) if clock_mhz is None else Clock.given(clock_mhz)
     wanted: Goal = goal  # type: ignore[assignment]  # Request says what a goal can be
-    best = search(model.integers, Request(found, clock, wanted, streams)).best
+    best = search(model.integers, Request(found, clock, wanted, streams, once=once)).best
     return Engine(model, best.design, found.name)
 
 

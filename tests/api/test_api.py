@@ -259,6 +259,8 @@ def test_a_search_for_what_is_not_there_is_refused(model: ernn.Model) -> None:
     one_line(search(streams=1.5), "streams must be a whole number")
     one_line(search(clock_mhz=0), "1 to 1000 MHz, not 0")
     one_line(search(clock_mhz="fast"), "clock_mhz must be a number, not str")
+    one_line(search(once=True), "leaves out outputs, and this network gives every frame's")
+    one_line(search(once=1), "once must be True or False")
     one_line(lambda: ernn.design(words(), "LFE5U-25F"), "for a Model, not Words")  # type: ignore[arg-type]
 
 

@@ -89,6 +89,39 @@ def test_no_design_is_faster_than_its_shape_promises(goal: Goal, bits: dict[str,
             assert choice.share >= shape.share
 
 
+@pytest.fixture(scope="module")
+def tagger() -> IntegerModel:
+    """A network that gives its last step's outputs only."""
+    sizes = {"input_size": 6, "hidden": 12, "outputs": 48}
+    rng = np.random.default_rng(3)
+    return random_integer_model(rng, cell="lstm", block=1, last_step=True, **sizes)
+
+
+def test_a_head_once_a_sequence_is_searched_for_where_it_is_asked_for(tagger: IntegerModel) -> None:
+    """No design is faster than its shape promises without the head, and some are faster than any
+    that has it with every frame promises.
+    """
+    request = replace(tiny(9), once=True)
+    found = search(tagger, request, budget=20)
+    assert {(one.design.once, one.design.streams) for one in found.scheduled} == {(True, 1)}
+    shapes = Space(tagger, request.device, CLOCK, "throughput", once=True).shapes()
+    for shape in shapes[::5]:
+        for design in list(shape.designs(1))[::7]:
+            choice = evaluate(schedule(tagger, replace(design, once=True)), request)
+            assert choice.time("throughput") >= shape.time
+    usual = search(tagger, replace(tiny(9), streams=1), budget=20).best
+    assert found.best.cycles_per_frame < 0.9 * usual.cycles_per_frame
+
+
+def test_a_head_once_is_refused_where_there_is_none(
+    model: IntegerModel, tagger: IntegerModel
+) -> None:
+    with pytest.raises(UserError, match="leaves out outputs, and this network gives every frame's"):
+        search(model, replace(tiny(9), once=True))
+    with pytest.raises(UserError, match="has a lone stream"):
+        replace(tiny(9), once=True, streams=2)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_promise_is_kept_where_layers_do_not_wait_for_each_other(seed: int) -> None:
     """Of random graphs: a latency is bounded by what waits, not by every stage."""

@@ -56,6 +56,14 @@ def design(
             help="A parity bit for every word of weights, and a port that tells of upsets.",
         ),
     ] = False,
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once",
+            help="Run the head of a network that gives its last step only once a sequence; "
+            "packets of the input then end with sequences.",
+        ),
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Draw time against the share of the device, as SVG.")
     ] = None,
@@ -68,7 +76,7 @@ def design(
     """
     from ernn.pipeline import choosing
 
-    request = choosing.request(device, goal, streams, pes, clock, margin, parity)
+    request = choosing.request(device, goal, streams, pes, clock, margin, parity, once)
     with console.working():
         outcome, found = _designed(model, request)
     if plot is not None:

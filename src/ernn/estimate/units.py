@@ -183,9 +183,9 @@ class Units:
         return weights, others
 
 
-def bank_words(layout: MemoryMap) -> int:
-    """Words of a weight bank: a cycle each of a frame's passes."""
-    return sum(one.length for stage in layout.passes for one in stage)
+def bank_words(layout: MemoryMap, stages: int | None = None) -> int:
+    """Words of a weight bank: a cycle each of a frame's passes, in all stages or the first few."""
+    return sum(one.length for stage in layout.passes[:stages] for one in stage)
 
 
 Sizes = list[tuple[int, int, int]]

@@ -48,11 +48,12 @@ def request(
     clock: float | None = None,
     margin: float = MARGIN,
     parity: bool = False,
+    once: bool = False,
 ) -> Request:
     """The request that these words make; UserError for an unknown device or goal."""
     found = find_device(device)
     assumed = Clock.assumed(found) if clock is None else Clock.given(clock)
-    return Request(found, assumed, cast(Goal, goal), streams, pes, margin, parity)
+    return Request(found, assumed, cast(Goal, goal), streams, pes, margin, parity, once)
 
 
 def options(request: Request) -> Mapping[str, Any]:
@@ -125,7 +126,9 @@ def _row(choice: Choice, found: SearchResult) -> DesignRow:
         share=round(choice.share, 4),
         best=choice is found.best,
         front=any(choice is one for one in found.front),
-        pipeline=design.pipeline + (", forwarding" if design.forwarding else ""),
+        pipeline=design.pipeline
+        + (", forwarding" if design.forwarding else "")
+        + (", head once" if design.once else ""),
     )
 
 

@@ -336,7 +336,7 @@ class DesignRow:
     """One design: what it is, what it gives (exact cycles, an assumed clock), its predicted area.
 
     `share`: the largest share of a resource, 0..1; `best`: the one
-    chosen; `front`: on the Pareto front; `pipeline`: in words, forwarding included.
+    chosen; `front`: on the Pareto front; `pipeline`: in words, with forwarding and a head once.
     """
 
     pes: int

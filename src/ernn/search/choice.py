@@ -19,7 +19,8 @@ EXACT = ("dsp", "block_ram")
 class Request:
     """`streams` and `pes` are chosen where None.  `margin`: the share of LUTs and flip-flops, which
     are estimates, that is left free; multipliers and block RAMs are known and may all be used.
-    `parity`: words of weights are checked.  Raises UserError for what no design can have."""
+    `parity`: words of weights are checked.  `once`: a head is run once a sequence (`Design.once`),
+    so that there is a lone stream.  Raises UserError for what no design can have."""
 
     device: Device
     clock: Clock
@@ -28,13 +29,17 @@ class Request:
     pes: int | None = None
     margin: float = MARGIN
     parity: bool = False
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.goal not in get_args(Goal):
             raise UserError(f"a search is for {' or '.join(get_args(Goal))}, not {self.goal!r}")
         if not 0 <= self.margin < 1:
             raise UserError(f"a margin is a share from 0 to less than 1, not {self.margin}")
-        Design(1 if self.pes is None else self.pes, 1 if self.streams is None else self.streams)
+        streams = 1 if self.streams is None else self.streams
+        Design(1 if self.pes is None else self.pes, streams, once=self.once)
+        if self.once:
+            object.__setattr__(self, "streams", 1)
 
     def limit(self, resource: str) -> int:
         """What may be used of a resource."""

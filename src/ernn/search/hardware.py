@@ -75,5 +75,6 @@ def best(choices: Iterable[Choice], goal: Goal) -> Choice:
 
 
 def _walk(model: IntegerModel, request: Request, known: dict[Design, Choice]) -> Walk:
-    shapes = Space(model, request.device, request.clock, request.goal, request.pes).shapes()
+    asked = request.device, request.clock, request.goal, request.pes, request.once
+    shapes = Space(model, *asked).shapes()
     return Walk(model, request, request.goal, shapes, known)

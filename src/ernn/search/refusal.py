@@ -61,7 +61,8 @@ def small_designs(model: IntegerModel, request: Request) -> Iterator[Design]:
     sizes, ways = ((request.pes,) if request.pes else SMALL, SMALL), pipelines(request.device)
     for pes, splits, way in product(*sizes, ways):
         streams = request.streams or 1
-        design = Design(pes, streams, 16, 1, splits, pipeline=way, parity=request.parity)
+        given = replace(Design(pes, streams, 16, 1, splits), parity=request.parity)
+        design = replace(given, pipeline=way, once=request.once)
         words = bank_words(MemoryMap(model, design))
         yield joined(model, design, words, request.device.family)[0]
 

@@ -95,13 +95,14 @@ class Shape:
 @dataclass(frozen=True)
 class Space:
     """Shapes with no more multipliers than the device has, nor more block RAM in weight banks;
-    `pes`: elements of a group, if given."""
+    `pes`: elements of a group, if given; `once`: most frames have no head (`Design.once`)."""
 
     model: IntegerModel
     device: Device
     clock: Clock
     goal: Goal
     pes: int | None = None
+    once: bool = False
 
     def shapes(self) -> list[Shape]:
         """By rising time, then share."""
@@ -130,6 +131,7 @@ class _OfWords:
             packed=self.packed,
             pipeline=self.pipeline,
             forwarding=any(self.forwarding),
+            once=self.space.once,
         )
         return MemoryMap(self.space.model, design)
 
@@ -143,6 +145,12 @@ class _OfWords:
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
         return kernels_of(self.base.products, self.base)
+
+    @cached_property
+    def every_frame(self) -> tuple[Kernel, ...]:
+        """Kernels that every frame has, also where only a sequence's last one has a head."""
+        stages = self.base.stages[: self.base.head]
+        return kernels_of((one for stage in stages for one in stage.products), self.base)
 
     @cached_property
     def waiting(self) -> tuple[Kernel, ...]:
@@ -192,14 +200,14 @@ class _OfWords:
         if self.space.goal == "latency":
             return least_latency(layout, _array_cycles(self.waiting, layout.design))
         vector = layout.beats * sum(one.terms for one in self._works)
-        return max(_array_cycles(self.kernels, layout.design), vector)
+        return max(_array_cycles(self.every_frame, layout.design), vector)
 
     def _loop(self, layout: MemoryMap) -> int:
         return max(loops(self._recurrent, layout.design, layout.beats), default=0)
 
     @cached_property
     def _works(self) -> tuple[StageWork, ...]:
-        return tuple(works(self.base))
+        return tuple(works(self.base))[: self.base.head]
 
     @cached_property
     def _recurrent(self) -> tuple[StageWork, ...]:

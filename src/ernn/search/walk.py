@@ -142,9 +142,11 @@ class Walk:
         """Designs of a shape: all, or the first that the device holds."""
         if streams >= self._held.get(shape, STREAMS["throughput"][-1] + 1):
             return
-        fast = self.goal == "throughput"
-        found = shape.designs(streams, late=fast and self._several, beforehand=not fast)
-        designs = [replace(design, parity=self.request.parity) for design in found]
+        fast, request = self.goal == "throughput", self.request
+        late = fast and self._several and not request.once
+        asked = {"parity": request.parity, "once": request.once}
+        found = shape.designs(streams, late=late, beforehand=not fast)
+        designs = [replace(design, **asked) for design in found]
         least: dict[str, int] = dict(chunk=1, overlap=1)
         least |= dict(staggered=False, forwarding=False, ahead=False, beforehand=False)
         smallest = replace(designs[0], **least)
@@ -210,7 +212,7 @@ class Walk:
         if self.goal == "latency":
             return True
         mhz = self.request.clock.counted(layout.design, layout.multipliers)
-        return bank_words(layout) / mhz < self.fastest
+        return bank_words(layout, layout.head) / mhz < self.fastest
 
     def _holds(self, layout: MemoryMap, effort: Effort) -> bool:
         effort.cycles -= LOOKED
