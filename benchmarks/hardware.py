@@ -483,8 +483,10 @@ def memory(name: str, plan: Schedule) -> str:
 
 
 def filled(name: str, plan: Schedule) -> str:
-    """How much of the block RAM of weight banks, and of all else, holds bits."""
-    return ", ".join(f"{one:.0%}" for one in Units(plan).filled(find_device(name).family))
+    """How much of the block RAM of weight banks, and of all else, holds bits; none of what is made
+    of logic."""
+    shares = Units(plan).filled(find_device(name).family)
+    return ", ".join(f"{one:.0%}" if one else "-" for one in shares)
 
 
 @cache
