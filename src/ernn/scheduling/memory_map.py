@@ -252,10 +252,9 @@ class MemoryMap:
             made.append([])
             for one in whole:
                 columns = self._beforehand(stage, one)
-                parts = in_parts(one, columns or self._in_turn(stage, one, whole), kept)
-                kept += len(parts) > 1
-                before = bool(columns) and len(parts) > 1
-                made[-1] += [replace(parts[0], before=before), *parts[1:]]
+                first, *others = in_parts(one, columns or self._in_turn(stage, one, whole), kept)
+                kept += bool(others)
+                made[-1] += [replace(first, before=bool(columns and others)), *others]
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
