@@ -145,7 +145,7 @@ class Walk:
         fast, request = self.goal == "throughput", self.request
         late = fast and self._several and not request.once
         asked = {"parity": request.parity, "once": request.once}
-        found = shape.designs(streams, late=late, beforehand=not fast)
+        found = shape.designs(streams, late=late, beforehand=not fast and not request.once)
         designs = [replace(design, **asked) for design in found]
         least: dict[str, int] = dict(chunk=1, overlap=1)
         least |= dict(staggered=False, forwarding=False, ahead=False, beforehand=False)
