@@ -304,7 +304,9 @@ class MemoryMap:
                 for when in (True, False)
             ]
         few = max(self.design.pes // self.design.words, ceil(one.length / TURNS))
-        cuts = sorted({0, *range(one.length, 0, -few)})
+        beside = self.design.staggered and len({stage.layer for stage in self.stages}) > 1
+        least = few if beside else 1  # layers side by side leave no time for a short part's rows
+        cuts = sorted({0, *range(one.length, least - 1, -few)})
         return [tuple(own[a:b] for own in one.columns) for a, b in pairwise(cuts)]
 
     @cached_property
