@@ -10,7 +10,7 @@ the best of a search with `--thorough` schedules a goal instead of 80 as well.  
 that nothing is faster: of all values of `Design` only those are scheduled that promise more, and
 neighbours of the best.  Random weights, 12 bits, 16-bit data, from a fixed seed: cycles do not
 depend on them; the clock is assumed.  Each row is a file in --out; started again, the script goes
-on with what is missing.  Five minutes of a processor, and as many for the sample.
+on with what is missing.
 """
 
 import argparse
@@ -31,9 +31,12 @@ from hardware import random_model
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
 from ernn.estimate.device import find_device
+from ernn.estimate.units import Units
 from ernn.files import write_atomic, write_json
 from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec
+from ernn.scheduling.design import Design
+from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Choice, Request
 from ernn.search.hardware import SearchResult, best, search
 from ernn.search.space import Goal
@@ -99,9 +102,13 @@ def measured(network: str, device: str, out: Path) -> None:
     row: dict[str, Any] = {"network": network, "device": device}
     began = time.process_time()
     try:
-        ours = search(network_of(network), asked(device))
+        model = network_of(network)
+        ours = search(model, asked(device))
         row |= {"seconds": round(time.process_time() - began, 1), "complete": ours.complete}
         row["phase2"] = _best(ours)
+        for told in row["phase2"].values():
+            plan = schedule(model, Design(**told["design"]))
+            told["filled"] = Units(plan).filled(find_device(device).family)
     except UserError as refused:
         row["refused"] = str(refused)
     print(write_json(path, row), flush=True)
@@ -129,14 +136,14 @@ def _best(found: SearchResult) -> dict[Goal, dict[str, Any]]:
 
 def _told(one: Choice, goal: Goal) -> dict[str, Any]:
     cycles = one.cycles_per_frame if goal == "throughput" else one.latency
-    told = {"cycles": cycles, "mhz": one.clock_mhz, "us": one.time(goal)}
-    return told | {"design": asdict(one.design)}
+    told = {"cycles": cycles, "mhz": one.clock_mhz, "us": cycles / one.clock_mhz}
+    return told | {"counted": one.time(goal), "design": asdict(one.design)}
 
 
 def page(rows: list[dict[str, Any]]) -> str:
     heads = (
-        *("network", "device", "for", "cycles", "MHz", "µs", "streams", "pipelines"),
-        *("complete", "slower than thorough", "seconds"),
+        *("network", "device", "for", "cycles", "MHz", "µs", "streams", "pipelines", "elements"),
+        *("weights, others: full", "complete", "slower than thorough", "seconds"),
     )
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     sampled = sum("thorough" in row for row in rows)
@@ -147,18 +154,33 @@ def page(rows: list[dict[str, Any]]) -> str:
 def _lines(row: dict[str, Any]) -> Iterator[str]:
     where = f"{row['network']} | {row['device']}"
     if "refused" in row:
-        yield f"| {where} | either | {row['refused'].split('; ')[-1]} {'| ' * 8}|"
+        yield f"| {where} | either | {row['refused'].split('; ')[-1]} {'| ' * 10}|"
         return
     for goal, ours in row["phase2"].items():
         design, other = ours["design"], row.get("thorough")
-        slower = f"{ours['us'] / other[goal]['us'] - 1:.1%}" if other else ""
+        slower = f"{ours['counted'] / other[goal]['counted'] - 1:.1%}" if other else ""
         forwarding = ", forwarding" if design["forwarding"] else ""
         cells = (
             *(goal, f"{ours['cycles']:,.4g}", f"{ours['mhz']:.0f}", f"{ours['us']:.3g}"),
-            *(str(design["streams"]), design["pipeline"] + forwarding),
-            *("yes" if row["complete"] else "no", slower, f"{row['seconds']:g}"),
+            *(str(design["streams"]), design["pipeline"] + forwarding, _elements(design)),
+            *(
+                _full(ours["filled"]),
+                "yes" if row["complete"] else "no",
+                slower,
+                f"{row['seconds']:g}",
+            ),
         )
         yield f"| {where} | {' | '.join(cells)} |"
+
+
+def _elements(design: dict[str, Any]) -> str:
+    joined = design["joined"]
+    return f"{design['pes'] * design['splits']}" + (f", {joined} a bank" if joined > 1 else "")
+
+
+def _full(filled: tuple[float, float]) -> str:
+    """No share of what is made of logic."""
+    return ", ".join(f"{one:.0%}" if one else "-" for one in filled)
 
 
 _ABOVE = """# Phase II against a search of many times its effort
@@ -170,10 +192,14 @@ complete the best of one with 400 schedules a goal instead of 80 (no proof that 
 2,000 for every row would take hours). Complete: of the space of the search, for throughput, nothing
 left out promises more. Cycles: of a frame for throughput, of a frame's latency for latency; the
 schedule's, and exact. The clock is assumed ([how](clocks.md)), so µs are **estimated**. Seconds:
-processor time of the first search, for both goals. The networks are in the script; where a device
-holds no engine, what would fit. {rows} of {all} rows are there: the script goes on with those that
-are missing. Of rows on ECP5 only lstm20's, and top-lstm's and gru120's on LFE5U-25F, were made with
-what is assumed of forwarding now, a sixteenth of the clock; all others with a fifth.
+processor time of the first search, for both goals. Elements: multipliers of dense networks, in
+blocks sets of them, and how many have a bank together. Full: the share of the block RAM taken that
+holds bits, of weight banks and of all other memories; a bank of fewer than 512 words, or of a few
+more, cannot be full ([why](../decisions/0023-banks-together.md)), and small ones are made of logic.
+The networks are in the script; where a device holds no engine, what would fit. {rows} of {all} rows
+are there: the script goes on with those that are missing. Rows on ZU7EV are of an older program,
+whose elements had a bank each and which made no sums beforehand. With a bank each gru120 on
+LFE5U-25F took 2,101 cycles, and flavour did not fit there.
 """
 
 if __name__ == "__main__":
