@@ -6,7 +6,7 @@ Phase II's design for one stream, for throughput (layers of a stack a round afte
 for latency, and where an LSTM of 20 cells and L16 spend theirs.  Cycles are the schedule's, which
 simulation meets exactly; the clock is assumed.  Random weights of 12 bits, 16-bit data, from seed
 0: cycles do not depend on them.  VOLLO's figures (bfloat16, dense, measured on a V80) are
-published ones.  Half a minute.
+published ones.  Four minutes of a processor.
 
 With --place top tagging instead, 20 steps and a head, on a page of its own: simulated, proven
 against golden, placed and routed, some minutes a seed; what is done is kept.

@@ -86,7 +86,7 @@ class Run:
     >>> windows = np.random.default_rng(0).standard_normal((30, 20, 3))
     >>> data = ernn.Sequences(windows, ["walk", "run", "jump"] * 10)
     >>> run = ernn.fit(data, "out/moves", hidden=8, epochs=1, progress=False)
-    >>> figures = run.compress(block=4, towards=1, inside=1, progress=False)
+    >>> figures = run.compress(block=4, inside=1, progress=False)
     >>> figures["compression.weights"].value
     96
     """

@@ -251,10 +251,9 @@ class MemoryMap:
             whole = passes(list(zip(rows, columns, strict=True)), self.design.pes)
             made.append([])
             for one in whole:
-                columns = self._beforehand(stage, one)
-                first, *others = in_parts(one, columns or self._in_turn(stage, one, whole), kept)
-                kept += bool(others)
-                made[-1] += [replace(first, before=bool(columns and others)), *others]
+                parts = self._parts(stage, one, whole, kept)
+                kept += len(parts) > 1
+                made[-1] += parts
         found = iter(placed_by_zeros([one for stage in made for one in stage]))
         return tuple(tuple(next(found) for _ in stage) for stage in made)
 
@@ -273,6 +272,14 @@ class MemoryMap:
             elements: slices(zeros, most, elements * block, design.tail, design.parity)
             for elements in design.banks
         }
+
+    def _parts(
+        self, stage: LayerStage, one: Pass, every: Sequence[Pass], place: int
+    ) -> tuple[Pass, ...]:
+        """A pass in parts, whose sums are kept in a place, or as it is."""
+        before = self._beforehand(stage, one)
+        first, *others = in_parts(one, before or self._in_turn(stage, one, every), place)
+        return (replace(first, before=bool(before and others)), *others)
 
     def _beforehand(self, stage: LayerStage, one: Pass) -> list[Columns]:
         """Columns of each group of what a pass takes from the frame before, and of the input; none
@@ -306,7 +313,7 @@ class MemoryMap:
         few = max(self.design.pes // self.design.words, ceil(one.length / TURNS))
         beside = self.design.staggered and len({stage.layer for stage in self.stages}) > 1
         least = few if beside else 1  # layers side by side leave no time for a short part's rows
-        cuts = sorted({0, *range(one.length, least - 1, -few)})
+        cuts = sorted({0, one.length, *range(one.length, least - 1, -few)})
         return [tuple(own[a:b] for own in one.columns) for a, b in pairwise(cuts)]
 
     @cached_property

@@ -36,8 +36,8 @@ class Link:
         the input only where sums may be made `beforehand`."""
         if not (self.through or beforehand):
             return self.products
-        late = ((one, [o for o in one.operands if not o.delay]) for one in self.products)
-        return tuple(replace(one, operands=tuple(operands)) for one, operands in late)
+        late = ((one, tuple(o for o in one.operands if not o.delay)) for one in self.products)
+        return tuple(replace(one, operands=operands) for one, operands in late if operands)
 
 
 Chain = tuple[Link, ...]
