@@ -58,10 +58,10 @@ CASES = {
         Design(3, 1, 4),
     ),
     "GRU in blocks of 16": Case(
-        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4)
+        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4, lanes=8)
     ),
     "GRU in blocks of 32": Case(
-        dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4)
+        dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4, lanes=4)
     ),
     "narrow integers": Case(
         dict(cell="lstm", input_size=8, hidden=8, outputs=4, block=4),
