@@ -7,20 +7,21 @@ from ernn.errors import UserError
 from ernn.ir.structure import LoadBalanced
 from ernn.pipeline.choices import solver
 from ernn.train.recipes import DIGITS
-from ernn.train.solvers import ByAdmm, Direct
+from ernn.train.solvers import ByAdmm, Direct, Taught
 
 BLOCKS = CompressionPlan.blocks(8, signed=True)
 
 
 def test_blocks_are_trained_from_the_start() -> None:
-    """As the dense network is, for as long as all stages of ADMM together."""
+    """As the dense network is, which teaches, for as long as all stages of ADMM together."""
     way = solver(None, BLOCKS, DIGITS, None, None)
-    assert isinstance(way, Direct)
-    assert way.inside.rate == DIGITS.dense.rate
-    assert way.inside.epochs == sum(
+    assert isinstance(way, Taught) and isinstance(way.way, Direct)
+    assert way.way.inside.rate == DIGITS.dense.rate
+    assert way.way.inside.epochs == sum(
         stage.epochs for stage in (DIGITS.dense, DIGITS.admm, DIGITS.retrain)
     )
-    shorter = solver(None, BLOCKS, DIGITS, None, 3)
+    assert isinstance(solver("direct", BLOCKS, DIGITS, None, None), Direct)
+    shorter = solver("direct", BLOCKS, DIGITS, None, 3)
     assert isinstance(shorter, Direct) and shorter.inside.epochs == 3
 
 

@@ -187,7 +187,8 @@ def compress(
         Solver | None,
         typer.Option(
             help="How training reaches the structure: from the start (direct; blocks do if not "
-            "given), ADMM (pruned weights do), projection at once, or little by little."
+            "given, taught by the dense network), ADMM (pruned weights do), projection at once, or "
+            "little by little."
         ),
     ] = None,
     towards: Annotated[

@@ -116,7 +116,7 @@ class Run:
 
         block: size of circulant blocks; with no plan either, the recipe's.
         plan: any structures, in place of blocks.
-        solver: admm, one-shot, direct or gradual; None: direct for blocks, else admm.
+        solver: admm, one-shot, direct or gradual; None: direct for blocks, taught, else admm.
         towards: epochs towards the structure; None: the recipe's.
         inside: epochs inside it; None: the recipe's, of direct those of all its stages.
         seed: every random choice follows from it.

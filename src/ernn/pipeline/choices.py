@@ -17,6 +17,7 @@ from ernn.ir.structure import (
 )
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
+from ernn.train.spec import DistilSpec
 
 
 def plan(
@@ -86,10 +87,13 @@ def solver(
     """The solver `name`, None for the best known for `plan`, with the recipe's training, for other
     numbers of epochs where given.
 
-    Blocks are best trained from the start (docs/results/accuracy-an4-signed.md, paper.md); a sparse
-    structure needs trained weights to choose from, which ADMM draws towards it.
+    Blocks are best trained from the start, taught by the dense network
+    (docs/results/accuracy-an4-signed.md, paper.md); a sparse structure needs trained weights to
+    choose from, which ADMM draws towards it.
     """
-    name = name or ("direct" if all(map(_in_blocks, plan.structures)) else "admm")
+    if name is None and all(map(_in_blocks, plan.structures)):
+        name, recipe = "direct", replace(recipe, distil=recipe.distil or DistilSpec())
+    name = name or "admm"
     if towards is not None and name in ("one-shot", "direct"):
         raise UserError(
             f"{name} has no epochs towards the structure: leave --towards out, or give --solver "
