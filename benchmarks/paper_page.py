@@ -53,8 +53,8 @@ WORDS = """\
   training (1.3 ± 0.7 in blocks of 16), 1.6 ± 0.5 to ADMM, 0.8 ± 1.1 to one projection. Direct
   training with signs is better by 2.5 ± 0.4 than ADMM without and by 0.9 ± 0.9 than ADMM with
   them, in as many epochs as the dense network and ADMM have together: the paper's solver is not
-  needed where training inside is this cheap. So `ernn compress` trains blocks from the start,
-  with the dense network as teacher, if no solver is asked for.
+  needed where training inside is this cheap. On the demo's digits ADMM was better
+  ([how to](../how-to/compress.md)), and `ernn compress` keeps it if no solver is asked for.
 - A teacher (the dense network's frames, from fresh weights) gives 1.6 [1.1, 2.2] points more, and
   without dropout 2.6 [2.1, 3.1]; no dropout without a teacher gives nothing (47.5 % after 12 of 16
   epochs, where signed blocks with dropout have 47.4). Twice the rate adds 0.2, which is little.

@@ -57,7 +57,9 @@ def test_from_speech_to_a_placed_engine(folder: Path, capsys: pytest.CaptureFixt
     out, run_folder = "out/first", Path("out/first")
     small = ("--hidden", "8", "--layers", "1", "--epochs", "1")
     assert done("train", "--out", out, *small)["figures"]["error_rate.dense"]["tokens"] > 500
-    assert done("compress", out, "--block", "2", "--inside", "1")["skipped"] is False
+    assert (
+        done("compress", out, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
+    )
     for _ in range(2):  # done, and unchanged
         assert run(["quantize", out, "--weight-bits", "4", "--data-bits", "4", "--strict"]) == 1
         said = capsys.readouterr().err

@@ -184,13 +184,12 @@ def compress(
         ),
     ] = None,
     solver: Annotated[
-        Solver | None,
+        Solver,
         typer.Option(
-            help="How training reaches the structure: from the start (direct; blocks do if not "
-            "given, taught by the dense network), ADMM (pruned weights do), projection at once, or "
+            help="How training reaches the structure: ADMM, projection at once, from the start, or "
             "little by little."
         ),
-    ] = None,
+    ] = Solver.admm,
     towards: Annotated[
         int | None, typer.Option(min=1, help=f"Epochs of ADMM, or gradual; {RECIPE}.")
     ] = None,
@@ -214,9 +213,8 @@ def compress(
     with console.working():
         found = Run.existing(run, root)
         recipe = recipe_for(sequences.prepared(found).corpus, recipe_file).with_seed(seed)
-        wanted = asked or recipe.plan
-        way = choices.solver(solver and solver.value, wanted, recipe, towards, inside)
-        outcome = network.compress(found, wanted, way)
+        way = choices.solver(solver.value, recipe, towards, inside)
+        outcome = network.compress(found, asked or recipe.plan, way)
     console.show(outcome, as_json)
 
 

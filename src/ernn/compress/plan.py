@@ -54,7 +54,13 @@ class CompressionPlan:
     """Of single parameters, by the name that `named_parameters()` gives, instead of the above."""
 
     def __post_init__(self) -> None:
-        for structure in self.structures:
+        for structure in (
+            self.input,
+            self.recurrent,
+            self.projection,
+            self.output,
+            *dict(self.overrides).values(),
+        ):
             if not isinstance(structure, Structure):
                 raise UserError(
                     "a plan holds structures such as Dense() or BlockCirculant(8), not "
@@ -94,12 +100,6 @@ class CompressionPlan:
         return replace(
             self, overrides=(*(o for o in self.overrides if o[0] != name), (name, structure))
         )
-
-    @property
-    def structures(self) -> tuple[Structure, ...]:
-        """All that it holds, for kinds of matrices and for single ones."""
-        kinds = (self.input, self.recurrent, self.projection, self.output)
-        return *kinds, *dict(self.overrides).values()
 
     def structure(self, name: str, role: Role) -> Structure:
         """What a parameter gets.

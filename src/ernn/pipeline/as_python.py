@@ -86,7 +86,7 @@ class Run:
     >>> windows = np.random.default_rng(0).standard_normal((30, 20, 3))
     >>> data = ernn.Sequences(windows, ["walk", "run", "jump"] * 10)
     >>> run = ernn.fit(data, "out/moves", hidden=8, epochs=1, progress=False)
-    >>> figures = run.compress(block=4, inside=1, progress=False)
+    >>> figures = run.compress(block=4, towards=1, inside=1, progress=False)
     >>> figures["compression.weights"].value
     96
     """
@@ -106,7 +106,7 @@ class Run:
         block: int | None = None,
         plan: "CompressionPlan | None" = None,
         *,
-        solver: str | None = None,
+        solver: str = "admm",
         towards: int | None = None,
         inside: int | None = None,
         seed: int = 0,
@@ -116,7 +116,7 @@ class Run:
 
         block: size of circulant blocks; with no plan either, the recipe's.
         plan: any structures, in place of blocks.
-        solver: admm, one-shot, direct or gradual; None: direct for blocks, taught, else admm.
+        solver: admm, one-shot, direct or gradual.
         towards: epochs towards the structure; None: the recipe's.
         inside: epochs inside it; None: the recipe's, of direct those of all its stages.
         seed: every random choice follows from it.
@@ -127,7 +127,7 @@ class Run:
 
         recipe = recipe_for(sequences.prepared(self._run).corpus).with_seed(seed)
         asked = plan or choices.plan(block, None, None, None, None) or recipe.plan
-        way = choices.solver(solver, asked, recipe, towards, inside)
+        way = choices.solver(solver, recipe, towards, inside)
         return _found(network.compress(self._run, asked, way, progress=progress))
 
     @naming_extras()

@@ -9,15 +9,11 @@ from ernn.errors import UserError
 from ernn.ir.edges import DataBits
 from ernn.ir.structure import (
     BankBalanced,
-    Dense,
     LoadBalanced,
     Pruned,
-    Structure,
-    block_size,
 )
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
-from ernn.train.spec import DistilSpec
 
 
 def plan(
@@ -77,23 +73,11 @@ def bits_of(words: Sequence[str]) -> tuple[DataBits, dict[str, int]]:
     return DataBits(**data), weights
 
 
-def solver(
-    name: str | None,
-    plan: CompressionPlan,
-    recipe: Recipe,
-    towards: int | None,
-    inside: int | None,
-) -> Solver:
-    """The solver `name`, None for the best known for `plan`, with the recipe's training, for other
-    numbers of epochs where given.
+def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:
+    """The solver `name` with the recipe's training, for other numbers of epochs where given.
 
-    Blocks are best trained from the start, taught by the dense network
-    (docs/results/accuracy-an4-signed.md, paper.md); a sparse structure needs trained weights to
-    choose from, which ADMM draws towards it.
+    UserError where it has none of them. From the start it is as long as all stages of ADMM together, at the dense network's rate.
     """
-    if name is None and all(map(_in_blocks, plan.structures)):
-        name, recipe = "direct", replace(recipe, distil=recipe.distil or DistilSpec())
-    name = name or "admm"
     if towards is not None and name in ("one-shot", "direct"):
         raise UserError(
             f"{name} has no epochs towards the structure: leave --towards out, or give --solver "
@@ -115,7 +99,3 @@ def solver(
             raise UserError(
                 f"no solver is called {name!r}; they are admm, one-shot, direct and gradual"
             )
-
-
-def _in_blocks(structure: Structure) -> bool:
-    return isinstance(structure, Dense) or block_size(structure) > 1
