@@ -7,11 +7,7 @@ from dataclasses import fields, replace
 from ernn.compress.plan import CompressionPlan
 from ernn.errors import UserError
 from ernn.ir.edges import DataBits
-from ernn.ir.structure import (
-    BankBalanced,
-    LoadBalanced,
-    Pruned,
-)
+from ernn.ir.structure import BankBalanced, LoadBalanced, Pruned
 from ernn.train.recipes import Recipe
 from ernn.train.solvers import ByAdmm, Direct, Gradual, OneShot, Solver
 
@@ -76,7 +72,8 @@ def bits_of(words: Sequence[str]) -> tuple[DataBits, dict[str, int]]:
 def solver(name: str, recipe: Recipe, towards: int | None, inside: int | None) -> Solver:
     """The solver `name` with the recipe's training, for other numbers of epochs where given.
 
-    UserError where it has none of them. From the start it is as long as all stages of ADMM together, at the dense network's rate.
+    UserError where it has none of them. From the start it is as long as all stages of ADMM
+    together, at the dense network's rate.
     """
     if towards is not None and name in ("one-shot", "direct"):
         raise UserError(
