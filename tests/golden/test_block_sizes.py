@@ -4,9 +4,10 @@ computed.
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from ernn.errors import UserError
 from ernn.golden import run, trace
 from ernn.golden.compiled import Compiled
 from ernn.golden.precision import precision
@@ -55,7 +56,10 @@ def test_every_integer_is_what_the_contract_says(seed, cell, spec, inputs, hidde
 def test_the_compiled_form_is_equal_on_every_edge(network, seed, spec):
     rng = np.random.default_rng(seed)
     network = in_blocks_of(rng, network, (1, 2, 8, 16))
-    model = quantize(network, [random_frames(rng, network)], spec)
+    try:
+        model = quantize(network, [random_frames(rng, network)], spec)
+    except UserError:  # a sum would need more than 62 bits
+        reject()
     model = with_exponents(rng, model) if seed % 2 else model
     frames = any_frames(rng, model, 4)
     plain, fast = trace(model, frames), trace(model, frames, Compiled)
