@@ -115,7 +115,7 @@ HEADS = (
 
 def error(points: Sequence[Point], one: Point) -> float:
     """Relative, of an engine's clock by the lines through points."""
-    return one.by(fit(points, one.grade)) / one.mhz - 1
+    return one.off(fit(points, one.grade), one.grade)
 
 
 def left_out(points: Sequence[Point]) -> Iterator[float]:

@@ -122,6 +122,10 @@ class Point:
         design = Design(1, pipeline=self.pipeline, forwarding=self.forwarding)
         return clock.mhz(design, self.multipliers)
 
+    def off(self, clock: Clock, grade: int) -> float:
+        """How far above this engine's a clock of a grade is, in this engine's grade, relative."""
+        return self.by(clock) / GRADES[grade] * GRADES[self.grade] / self.mhz - 1
+
 
 @cache
 def placed() -> tuple[Point, ...]:
@@ -138,9 +142,7 @@ def fit(points: Sequence[Point], grade: int) -> Clock:
         if own:
             lines[name] = _line(own, GRADES[grade])
     promised = Clock(lines, f"fitted to engines placed on ECP5, grade {grade}", FORWARDING)
-    scale = GRADES[grade]
-    errors = [abs(one.by(promised) / scale * GRADES[one.grade] / one.mhz - 1) for one in points]
-    return replace(promised, error=mean(errors))
+    return replace(promised, error=mean(abs(one.off(promised, grade)) for one in points))
 
 
 def _line(points: Sequence[Point], grade: float) -> Line:

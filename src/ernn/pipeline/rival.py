@@ -72,8 +72,7 @@ def errors(model: AcousticModel, prepared: Prepared) -> dict[str, Any]:
 
 def epochs(made: Entry, recipe: Recipe) -> int:
     """How many it is trained for."""
-    after = recipe.admm.epochs + recipe.retrain.epochs
-    return after + (recipe.dense.epochs if made.rival.way in ANEW else 0)
+    return recipe.epochs - (0 if made.rival.way in ANEW else recipe.dense.epochs)
 
 
 def trained(
@@ -84,7 +83,7 @@ def trained(
         prepared.task,
         replace(recipe.retrain, epochs=recipe.admm.epochs + recipe.retrain.epochs),
     )
-    whole = replace(recipe.dense, epochs=recipe.dense.epochs + after.epochs)
+    whole = replace(recipe.dense, epochs=recipe.epochs)
     torch.manual_seed(recipe.dense.seed)
     if made.rival.way == "fresh":
         model = AcousticModel(made.model)
