@@ -104,9 +104,7 @@ def solver(way: str, recipe: Recipe) -> Solver:
         case "gradual":
             return recipe.taught(Gradual(recipe.admm, recipe.retrain))
         case "direct":
-            return recipe.taught(
-                Direct(replace(recipe.dense, epochs=recipe.dense.epochs + longer.epochs))
-            )
+            return recipe.taught(Direct(replace(recipe.dense, epochs=recipe.epochs)))
         case _:
             raise UserError(f"no way is called {way!r}; they are {', '.join(TITLES)}")
 

@@ -33,7 +33,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
 from ernn.scheduling.design import Design
-from ernn.scheduling.list_scheduler import Bar
+from ernn.scheduling.round import Bar
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.choice import Choice, Request
 from ernn.search.hardware import search

@@ -21,8 +21,9 @@ from ernn.scheduling.design import (
     Design,
     multipliers_per_pe,
 )
-from ernn.scheduling.list_scheduler import Bar, ListScheduler
+from ernn.scheduling.list_scheduler import ListScheduler
 from ernn.scheduling.memory_map import MemoryMap
+from ernn.scheduling.round import Bar, Round
 from ernn.scheduling.shift_tables import ShiftTables
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.timing import REWIND, Timing
@@ -131,24 +132,24 @@ def schedule(model: IntegerModel, design: Design) -> Schedule:
             break
         last = _listed(layout, timing, last)
         lister = min(lister, last, key=_interval)
-    bounds, start, early = _bounds(lister), lister.vector_start, lister.early
+    bounds, start, early = _bounds(lister), lister.vector.start, lister.early
     interval, last_interval = max(bounds.values()), _interval(lister)
-    for row in _first_step(lister.vector):
+    for row in _first_step(lister.vector.rows):
         row["gap"] = 0  # that is `start`
     return Schedule(
         layout=layout,
         timing=timing,
-        shifts=lister.shifts,
-        array=Tape(tuple(lister.array), early.array if early else 0),
-        vector=Tape(tuple(lister.vector), early.vector if early else 0),
+        shifts=lister.round.shifts,
+        array=Tape(tuple(lister.array.rows), early.array if early else 0),
+        vector=Tape(tuple(lister.vector.rows), early.vector if early else 0),
         vector_start=start,
         interval=interval,
         last_interval=last_interval,
         length=lister.length(interval),
-        rounds_late=lister.order.rounds,
+        rounds_late=lister.round.order.rounds,
         bounds=bounds,
-        bars=tuple(lister.bars),
-        edges=lister.edges,
+        bars=tuple(lister.round.bars),
+        edges=lister.vector.edges,
     )
 
 
@@ -191,11 +192,11 @@ def _listed(
     begin as late as that allows.
     """
     if before is None:
-        lister = ListScheduler(layout, timing, ShiftTables.of(layout))
+        lister = ListScheduler(Round(layout, timing, ShiftTables.of(layout)))
     else:
         hoped = _hoped(before)
-        expected, begin = before.written_before(hoped), max(0, before.vector_free - hoped)
-        lister = ListScheduler(layout, timing, before.shifts, expected, begin)
+        expected, begin = before.written_before(hoped), max(0, before.vector.free - hoped)
+        lister = ListScheduler(Round(layout, timing, before.round.shifts), expected, begin)
     lister.run()
     return lister
 
