@@ -66,14 +66,15 @@ def least_error(
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     """The best of the formats found from these bits, and from a bit less of all data: else what is
-    found there may be too many steps away; then in the best of `OTHER_WAYS`, if that is better.
+    found there may be too many steps away; then from the best of `OTHER_WAYS`, if that is better.
     """
     found = _found_from(trials, Formats(spec))
     if GOOD < trials.error(found) < inf:
         others = [_found_from(trials, Formats(one)) for one in _less_data(spec)]
         found = min([found, *(o for o in others if _is_better(trials, o, found))], key=trials.error)
         other = min((found._replace(**more) for more in OTHER_WAYS), key=trials.error)
-        found = _found_from(trials, other) if _is_better(trials, other, found) else found
+        other = _found_from(trials, other)  # better only a step from there, perhaps
+        found = other if _is_better(trials, other, found) else found
     return found
 
 
