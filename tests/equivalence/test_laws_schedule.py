@@ -14,6 +14,7 @@ from ernn.estimate.device import find_device
 from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import to_verilog
 from ernn.ir.edges import data_bits, operand_bits
+from ernn.ir.integer_parts import Product
 from ernn.ir.network import Network
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.rtl.engine import Engine
@@ -349,20 +350,34 @@ def test_useful_multiplications_are_the_networks_own(block: int) -> None:
     assert plan.utilisation == pytest.approx(useful / (plan.multipliers * cycles))
 
 
+def furthest(product: Product, operand: int) -> tuple[int, int]:
+    """Least and greatest sum of a row, of operands of so many bits."""
+    weights = np.concatenate([one.matrix.weights for one in product.operands], axis=2)
+    ends = np.stack([weights * end for end in (-1 << operand - 1, (1 << operand - 1) - 1)])
+    low, high = ends.min(0).sum(2), ends.max(0).sum(2)
+    real, imaginary = slice(2, None, 2), slice(3, None, 2)
+    # of a bin: re * re - im * im, and re * im + im * re
+    least = low[..., real] - high[..., imaginary], low[..., real] + low[..., imaginary]
+    most = high[..., real] - low[..., imaginary], high[..., real] + high[..., imaginary]
+    return (
+        int(np.concatenate([low[..., :2], *least], -1).min()),
+        int(np.concatenate([high[..., :2], *most], -1).max()),
+    )
+
+
 @SOME
 @given(SEEDS)
 def test_no_sum_is_wider_than_its_register(seed: int) -> None:
-    """The largest that formats allow, every operand at its end: random numbers come nowhere near
-    it.
+    """The largest that formats and weights allow, every operand at its end: random numbers come
+    nowhere near it.
     """
     plan = random_plan(seed)
     layout, shifts = plan.layout, plan.shifts
-    width, operand = data_bits(layout.model), operand_bits(layout.model)
-    each = 1 << (
-        operand - 1 + layout.model.weight_bits - 1 + (layout.model.block > 2)
-    )  # of a complex bin one is a sum
-    columns = max(product.block_columns for product in layout.products)
-    assert columns * each < 1 << (layout.accumulator_bits - 1)
+    width = data_bits(layout.model)
+    sums = [furthest(product, operand_bits(layout.model)) for product in layout.products]
+    bits = layout.accumulator_bits
+    assert max(high for _, high in sums) < 1 << bits - 1 <= -4 * min(low for low, _ in sums)
+    assert min(low for low, _ in sums) >= -1 << bits - 1
     for step in layout.steps:
         largest = 0
         for term in step.terms:

@@ -18,6 +18,7 @@ from ernn.ir.integer_parts import Stage, Transform
 from ernn.scheduling.design import multipliers_per_pe
 from ernn.scheduling.forwarding import WAYS
 from ernn.scheduling.lines import address_bits
+from ernn.scheduling.shift_stages import stages
 from ernn.scheduling.signed_digits import signed_digits
 from ernn.scheduling.timing import Pipeline, stage_depths, tree_levels
 from ernn.scheduling.weight_banks import CHECKED
@@ -113,6 +114,11 @@ class Logic:
         return self.family == "ecp5"
 
     @property
+    def folds(self) -> int:
+        """Choices between two that an adder behind takes in."""
+        return int(self.packs)
+
+    @property
     def taken(self) -> int:
         """Registers before a multiplier, and behind it, that are in it."""
         return 1 if self.family == "ecp5" else 2
@@ -159,9 +165,9 @@ class Logic:
         """Bits of adders and selectors, and of registers, that round
         `width` bits and saturate them.
         """
-        rounded = width + 1 - min(shifts)
+        rounded = max(1, width + 1 - min(shifts))
         parts = 2 * ceil(max(1, rounded - to + 1) / FITTED)
-        selected = rounded * (len(shifts) - 1)
+        selected = rounded * max(0, len(stages(shifts)) - self.folds)
         adders = selected + rounded + (rounded - to) / 2 + to
         pipeline = self.pipeline
         return round(adders), (1 + pipeline.shift) * rounded + pipeline.fit * (to + 1 + parts) + to
@@ -172,7 +178,7 @@ class Logic:
         forward transform.
         """
         u, shifts, passed = self.units, self.units.plan.shifts, self.units.plan.timing.passed
-        sums = u.layout.accumulator_bits + 1
+        sums = u.layout.accumulator_bits
         spectra = self.rounding(self.forward.width, shifts.spectrum, u.operand)
         if passed.spectra is not None:
             spectra = passed.spectra * u.operand, passed.spectra * u.operand
@@ -187,13 +193,14 @@ class Logic:
         adders, registers = self.rounding(width, shifts.rows, self.units.data)
         apart = shifts.output[-1] - shifts.output[0]
         aligned = width + 1 - min(shifts.rows) + apart
-        selected = (len(shifts.output) - 1) * aligned
+        unfolded = min(self.folds, len(stages(shifts.rows))) * (width + 1 - min(shifts.rows))
+        selected = (len(shifts.output) - 1) * aligned + unfolded
         return adders + selected + apart, registers + (1 + self.pipeline.shift) * apart
 
     @property
     def _combined(self) -> int:
         """Bits of a sum of complex products, in a register of its own."""
-        return self.units.plan.timing.combine * (self.units.layout.accumulator_bits + 1)
+        return self.units.plan.timing.combine * self.units.layout.accumulator_bits
 
     @cached_property
     def terms(self) -> tuple[int, int, int]:
@@ -211,7 +218,7 @@ class Logic:
     def _kept_sum(self) -> int:
         """Bits of a row's sums on a bus, where what is kept of them is added."""
         layout = self.units.layout
-        return self.block * (layout.accumulator_bits + 1) * (layout.sums_at_exit > 0)
+        return self.block * layout.accumulator_bits * (layout.sums_at_exit > 0)
 
     @property
     def _array_adders(self) -> Bits:

@@ -137,8 +137,7 @@ class Units:
             bits, elements = multipliers_per_pe(self.block) * wide, layout.design.elements
             yield Memory("sums", bits, count, True, count=elements, at_once=True)
         if count := layout.sums_at_exit:
-            bits = self.block * (wide + self.plan.timing.combine)
-            yield Memory("sums", bits, count, True, count=self.words, at_once=True)
+            yield Memory("sums", self.block * wide, count, True, count=self.words, at_once=True)
 
     def _aside(self) -> Iterator[Memory]:
         """Values that have a memory of their own."""

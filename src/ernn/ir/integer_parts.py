@@ -1,6 +1,7 @@
 """What an integer model is put together from: transforms, signals, matrices, products, tables."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -239,6 +240,14 @@ class Product:
     @property
     def kept(self) -> int:
         return self.operands[0].matrix.kept
+
+    @cached_property
+    def heaviest(self) -> int:
+        """Of all numbers of rows' sums, the most that absolute weights add up to: of a complex bin
+        both parts' weights go into either part."""
+        each = sum(np.abs(one.matrix.weights).sum(2) for one in self.operands)
+        pairs = each[..., 2::2] + each[..., 3::2]
+        return int(np.concatenate([each[..., :2], pairs], axis=-1).max())
 
     @property
     def most(self) -> int:

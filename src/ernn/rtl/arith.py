@@ -1,89 +1,11 @@
-"""Small arithmetic on Amaranth values: rounding, saturation, selection among constants, products
-with constants.
-"""
+"""Small arithmetic on Amaranth values: saturation, selection among constants, sums."""
 
 from collections.abc import Callable, Sequence
 from math import ceil
 
 from amaranth import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 
-from ernn.scheduling.timing import Pipeline
-
 _REDUCED = 16  # bits compared with each other before a register: two levels of look-up tables
-
-
-def rounded(
-    m: Module, value: Value, by: Value, shifts: Sequence[int], name: str, shift_cycles: int
-) -> Signal:
-    """value * 2**-shifts[by], rounded half up; a negative shift is exact. Shift but for a bit; in
-    one cycle, round.
-    """
-
-    twice = delayed(m, _doubled(m, value, by, shifts, name), shift_cycles, f"{name}_twice")
-    return register(m, (twice + 1)[1:].as_signed(), f"{name}_rounded")
-
-
-def _doubled(m: Module, value: Value, by: Value, shifts: Sequence[int], name: str) -> Value:
-    """2 * value * 2**-shifts[by], rounded down."""
-
-    def shifted(shift: int) -> Value:
-        return (
-            value[min(shift, len(value)) - 1 :].as_signed() if shift > 0 else value << (1 - shift)
-        )
-
-    return chosen(m, by, shifts, shifted, f"{name}_by")
-
-
-def rounded_twice(
-    m: Module,
-    value: Value,
-    by: Value,
-    shifts: Sequence[int],
-    then: Value,
-    dropped: Sequence[int],
-    name: str,
-    shift_cycles: int,
-) -> Signal:
-    """`rounded`, and once more by dropped[then] bits, in one addition of both halves: a number
-    rounded down twice is one rounded down once.
-    """
-    most = max(dropped)
-    twice = _doubled(m, value, by, shifts, name)
-    aligned = chosen(m, then, dropped, lambda bits: twice << (most - bits), f"{name}_aligned")
-
-    def halves(bits: int) -> Value:
-        return Const((1 << most - bits) + (bits > 0) * (1 << most), most + 2)
-
-    both = delayed(
-        m, chosen(m, then, dropped, halves, f"{name}_both"), shift_cycles, f"{name}_half"
-    )
-    exact = delayed(m, aligned, shift_cycles, f"{name}_twice") + both
-    return register(m, exact[most + 1 :].as_signed(), f"{name}_rounded")
-
-
-def rounded_lanes(
-    m: Module,
-    lanes: Sequence[Value],
-    by: Value,
-    choices: Sequence[int],
-    which: Value,
-    widths: Sequence[int],
-    width: int,
-    name: str,
-    pipeline: Pipeline,
-) -> list[Value]:
-    """Round by one of the constant shifts, then saturate to widths[which]: `Pipeline.rounding`
-    cycles. Lanes of `width` bits.
-    """
-    which = delayed(m, which, pipeline.shift + 1, f"{name}_width")
-    exact = [
-        rounded(m, lane, by, choices, f"{name}_round{i}", pipeline.shift)
-        for i, lane in enumerate(lanes)
-    ]
-    return [
-        saturated(m, lane, widths, which, f"{name}_lane{i}", pipeline.fit, width=width)
-        for i, lane in enumerate(exact)
-    ]
 
 
 def saturated(
@@ -116,7 +38,7 @@ def saturating(
 ) -> Value:
     """As `saturated`, before its last register; `zero`, in that cycle, makes it 0."""
     largest = max(widths)
-    parts = ceil((len(value) - min(widths) + 1) / _REDUCED)
+    parts = max(1, ceil((len(value) - min(widths) + 1) / _REDUCED))
     alike = chosen(m, which, widths, lambda width: _alike(value, width, parts), f"{name}_by")
     found = delayed(m, alike, fit, f"{name}_alike")
     over = ~(found[:parts].all() | found[parts : 2 * parts].all())

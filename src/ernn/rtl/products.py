@@ -12,17 +12,17 @@ from ernn.rtl.arith import (
     added_by,
     delayed,
     delayed_flag,
+    fitted,
     lanes_of,
     register,
-    rounded,
-    rounded_lanes,
-    rounded_twice,
     saturated,
 )
 from ernn.rtl.array import Array, Element, Held, Kind, combine, held
 from ernn.rtl.player import Player
+from ernn.rtl.rounding import rounded, rounded_lanes, rounded_twice
 from ernn.rtl.rounds import Rounds, of_turn, precedes
 from ernn.rtl.shared import Sharing
+from ernn.rtl.shifter import Shifter
 from ernn.rtl.sizes import Probe, Sizes, sized
 from ernn.rtl.spectra import Spectra
 from ernn.rtl.transform import transform_pipe
@@ -111,7 +111,9 @@ class Products:
             )
             for index in range(multipliers_per_pe(self.block))
         ]
-        return self._product(m, combine(sums, self.block), tags, name)
+        bits = self.schedule.layout.accumulator_bits
+        lanes = [fitted(one, bits) for one in combine(sums, self.block)]
+        return self._product(m, lanes, tags, name)
 
     def _arrays(self, m: Module) -> list[list[Array]]:
         """Rows of elements by group and bus: row i of a pass is on bus i mod `words`."""
@@ -250,9 +252,9 @@ class Products:
         if timing.passed.second:
             return self._at_once(m, combined, by, tags, name)
         shifts, pipeline = self.schedule.shifts, self.pipeline
+        shifter = Shifter(m, by, shifts.rows, pipeline.shift, f"rows{name}")
         exact = [
-            rounded(m, lane, by, shifts.rows, f"rows{name}_round{i}", pipeline.shift)
-            for i, lane in enumerate(combined)
+            rounded(m, lane, shifter, f"rows{name}_round{i}") for i, lane in enumerate(combined)
         ]
         until = timing.combine + pipeline.shift + 1
         limit = delayed(m, tags["rows_width"], until, f"rows_width{name}")
@@ -306,10 +308,11 @@ class Products:
         until = combine + pipeline.shift + 1
         then = delayed(m, tags["output_shift"], combine, f"output_shift{name}")
         which = delayed(m, tags["output_width"], until, f"output_width{name}")
+        shifter = Shifter(m, by, shifts.rows, 0, f"gates{name}")
         results = []
         for i, lane in enumerate(sums):
             exact = rounded_twice(
-                m, lane, by, shifts.rows, then, shifts.output, f"gates{name}_{i}", pipeline.shift
+                m, lane, shifter, then, shifts.output, f"gates{name}_{i}", pipeline.shift
             )
             label, bits = f"gates{name}_lane{i}", self.sizes.width
             results.append(

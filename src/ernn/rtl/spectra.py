@@ -11,12 +11,12 @@ from ernn.rtl.arith import (
     fitted,
     lanes_of,
     register,
-    rounded,
-    rounded_lanes,
     sign_extended,
 )
 from ernn.rtl.player import Player
+from ernn.rtl.rounding import rounded, rounded_lanes
 from ernn.rtl.rounds import Rounds, of_turn, precedes
+from ernn.rtl.shifter import Shifter
 from ernn.rtl.sizes import Probe, Sizes, part, sized
 from ernn.rtl.stream import FrameInput
 from ernn.rtl.transform import transform_pipe
@@ -99,7 +99,7 @@ class Spectra:
                     m, moved, by, shifts.spectrum, which, shifts.spectra, bits, label, pipeline
                 )
             elif timing.passed.spectra:
-                exact = rounded(m, moved[0], by, shifts.spectrum, label, 0)
+                exact = rounded(m, moved[0], Shifter(m, by, shifts.spectrum, 0, label), label)
                 lanes = [fitted(exact, bits)]
             else:
                 lanes = [fitted(moved[0] >> sizes.model.forward.guard, bits)]

@@ -21,11 +21,12 @@ from ernn.rtl.arith import (
     delayed_flag,
     lanes_of,
     register,
-    rounded,
     saturating,
 )
 from ernn.rtl.forwarding import Forwarded
 from ernn.rtl.player import Player
+from ernn.rtl.rounding import rounded
+from ernn.rtl.shifter import Shifter
 from ernn.rtl.sizes import Sizes, sized
 from ernn.rtl.ways import Ways, beat_of
 from ernn.scheduling.forwarding import WAYS
@@ -350,6 +351,7 @@ class VectorUnit(wiring.Component):
         first_term = delayed(m, row["first_term"], pipeline.terms, "first_term")
         round_by = delayed(m, row["round_shift"], pipeline.sums, "round_shift")
         which = delayed(m, row["value_width"], pipeline.sums + 1 + pipeline.shift, "value_width")
+        shifter = Shifter(m, round_by, shifts.round, pipeline.shift, "sums")
         exact = self.schedule.sum_bits
         results = []
         for number, lane in enumerate(lanes):
@@ -371,7 +373,7 @@ class VectorUnit(wiring.Component):
             )
             total = Signal(signed(exact), name=f"sum{number}", reset_less=True)
             m.d.sync += total.eq(term + Mux(first_term, 0, total))
-            exact_result = rounded(m, total, round_by, shifts.round, f"sum{number}", pipeline.shift)
+            exact_result = rounded(m, total, shifter, f"sum{number}")
             zero = self._below_zero(m, exact_result, beyond[number], number)
             name, bits, fit = f"value{number}", self.width, pipeline.fit
             results.append(

@@ -139,9 +139,11 @@ class MemoryMap:
 
     @cached_property
     def accumulator_bits(self) -> int:
-        """Bits of an element's exact sum over the most columns there are."""
-        columns = max(product.block_columns for product in self.products)
-        return operand_bits(self.model) + self.model.weight_bits + columns.bit_length() + 1
+        """Bits of every exact sum of a row, whatever its weights multiply.  What an element adds up
+        on the way there may need more: it wraps around, and the sum is right all the same.
+        """
+        largest = max(product.heaviest for product in self.products) << operand_bits(self.model) - 1
+        return largest.bit_length() + 1
 
     @cached_property
     def initial(self) -> Initial:
