@@ -2,10 +2,13 @@
 
 More bits hardly ever make the error larger, so each width is found by halving its range.  First all
 data together, which may use up to `SHARE` of the error; then the weights together, and each matrix
-alone, that to which the outputs are least sensitive first; then so each kind of data.
+alone, that to which the outputs are least sensitive first; then so each kind of data.  Last, with
+weights that make up for one another's rounding, each matrix loses bits as long as that is good
+enough, that of most weights first: a trial or two each, where a search of its own would take as
+long again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from ernn.errors import UserError
@@ -13,7 +16,7 @@ from ernn.golden.trials import Array, Formats, Trials, some
 from ernn.ir.network import Network
 from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
 from ernn.quantization.quantize import QuantizeSpec
-from ernn.quantization.widths import named, names
+from ernn.quantization.widths import named, names, sizes
 
 SHARE = 0.7
 """Of the error, that the data may cause before the weights do."""
@@ -26,9 +29,10 @@ _ErrorOf = Callable[[QuantizeSpec], float]
 
 def fewest_bits(
     network: Network, calibration: Sequence[Array], unseen: Sequence[Array], error: float
-) -> QuantizeSpec:
-    """Bits of weights and data with which the outputs are off by `error` at most, rms over rms: on
-    all of `unseen` by a margin, for others to be so, too: more of one where utterances differ.
+) -> Formats:
+    """Bits of weights and data, and how weights are rounded, with which the outputs are off by
+    `error` at most, rms over rms: on all of `unseen` by a margin, for others to be so, too: more of
+    one where utterances differ.  `Formats.integers` makes the model.
 
     calibration: utterances (time, inputs) that choose formats; unseen: those that measure.
 
@@ -42,22 +46,22 @@ def fewest_bits(
             f"{WEIGHT_BITS[1]} bits of everything are {least:.2%} rms off the floats, more than "
             f"{error:.2%}: ask for less, or choose formats with other frames"
         )
-    goal = max(error, _on_others(whole, _WIDEST))
+    goal = max(error, _on_others(whole, Formats(_WIDEST)))
     aim = max(MARGIN * error, least)
     while True:
-        spec = _fewest(trials, max(aim, trials.error(Formats(_WIDEST))))
-        found = _on_others(whole, spec)
-        if found <= goal or spec == _WIDEST:
-            return spec
+        formats = _fewest(trials, max(aim, trials.error(Formats(_WIDEST))))
+        found = _on_others(whole, formats)
+        if found <= goal or formats.spec == _WIDEST:
+            return formats
         aim *= 0.99 * goal / found
 
 
-def _on_others(trials: Trials, spec: QuantizeSpec) -> float:
+def _on_others(trials: Trials, formats: Formats) -> float:
     """The error that is to be expected of other frames, at most."""
-    return max(trials.error(Formats(spec)) / MARGIN, trials.likely(Formats(spec)))
+    return max(trials.error(formats) / MARGIN, trials.likely(formats))
 
 
-def _fewest(trials: Trials, error: float) -> QuantizeSpec:
+def _fewest(trials: Trials, error: float) -> Formats:
     """Of an error on frames of `trials`."""
 
     def error_of(spec: QuantizeSpec) -> float:
@@ -68,7 +72,32 @@ def _fewest(trials: Trials, error: float) -> QuantizeSpec:
     spec = _least(*WEIGHT_BITS, lambda n: replace(spec, weight_bits=n), error_of, error)
     parts = names(named(trials.network))
     spec = _each(parts, spec, spec.weight_bits, _with_weights, error_of, error)
-    return _each(sorted(trials.kinds), spec, spec.data_bits, _with_data, error_of, error)
+    spec = _each(sorted(trials.kinds), spec, spec.data_bits, _with_data, error_of, error)
+    return _compensated(trials, spec, error)
+
+
+def _compensated(trials: Trials, spec: QuantizeSpec, error: float) -> Formats:
+    """With fewer bits of weights that make up for one another's rounding; as it is, if that does
+    not help.
+    """
+    weights = sizes(named(trials.network))
+    widths = before = {name: spec.weight_width(name) for name in weights}
+    for name in sorted(weights, key=lambda name: -weights[name]):
+        while widths[name] > WEIGHT_BITS[0]:
+            fewer = widths | {name: widths[name] - 1}
+            if trials.error(Formats(_of_widths(spec, fewer), compensate=True)) > error:
+                break
+            widths = fewer
+    if widths == before:
+        return Formats(spec)
+    return Formats(_of_widths(spec, widths), compensate=True)
+
+
+def _of_widths(spec: QuantizeSpec, widths: Mapping[str, int]) -> QuantizeSpec:
+    """With bits of each matrix's weights."""
+    most = max(widths.values(), default=spec.weight_bits)
+    lower = {name: bits for name, bits in widths.items() if bits < most}
+    return replace(spec, weight_bits=most, weights=lower)
 
 
 def _each(

@@ -43,6 +43,11 @@ class Formats(NamedTuple):
     compensate: bool = False
     """Whether weights make up for one another's rounding (`ernn.quantization.compensation`)."""
 
+    def integers(self, network: Network, calibration: Sequence[Array]) -> IntegerModel:
+        """A network made so, formats from utterances (time, inputs)."""
+        how = self.finer_cells, self.fill_hidden, self.compensate
+        return integers(observed(network, calibration, self.spec, *how), self.spec)
+
 
 @dataclass(eq=False)
 class Trials:

@@ -245,7 +245,7 @@ class Product:
     def heaviest(self) -> int:
         """Of all numbers of rows' sums, the most that absolute weights add up to: of a complex bin
         both parts' weights go into either part."""
-        each = sum(np.abs(one.matrix.weights).sum(2) for one in self.operands)
+        each = np.sum([np.abs(one.matrix.weights).sum(2) for one in self.operands], axis=0)
         pairs = each[..., 2::2] + each[..., 3::2]
         return int(np.concatenate([each[..., :2], pairs], axis=-1).max())
 

@@ -186,11 +186,13 @@ def quantize_network(
         typical = _features(task.train[:utterances])
         others = _features(task.validation[CHECKED:]) or _features(task.validation)
         unseen = _features(task.validation[:CHECKED])
-        if error is None and like is None:
+        if like is not None:
+            model, bits = judged(network, quantize(network, typical, spec, like), unseen), spec
+        elif error is None:
             model, bits = least_error(network, typical, unseen, spec, limit)
         else:
-            bits = spec if error is None else fewest_bits(network, typical, others, error)
-            model = judged(network, quantize(network, typical, bits, like), unseen)
+            found = fewest_bits(network, typical, others, error)
+            model, bits = judged(network, found.integers(network, typical), unseen), found.spec
         codec.save(run.path(MODEL), model)
         _record_model(run, network, model, bits)
         assert model.error is not None

@@ -43,6 +43,15 @@ def names(network: Network) -> tuple[str, ...]:
     return tuple(dict.fromkeys(matrix.name for matrix in matrices))
 
 
+def sizes(network: Network) -> dict[str, int]:
+    """Of the matrices of a `named` network, numbers of weights, as many as are stored."""
+    found = dict.fromkeys(names(network), 0)
+    for layer in network.layers:
+        for matrix in layer.matrices:
+            found[matrix.name] += matrix.stored
+    return found
+
+
 def widest_weights(network: Network, spec: QuantizeSpec) -> int:
     """Bits of the weights of the widest matrix of a `named` network.
 
