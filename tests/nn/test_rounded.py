@@ -106,6 +106,49 @@ def test_inputs_of_different_size_are_rounded_in_their_units(data: DataBits) -> 
     assert np.array_equal(outputs(Rounded(model, integers), frames), expected)
 
 
+def with_climbing_cells(layer: LayerSpec, plan: CompressionPlan) -> AcousticModel:
+    """The first unit of each layer keeps all it gets: its cell is far larger than the others."""
+    model = made(layer, 1, plan)
+    with torch.no_grad():
+        for module in model.recurrent:
+            bias = module.get_parameter("bias_ih_l0").view(4, -1)
+            bias[:3, 0] = 20.0
+    return model
+
+
+@pytest.mark.parametrize("scanned", [True, False])
+@pytest.mark.parametrize("layer", [LAYERS[0], LayerSpec("lstm", 6, 4, peepholes=True)], ids=str)
+def test_cells_are_rounded_in_their_units(
+    layer: LayerSpec, scanned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, frames = CompressionPlan(), np.random.default_rng(1).normal(size=(60, 4))
+    model, spec = with_climbing_cells(layer, plan), QuantizeSpec(data=DataBits(cell=12, gates=10))
+    integers = quantize(network_of(model, plan), [frames], spec)
+    for _ in range(2):
+        round_weights(model, integers)
+        integers = quantize(network_of(model, plan), [frames], spec, like=integers)
+    assert min(integers.exponents(f"l{n}.c").min() for n in range(2)) <= -5
+    if not scanned:
+        monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
+    expected = run(integers, quantize_input(integers, 1.5 * frames))
+    assert np.array_equal(outputs(Rounded(model, integers), 1.5 * frames), expected)
+
+
+def test_cells_of_blocks_are_trained_in_their_units() -> None:
+    plan, frames = CompressionPlan.blocks(2), np.random.default_rng(1).normal(size=(60, 4))
+    model = with_climbing_cells(LayerSpec("lstm", 6, peepholes=True), plan)
+    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16))
+    assert integers.exponents("l0.c").min() <= -5
+    expected = run(integers, quantize_input(integers, frames), Compiled)
+    inside.enter(model, plan)
+    rounded = Rounded(model, integers)
+    found = np.abs(outputs(rounded, frames) - expected)
+    assert np.median(found) < 1e-3 * np.abs(expected).max()
+    rounded(torch.from_numpy(frames)[None]).square().sum().backward()
+    gradients = [one.grad for one in model.parameters()]
+    assert all(one is not None and one.isfinite().all() and one.any() for one in gradients)
+
+
 @pytest.mark.parametrize(
     "data", [DataBits(), DataBits(hidden=4), DataBits(cell=4), DataBits(8, 6, 6, 8, 6)], ids=str
 )

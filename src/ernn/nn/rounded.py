@@ -9,7 +9,8 @@
     # these very formats
 
 Rounded where the integers are: the input, biases and peepholes, every product's result, what goes
-into sigmoid and tanh, what their tables give, cell and hidden states, the outputs.  Of a dense
+into sigmoid and tanh, what their tables give, cell and hidden states, the outputs, inputs and cells
+in units of their own where they have these (`ernn.nn.own_units`).  Of a dense
 network (blocks of 1) also what a product reads and its sum: with weights that lie in their formats,
 in double precision, the outputs equal golden's integers. Not modelled: the rounding of weights,
 which is the compression plan's (`ernn.compress.methods.quantized`), and, in blocks, that of spectra
@@ -29,10 +30,11 @@ from ernn.errors import UserError
 from ernn.ir.cell import CellStep
 from ernn.ir.fixed_point import FixedFormat
 from ernn.ir.integer_model import IntegerLayer, IntegerModel
-from ernn.ir.integer_parts import Signal
+from ernn.ir.integer_parts import Signal, Units
 from ernn.nn.explicit import Edges, explicit
 from ernn.nn.fakequant import fake_quantize, table_results, tabulated
 from ernn.nn.model import AcousticModel
+from ernn.nn.own_units import in_own_units
 from ernn.nn.parameters import Parameters, cell_of, parameters
 from ernn.nn.recurrent import runs_here
 from ernn.nn.through import Rounding, scanned
@@ -45,22 +47,21 @@ class Rounded(nn.Module):
 
     random: in training, data are rounded up or down at random (stochastic rounding); never in
     evaluation. Raises UserError where `integers` are of other layers, of other products - those of
-    factored matrices, or of sums over several block sizes -, or have units of their own.
+    factored matrices, of sums over several block sizes, or of operands apart -, or have units of
+    what is hidden, or inputs of several integers.
     """
 
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
         super().__init__()
         self.model, self.integers, self.random = model, integers, random
-        of_input = integers.of_input
-        others = [one.edge for one in integers.units if one.edge != of_input.edge]
-        if of_input.finer or others:
+        if integers.of_input.finer:
             raise UserError(
-                f"{(others or [of_input.edge])[0]} has units of its own, or several integers a "
-                "number, which training does not round with: quantize with "
-                "QuantizeSpec(equalise=False)"
+                f"{integers.input.name} has several integers a number, which training does not "
+                "round with: quantize with QuantizeSpec(equalise=False)"
             )
-        units = torch.from_numpy(2.0**of_input.exponents).to(model.output.bias)
-        self.register_buffer("units", units, persistent=False)
+        self._put_units(integers.of_input)
+        for one in integers.units:
+            self._put_units(one)
         for table in integers.tables:
             values = table_results(table).to(model.output.bias)
             self.register_buffer(table.function, values, persistent=False)
@@ -74,19 +75,21 @@ class Rounded(nn.Module):
                 f"{len(self._layers)} layers cannot be rounded as {len(integers.layers)} are"
             )
         for module, layer in zip(self._layers, integers.layers, strict=True):
+            self._named(module, layer)
             wanted = {f"{layer.name}.{product.name}" for product in cell_of(module).products}
             if {product.name for product in layer.products} != wanted:
                 raise UserError(
                     f"{layer.name} has other products as integers: data are not rounded in "
                     "training where matrices are factored, or in blocks of several sizes that are "
-                    "summed; train it with another structure, or quantize it afterwards"
+                    "summed, or where operands are apart: train it with another structure, with "
+                    "QuantizeSpec(equalise=False), or quantize it afterwards"
                 )
 
     def forward(self, frames: Tensor) -> Tensor:
         """As the model's."""
         frames = self.of_input(frames.transpose(0, 1), self.integers.input.format)
         for module, layer in zip(self._layers, self.integers.layers, strict=True):
-            frames = self._through(parameters(module), layer, frames)
+            frames = self._through(self._named(module, layer), layer, frames)
             if not isinstance(module, nn.Linear):
                 frames = self.model.dropout(frames)
         return frames.transpose(0, 1)
@@ -98,8 +101,22 @@ class Rounded(nn.Module):
 
     def of_input(self, values: Tensor, format: FixedFormat) -> Tensor:
         """Rounded number by number in the units of the input's integers."""
-        units = self.get_buffer("units")
+        units = self._units(self.integers.input.name)
         return fake_quantize(values * units, format, self.at_random) / units
+
+    def _put_units(self, units: Units) -> None:
+        powers = torch.from_numpy(2.0**units.exponents).to(self.model.output.bias)
+        self.register_buffer(_buffer(units.edge), powers, persistent=False)
+
+    def _units(self, edge: str) -> Tensor:
+        return self.get_buffer(_buffer(edge))
+
+    def _named(self, module: nn.Module, layer: IntegerLayer) -> Parameters:
+        """A layer's parameters, its cells in their units."""
+        own = (one.edge for one in self.integers.units if one.edge != self.integers.input.name)
+        steps = {edge.removeprefix(f"{layer.name}."): edge for edge in own}
+        units = {step: self._units(edge) for step, edge in steps.items() if step != edge}
+        return in_own_units(parameters(module), units)
 
     def _through(self, named: Parameters, layer: IntegerLayer, frames: Tensor) -> Tensor:
         """Outputs (time, batch, outputs) of one layer; states are zero before the first frame."""
@@ -119,6 +136,10 @@ class Rounded(nn.Module):
         if scans and all(edges.in_full(state) for state in states):
             return scanned(rounded, given, {}, edges.rounding())[0][0]
         return explicit(rounded, given, {}, edges)[0][0]
+
+
+def _buffer(edge: str) -> str:
+    return f"units of {edge}".replace(".", " ")
 
 
 class _LayerEdges(Edges):

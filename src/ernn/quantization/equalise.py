@@ -14,12 +14,13 @@ c * 2**-e, by a multiplier that is there.  A step costs a cycle a line: a cell i
 it is worth it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from ernn.ir.cell import CellStep, CellTerm, Read
+from ernn.ir.cell import Cell, CellStep, CellTerm, Read
 from ernn.ir.edges import edge_name
 from ernn.ir.network import NETWORK, Layer, Network, Source
 from ernn.quantization.calibrate import Seen
@@ -52,6 +53,21 @@ def equalised(
     return network, found
 
 
+def in_units(network: Network, units: Mapping[str, Array]) -> Network | None:
+    """A `lowered` network whose cells have these units, by edge; None where they cannot."""
+    cells = {
+        edge_name(source): source
+        for index, layer in enumerate(network.layers)
+        for source in (Source(index, name) for name in layer.cell.states)
+    }
+    for edge, exponents in units.items():
+        changed = _with_cell(network, cells[edge], exponents) if edge in cells else None
+        if changed is None:
+            return None
+        network = changed
+    return network
+
+
 def finds_units(bits: int) -> bool:
     """Whether constants of these bits are wide enough for any units of cells."""
     return bits - 2 >= WORTH_A_STEP
@@ -72,45 +88,68 @@ def _with_cell(network: Network, source: Source, exponents: Array) -> Network | 
     layer = network.layers[source.layer]
     if not exponents.any() or source in network.multiplied or source in network.results:
         return None
-    changed = (
-        None
-        if source.output in layer.cell.outputs
-        else _Cell(layer, source.output, exponents).changed()
-    )
-    if changed is None:
+    found = None if source.output in layer.cell.outputs else rescaled(layer.cell, source.output)
+    if found is None:
         return None
-    return network.with_layer(source.layer, changed)
+    return network.with_layer(source.layer, _layer(layer, source.output, found, exponents))
+
+
+def _layer(layer: Layer, name: str, found: "Rescaled", exponents: Array) -> Layer:
+    known = dict(zip(layer.cell.vectors, layer.vectors, strict=True))
+    for vector, (of, sign) in found.vectors.items():
+        known[vector] = (1.0 if of is None else known[of]) * 2.0 ** (sign * exponents)
+    pairs = zip(layer.cell.remembered, layer.initial, strict=False)
+    initial = tuple(
+        values * 2.0**exponents if of == name and values is not None else values
+        for of, values in pairs
+    )
+    vectors = tuple(known[vector] for vector in found.cell.vectors)
+    return replace(layer, cell=found.cell, vectors=vectors, initial=initial)
+
+
+class Scaled(NamedTuple):
+    """A vector of constants: another one, or ones, times 2**(sign * exponents)."""
+
+    of: str | None
+    sign: int
+
+
+@dataclass(frozen=True)
+class Rescaled:
+    """A cell, a step of which has numbers times 2**exponents; vectors: those that are new in it, by
+    name."""
+
+    cell: Cell
+    vectors: Mapping[str, Scaled]
+
+
+def rescaled(cell: Cell, name: str) -> Rescaled | None:
+    """With other units of the step `name`; None where a term is of a kind that a factor cannot go
+    into.
+    """
+    return _Rescaling(cell, name).done()
 
 
 @dataclass(eq=False)
-class _Cell:
-    """A layer on its way to other units of the step `name`."""
+class _Rescaling:
+    """A cell on its way to other units of the step `name`."""
 
-    layer: Layer
+    cell: Cell
     name: str
-    exponents: Array
-    vectors: dict[str, Array] = field(default_factory=dict)
+    vectors: dict[str, Scaled] = field(default_factory=dict)
 
-    def changed(self) -> Layer | None:
-        """The layer; None where a term is of a kind that a factor cannot go into."""
-        layer, cell = self.layer, self.layer.cell
+    def done(self) -> Rescaled | None:
         stages = []
         try:
-            for stage in cell.stages:
+            for stage in self.cell.stages:
                 steps = tuple(new for step in stage.steps for new in self._steps(step))
                 stages.append(replace(stage, steps=steps))
         except _UnchangeableError:
             return None
         read = {one.name for stage in stages for step in stage.steps for one in step.reads}
-        known = dict(zip(cell.vectors, layer.vectors, strict=True)) | self.vectors
-        vectors = {name: vector for name, vector in known.items() if name in read}
-        made = replace(cell, stages=tuple(stages), vectors=tuple(vectors))
-        pairs = zip(cell.remembered, layer.initial, strict=False)
-        initial = tuple(
-            values * 2.0**self.exponents if name == self.name and values is not None else values
-            for name, values in pairs
-        )
-        return replace(layer, cell=made, vectors=tuple(vectors.values()), initial=initial)
+        names = tuple(one for one in (*self.cell.vectors, *self.vectors) if one in read)
+        made = replace(self.cell, stages=tuple(stages), vectors=names)
+        return Rescaled(made, self.vectors)
 
     def _steps(self, step: CellStep) -> list[CellStep]:
         if step.name != self.name:
@@ -129,7 +168,7 @@ class _Cell:
             return term
         others = [read for read in term.factors if read.name != self.name]
         own = [read for read in term.factors if read.name == self.name]
-        if len(own) != 1 or any(read.name not in self.layer.cell.vectors for read in others):
+        if len(own) != 1 or any(read.name not in self.cell.vectors for read in others):
             raise _UnchangeableError
         return replace(term, factors=(*own, self._vector(others, -1)))
 
@@ -138,15 +177,15 @@ class _Cell:
         own = [read for read in term.factors if read.name == self.name]
         if len(own) == 1:
             return term
-        known = self.layer.cell.vectors
+        known = self.cell.vectors
         others = [read for read in term.factors if read.name not in known]
-        if own or any(self.layer.cell.gate(read.name) for read in others):
+        if own or any(self.cell.gate(read.name) for read in others):
             raise _UnchangeableError
         if len(others) < 2:
             constants = [read for read in term.factors if read.name in known]
             return replace(term, factors=(*others, self._vector(constants, 1)))
         name = f"{self.name}_in{len(before) or ''}"
-        steps = {step.name: step for step in self.layer.cell.steps}
+        steps = {step.name: step for step in self.cell.steps}
         within = all(one.name in steps and steps[one.name].within_one for one in others)
         before.append(CellStep(name, "*".join(map(str, others)), bounded=within))
         return replace(term, factors=(Read(name), self._vector([], 1)))
@@ -154,8 +193,7 @@ class _Cell:
     def _vector(self, given: list[Read], sign: int) -> Read:
         """A constant vector, times 2**(sign * exponents)."""
         name = "_".join([*(read.name for read in given), self.name, "up" if sign < 0 else "down"])
-        value = self.layer.vector(given[0].name) if given else np.ones(len(self.exponents))
-        self.vectors[name] = value * 2.0 ** (sign * self.exponents)
+        self.vectors[name] = Scaled(given[0].name if given else None, sign)
         return Read(name)
 
 

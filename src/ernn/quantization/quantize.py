@@ -24,7 +24,7 @@ from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.compensation import second_moments
 from ernn.quantization.drafts import Drafts, QuantizeSpec
-from ernn.quantization.equalise import equalised, finds_units
+from ernn.quantization.equalise import equalised, finds_units, in_units
 from ernn.quantization.hidden import hidden_filled
 from ernn.quantization.inputs import COARSER, FINER, felt, in_three, ranges_far, refined, with_room
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
@@ -178,13 +178,17 @@ def quantize(
 
 
 def _observed_like(network: Network, calibration: Sequence[Array], like: IntegerModel) -> Observed:
-    """In the units of another model's input."""
+    """In the units of another model's input and cells."""
     units, network = like.of_input, _prepared(network, has_copies(like))
     if units.finer or len(units.exponents) != network.input_size:
         raise _of_another_network()
     blocks, frames = Blocks.of(network), [np.ldexp(one, units.exponents) for one in calibration]
-    network = multiplied(network, NETWORK, units.exponents)
-    return Observed(network, blocks, calibrate(network, frames, blocks), (units,))
+    cells = tuple(one for one in like.units if one.edge != units.edge)
+    changed = in_units(network, {one.edge: one.exponents for one in cells})
+    if changed is None:
+        raise _of_another_network()
+    network = multiplied(changed, NETWORK, units.exponents)
+    return Observed(network, blocks, calibrate(network, frames, blocks), (units, *cells))
 
 
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
@@ -217,7 +221,7 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
 def _of_another_network() -> UserError:
     return UserError(
         "the formats given are of another network: quantize the one that was trained with them, in "
-        "the same layers, and without units of cells or several integers a number"
+        "the same layers, and without units of what is hidden or several integers a number"
     )
 
 

@@ -184,8 +184,8 @@ class DataSpec:
         self.training(TrainSpec())
 
     def quantization(self) -> QuantizeSpec:
-        """What the formats are chosen by; training rounds all numbers of a vector alike."""
-        return QuantizeSpec(data_bits=self.data_bits, data=self.bits, equalise=False)
+        """What the formats are chosen by."""
+        return QuantizeSpec(data_bits=self.data_bits, data=self.bits)
 
     def training(self, inside: TrainSpec) -> TrainSpec:
         """The training, from that inside the sets."""

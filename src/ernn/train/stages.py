@@ -5,6 +5,7 @@ rivals of ADMM. With a `folder` a stage can be stopped and started again (see `e
 with a `distillation` it learns from teachers too (see `ernn.train.distil`).
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, structures
+from ernn.errors import UserError
 from ernn.frontends.torch import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded
@@ -114,8 +116,13 @@ def retrain_rounded(
         model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan)
     ).network
     calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
-    formats = quantize(network, calibration, data.quantization())
-    rounded = Rounded(model, formats, data.random)
+    spec_of_data = data.quantization()
+    formats = quantize(network, calibration, spec_of_data)
+    try:
+        rounded = Rounded(model, formats, data.random)
+    except UserError:  # what training does not round with
+        formats = quantize(network, calibration, replace(spec_of_data, equalise=False))
+        rounded = Rounded(model, formats, data.random)
     inside.enter(model, plan)
     try:
         module = fit(
