@@ -37,8 +37,8 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.quantization.quantize import QuantizeSpec
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
-from ernn.search.choice import Choice, Request
-from ernn.search.hardware import SearchResult, best, search
+from ernn.search.choice import Choice, Request, best
+from ernn.search.hardware import SearchResult, search
 from ernn.search.space import Goal
 from tests.models import random_integer_model
 from tests.search.phase2 import holds_what_others_find, random_task

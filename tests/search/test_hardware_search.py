@@ -18,8 +18,8 @@ from ernn.pareto import dominates, pareto
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
-from ernn.search.choice import Request, evaluate
-from ernn.search.hardware import best, search
+from ernn.search.choice import Request, best, evaluate
+from ernn.search.hardware import search
 from ernn.search.joining import joined
 from ernn.search.space import STREAMS, Goal, Shape, Space
 from tests.models import in_blocks_of, random_frames, random_integer_model
@@ -198,6 +198,40 @@ def test_joining_never_takes_more(pes: int, bits: int, words: int, parity: bool)
     chosen, taken = joined(model, design, words, "ecp5")
     ways = [replace(design, joined=count) for count in range(1, min(4, pes) + 1)]
     assert taken == kbit(chosen) == min(map(kbit, ways))
+
+
+def small_device(**counts: int) -> Request:
+    """An LFE5U-25F with more or less of something."""
+    figures = {name: Figure(count, "M", "this test") for name, count in counts.items()}
+    return Request(replace(SMALL, **figures), Clock.assumed(SMALL), streams=1)
+
+
+@pytest.fixture(scope="module")
+def small_banks() -> IntegerModel:
+    """A network whose banks are small enough to be made of logic."""
+    rng = np.random.default_rng(0)
+    return random_integer_model(rng, cell="lstm", input_size=6, hidden=20, block=1)
+
+
+def test_small_banks_are_in_block_ram_where_it_is_free(small_banks: IntegerModel) -> None:
+    """And in logic where they would take more of the device than anything else does."""
+    roomy, full = (
+        search(small_banks, small_device(block_ram=kbit), budget=8).best for kbit in (1008, 400)
+    )
+    assert roomy.design == replace(full.design, block_ram=True)
+    assert (roomy.cycles, roomy.share) == (full.cycles, full.share)
+    assert roomy.use.lut < 0.8 * full.use.lut
+
+
+def test_small_banks_are_in_block_ram_where_look_up_tables_are_short(
+    small_banks: IntegerModel,
+) -> None:
+    """With banks of logic 4,000 look-up tables hold no engine of more than 14 multipliers."""
+    request = small_device(lut=4000)
+    found = search(small_banks, request, budget=8).best
+    logic = replace(found.design, block_ram=False)
+    assert found.cycles <= 180 and found.multipliers >= 20
+    assert not request.fits(evaluate(schedule(small_banks, logic), request).use)
 
 
 def test_a_memory_that_is_nearly_full_is_used_well() -> None:

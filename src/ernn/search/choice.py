@@ -1,5 +1,6 @@
 """What Phase II is asked, and a design with what it takes and gives."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
@@ -49,6 +50,11 @@ class Request:
     def fits(self, use: Use) -> bool:
         return all(getattr(use, name) <= self.limit(name) for name in RESOURCES)
 
+    def short_of_logic(self, use: Use) -> bool:
+        """Whether look-up tables are what is missing, and nothing that is known."""
+        known = all(getattr(use, name) <= self.limit(name) for name in EXACT)
+        return known and use.lut > self.limit("lut")
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -86,6 +92,16 @@ class Choice:
         """What a search makes small, in microseconds of the clock that counts."""
         cycles = self.cycles_per_frame if goal == "throughput" else self.latency
         return cycles / self.counted_mhz
+
+    def preference(self, goal: Goal) -> tuple[float, ...]:
+        """The fastest first; of several, the one that takes least of the device, and of those that
+        differ in nothing else the one that leaves more of its look-up tables."""
+        return self.time(goal), self.share, self.design.streams, self.design.chunk, self.use.lut
+
+
+def best(choices: Iterable[Choice], goal: Goal) -> Choice:
+    """The one that is preferred to all others."""
+    return min(choices, key=lambda one: one.preference(goal))
 
 
 def evaluate(plan: Schedule, request: Request) -> Choice:

@@ -5,7 +5,6 @@ Cycles are the schedule's, and exact; area is predicted (`ernn.estimate.area`), 
 misses what the other finds.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -55,22 +54,20 @@ def search(model: IntegerModel, request: Request, budget: int | None = BUDGET) -
     ):
         raise UserError(refusal(model, request))
     own.front(Effort.of(None if budget is None else budget // 3))
-    fitting = [one for walk in walks.values() for one in walk.fitting]
+    for walk in walks.values():
+        walk.relieve()
+    fitting = sorted(
+        (one for walk in walks.values() for one in walk.fitting),
+        key=lambda one: one.preference(request.goal),
+    )
     front = pareto(fitting, lambda one: (one.time(request.goal), one.share))
     return SearchResult(
         request,
-        best(fitting, request.goal),
+        fitting[0],
         tuple(front),
         tuple(known.values()),
         len(own.shapes),
         complete[request.goal],
-    )
-
-
-def best(choices: Iterable[Choice], goal: Goal) -> Choice:
-    """The fastest; of several, the one that takes least of the device."""
-    return min(
-        choices, key=lambda one: (one.time(goal), one.share, one.design.streams, one.design.chunk)
     )
 
 

@@ -14,7 +14,7 @@ from itertools import product
 from math import inf
 
 from ernn.errors import UserError
-from ernn.estimate.area import least
+from ernn.estimate.area import Use, least
 from ernn.estimate.units import bank_words
 from ernn.ir.integer_model import IntegerModel
 from ernn.pareto import pareto
@@ -22,7 +22,7 @@ from ernn.scheduling.design import Design
 from ernn.scheduling.layer_stages import stages
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import schedule
-from ernn.search.choice import Choice, Request, evaluate
+from ernn.search.choice import Choice, Request, best, evaluate
 from ernn.search.space import STREAMS, Goal, Shape, pipelines
 
 CYCLES = 7_500
@@ -100,6 +100,17 @@ class Walk:
                 if not self._beaten(shape):
                     self._of_shape(shape, streams, effort, effort.schedules < inf, faster=False)
 
+    def relieve(self) -> None:
+        """Beside the best the same with small banks in block RAM: as many cycles, and more of the
+        logic, which is what routing needs, left free."""
+        if not self.fitting:
+            return
+        chosen = best(self.fitting, self.goal).design
+        relieved = replace(chosen, block_ram=True)
+        use = self._least(relieved)
+        if use.lut < self._least(chosen).lut and self.request.fits(use):
+            self._schedule(relieved, Effort.of(None))
+
     def any_of(self, designs: Iterable[Design]) -> bool:
         """Whether the device holds one of these, however long it takes to find out."""
         for design in designs:
@@ -149,8 +160,7 @@ class Walk:
         designs = [replace(design, **asked) for design in found]
         least: dict[str, int] = dict(chunk=1, overlap=1)
         least |= dict(staggered=False, forwarding=False, ahead=False, beforehand=False)
-        smallest = replace(designs[0], **least)
-        if not self._holds(MemoryMap(self.model, smallest), effort):
+        if self._housed(replace(designs[0], **least), effort) is None:
             self._held[shape] = streams
             return
         for design in designs:
@@ -193,19 +203,22 @@ class Walk:
     def _look(self, design: Design, effort: Effort, faster: bool = True) -> bool:
         """Schedule a design that the device may hold, and that may be `faster` than any so far;
         whether it was done."""
-        layout = MemoryMap(self.model, design)
-        if design in self._tried or (faster and not self._promises(layout)):
+        if design in self._tried or (faster and not self._promises(MemoryMap(self.model, design))):
             return False
         self._tried.add(design)
-        if not self._holds(layout, effort):
+        housed = self._housed(design, effort)
+        if housed is None:
             return False
+        self._schedule(housed, effort)
+        return True
+
+    def _schedule(self, design: Design, effort: Effort) -> None:
         effort.schedules -= 1
         choice = self.known.get(design) or evaluate(schedule(self.model, design), self.request)
         self.known[design] = choice
         effort.cycles -= choice.cycles
         if self.request.fits(choice.use):
             self.fitting.append(choice)
-        return True
 
     def _promises(self, layout: MemoryMap) -> bool:
         """Whether its passes alone take less than the fastest."""
@@ -214,9 +227,19 @@ class Walk:
         mhz = self.request.clock.counted(layout.design, layout.multipliers)
         return bank_words(layout, layout.head) / mhz < self.fastest
 
-    def _holds(self, layout: MemoryMap, effort: Effort) -> bool:
+    def _housed(self, design: Design, effort: Effort) -> Design | None:
+        """The design, with small banks in block RAM if logic is short; None if the device holds
+        neither."""
         effort.cycles -= LOOKED
-        return self.request.fits(least(layout, self.request.device.family))
+        use = self._least(design)
+        if self.request.fits(use):
+            return design
+        if self.request.short_of_logic(use) and not design.block_ram:
+            return self._housed(replace(design, block_ram=True), effort)
+        return None
+
+    def _least(self, design: Design) -> Use:
+        return least(MemoryMap(self.model, design), self.request.device.family)
 
     def _beaten(self, shape: Shape) -> bool:
         """Whether something that takes no more is as fast as the shape could be."""
