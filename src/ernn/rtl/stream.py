@@ -190,8 +190,12 @@ class FrameInput(wiring.Component):
         held = Array(Signal(2, name=f"held{s}") for s in range(self.streams))
         fresh = Array(Signal(init=1, name=f"fresh{s}") for s in range(self.streams))
         welcome = Array(Signal(init=1, name=f"welcome{s}") for s in range(self.streams))
+        # whether a stream's next line is its frame's last: told from the count before it is needed
+        closing = Array(
+            Signal(init=self.lines == 1, name=f"closing{s}") for s in range(self.streams)
+        )
         count, known = counts[tid], tid < self.streams
-        begins, ends = fresh[tid], count == self.lines - 1
+        begins, ends = fresh[tid], closing[tid]
         waiting = queue.waiting
         m.d.comb += [
             self.axi.tready.eq(queue.ready),
@@ -213,25 +217,39 @@ class FrameInput(wiring.Component):
             if self.once:
                 with m.If(ends):
                     m.d.sync += self.whole.bit_select((tid << 1) | copies[tid][0], 1).eq(last)
-        wrong = last & ~ends if self.once else last != ends
-        with m.If(waiting & (~known | (self.go & wrong))):
-            m.d.sync += self.error.eq(1)
         for stream in range(self.streams):
-            mine, later, now = (
-                self.go & (tid == stream),
-                Signal(name=f"later{stream}"),
-                Signal(2, name=f"now{stream}"),
-            )
-            m.d.comb += [
-                later.eq(Mux(mine, ends, fresh[stream])),
-                now.eq(held[stream] + (mine & fresh[stream]) - self.release[stream]),
-            ]
+            mine = self.go & (tid == stream)
+            given = mine & fresh[stream]
+            with m.If(mine):
+                m.d.sync += fresh[stream].eq(closing[stream])
+                if self.lines > 1:
+                    m.d.sync += closing[stream].eq(counts[stream] == self.lines - 2)
             m.d.sync += [
-                fresh[stream].eq(later),
-                held[stream].eq(now),
-                welcome[stream].eq(~later | (now < 2)),
+                held[stream].eq(held[stream] + given - self.release[stream]),
+                # chosen last by what comes through the queue, all else being there before
+                welcome[stream].eq(
+                    Mux(
+                        mine,
+                        self._room(closing[stream], held[stream] + fresh[stream], stream),
+                        self._room(fresh[stream], held[stream], stream),
+                    )
+                ),
             ]
+        self._judge(m, waiting & ~known, last & ~ends if self.once else last != ends)
         return m
+
+    def _room(self, fresh: Value, held: Value, stream: int) -> Value:
+        """Whether a stream may give a line: in the middle of a frame, or where fewer than two
+        frames are held.
+        """
+        return ~fresh | (held - self.release[stream] < 2)
+
+    def _judge(self, m: Module, stray: Value, wrong: Value) -> None:
+        """The error, a cycle after its parts: no line waits for it."""
+        gone = delayed_flag(m, self.go, 1, "gone")
+        strayed, went_wrong = delayed_flag(m, stray, 1, "stray"), delayed(m, wrong, 1, "wrong")
+        with m.If(strayed | (gone & went_wrong)):
+            m.d.sync += self.error.eq(1)
 
     def _parts(self, word: Value, widths: list[int]) -> list[Value]:
         """A word cut into parts, the first in its lowest bits."""
