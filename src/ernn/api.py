@@ -463,10 +463,13 @@ class Engine:
         States at the ends of their formats are a `PrecisionWarning`.
         Raises UserError where there is no frame, ToolError where a tool fails.
         """
-        from ernn.verify import prove
+        from ernn.flow.simulate import build
+        from ernn.verify import cycles_of, prove
 
         integers = self.model.quantized(utterances)
-        proof = prove(self.simulator, self.schedule, integers, stall=stall, seed=seed)
+        cycles = cycles_of(self.schedule, sum(map(len, integers)))
+        simulator = build(self.verilog, cycles=cycles)
+        proof = prove(simulator, self.schedule, integers, stall=stall, seed=seed)
         if said := saturated(proof.saturating):
             warnings.warn(said, PrecisionWarning, stacklevel=3)
         return proof

@@ -121,8 +121,8 @@ def outcome_of(
 ) -> Outcome:
     """Random frames through both."""
     plan = schedule(model, design)
-    simulator = simulator_of(plan)
     utterances = random_utterances(rng, model, 2 * design.streams + 1)
+    simulator = simulator_of(plan, frames=sum(map(len, utterances)))
     proof = prove(simulator, plan, utterances, stall=stall, seed=seed)
     cycles = measure_cycles(simulator, plan, utterances[0][0])
     predicted = plan.interval, plan.latency, plan.last_interval

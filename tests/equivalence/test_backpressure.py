@@ -31,7 +31,7 @@ def plan() -> Schedule:
 
 @pytest.fixture(scope="module")
 def engine(plan: Schedule) -> Simulator:
-    return simulator_of(plan)
+    return simulator_of(plan, frames=100)
 
 
 @pytest.fixture(scope="module")

@@ -38,8 +38,8 @@ CASES = {
 
 def check(model: IntegerModel, design: Design, seed: int) -> None:
     rng, plan = np.random.default_rng(seed), schedule(model, design)
-    simulator = simulator_of(plan)
     utterances = random_utterances(rng, model, 2 * design.streams + 1)
+    simulator = simulator_of(plan, frames=sum(map(len, utterances)))
     proof = prove(simulator, plan, utterances, stall=0.3, seed=seed)
     assert proof.passed, str(proof.divergence or proof)
     cycles = measure_cycles(simulator, plan, utterances[0][0])

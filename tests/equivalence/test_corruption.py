@@ -29,7 +29,7 @@ def model() -> IntegerModel:
 def proof_of(plan: Schedule, model: IntegerModel) -> Proof:
     rng = np.random.default_rng(6)
     utterances = [rng.integers(-(1 << 14), 1 << 14, size=(6, 8)) for _ in range(4)]
-    return prove(simulator_of(plan), plan, utterances, golden=model)
+    return prove(simulator_of(plan, frames=24), plan, utterances, golden=model)
 
 
 def changed(values: np.ndarray, index: tuple[int, ...]) -> np.ndarray:

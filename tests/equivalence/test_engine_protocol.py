@@ -28,7 +28,7 @@ def plan() -> Schedule:
 
 @pytest.fixture(scope="module")
 def engine(plan: Schedule) -> Simulator:
-    return simulator_of(plan)
+    return simulator_of(plan, frames=100)
 
 
 def utterances(lengths: list[int]) -> list[np.ndarray]:

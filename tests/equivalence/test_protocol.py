@@ -33,7 +33,7 @@ def plan() -> Schedule:
 
 @pytest.fixture(scope="module")
 def simulator(plan: Schedule) -> Simulator:
-    return simulator_of(plan)
+    return simulator_of(plan, frames=100)
 
 
 def frame(last: tuple[bool, bool] = (False, True), tid: int = 0) -> Beats:
@@ -81,7 +81,7 @@ def test_a_classifier_is_compared_at_every_frame(plan: Schedule, simulator: Simu
 
 def test_an_engine_without_probes_is_proved_too(plan: Schedule) -> None:
     """It cannot be told where a difference begins, only that there is one."""
-    bare = build(to_verilog(Engine(plan)))
+    bare = build(to_verilog(Engine(plan)), cycles=10_000)
     assert prove(bare, plan, SPEECH[:3]).passed
     other = random_integer_model(
         np.random.default_rng(9), cell="gru", input_size=6, hidden=6, block=4

@@ -101,7 +101,7 @@ class SimulatedBoard:
 def board_simulator(schedule: Schedule, clocks: int) -> Simulator:
     """The serial engine, compiled."""
     outer = to_verilog(Samples(serial_engine(schedule, clocks)), "samples")
-    return build(with_engine(outer, schedule), Cache.default())
+    return build(with_engine(outer, schedule), Cache.default(), cycles=100_000)
 
 
 def exchange(simulator: Simulator, levels: Sequence[np.ndarray], clocks: int) -> tuple[bytes, bool]:

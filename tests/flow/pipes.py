@@ -59,9 +59,9 @@ def answers(pipe: Pipe, words: np.ndarray, lanes_out: int) -> np.ndarray:
     lanes_out); 32 bits a lane on both sides.
     """
     beats = Beats.of(np.ascontiguousarray(words.astype("<i4")).view(np.uint8))
-    result = build(to_verilog(pipe), Cache.default()).run(
-        beats, expected_beats=len(words), max_cycles=len(words) + 200
-    )
+    cycles = len(words) + 200
+    simulator = build(to_verilog(pipe), Cache.default(), cycles=cycles)
+    result = simulator.run(beats, expected_beats=len(words), max_cycles=cycles)
     assert (result.output_cycle - result.input_cycle == pipe.depth).all(), (
         "one result a cycle, as late as said"
     )

@@ -212,7 +212,7 @@ def test_the_netlist_does_what_the_engine_does_in_the_same_cycles(
     netlist = as_synthesised(verilog, netlist=tmp_path / NETLIST)
     stimulus = Stimulus(tuple(random_utterances(rng, model, 5)), 2)
     runs = [
-        build(one, cache).run(
+        build(one, cache, cycles=100_000).run(
             to_beats(plan, stimulus),
             expected_beats=2 * stimulus.frames,
             max_cycles=100_000,

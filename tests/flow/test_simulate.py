@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ernn.errors import UserError
 from ernn.flow.beats import Beats, pack, unpack
 from ernn.flow.cache import Cache
+from ernn.flow.compiled import FEW_CYCLES
 from ernn.flow.simulate import SimulationError, Simulator, build
 from ernn.flow.verilog import to_verilog
 
@@ -22,11 +23,12 @@ LANES, BITS, TABLE = (
 )
 FRAME = len(TABLE)
 COUNT = 40 * FRAME
+CYCLES = 100_000
 
 
 @pytest.fixture(scope="module")
 def simulator(cache: Cache) -> Simulator:
-    return build(to_verilog(Scaler(LANES, BITS, TABLE)), cache)
+    return build(to_verilog(Scaler(LANES, BITS, TABLE)), cache, cycles=CYCLES)
 
 
 def stimulus(count: int = COUNT, seed: int = 5) -> tuple[np.ndarray, Beats]:
@@ -42,7 +44,7 @@ def stimulus(count: int = COUNT, seed: int = 5) -> tuple[np.ndarray, Beats]:
 
 
 def run(simulator: Simulator, beats: Beats, **options):
-    return simulator.run(beats, expected_beats=len(beats), max_cycles=100_000, **options)
+    return simulator.run(beats, expected_beats=len(beats), max_cycles=CYCLES, **options)
 
 
 @pytest.mark.parametrize(
@@ -112,11 +114,30 @@ def test_reset_leaves_no_trace(simulator: Simulator, reset_at: int) -> None:
 
 def test_memory_contents_are_read_when_the_run_begins(simulator: Simulator, cache: Cache) -> None:
     other = to_verilog(Scaler(LANES, BITS, TABLE[::-1]))
-    again = build(other, cache)
+    again = build(other, cache, cycles=CYCLES)
     assert again.path == simulator.path and other.digest != simulator.verilog.digest
     values, beats = stimulus()
     expected = scaled(values, beats.last, BITS, TABLE[::-1])
     assert np.array_equal(lanes_of(run(again, beats).outputs, BITS, LANES), expected)
+
+
+def test_what_is_optimised_for_many_cycles_shows_the_same(cache: Cache) -> None:
+    verilog = to_verilog(Scaler(3, 8, TABLE))
+    values, beats = stimulus()
+    beats = Beats.of(pack(values[:, :3] >> 4, 8), first=beats.first, last=beats.last)
+    quick = build(verilog, cache, cycles=FEW_CYCLES - 1)
+    optimised = build(verilog, cache, cycles=FEW_CYCLES)
+    assert quick.path != optimised.path == build(verilog, cache).path
+    assert build(verilog, cache, cycles=1).path == optimised.path, (
+        "it is there, and serves few, too"
+    )
+    one, other = (
+        run(simulator, beats, stall_in=0.3, stall_out=0.3, seed=7)
+        for simulator in (quick, optimised)
+    )
+    assert np.array_equal(one.outputs.data, other.outputs.data)
+    assert np.array_equal(one.output_cycle, other.output_cycle)
+    assert one.cycles == other.cycles
 
 
 @pytest.mark.parametrize(
@@ -127,7 +148,7 @@ def test_memory_contents_are_read_when_the_run_begins(simulator: Simulator, cach
     ],
 )
 def test_a_design_that_breaks_axi_is_caught(cache: Cache, fault: str, rule: str) -> None:
-    broken = build(to_verilog(Scaler(LANES, BITS, TABLE, fault=fault)), cache)
+    broken = build(to_verilog(Scaler(LANES, BITS, TABLE, fault=fault)), cache, cycles=CYCLES)
     _, beats = stimulus()
     assert run(broken, beats, stall_in=0.5).violations == ()  # it takes a stalled output to show
     violations = run(broken, beats, stall_in=0.5, stall_out=0.5).violations
@@ -135,7 +156,9 @@ def test_a_design_that_breaks_axi_is_caught(cache: Cache, fault: str, rule: str)
 
 
 def test_a_beat_too_many_is_caught(cache: Cache) -> None:
-    broken = build(to_verilog(Scaler(LANES, BITS, TABLE, fault="sends twice")), cache)
+    broken = build(
+        to_verilog(Scaler(LANES, BITS, TABLE, fault="sends twice")), cache, cycles=CYCLES
+    )
     _, beats = stimulus(FRAME)
     with pytest.raises(SimulationError, match=r"sent 9 beats where 8 were expected") as caught:
         run(broken, beats)

@@ -41,17 +41,21 @@ class Cache:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         return cls(Path(os.environ.get("ERNN_CACHE") or Path(base) / "ernn").absolute())
 
+    def holds(self, kind: str, key: str) -> bool:
+        """Whether the entry is there."""
+        return (self.root / kind / key).exists()
+
     def entry(self, kind: str, key: str, make: Callable[[Path], object]) -> Path:
         """The directory of `key`; if there is none, `make(directory)` fills an empty one for it.
 
         `make` must not write outside that directory nor rely on its path later: it is renamed.
         """
         final = self.root / kind / key
-        if final.exists():
+        if self.holds(kind, key):
             return final
         self._require_writable()
         with held(self.root / "locks" / f"{kind}-{key}", wait=True):
-            if not final.exists():
+            if not self.holds(kind, key):
                 self._make(kind, key, make)
         return final
 

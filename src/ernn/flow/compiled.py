@@ -1,9 +1,11 @@
 """Verilog to a shared library that simulates it: Verilator, then the C++ compiler, kept by digest.
 
 Memory contents are not compiled in: designs that differ only in their weights share one library.
+Where few cycles are to be simulated, the C++ compiler does not optimise.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,8 +15,8 @@ from ernn.flow.process import run, side_by_side
 from ernn.flow.verilog import Verilog
 
 LIBRARY = "simulation.so"
+_KIND = "simulation"
 COMPILE_SECONDS = 1800
-_UNIT_BYTES = 80_000
 _VERILATOR = (
     "--cc",
     "--prefix",
@@ -25,13 +27,11 @@ _VERILATOR = (
     "--x-initial",
     "fast",
     "--no-timing",
+    "--no-decoration",
     "-Wno-fatal",
 )
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "5000")
 _CXX = ("-std=c++17", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
-_LEVEL = (
-    "-O1"  # -O2: a third faster to run, half as long again to build; demo and tests mostly build
-)
 _READ_MEMORY = """initial begin : read_memory_{number}
     string folder;
     if ($value$plusargs("memories=%s", folder)) $readmemb({{folder, "/{name}"}}, {memory});
@@ -40,6 +40,22 @@ _READ_MEMORY = """initial begin : read_memory_{number}
 _RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
 _HEADER = "precompiled.h"  # what every file of a simulation begins with: half of its time
 _HEADERS = '#include "verilated.h"\n#include <map>\n#include <string>\n#include <vector>\n'
+
+
+@dataclass(frozen=True)
+class Level:
+    """`flag`: what the C++ compiler is told; `unit_bytes`: of source at a time, about."""
+
+    flag: str
+    unit_bytes: int
+
+
+QUICK = Level("-O0", 2_000_000)
+# -O2: a tenth faster to run, half as long again to build.
+OPTIMISED = Level("-O1", 80_000)
+# A cycle takes 0.8 to 1.5 us, and 3.3 to 7.1 of what is not optimised; to optimise takes as long as
+# half a million of these, and half of that where units are compiled side by side.
+FEW_CYCLES = 250_000
 
 
 def probe_names(verilog: Verilog) -> tuple[str, ...]:
@@ -64,23 +80,39 @@ def event_ports(verilog: Verilog) -> dict[str, str]:
     }
 
 
-def library(verilog: Verilog, cache: Cache) -> Path:
-    """The shared library that simulates `verilog`, from the cache or made now (up to a minute)."""
-    shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
-    probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
-    probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
-    options = (*_VERILATOR, *_SPLIT, *_CXX, _LEVEL)
-    identity = (tools.verilator().identity, tools.compiler().identity)
-    key = cache_key(verilog.text_digest, shim, probes, *identity, *options)
-    runtime = _runtime(cache)
+def library(verilog: Verilog, cache: Cache, cycles: int | None = None) -> Path:
+    """The shared library that simulates `verilog`, from the cache or made now (up to a minute).
+
+    `cycles`: how many are to be simulated, about; None: many.  An optimised library that is there
+    already serves few as well.
+    """
+    few = cycles is not None and cycles < FEW_CYCLES
+    level = QUICK if few and not cache.holds(_KIND, _key(verilog, OPTIMISED)) else OPTIMISED
 
     def make(directory: Path) -> None:
-        (directory / "axi_shim.cpp").write_text(shim)
-        (directory / "probes.inc").write_text(probes)
+        for name, text in _driver(verilog).items():
+            (directory / name).write_text(text)
         (directory / "design.v").write_text(_memories_at_run_time(verilog))
-        _build(verilog.top, directory, runtime)
+        _build(verilog.top, directory, cache, level)
 
-    return cache.entry("simulation", key, make) / LIBRARY
+    return cache.entry(_KIND, _key(verilog, level), make) / LIBRARY
+
+
+def _key(verilog: Verilog, level: Level) -> str:
+    options = (*_VERILATOR, *_SPLIT, *_CXX, level.flag)
+    return cache_key(verilog.text_digest, *_driver(verilog).values(), *_identity(), *options)
+
+
+def _identity() -> tuple[str, str]:
+    return tools.verilator().identity, tools.compiler().identity
+
+
+def _driver(verilog: Verilog) -> dict[str, str]:
+    """The C++ that drives a design, and what it is told of the design's probes and events."""
+    probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
+    probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
+    shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
+    return {"axi_shim.cpp": shim, "probes.inc": probes}
 
 
 def _memories_at_run_time(verilog: Verilog) -> str:
@@ -97,8 +129,7 @@ def _memories_at_run_time(verilog: Verilog) -> str:
     return text
 
 
-def _build(top: str, directory: Path, runtime: Path) -> None:
-    root = tools.verilator_root()
+def _build(top: str, directory: Path, cache: Cache, level: Level) -> None:
     run(
         [
             *tools.verilator().command,
@@ -115,13 +146,14 @@ def _build(top: str, directory: Path, runtime: Path) -> None:
         directory / "verilator.log",
         what=f"Verilator: {top} to C++",
         timeout=COMPILE_SECONDS,
-        environment={"VERILATOR_ROOT": str(root)},
+        environment={"VERILATOR_ROOT": str(tools.verilator_root())},
     )
-    headers = ["-include", str(runtime / _HEADER), f"-I{root}/include", "-I."]
-    objects = _compile(_units(directory), directory, [*headers, _LEVEL])
+    units = _units(directory, level)
+    objects = _compile(units, directory, _options(_header(cache, level), level))
+    runtime = sorted(_runtime(cache).glob("*.o"))
     compiler = tools.compiler().command
     run(
-        [*compiler, "-shared", "-o", LIBRARY, *objects, *sorted(runtime.glob("*.o")), "-pthread"],
+        [*compiler, "-shared", "-o", LIBRARY, *objects, *runtime, "-pthread"],
         directory,
         directory / "link.log",
         what=f"C++ compiler: link the simulation of {top}",
@@ -135,13 +167,13 @@ def _build(top: str, directory: Path, runtime: Path) -> None:
             file.unlink()
 
 
-def _units(directory: Path) -> list[Path]:
+def _units(directory: Path, level: Level) -> list[Path]:
     """Few C++ files that include the many small ones: most of a small file's time is headers."""
     groups: list[list[Path]] = [[]]
     for source in sorted(
         directory.glob("*.cpp"), key=lambda path: (-path.stat().st_size, path.name)
     ):
-        if sum(path.stat().st_size for path in groups[-1]) > _UNIT_BYTES:
+        if sum(path.stat().st_size for path in groups[-1]) > level.unit_bytes:
             groups.append([])
         groups[-1].append(source)
     units = [directory / f"unit_{number}.cpp" for number in range(len(groups))]
@@ -150,19 +182,35 @@ def _units(directory: Path) -> list[Path]:
     return units
 
 
-def _runtime(cache: Cache) -> Path:
-    """Verilator's own runtime and headers, compiled once for all designs."""
-    include = tools.verilator_root() / "include"
-    identity = (tools.verilator().identity, tools.compiler().identity)
-    key = cache_key(*identity, *_CXX, _LEVEL, _HEADERS)
+def _header(cache: Cache, level: Level) -> Path:
+    """What every file of a simulation begins with, compiled once for all designs of a level."""
 
     def make(directory: Path) -> None:
-        _compile([include / name for name in _RUNTIME_SOURCES], directory, [f"-I{include}", "-O2"])
         (directory / _HEADER).write_text(_HEADERS)
-        options = [f"-I{include}", _LEVEL, "-x", "c++-header"]
+        options = [f"-I{_include()}", level.flag, "-x", "c++-header"]
         _object(directory / _HEADER, directory, options, f"{_HEADER}.gch")
 
-    return cache.entry("verilator-runtime", key, make)
+    key = cache_key(*_identity(), *_CXX, level.flag, _HEADERS)
+    return cache.entry("verilator-header", key, make) / _HEADER
+
+
+def _runtime(cache: Cache) -> Path:
+    """Verilator's own runtime, compiled once for all designs; next to no time is spent in it."""
+    header = _header(cache, QUICK)
+
+    def make(directory: Path) -> None:
+        sources = [_include() / name for name in _RUNTIME_SOURCES]
+        _compile(sources, directory, _options(header, QUICK))
+
+    return cache.entry("verilator-runtime", cache_key(*_identity(), *_CXX, QUICK.flag), make)
+
+
+def _include() -> Path:
+    return tools.verilator_root() / "include"
+
+
+def _options(header: Path, level: Level) -> list[str]:
+    return ["-include", str(header), f"-I{_include()}", "-I.", level.flag]
 
 
 def _compile(sources: Sequence[Path], directory: Path, options: Sequence[str]) -> list[str]:
@@ -177,7 +225,7 @@ def _object(source: Path, directory: Path, options: Sequence[str], name: str = "
             *tools.compiler().command,
             *_CXX,
             *options,
-            f"-I{tools.verilator_root()}/include/vltstd",
+            f"-I{_include()}/vltstd",
             "-c",
             source,
             "-o",

@@ -199,8 +199,11 @@ class Simulator:
         )
 
 
-def build(verilog: Verilog, cache: Cache | None = None) -> Simulator:
+def build(verilog: Verilog, cache: Cache | None = None, *, cycles: int | None = None) -> Simulator:
     """Compile `verilog` for simulation, or find it compiled; a run reads memory files as it begins.
+
+    `cycles`: how many all runs have together, about; of few, compiling takes less and a cycle more.
+    None: many.
 
     UserError if a port or a tool is missing; ToolError if a tool refuses the design.
     """
@@ -212,7 +215,7 @@ def build(verilog: Verilog, cache: Cache | None = None) -> Simulator:
         raise UserError(
             f"{verilog.top} lacks the ports {', '.join(missing)} that simulation drives"
         )
-    return Simulator(verilog, library(verilog, cache or Cache.default()))
+    return Simulator(verilog, library(verilog, cache or Cache.default(), cycles))
 
 
 def _stall(stall: Stall, name: str) -> float | NDArray[np.uint8]:

@@ -23,7 +23,7 @@ from ernn.rtl.engine import Engine
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.choice import Request
 from ernn.search.hardware import search
-from ernn.verify import measure_cycles, prove
+from ernn.verify import cycles_of, measure_cycles, prove
 from ernn.verify.prove import Proof, measure_activity
 
 RTL, TOP = "rtl", "rtl/ernn_engine.v"
@@ -89,7 +89,8 @@ def verify(run: Run, frames: int | None, stall: float, seed: int) -> Outcome:
     def work() -> None:
         made = scheduled(run)
         utterances = _stimulus(run, made.layout.model, frames)
-        simulator = simulator_of(verilog_of(run))
+        cycles = cycles_of(made, sum(map(len, utterances)))
+        simulator = simulator_of(verilog_of(run), cycles=cycles)
         proof = prove(simulator, made, utterances, stall=stall, seed=seed)
         _record_proof(run.record, made, proof)
         cycles = measure_cycles(simulator, made, utterances[0][0])

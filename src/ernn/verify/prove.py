@@ -97,9 +97,18 @@ class Cycles:
     last_interval: int
 
 
-def simulator_of(schedule: Schedule) -> Simulator:
-    """The engine with its probes, compiled."""
-    return build(to_verilog(Engine(schedule, probes=True)))
+def simulator_of(schedule: Schedule, frames: int | None = None) -> Simulator:
+    """The engine with its probes, compiled. `frames`: how many it is to simulate, about; of few, it
+    is there sooner. None: many.
+    """
+    cycles = None if frames is None else cycles_of(schedule, frames)
+    return build(to_verilog(Engine(schedule, probes=True)), cycles=cycles)
+
+
+def cycles_of(schedule: Schedule, frames: int) -> int:
+    """Cycles that it takes to prove so many frames, about, and to measure cycles."""
+    rounds = frames // schedule.layout.design.streams + 2 * ROUNDS
+    return rounds * schedule.interval
 
 
 def prove(
