@@ -195,11 +195,12 @@ schedule's, and exact. The clock is assumed ([how](clocks.md)), so µs are **est
 processor time of the first search, for both goals. Elements: multipliers of dense networks, in
 blocks sets of them, and how many have a bank together. Full: the share of the block RAM taken that
 holds bits, of weight banks and of all other memories; a bank of fewer than 512 words, or of a few
-more, cannot be full ([why](../decisions/0023-banks-together.md)), and small ones are made of logic.
+more, cannot be full ([why](../decisions/0023-banks-together.md)), and small ones are made of logic,
+or are in block RAM that is free (`Design.block_ram`), hardly filled.
 The networks are in the script; where a device holds no engine, what would fit. {rows} of {all} rows
-are there: the script goes on with those that are missing. Rows on ZU7EV are of an older program,
-whose elements had a bank each and which made no sums beforehand. With a bank each gru120 on
-LFE5U-25F took 2,101 cycles, and flavour did not fit there.
+are there: the script goes on with those that are missing. Rows on ECP5 but top-gru's on LFE5U-25F
+are of a program that took no block RAM for small banks; today's schedules have their cycles. With a
+bank each gru120 on LFE5U-25F took 2,101 cycles, and flavour did not fit there.
 """
 
 if __name__ == "__main__":
