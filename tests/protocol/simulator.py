@@ -41,9 +41,7 @@ _CXX = (
 )  # a few frames: building is most of it
 _LINK = ("-lcocotbvpi_verilator", "-pthread")
 _RUNTIME = ("verilated", "verilated_threads", "verilated_vpi", "verilated_dpi")
-_PORTS = """`verilator_config
-public_flat_rw -module "{top}" -var "*"
-"""
+_PORTS = ("clk", "rst", "error", "s_axis_*", "m_axis_*")
 
 
 def binary(verilog: Verilog, cache: Cache) -> Path:
@@ -53,7 +51,8 @@ def binary(verilog: Verilog, cache: Cache) -> Path:
         tools.compiler().identity,
         f"cocotb {version('cocotb')}",
     )
-    control = _PORTS.format(top=verilog.top)
+    public = [f'public_flat_rw -module "{verilog.top}" -var "{port}"\n' for port in _PORTS]
+    control = "`verilator_config\n" + "".join(public)
     key = cache_key(verilog.text_digest, control, *identities, *_VERILATOR, *_CXX, *_LINK)
 
     def make(directory: Path) -> None:
@@ -89,26 +88,27 @@ def _verilate(top: str, directory: Path) -> None:
 
 
 def _compile(directory: Path) -> None:
-    """All sources, a unit per runtime file and one for the design, linked with cocotb's library."""
+    """A unit for the design and one for all else, since headers are most of a file's time, linked
+    with cocotb's library.
+    """
     include, libraries = tools.verilator_root() / "include", cocotb_tools.config.libs_dir
-    made = sorted(directory.glob("Vtop*.cpp"))
-    (directory / "design.cpp").write_text("".join(f'#include "{path.name}"\n' for path in made))
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
-    sources = [
-        directory / "design.cpp",
-        Path(main),
-        *(include / f"{name}.cpp" for name in _RUNTIME),
-    ]
+    units = {
+        "design": sorted(path.name for path in directory.glob("Vtop*.cpp")),
+        "runtime": [*(f"{name}.cpp" for name in _RUNTIME), str(main)],
+    }
+    for unit, files in units.items():
+        text = "".join(f'#include "{name}"\n' for name in files)
+        (directory / f"{unit}.cpp").write_text(text)
     compiler = [*tools.compiler().command, *_CXX, f"-I{include}", f"-I{include}/vltstd", "-I."]
 
-    def one(source: Path) -> str:
-        target = f"{source.stem}.o"
-        command = [*compiler, "-c", str(source), "-o", target]
-        log = directory / f"{source.stem}.log"
-        run(command, directory, log, what=f"C++ compiler: {source.name}", timeout=SECONDS)
-        return target
+    def one(unit: str) -> str:
+        command = [*compiler, "-c", f"{unit}.cpp", "-o", f"{unit}.o"]
+        log = directory / f"{unit}.log"
+        run(command, directory, log, what=f"C++ compiler: {unit}", timeout=SECONDS)
+        return f"{unit}.o"
 
-    objects = side_by_side(one, sources)
+    objects = side_by_side(one, list(units))
     link = [
         "-o",
         BINARY,

@@ -23,7 +23,7 @@ from ernn.verify.stimulus import Stimulus
 from tests.models import random_integer_model
 from tests.protocol.simulator import binary, drive
 
-STREAMS, BLOCK = 2, 8
+STREAMS, BLOCK = 2, 4
 TESTS = ("no_pauses", "random_pauses", "long_pauses", "reset_in_mid_frame")
 Packets = list[dict[str, Any]]
 
