@@ -1,6 +1,4 @@
-"""A cache that lives as long as the test session, so that tests share nothing with a user's."""
-
-import os
+"""The cache that every test has, as a user's program would find it."""
 
 import pytest
 
@@ -8,8 +6,6 @@ from ernn.flow.cache import Cache
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Cache:
-    base = tmp_path_factory.getbasetemp()
-    # In parallel all workers share one cache, which is made for that.
-    parallel = "PYTEST_XDIST_WORKER" in os.environ
-    return Cache((base.parent if parallel else base) / "ernn-cache")
+def cache() -> Cache:
+    """Of all workers and of runs before: an entry is never out of date."""
+    return Cache.default()

@@ -50,7 +50,7 @@ LUTS = {"TRELLIS_DPR16X4": 6, "RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8"
 MEMORIES = [
     *(
         Memory("rom", width, depth, False)
-        for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (192, 2048))
+        for width, depth in ((12, 150), (12, 1120), (96, 31), (96, 300), (20, 2048))
     ),
     *(Memory("bank", 12, depth, False, block=True) for depth in (3, 150)),
     *(
