@@ -48,7 +48,6 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.integer_model import IntegerModel
-from ernn.ir.integer_parts import Product, SpectralMatrix
 from ernn.ir.layers import gru, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant
@@ -70,14 +69,8 @@ INPUTS, CELLS, PROJECTION = 160, 1024, 512
 WEIGHT_BITS, DATA_BITS = 12, 16
 PUBLISHED_MHZ = 200.0
 PLACE_SECONDS = 6 * 3600
-APART = {
-    "": "one for all",
-    "sizes": "one for all, rows as apart",
-    "rows": "a row",
-    "cells": "a row and a cell",
-}
-"""What sizes are drawn apart, by `--apart`, and what has formats of its own then: with `sizes`
-nothing has."""
+APART = {"": "one for all", "rows": "a row", "cells": "a row and a cell"}
+"""What sizes are drawn apart, by `--apart`, and what has formats of its own then."""
 CHOICES = tuple(field for field in fields(Design) if field.name != "streams")
 
 
@@ -139,28 +132,7 @@ def random_model(
     if apart == "cells":
         drawn = _with_cells_apart(drawn)
     spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
-    model = quantize(Network((drawn,)), [frames], spec)
-    return _in_one_format(model) if apart == "sizes" else model
-
-
-def _in_one_format(model: IntegerModel) -> IntegerModel:
-    """With weights whose rows have no fraction bits of their own."""
-    layers = (
-        replace(layer, products=tuple(map(_without_exponents, layer.products)))
-        for layer in model.layers
-    )
-    return replace(model, layers=tuple(layers))
-
-
-def _without_exponents(product: Product) -> Product:
-    if product.exponents is None:
-        return product
-    less = product.exponents[..., None, None]
-    matrices = (one.matrix for one in product.operands if isinstance(one.matrix, SpectralMatrix))
-    coarse = (replace(one, weights=one.weights >> less) for one in matrices)
-    pairs = zip(product.operands, coarse, strict=True)
-    operands = tuple(replace(one, matrix=matrix) for one, matrix in pairs)
-    return replace(product, operands=operands, exponents=None)
+    return quantize(Network((drawn,)), [frames], spec)
 
 
 def _with_rows_apart(rng: np.random.Generator, layer: Layer, block: int) -> Layer:
@@ -555,10 +527,15 @@ _FORMATS = """
 What formats of their own cost ([how they are chosen](../explanation/formats.md)): the same design
 of the same program, synthesised by Yosys (cells after synthesis, before placement) and simulated,
 with weights whose rows are all of one size, and with rows up to 64 times smaller, which have
-fraction bits of their own (0 to 7 more). No cycle, but a selector of eight shifts for every number
-that leaves the array in a cycle (`--chunk`): with 16 of them 7.1 % more LUT, over the 3 % that it
-was to cost. Eight cells that hold forty times what the others do have units, and cost a step more
-(`--apart cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
+fraction bits of their own (0 to 7 more). No cycle, and 3.7 % more look-up tables, over the 3 % that
+it was to cost. For each of the block's 16 numbers that leave the array in a cycle it is three
+choices between shifted and not instead of one; the last is in the adder that rounds, so that two
+are left, of 26 look-up tables each: 832 (2.8 %). A table of the rows' shifts and where rows begin in
+it are some 120, and 150 the vector unit's, whose formats such weights change. Both rows are smaller
+than those of the program before (ba8ac86), 31,983 and 34,240 look-up tables: 7.1 % more, when it was
+a selector of eight, and sums had bits that no weights of these can reach. `--chunk` has no part in
+it. Eight cells that hold forty times what the others do have units, and cost a step more (`--apart
+cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --pes 6 --lanes 4 \\
         --chunk 16 --overlap 1 --staggered 1 --frames 20 --area [--apart rows]
