@@ -530,12 +530,12 @@ with weights whose rows are all of one size, and with rows up to 64 times smalle
 fraction bits of their own (0 to 7 more). No cycle, and 3.7 % more look-up tables, over the 3 % that
 it was to cost. For each of the block's 16 numbers that leave the array in a cycle it is three
 choices between shifted and not instead of one; the last is in the adder that rounds, so that two
-are left, of 26 look-up tables each: 832 (2.8 %). A table of the rows' shifts and where rows begin in
-it are some 120, and 150 the vector unit's, whose formats such weights change. Both rows are smaller
-than those of the program before (ba8ac86), 31,983 and 34,240 look-up tables: 7.1 % more, when it was
-a selector of eight, and sums had bits that no weights of these can reach. `--chunk` has no part in
-it. Eight cells that hold forty times what the others do have units, and cost a step more (`--apart
-cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
+are left, of 26 look-up tables each: 832 (2.8 %). A table of the rows' shifts and where rows begin
+in it are some 120, and 150 the vector unit's, whose formats such weights change. Both rows are
+smaller than those of the program before (ba8ac86), 31,983 and 34,240 look-up tables: 7.1 % more,
+when it was a selector of eight, and sums had bits that no weights of these can reach. `--chunk` has
+no part in it. Eight cells that hold forty times what the others do have units, and cost a step
+more (`--apart cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --pes 6 --lanes 4 \\
         --chunk 16 --overlap 1 --staggered 1 --frames 20 --area [--apart rows]
