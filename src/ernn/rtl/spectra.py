@@ -53,7 +53,9 @@ class Spectra:
         high when the last word of a frame of the input has been written.
         """
         sizes, far = self.sizes, self.pipeline.far
-        m.d.comb += source.grant.eq(~delayed_flag(m, vector.sends, far, "sends"))
+        granted = Signal(init=1)  # beside the input: results may leave at the other end
+        m.d.sync += granted.eq(~delayed_flag(m, vector.sends, far, "sends"))
+        m.d.comb += source.grant.eq(granted)
         forward = sizes.schedule.timing.forward
         whole = delayed_flag(m, source.go & source.frame, forward, "arrived")
         tid = Mux(vector.send, vector.stream, source.stream)

@@ -46,7 +46,7 @@ class VectorUnit(wiring.Component):
     the input's numbers, where a step reads them.  `beat` is a step's result (when:
     `ernn.rtl.ways`), marked by `done` and named by `label`; with a line's last beat the whole
     line is on `result`, with `send` (to the forward transforms), `output`, and their tags; `sends`
-    is `send`, `Pipeline.far` cycles before.
+    is `send`, `Pipeline.far` cycles before and one more.
     `whole`: whether the frame has a head (`Design.once`); stable like `valid`.
     `valid` and `first` hold the flags of this round's frames, then those of the round before, where
     frames may be late; `turn` selects among them.
@@ -401,7 +401,7 @@ class VectorUnit(wiring.Component):
         def flag(name: str, when: Value, sooner: int = 0) -> Value:
             return ways.flag(when & row[name], name, sooner)
 
-        done, sends = flag("last", go), flag("send", whole, sooner=far)
+        done, sends = flag("last", go), flag("send", whole, sooner=far + 1)
         place = self._copy_of(row["value"] + player.index, row["value_twice"], 0)
         made = place if then is None else Mux(then, row["then_value"] + player.index, place)
         self._write(
@@ -411,7 +411,7 @@ class VectorUnit(wiring.Component):
         m.d.comb += [
             self.result.eq(self._gathered(m, done)),
             self.sends.eq(sends),
-            self.send.eq(delayed_flag(m, sends, far, "send_later")),
+            self.send.eq(delayed_flag(m, sends, far + 1, "send_later")),
             self.spectrum.eq(ways.value(spectrum, "spectrum")),
             self.ring.eq(ways.value(row["ring"], "ring")),
             self.spectrum_shift.eq(ways.value(row["spectrum_shift"], "spectrum_shift")),
