@@ -150,7 +150,7 @@ def _build(top: str, directory: Path, cache: Cache, level: Level) -> None:
     )
     units = _units(directory, level)
     objects = _compile(units, directory, _options(_header(cache, level), level))
-    runtime = sorted(_runtime(cache).glob("*.o"))
+    runtime = sorted(_runtime(cache, level).glob("*.o"))
     compiler = tools.compiler().command
     run(
         [*compiler, "-shared", "-o", LIBRARY, *objects, *runtime, "-pthread"],
@@ -194,15 +194,15 @@ def _header(cache: Cache, level: Level) -> Path:
     return cache.entry("verilator-header", key, make) / _HEADER
 
 
-def _runtime(cache: Cache) -> Path:
-    """Verilator's own runtime, compiled once for all designs; next to no time is spent in it."""
-    header = _header(cache, QUICK)
+def _runtime(cache: Cache, level: Level) -> Path:
+    """Verilator's own runtime, compiled once for all designs of a level: each cycle calls it."""
+    header = _header(cache, level)
 
     def make(directory: Path) -> None:
         sources = [_include() / name for name in _RUNTIME_SOURCES]
-        _compile(sources, directory, _options(header, QUICK))
+        _compile(sources, directory, _options(header, level))
 
-    return cache.entry("verilator-runtime", cache_key(*_identity(), *_CXX, QUICK.flag), make)
+    return cache.entry("verilator-runtime", cache_key(*_identity(), *_CXX, level.flag), make)
 
 
 def _include() -> Path:
