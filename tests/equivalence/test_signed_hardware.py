@@ -32,6 +32,7 @@ def test_random_shapes(block: int) -> None:
             else matrix.structure
         ),
     )
-    design = Design(4, 2, 2, splits=2, words=2, overlap=2, staggered=True)
+    words = 8 // block  # lines of eight numbers both times
+    design = Design(2 * words, 2, 2, splits=2, words=words, overlap=2, staggered=True)
     model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
     check(model, design, block)
