@@ -169,6 +169,22 @@ def test_operands_of_different_size_are_taken_apart() -> None:
     assert taken_apart(even, seen) is even
 
 
+def test_a_gate_that_nothing_reads_has_no_part() -> None:
+    network, frames = of_energies(np.random.default_rng(2))
+    layer = network.layers[0]
+    (stage,) = layer.cell.stages
+    name = stage.products[0].name
+    steps = tuple(
+        replace(one, sum=one.sum.replace(f"{name}.1", f"{name}.0")) for one in stage.steps
+    )
+    cell = replace(layer.cell, stages=(replace(stage, steps=steps),))
+    network = network.with_layer(0, replace(layer, cell=cell))
+    changed = taken_apart(network, calibrate(network, frames, Blocks(1)))
+    assert [len(p.reads) for p in changed.layers[0].cell.products] == [1] * 6
+    expected = reference.run(network, frames[0])[0]
+    np.testing.assert_allclose(reference.run(changed, frames[0])[0], expected, rtol=1e-12)
+
+
 def test_what_a_table_cannot_tell_apart_needs_no_room() -> None:
     """Sums of +-300 before a sigmoid: the product keeps those that its table reads."""
     rng = np.random.default_rng(3)

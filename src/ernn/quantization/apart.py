@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from ernn.ir.activations import BOUNDED
-from ernn.ir.cell import CellProduct, CellStage, CellStep
+from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep
 from ernn.ir.edges import edge_name
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Layer, Network, Source
@@ -58,7 +58,7 @@ def _loudest(sizes: list[float]) -> int | None:
 def _levels_off(layer: Layer, product: CellProduct) -> bool:
     """Whether all that reads the product levels off, and can take two numbers for it."""
     readers = layer.cell.readers(product)
-    return product.bias and all(step.activation in BOUNDED for step in readers)
+    return bool(readers) and product.bias and all(one.activation in BOUNDED for one in readers)
 
 
 def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> list[float]:
@@ -76,7 +76,7 @@ def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> li
 def _split(layer: Layer, product: CellProduct, place: int) -> Layer:
     """With operand `place` of a product apart from the others, and gate from gate, so that each may
     have formats of its own."""
-    cell, at, gates = layer.cell, layer.cell.products.index(product), range(product.gates)
+    cell, at, gates = layer.cell, layer.cell.products.index(product), _gates(layer.cell, product)
     matrices, bias = layer.weights[at], layer.biases[at]
     some = {"x": [place], "rest": [n for n in range(len(matrices)) if n != place]}
     parts = tuple(
@@ -91,7 +91,7 @@ def _split(layer: Layer, product: CellProduct, place: int) -> Layer:
     )
     biases = (None if bias is None else bias[n : n + 1] for n in gates)
     stages = tuple(
-        _stage(stage, product, parts) if product in stage.products else stage
+        _stage(stage, product, parts, gates) if product in stage.products else stage
         for stage in cell.stages
     )
     return replace(
@@ -109,9 +109,19 @@ def _of(items: tuple[T, ...], places: list[int]) -> tuple[T, ...]:
     return tuple(items[place] for place in places)
 
 
-def _stage(stage: CellStage, product: CellProduct, parts: tuple[CellProduct, ...]) -> CellStage:
+def _gates(cell: Cell, product: CellProduct) -> tuple[int, ...]:
+    """Those that steps read: there may be others, of which no part is needed."""
+    read = {one.name for step in cell.steps for one in step.reads}
+    return tuple(n for n in range(product.gates) if f"{product.name}.{n}" in read)
+
+
+def _stage(
+    stage: CellStage,
+    product: CellProduct,
+    parts: tuple[CellProduct, ...],
+    gates: tuple[int, ...],
+) -> CellStage:
     """With a product's parts in its place, of which the later half is kept by steps."""
-    gates = range(product.gates)
     kept = (CellStep(f"{product.name}{n}", f"{product.name}_rest{n}.0") for n in gates)
     steps = (replace(step, sum=_sum(step.sum, product.name)) for step in stage.steps)
     at = stage.products.index(product)
