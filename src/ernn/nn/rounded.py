@@ -101,21 +101,22 @@ class Rounded(nn.Module):
 
     def of_input(self, values: Tensor, format: FixedFormat) -> Tensor:
         """Rounded number by number in the units of the input's integers."""
-        units = self._units(self.integers.input.name)
+        units = self.units(self.integers.input.name)
         return fake_quantize(values * units, format, self.at_random) / units
 
     def _put_units(self, units: Units) -> None:
         powers = torch.from_numpy(2.0**units.exponents).to(self.model.output.bias)
         self.register_buffer(_buffer(units.edge), powers, persistent=False)
 
-    def _units(self, edge: str) -> Tensor:
+    def units(self, edge: str) -> Tensor:
+        """Powers of two that an edge's numbers are multiplied with."""
         return self.get_buffer(_buffer(edge))
 
     def _named(self, module: nn.Module, layer: IntegerLayer) -> Parameters:
         """A layer's parameters, its cells in their units."""
         own = (one.edge for one in self.integers.units if one.edge != self.integers.input.name)
         steps = {edge.removeprefix(f"{layer.name}."): edge for edge in own}
-        units = {step: self._units(edge) for step, edge in steps.items() if step != edge}
+        units = {step: self.units(edge) for step, edge in steps.items() if step != edge}
         return in_own_units(parameters(module), units)
 
     def _through(self, named: Parameters, layer: IntegerLayer, frames: Tensor) -> Tensor:
@@ -187,7 +188,7 @@ class _LayerEdges(Edges):
         copy = self._copy(name)
         if copy is not None:
             format = self._integers.signal(self._layer.signal(copy)).format
-            values, name = self._round(values, format), copy
+            values, name = self._round(self._in_one_unit(name, values), format), copy
         signal = self._signal(name)
         if self._seen_in_full(signal):
             return values
@@ -195,6 +196,15 @@ class _LayerEdges(Edges):
         if signal is self._integers.input:
             return self._owner.of_input(values, signal.spectrum)
         return self._round(values, signal.spectrum)
+
+    def _in_one_unit(self, name: str, values: Tensor) -> Tensor:
+        """Of a state: products read all its numbers in the same unit, whatever it is kept in."""
+        cell, copy = self._layer.cell, name + READ.suffix
+        back = (one.name for step in cell.steps if step.name == copy for one in step.reads)
+        for vector in (one for one in back if one in cell.vectors):
+            units = self._owner.units(f"{self._layer.name}.{name}")
+            values = values * self.vector(vector, 1 / units)
+        return values
 
     def product(self, product: str, total: Tensor) -> Tensor:
         formats = self._of_product(product)
