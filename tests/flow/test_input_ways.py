@@ -16,12 +16,12 @@ from tests.models import random_integer_model
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Netlist:
+def source(cache: Cache) -> Netlist:
     """The input of an engine of two streams whose frames are seven lines, as it is placed."""
     rng = np.random.default_rng(0)
     model = random_integer_model(rng, cell="gru", input_size=56, hidden=8, block=8)
     verilog = to_verilog(FrameInput(model, Design(2, streams=2), copy_bits=1))
-    entry = synthesis_entry(verilog, "ecp5", Cache(tmp_path_factory.mktemp("cache")), placed=True)
+    entry = synthesis_entry(verilog, "ecp5", cache, placed=True)
     return Netlist.read(entry / NETLIST, verilog.top)
 
 

@@ -43,10 +43,14 @@ class Formats(NamedTuple):
     compensate: bool = False
     """Whether weights make up for one another's rounding (`ernn.quantization.compensation`)."""
 
+    @property
+    def how(self) -> tuple[int, bool, bool]:
+        """All beside the bits."""
+        return self.finer_cells, self.fill_hidden, self.compensate
+
     def integers(self, network: Network, calibration: Sequence[Array]) -> IntegerModel:
         """A network made so, formats from utterances (time, inputs)."""
-        how = self.finer_cells, self.fill_hidden, self.compensate
-        return integers(observed(network, calibration, self.spec, *how), self.spec)
+        return integers(observed(network, calibration, self.spec, *self.how), self.spec)
 
 
 @dataclass(eq=False)
@@ -91,7 +95,7 @@ class Trials:
     def observed(self, formats: Formats) -> Observed:
         """What they are chosen from."""
         spec = formats.spec
-        how = formats.finer_cells, formats.fill_hidden, formats.compensate
+        how = formats.how
         keeps = spec.keeps_states
         key = spec.data_bits, spec.bits("input"), *how, keeps  # it depends on nothing else
         if key not in self.seen:

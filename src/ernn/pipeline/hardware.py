@@ -89,8 +89,8 @@ def verify(run: Run, frames: int | None, stall: float, seed: int) -> Outcome:
     def work() -> None:
         made = scheduled(run)
         utterances = _stimulus(run, made.layout.model, frames)
-        cycles = cycles_of(made, sum(map(len, utterances)))
-        simulator = simulator_of(verilog_of(run), cycles=cycles)
+        about = cycles_of(made, sum(map(len, utterances)))
+        simulator = simulator_of(verilog_of(run), cycles=about)
         proof = prove(simulator, made, utterances, stall=stall, seed=seed)
         _record_proof(run.record, made, proof)
         cycles = measure_cycles(simulator, made, utterances[0][0])

@@ -105,11 +105,15 @@ class Walk:
         logic, which is what routing needs, left free."""
         if not self.fitting:
             return
-        chosen = best(self.fitting, self.goal).design
-        relieved = replace(chosen, block_ram=True)
+        chosen = MemoryMap(self.model, best(self.fitting, self.goal).design)
+        relieved = self._relieved(chosen)
         use = self._least(relieved)
         if use.lut < self._least(chosen).lut and self.request.fits(use):
-            self._schedule(relieved, Effort.of(None))
+            self._schedule(relieved.design, Effort.of(None))
+
+    def _relieved(self, layout: MemoryMap) -> MemoryMap:
+        """With small banks in block RAM."""
+        return MemoryMap(self.model, replace(layout.design, block_ram=True))
 
     def any_of(self, designs: Iterable[Design]) -> bool:
         """Whether the device holds one of these, however long it takes to find out."""
@@ -160,7 +164,8 @@ class Walk:
         designs = [replace(design, **asked) for design in found]
         least: dict[str, int] = dict(chunk=1, overlap=1)
         least |= dict(staggered=False, forwarding=False, ahead=False, beforehand=False)
-        if self._housed(replace(designs[0], **least), effort) is None:
+        smallest = MemoryMap(self.model, replace(designs[0], **least))
+        if self._housed(smallest, effort) is None:
             self._held[shape] = streams
             return
         for design in designs:
@@ -203,13 +208,16 @@ class Walk:
     def _look(self, design: Design, effort: Effort, faster: bool = True) -> bool:
         """Schedule a design that the device may hold, and that may be `faster` than any so far;
         whether it was done."""
-        if design in self._tried or (faster and not self._promises(MemoryMap(self.model, design))):
+        if design in self._tried:
+            return False
+        layout = MemoryMap(self.model, design)
+        if faster and not self._promises(layout):
             return False
         self._tried.add(design)
-        housed = self._housed(design, effort)
+        housed = self._housed(layout, effort)
         if housed is None:
             return False
-        self._schedule(housed, effort)
+        self._schedule(housed.design, effort)
         return True
 
     def _schedule(self, design: Design, effort: Effort) -> None:
@@ -227,19 +235,19 @@ class Walk:
         mhz = self.request.clock.counted(layout.design, layout.multipliers)
         return bank_words(layout, layout.head) / mhz < self.fastest
 
-    def _housed(self, design: Design, effort: Effort) -> Design | None:
+    def _housed(self, layout: MemoryMap, effort: Effort) -> MemoryMap | None:
         """The design, with small banks in block RAM if logic is short; None if the device holds
         neither."""
         effort.cycles -= LOOKED
-        use = self._least(design)
+        use = self._least(layout)
         if self.request.fits(use):
-            return design
-        if self.request.short_of_logic(use) and not design.block_ram:
-            return self._housed(replace(design, block_ram=True), effort)
+            return layout
+        if self.request.short_of_logic(use) and not layout.design.block_ram:
+            return self._housed(self._relieved(layout), effort)
         return None
 
-    def _least(self, design: Design) -> Use:
-        return least(MemoryMap(self.model, design), self.request.device.family)
+    def _least(self, layout: MemoryMap) -> Use:
+        return least(layout, self.request.device.family)
 
     def _beaten(self, shape: Shape) -> bool:
         """Whether something that takes no more is as fast as the shape could be."""
