@@ -7,7 +7,7 @@ So where the outputs are off by more than `GOOD`, on frames that choose formats,
 tried there and kept as long as they are better, by more than chance from utterance to utterance:
 cells that saturate earlier and have finer steps, formats of a bit less, which are among those that
 more bits allow, units for hidden numbers, and weights that make up for one another's rounding.
-More bits are no worse then (`benchmarks/widths.py`).
+More bits are hardly ever worse then (`benchmarks/widths.py`, docs/explanation/formats.md).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
