@@ -18,10 +18,11 @@ from ernn.pareto import dominates, pareto
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
-from ernn.search.choice import Request, best, evaluate
+from ernn.search.choice import Choice, Request, best, evaluate
 from ernn.search.hardware import search
 from ernn.search.joining import joined
 from ernn.search.space import STREAMS, Goal, Shape, Space
+from ernn.search.walk import Effort, Walk
 from tests.models import in_blocks_of, random_frames, random_integer_model
 from tests.networks import Limits, any_network
 from tests.search.phase2 import holds_what_others_find, random_task
@@ -232,6 +233,19 @@ def test_small_banks_are_in_block_ram_where_look_up_tables_are_short(
     logic = replace(found.design, block_ram=False)
     assert found.cycles <= 180 and found.multipliers >= 20
     assert not request.fits(evaluate(schedule(small_banks, logic), request).use)
+
+
+def test_a_better_neighbour_with_small_banks_in_block_ram_is_climbed_to(
+    small_banks: IntegerModel,
+) -> None:
+    """From an engine whose banks are logic, to one for whose banks there is no logic."""
+    walk = Walk(small_banks, replace(small_device(lut=4000), goal="latency"), "latency", (), {})
+    at: Choice | None = walk._schedule(Design(12, 1, 16, 1), Effort.of(None))
+    assert at is not None and not at.design.block_ram
+    effort = Effort.of(30)
+    while at is not None and not at.design.block_ram:
+        at = walk._better(at, effort)
+    assert at is not None
 
 
 def test_a_memory_that_is_nearly_full_is_used_well() -> None:

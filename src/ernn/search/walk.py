@@ -63,7 +63,8 @@ class Effort:
 @dataclass
 class Walk:
     """Designs for a goal.  `known`: what was scheduled before, by this walk or another; it saves
-    time and decides nothing.  `fitting`: what this walk has seen and the device holds."""
+    time and decides nothing.  `fitting`: what this walk has seen and the device holds.  `_tried`:
+    what came of a design, None where the device does not hold it."""
 
     model: IntegerModel
     request: Request
@@ -71,7 +72,7 @@ class Walk:
     shapes: Sequence[Shape]
     known: dict[Design, Choice]
     fitting: list[Choice] = field(default_factory=list)
-    _tried: set[Design] = field(default_factory=set)
+    _tried: dict[Design, Choice | None] = field(default_factory=dict)
     _held: dict[Shape, int] = field(default_factory=dict)  # streams that are too many
 
     @property
@@ -195,8 +196,8 @@ class Walk:
             if effort.spent:
                 return None
             self._look(design, effort)
-            found = next((one for one in self.fitting if one.design == design), start)
-            if self._place(found) < self._place(start):
+            found = self._tried.get(design)
+            if found is not None and self._place(found) < self._place(start):
                 return found
         return None
 
@@ -213,20 +214,20 @@ class Walk:
         layout = MemoryMap(self.model, design)
         if faster and not self._promises(layout):
             return False
-        self._tried.add(design)
         housed = self._housed(layout, effort)
-        if housed is None:
-            return False
-        self._schedule(housed.design, effort)
-        return True
+        self._tried[design] = None if housed is None else self._schedule(housed.design, effort)
+        return housed is not None
 
-    def _schedule(self, design: Design, effort: Effort) -> None:
+    def _schedule(self, design: Design, effort: Effort) -> Choice | None:
+        """The design as a choice, unless the device does not hold it."""
         effort.schedules -= 1
         choice = self.known.get(design) or evaluate(schedule(self.model, design), self.request)
         self.known[design] = choice
         effort.cycles -= choice.cycles
-        if self.request.fits(choice.use):
-            self.fitting.append(choice)
+        if not self.request.fits(choice.use):
+            return None
+        self.fitting.append(choice)
+        return choice
 
     def _promises(self, layout: MemoryMap) -> bool:
         """Whether its passes alone take less than the fastest."""
