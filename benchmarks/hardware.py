@@ -48,6 +48,7 @@ from ernn.flow.synthesise import synthesise
 from ernn.flow.verilog import Verilog, to_verilog
 from ernn.ir.circulant import decode_blocks
 from ernn.ir.integer_model import IntegerModel
+from ernn.ir.integer_parts import Product
 from ernn.ir.layers import gru, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant
@@ -69,8 +70,14 @@ INPUTS, CELLS, PROJECTION = 160, 1024, 512
 WEIGHT_BITS, DATA_BITS = 12, 16
 PUBLISHED_MHZ = 200.0
 PLACE_SECONDS = 6 * 3600
-APART = {"": "one for all", "rows": "a row", "cells": "a row and a cell"}
-"""What sizes are drawn apart, by `--apart`, and what has formats of its own then."""
+APART = {
+    "": "one for all, rows of one size",
+    "alike": "one for all",
+    "rows": "a row",
+    "cells": "a row and a cell",
+}
+"""What sizes are drawn apart, by `--apart`, and what has formats of its own then: of "alike" rows
+as of "rows", and the same weights, rounded to one format."""
 CHOICES = tuple(field for field in fields(Design) if field.name != "streams")
 
 
@@ -132,7 +139,28 @@ def random_model(
     if apart == "cells":
         drawn = _with_cells_apart(drawn)
     spec = QuantizeSpec(weight_bits=weight_bits, data_bits=data_bits)
-    return quantize(Network((drawn,)), [frames], spec)
+    model = quantize(Network((drawn,)), [frames], spec)
+    return _in_one_format(model) if apart == "alike" else model
+
+
+def _in_one_format(model: IntegerModel) -> IntegerModel:
+    """The weights of rows that have fraction bits of their own rounded to those of all."""
+    layers = [
+        replace(layer, products=tuple(map(_without_exponents, layer.products)))
+        for layer in model.layers
+    ]
+    return replace(model, layers=tuple(layers))
+
+
+def _without_exponents(product: Product) -> Product:
+    if product.exponents is None:
+        return product
+    less = 2.0 ** -product.exponents[..., None, None]
+    operands = []
+    for operand in product.operands:
+        weights = np.rint(operand.matrix.weights * less).astype(np.int64)
+        operands.append(replace(operand, matrix=replace(operand.matrix, weights=weights)))
+    return replace(product, operands=tuple(operands), exponents=None)
 
 
 def _with_rows_apart(rng: np.random.Generator, layer: Layer, block: int) -> Layer:

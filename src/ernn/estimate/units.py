@@ -121,6 +121,7 @@ class Units:
                 count=self.words,
             ),
             *self._sums(),
+            *self._row_shifts(),
             Memory("values", beat, layout.values.beats, True, count=2),
             *self._aside(),
             Memory("constants", *self._constants(), False),
@@ -138,6 +139,13 @@ class Units:
             yield Memory("sums", bits, count, True, count=elements, at_once=True)
         if count := layout.sums_at_exit:
             yield Memory("sums", self.block * wide, count, True, count=self.words, at_once=True)
+
+    def _row_shifts(self) -> Iterator[Memory]:
+        """What rows' sums are shifted by, where that differs from row to row."""
+        shifts = self.plan.shifts
+        if own := shifts.of_rows:
+            bits, block = address_bits(len(shifts.rows)), self.layout.design.block_ram
+            yield Memory("row shifts", bits, len(own[0]), False, count=len(own), block=block)
 
     def _aside(self) -> Iterator[Memory]:
         """Values that have a memory of their own."""

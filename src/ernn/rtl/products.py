@@ -19,6 +19,7 @@ from ernn.rtl.arith import (
 )
 from ernn.rtl.array import Array, Element, Held, Kind, combine, held
 from ernn.rtl.player import Player
+from ernn.rtl.rom import Rom
 from ernn.rtl.rounding import rounded, rounded_lanes, rounded_twice
 from ernn.rtl.rounds import Rounds, of_turn, precedes
 from ernn.rtl.shared import Sharing
@@ -32,7 +33,6 @@ from ernn.scheduling.lines import address_bits
 from ernn.scheduling.probes import probe_names
 from ernn.scheduling.weight_banks import element_words
 
-_SHIFTS = ("rows_shift", "own_shift")
 _OUTPUT = ("output_shift", "output_width")
 _KEPT = ("keep", "resume", "sum")
 
@@ -182,7 +182,7 @@ class Products:
         """
         row = self.player.row
         keeps = _KEPT if self.schedule.layout.sums_at_exit else ()
-        names = ("row", "rows", "kept", *_SHIFTS, "rows_width", *_OUTPUT, "more", *keeps)
+        names = ("row", "rows", "kept", "rows_shift", "rows_width", *_OUTPUT, "more", *keeps)
         fields = {name: row[name] for name in names if name in row} | resumes
         fields["valid"] = valid
         parts = max(len(one.parts) for stage in self.schedule.layout.passes for one in stage)
@@ -209,10 +209,6 @@ class Products:
         }
         tags["row"] = Signal(self.sizes.row, name="leaving_row")
         further = [(tags["row"], self._by_kept(tags["kept"], lambda kept: Const(kept)))]
-        if own := self.schedule.shifts.of_rows:
-            count = len(own.indices[0])
-            tags["own_shift"] = Signal(address_bits(count), name="leaving_own_shift")
-            further.append((tags["own_shift"], Const(1)))
         if keeps:
             places = self.schedule.layout.sums_at_exit
             tags["sum"] = Signal(address_bits(places), name="leaving_sum")
@@ -324,15 +320,14 @@ class Products:
         """What a row's sums are shifted by, `Timing.combine` cycles after its tags: the product's,
         or the row's own, which a memory holds.
         """
-        own, combine = self.schedule.shifts.of_rows, self.schedule.timing.combine
-        if own is None:
+        shifts, combine = self.schedule.shifts, self.schedule.timing.combine
+        if (own := shifts.of_rows) is None:
             return delayed(m, tags["rows_shift"], combine, f"rows_shift{name}")
-        init, bits = own.indices[int(name or 0)], address_bits(len(self.schedule.shifts.rows))
-        shifts = memory.Memory(shape=bits, depth=len(init), init=init)
-        m.submodules[f"row_shifts{name}"] = shifts
-        port = shifts.read_port()
-        m.d.comb += port.addr.eq(tags["own_shift"])
-        return delayed(m, port.data, combine - 1, f"rows_shift{name}")
+        bits, least = address_bits(len(shifts.rows)), self.schedule.layout.kept[-1]
+        table = Rom(own[int(name or 0)], bits, self.design.block_ram)
+        m.submodules[f"row_shifts{name}"] = table
+        m.d.comb += table.address.eq(tags["row"][least.bit_length() - 1 :])
+        return delayed(m, table.data, combine - 1, f"rows_shift{name}")
 
     def _gates(
         self,

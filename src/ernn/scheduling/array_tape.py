@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
+from ernn.ir.integer_parts import Product
 from ernn.scheduling.hazards import SpectrumRead
 from ernn.scheduling.issue_order import IssueOrder, Turn
 from ernn.scheduling.shift_tables import ShiftTables
@@ -164,20 +165,18 @@ class ArrayTape:
             "row": self._row_address(part, turn),
             "rows": part.count // words,
             "kept": self.order.layout.kept.index(product.kept),
-            **self._rows_shift(part),
+            **self._rows_shift(product),
             "rows_width": self.shifts.widths.index(product.rows.width),
             "output_shift": self.shifts.output.index(self.shifts.output_shift(product)),
             "output_width": self.shifts.outputs.index(product.output.width),
         }
         return row | {"late": turn.late} if self.order.rounds else row
 
-    def _rows_shift(self, part: Part) -> dict[str, int]:
-        """What a row's sum is shifted by, or where the first row has what its own is."""
-        found = self.shifts.of_rows
-        if found is None:
-            return {"rows_shift": self.shifts.rows.index(self.shifts.rows_shift(part.product))}
-        words = self.order.layout.design.words
-        return {"own_shift": found.starts[part.product.name] + part.first // words}
+    def _rows_shift(self, product: Product) -> dict[str, int]:
+        """What its rows' sums are shifted by, where none has a shift of its own."""
+        if self.shifts.of_rows is not None:
+            return {}
+        return {"rows_shift": self.shifts.rows.index(self.shifts.rows_shift(product))}
 
     def _row_address(self, part: Part, turn: Turn) -> int:
         """Where the first row's result goes in each bank, counted in single numbers."""

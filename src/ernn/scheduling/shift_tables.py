@@ -2,7 +2,7 @@
 a short list.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,15 +13,6 @@ from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.vector_program import Step, Term
 
 Choices = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class RowShifts:
-    """`starts`: by product, where its first row has its shift; `indices`: by bus, of one row after
-    the other the shift's index in `ShiftTables.rows`."""
-
-    starts: Mapping[str, int]
-    indices: tuple[Choices, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,20 +69,33 @@ class ShiftTables:
         return self.layout.model.product_frac(product) - product.rows.frac
 
     @cached_property
-    def of_rows(self) -> RowShifts | None:
-        """Where rows have shifts of their own; None where each product has one for all."""
-        products, words = self.layout.products, self.layout.design.words
-        if all(product.exponents is None for product in products):
+    def of_rows(self) -> tuple[Choices, ...] | None:
+        """Where rows have shifts of their own, by bus: each row's index in `rows`, where its result
+        lies among all products' results, in the smallest rows there are; None where each product
+        has one shift for all.
+        """
+        layout = self.layout
+        if all(product.exponents is None for product in layout.products):
             return None
-        starts, shifts = {}, list[list[int]]([] for _ in range(words))
-        for product in products:
-            starts[product.name], order = len(shifts[0]), self.layout.rows(product)
-            for index in range(order.count):
-                gate, row = order.locate(index)
-                row = min(row, product.block_rows - 1)  # what lies beyond the last is of no matter
-                more = 0 if product.exponents is None else int(product.exponents[gate, row])
-                shifts[index % words].append(self.rows.index(self.rows_shift(product) + more))
-        return RowShifts(starts, tuple(map(tuple, shifts)))
+        words, least = layout.design.words, layout.kept[-1]
+        found = np.zeros((words, layout.gates_total * layout.model.block // least), np.int64)
+        for product in layout.products:
+            shifts, apart = self._row_shifts(product), product.kept // least
+            for stream in range(layout.design.streams):
+                first = layout.gates(product, stream) * layout.model.block // least
+                for index, shift in enumerate(shifts):
+                    found[index % words, first + index // words * apart] = shift
+        return tuple(map(tuple, found.tolist()))
+
+    def _row_shifts(self, product: Product) -> list[int]:
+        """A product's rows, in the order they are computed, as indices in `rows`."""
+        order, least = self.layout.rows(product), self.rows_shift(product)
+        if product.exponents is None:
+            return [self.rows.index(least)] * order.count
+        placed = map(order.locate, range(order.count))
+        last = product.block_rows - 1  # what lies beyond it is of no matter
+        more = (int(product.exponents[gate, min(row, last)]) for gate, row in placed)
+        return [self.rows.index(least + one) for one in more]
 
     def output_shift(self, product: Product) -> int:
         """After the inverse transform, which is not divided by k."""
