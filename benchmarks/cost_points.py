@@ -80,7 +80,7 @@ ENGINES: tuple[tuple[Net, Design], ...] = (
     (Net("gru", 16, 32, 8, weight_bits=8, data_bits=10), Design(3, 1, 16, 4, pipeline="shallow")),
     (Net("lstm", 16, 32, 4), Design(2, 2, 2, 4, 2, 2, 4, True)),
     (Net("gru", 16, 32, 1), Design(8, 2, 16, 1)),
-    (Net("lstm", 16, 32, 8), Design(1, 1, 4, 1, overlap=16, deferred=True, pipeline="shallow")),
+    (Net("lstm", 16, 32, 8), Design(1, 1, 4, 1, overlap=8, deferred=True, pipeline="shallow")),
     (Net("lstm", 32, 64, 2), Design(4, 2, 16, 2)),
     (Net("gru", 32, 64, 16), Design(1, 2, 16, 4)),
     (Net("gru", 64, 96, 4, weight_bits=8, data_bits=12), Design(4, 1, 16, 1, pipeline="shallow")),

@@ -5,7 +5,8 @@ and `depth` deep holds a memory in rows of cells; a row's last block RAM is shar
 next row where bits of it are left, or, if it is written, whole bytes.  A bit to select among
 rows costs a half.  The cells are those of Yosys 0.70 (+/lattice/brams_16kd.txt,
 lutrams_trellis.txt, +/xilinx/brams_xc4v.txt, lutrams_xc5v.txt, lutrams_xcu.txt); a test holds
-these rules to Yosys, memory by memory.
+these rules to Yosys, memory by memory.  Where what reads a memory never asks for its last
+rows, Yosys leaves them out: an engine may take a block RAM less than is said here, never one more.
 """
 
 from collections.abc import Iterator
