@@ -5,8 +5,8 @@
     python benchmarks/phase2.py --laws 200      # no other goal or number of streams is faster
 
 A row is a network on a device: what a search chooses for either goal, in how long, and whether it
-was complete, so that nothing left out of its space promises more; of those in SAMPLE that were not,
-the best of a search with `--thorough` schedules a goal instead of 80 as well.  That is no proof
+was complete, so that nothing left out of its space promises more; of those that were not, the best
+of a search with `--thorough` schedules a goal instead of 80 as well.  That is no proof
 that nothing is faster: of all values of `Design` only those are scheduled that promise more, and
 neighbours of the best.  Random weights, 12 bits, 16-bit data, from a fixed seed: cycles do not
 depend on them; the clock is assumed.  Each row is a file in --out; started again, the script goes
@@ -59,7 +59,6 @@ NETWORKS: dict[str, tuple[str, int, int, int, int, int]] = {
 }
 LAYERS = ("L16", "G16", "L8", "G8")
 DEVICES = ("LFE5U-25F", "LFE5U-85F", "ZU7EV", "XCKU060")
-SAMPLE = ("top-gru-LFE5U-25F", "top-lstm-LFE5U-85F", "lstm20-ZU7EV", "top-gru-ZU7EV")
 
 
 def main() -> None:
@@ -71,8 +70,8 @@ def main() -> None:
         return
     for device, network in product(DEVICES, [arguments.only] if arguments.only else NETWORKS):
         measured(network, device, arguments.out)
-    for name in SAMPLE:
-        thorough(arguments.out / f"{name}.json", arguments.thorough)
+    for path in sorted(arguments.out.glob("*.json")):
+        thorough(path, arguments.thorough)
     found = [json.loads(path.read_text()) for path in sorted(arguments.out.glob("*.json"))]
     print(write_atomic(arguments.out.with_suffix(".md"), page(found)))
 
@@ -115,9 +114,9 @@ def measured(network: str, device: str, out: Path) -> None:
 
 
 def thorough(path: Path, schedules: int) -> None:
-    """The other search, in the row's file, if it is not there."""
-    row = json.loads(path.read_text()) if path.exists() else {}
-    if "phase2" in row and "thorough" not in row:
+    """The other search, in the row's file, if it is not there and the first was not complete."""
+    row = json.loads(path.read_text())
+    if not row.get("complete", True) and "thorough" not in row:
         found = search(network_of(row["network"]), asked(row["device"]), schedules)
         more = {"schedules": schedules, "thorough": _best(found)}
         print(write_json(path, row | more), flush=True)
@@ -198,9 +197,8 @@ holds bits, of weight banks and of all other memories; a bank of fewer than 512 
 more, cannot be full ([why](../decisions/0023-banks-together.md)), and small ones are made of logic,
 or are in block RAM that is free (`Design.block_ram`), hardly filled.
 The networks are in the script; where a device holds no engine, what would fit. {rows} of {all} rows
-are there: the script goes on with those that are missing. Rows on ECP5 but top-gru's on LFE5U-25F
-are of a program that took no block RAM for small banks; today's schedules have their cycles. With a
-bank each gru120 on LFE5U-25F took 2,101 cycles, and flavour did not fit there.
+are there: the script goes on with those that are missing. With a bank each gru120 on LFE5U-25F took
+2,101 cycles, and flavour did not fit there.
 """
 
 if __name__ == "__main__":
