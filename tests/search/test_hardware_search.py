@@ -19,7 +19,7 @@ from ernn.quantization.quantize import QuantizeSpec, quantize
 from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import schedule
 from ernn.search.choice import Choice, Request, best, evaluate
-from ernn.search.hardware import search
+from ernn.search.hardware import SearchResult, search
 from ernn.search.joining import joined
 from ernn.search.space import STREAMS, Goal, Shape, Space
 from ernn.search.walk import Effort, Walk
@@ -257,32 +257,39 @@ def test_a_memory_that_is_nearly_full_is_used_well() -> None:
     assert found.cycles_per_frame <= 1280
 
 
+def little_memory(kbit: int, clock: Clock) -> Request:
+    """An LFE5U-25F with less block RAM than its 1,008 kbit."""
+    return Request(replace(SMALL, name="tiny", block_ram=Figure(kbit, "M", "this test")), clock)
+
+
 def test_an_impossible_device_is_refused_with_what_is_short_and_what_would_fit() -> None:
     large = random_integer_model(
-        np.random.default_rng(0), cell="lstm", input_size=64, hidden=256, block=1
+        np.random.default_rng(0), cell="lstm", input_size=16, hidden=128, block=1
     )
     with pytest.raises(UserError) as refused:
-        search(large, Request(SMALL, CLOCK))
+        search(large, little_memory(252, CLOCK))
     message = str(refused.value)
-    assert message.startswith("LFE5U-25F cannot hold this network in blocks of 1: an engine of")
-    assert "kbit of block RAM" in message and "more than the 1,008 there are" in message
+    assert message.startswith("tiny cannot hold this network in blocks of 1: an engine of")
+    assert "1,008 kbit of block RAM, 756 more than the 252 there are" in message
     assert "it would fit in blocks of " in message
 
 
 def test_what_is_said_to_fit_fits() -> None:
-    """The number of bits, and the device; a bit more does not."""
-    network = {"cell": "gru", "input_size": 6, "hidden": 160, "block": 1}
-    rng = np.random.default_rng(0)
-    request = Request(SMALL, Clock.assumed(SMALL))
+    """The number of bits, and the device; to as short a search, a bit more does not."""
+
+    def found(bits: int) -> SearchResult:
+        rng, sizes = np.random.default_rng(0), {"input_size": 6, "hidden": 72}
+        spec = QuantizeSpec(weight_bits=bits)
+        model = random_integer_model(rng, spec, cell="gru", block=1, **sizes)
+        return search(model, request, budget=5)
+
+    request = little_memory(306, Clock.assumed(SMALL))
     with pytest.raises(UserError, match="with weights of 9 bits") as refused:
-        search(random_integer_model(rng, QuantizeSpec(weight_bits=12), **network), request)
-    assert "on LFE5U-45F" in str(refused.value)
-    narrow = random_integer_model(rng, QuantizeSpec(weight_bits=9), **network)
-    assert request.fits(search(narrow, request, budget=5).best.use)
+        found(12)
+    assert "on LFE5U-25F" in str(refused.value)
+    assert request.fits(found(9).best.use)
     with pytest.raises(UserError):
-        search(
-            random_integer_model(rng, QuantizeSpec(weight_bits=10), **network), request, budget=20
-        )
+        found(10)
 
 
 def test_too_few_multipliers_name_the_number(model: IntegerModel) -> None:
