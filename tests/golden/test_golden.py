@@ -3,6 +3,7 @@ network.
 """
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -134,13 +135,14 @@ def test_more_utterances_than_run_together_do_not_see_each_other(
         np.testing.assert_array_equal(together, run(model, frames))
 
 
-@pytest.mark.parametrize("block", BLOCK_SIZES)
-@pytest.mark.parametrize("cell", CELLS + BOTH_WAYS)
-def test_close_to_the_float_network(block, cell):
+@pytest.mark.parametrize(
+    ("cell", "block"), [*product(CELLS, BLOCK_SIZES[::2]), *product(BOTH_WAYS, (1, 8))]
+)
+def test_close_to_the_float_network(cell, block):
     rng = np.random.default_rng(block)
-    hidden = max(32, block) if "bidirectional" in cell else 20  # whole blocks of either direction
+    hidden = 24 if "bidirectional" in cell else 20  # whole blocks of either direction
     network = random_network(rng, **cell, block=block, input_size=11, hidden=hidden)
-    utterances = [random_frames(rng, network, 30) for _ in range(4)]
+    utterances = [random_frames(rng, network, 30) for _ in range(2)]
     for spec, bound in (
         (QuantizeSpec(12, 16), 6e-3),
         (QuantizeSpec(18, 18), 8e-4),

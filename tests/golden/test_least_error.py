@@ -31,7 +31,7 @@ def test_where_integers_are_good_they_are_as_ever() -> None:
 
 def test_a_cell_that_climbs_saturates_before_it_stands_still() -> None:
     network, long = growing(np.random.default_rng(1), peepholes=False)
-    frames = [one[:150] for one in long]
+    frames = [one[:100] for one in long]
     spec = QuantizeSpec(10, 8, data=DataBits(gates=7))
     before = precision(network, quantize(network, frames[:2], spec), frames[2:])
     model, bits = least_error(network, frames[:2], frames[2:], spec)

@@ -73,7 +73,7 @@ def outputs(rounded: Rounded, frames: np.ndarray) -> np.ndarray:
     return to_integers(found, rounded.integers.results[0].format)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.sampled_from(LAYERS), st.integers(0, 999), DATA, st.sampled_from([8, 12]))
 @example(LayerSpec("lru", 6), 0, DataBits(hidden=2), 8)  # a state with units that products read
 def test_a_dense_network_gives_goldens_integers(

@@ -71,7 +71,7 @@ def test_few_bits_have_two_products_a_multiplier() -> None:
     for data_bits in (9, 10):
         rng, spec = np.random.default_rng(3), QuantizeSpec(weight_bits=8, data_bits=data_bits)
         model = random_integer_model(rng, spec, cell="lstm", input_size=24, hidden=32, block=4)
-        found[data_bits] = search(model, request, budget=30).best
+        found[data_bits] = search(model, request, budget=10).best
     assert found[9].design.packed and not found[10].design.packed
     assert found[9].fps > 1.3 * found[10].fps
 
@@ -82,7 +82,7 @@ def test_no_design_is_faster_than_its_shape_promises(goal: Goal, bits: dict[str,
     rng, spec = np.random.default_rng(3), QuantizeSpec(**bits)
     model = random_integer_model(rng, spec, cell="lstm", input_size=8, hidden=16, block=4)
     request = replace(tiny(24), goal=goal)
-    for shape in Space(model, request.device, CLOCK, goal).shapes()[::7]:
+    for shape in Space(model, request.device, CLOCK, goal).shapes()[::13]:
         for design in list(shape_designs(shape, goal))[::3]:
             choice = evaluate(schedule(model, design), request)
             assert choice.time(goal) >= shape.time
@@ -149,10 +149,10 @@ def test_a_smaller_budget_says_that_it_ended_the_search(model: IntegerModel) -> 
     assert not search(model, Request(SMALL, CLOCK), budget=3).complete
 
 
-@pytest.mark.parametrize("seed", [0, 23])
-def test_no_goal_and_no_number_of_streams_has_a_faster_design(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "budget"), [(0, 20), (23, 40)])
+def test_no_goal_and_no_number_of_streams_has_a_faster_design(seed: int, budget: int) -> None:
     """On devices that hardly hold the network, too; `benchmarks/phase2.py --laws` has 200."""
-    holds_what_others_find(*random_task(seed), streams=(1, 2), budget=40)
+    holds_what_others_find(*random_task(seed), streams=(1, 2), budget=budget)
 
 
 def test_an_engine_of_one_element_is_not_what_comes_of_a_full_memory() -> None:
@@ -253,7 +253,7 @@ def test_a_memory_that_is_nearly_full_is_used_well() -> None:
     rng, sizes = np.random.default_rng(0), {"input_size": 768, "hidden": 768}
     model = random_integer_model(rng, cell="gru", layers=2, block=8, **sizes)
     device = find_device("ZU7EV")
-    found = search(model, Request(device, Clock.assumed(device)), budget=8).best
+    found = search(model, Request(device, Clock.assumed(device)), budget=4).best
     assert found.cycles_per_frame <= 1280
 
 
