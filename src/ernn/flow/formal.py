@@ -55,6 +55,7 @@ def proved_equal(
 
 def _to_aiger(circuit: Elaboratable, name: str, directory: Path, timeout: float) -> None:
     (directory / f"{name}.il").write_text(rtlil.convert(circuit, name="top", emit_src=False))
+    # opt_expr: of a product with a constant little is left, and nothing else becomes gates.
     script = [
         f"read_rtlil {name}.il",
         "proc",
@@ -62,8 +63,11 @@ def _to_aiger(circuit: Elaboratable, name: str, directory: Path, timeout: float)
         "setattr -unset init w:*",
         "techmap -map wires.v",
         "delete -port top/i:clk top/i:rst",
+        "opt_expr",
         "opt_clean",
         "techmap",
+        "opt_expr",
+        "opt_clean",
         "aigmap",
         "opt_clean",
         f"write_aiger -symbols {name}.aig",
