@@ -24,13 +24,13 @@ CASES = {
     "blocks of 4, groups and words, staggered": (
         ("cifg", "ligru", "qrnn", "lru"),
         4,
-        Design(4, 2, 2, 2, splits=2, words=2, overlap=2, staggered=True, deferred=True),
+        Design(2, 2, 2, 2, splits=2, words=2, overlap=2, staggered=True, deferred=True),
         QuantizeSpec(weight_bits=9, data_bits=13),
     ),
     "blocks of 8, three streams, narrow": (
         ("indrnn", "rnn", "fastgrnn"),
         8,
-        Design(2, 3, 1, 4),
+        Design(2, 3, 1, 2),
         QuantizeSpec(weight_bits=6, data_bits=8, segment_bits=4),
     ),
 }

@@ -17,7 +17,7 @@ from ernn.verify import prove, simulator_of
 from ernn.verify.prove import Proof
 from tests.models import random_integer_model
 
-DESIGN = Design(pes=2, streams=2, chunk=2)
+DESIGN = Design(pes=2, streams=2, chunk=2, lanes=1)
 
 
 @pytest.fixture(scope="module")

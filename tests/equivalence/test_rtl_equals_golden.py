@@ -25,6 +25,7 @@ from tests.equivalence.cases import Case, check, integer_model, random_language_
 from tests.networks import Limits
 
 SOON: dict[str, Any] = dict(forwarding=True, ahead=True)
+# Every lane and element is Verilog to write and to compile: no more than what a case is about.
 CASES = {
     "passes of one column, more under way than four": Case(
         dict(cell="lstm", projection=1, input_size=4, hidden=5, layers=2, outputs=5, block=2),
@@ -36,51 +37,52 @@ CASES = {
         Design(4, 1, 4),
     ),
     "GRU in blocks of 2, four streams": Case(
-        dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4)
+        dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4, 1)
     ),
     "GRU, products of as many columns over different signals": Case(
-        dict(cell="gru", input_size=6, hidden=8, outputs=3, block=4), Design(1, 2, 4)
+        dict(cell="gru", input_size=6, hidden=8, outputs=3, block=4), Design(1, 2, 4, 2)
     ),
     "GRU whose array waits at a round's start": Case(
-        dict(cell="gru", input_size=6, hidden=8, block=4), Design(1, 2, 4)
+        dict(cell="gru", input_size=6, hidden=8, block=4), Design(1, 2, 4, 2)
     ),
     "two LSTM layers": Case(
-        dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4), Design(2, 2, 4)
+        dict(cell="lstm", input_size=12, hidden=16, layers=2, outputs=5, block=4),
+        Design(2, 2, 4, 2),
     ),
     "LSTM with peepholes, projection, padding, three streams": Case(
         dict(
             cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, layers=2, block=8
         ),
-        Design(4, 3, 1),
+        Design(2, 3, 1, 2),
     ),
     "GRU, reset before": Case(
         dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
-        Design(3, 1, 4),
+        Design(3, 1, 4, 2),
     ),
     "GRU in blocks of 16": Case(
-        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4, lanes=8)
+        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4, lanes=2)
     ),
     "GRU in blocks of 32": Case(
-        dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4, lanes=4)
+        dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4, lanes=2)
     ),
     "narrow integers": Case(
         dict(cell="lstm", input_size=8, hidden=8, outputs=4, block=4),
-        Design(2, 2, 4),
+        Design(2, 2, 4, 2),
         QuantizeSpec(weight_bits=2, data_bits=4),
     ),
     "wide integers": Case(
         dict(cell="gru", input_size=8, hidden=8, outputs=4, block=4),
-        Design(2, 1, 4),
+        Design(2, 1, 4, 2),
         QuantizeSpec(weight_bits=18, data_bits=18),
     ),
     "three groups share the columns, rows of two products share passes": Case(
-        dict(cell="gru", input_size=17, hidden=20, block=4), Design(4, 2, 2, 2, splits=3)
+        dict(cell="gru", input_size=17, hidden=20, block=4), Design(3, 2, 2, 1, splits=3)
     ),
     "lines of two words, four groups, staggered": Case(
         dict(
             cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
         ),
-        Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
+        Design(2, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
     ),
     "signals of 8 bits, cells of 16": Case(
         dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
@@ -94,7 +96,7 @@ CASES = {
     ),
     "five kinds of data, five widths, in blocks": Case(
         dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
-        Design(3, 2, 4, 4),
+        Design(2, 2, 4, 2),
         QuantizeSpec(9, 13, data=DataBits(input=11, hidden=6, cell=10, gates=9, activations=7)),
     ),
     "rows with exponents, dense, two words a line, three elements a bank and two over": Case(
@@ -104,16 +106,16 @@ CASES = {
     ),
     "rows with exponents, in blocks, rows of two products share passes, a dense layer": Case(
         dict(cell="gru", input_size=17, hidden=20, outputs=3, block=4),
-        Design(4, 2, 2, 2, splits=3),
+        Design(3, 2, 2, 2, splits=3),
         exponents=True,
     ),
     "lines of three words, staggered stages over several rounds": Case(
         dict(cell="gru", reset="before", input_size=10, hidden=13, layers=3, outputs=4, block=2),
-        Design(3, 2, 2, splits=3, words=3, overlap=3, staggered=True),
+        Design(3, 2, 2, 1, splits=3, words=3, overlap=3, staggered=True),
     ),
     "gates that are needed late come last": Case(
         dict(cell="lstm", peepholes=True, input_size=11, hidden=26, outputs=5, block=4),
-        Design(4, 2, 1, splits=2, words=2, overlap=4, staggered=True, deferred=True),
+        Design(4, 2, 1, 2, splits=2, words=2, overlap=4, staggered=True, deferred=True),
     ),
     "deferred gates, two products": Case(
         dict(cell="gru", input_size=5, hidden=18, block=2),
@@ -121,7 +123,7 @@ CASES = {
     ),
     "shallow pipelines, LSTM with peepholes and projection, whose last columns are apart": Case(
         dict(
-            cell="lstm", peepholes=True, projection=18, input_size=7, hidden=20, layers=2, block=8
+            cell="lstm", peepholes=True, projection=18, input_size=7, hidden=20, layers=2, block=4
         ),
         Design(2, 1, 1, splits=2, words=2, overlap=4, deferred=True, pipeline="shallow", **SOON),
     ),
@@ -131,20 +133,20 @@ CASES = {
     ),
     "shallow pipelines, GRU in blocks of 16, staggered": Case(
         dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16),
-        Design(2, 2, 4, 4, staggered=True, pipeline="shallow"),
+        Design(1, 2, 4, 4, staggered=True, pipeline="shallow"),
     ),
     "direct pipelines, LSTM with peepholes and projection": Case(
         dict(cell="lstm", peepholes=True, projection=10, input_size=7, hidden=20, block=8),
-        Design(3, 1, 2, 4, overlap=2, pipeline="direct"),
+        Design(2, 1, 2, 2, overlap=2, pipeline="direct"),
     ),
     "two products a multiplier, GRU in blocks of 8": Case(
         dict(cell="gru", input_size=9, hidden=20, outputs=3, block=8),
-        Design(4, 2, 4, packed=18),
+        Design(2, 2, 4, 2, packed=18),
         QuantizeSpec(weight_bits=8, data_bits=8),
     ),
     "two products a multiplier, lines of two words, four groups": Case(
         dict(
-            cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
+            cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=2
         ),
         Design(4, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True, packed=27, parity=True),
         QuantizeSpec(weight_bits=8, data_bits=9),
@@ -156,21 +158,21 @@ CASES = {
     ),
     "a block size for each matrix of a GRU, rows with exponents, three groups": Case(
         dict(cell="gru", reset="before", input_size=9, hidden=13, outputs=5, block=1, states=True),
-        Design(3, 2, 2, 2, splits=3),
+        Design(2, 2, 2, 2, splits=3),
         QuantizeSpec(weight_bits=9, data_bits=12),
         exponents=True,
         sizes=(1, 2, 4),
     ),
     "a block size for each matrix of an LSTM, two words, two products a multiplier": Case(
         dict(cell="lstm", peepholes=True, projection=5, input_size=7, hidden=9, block=1),
-        Design(4, 2, 1, 2, splits=2, words=2, staggered=True, packed=18, parity=True),
+        Design(4, 2, 1, 1, splits=2, words=2, staggered=True, packed=18, parity=True),
         QuantizeSpec(weight_bits=8, data_bits=9),
         sizes=(2, 4),
     ),
     "dense, results taken on their way, sums begun ahead, a head once a sequence": Case(
         dict(cell="lstm", peepholes=True, input_size=5, hidden=7, outputs=3, block=1),
         Design(
-            4,
+            2,
             splits=2,
             words=2,
             chunk=1,
@@ -191,8 +193,8 @@ CASES = {
         QuantizeSpec(weight_bits=8, data_bits=8),
     ),
     "results taken on their way, two streams, a part of a word a cycle": Case(
-        dict(cell="lstm", projection=5, input_size=7, hidden=12, block=4),
-        Design(2, 2, 2, 2, overlap=2, staggered=True, forwarding=True),
+        dict(cell="lstm", projection=5, input_size=7, hidden=12, block=2),
+        Design(2, 2, 2, 1, overlap=2, staggered=True, forwarding=True),
         exponents=True,
     ),
     "dense, lines of four numbers": Case(
@@ -278,6 +280,7 @@ def cases(draw: st.DrawFn) -> Case:
         words * (2 if packed else draw(st.integers(1, 4 // words))),
         streams,
         draw(st.integers(1, 5)),
+        min(block, draw(st.integers(1, 2))),
         splits=words * draw(st.integers(1, 3)),
         words=words,
         overlap=draw(st.integers(1, 3)),

@@ -33,6 +33,6 @@ def test_random_shapes(block: int) -> None:
         ),
     )
     words = 8 // block  # lines of eight numbers both times
-    design = Design(2 * words, 2, 2, splits=2, words=words, overlap=2, staggered=True)
+    design = Design(2 * words, 2, 2, 2, splits=2, words=words, overlap=2, staggered=True)
     model = quantize(network, [random_frames(rng, network)], QuantizeSpec(10, 13))
     check(model, design, block)
