@@ -1,6 +1,8 @@
 """From integers to a proven engine: design, build, verify, each over a run directory."""
 
 from dataclasses import asdict, replace
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from ernn.pipeline.watts import record_power
 from ernn.report import series
 from ernn.report.record import Measurement, RunRecord
 from ernn.rtl.engine import Engine
+from ernn.scheduling.design import Design
 from ernn.scheduling.schedule import Schedule, schedule
 from ernn.search.choice import Request
 from ernn.search.hardware import search
@@ -56,7 +59,14 @@ def verilog_of(run: Run) -> Verilog:
     """The engine with its probes: the one text that is written, simulated,
     synthesised (probes cut off) and placed.
     """
-    return to_verilog(Engine(scheduled(run), probes=True))
+    return _verilog(run.path(MODEL), codec.digest(model_of(run)), chosen(run).design)
+
+
+@lru_cache(maxsize=1)
+def _verilog(model: Path, digest: str, design: Design) -> Verilog:
+    """The last one is kept: in one process every step after `build` needs the same. `digest`: of
+    the model that lies there now."""
+    return to_verilog(Engine(schedule(codec.load(model, IntegerModel), design), probes=True))
 
 
 def build(run: Run) -> Outcome:
