@@ -22,7 +22,7 @@ from ernn.ir.layers import gru, linear
 from ernn.ir.network import Matrix, Network
 from ernn.ir.structure import BlockCirculant
 from ernn.quantization.block_sizes import Blocks
-from ernn.quantization.calibrate import calibrate
+from ernn.quantization.calibrate import SAMPLE, TOGETHER, calibrate
 from ernn.quantization.quantize import QuantizeSpec, quantize
 from tests.models import (
     random_frames,
@@ -244,6 +244,22 @@ def test_calibration_sees_every_edge_and_its_spectrum():
         max(np.abs(spectra.real).max(), np.abs(spectra.imag).max())
     )
     assert {"l0.gates", "l0.c", "l0.m", "l0.h"} <= ranges.keys()
+
+
+def test_calibration_sees_the_ends_of_every_frame_however_many_there_are():
+    rng = np.random.default_rng(7)
+    network = random_network(rng, cell="gru", hidden=5, block=1)
+    frames = [random_frames(rng, network, count) for count in (2 * TOGETHER + 3, TOGETHER)]
+    seen, rows = calibrate(network, frames, Blocks(1)), dict[str, list[np.ndarray]]()
+    reference.observe(network, frames, lambda edge, some: rows.setdefault(edge, []).append(some))
+    for edge, parts in rows.items():
+        assert seen.ranges[edge].value == max(np.abs(part).max() for part in parts)
+        ends = {end for part in parts for end in (part.min(), part.max())}
+        assert ends <= set(seen.samples[edge])
+        count = SAMPLE * sum(map(len, parts)) + 2 * len(parts)
+        assert len(seen.samples[edge]) == count
+    hidden = np.concatenate(rows["l0.h"])
+    np.testing.assert_array_equal(seen.units["l0.h"], np.abs(hidden).max(0))
 
 
 def test_a_matrix_that_is_not_what_it_says_is_refused():

@@ -262,11 +262,14 @@ class _LayerRun:
 
     def _note(self, name: str, values: Array, t: int | slice) -> None:
         if self.record is not None:
-            times = np.arange(next(iter(self.inputs.values())).shape[1])[t]
-            live = np.asarray(times) < (
-                self.lengths if isinstance(t, int) else self.lengths[:, None]
-            )
-            self.record(edge_name(Source(self.index, name)), values[live])
+            self.record(edge_name(Source(self.index, name)), values[self._live(t)])
+
+    def _live(self, t: int | slice) -> Array:
+        """Which utterances last at time t, or (utterances, time) at all times."""
+        if isinstance(t, int):
+            return t < self.lengths
+        times = np.arange(next(iter(self.inputs.values())).shape[1])
+        return times[t] < self.lengths[:, None]
 
     def _reversed(self, values: Array) -> Array:
         """Each utterance reversed in time; what lies after its end stays there."""

@@ -18,6 +18,8 @@ Array = np.ndarray
 
 SAMPLE = 32
 """Values of an edge that are kept of a frame."""
+TOGETHER = 64
+"""Frames that are looked at at once: one by one the looks take longer than the network."""
 
 
 @dataclass(frozen=True)
@@ -74,29 +76,55 @@ def calibrate(network: Network, utterances: Sequence[Array], blocks: Blocks) -> 
 
     Raises UserError where there is no frame at all, or a value is not finite.
     """
-    ranges: dict[str, Range] = defaultdict(Range)
-    samples: dict[str, list[Array]] = defaultdict(list)
-    units: dict[str, Array] = {}
-    rng = np.random.default_rng(0)
-    spectral = {edge_name(source): blocks.parts(source) for source in network.multiplied}
-
-    def record(edge: str, values: Array) -> None:
-        if not np.isfinite(values).all():
-            raise UserError(f"edge {edge}: a value is not finite; check the calibration frames")
-        largest = Range(float(np.abs(values).max(initial=0)))
-        parts = spectral.get(edge)
-        seen = largest if parts is None else range_of(values, blocks.largest, parts)
-        ranges[edge] = ranges[edge].joined(seen)
-        if values.ndim == 2 and len(values):
-            own = np.abs(values).max(0)
-            units[edge] = np.maximum(units[edge], own) if edge in units else own
-        if values.size:
-            ends = [values.min(), values.max()]
-            samples[edge].append(np.append(rng.choice(values.ravel(), SAMPLE * len(values)), ends))
-
     if sum(len(frames) for frames in utterances) == 0:
         raise UserError(
             "calibration needs at least one frame: give typical utterances as arrays (time, inputs)"
         )
-    observe(network, utterances, record)
-    return Seen(ranges, units, {edge: np.concatenate(parts) for edge, parts in samples.items()})
+    looks = _Looks({edge_name(one): blocks.parts(one) for one in network.multiplied}, blocks)
+    observe(network, utterances, looks.record)
+    return looks.seen()
+
+
+@dataclass
+class _Looks:
+    """What is recorded of a network's edges, a frame at a time, and looked at many at once.
+
+    spectral: of edges that products read, how many parts a word has.
+    """
+
+    spectral: Mapping[str, int]
+    blocks: Blocks
+    _rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    _new: dict[str, list[Array]] = field(default_factory=lambda: defaultdict(list))
+    _ranges: dict[str, Range] = field(default_factory=lambda: defaultdict(Range))
+    _samples: dict[str, list[Array]] = field(default_factory=lambda: defaultdict(list))
+    _units: dict[str, Array] = field(default_factory=dict[str, Array])
+
+    def record(self, edge: str, values: Array) -> None:
+        if values.size:
+            some = self._rng.integers(0, values.size, SAMPLE * len(values))
+            self._samples[edge].append(values.ravel()[some])
+            self._new[edge].append(values)
+            if len(self._new[edge]) >= TOGETHER:
+                self._look(edge, self._new.pop(edge))
+
+    def seen(self) -> Seen:
+        for edge, new in self._new.items():
+            self._look(edge, new)
+        samples = {edge: np.concatenate(parts) for edge, parts in self._samples.items()}
+        return Seen(self._ranges, self._units, samples)
+
+    def _look(self, edge: str, new: Sequence[Array]) -> None:
+        values = np.concatenate(new)
+        if not np.isfinite(values).all():
+            raise UserError(f"edge {edge}: a value is not finite; check the calibration frames")
+        largest = Range(float(np.abs(values).max()))
+        parts = self.spectral.get(edge)
+        seen = largest if parts is None else range_of(values, self.blocks.largest, parts)
+        self._ranges[edge] = self._ranges[edge].joined(seen)
+        if values.ndim == 2:
+            own = np.abs(values).max(0)
+            self._units[edge] = np.maximum(self._units[edge], own) if edge in self._units else own
+        starts = np.cumsum([0, *(one.size for one in new[:-1])])
+        ends = [of.reduceat(values.ravel(), starts) for of in (np.minimum, np.maximum)]
+        self._samples[edge] += ends

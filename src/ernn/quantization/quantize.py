@@ -58,6 +58,13 @@ class Observed:
     """Of what products read, by edge, where the rounding of weights is to be compensated."""
 
 
+def looked(network: Network, calibration: Sequence[Array], copies: bool) -> Observed:
+    """A network as it is, run over typical utterances; products may read copies of what is kept."""
+    network = _prepared(network, copies)
+    blocks = Blocks.of(network)
+    return Observed(network, blocks, calibrate(network, calibration, blocks))
+
+
 def observed(
     network: Network,
     calibration: Sequence[Array],
@@ -65,23 +72,24 @@ def observed(
     finer_cells: int = 0,
     fill_hidden: bool = False,
     compensate: bool = False,
+    first: Observed | None = None,
 ) -> Observed:
     """Run a network over typical utterances, for any number of quantizations with as many bits of
     data and of inputs, `keeps_states`, `headroom` and `equalise`.
 
+    first: what `looked` gives of the network, where it is there already.
     finer_cells: cells get as many fraction bits more, and saturate as much earlier.
     fill_hidden: whether hidden numbers get units, too (`ernn.quantization.hidden`).
     compensate: whether weights make up for one another's rounding, but those of an input of three
         integers a number, which have columns for that (`ernn.quantization.compensation`).  Numbers
         have a bit less to grow by then: such weights can stand columns that differ more in size.
     """
-    network = _prepared(network, spec.keeps_states)
-    blocks = Blocks.of(network)
-    seen = calibrate(network, calibration, blocks)
+    first = first or looked(network, calibration, spec.keeps_states)
+    network, blocks, seen = first.network, first.blocks, first.seen
     hidden: dict[str, Array] = {}
     if fill_hidden:
         network, hidden = hidden_filled(network, seen, blocks.largest, compensate)
-        seen = calibrate(network, calibration, blocks)
+        seen = calibrate(network, calibration, blocks) if hidden else seen
     cells = {edge: seen.units[edge] for edge in _cells(network)}
     furthest = max((float(own.max()) for own in cells.values()), default=0.0)
     cells = {edge: np.minimum(own, own.max() / 2.0**finer_cells) for edge, own in cells.items()}
