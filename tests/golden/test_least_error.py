@@ -9,7 +9,7 @@ import pytest
 import ernn
 from ernn.errors import PrecisionWarning, UserError
 from ernn.golden import precision
-from ernn.golden.least_error import least_error
+from ernn.golden.least_error import best, least_error
 from ernn.golden.trials import Formats, Trials
 from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.layers import linear
@@ -39,6 +39,16 @@ def test_a_cell_that_climbs_saturates_before_it_stands_still() -> None:
     assert after is not None and after.rms < before.rms / 2 and "l0.c" in after.saturating
     assert all(format.width <= 8 for format in edge_formats(model).values())
     assert model.weight_bits == bits.weight_bits <= 10
+
+
+def test_cells_that_climb_are_no_worse_with_a_bit_more() -> None:
+    network, long = growing(np.random.default_rng(1), peepholes=False)
+    frames = [one[:150] for one in long[:2]]
+    trials = Trials(network, frames, frames)
+    less, more = (QuantizeSpec(10, 8, data=DataBits(gates=8, cell=bits)) for bits in (7, 8))
+    assert trials.error(Formats(more)) > 1.2 * trials.error(Formats(less))  # coarser steps of each
+    errors = [trials.error(best(trials, spec)) for spec in (less, more)]
+    assert errors[1] < errors[0] < 0.1
 
 
 def test_nothing_to_calibrate_on_is_refused_as_ever() -> None:

@@ -72,7 +72,7 @@ def _fewest(trials: Trials, error: float) -> Formats:
     spec = _least(*WEIGHT_BITS, lambda n: replace(spec, weight_bits=n), error_of, error)
     parts = names(named(trials.network))
     spec = _each(parts, spec, spec.weight_bits, _with_weights, error_of, error)
-    spec = _each(sorted(trials.kinds), spec, spec.data_bits, _with_data, error_of, error)
+    spec = _each(trials.kinds(spec), spec, spec.data_bits, _with_data, error_of, error)
     return _compensated(trials, spec, error)
 
 

@@ -99,16 +99,16 @@ def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:
     finer = formats.finer_cells
     cells = [one for one in (finer - 1, finer + 1) if 0 <= one <= finest]
     return [
-        *(formats._replace(spec=one) for one in _fewer(formats.spec, trials.kinds)),
+        *(formats._replace(spec=one) for one in _fewer(formats.spec, trials.kinds(formats.spec))),
         *(formats._replace(finer_cells=one) for one in cells),
     ]
 
 
-def _fewer(spec: QuantizeSpec, kinds: frozenset[Kind]) -> Iterator[QuantizeSpec]:
+def _fewer(spec: QuantizeSpec, kinds: Sequence[Kind]) -> Iterator[QuantizeSpec]:
     if spec.weight_bits > WEIGHT_BITS[0]:
         yield replace(spec, weight_bits=spec.weight_bits - 1)
     yield from _less_data(spec)
-    for kind in sorted(kinds):
+    for kind in kinds:
         if (bits := spec.bits(kind)) > 2:
             yield replace(spec, data=replace(spec.data, **{kind: bits - 1}))
 

@@ -37,7 +37,7 @@ def _error(trials: Trials, found: Formats, spec: QuantizeSpec) -> float:
 def _wider(trials: Trials, spec: QuantizeSpec) -> Iterator[tuple[tuple[str, int], QuantizeSpec]]:
     """What may have more bits, and how many; the narrowest change first, as of equals that is
     taken."""
-    for kind in sorted(trials.kinds):
+    for kind in trials.kinds(spec):
         if spec.bits(kind) < WIDE:
             yield (kind, WIDE), replace(spec, data=replace(spec.data, **{kind: WIDE}))
     yield ("weights", WEIGHT_BITS[1]), replace(spec, weight_bits=WEIGHT_BITS[1], weights={})

@@ -16,7 +16,7 @@ from ernn.ir import reference
 from ernn.ir.edges import Kind, kind_of
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
-from ernn.quantization.quantize import Observed, QuantizeSpec, integers, observed
+from ernn.quantization.quantize import Observed, QuantizeSpec, integers, looked, observed
 
 Array = np.ndarray
 
@@ -64,6 +64,7 @@ class Trials:
     calibration: Sequence[Array]
     measured: Sequence[Array]
     seen: dict[tuple[int, int, int, bool, bool, bool], Observed] = field(default_factory=dict)
+    _looked: dict[bool, Observed] = field(default_factory=dict)
     _squares: dict[Formats, Array] = field(default_factory=dict)
 
     @cached_property
@@ -80,13 +81,13 @@ class Trials:
     def _scale(self) -> float:
         return float(self._scales.sum()) or 1.0
 
-    @cached_property
-    def kinds(self) -> frozenset[Kind]:
-        """Of data, that the network has."""
+    def kinds(self, spec: QuantizeSpec) -> list[Kind]:
+        """Of data, that the network has; hidden numbers are cells, too, where copies are read."""
         found: set[Kind] = {"input", "gates"}
-        for layer in self.network.layers:
-            found |= {kind_of(layer.cell, step) for step in layer.cell.steps}
-        return frozenset(found)
+        for cell in (layer.cell for layer in self.network.layers):
+            found |= {kind_of(cell, step) for step in cell.steps}
+            found |= {"cell"} if spec.keeps_states and cell.circular else set()
+        return sorted(found)
 
     def model(self, formats: Formats) -> IntegerModel:
         """The integers of these formats."""
@@ -101,8 +102,14 @@ class Trials:
         if key not in self.seen:
             same = (one for other, one in self.seen.items() if other[2:] == key[2:])
             found = next((one for one in same if one.any_bits), None)
-            self.seen[key] = found or observed(self.network, self.calibration, spec, *how)
+            self.seen[key] = found or self._observed(formats)
         return self.seen[key]
+
+    def _observed(self, formats: Formats) -> Observed:
+        spec, network, utterances = formats.spec, self.network, self.calibration
+        if (copies := spec.keeps_states) not in self._looked:
+            self._looked[copies] = looked(network, utterances, copies)
+        return observed(network, utterances, spec, *formats.how, self._looked[copies])
 
     def error(self, formats: Formats) -> float:
         """Of the outputs, rms over rms; infinite where no such integers can be."""
