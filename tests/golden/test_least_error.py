@@ -1,6 +1,7 @@
 """Formats by the error of the outputs: never worse, and better where it matters."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -105,3 +106,44 @@ def test_formats_that_are_better_by_chance_are_not_taken() -> None:
     given[more] = np.array([3.0, 3.0, 1.9, 0.0])  # one utterance alone is better
     found._squares.update(given)  # pyright: ignore[reportPrivateUsage]
     assert found.error(more) < 0.999 * found.error(less) and not found.surely(more, less)
+
+
+class Landscape(dict[Formats, np.ndarray]):
+    """Squares of given errors, all utterances alike, in the place of measured ones."""
+
+    def __init__(self, trials: Trials, error: Callable[[Formats], float]) -> None:
+        scales = trials._scales  # pyright: ignore[reportPrivateUsage]
+        self.squares = lambda formats: scales * error(formats) ** 2
+
+    def __contains__(self, formats: object) -> bool:
+        return True
+
+    def __getitem__(self, formats: Formats) -> np.ndarray:
+        return self.squares(formats)
+
+
+def found_in(error: Callable[[Formats], float], spec: QuantizeSpec) -> Formats:
+    trials = Trials(*(one := uneven(0)), one[1])
+    trials._squares = Landscape(trials, error)  # pyright: ignore[reportPrivateUsage]
+    return best(trials, spec)
+
+
+@pytest.mark.parametrize("less", [QuantizeSpec(9, 12), QuantizeSpec(10, 11), QuantizeSpec(10, 10)])
+def test_what_a_bit_less_leads_to_is_found_with_a_bit_more(less: QuantizeSpec) -> None:
+    spec, goal = QuantizeSpec(10, 12), Formats(less, compensate=True)
+    stuck = Formats(replace(spec, data=DataBits(gates=11)))  # the best step, and none from there
+    errors = {stuck: 0.03, Formats(less): 0.035, goal: 0.01}
+    if less.data_bits == 10:  # two searches away, each better than the one before
+        errors |= {Formats(replace(spec, data_bits=11, data=DataBits(gates=10))): 0.02}
+    assert found_in(lambda one: errors.get(one, 0.05), spec) == goal
+
+
+def test_good_integers_are_tried_in_other_ways_but_not_of_other_bits() -> None:
+    spec = QuantizeSpec(10, 12)
+    other = Formats(spec, compensate=True)
+
+    def error(one: Formats) -> float:
+        return {Formats(spec): 0.004, other: 0.003}.get(one, 0.002 if one.spec != spec else 0.004)
+
+    assert found_in(error, spec) == other
+    assert found_in(lambda one: error(one) / 5, spec) == Formats(spec)  # fine as it is

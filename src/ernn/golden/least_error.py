@@ -6,12 +6,14 @@ off the same way in every frame, and with a bit more anywhere it may be for the 
 So where the outputs are off by more than `GOOD`, on frames that choose formats, other formats are
 tried there and kept as long as they are better, by more than chance from utterance to utterance:
 cells that saturate earlier and have finer steps, formats of a bit less, which are among those that
-more bits allow, units for hidden numbers, and weights that make up for one another's rounding.
+more bits allow, units for hidden numbers, and weights that make up for one another's rounding; the
+last two, which take a trial or three, down to `FINE`, as what is worse than `GOOD` ends there, too.
 More bits are hardly ever worse then (`benchmarks/widths.py`, docs/explanation/formats.md).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from math import ceil, inf, log2
 
 from ernn.golden.precision import precision
@@ -24,16 +26,10 @@ from ernn.ir.precision import LIMIT
 from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
 from ernn.quantization.quantize import DEFAULT, QuantizeSpec
 
-GOOD = 0.005
-"""An error of the outputs with which nothing else is tried."""
+FINE, GOOD = 0.001, 0.005
+"""Errors of the outputs with which nothing else is tried, and no other bits."""
 WORTH = 0.98
 """Of an error, what other formats must have at most."""
-OTHER_WAYS: tuple[Mapping[str, bool], ...] = (
-    {"fill_hidden": True},
-    {"compensate": True},
-    {"fill_hidden": True, "compensate": True},
-)
-"""Of choosing formats and rounding weights (`ernn.golden.trials.Formats`)."""
 LEVEL = 8.0
 """Cells need not reach further: functions that level off are read over +-4 or +-8."""
 
@@ -65,30 +61,70 @@ def least_error(
 
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
-    """The best of the formats found from these bits, and from a bit less of all data: else what is
-    found there may be too many steps away; then from the best of `OTHER_WAYS`, if that is better.
+    """The best of the formats found from these bits, and from a bit less of all data or of weights,
+    and so on as long as that is better: else what is found there may be too many steps away.
     """
-    found = _found_from(trials, Formats(spec))
-    if GOOD < trials.error(found) < inf:
-        others = [_found_from(trials, Formats(one)) for one in _less_data(spec)]
-        found = min([found, *(o for o in others if _is_better(trials, o, found))], key=trials.error)
-        other = min((found._replace(**more) for more in OTHER_WAYS), key=trials.error)
-        other = _found_from(trials, other)  # better only a step from there, perhaps
-        found = other if _is_better(trials, other, found) else found
+    given = Formats(spec)
+    if not FINE < trials.error(given) < inf:
+        return given
+    if trials.error(given) <= GOOD:
+        return _better(trials, _in_another_way(trials, given), given)
+    found = _found_from(trials, given)
+    for fewer in (_less_data(spec), _less_weights(spec)):
+        for less in fewer:
+            other = _found_from(trials, Formats(less))
+            if not _is_better(trials, other, found):
+                break
+            found = other
     return found
 
 
-def _found_from(trials: Trials, found: Formats) -> Formats:
+def _less_data(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
+    """With a bit less of all data, and so on."""
+    for bits in reversed(range(DATA_BITS[0], spec.data_bits)):
+        yield replace(spec, data_bits=bits)
+
+
+def _less_weights(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
+    """With a bit less of all weights, and so on."""
+    for bits in reversed(range(WEIGHT_BITS[0], spec.weight_bits)):
+        yield replace(spec, weight_bits=bits)
+
+
+def _found_from(trials: Trials, given: Formats) -> Formats:
+    """By steps; and by steps from another way, there or with all bits: perhaps it is better only a
+    step on.
+    """
+    found = _by_steps(trials, given)
+    other = _by_steps(trials, _in_another_way(trials, found, given))
+    return _better(trials, other, found)
+
+
+def _in_another_way(trials: Trials, *formats: Formats) -> Formats:
+    """The best of other ways of choosing formats and rounding weights
+    (`ernn.golden.trials.Formats`).
+    """
+    ways = [one._replace(compensate=True) for one in formats]
+    if trials.has_hidden(formats[0].spec):
+        ways += [one._replace(fill_hidden=True) for one in (*formats, *ways)]
+    return min(ways, key=trials.error)
+
+
+def _by_steps(trials: Trials, found: Formats) -> Formats:
     """By the best step each time: a bit less of something, or other steps of cells."""
     finest = ceil(log2(max(1.0, trials.observed(found).furthest / LEVEL)))
     finer = (found._replace(finer_cells=one) for one in range(1, finest + 1))
     others = [*finer, *_near(trials, found, finest)]
-    while GOOD < trials.error(found) < inf:
+    while FINE < trials.error(found) < inf:
         other = min(others, key=trials.error, default=found)
         if not _is_better(trials, other, found):
             break
         found, others = other, _near(trials, other, finest)
     return found
+
+
+def _better(trials: Trials, other: Formats, found: Formats) -> Formats:
+    return other if _is_better(trials, other, found) else found
 
 
 def _is_better(trials: Trials, other: Formats, found: Formats) -> bool:
@@ -105,14 +141,9 @@ def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:
 
 
 def _fewer(spec: QuantizeSpec, kinds: Sequence[Kind]) -> Iterator[QuantizeSpec]:
-    if spec.weight_bits > WEIGHT_BITS[0]:
-        yield replace(spec, weight_bits=spec.weight_bits - 1)
-    yield from _less_data(spec)
+    """With a bit less of something."""
+    yield from islice(_less_weights(spec), 1)
+    yield from islice(_less_data(spec), 1)
     for kind in kinds:
         if (bits := spec.bits(kind)) > 2:
             yield replace(spec, data=replace(spec.data, **{kind: bits - 1}))
-
-
-def _less_data(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
-    if spec.data_bits > DATA_BITS[0]:
-        yield replace(spec, data_bits=spec.data_bits - 1)

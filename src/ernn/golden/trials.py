@@ -16,6 +16,7 @@ from ernn.ir import reference
 from ernn.ir.edges import Kind, kind_of
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
+from ernn.quantization.hidden import hidden
 from ernn.quantization.quantize import Observed, QuantizeSpec, integers, looked, observed
 
 Array = np.ndarray
@@ -89,6 +90,10 @@ class Trials:
             found |= {"cell"} if spec.keeps_states and cell.circular else set()
         return sorted(found)
 
+    def has_hidden(self, spec: QuantizeSpec) -> bool:
+        """Whether hidden numbers can have units of their own."""
+        return bool(hidden(self._first(spec.keeps_states).network))
+
     def model(self, formats: Formats) -> IntegerModel:
         """The integers of these formats."""
         return integers(self.observed(formats), formats.spec)
@@ -106,10 +111,13 @@ class Trials:
         return self.seen[key]
 
     def _observed(self, formats: Formats) -> Observed:
-        spec, network, utterances = formats.spec, self.network, self.calibration
-        if (copies := spec.keeps_states) not in self._looked:
-            self._looked[copies] = looked(network, utterances, copies)
-        return observed(network, utterances, spec, *formats.how, self._looked[copies])
+        first = self._first(formats.spec.keeps_states)
+        return observed(self.network, self.calibration, formats.spec, *formats.how, first)
+
+    def _first(self, copies: bool) -> Observed:
+        if copies not in self._looked:
+            self._looked[copies] = looked(self.network, self.calibration, copies)
+        return self._looked[copies]
 
     def error(self, formats: Formats) -> float:
         """Of the outputs, rms over rms; infinite where no such integers can be."""

@@ -33,20 +33,29 @@ def hidden_filled(
     tight: with a bit less to grow by.
     """
     found: dict[str, Array] = {}
-    for index, layer in enumerate(network.layers):
-        for number, product in enumerate(layer.cell.products):
-            source = _made_of(layer, index, number)
-            if source is None or not _is_hidden(network, source):
-                continue
-            blocks = in_blocks(network, source) or _in_blocks(layer, number)
-            units = seen.units.get(edge_name(source), np.zeros(1))
-            exponents = np.minimum(filling(units, block if blocks else 1, SLACK - tight), MOST)
-            if exponents.any():
-                layer = with_rows(network.layers[index], number, exponents)
-                network = multiplied(network.with_layer(index, layer), source, exponents)
-                edges = edge_name(source), edge_name(Source(index, product.name))
-                found |= dict.fromkeys(edges, exponents)
+    for source, number in hidden(network):
+        layer = network.layers[source.layer]
+        blocks = in_blocks(network, source) or _in_blocks(layer, number)
+        units = seen.units.get(edge_name(source), np.zeros(1))
+        exponents = np.minimum(filling(units, block if blocks else 1, SLACK - tight), MOST)
+        if exponents.any():
+            layer = with_rows(layer, number, exponents)
+            network = multiplied(network.with_layer(source.layer, layer), source, exponents)
+            product = layer.cell.products[number]
+            edges = edge_name(source), edge_name(Source(source.layer, product.name))
+            found |= dict.fromkeys(edges, exponents)
     return network, found
+
+
+def hidden(network: Network) -> list[tuple[Source, int]]:
+    """Signals of a `lowered` network that may have other units, each with the number of the product
+    that makes it."""
+    made = [
+        (_made_of(layer, index, number), number)
+        for index, layer in enumerate(network.layers)
+        for number in range(len(layer.cell.products))
+    ]
+    return [(one, number) for one, number in made if one is not None and _is_hidden(network, one)]
 
 
 def _made_of(layer: Layer, index: int, number: int) -> Source | None:
