@@ -12,7 +12,7 @@ import train_toy as toy
 from ernn.cli.app import run
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.errors import UserError
+from ernn.errors import PrecisionWarning, UserError
 from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import quantize_input
 from ernn.golden.compiled import Compiled
@@ -27,6 +27,7 @@ from ernn.train.recipes import DIGITS
 from ernn.train.score import ErrorRate, compare
 from ernn.train.solvers import OneShot, Rounding, Taught, compress, to_dict
 from ernn.train.spec import DataSpec
+from ernn.train.stages import retrain_rounded
 
 PLAN = CompressionPlan.blocks(2)
 DATA = DataSpec(DataBits(input=3, hidden=2, activations=3), epochs=8, rate=1e-2)
@@ -103,6 +104,17 @@ def test_what_cannot_be_rounded_is_refused_before_training() -> None:
         UserError, match=r"a search chooses formats of its own: leave \[data\] out of its recipe"
     ):
         changed(DIGITS, {"data": {}}).without_data("a search")
+
+
+def test_formats_that_training_cannot_round_in_are_left_with_a_word() -> None:
+    model, plan = toy.model(4), CompressionPlan()
+    with torch.no_grad():  # what the input gives is far larger: operands are taken apart
+        model.recurrent[0].get_parameter("weight_ih_l0").mul_(64)
+    data = DataSpec(DataBits(hidden=8), epochs=1)
+    spec = data.training(toy.SPEC)
+    with pytest.warns(PrecisionWarning, match=r"^data are rounded without .*operands are apart"):
+        last = retrain_rounded(model, toy.task(), plan, spec, data, progress=False)
+    assert last.formats is not None and not last.formats.units
 
 
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ rivals of ADMM. With a `folder` a stage can be stopped and started again (see `e
 with a `distillation` it learns from teachers too (see `ernn.train.distil`).
 """
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.errors import UserError
+from ernn.errors import PrecisionWarning, UserError
 from ernn.frontends.torch import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded
@@ -109,20 +110,22 @@ def retrain_rounded(
     """Train a compressed model on inside its sets, data rounded to its integers' formats.
 
     Formats are those that `ernn.quantization.quantize` chooses before this training, from the first
-    `CALIBRATION` utterances of the training split; they are in what is returned.  Ends as
-    `train_dense` does, validated with rounded data.
+    `CALIBRATION` utterances of the training split; they are in what is returned.  Where training
+    cannot round in these they are without units, with a `PrecisionWarning`.  Ends as `train_dense`
+    does, validated with rounded data.
     """
     network = import_torch(
         model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan)
     ).network
     calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
     spec_of_data = data.quantization()
-    formats = quantize(network, calibration, spec_of_data)
     try:
-        rounded = Rounded(model, formats, data.random)
-    except UserError:  # what training does not round with
-        formats = quantize(network, calibration, replace(spec_of_data, equalise=False))
-        rounded = Rounded(model, formats, data.random)
+        rounded = Rounded(model, quantize(network, calibration, spec_of_data), data.random)
+    except UserError as refused:
+        said = f"data are rounded without units of their own, as they would be else: {refused}"
+        warnings.warn(said, PrecisionWarning, stacklevel=2)
+        plain = replace(spec_of_data, equalise=False)
+        rounded = Rounded(model, quantize(network, calibration, plain), data.random)
     inside.enter(model, plan)
     try:
         module = fit(
@@ -137,7 +140,9 @@ def retrain_rounded(
         rounded.load_state_dict(module.best_state)
     finally:
         inside.leave(model)
-    return Trained(_plain_state(model), module.best, tuple(module.history), formats=formats)
+    return Trained(
+        _plain_state(model), module.best, tuple(module.history), formats=rounded.integers
+    )
 
 
 def one_shot(
