@@ -4,13 +4,14 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 
 import pytest
 from synthetic_run import all_series, figures, utterance
 
 from ernn.errors import UserError
-from ernn.report import render, series, write_report
+from ernn.report import plots, render, series, write_report
 from ernn.report.page import duration, losses, number, speed_limit
 from ernn.report.record import KINDS, Measurement, RunRecord
 
@@ -142,6 +143,31 @@ def test_what_was_not_run_is_said_and_not_invented(empty):
     assert "this run" not in shown
 
 
+def once(draw: Callable[..., str]) -> Callable[..., str]:
+    drawn: dict[str, str] = {}
+
+    def known(*shown: object) -> str:
+        key = repr(shown)
+        if key not in drawn:
+            drawn[key] = draw(*shown)
+        return drawn[key]
+
+    return known
+
+
+@pytest.fixture(scope="module")
+def drawn_once() -> Iterator[None]:
+    """Pages that lack one section each have all other figures in common."""
+    with pytest.MonkeyPatch.context() as patch:
+        for draw in (
+            *(plots.convergence, plots.network, plots.precision, plots.schedule),
+            *(plots.designs, plots.clocks, plots.utterance),
+        ):
+            patch.setattr(plots, draw.__name__, once(draw))
+        yield
+
+
+@pytest.mark.usefixtures("drawn_once")
 @pytest.mark.parametrize("lacking", all_series(), ids=lambda s: s.NAME)
 def test_each_section_alone_may_be_missing(lacking, full_record):
     record = RunRecord()
