@@ -118,8 +118,8 @@ async def random_pauses(engine: Any) -> None:
 
 @cocotb.test()
 async def long_pauses(engine: Any) -> None:
-    """The slave sleeps far longer than a round takes, then takes single beats."""
-    await _exchange(engine, "long_pauses", (_bursts(5, 3), _bursts(1, 700)))
+    """The slave sleeps longer than a round takes, then takes single beats."""
+    await _exchange(engine, "long_pauses", (_bursts(5, 3), _bursts(1, 300)))
 
 
 @cocotb.test()

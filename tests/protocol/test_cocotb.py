@@ -45,7 +45,7 @@ def speech() -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def verilog(model: IntegerModel) -> Verilog:
-    return to_verilog(Engine(schedule(model, Design(pes=2, streams=STREAMS))))
+    return to_verilog(Engine(schedule(model, Design(pes=2, streams=STREAMS, lanes=2))))
 
 
 @pytest.fixture(scope="module")
