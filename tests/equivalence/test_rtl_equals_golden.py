@@ -2,6 +2,7 @@
 cycles.
 """
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -233,7 +234,7 @@ WIDTHS = {
     ),
     "two products a multiplier, parity": Case(
         dict(cell="lstm", peepholes=True, projection=5, input_size=7, hidden=9, block=2),
-        Design(4, 2, 1, 2, splits=2, words=2, packed=18, parity=True, tail=8),
+        Design(4, 2, 1, 1, splits=2, words=2, packed=18, parity=True, tail=8),
         QuantizeSpec(weight_bits=8, data_bits=9),
         widths=(2, 5, 8),
     ),
@@ -324,4 +325,10 @@ def test_random_shapes(case: Case, seed: int, stall: float) -> None:
 def test_random_networks(seed: int) -> None:
     """Of any cells, any graph; `benchmarks/equivalence.py --language` tries many more."""
     case = random_language_case(np.random.default_rng(seed), Limits(layers=2, size=5))
-    check(case, seed)
+    check(replace(case, design=narrow(case.design)), seed)
+
+
+def narrow(design: Design) -> Design:
+    """The same with at most two elements a word and two lanes."""
+    elements = min(2, design.pes // design.words)
+    return replace(design, pes=design.words * elements, lanes=min(2, design.lanes))
