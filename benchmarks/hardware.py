@@ -554,19 +554,22 @@ _FORMATS_HEADS = (
 _FORMATS = """
 What formats of their own cost ([how they are chosen](../explanation/formats.md)): the same design
 of the same program, synthesised by Yosys (cells after synthesis, before placement) and simulated,
-with weights whose rows are all of one size, and with rows up to 64 times smaller, which have
-fraction bits of their own (0 to 7 more). No cycle, and 3.7 % more look-up tables, over the 3 % that
-it was to cost. For each of the block's 16 numbers that leave the array in a cycle it is three
-choices between shifted and not instead of one; the last is in the adder that rounds, so that two
-are left, of 26 look-up tables each: 832 (2.8 %). A table of the rows' shifts and where rows begin
-in it are some 120, and 150 the vector unit's, whose formats such weights change. Both rows are
-smaller than those of the program before (ba8ac86), 31,983 and 34,240 look-up tables: 7.1 % more,
-when it was a selector of eight, and sums had bits that no weights of these can reach. `--chunk` has
-no part in it. Eight cells that hold forty times what the others do have units, and cost a step
-more (`--apart cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
+with weights whose rows are all of one size; with rows up to 64 times smaller, which have fraction
+bits of their own (0 to 7 more); and with these weights rounded to one format for all. No cycle, and
+2.8 % more look-up tables than with rows of one size. For each of the block's 16 numbers that leave
+the array in a cycle it is three choices between shifted and not instead of one; the last is in the
+adder that rounds, so that two are left, of 26 look-up tables each: 832. A row's shift is found by
+where its result lies, in a block RAM more (`--block_ram 1`, as small banks). Against the same
+weights in one format it is 6.4 %, of which 657 look-up tables (2.3 %) are the words of weights that
+are in logic, which are smaller where rows of few bits leave bits that hardly change (counted by
+synthesising these words alone: 4,258 and 3,601), and 4.2 % are the formats. By the program before
+(5dfda25), which counted rows in a tape of their own, it was 3.7 % over rows of one size, and 7.1 %
+by that before it (ba8ac86, 31,983 and 34,240 look-up tables), whose shifts were a selector of
+eight. Eight cells that hold forty times what the others do have units, and cost a step more
+(`--apart cells`, scheduled): 2,432 cycles for 2,190 here, 2,330 for 2,272 with one stream.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2 --pes 6 --lanes 4 \\
-        --chunk 16 --overlap 1 --staggered 1 --frames 20 --area [--apart rows]
+        --chunk 16 --overlap 1 --staggered 1 --block_ram 1 --frames 20 --area [--apart rows|alike]
 """
 _PLACED_HEADS = (
     *(
@@ -596,11 +599,10 @@ model at the slow corner of the speed grade; no vendor sign-off. Cycles are simu
 those of the placed netlist, pins around the engine included. L16 with 8-bit numbers has direct
 pipelines, and copies of flip-flops by place (`ernn.flow.sharing`). With deep pipelines and copies
 by name it was placed at 93 MHz, where weight banks lacked their output register, and nextpnr
-expected 92 MHz before routing once they had it: now 103, which routing made 144. Placement and
-routing are two runs of nextpnr, of one seed. In one run of both the same seed and another one were
-stopped with 400 wires left, after 20 minutes of a processor each. The netlist of 7b6cf73, some
-lines of RTL before, is placed at 145.7 MHz, and its placement is routed for grade 8 at 184.5 MHz,
-which are 164,700 frames/s.
+expected 92 MHz before routing once they had it: now 110, which routing made 151. Placement and
+routing are two runs of nextpnr, of one seed (27 minutes of a processor). An older netlist's
+placement (7b6cf73, 145.7 MHz) was routed for grade 8 at 184.5 MHz, which are 164,700 frames/s. L16
+at 12 and 16 bits is of an older netlist, too.
 """
 _ABOVE = """# Hardware: the engine at the published size
 
