@@ -42,6 +42,10 @@ _HEADER = "precompiled.h"  # what every file of a simulation begins with: half o
 _HEADERS = '#include "verilated.h"\n#include <map>\n#include <string>\n#include <vector>\n'
 
 
+_MANY_SMALL = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=60000"}
+"""Verilator frees and allocates small nodes: kept by the thread, they take it a third less time."""
+
+
 @dataclass(frozen=True)
 class Level:
     """`flag`: what the C++ compiler is told; `unit_bytes`: of source at a time, about."""
@@ -146,7 +150,7 @@ def _build(top: str, directory: Path, cache: Cache, level: Level) -> None:
         directory / "verilator.log",
         what=f"Verilator: {top} to C++",
         timeout=COMPILE_SECONDS,
-        environment={"VERILATOR_ROOT": str(tools.verilator_root())},
+        environment={"VERILATOR_ROOT": str(tools.verilator_root())} | _MANY_SMALL,
     )
     units = _units(directory, level)
     objects = _compile(units, directory, _options(_header(cache, level), level))
