@@ -248,6 +248,15 @@ def test_a_better_neighbour_with_small_banks_in_block_ram_is_climbed_to(
     assert at is not None
 
 
+def test_one_stream_more_is_what_is_tried_first_for_throughput(model: IntegerModel) -> None:
+    """A budget ended before it: seven streams were chosen where eleven are a tenth faster."""
+    walk = Walk(model, tiny(24), "throughput", (), {})
+    start = walk._schedule(Design(2, 1, 16, 1), Effort.of(None))
+    assert start is not None
+    found = walk._better(start, Effort.of(1))
+    assert found is not None and found.design == replace(start.design, streams=2)
+
+
 def test_a_memory_that_is_nearly_full_is_used_well() -> None:
     """0.9 million weights that take 10.6 of 11.2 Mbit: an engine of 90 elements, not of 72."""
     rng, sizes = np.random.default_rng(0), {"input_size": 768, "hidden": 768}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from math import inf
+from typing import Any
 
 from ernn.errors import UserError
 from ernn.estimate.area import Use, least
@@ -192,7 +193,7 @@ class Walk:
 
     def _better(self, start: Choice, effort: Effort) -> Choice | None:
         """The first neighbour that is better: a budget seldom lasts for all of them."""
-        for design in _neighbours(start.design, self.request):
+        for design in _neighbours(start.design, self.request, self.goal):
             if effort.spent:
                 return None
             self._look(design, effort)
@@ -262,10 +263,13 @@ def _small(shape: Shape) -> tuple[float, float]:
     return shape.share, shape.time
 
 
-def _neighbours(design: Design, request: Request) -> Iterator[Design]:
-    """Designs that differ in one number, or in how much is under way at a time."""
+def _neighbours(design: Design, request: Request, goal: Goal) -> Iterator[Design]:
+    """Designs that differ in one number, or in how much is under way at a time.  For throughput
+    other streams come first: where some wait for each other, one more is most often faster."""
     words = design.words
-    steps = {
+    streams = {"streams": (design.streams + 1, design.streams - 1)}
+    steps: dict[str, tuple[Any, ...]] = {
+        **(streams if goal == "throughput" else {}),
         "staggered": (not design.staggered,),
         "deferred": (not design.deferred,),
         "forwarding": (not design.forwarding,),
@@ -275,7 +279,7 @@ def _neighbours(design: Design, request: Request) -> Iterator[Design]:
         "chunk": (design.chunk // 2, design.chunk * 2),
         "overlap": (design.overlap // 2, design.overlap * 2),
         "lanes": (design.lanes // 2, design.lanes * 2),
-        "streams": (design.streams - 1, design.streams + 1),
+        **(streams if goal == "latency" else {}),
         "pes": (design.pes - words, design.pes + words),
         "splits": (design.splits - words, design.splits + words),
     }
