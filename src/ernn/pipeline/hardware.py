@@ -59,7 +59,8 @@ def verilog_of(run: Run) -> Verilog:
     """The engine with its probes: the one text that is written, simulated,
     synthesised (probes cut off) and placed.
     """
-    return _verilog(run.path(MODEL), codec.digest(model_of(run)), chosen(run).design)
+    design = chosen(run).design
+    return _verilog(run.path(MODEL), codec.digest(model_of(run)), design)
 
 
 @lru_cache(maxsize=1)
