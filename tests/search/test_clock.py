@@ -31,7 +31,7 @@ def model() -> IntegerModel:
 def test_a_clock_is_near_every_engine_that_was_placed() -> None:
     """As docs/results/clocks.md states it."""
     errors = [abs(one.by(fit(placed(), one.grade)) / one.mhz - 1) for one in placed()]
-    assert sum(errors) / len(errors) < 0.05 and max(errors) < 0.18
+    assert sum(errors) / len(errors) < 0.06 and max(errors) < 0.24
 
 
 def test_a_line_goes_through_two_points() -> None:
