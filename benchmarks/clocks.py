@@ -159,8 +159,9 @@ forwarding {forwarding:.2f} times (LSTM 20 below, 220.9 over 233.8 MHz).
 
 Error over {points} points: {fitted}; of an engine by the lines through all others {others} (of the
 one large array with deep pipelines, by small ones). Seeds of one engine differ by up to a tenth, on
-a full device by more than a fifth: of two pipelines as near each other as that, the lines do not tell which is faster. So Phase II takes
-deep pipelines where what others promise is better by less than the average error: up to
+a full device by more than a fifth: of two pipelines as near each other as that, the lines do not
+tell which is faster. So Phase II takes deep pipelines where what others promise is better by less
+than the average error: up to
 {least} multipliers, where a frame takes as many cycles with either (`Clock.counted`).
 
 | pipeline, grade 6, MHz at so many multipliers | {counts} |
@@ -169,8 +170,9 @@ deep pipelines where what others promise is better by less than the average erro
 
 With direct pipelines, which have registers on every way across the die, a large array costs a
 quarter of the clock, and less than half as much as with deep ones; what is slowest then are ways of
-the input's and the output's queues. Where it is small, pipelines hardly differ: what they share, the array's queues and tapes, is
-as slow. Not placed: arrays between 28 and 154 multipliers, grade 7, small arrays on large devices.
+the input's and the output's queues. Where it is small, pipelines hardly differ: what they share,
+the array's queues and tapes, is as slow. Not placed: arrays between 28 and 146 multipliers, grade
+7, small arrays on large devices.
 """
 
 
