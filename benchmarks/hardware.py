@@ -604,8 +604,9 @@ routing are two runs of nextpnr, of one seed (27 minutes of a processor). An old
 placement (7b6cf73, 145.7 MHz) was routed for grade 8 at 184.5 MHz, which are 164,700 frames/s. L16
 at 12 and 16 bits with one stream was placed at 148.3, 153.2 and 156.2 MHz by an older program
 (d17b000: 2,339 cycles, 65,512 frames/s). With two streams it takes fewer cycles and a slower clock:
-what lets a line in, which must know its stream, reaches the far end of the input's queue in one
-cycle (by the program before, 077a3e3, what writes its spectrum: 117.5 MHz).
+what lets a line in, which must know its stream, reaches what writes its spectrum in one cycle
+(077a3e3, 117.5 MHz). The rows of ad5e6b1 have registers on that way; then it is the far end of the
+input's queue. No gain was shown, so they were taken out again.
 """
 _ABOVE = """# Hardware: the engine at the published size
 

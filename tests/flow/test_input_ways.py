@@ -1,7 +1,6 @@
 """What the registers behind the engine's input queue wait for: at their depth a full device's
 clock ended."""
 
-import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,10 +10,8 @@ from ernn.flow.cache import Cache
 from ernn.flow.netlist import Netlist
 from ernn.flow.synthesise import NETLIST, synthesis_entry
 from ernn.flow.verilog import to_verilog
-from ernn.rtl.engine import Engine
 from ernn.rtl.stream import FrameInput
 from ernn.scheduling.design import Design
-from ernn.scheduling.schedule import schedule
 from tests.models import random_integer_model
 
 
@@ -63,22 +60,3 @@ def test_a_stream_is_welcome_without_a_look_at_its_count(source: Netlist) -> Non
 def test_the_error_waits_for_no_line(source: Netlist) -> None:
     """It was the slowest path of two placed engines, 6.4 and 5.9 ns."""
     assert waited_for(source, "error") == {"error", "gone_d1", "wrong_d1"}
-
-
-def test_on_a_full_device_a_spectrum_is_written_of_what_is_known_beside_it() -> None:
-    """A line was let in, and that reached what results write across the die, in one cycle: 6.6 and
-    8.5 ns of two placed engines."""
-    model = random_integer_model(np.random.default_rng(0), cell="gru", input_size=8, hidden=8)
-    plan = schedule(model, Design(2, streams=2, pipeline="direct"))
-    verilog = to_verilog(Engine(plan)).text
-    assert given(verilog, "spectrum_write_d1") == "spectrum_sent_d1 | spectrum_given_d1"
-
-
-def given(verilog: str, name: str) -> str:
-    """What a register takes, through wires that are only passed on."""
-    found = re.search(rf"^ *{re.escape(name)} <= (.+);", verilog, re.MULTILINE)
-    value = ""
-    while found is not None:
-        value = found[1].strip()
-        found = re.search(rf"^ *(?:assign )?{re.escape(value)} += (.+);", verilog, re.MULTILINE)
-    return value

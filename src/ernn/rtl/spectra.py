@@ -58,9 +58,11 @@ class Spectra:
         m.d.comb += source.grant.eq(granted)
         forward = sizes.schedule.timing.forward
         whole = delayed_flag(m, source.go & source.frame, forward, "arrived")
-        stream = delayed(m, source.stream, forward, "spectrum_stream")
+        tid = Mux(vector.send, vector.stream, source.stream)
+        stream = delayed(m, tid, forward, "spectrum_stream")
         m.d.comb += arrived.eq(Mux(whole, 1 << stream, 0))
-        write = self._written(m, vector, source)
+        wanted = vector.send | (source.go if self._of_input else 0)
+        write = delayed_flag(m, wanted, forward - self.pipeline.store, "spectrum_write")
         slots = self._slots(m, vector, source, rounds)
         words = self._transformed(m, vector, source)
         further = [self._place_of_input(column)[1] for column in range(sizes.words)]
@@ -70,21 +72,6 @@ class Spectra:
             lanes = lanes_of(word, sizes.operand, sizes.block)
             shown = Cat(sign_extended(lane, sizes.width) for lane in lanes)
             probe(m, name, write, tag[: sizes.slot + sizes.copy], shown)
-
-    def _written(self, m: Module, vector: VectorUnit, source: FrameInput) -> Value:
-        """Whether a spectrum is written.  Where ways are far, results and the input each have a
-        register beside where they come from."""
-        depth = self.sizes.schedule.timing.forward - self.pipeline.store
-        if not self._of_input:
-            return delayed_flag(m, vector.send, depth, "spectrum_write")
-        beside = self._beside(depth)
-        sent = delayed_flag(m, vector.send, beside, "spectrum_sent")
-        given = delayed_flag(m, source.go, beside, "spectrum_given")
-        return delayed_flag(m, sent | given, depth - beside, "spectrum_write")
-
-    def _beside(self, depth: int) -> int:
-        """Of so many cycles those that what is chosen from two places spends in each of them."""
-        return min(self.pipeline.far, max(0, depth - 1))
 
     def _transformed(self, m: Module, vector: VectorUnit, source: FrameInput) -> list[Value]:
         """The spectrum of each word of a line, rounded."""
@@ -164,21 +151,14 @@ class Spectra:
             for s in range(sizes.streams)
         ]
         bases = Choice(Const(place) for place in places)
-        ring = self.map.ring_of.get(name, 0)
+        copy = Mux(send, of_sent(m, sizes, vector, rounds, "copy"), source.copy)
+        ring = Mux(send, vector.ring, self.map.ring_of.get(name, 0))[: self.ring_bits]
         depth = sizes.schedule.timing.forward - self.pipeline.store
-        beside = self._beside(depth)
-        chosen = delayed(m, send, beside, "spectrum_of_result")
-        copy = sized(of_sent(m, sizes, vector, rounds, "copy"), sizes.copy)
-        sent = Cat(sized(vector.spectrum, sizes.slot), copy, vector.ring[: self.ring_bits])
-        sent = delayed(m, sent, beside, "spectrum_place_sent")
         slots: dict[int, Value] = {}
         for further in sorted({self._place_of_input(column)[1] for column in range(sizes.words)}):
-            label = f"spectrum_address{further or ''}"
-            slot = bases[source.stream] + source.index + further
-            copy = sized(source.copy, sizes.copy)
-            given = Cat(sized(slot, sizes.slot), copy, Const(ring, self.ring_bits))
-            given = delayed(m, given, beside, f"{label}_given")
-            slots[further] = delayed(m, Mux(chosen, sent, given), depth - beside, label)
+            slot = Mux(send, vector.spectrum, bases[source.stream] + source.index + further)
+            tag = Cat(sized(slot, sizes.slot), copy, ring)
+            slots[further] = delayed(m, tag, depth, f"spectrum_address{further or ''}")
         return slots
 
     def _place_of_input(self, column: int) -> tuple[int, int]:
