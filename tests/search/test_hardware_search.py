@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ernn.errors import UserError
 from ernn.estimate.clock import Clock
-from ernn.estimate.device import Figure, find_device
+from ernn.estimate.device import Device, Figure, find_device
 from ernn.estimate.memories import mapped
 from ernn.estimate.nonnegative_fit import nonnegative
 from ernn.estimate.units import Units, banks
@@ -43,9 +43,15 @@ def shape_designs(shape: Shape, goal: Goal) -> list[Design]:
     return [one for streams in STREAMS[goal][:4] for one in shape.designs(streams)]
 
 
+def with_only(**counts: int) -> Device:
+    """An LFE5U-25F with more or less of something."""
+    figures = {name: Figure(count, "M", "this test") for name, count in counts.items()}
+    return replace(SMALL, name="tiny", **figures)
+
+
 def tiny(multipliers: int) -> Request:
     """A device with few multipliers and enough of the rest."""
-    return Request(replace(SMALL, name="tiny", dsp=Figure(multipliers, "M", "this test")), CLOCK)
+    return Request(with_only(dsp=multipliers), CLOCK)
 
 
 @pytest.mark.parametrize("goal", ["throughput", "latency"])
@@ -202,9 +208,8 @@ def test_joining_never_takes_more(pes: int, bits: int, words: int, parity: bool)
 
 
 def small_device(**counts: int) -> Request:
-    """An LFE5U-25F with more or less of something."""
-    figures = {name: Figure(count, "M", "this test") for name, count in counts.items()}
-    return Request(replace(SMALL, **figures), Clock.assumed(SMALL), streams=1)
+    """For one stream, at the clock that is assumed."""
+    return Request(with_only(**counts), Clock.assumed(SMALL), streams=1)
 
 
 @pytest.fixture(scope="module")
@@ -266,17 +271,12 @@ def test_a_memory_that_is_nearly_full_is_used_well() -> None:
     assert found.cycles_per_frame <= 1280
 
 
-def little_memory(kbit: int, clock: Clock) -> Request:
-    """An LFE5U-25F with less block RAM than its 1,008 kbit."""
-    return Request(replace(SMALL, name="tiny", block_ram=Figure(kbit, "M", "this test")), clock)
-
-
 def test_an_impossible_device_is_refused_with_what_is_short_and_what_would_fit() -> None:
     large = random_integer_model(
         np.random.default_rng(0), cell="lstm", input_size=16, hidden=128, block=1
     )
     with pytest.raises(UserError) as refused:
-        search(large, little_memory(252, CLOCK))
+        search(large, Request(with_only(block_ram=252), CLOCK))
     message = str(refused.value)
     assert message.startswith("tiny cannot hold this network in blocks of 1: an engine of")
     assert "1,008 kbit of block RAM, 756 more than the 252 there are" in message
@@ -292,7 +292,7 @@ def test_what_is_said_to_fit_fits() -> None:
         model = random_integer_model(rng, spec, cell="gru", block=1, **sizes)
         return search(model, request, budget=5)
 
-    request = little_memory(306, Clock.assumed(SMALL))
+    request = Request(with_only(block_ram=306), Clock.assumed(SMALL))
     with pytest.raises(UserError, match="with weights of 9 bits") as refused:
         found(12)
     assert "on LFE5U-25F" in str(refused.value)

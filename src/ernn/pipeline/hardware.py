@@ -1,8 +1,7 @@
 """From integers to a proven engine: design, build, verify, each over a run directory."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -60,14 +59,23 @@ def verilog_of(run: Run) -> Verilog:
     synthesised (probes cut off) and placed.
     """
     design = chosen(run).design
-    return _verilog(run.path(MODEL), codec.digest(model_of(run)), design)
+    model = model_of(run)
+    return _verilog(_Made(codec.digest(model), design, model))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What decides an engine's text: a model, told from others by its digest, and a design."""
+
+    digest: str
+    design: Design
+    model: IntegerModel = field(compare=False)
 
 
 @lru_cache(maxsize=1)
-def _verilog(model: Path, digest: str, design: Design) -> Verilog:
-    """The last one is kept: in one process every step after `build` needs the same. `digest`: of
-    the model that lies there now."""
-    return to_verilog(Engine(schedule(codec.load(model, IntegerModel), design), probes=True))
+def _verilog(made: _Made) -> Verilog:
+    """The last one is kept: in one process every step after `build` needs the same."""
+    return to_verilog(Engine(schedule(made.model, made.design), probes=True))
 
 
 def build(run: Run) -> Outcome:

@@ -80,11 +80,11 @@ class ShiftTables:
         words, least = layout.design.words, layout.kept[-1]
         found = np.zeros((words, layout.gates_total * layout.model.block // least), np.int64)
         for product in layout.products:
-            shifts, apart = self._row_shifts(product), product.kept // least
+            shifts = self._row_shifts(product)
+            lines, buses = np.divmod(np.arange(len(shifts)), words)
             for stream in range(layout.design.streams):
                 first = layout.gates(product, stream) * layout.model.block // least
-                for index, shift in enumerate(shifts):
-                    found[index % words, first + index // words * apart] = shift
+                found[buses, first + lines * (product.kept // least)] = shifts
         return tuple(map(tuple, found.tolist()))
 
     def _row_shifts(self, product: Product) -> list[int]:
