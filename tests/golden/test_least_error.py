@@ -108,6 +108,18 @@ def test_formats_that_are_better_by_chance_are_not_taken() -> None:
     assert found.error(more) < 0.999 * found.error(less) and not found.surely(more, less)
 
 
+def test_a_lone_utterance_tells_chance_by_its_parts() -> None:
+    """It was sure of everything: a shipped beat tracker's held-out music went from 0.3 to 0.5 %."""
+    rng = np.random.default_rng(4)
+    network = random_network(rng, "gru", 4, 8, block=1, outputs=3)
+    frames = [random_frames(rng, network, 200)]
+    trials = Trials(network, frames, frames)
+    less, more = (Formats(QuantizeSpec(6, bits)) for bits in (15, 16))
+    assert trials.error(less) != trials.error(more)
+    assert not trials.surely(more, less) and not trials.surely(less, more)
+    assert trials.likely(less) > 1.02 * trials.error(less)
+
+
 class Landscape(dict[Formats, np.ndarray]):
     """Squares of given errors, all utterances alike, in the place of measured ones."""
 

@@ -23,6 +23,8 @@ Array = np.ndarray
 
 FRAMES = 500
 """So many, and the rest of an utterance, are enough to compare formats on."""
+PARTS = 8
+"""Of a lone utterance, which would say nothing of chance."""
 SURE = 2.0
 """Standard errors by which an error may be larger than it was measured."""
 
@@ -75,8 +77,8 @@ class Trials:
 
     @cached_property
     def _scales(self) -> Array:
-        """Of each utterance, the sum of the squares of these."""
-        return np.array([np.square(one).sum() for one in self.expected])
+        """The sums of the squares of these."""
+        return _sums(self.expected)
 
     @property
     def _scale(self) -> float:
@@ -134,7 +136,7 @@ class Trials:
 
     def surely(self, better: Formats, worse: Formats) -> bool:
         """Whether some formats are better than others by more than chance, from utterance to
-        utterance: a standard error of the difference."""
+        utterance, or from part to part of a lone one: a standard error of the difference."""
         apart = self._off(better) - self._off(worse)
         return bool(apart.sum() + _deviation(apart) <= 0)
 
@@ -142,7 +144,7 @@ class Trials:
         return np.inf if np.isinf(squares) else float(np.sqrt(squares / self._scale))
 
     def _off(self, formats: Formats) -> Array:
-        """Of each utterance, the sum of the squares of what outputs are off by."""
+        """The sums of the squares of what outputs are off by."""
         if formats not in self._squares:
             try:
                 self._squares[formats] = self._measured(self.model(formats))
@@ -156,12 +158,16 @@ class Trials:
             given = quantize_inputs(model, self.measured)
         outputs = run_all(model, given, Compiled)
         pairs = zip(outputs, self.expected, strict=True)
-        return np.array(
-            [np.square(dequantize_output(model, found) - one).sum() for found, one in pairs]
-        )
+        return _sums([dequantize_output(model, found) - one for found, one in pairs])
+
+
+def _sums(outputs: Sequence[Array]) -> Array:
+    """Of each utterance, or of each part of a lone one, the sum of the squares."""
+    parts = np.array_split(outputs[0], PARTS) if len(outputs) == 1 else outputs
+    return np.array([np.square(one).sum() for one in parts])
 
 
 def _deviation(values: Array) -> float:
-    """Standard error of the sum of what utterances give; 0 of one."""
+    """Standard error of the sum of what utterances, or parts of one, give."""
     count = len(values)
     return float(np.sqrt(np.square(values - values.mean()).sum() * count / max(1, count - 1)))
