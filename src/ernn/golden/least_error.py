@@ -13,7 +13,7 @@ More bits are hardly ever worse then (`benchmarks/widths.py`, docs/explanation/f
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from math import ceil, inf, log2
 
 from ernn.golden.precision import precision
@@ -30,6 +30,8 @@ FINE, GOOD = 0.001, 0.005
 """Errors of the outputs with which nothing else is tried, and no other bits."""
 WORTH = 0.98
 """Of an error, what other formats must have at most."""
+HOPELESS = 1.5
+"""Times an error; a bit less makes it twice as large where it comes of what has the bits."""
 LEVEL = 8.0
 """Cells need not reach further: functions that level off are read over +-4 or +-8."""
 
@@ -56,13 +58,15 @@ def least_error(
     error = precision(network, model, unseen)
     if error.rms > limit:
         others = Trials(network, calibration, some(unseen), trials.seen)
-        error = replace(error, remedies=remedies(others, found, limit))
+        more = remedies(others, found._replace(spec=spec), limit)  # bits that were taken come back
+        error = replace(error, remedies=more)
     return replace(model, error=error), found.spec
 
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     """The best of the formats found from these bits, and from a bit less of all data or of weights,
     and so on as long as that is better: else what is found there may be too many steps away.
+    Beyond, where fewer bits are better as they are.
     """
     given = Formats(spec)
     if not FINE < trials.error(given) < inf:
@@ -70,13 +74,22 @@ def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     if trials.error(given) <= GOOD:
         return _better(trials, _in_another_way(trials, given), given)
     found = _found_from(trials, given)
-    for fewer in (_less_data(spec), _less_weights(spec)):
-        for less in fewer:
+    for fewer in (_less_data, _less_weights):
+        for less in fewer(spec):
             other = _found_from(trials, Formats(less))
             if not _is_better(trials, other, found):
                 break
             found = other
+        beyond = min(_hopeful(trials, fewer(spec), found), key=trials.error, default=found)
+        if _is_better(trials, beyond, found):
+            found = _better(trials, _found_from(trials, beyond), beyond)
     return found
+
+
+def _hopeful(trials: Trials, fewer: Iterator[QuantizeSpec], found: Formats) -> Iterator[Formats]:
+    """Fewer and fewer bits, until these have `HOPELESS` times an error that was found."""
+    plain = (Formats(less) for less in fewer)
+    return takewhile(lambda less: trials.error(less) < HOPELESS * trials.error(found), plain)
 
 
 def _less_data(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
@@ -95,8 +108,8 @@ def _found_from(trials: Trials, given: Formats) -> Formats:
     """By steps; and by steps from another way, there or with all bits: perhaps it is better only a
     step on.
     """
-    found = _by_steps(trials, given)
-    other = _by_steps(trials, _in_another_way(trials, found, given))
+    found = _by_steps(trials, given, given.spec)
+    other = _by_steps(trials, _in_another_way(trials, found, given), given.spec)
     return _better(trials, other, found)
 
 
@@ -110,16 +123,18 @@ def _in_another_way(trials: Trials, *formats: Formats) -> Formats:
     return min(ways, key=trials.error)
 
 
-def _by_steps(trials: Trials, found: Formats) -> Formats:
-    """By the best step each time: a bit less of something, or other steps of cells."""
+def _by_steps(trials: Trials, found: Formats, most: QuantizeSpec) -> Formats:
+    """By the best step each time: a bit less of something, or one of these back, or other steps of
+    cells.
+    """
     finest = ceil(log2(max(1.0, trials.observed(found).furthest / LEVEL)))
     finer = (found._replace(finer_cells=one) for one in range(1, finest + 1))
-    others = [*finer, *_near(trials, found, finest)]
+    others = [*finer, *_near(trials, found, finest, most)]
     while FINE < trials.error(found) < inf:
         other = min(others, key=trials.error, default=found)
         if not _is_better(trials, other, found):
             break
-        found, others = other, _near(trials, other, finest)
+        found, others = other, _near(trials, other, finest, most)
     return found
 
 
@@ -131,11 +146,12 @@ def _is_better(trials: Trials, other: Formats, found: Formats) -> bool:
     return trials.error(other) <= WORTH * trials.error(found) and trials.surely(other, found)
 
 
-def _near(trials: Trials, formats: Formats, finest: int) -> list[Formats]:
-    finer = formats.finer_cells
+def _near(trials: Trials, formats: Formats, finest: int, most: QuantizeSpec) -> list[Formats]:
+    finer, kinds = formats.finer_cells, trials.kinds(formats.spec)
     cells = [one for one in (finer - 1, finer + 1) if 0 <= one <= finest]
     return [
-        *(formats._replace(spec=one) for one in _fewer(formats.spec, trials.kinds(formats.spec))),
+        *(formats._replace(spec=one) for one in _fewer(formats.spec, kinds)),
+        *(formats._replace(spec=one) for one in _back(formats.spec, kinds, most)),
         *(formats._replace(finer_cells=one) for one in cells),
     ]
 
@@ -147,3 +163,14 @@ def _fewer(spec: QuantizeSpec, kinds: Sequence[Kind]) -> Iterator[QuantizeSpec]:
     for kind in kinds:
         if (bits := spec.bits(kind)) > 2:
             yield replace(spec, data=replace(spec.data, **{kind: bits - 1}))
+
+
+def _back(spec: QuantizeSpec, kinds: Sequence[Kind], most: QuantizeSpec) -> Iterator[QuantizeSpec]:
+    """With a bit more of something that has fewer than `most`."""
+    if spec.weight_bits < most.weight_bits:
+        yield replace(spec, weight_bits=spec.weight_bits + 1)
+    if spec.data_bits < most.data_bits:
+        yield replace(spec, data_bits=spec.data_bits + 1)
+    for kind in kinds:
+        if (bits := spec.bits(kind)) < most.bits(kind):
+            yield replace(spec, data=replace(spec.data, **{kind: bits + 1}))

@@ -23,8 +23,9 @@ Array = np.ndarray
 
 FRAMES = 500
 """So many, and the rest of an utterance, are enough to compare formats on."""
-PARTS = 8
-"""Of a lone utterance, which would say nothing of chance."""
+FEW, PARTS = 3, 8
+"""Of fewer utterances than that, together so many parts are taken: a lone one would say nothing of
+chance, and two hardly more."""
 SURE = 2.0
 """Standard errors by which an error may be larger than it was measured."""
 
@@ -136,7 +137,7 @@ class Trials:
 
     def surely(self, better: Formats, worse: Formats) -> bool:
         """Whether some formats are better than others by more than chance, from utterance to
-        utterance, or from part to part of a lone one: a standard error of the difference."""
+        utterance, or where they are few from part to part: a standard error of the difference."""
         apart = self._off(better) - self._off(worse)
         return bool(apart.sum() + _deviation(apart) <= 0)
 
@@ -162,12 +163,13 @@ class Trials:
 
 
 def _sums(outputs: Sequence[Array]) -> Array:
-    """Of each utterance, or of each part of a lone one, the sum of the squares."""
-    parts = np.array_split(outputs[0], PARTS) if len(outputs) == 1 else outputs
+    """Of each utterance, or where they are few of each one's parts, the sum of the squares."""
+    each = PARTS // max(1, len(outputs)) if len(outputs) < FEW else 1
+    parts = (part for one in outputs for part in np.array_split(one, each))
     return np.array([np.square(one).sum() for one in parts])
 
 
 def _deviation(values: Array) -> float:
-    """Standard error of the sum of what utterances, or parts of one, give."""
+    """Standard error of the sum of what utterances or their parts give."""
     count = len(values)
     return float(np.sqrt(np.square(values - values.mean()).sum() * count / max(1, count - 1)))
