@@ -626,10 +626,10 @@ figures of a row are those of its commit.
 
     python benchmarks/hardware.py --layer L16 --device LFE5U-85F --streams 2
 
-makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured
-(787823f is e1deda4 before it was rebased): pipelines were made deeper at ce0d1ed for the clock on
-ECP5, which changes latencies, and cycles where the recurrence bounds them; from e1deda4 on a design
-for UltraScale may have shallow ones.
+makes one line (a JSON file in [hardware](hardware)) and this page. The commit is the one measured.
+G16 and L16 for LFE5U-85F with one stream, and L16 with two, are what Phase II chooses with no more
+said than that. G16 needs no second stream, whose states do not fit: where sums begin ahead of a
+frame and eight passes overlap, one stream leaves the array as little idle as two do.
 """
 _BETWEEN = """
 Published, 200 MHz. Marks: V read in the source, V2 quoted by another paper, M recalled and
