@@ -13,6 +13,7 @@ from ernn.golden.source import c_source
 from ernn.golden.trials import Formats, Trials
 from ernn.ir import reference
 from ernn.ir.edges import DataBits
+from ernn.ir.fixed_point import dequantize
 from ernn.ir.layers import linear, lstm
 from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.structure import BlockCirculant, Dense
@@ -167,6 +168,23 @@ def test_operands_of_different_size_are_taken_apart() -> None:
     even = Network((random_lstm(np.random.default_rng(2), 5, 12),))
     seen = calibrate(even, [np.random.default_rng(0).normal(size=(99, 5))], Blocks(1))
     assert taken_apart(even, seen) is even
+
+
+def test_what_is_kept_row_by_row_is_divided_by_powers_that_few_bits_hold() -> None:
+    network, frames = of_energies(np.random.default_rng(2))
+    layer, small = network.layers[0], np.where(np.arange(12) < 3, 2.0**-9, 1.0)
+    (first, h), *rest = layer.weights
+    rows = replace(h, value=h.value * small[:, None])
+    bias = None if layer.biases[0] is None else layer.biases[0] * small
+    layer = replace(layer, weights=((first, rows), *rest), biases=(bias, *layer.biases[1:]))
+    model = quantize(network.with_layer(0, layer), frames[:4], QuantizeSpec(12, 8))
+    made = model.layers[0]
+    for gate in range(4):
+        vector = made.vectors[made.cell.vectors.index(f"gates{gate}_back")]
+        powers = np.ldexp(1.0, -model.exponents(f"l0.gates{gate}"))
+        found = dequantize(vector, made.format_of[f"gates{gate}_back"])
+        assert found.min() == 2.0**-6
+        np.testing.assert_array_equal(found, powers)
 
 
 def test_a_gate_that_nothing_reads_has_no_part() -> None:

@@ -11,21 +11,22 @@ of its own, and so does every gate:
 Costs nothing in the array, and a cycle a line for each gate.
 """
 
-import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf
-from typing import TypeVar
 
 import numpy as np
 
 from ernn.ir.activations import BOUNDED
-from ernn.ir.cell import Cell, CellProduct, CellStage, CellStep
+from ernn.ir.cell import Cell, CellProduct
 from ernn.ir.edges import edge_name
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Layer, Network, Source
 from ernn.ir.structure import block_size
 from ernn.quantization.calibrate import Range, Seen
 from ernn.quantization.columns import fullest, with_rows
+from ernn.quantization.drafts import DATA_BITS
+from ernn.quantization.parts import divided, in_parts, kept_as, operands_apart
 
 Array = np.ndarray
 
@@ -33,6 +34,8 @@ LOUD = 8.0
 """Of the largest term of each row, the rms over rows: functions are read over +-4 or +-8."""
 WORTH = 3
 """Bits by which the terms of the other operands are smaller, rms over rms."""
+SIGN_AND_ONE = 2
+"""Bits that a constant of 1 has before its fraction bits."""
 ROOM = 1
 """Bits by which what is kept of a row may grow beyond what was seen before it is the largest."""
 
@@ -45,6 +48,15 @@ def taken_apart(network: Network, seen: Seen) -> Network:
             if place is not None and _levels_off(network.layers[index], product):
                 layer = _split(network.layers[index], product, place)
                 network = network.with_layer(index, layer)
+    return network
+
+
+def apart_as(network: Network, cells: Sequence[Cell]) -> Network:
+    """A `lowered` network whose products are in parts where those of these cells are."""
+    for index, cell in enumerate(cells):
+        for product, place in operands_apart(network.layers[index].cell, cell):
+            layer = _split(network.layers[index], product, place)
+            network = network.with_layer(index, layer)
     return network
 
 
@@ -76,85 +88,77 @@ def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> li
 def _split(layer: Layer, product: CellProduct, place: int) -> Layer:
     """With operand `place` of a product apart from the others, and gate from gate, so that each may
     have formats of its own."""
-    cell, at, gates = layer.cell, layer.cell.products.index(product), _gates(layer.cell, product)
+    at, found = layer.cell.products.index(product), in_parts(layer.cell, product, place)
     matrices, bias = layer.weights[at], layer.biases[at]
-    some = {"x": [place], "rest": [n for n in range(len(matrices)) if n != place]}
-    parts = tuple(
-        CellProduct(f"{product.name}_{part}{n}", 1, _of(product.reads, which), part == "rest")
-        for part, which in some.items()
-        for n in gates
-    )
     weights = (
-        tuple(one.part(n, n + 1) for one in _of(matrices, which))
-        for which in some.values()
-        for n in gates
+        tuple(matrices[place].part(part.gate, part.gate + 1) for place in part.places)
+        for part in found.parts
     )
-    biases = (None if bias is None else bias[n : n + 1] for n in gates)
-    stages = tuple(
-        _stage(stage, product, parts, gates) if product in stage.products else stage
-        for stage in cell.stages
+    biases = (
+        None if bias is None or not part.product.bias else bias[part.gate : part.gate + 1]
+        for part in found.parts
     )
     return replace(
         layer,
-        cell=replace(cell, title=f"{cell.title}, {product.name} apart", stages=stages),
+        cell=found.cell,
         weights=(*layer.weights[:at], *weights, *layer.weights[at + 1 :]),
-        biases=(*layer.biases[:at], *[None for _ in gates], *biases, *layer.biases[at + 1 :]),
+        biases=(*layer.biases[:at], *biases, *layer.biases[at + 1 :]),
     )
-
-
-T = TypeVar("T")
-
-
-def _of(items: tuple[T, ...], places: list[int]) -> tuple[T, ...]:
-    return tuple(items[place] for place in places)
-
-
-def _gates(cell: Cell, product: CellProduct) -> tuple[int, ...]:
-    """Those that steps read: there may be others, of which no part is needed."""
-    read = {one.name for step in cell.steps for one in step.reads}
-    return tuple(n for n in range(product.gates) if f"{product.name}.{n}" in read)
-
-
-def _stage(
-    stage: CellStage,
-    product: CellProduct,
-    parts: tuple[CellProduct, ...],
-    gates: tuple[int, ...],
-) -> CellStage:
-    """With a product's parts in its place, of which the later half is kept by steps."""
-    kept = (CellStep(f"{product.name}{n}", f"{product.name}_rest{n}.0") for n in gates)
-    steps = (replace(step, sum=_sum(step.sum, product.name)) for step in stage.steps)
-    at = stage.products.index(product)
-    products = stage.products[:at] + parts + stage.products[at + 1 :]
-    return CellStage(products, (*kept, *steps))
-
-
-def _sum(text: str, name: str) -> str:
-    """Each gate of the product as the gate of a part, and what a step kept of the rest."""
-    return re.sub(rf"\b{re.escape(name)}\.(\d+)", rf"{name}_x\1.0 + {name}\1", text)
 
 
 # --- rows of what is kept
 
 
-def rows_filled(network: Network, seen: Seen) -> tuple[Network, Seen]:
+def rows_filled(network: Network, seen: Seen, bits: int) -> tuple[Network, Seen, dict[str, Array]]:
     """A network that was `taken_apart`, whose kept numbers fill their format row by row, rows of a
-    block alike, exactly, and what is seen of it then.  The steps that read them divide them again.
+    block alike, exactly, what is seen of it then, and by edge the exponents.  The steps that read
+    them divide them again.
+
+    bits: of a constant, which a power of two must fit.
     """
-    for index, layer in enumerate(network.layers):
-        for number, product in enumerate(layer.cell.products):
-            found = re.fullmatch(r"(.+)_rest(\d+)", product.name)
-            structures = [matrix.structure for matrix in layer.weights[number]]
-            if found is None or any(isinstance(one, Repeated) for one in structures):
-                continue
-            kept = "".join(found.groups())
-            edges = [edge_name(Source(index, name)) for name in (kept, product.name)]
-            units = seen.units[edges[0]] + _largest_of_rows(layer.biases[number])
-            exponents = fullest(units, max(map(block_size, structures)), ROOM)
-            layer = _filled(layer, number, kept, exponents)
-            seen = _as_seen(seen, edges, float((units * 2.0**exponents).max()))
-        network = network.with_layer(index, layer)
-    return network, seen
+    found: dict[str, Array] = {}
+    for index, number, kept in _kept(network):
+        layer = network.layers[index]
+        structures = [matrix.structure for matrix in layer.weights[number]]
+        edges = _edges(network, index, number, kept)
+        units = seen.units[edges[0]] + _largest_of_rows(layer.biases[number])
+        exponents = fullest(units, max(map(block_size, structures)), ROOM)
+        exponents = np.minimum(exponents, bits - SIGN_AND_ONE)
+        network = network.with_layer(index, _filled(layer, number, kept, exponents))
+        seen = _as_seen(seen, edges, float((units * 2.0**exponents).max()))
+        found |= dict.fromkeys(edges, exponents)
+    return network, seen, found
+
+
+def fit_any_bits(exponents: Array) -> bool:
+    """Whether rows' exponents are the same at any bits of constants."""
+    return bool(exponents.max() <= DATA_BITS[0] - SIGN_AND_ONE)
+
+
+def rows_as(network: Network, units: Mapping[str, Array]) -> Network:
+    """A network that was taken apart, whose kept numbers have these units, by edge."""
+    for index, number, kept in _kept(network):
+        exponents = units.get(edge_name(Source(index, kept)))
+        if exponents is not None:
+            layer = _filled(network.layers[index], number, kept, exponents)
+            network = network.with_layer(index, layer)
+    return network
+
+
+def _kept(network: Network) -> list[tuple[int, int, str]]:
+    """Layers, numbers of products, and the steps that keep these products' results."""
+    return [
+        (index, number, kept)
+        for index, layer in enumerate(network.layers)
+        for number, product in enumerate(layer.cell.products)
+        if (kept := kept_as(product)) in {step.name for step in layer.cell.steps}
+        and not any(isinstance(one.structure, Repeated) for one in layer.weights[number])
+    ]
+
+
+def _edges(network: Network, index: int, number: int, kept: str) -> list[str]:
+    product = network.layers[index].cell.products[number]
+    return [edge_name(Source(index, name)) for name in (kept, product.name)]
 
 
 def _largest_of_rows(bias: Array | None) -> Array:
@@ -164,22 +168,9 @@ def _largest_of_rows(bias: Array | None) -> Array:
 def _filled(layer: Layer, number: int, kept: str, exponents: Array) -> Layer:
     """A layer with a product whose rows are 2**exponents times as large, and the step that keeps
     them."""
-    back, cell = f"{kept}_back", layer.cell
-    stages = tuple(
-        replace(
-            stage,
-            steps=tuple(
-                replace(one, sum=re.sub(rf"\b{kept}\b", f"{kept}*{back}", one.sum))
-                for one in stage.steps
-            ),
-        )
-        for stage in cell.stages
-    )
-    return replace(
-        with_rows(layer, number, exponents),
-        cell=replace(cell, stages=stages, vectors=(*cell.vectors, back)),
-        vectors=(*layer.vectors, 2.0**-exponents),
-    )
+    cell, _ = divided(layer.cell, kept)
+    vectors = (*layer.vectors, 2.0**-exponents)
+    return replace(with_rows(layer, number, exponents), cell=cell, vectors=vectors)
 
 
 def _as_seen(seen: Seen, edges: list[str], value: float) -> Seen:

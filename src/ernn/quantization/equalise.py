@@ -16,6 +16,7 @@ it is worth it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -53,18 +54,13 @@ def equalised(
     return network, found
 
 
-def in_units(network: Network, units: Mapping[str, Array]) -> Network | None:
-    """A `lowered` network whose cells have these units, by edge; None where they cannot."""
-    cells = {
-        edge_name(source): source
-        for index, layer in enumerate(network.layers)
-        for source in (Source(index, name) for name in layer.cell.states)
-    }
-    for edge, exponents in units.items():
-        changed = _with_cell(network, cells[edge], exponents) if edge in cells else None
-        if changed is None:
-            return None
-        network = changed
+def cells_as(network: Network, units: Mapping[str, Array]) -> Network:
+    """A `lowered` network whose cells have these units, by edge, as far as they can."""
+    for index, layer in enumerate(network.layers):
+        for source in (Source(index, name) for name in layer.cell.states):
+            exponents = units.get(edge_name(source))
+            changed = None if exponents is None else _with_cell(network, source, exponents)
+            network = changed or network
     return network
 
 
@@ -123,6 +119,7 @@ class Rescaled:
     vectors: Mapping[str, Scaled]
 
 
+@cache
 def rescaled(cell: Cell, name: str) -> Rescaled | None:
     """With other units of the step `name`; None where a term is of a kind that a factor cannot go
     into.

@@ -6,6 +6,8 @@ it, a number times 2**e is a row of weights times 2**e, its bias too; columns of
 read it are divided by as much (cross-layer equalisation, as in Nagel et al. 2019, section 4.1).
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ernn.ir.edges import edge_name
@@ -39,12 +41,26 @@ def hidden_filled(
         units = seen.units.get(edge_name(source), np.zeros(1))
         exponents = np.minimum(filling(units, block if blocks else 1, SLACK - tight), MOST)
         if exponents.any():
-            layer = with_rows(layer, number, exponents)
-            network = multiplied(network.with_layer(source.layer, layer), source, exponents)
+            network = _filled(network, source, number, exponents)
             product = layer.cell.products[number]
             edges = edge_name(source), edge_name(Source(source.layer, product.name))
             found |= dict.fromkeys(edges, exponents)
     return network, found
+
+
+def hidden_as(network: Network, units: Mapping[str, Array]) -> Network:
+    """A `lowered` network whose hidden signals have these units, by edge."""
+    for source, number in hidden(network):
+        exponents = units.get(edge_name(source))
+        if exponents is not None:
+            network = _filled(network, source, number, exponents)
+    return network
+
+
+def _filled(network: Network, source: Source, number: int, exponents: Array) -> Network:
+    """With a signal, the result of a layer's product, that is 2**exponents times as large."""
+    layer = with_rows(network.layers[source.layer], number, exponents)
+    return multiplied(network.with_layer(source.layer, layer), source, exponents)
 
 
 def hidden(network: Network) -> list[tuple[Source, int]]:

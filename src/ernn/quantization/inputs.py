@@ -86,21 +86,29 @@ def felt(network: Network, frames: Sequence[Array], format: FixedFormat) -> bool
     return bool(np.linalg.norm(found - exact) > FELT * np.linalg.norm(exact))
 
 
-def in_three(network: Network, frames: Sequence[Array]) -> tuple[Network, list[Array], Array]:
-    """For an input of three times as many numbers, the second third 2**`FINER` times as large, the
-    last of no weight yet; frames with zeros for these; and by how much more each number is to be
-    multiplied: the first integers have bits to spare now, weights have not.
+def spared(frames: Sequence[Array]) -> Array:
+    """By how much more each number is to be multiplied where it has three integers: the first have
+    bits to spare then, weights have not.
     """
-    more = fullest(np.abs(np.concatenate(frames)).max(0), 1, 0)
+    return fullest(np.abs(np.concatenate(frames)).max(0), 1, 0)
+
+
+def in_three(network: Network) -> Network:
+    """For an input of three times as many numbers, the second third 2**`FINER` times as large, the
+    last of no weight yet.
+    """
 
     def three(matrix: Matrix) -> Matrix:
         whole = matrix.value
         three = np.concatenate([whole, whole / 2.0**FINER, np.zeros_like(whole)], axis=2)
         return replace(matrix, value=three)
 
-    changed = with_columns(multiplied(network, NETWORK, more), NETWORK, three, 3)
-    scaled = (np.ldexp(one, more) for one in frames)
-    return changed, [np.pad(one, [(0, 0), (0, 2 * one.shape[1])]) for one in scaled], more
+    return with_columns(network, NETWORK, three, 3)
+
+
+def given_in_three(frames: Sequence[Array]) -> list[Array]:
+    """Frames of an input `in_three`, with zeros for what is left of numbers."""
+    return [np.pad(one, [(0, 0), (0, 2 * one.shape[1])]) for one in frames]
 
 
 def refined(network: Network, bits: Callable[[str], int]) -> Network:

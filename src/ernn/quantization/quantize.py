@@ -18,15 +18,25 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
 from ernn.ir.network import NETWORK, Network, Source
 from ernn.quantization.activation_tables import activation_table
-from ernn.quantization.apart import rows_filled, taken_apart
+from ernn.quantization.apart import apart_as, fit_any_bits, rows_as, rows_filled, taken_apart
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.compensation import second_moments
 from ernn.quantization.drafts import Drafts, QuantizeSpec
-from ernn.quantization.equalise import equalised, finds_units, in_units
-from ernn.quantization.hidden import hidden_filled
-from ernn.quantization.inputs import COARSER, FINER, felt, in_three, ranges_far, refined, with_room
+from ernn.quantization.equalise import cells_as, equalised, finds_units
+from ernn.quantization.hidden import hidden_as, hidden_filled
+from ernn.quantization.inputs import (
+    COARSER,
+    FINER,
+    felt,
+    given_in_three,
+    in_three,
+    ranges_far,
+    refined,
+    spared,
+    with_room,
+)
 from ernn.quantization.integer_fft import forward_transform, inverse_transform
 from ernn.quantization.kept import copied, has_copies
 from ernn.quantization.layers import draft_network
@@ -135,14 +145,18 @@ def _in_own_units(
     found = {edge: Units(edge, each) for edge, each in units.items()}
     cells = {edge: np.ldexp(own, units.get(edge, 0)) for edge, own in cells.items()}
     if far and felt(network, frames, format):
-        network, frames, more = in_three(network, frames)
+        more = spared(frames)
+        network = in_three(multiplied(network, NETWORK, more))
+        frames = given_in_three([np.ldexp(one, more) for one in frames])
         input = Units(edge_name(NETWORK), exponents + more, FINER, COARSER)
         found.pop(input.edge, None)
         found = {input.edge: input} | found
         seen = with_room(calibrate(network, frames, blocks).reaching(cells))
     elif network is not given.network:
         seen = calibrate(network, frames, blocks).reaching(cells)
-    network, seen = rows_filled(network, seen)
+    network, seen, rows = rows_filled(network, seen, spec.data_bits)
+    any_bits = any_bits and all(fit_any_bits(one) for one in rows.values())
+    found |= {edge: Units(edge, each) for edge, each in rows.items()}
     given = replace(given, network=network, seen=seen, any_bits=any_bits)
     return replace(given, units=(*given.units, *found.values()))
 
@@ -186,17 +200,22 @@ def quantize(
 
 
 def _observed_like(network: Network, calibration: Sequence[Array], like: IntegerModel) -> Observed:
-    """In the units of another model's input and cells."""
-    units, network = like.of_input, _prepared(network, has_copies(like))
-    if units.finer or len(units.exponents) != network.input_size:
+    """With the operands and in the units of another model."""
+    network, input = _prepared(network, has_copies(like)), like.of_input
+    cells = [layer.cell for layer in like.layers]
+    if len(cells) != len(network.layers) or len(input.exponents) != network.input_size:
         raise _of_another_network()
-    blocks, frames = Blocks.of(network), [np.ldexp(one, units.exponents) for one in calibration]
-    cells = tuple(one for one in like.units if one.edge != units.edge)
-    changed = in_units(network, {one.edge: one.exponents for one in cells})
-    if changed is None:
+    blocks, units = Blocks.of(network), {one.edge: one.exponents for one in like.units}
+    network = apart_as(hidden_as(network, units), cells)
+    network = multiplied(cells_as(network, units), NETWORK, input.exponents)
+    frames = [np.ldexp(one, input.exponents) for one in calibration]
+    if input.finer:
+        network, frames = in_three(network), given_in_three(frames)
+    network = rows_as(network, units)
+    if [layer.cell for layer in network.layers] != cells:
         raise _of_another_network()
-    network = multiplied(changed, NETWORK, units.exponents)
-    return Observed(network, blocks, calibrate(network, frames, blocks), (units, *cells))
+    seen = calibrate(network, frames, blocks)
+    return Observed(network, blocks, with_room(seen) if input.finer else seen, like.units)
 
 
 def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = None) -> IntegerModel:
@@ -229,7 +248,7 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
 def _of_another_network() -> UserError:
     return UserError(
         "the formats given are of another network: quantize the one that was trained with them, in "
-        "the same layers, and without units of what is hidden or several integers a number"
+        "the same layers"
     )
 
 
