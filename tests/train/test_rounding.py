@@ -12,7 +12,7 @@ import train_toy as toy
 from ernn.cli.app import run
 from ernn.compress.methods.low_rank import LowRank
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.errors import PrecisionWarning, UserError
+from ernn.errors import UserError
 from ernn.frontends.torch import import_torch
 from ernn.golden.boundary import quantize_input
 from ernn.golden.compiled import Compiled
@@ -106,15 +106,29 @@ def test_what_cannot_be_rounded_is_refused_before_training() -> None:
         changed(DIGITS, {"data": {}}).without_data("a search")
 
 
-def test_formats_that_training_cannot_round_in_are_left_with_a_word() -> None:
-    model, plan = toy.model(4), CompressionPlan()
+@pytest.mark.parametrize("far", [False, True])
+def test_training_has_the_formats_that_quantization_chooses(far: bool) -> None:
+    """Operands apart, and inputs of three integers a number: none is left out for training."""
+    model, plan, task = toy.model(4), CompressionPlan(), toy.task()
+    if far:  # one frame is many times as loud as another
+        sizes = 2.0 ** np.random.default_rng(0).integers(-8, 8, (99, 1)).astype(np.float32)
+        splits = task.train, task.validation
+        one, other = (
+            [replace(e, features=e.features * sizes[: len(e.features)]) for e in split]
+            for split in splits
+        )
+        task = replace(task, train=one, validation=other)
     with torch.no_grad():  # what the input gives is far larger: operands are taken apart
         model.recurrent[0].get_parameter("weight_ih_l0").mul_(64)
     data = DataSpec(DataBits(hidden=8), epochs=1)
-    spec = data.training(toy.SPEC)
-    with pytest.warns(PrecisionWarning, match=r"^data are rounded without .*operands are apart"):
-        last = retrain_rounded(model, toy.task(), plan, spec, data, progress=False)
-    assert last.formats is not None and not last.formats.units
+    last = retrain_rounded(model, task, plan, data.training(toy.SPEC), data, progress=False)
+    assert last.formats is not None
+    assert "l0.gates_rest0" in {one.name for one in last.formats.layers[0].products}
+    assert last.formats.of_input.integers == (3 if far else 1)
+    network = import_torch(model, torch.zeros(1, 8, 4)).network
+    calibration = [e.features.astype(np.float64) for e in task.train]
+    after = quantize(network, calibration, QuantizeSpec(), like=last.formats)
+    assert edge_formats(after) == edge_formats(last.formats)
 
 
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,10 +18,6 @@ from ernn.nn.table import remembered
 class Edges:
     """What happens to the numbers where they go from one operation to the next: nothing."""
 
-    def read(self, name: str, values: Tensor) -> Tensor:
-        """What products see of a step or input."""
-        return values
-
     def product(self, product: str, total: Tensor) -> Tensor:
         """What a product gives, before its bias is added."""
         return total
@@ -65,7 +61,7 @@ class _Run:
         """What a product has of inputs, in all frames at once."""
         found = [
             functional.linear(
-                delayed(self.edges.read(read.name, self.frames[read.name]), read.delay),
+                delayed(self.frames[read.name], read.delay),
                 self.weights[product.name, str(read)],
             )
             for read in product.reads
@@ -91,8 +87,8 @@ class _Run:
         found = [] if of_input is None else [of_input[len(self.past) - 1]]
         for read in product.reads:
             if read.name not in self.frames:
-                vectors = self.edges.read(read.name, self._value(read))
-                found.append(functional.linear(vectors, self.weights[product.name, str(read)]))
+                weight = self.weights[product.name, str(read)]
+                found.append(functional.linear(self._value(read), weight))
         total = self.edges.product(product.name, sum(found[1:], found[0]))
         bias = self.named.biases.get(product.name)
         return total if bias is None else total + bias

@@ -5,12 +5,13 @@ D is applied to what is read: to an input once for all frames, to a step by a st
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from ernn.ir.fixed_point import FixedFormat
-from ernn.ir.turned import Names, Reads, signs_of, turned_cell
+from ernn.ir.turned import Names
+from ernn.nn.forms import in_forms
 from ernn.nn.parameters import Parameters
 
 Tensors = Mapping[str, Tensor]
@@ -83,23 +84,4 @@ def unsigned(named: Parameters, block: int) -> Unsigned:
             signs[new] = weight.signs
             reads.append((product.name, place, new))
     turned = tuple((old, new) for (old, _), new in names.items())
-    return Unsigned(_with(named, tuple(reads), turned, signs), signs, turned)
-
-
-def _with(named: Parameters, reads: Reads, turned: Names, signs: Tensors) -> Parameters:
-    if not reads:
-        return named
-    of_inputs = tuple(pair for pair in turned if pair[0] in named.cell.inputs)
-    of_steps = tuple(pair for pair in turned if pair not in of_inputs)
-    cell = turned_cell(named.cell, reads, of_steps, of_inputs)
-    pairs = zip(named.cell.products, cell.products, strict=True)
-    return replace(
-        named,
-        cell=cell,
-        weights={
-            (new.name, str(read)): named.weights[old.name, str(before)]
-            for old, new in pairs
-            for before, read in zip(old.reads, new.reads, strict=True)
-        },
-        vectors={**named.vectors, **{signs_of(name): signs[name] for _, name in of_steps}},
-    )
+    return Unsigned(in_forms(named, tuple(reads), turned, signs), signs, turned)

@@ -1,11 +1,12 @@
 """The weights of a recurrent layer as they are stored: dense, or as block vectors
-(`ernn.compress.inside`).
+(`ernn.compress.inside`); in other units, where integers have them so.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -27,13 +28,23 @@ class InBlocks(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Weight:
-    """Gates `first` to `behind` of the `gates` of parameter `name` of `owner`."""
+    """Gates `first` to `behind` of the `gates` of parameter `name` of `owner`.
+
+    rows (all gates' rows,), columns (columns,): powers of two that they are multiplied with, those
+        of a block alike.
+    """
 
     owner: nn.Module
     name: str
     gates: int
     first: int
     behind: int
+    rows: Tensor | None = None
+    columns: Tensor | None = None
+
+    def gate(self, number: int) -> "Weight":
+        """One of its gates."""
+        return replace(self, first=self.first + number, behind=self.first + number + 1)
 
     @property
     def block(self) -> int:
@@ -51,14 +62,18 @@ class Weight:
 
     def dense(self) -> Tensor:
         """(gates * rows, columns)."""
-        return self._some(getattr(self.owner, self.name).unflatten(0, (self.gates, -1))).flatten(
-            0, 1
-        )
+        weight = getattr(self.owner, self.name).unflatten(0, (self.gates, -1))
+        found = self._some(weight).flatten(0, 1)
+        found = found if self.rows is None else found * self.rows[:, None]
+        return found if self.columns is None else found * self.columns
 
     def blocks(self) -> Tensor:
         """Block vectors (gates, block rows, block columns, block)."""
         chain: Any = self.owner.parametrizations[self.name]  # type: ignore[index]
-        return self._some(chain[0].blocks(chain.original))
+        found, k = self._some(chain[0].blocks(chain.original)), self.block
+        if self.rows is not None:
+            found = found * self.rows[::k].view(len(found), -1, 1, 1)
+        return found if self.columns is None else found * self.columns[::k, None]
 
     def _some(self, gates: Tensor) -> Tensor:
         whole = self.behind - self.first == self.gates
@@ -69,16 +84,25 @@ def joined(weights: Iterable[Weight]) -> Iterator[Weight]:
     """The same, gates that follow each other in one parameter together."""
     last: Weight | None = None
     for weight in weights:
-        same = last and (last.owner, last.name, last.behind) == (
-            weight.owner,
-            weight.name,
-            weight.first,
-        )
+        same = last is not None and _follows(last, weight)
         if last and not same:
             yield last
-        last = replace(weight, first=last.first) if last and same else weight
+        last = _both(last, weight) if last and same else weight
     if last:
         yield last
+
+
+def _follows(last: Weight, weight: Weight) -> bool:
+    here = weight.owner, weight.name, weight.first, weight.rows is None
+    there = last.owner, last.name, last.behind, last.rows is None
+    return here == there and last.columns is weight.columns
+
+
+def _both(last: Weight, weight: Weight) -> Weight:
+    rows = None
+    if last.rows is not None and weight.rows is not None:
+        rows = torch.cat([last.rows, weight.rows])
+    return replace(weight, first=last.first, rows=rows)
 
 
 def in_blocks(owner: nn.Module) -> bool:

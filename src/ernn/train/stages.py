@@ -5,8 +5,6 @@ rivals of ADMM. With a `folder` a stage can be stopped and started again (see `e
 with a `distillation` it learns from teachers too (see `ernn.train.distil`).
 """
 
-import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ from torch import Tensor, nn
 from ernn.compress import inside
 from ernn.compress.admm import Admm
 from ernn.compress.plan import CompressionPlan, structures
-from ernn.errors import PrecisionWarning, UserError
 from ernn.frontends.torch import import_torch
 from ernn.nn.model import AcousticModel
 from ernn.nn.rounded import Rounded
@@ -110,22 +107,15 @@ def retrain_rounded(
     """Train a compressed model on inside its sets, data rounded to its integers' formats.
 
     Formats are those that `ernn.quantization.quantize` chooses before this training, from the first
-    `CALIBRATION` utterances of the training split; they are in what is returned.  Where training
-    cannot round in these they are without units, with a `PrecisionWarning`.  Ends as `train_dense`
-    does, validated with rounded data.
+    `CALIBRATION` utterances of the training split; they are in what is returned.  Ends as
+    `train_dense` does, validated with rounded data.
     """
     network = import_torch(
         model, torch.zeros(1, 8, task.inputs), structures=structures(model, plan)
     ).network
     calibration = [example.features.astype(np.float64) for example in task.train[:CALIBRATION]]
-    spec_of_data = data.quantization()
-    try:
-        rounded = Rounded(model, quantize(network, calibration, spec_of_data), data.random)
-    except UserError as refused:
-        said = f"data are rounded without units of their own, as they would be else: {refused}"
-        warnings.warn(said, PrecisionWarning, stacklevel=2)
-        plain = replace(spec_of_data, equalise=False)
-        rounded = Rounded(model, quantize(network, calibration, plain), data.random)
+    integers = quantize(network, calibration, data.quantization())
+    rounded = Rounded(model, integers, data.random)
     inside.enter(model, plan)
     try:
         module = fit(
