@@ -221,6 +221,20 @@ def test_what_a_table_cannot_tell_apart_needs_no_room() -> None:
     assert errors[0] < 0.7 * errors[1]
 
 
+@pytest.mark.parametrize("block", [2, 4])
+def test_what_is_clipped_of_a_block_leaves_its_others_alone(block: int) -> None:
+    """Sums beyond what a table reads are clipped after the transform, not before it."""
+    rng = np.random.default_rng(3)
+    layer = random_gru(rng, 4, 8, structure_of(block))
+    (first, *others), *rest = layer.weights
+    layer = replace(layer, weights=((replace(first, value=first.value * 100), *others), *rest))
+    network, frames = Network((layer,)), [rng.normal(size=(80, 4)) for _ in range(4)]
+    model = quantize(network, frames[:3], QuantizeSpec(16))
+    output = model.layers[0].products[0].output
+    assert output.high * output.step < 32
+    assert precision(network, model, frames[3:]).rms < 0.005  # 0.5 where rows could not hold them
+
+
 def test_a_changed_cell_at_the_end_of_its_format_is_told() -> None:
     network, frames = growing(np.random.default_rng(3), False)
     model = quantize(network, [one[:100] for one in frames[:1]])

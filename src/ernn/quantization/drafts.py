@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, log2
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -247,7 +248,9 @@ class Drafts:
     ) -> ProductDraft:
         """A product whose matrices have one block size."""
         drafts = tuple(self._operand(*operand) for operand in operands)
-        product = ProductDraft(name, drafts, self.settled(name, output), self.spec.data_bits)
+        output = self.settled(name, output)
+        clipped = ceil(log2(max(1.0, self.range(name).value / output.reach)))
+        product = ProductDraft(name, drafts, output, self.spec.data_bits, clipped)
         self.products.append(product)
         return product
 

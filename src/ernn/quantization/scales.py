@@ -137,13 +137,15 @@ class OperandDraft:
 class ProductDraft:
     """A product whose operands may still differ in fraction bits.
 
-    `width`: bits of what it rounds on its way.
+    `width`: bits of what it rounds on its way.  `clipped`: bits before the point that the output
+    would need more, to hold all that was seen.
     """
 
     name: str
     operands: tuple[OperandDraft, ...]
     output: FixedFormat
     width: int
+    clipped: int = 0
 
     @property
     def frac(self) -> int:
@@ -176,7 +178,8 @@ class ProductDraft:
     def _rows(self, operands: tuple[Operand, ...], exponents: Array | None) -> FixedFormat:
         """The format before the inverse transform, with range for k outputs.
 
-        It has two more fraction bits than the output has, or would have at full width.
+        It has two more fraction bits than the output has, or would have at full width, and holds
+        what the output clips: saturated before the transform it would spoil the block's others.
         Where a row keeps but some numbers of its inverse transform, the others are unrelated to any
         output: there the range must also hold the worst case, lest saturation spoil those kept.
         """
@@ -185,7 +188,7 @@ class ProductDraft:
         frac = min(self.output.frac + self.width - self.output.width + 2, self.frac + most)
         width = self.width + int(log2(k)) + 2
         if self.kept == k:
-            return FixedFormat(width, frac)
+            return FixedFormat(width + (self.clipped if k > 1 else 0), frac)
         worst = sum(
             _largest_sum(operand.matrix.weights, exponents) * -draft.spectrum.low
             for operand, draft in zip(operands, self.operands, strict=True)
