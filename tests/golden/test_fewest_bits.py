@@ -30,6 +30,9 @@ def test_weights_and_kinds_have_as_few_bits_as_the_error_allows() -> None:
         assert bits < spec.weight_bits
         fewer = {**spec.weights, name: bits - 1}
         assert bits == 2 or error(replace(spec, weights=fewer)) > 0.8 * goal
+    # the state is a cell once hidden numbers have fewer bits: with as few it is none again
+    assert spec.data.hidden is not None and spec.data.cell is not None
+    assert spec.data.hidden <= spec.data.cell < spec.data_bits
     for kind, bits in spec.data.given.items():
         fewer = replace(spec.data, **{kind: bits - 1})
         assert bits == 2 or error(replace(spec, data=fewer)) > 0.8 * goal

@@ -72,7 +72,11 @@ def _fewest(trials: Trials, error: float) -> Formats:
     spec = _least(*WEIGHT_BITS, lambda n: replace(spec, weight_bits=n), error_of, error)
     parts = names(named(trials.network))
     spec = _each(parts, spec, spec.weight_bits, _with_weights, error_of, error)
-    spec = _each(trials.kinds(spec), spec, spec.data_bits, _with_data, error_of, error)
+    kinds = trials.kinds(spec)
+    spec = _each(kinds, spec, spec.data_bits, _with_data, error_of, error)
+    if "cell" not in kinds and "cell" in trials.kinds(spec):  # since hidden ones have fewer bits
+        low, high = spec.bits("hidden"), spec.data_bits  # with as few there are no copies
+        spec = _least(low, high, lambda n: _with_data(spec, "cell", n), error_of, error)
     return _compensated(trials, spec, error)
 
 
