@@ -21,9 +21,11 @@ from ernn.ir.edges import DataBits, edge_formats
 from ernn.ir.fixed_point import quantize as to_integers
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.network import Network
+from ernn.ir.structure import BlockCirculant, Dense, Structure
 from ernn.nn.as_integers import as_integers
 from ernn.nn.fakequant import fake_quantize
 from ernn.nn.model import AcousticModel
+from ernn.nn.parameters import parameters
 from ernn.nn.rounded import Rounded
 from ernn.nn.spec import Cell, LayerSpec, ModelSpec
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -171,7 +173,7 @@ def test_operands_of_blocks_are_trained_apart(cell: Cell) -> None:
     plan, frames = CompressionPlan.blocks(2), np.random.default_rng(1).normal(size=(60, 4))
     model = loud(made(LayerSpec(cell, 6), 1, plan))
     inside.project_once(model, plan)
-    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16, clip=False))
+    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16))
     assert integers.exponents("l0.gates0").max() >= 2
     expected = run(integers, quantize_input(integers, frames), Compiled)
     inside.enter(model, plan)
@@ -285,6 +287,28 @@ def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> 
             np.abs(outputs(Rounded(model, integers), frames) - expected) / np.abs(expected).max()
         )
     assert np.median(found) < 1e-3
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "qrnn"])
+@pytest.mark.parametrize("input", [Dense(), BlockCirculant(2)], ids=str)
+def test_sums_over_several_sizes_of_blocks_are_trained(
+    cell: Cell, input: Structure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = CompressionPlan(input, BlockCirculant(4))
+    if cell == "qrnn":  # which multiplies its input with two matrices
+        name = "recurrent.0.weight_ih_gates_1_l0"
+        plan = CompressionPlan(input).override(name, BlockCirculant(4))
+    model, frames = made(LayerSpec(cell, 8), 1, plan), np.random.default_rng(1).normal(size=(20, 4))
+    integers = quantize(
+        network_of(model, plan), [frames], QuantizeSpec(16, data=DataBits(hidden=8))
+    )
+    assert len(integers.layers[0].products) > len(parameters(model.recurrent[0]).rows)
+    expected = run(integers, quantize_input(integers, frames), Compiled)
+    inside.enter(model, plan)
+    found = outputs(Rounded(model, integers), frames)
+    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
+    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
+    np.testing.assert_array_equal(outputs(Rounded(model, integers), frames), found)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -12,7 +12,7 @@ from ernn.ir.integer_parts import Signal
 from ernn.nn.forms import with_copies
 from ernn.nn.own_units import in_own_units
 from ernn.nn.parameters import Parameters, parameters
-from ernn.nn.parts import apart_as
+from ernn.nn.parts import parts_as
 from ernn.quantization.kept import READ
 
 _SEEN = "_seen"
@@ -29,7 +29,7 @@ def as_integers(
 
     Raises UserError where a step has units that training does not have.
     """
-    named = apart_as(_copied(parameters(module), layer), layer.cell)
+    named = parts_as(_copied(parameters(module), layer), layer.cell)
     here = f"{layer.name}."
     own = {edge.removeprefix(here): of for edge, of in powers.items() if edge.startswith(here)}
     signals = {name: layer.signal(name) for name in named.cell.multiplied}

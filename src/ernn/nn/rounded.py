@@ -43,7 +43,7 @@ class Rounded(nn.Module):
 
     random: in training, data are rounded up or down at random (stochastic rounding); never in
     evaluation. Raises UserError where `integers` are of other layers, or of other products: those
-    of factored matrices, or of sums over several block sizes.
+    of factored matrices.
     """
 
     def __init__(self, model: AcousticModel, integers: IntegerModel, random: bool = False) -> None:
@@ -69,8 +69,8 @@ class Rounded(nn.Module):
             if {p.name for p in layer.cell.products} != {p.name for p in found}:
                 raise UserError(
                     f"{layer.name} has other products as integers: data are not rounded in "
-                    "training where matrices are factored, or in blocks of several sizes that are "
-                    "summed: train it with another structure, or quantize it afterwards"
+                    "training where matrices are factored: train it with another structure, or "
+                    "quantize it afterwards"
                 )
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -42,9 +42,9 @@ class Weight:
     rows: Tensor | None = None
     columns: Tensor | None = None
 
-    def gate(self, number: int) -> "Weight":
-        """One of its gates."""
-        return replace(self, first=self.first + number, behind=self.first + number + 1)
+    def some(self, first: int, behind: int) -> "Weight":
+        """Gates of these."""
+        return replace(self, first=self.first + first, behind=self.first + behind)
 
     @property
     def block(self) -> int:

@@ -26,7 +26,7 @@ from ernn.ir.structure import block_size
 from ernn.quantization.calibrate import Range, Seen
 from ernn.quantization.columns import fullest, with_rows
 from ernn.quantization.drafts import DATA_BITS
-from ernn.quantization.parts import divided, in_parts, kept_as, operands_apart
+from ernn.quantization.parts import divided, in_parts, kept_as, operands_apart, split
 
 Array = np.ndarray
 
@@ -46,8 +46,7 @@ def taken_apart(network: Network, seen: Seen) -> Network:
         for product in network.layers[index].cell.products:
             place = _loudest(_sizes(network, index, product, seen))
             if place is not None and _levels_off(network.layers[index], product):
-                layer = _split(network.layers[index], product, place)
-                network = network.with_layer(index, layer)
+                network = _split(network, index, product, place)
     return network
 
 
@@ -55,8 +54,7 @@ def apart_as(network: Network, cells: Sequence[Cell]) -> Network:
     """A `lowered` network whose products are in parts where those of these cells are."""
     for index, cell in enumerate(cells):
         for product, place in operands_apart(network.layers[index].cell, cell):
-            layer = _split(network.layers[index], product, place)
-            network = network.with_layer(index, layer)
+            network = _split(network, index, product, place)
     return network
 
 
@@ -85,25 +83,11 @@ def _sizes(network: Network, index: int, product: CellProduct, seen: Seen) -> li
     return sizes
 
 
-def _split(layer: Layer, product: CellProduct, place: int) -> Layer:
+def _split(network: Network, index: int, product: CellProduct, place: int) -> Network:
     """With operand `place` of a product apart from the others, and gate from gate, so that each may
     have formats of its own."""
-    at, found = layer.cell.products.index(product), in_parts(layer.cell, product, place)
-    matrices, bias = layer.weights[at], layer.biases[at]
-    weights = (
-        tuple(matrices[place].part(part.gate, part.gate + 1) for place in part.places)
-        for part in found.parts
-    )
-    biases = (
-        None if bias is None or not part.product.bias else bias[part.gate : part.gate + 1]
-        for part in found.parts
-    )
-    return replace(
-        layer,
-        cell=found.cell,
-        weights=(*layer.weights[:at], *weights, *layer.weights[at + 1 :]),
-        biases=(*layer.biases[:at], *biases, *layer.biases[at + 1 :]),
-    )
+    layer = network.layers[index]
+    return network.with_layer(index, split(layer, product, in_parts(layer.cell, product, place)))
 
 
 # --- rows of what is kept

@@ -16,6 +16,7 @@ from ernn.ir.cell import CellProduct, CellStage, CellStep, Read
 from ernn.ir.network import Array, Factored, Layer, Matrix, Network
 from ernn.ir.structure import block_size
 from ernn.quantization.block_sizes import read_in_one_size
+from ernn.quantization.parts import grouped, in_sums, split
 from ernn.quantization.unsigned import without_signs
 
 
@@ -30,10 +31,22 @@ def lowered(network: Network) -> Network:
 
 def _lowered(layer: Layer) -> Layer:
     weights = tuple(tuple(_taken(matrix) for matrix in matrices) for matrices in layer.weights)
-    layer = replace(layer, weights=weights)
+    layer = _in_sums(replace(layer, weights=weights))
     factored = any(isinstance(matrix, Factored) for matrix in layer.matrices)
-    several = any(len({block_size(m.structure) for m in some}) > 1 for some in layer.weights)
-    return _Rewritten(layer).layer() if factored or several else layer
+    return _Rewritten(layer).layer() if factored else layer
+
+
+def _in_sums(layer: Layer) -> Layer:
+    """With products whose matrices have one block size; of factors the left one's counts."""
+    for product, matrices in zip(layer.cell.products, layer.weights, strict=True):
+        groups = grouped(product, [block_size(_left(one).structure) for one in matrices])
+        if len(groups) > 1:
+            layer = split(layer, product, in_sums(layer.cell, product, groups))
+    return layer
+
+
+def _left(matrix: Matrix) -> Matrix:
+    return matrix.factors[0] if isinstance(matrix, Factored) else matrix
 
 
 def _taken(matrix: Matrix) -> Matrix:
@@ -53,9 +66,7 @@ class _Rewritten:
     stages: list[CellStage] = field(default_factory=list)
     weights: list[tuple[Matrix, ...]] = field(default_factory=list)
     biases: list[Array | None] = field(default_factory=list)
-    renamed: dict[str, str] = field(
-        default_factory=dict
-    )  # gates that are products of their own now, or sums of several
+    renamed: dict[str, str] = field(default_factory=dict)  # gates that are products of their own
     # names of the results of a vector's factors, by the vector and the factors
     taken: dict[tuple[str | int, ...], tuple[str, ...]] = field(default_factory=dict)
 
@@ -66,9 +77,7 @@ class _Rewritten:
             self._stage(stage, self.source.weights[at:until], self.source.biases[at:until])
             at = until
         cell = self.source.cell
-        factored = any(isinstance(matrix, Factored) for matrix in self.source.matrices)
-        title = f"{cell.title} with factors" if factored else cell.title
-        made = replace(cell, title=title, stages=tuple(self.stages))
+        made = replace(cell, title=f"{cell.title} with factors", stages=tuple(self.stages))
         return replace(
             self.source, cell=made, weights=tuple(self.weights), biases=tuple(self.biases)
         )
@@ -82,8 +91,7 @@ class _Rewritten:
         first: _Downs = {}
         then: list[tuple[CellProduct, tuple[Matrix, ...], Array | None]] = []
         for product, matrices, bias in zip(stage.products, weights, biases, strict=True):
-            ups = self._split(product, matrices, first)
-            then += self._joined(product, ups, bias)
+            then += self._joined(product, self._split(product, matrices, first), bias)
         for place in sorted(first):
             self._factors(first[place])
         self.stages.append(
@@ -151,27 +159,7 @@ class _Rewritten:
     def _joined(
         self, product: CellProduct, ups: list[tuple[tuple[Read, ...], Matrix]], bias: Array | None
     ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
-        """The product with left factors, one for each block size that they have; the first adds the
-        bias.
-        """
-        sizes = list(dict.fromkeys(block_size(matrix.structure) for _, matrix in ups))
-        made = []
-        for size in sizes:
-            own = [one for one in ups if block_size(one[1].structure) == size]
-            first = size == sizes[0]
-            name = product.name if first else f"{product.name}_in{size}"
-            part = replace(product, name=name, bias=product.bias and first)
-            made += self._of_one_size(part, own, bias if first else None)
-        for gate in range(product.gates) if len(sizes) > 1 else ():
-            names = (f"{product.name}{f'_in{size}' * (size != sizes[0])}.{gate}" for size in sizes)
-            summed = " + ".join(self.renamed.get(name, name) for name in names)
-            self.renamed[f"{product.name}.{gate}"] = summed
-        return made
-
-    def _of_one_size(
-        self, product: CellProduct, ups: list[tuple[tuple[Read, ...], Matrix]], bias: Array | None
-    ) -> list[tuple[CellProduct, tuple[Matrix, ...], Array | None]]:
-        """A product a gate where gates read vectors of their own."""
+        """The product with left factors; a product a gate where gates read vectors of their own."""
         if all(len(names) == 1 for names, _ in ups):
             reads = tuple(names[0] for names, _ in ups)
             return [(replace(product, reads=reads), tuple(matrix for _, matrix in ups), bias)]
