@@ -149,12 +149,11 @@ def test_a_dense_network_gives_goldens_integers(
     assert np.array_equal(run(integers, quantize_input(integers, given), Compiled), expected)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "mgu"])
-@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize(("cell", "far"), [("lstm", False), ("gru", True), ("mgu", True)])
 def test_operands_apart_and_three_integers_a_number_are_rounded_as_integers(
     cell: Cell, far: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the compiled loops and step by step, and after training the formats are the same."""
+    """By the compiled loops and step by step."""
     plan, frames = CompressionPlan(), np.random.default_rng(1).normal(size=(20, 4))
     model = loud(made(LayerSpec(cell, 6), 1, plan))
     frames = energies(frames) if far else frames
@@ -168,13 +167,10 @@ def test_operands_apart_and_three_integers_a_number_are_rounded_as_integers(
     assert np.array_equal(outputs(Rounded(model, integers), frames), expected)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_operands_of_blocks_are_trained_apart(cell: Cell) -> None:
-    plan, frames = CompressionPlan.blocks(2), np.random.default_rng(1).normal(size=(60, 4))
-    model = loud(made(LayerSpec(cell, 6), 1, plan))
-    inside.project_once(model, plan)
-    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16))
-    assert integers.exponents("l0.gates0").max() >= 2
+def check_trained_in_blocks(
+    model: AcousticModel, plan: CompressionPlan, integers: IntegerModel, frames: np.ndarray
+) -> None:
+    """What is not modelled is small, and every parameter is reached by a gradient."""
     expected = run(integers, quantize_input(integers, frames), Compiled)
     inside.enter(model, plan)
     rounded = Rounded(model, integers)
@@ -183,6 +179,16 @@ def test_operands_of_blocks_are_trained_apart(cell: Cell) -> None:
     rounded(torch.from_numpy(frames)[None]).square().sum().backward()
     gradients = [one.grad for one in model.parameters()]
     assert all(one is not None and one.isfinite().all() and one.any() for one in gradients)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_operands_of_blocks_are_trained_apart(cell: Cell) -> None:
+    plan, frames = CompressionPlan.blocks(2), np.random.default_rng(1).normal(size=(60, 4))
+    model = loud(made(LayerSpec(cell, 6), 1, plan))
+    inside.project_once(model, plan)
+    integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16))
+    assert integers.exponents("l0.gates0").max() >= 2
+    check_trained_in_blocks(model, plan, integers, frames)
 
 
 @torch.no_grad()
@@ -238,18 +244,18 @@ def with_climbing_cells(layer: LayerSpec, plan: CompressionPlan) -> AcousticMode
     return model
 
 
-@pytest.mark.parametrize("scanned", [True, False])
 @pytest.mark.parametrize("layer", [LAYERS[0], LayerSpec("lstm", 6, 4, peepholes=True)], ids=str)
 def test_cells_are_rounded_in_their_units(
-    layer: LayerSpec, scanned: bool, monkeypatch: pytest.MonkeyPatch
+    layer: LayerSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By the compiled loops and step by step."""
     plan, frames = CompressionPlan(), np.random.default_rng(1).normal(size=(60, 4))
     model, spec = with_climbing_cells(layer, plan), QuantizeSpec(data=DataBits(cell=12, gates=10))
     integers = trained(model, plan, frames, Formats(spec))
     assert min(integers.exponents(f"l{n}.c").min() for n in range(2)) <= -5
-    if not scanned:
-        monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
     expected = run(integers, quantize_input(integers, 1.5 * frames))
+    assert np.array_equal(outputs(Rounded(model, integers), 1.5 * frames), expected)
+    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
     assert np.array_equal(outputs(Rounded(model, integers), 1.5 * frames), expected)
 
 
@@ -258,14 +264,7 @@ def test_cells_of_blocks_are_trained_in_their_units() -> None:
     model = with_climbing_cells(LayerSpec("lstm", 6, peepholes=True), plan)
     integers = quantize(network_of(model, plan), [frames], QuantizeSpec(16))
     assert integers.exponents("l0.c").min() <= -5
-    expected = run(integers, quantize_input(integers, frames), Compiled)
-    inside.enter(model, plan)
-    rounded = Rounded(model, integers)
-    found = np.abs(outputs(rounded, frames) - expected)
-    assert np.median(found) < 1e-3 * np.abs(expected).max()
-    rounded(torch.from_numpy(frames)[None]).square().sum().backward()
-    gradients = [one.grad for one in model.parameters()]
-    assert all(one is not None and one.isfinite().all() and one.any() for one in gradients)
+    check_trained_in_blocks(model, plan, integers, frames)
 
 
 @pytest.mark.parametrize(
@@ -289,8 +288,11 @@ def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> 
     assert np.median(found) < 1e-3
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "qrnn"])
-@pytest.mark.parametrize("input", [Dense(), BlockCirculant(2)], ids=str)
+@pytest.mark.parametrize(
+    ("cell", "input"),
+    [("lstm", Dense()), ("gru", BlockCirculant(2)), ("qrnn", Dense())],
+    ids=str,
+)
 def test_sums_over_several_sizes_of_blocks_are_trained(
     cell: Cell, input: Structure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
