@@ -66,30 +66,36 @@ def least_error(
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
     """The best of the formats found from these bits, and from a bit less of all data or of weights,
     and so on as long as that is better: else what is found there may be too many steps away.
-    Beyond, where fewer bits are better as they are.
+    Then from fewer bits of both that are better as they are.
     """
     given = Formats(spec)
     if not FINE < trials.error(given) < inf:
         return given
     if trials.error(given) <= GOOD:
         return _better(trials, _in_another_way(trials, given), given)
-    found = _found_from(trials, given)
+    found = _found_from(trials, given, spec)
     for fewer in (_less_data, _less_weights):
         for less in fewer(spec):
-            other = _found_from(trials, Formats(less))
+            other = _found_from(trials, Formats(less), spec)
             if not _is_better(trials, other, found):
                 break
             found = other
-        beyond = min(_hopeful(trials, fewer(spec), found), key=trials.error, default=found)
-        if _is_better(trials, beyond, found):
-            found = _better(trials, _found_from(trials, beyond), beyond)
+    beyond = min(_hopeful(trials, given, found), key=trials.error)
+    if _is_better(trials, beyond, found):
+        found = _better(trials, _found_from(trials, beyond, spec), beyond)
     return found
 
 
-def _hopeful(trials: Trials, fewer: Iterator[QuantizeSpec], found: Formats) -> Iterator[Formats]:
-    """Fewer and fewer bits, until these have `HOPELESS` times an error that was found."""
-    plain = (Formats(less) for less in fewer)
-    return takewhile(lambda less: trials.error(less) < HOPELESS * trials.error(found), plain)
+def _hopeful(trials: Trials, given: Formats, found: Formats) -> Iterator[Formats]:
+    """Fewer and fewer bits of data and of weights, until these have `HOPELESS` times an error that
+    was found."""
+
+    def some(fewer: Iterator[QuantizeSpec]) -> Iterator[Formats]:
+        most = HOPELESS * trials.error(found)
+        return takewhile(lambda less: trials.error(less) < most, map(Formats, fewer))
+
+    for data in (given, *some(_less_data(given.spec))):
+        yield from (data, *some(_less_weights(data.spec)))
 
 
 def _less_data(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
@@ -104,12 +110,12 @@ def _less_weights(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
         yield replace(spec, weight_bits=bits)
 
 
-def _found_from(trials: Trials, given: Formats) -> Formats:
+def _found_from(trials: Trials, given: Formats, most: QuantizeSpec) -> Formats:
     """By steps; and by steps from another way, there or with all bits: perhaps it is better only a
     step on.
     """
-    found = _by_steps(trials, given, given.spec)
-    other = _by_steps(trials, _in_another_way(trials, found, given), given.spec)
+    found = _by_steps(trials, given, most)
+    other = _by_steps(trials, _in_another_way(trials, found, given), most)
     return _better(trials, other, found)
 
 
@@ -124,7 +130,7 @@ def _in_another_way(trials: Trials, *formats: Formats) -> Formats:
 
 
 def _by_steps(trials: Trials, found: Formats, most: QuantizeSpec) -> Formats:
-    """By the best step each time: a bit less of something, or one of these back, or other steps of
+    """By the best step each time: a bit less of something, or more, up to `most`, or other steps of
     cells.
     """
     finest = ceil(log2(max(1.0, trials.observed(found).furthest / LEVEL)))
