@@ -1,18 +1,19 @@
 // Drives a Verilated design with AXI4-Streams, whole arrays per call. One Session is one running simulation.
 //
-// Vdut.h is what Verilator made of the design; probes.inc lists its probe and event ports: PROBE(name) EVENT(port).
 // A cycle is: drive inputs, settle, look at every handshake and probe, rising edge. Cycle 0 is the first after reset.
-// Ports are copied as bytes: this assumes a little-endian machine, as Verilator's wide ports are 32-bit words in order.
+// Ports are bytes to it (design_ports.h), so that it is compiled once for all designs.
+
+#include "verilated.h"
 
 #include <cstdint>
 #include <cstring>
 #include <memory>
 #include <vector>
 
-#include "Vdut.h"
-#include "verilated.h"
+#include "design_ports.h"
 
-double sc_time_stamp() { return 0; }
+void Ports::add(const Probe& probe) { probes.push_back(probe); }
+void Ports::add(const Port& event) { events.push_back(event); }
 
 namespace {
 
@@ -23,21 +24,30 @@ constexpr size_t VIOLATIONS_KEPT = 1000;
 enum Column { OUT_DATA, OUT_TID, OUT_FIRST, OUT_LAST, OUT_CYCLE, IN_CYCLE, VIOLATION_CYCLE, VIOLATION_RULE, PROBES };
 enum Rule : uint8_t { VALID_DROPPED, PAYLOAD_CHANGED };
 
-#define PROBE(name) +1
-#define EVENT(port) +1
-constexpr int PROBE_COUNT = 0
-#include "probes.inc"
-    ;
-#undef PROBE
-#undef EVENT
-
 struct Bytes {
     std::vector<uint8_t> held;
-    template <class T> void add(const T& value) {
-        const auto* from = reinterpret_cast<const uint8_t*>(&value);
-        held.insert(held.end(), from, from + sizeof(T));
+    void add(const void* from, size_t size) {
+        const auto* bytes = static_cast<const uint8_t*>(from);
+        held.insert(held.end(), bytes, bytes + size);
     }
+    void add(const Port& port) { add(port.bytes, port.size); }
+    void add(uint64_t value) { add(&value, sizeof(value)); }
+    void add_byte(uint8_t value) { held.push_back(value); }
 };
+
+inline bool high(const Port& port) { return *static_cast<const uint8_t*>(port.bytes); }
+inline void set(const Port& port, bool value) { *static_cast<uint8_t*>(port.bytes) = value; }
+
+uint64_t number(const Port& port) {
+    uint64_t value = 0;
+    std::memcpy(&value, port.bytes, port.size);
+    return value;
+}
+
+void set_bytes(const Port& port, const void* from, size_t size) {
+    std::memset(port.bytes, 0, port.size);
+    std::memcpy(port.bytes, from, size);
+}
 
 struct Stall {
     const uint8_t* pattern;  // one flag per cycle, repeated; or, where length is 0,
@@ -77,7 +87,8 @@ namespace {
 struct Session {
     Stimulus stimulus;
     VerilatedContext context;
-    std::unique_ptr<Vdut> dut;
+    Vdut* dut;
+    Ports ports;
     std::vector<Bytes> columns;
     Random random_in, random_out;
     uint64_t cycle = 0, accepted = 0, received = 0;
@@ -88,33 +99,34 @@ struct Session {
         : stimulus(s), random_in(s.in.seed), random_out(s.out.seed) {
         const char* arguments[] = {"simulation", memories};
         context.commandArgs(2, arguments);
-        dut = std::make_unique<Vdut>(&context, "top");
+        dut = design_new(&context);
+        design_ports(dut, ports);
         restart();
     }
-    ~Session() { dut->final(); }
+    ~Session() { design_delete(dut); }
 
     void edge() {
-        dut->clk = 1;
-        dut->eval();
-        dut->clk = 0;
+        set(ports.clk, true);
+        design_eval(dut);
+        set(ports.clk, false);
     }
 
     // Reset, and forget all that was recorded: the stimulus begins again from its first beat.
     void restart() {
         columns.clear();
-        columns.resize(PROBES + 3 * PROBE_COUNT);
+        columns.resize(PROBES + 3 * (ports.probes.size() + ports.events.size()));
         random_in = Random(stimulus.in.seed);
         random_out = Random(stimulus.out.seed);
         cycle = accepted = received = 0;
         offering = pending = false;
-        dut->s_axis_tvalid = 0;
-        dut->m_axis_tready = 0;
-        dut->rst = 1;
+        set(ports.in.tvalid, false);
+        set(ports.out.tready, false);
+        set(ports.rst, true);
         for (int i = 0; i < RESET_CYCLES; ++i) {
-            dut->eval();
+            design_eval(dut);
             edge();
         }
-        dut->rst = 0;
+        set(ports.rst, false);
     }
 
     bool stalls(const Stall& stall, Random& random) {
@@ -127,83 +139,79 @@ struct Session {
         const bool stalled = stalls(stimulus.in, random_in);
         if (!offering && accepted < stimulus.beats && !stalled) {
             offering = true;
-            std::memset(&dut->s_axis_tdata, 0, sizeof(dut->s_axis_tdata));
-            std::memcpy(&dut->s_axis_tdata, stimulus.data + accepted * stimulus.beat_bytes, stimulus.beat_bytes);
-            dut->s_axis_tid = stimulus.tid[accepted];
-            dut->s_axis_tuser = stimulus.first[accepted];
-            dut->s_axis_tlast = stimulus.last[accepted];
+            set_bytes(ports.in.tdata, stimulus.data + accepted * stimulus.beat_bytes, stimulus.beat_bytes);
+            const uint64_t tid = stimulus.tid[accepted];
+            std::memcpy(ports.in.tid.bytes, &tid, ports.in.tid.size);
+            set(ports.in.tuser, stimulus.first[accepted]);
+            set(ports.in.tlast, stimulus.last[accepted]);
         }
-        dut->s_axis_tvalid = offering;
+        set(ports.in.tvalid, offering);
     }
 
     void violation(Rule rule) {
         if (columns[VIOLATION_CYCLE].held.size() >= VIOLATIONS_KEPT * sizeof(cycle)) return;
         columns[VIOLATION_CYCLE].add(cycle);
-        columns[VIOLATION_RULE].add(static_cast<uint8_t>(rule));
+        columns[VIOLATION_RULE].add_byte(rule);
     }
 
     std::vector<uint8_t> payload() const {
         Bytes all;
-        all.add(dut->m_axis_tdata);
-        all.add(dut->m_axis_tid);
-        all.add(dut->m_axis_tuser);
-        all.add(dut->m_axis_tlast);
+        for (const Port& port : {ports.out.tdata, ports.out.tid, ports.out.tuser, ports.out.tlast}) all.add(port);
         return std::move(all.held);
     }
 
     void check_output() {
-        if (!dut->m_axis_tvalid) {
+        if (!high(ports.out.tvalid)) {
             if (pending) violation(VALID_DROPPED);
             pending = false;
             return;
         }
         std::vector<uint8_t> now;
-        if (pending || !dut->m_axis_tready) now = payload();
+        if (pending || !high(ports.out.tready)) now = payload();
         if (pending && now != offered) violation(PAYLOAD_CHANGED);
-        pending = !dut->m_axis_tready;
+        pending = !high(ports.out.tready);
         if (pending) offered = std::move(now);
     }
 
     void take_output() {
-        columns[OUT_DATA].add(dut->m_axis_tdata);
-        columns[OUT_TID].add(static_cast<uint32_t>(dut->m_axis_tid));
-        columns[OUT_FIRST].add(static_cast<uint8_t>(dut->m_axis_tuser));
-        columns[OUT_LAST].add(static_cast<uint8_t>(dut->m_axis_tlast));
+        const auto tid = static_cast<uint32_t>(number(ports.out.tid));
+        columns[OUT_DATA].add(ports.out.tdata);
+        columns[OUT_TID].add(&tid, sizeof(tid));
+        columns[OUT_FIRST].add_byte(high(ports.out.tuser));
+        columns[OUT_LAST].add_byte(high(ports.out.tlast));
         columns[OUT_CYCLE].add(cycle);
         ++received;
     }
 
-    template <class Address, class Data> void probe(int index, bool enabled, const Address& address, const Data& data) {
-        if (!enabled || !stimulus.recorded[index]) return;
-        const int column = PROBES + 3 * index;
-        columns[column].add(cycle);
-        columns[column + 1].add(static_cast<uint64_t>(address));
-        columns[column + 2].add(data);
+    void probe(size_t index, const Probe& one) {
+        if (!high(one.enabled) || !stimulus.recorded[index]) return;
+        Bytes* column = &columns[PROBES + 3 * index];
+        column[0].add(cycle);
+        column[1].add(number(one.address));
+        column[2].add(one.data);
     }
 
-    void event(int index, bool enabled) {
-        if (enabled && stimulus.recorded[index]) columns[PROBES + 3 * index].add(cycle);
+    void event(size_t index, const Port& port) {
+        if (high(port) && stimulus.recorded[index]) columns[PROBES + 3 * index].add(cycle);
     }
 
     void look() {
-        if (offering && dut->s_axis_tready) {
+        if (offering && high(ports.in.tready)) {
             columns[IN_CYCLE].add(cycle);
             ++accepted;
             offering = false;
         }
         check_output();
-        if (dut->m_axis_tvalid && dut->m_axis_tready) take_output();
-        int index = 0;
-#define PROBE(name) probe(index++, dut->probe_##name##_en, dut->probe_##name##_addr, dut->probe_##name##_data);
-#define EVENT(port) event(index++, dut->port);
-#include "probes.inc"
-        (void)index;
+        if (high(ports.out.tvalid) && high(ports.out.tready)) take_output();
+        size_t index = 0;
+        for (const Probe& one : ports.probes) probe(index++, one);
+        for (const Port& one : ports.events) event(index++, one);
     }
 
     void step() {
         offer();
-        dut->m_axis_tready = !stalls(stimulus.out, random_out);
-        dut->eval();
+        set(ports.out.tready, !stalls(stimulus.out, random_out));
+        design_eval(dut);
         look();
         edge();
         ++cycle;
@@ -231,16 +239,9 @@ const uint8_t* column_data(const Session* session, int column) { return session-
 
 // Bytes per row of a probe's data column; 0 for an event.
 int probe_stride(const Session* session, int wanted) {
-    int index = 0, stride = 0;
-    const Vdut* dut = session->dut.get();
-#undef PROBE
-#undef EVENT
-#define PROBE(name) if (index++ == wanted) stride = sizeof(dut->probe_##name##_data);
-#define EVENT(port) ++index;
-#include "probes.inc"
-    (void)dut;
-    return stride;
+    const auto& probes = session->ports.probes;
+    return static_cast<size_t>(wanted) < probes.size() ? probes[wanted].data.size : 0;
 }
 
-int output_stride(const Session* session) { return sizeof(session->dut->m_axis_tdata); }
+int output_stride(const Session* session) { return session->ports.out.tdata.size; }
 }

@@ -1,10 +1,11 @@
 """Verilog to a shared library that simulates it: Verilator, then the C++ compiler, kept by digest.
 
 Memory contents are not compiled in: designs that differ only in their weights share one library.
-Where few cycles are to be simulated, the C++ compiler does not optimise.
+What drives the ports is compiled once for all designs. Where few cycles are to be simulated, the
+C++ compiler does not optimise the design.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -31,13 +32,15 @@ _VERILATOR = (
     "-Wno-fatal",
 )
 _SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "5000")
-_CXX = ("-std=c++17", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
+_CXX = ("-std=c++14", "-fPIC", "-DVL_TIME_CONTEXT", "-w")
 _READ_MEMORY = """initial begin : read_memory_{number}
     string folder;
     if ($value$plusargs("memories=%s", folder)) $readmemb({{folder, "/{name}"}}, {memory});
   end
 """
 _RUNTIME_SOURCES = ("verilated.cpp", "verilated_threads.cpp")
+_SHIM = ("axi_shim.cpp", "design_ports.h")
+_PORTS = ("design_ports.cpp", "design_ports.h")
 _HEADER = "precompiled.h"  # what every file of a simulation begins with: half of its time
 _HEADERS = '#include "verilated.h"\n#include <map>\n#include <string>\n#include <vector>\n'
 
@@ -94,8 +97,7 @@ def library(verilog: Verilog, cache: Cache, cycles: int | None = None) -> Path:
     level = QUICK if few and not cache.holds(_KIND, _key(verilog, OPTIMISED)) else OPTIMISED
 
     def make(directory: Path) -> None:
-        for name, text in _driver(verilog).items():
-            (directory / name).write_text(text)
+        _write(_driver(verilog), directory)
         (directory / "design.v").write_text(_memories_at_run_time(verilog))
         _build(verilog.top, directory, cache, level)
 
@@ -104,7 +106,8 @@ def library(verilog: Verilog, cache: Cache, cycles: int | None = None) -> Path:
 
 def _key(verilog: Verilog, level: Level) -> str:
     options = (*_VERILATOR, *_SPLIT, *_CXX, level.flag)
-    return cache_key(verilog.text_digest, *_driver(verilog).values(), *_identity(), *options)
+    texts = _driver(verilog) | _sources(_SHIM)
+    return cache_key(verilog.text_digest, *texts.values(), *_identity(), *options)
 
 
 def _identity() -> tuple[str, str]:
@@ -112,11 +115,14 @@ def _identity() -> tuple[str, str]:
 
 
 def _driver(verilog: Verilog) -> dict[str, str]:
-    """The C++ that drives a design, and what it is told of the design's probes and events."""
+    """The C++ between a design and `axi_shim.cpp`, and what it is told of its probes and events."""
     probes = "".join(f"PROBE({name})\n" for name in probe_names(verilog))
     probes += "".join(f"EVENT({port})\n" for port in event_ports(verilog).values())
-    shim = files("ernn.flow").joinpath("axi_shim.cpp").read_text()
-    return {"axi_shim.cpp": shim, "probes.inc": probes}
+    return _sources(_PORTS) | {"probes.inc": probes}
+
+
+def _sources(names: Sequence[str]) -> dict[str, str]:
+    return {name: files("ernn.flow").joinpath(name).read_text() for name in names}
 
 
 def _memories_at_run_time(verilog: Verilog) -> str:
@@ -154,10 +160,10 @@ def _build(top: str, directory: Path, cache: Cache, level: Level) -> None:
     )
     units = _units(directory, level)
     objects = _compile(units, directory, _options(_header(cache, level), level))
-    runtime = sorted(_runtime(cache, level).glob("*.o"))
-    compiler = tools.compiler().command
+    runtime = sorted(_runtime(cache).glob("*.o"))
+    link = [*tools.compiler().command, *tools.fast_linking(), "-shared", "-pthread"]
     run(
-        [*compiler, "-shared", "-o", LIBRARY, *objects, *runtime, "-pthread"],
+        [*link, "-o", LIBRARY, *objects, *runtime],
         directory,
         directory / "link.log",
         what=f"C++ compiler: link the simulation of {top}",
@@ -180,10 +186,18 @@ def _units(directory: Path, level: Level) -> list[Path]:
         if sum(path.stat().st_size for path in groups[-1]) > level.unit_bytes:
             groups.append([])
         groups[-1].append(source)
-    units = [directory / f"unit_{number}.cpp" for number in range(len(groups))]
-    for unit, group in zip(units, groups, strict=True):
-        unit.write_text("".join(f'#include "{source.name}"\n' for source in group))
-    return units
+    names = ([source.name for source in group] for group in groups)
+    return [_unit(directory / f"unit_{number}.cpp", one) for number, one in enumerate(names)]
+
+
+def _unit(path: Path, sources: Sequence[str]) -> Path:
+    path.write_text("".join(f'#include "{source}"\n' for source in sources))
+    return path
+
+
+def _write(texts: Mapping[str, str], directory: Path) -> None:
+    for name, text in texts.items():
+        (directory / name).write_text(text)
 
 
 def _header(cache: Cache, level: Level) -> Path:
@@ -198,15 +212,21 @@ def _header(cache: Cache, level: Level) -> Path:
     return cache.entry("verilator-header", key, make) / _HEADER
 
 
-def _runtime(cache: Cache, level: Level) -> Path:
-    """Verilator's own runtime, compiled once for all designs of a level: each cycle calls it."""
-    header = _header(cache, level)
+def _runtime(cache: Cache) -> Path:
+    """What drives a design's ports, and Verilator's own runtime: each cycle calls both.
+
+    Compiled once for all designs, optimised, and for itself: the header of an optimised simulation
+    takes half as long as this, and few need one.
+    """
+    texts = _sources(_SHIM)
 
     def make(directory: Path) -> None:
-        sources = [_include() / name for name in _RUNTIME_SOURCES]
-        _compile(sources, directory, _options(header, level))
+        _write(texts, directory)
+        unit = _unit(directory / "runtime.cpp", [*_RUNTIME_SOURCES, _SHIM[0]])
+        _object(unit, directory, [f"-I{_include()}", OPTIMISED.flag])
 
-    return cache.entry("verilator-runtime", cache_key(*_identity(), *_CXX, level.flag), make)
+    key = cache_key(*_identity(), *_CXX, OPTIMISED.flag, *texts.values())
+    return cache.entry("verilator-runtime", key, make)
 
 
 def _include() -> Path:

@@ -135,6 +135,12 @@ def compiler() -> Tool:
 
 
 @cache
+def fast_linking() -> tuple[str, ...]:
+    """What tells the C++ compiler to link by GNU's gold, where it is there: a third of the time."""
+    return ("-fuse-ld=gold",) if shutil.which("ld.gold") else ()
+
+
+@cache
 def _compiler_version(path: str) -> str:
     answer = subprocess.run(
         [path, "--version"], capture_output=True, text=True, timeout=30, check=False
