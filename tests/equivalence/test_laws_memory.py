@@ -13,7 +13,7 @@ from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.schedule import schedule
 from ernn.scheduling.tape import Tape
 from ernn.scheduling.weight_banks import Part, Pass, element_words, pack, unpack
-from tests.equivalence.cases import SEEDS, SOME, random_plan
+from tests.equivalence.cases import PLANS, SEEDS, SOME, random_plan
 from tests.models import random_integer_model
 
 
@@ -28,7 +28,7 @@ def test_words_pack_and_unpack(lanes: int, width: int, count: int, seed: int) ->
 
 
 @SOME
-@given(SEEDS)
+@given(PLANS)
 def test_every_weight_lies_in_one_bank_once(seed: int) -> None:
     """Read back by the columns that a pass names; what else a bank holds is zero."""
     layout = random_plan(seed).layout
@@ -88,7 +88,7 @@ def note(
 
 
 @SOME
-@given(SEEDS)
+@given(PLANS)
 def test_groups_share_the_columns_of_a_product(seed: int) -> None:
     """Of one group as of many: the longest has no more than its share of all, and one a signal that
     begins with it; both halves of a pass that begins ahead together.
@@ -125,7 +125,7 @@ def unpacked(tape: Tape, word: int) -> dict[str, int]:
 
 
 @SOME
-@given(SEEDS)
+@given(PLANS)
 def test_regions_of_a_memory_never_overlap(seed: int) -> None:
     layout = random_plan(seed).layout
     gates = [
@@ -185,7 +185,7 @@ def value_regions(layout: MemoryMap) -> list[tuple[int, int]]:
 
 
 @SOME
-@given(SEEDS)
+@given(PLANS)
 def test_initial_values_are_where_they_are_looked_for(seed: int) -> None:
     layout = random_plan(seed).layout
     spectra, splits = layout.spectra, layout.design.splits
@@ -201,7 +201,7 @@ def test_initial_values_are_where_they_are_looked_for(seed: int) -> None:
 
 
 @SOME
-@given(SEEDS)
+@given(PLANS)
 def test_every_constant_is_where_its_step_looks(seed: int) -> None:
     layout = random_plan(seed).layout
     for step in layout.steps:
