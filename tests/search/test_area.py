@@ -229,10 +229,10 @@ def test_an_engine_synthesised_now_is_predicted() -> None:
     """Whether the points are still of today's RTL: an engine that is not among them, by the tool
     itself.  Its recurrent matrices have 6 bits of 12, so that a bank is a block RAM smaller.
     """
-    spec = QuantizeSpec(12, weights={"l0.gates.h": 6, "l0.candidate.h": 6})
-    network = dict(cell="gru", input_size=24, hidden=72, block=4)
+    spec = QuantizeSpec(12, 10, weights={"l0.gates.h": 6, "l0.candidate.h": 6})
+    network = dict(cell="gru", input_size=24, hidden=48, block=2)
     plan = schedule(random_integer_model(np.random.default_rng(0), spec, **network), Design(1))
-    assert [one.words for one in plan.layout.slices[1]] == [1296, 324]
+    assert [one.words for one in plan.layout.slices[1]] == [2592, 864]
     area = synthesise(to_verilog(Engine(plan, probes=True)), find_device("LFE5U-25F"))
     use = predict(plan, "ecp5")
     assert (use.dsp, use.block_ram) == (area.dsp, area.bram_kbit)
