@@ -19,7 +19,10 @@ import torch
 import ernn.flow.place
 import ernn.flow.synthesise
 from ernn.compress.sets import project
-from ernn.pipeline import placing
+from ernn.ir.integer_model import IntegerModel
+from ernn.pipeline import hardware, placing
+from ernn.search.choice import Request
+from ernn.search.hardware import SearchResult
 from ernn.train import stages
 from ernn.train.spec import TrainSpec
 from tests.cli.test_commands import AREA, PLACEMENT
@@ -126,14 +129,19 @@ def test_no_page_is_left_out() -> None:
 def test_own_data(followed: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes, labels a frame and numbers: each to an engine that is verified, placed, reported.
 
-    Training has tests of its own (tests/train); here it ends after a few epochs.
+    Training and the search for a design have tests of their own (tests/train, tests/search); here
+    one ends after a few epochs, and the other after a few engines, of two elements.
     """
-    whole = stages.fit
+    whole, every = stages.fit, hardware.search
 
     def briefly(model: Any, task: Any, spec: TrainSpec, *others: Any, **options: Any) -> Any:
         return whole(model, task, replace(spec, epochs=min(spec.epochs, 5)), *others, **options)
 
+    def soon(model: IntegerModel, request: Request) -> SearchResult:
+        return every(model, replace(request, pes=2), budget=2)
+
     monkeypatch.setattr(stages, "fit", briefly)
+    monkeypatch.setattr(hardware, "search", soon)
     _, said = followed("docs/how-to/own-data.md")
     assert said.count("verify.mismatches") == 3 and "verify.mismatches: 0 integers" in said
     for name in ("vowels", "frames", "move"):
