@@ -65,21 +65,32 @@ CALLS = """
 import contextlib, io, json, os
 from ernn.cli.app import run
 
-os.chdir(sys.argv[2])
-said = {}
-for name, arguments in json.loads(sys.argv[3]).items():
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run(arguments)
-    said[name] = [status, err.getvalue().splitlines()]
-print(json.dumps(said))
+def work(calls):
+    said = {}
+    for name, arguments in calls.items():
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = run(arguments)
+        said[name] = [status, err.getvalue().splitlines()]
+    return said
+
+for folder, modules, calls in json.loads(sys.argv[2]):
+    child = os.fork()
+    if not child:
+        refused[:] = modules
+        os.chdir(folder)
+        with open("said.json", "w") as file:
+            json.dump(work(calls), file)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, folder
 """
+"""What needs no extra is imported once; each folder's calls are then in a process of their own."""
 
 
 def without(modules: set[str], code: str, *arguments: str) -> str:
     """What `code` prints in a process in which these modules cannot be found."""
     command = [sys.executable, "-c", WITHOUT + code, " ".join(modules), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -88,9 +99,9 @@ def without(modules: set[str], code: str, *arguments: str) -> str:
 def quantized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a network in integers, as if it had been trained."""
     begun, rng = Run(tmp_path_factory.mktemp("begun") / "run"), np.random.default_rng(0)
-    network = random_network(rng, "gru", input_size=4, hidden=8, outputs=3, block=2)
+    network = random_network(rng, "gru", input_size=4, hidden=2, outputs=1, block=1)
     task = {"corpus": "digits", "title": "digits", "corpus_seed": 0, "identity": "", "features": {}}
-    model = ModelSpec(4, (LayerSpec("gru", 8),), 3).to_dict()
+    model = ModelSpec(4, (LayerSpec("gru", 2),), 1).to_dict()
     begun.perform("train", {"task": task, "model": model, "train": {"seed": 0}}, lambda: None)
     plan = {"plan": CompressionPlan().to_dict(), "solver": "ADMM"}
     begun.perform("compress", plan, lambda: codec.save(begun.path(NETWORK), network) and None)
@@ -104,13 +115,16 @@ PLAIN = {"corpus", "devices", "report", "export --c", "design of a file"}
 """What works with no extra at all, so with each as well."""
 
 
-def called(
-    installed: tuple[str, ...], quantized: Path, folder: Path
-) -> dict[str, tuple[int, list[str]]]:
-    """Status and lines on standard error of every command, with only these extras there; with any,
-    of those that need some.
+NONE = ""
+EXTRAS = [NONE, *(name for name in extras() if name not in ("dev", "all", "zoo"))]
+Said = dict[str, tuple[int, list[str]]]
+
+
+def prepared(extra: str, quantized: Path, folder: Path) -> tuple[str, list[str], dict]:
+    """A folder, the modules that are not there with this extra alone, and every command: with any
+    extra, of those that need some.
     """
-    own = {package for name in installed for package in extras()[name]}
+    own = set(extras()[extra]) if extra else set()
     others = {package for packages in extras().values() for package in packages} - own
     calls = {}
     for name in COMMANDS:
@@ -119,19 +133,26 @@ def called(
     shutil.copytree(quantized, folder / "c")
     calls["export --c"] = ["export", "c", "--c"]
     calls["design of a file"] = ["design", str(quantized / MODEL), *ONE]
-    if installed:
+    if extra:
         calls = {name: call for name, call in calls.items() if name not in PLAIN}
-    modules = {package.replace("-", "_") for package in others}
-    return json.loads(without(modules, CALLS, str(folder), json.dumps(calls)))
+    return str(folder), sorted(package.replace("-", "_") for package in others), calls
 
 
-def test_with_none_of_them(quantized: Path, tmp_path: Path) -> None:
-    said = called((), quantized, tmp_path)
-    works = {name for name, (status, _) in said.items() if status == 0}
+@pytest.fixture(scope="module")
+def said(quantized: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Said]:
+    """Status and lines on standard error of every command, by the one extra that is there."""
+    folders = {extra: tmp_path_factory.mktemp(f"with-{extra}") for extra in EXTRAS}
+    work = [prepared(extra, quantized, folder) for extra, folder in folders.items()]
+    without(set(work[0][1]), CALLS, json.dumps(work))
+    return {extra: json.loads((at / "said.json").read_text()) for extra, at in folders.items()}
+
+
+def test_with_none_of_them(said: dict[str, Said]) -> None:
+    works = {name for name, (status, _) in said[NONE].items() if status == 0}
     assert works == PLAIN
-    assert said["doctor"][0] == 1 and "CPU build" in said["doctor"][1][-1]
-    for name in said.keys() - works - {"doctor"}:
-        status, lines = said[name]
+    assert said[NONE]["doctor"][0] == 1 and "CPU build" in said[NONE]["doctor"][1][-1]
+    for name in said[NONE].keys() - works - {"doctor"}:
+        status, lines = said[NONE][name]
         assert status == 2 and re.search(r"is not installed: pip install 'ernn\[\w+\]'", lines[-1])
 
 
@@ -142,18 +163,17 @@ MISTAKE = re.compile(
 """What is wrong with the arguments given here, once all that a command needs is installed."""
 
 
-@pytest.mark.parametrize("extra", [name for name in extras() if name not in ("dev", "all", "zoo")])
-def test_with_each_of_them(extra: str, quantized: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("extra", EXTRAS[1:])
+def test_with_each_of_them(extra: str, said: dict[str, Said]) -> None:
     """A command works, or its last line says what to install or what is wrong with its run."""
-    said = called((extra,), quantized, tmp_path)
-    for name, (status, lines) in said.items():
+    for name, (status, lines) in said[extra].items():
         assert "Traceback" not in "".join(lines)
         if status and name != "doctor":
             assert LINE.match(lines[-1]) or MISTAKE.match(lines[-1]), lines
             assert f"ernn[{extra}]" not in lines[-1], lines
     if extra == "hardware":  # engines need no training
-        assert said["design"][0] == said["doctor"][0] == 0
-        assert "run `ernn design build` first" in said["build"][1][-1]
+        assert said[extra]["design"][0] == said[extra]["doctor"][0] == 0
+        assert "run `ernn design build` first" in said[extra]["build"][1][-1]
 
 
 def test_all_that_is_imported_is_declared() -> None:
