@@ -60,24 +60,26 @@ def test_from_speech_to_a_placed_engine(folder: Path, capsys: pytest.CaptureFixt
     assert (
         done("compress", out, "--block", "2", "--towards", "1", "--inside", "1")["skipped"] is False
     )
+    few = ("--weight-bits", "4", "--data-bits", "4", "--utterances", "20")
     for _ in range(2):  # done, and unchanged
-        assert run(["quantize", out, "--weight-bits", "4", "--data-bits", "4", "--strict"]) == 1
+        assert run(["quantize", out, *few, "--strict"]) == 1
         said = capsys.readouterr().err
         assert "ernn: warning: the integers are " in said and ": give " in said
-    assert run(["quantize", out, "--weight-bits", "4", "--data-bits", "4"]) == 0
+    assert run(["quantize", out, *few]) == 0
     assert "ernn: warning: " in capsys.readouterr().err
     found = done("quantize", out, "--strict")["figures"]
     assert found["activations.tanh_error"]["value"] < 0.01
     assert found["quantization.error"]["value"] < 1 and "note" not in found["quantization.error"]
     assert done("evaluate", out)["figures"]["error_rate.integer"]["kind"] == "measured"
-    designed = done("design", out, "--device", "lfe5u-25f", "--streams", "2")
+    asked = ("--device", "lfe5u-25f", "--streams", "2", "--pes", "2")
+    designed = done("design", out, *asked)
     assert designed["figures"]["utilisation"]["value"] <= 100
     best = designed["designs"]["best"]
     assert best["streams"] == 2 and best["dsp"] == designed["figures"]["chosen.dsp"]["value"]
     assert best["cycles_per_frame"] * 2 == designed["figures"]["cycles.predicted"]["value"]
     picture = Path("designs.svg")
     model = str(run_folder / "model.safetensors")
-    alone = done("design", model, "--device", "lfe5u-25f", "--streams", "2", "--plot", str(picture))
+    alone = done("design", model, *asked, "--plot", str(picture))
     assert alone["designs"]["best"] == best
     assert picture.read_text(encoding="utf-8").startswith(
         "<svg"
