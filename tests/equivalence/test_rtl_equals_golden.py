@@ -33,10 +33,6 @@ CASES = {
         Design(1, 3, 5),
         QuantizeSpec(weight_bits=9, data_bits=7),
     ),
-    "dense LSTM with peepholes": Case(
-        dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
-        Design(4, 1, 4),
-    ),
     "GRU in blocks of 2, four streams": Case(
         dict(cell="gru", input_size=5, hidden=6, outputs=3, block=2), Design(2, 4, 4, 1)
     ),
@@ -60,9 +56,6 @@ CASES = {
         dict(cell="gru", reset="before", input_size=10, hidden=12, outputs=5, block=8),
         Design(3, 1, 4, 2),
     ),
-    "GRU in blocks of 16": Case(
-        dict(cell="gru", input_size=17, hidden=40, outputs=3, block=16), Design(1, 2, 4, lanes=2)
-    ),
     "GRU in blocks of 32": Case(
         dict(cell="gru", input_size=8, hidden=32, block=32), Design(1, 1, 4, lanes=2)
     ),
@@ -75,15 +68,6 @@ CASES = {
         dict(cell="gru", input_size=8, hidden=8, outputs=4, block=4),
         Design(2, 1, 4, 2),
         QuantizeSpec(weight_bits=18, data_bits=18),
-    ),
-    "three groups share the columns, rows of two products share passes": Case(
-        dict(cell="gru", input_size=17, hidden=20, block=4), Design(3, 2, 2, 1, splits=3)
-    ),
-    "lines of two words, four groups, staggered": Case(
-        dict(
-            cell="lstm", peepholes=True, projection=10, input_size=11, hidden=20, outputs=3, block=4
-        ),
-        Design(2, 3, 1, 2, splits=4, words=2, overlap=2, staggered=True),
     ),
     "signals of 8 bits, cells of 16": Case(
         dict(cell="lstm", peepholes=True, input_size=7, hidden=9, outputs=3, block=1),
