@@ -22,6 +22,7 @@ from ernn.ir.integer_model import IntegerModel
 from ernn.pipeline import exports, placing
 from ernn.report.record import RunRecord
 from ernn.scheduling.schedule import Schedule
+from tests.brief import search_briefly
 from tests.cli.test_commands import AREA, PLACEMENT
 from tests.pages import ROOT, follow
 
@@ -41,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
+        search_briefly(patch)
         patch.setattr(exports, "bitstream", packed)
         patch.setattr(placing, "synthesise", lambda verilog, device: AREA)
         patch.setattr(placing, "place_and_route", lambda verilog, device, **options: PLACEMENT)

@@ -19,12 +19,10 @@ import torch
 import ernn.flow.place
 import ernn.flow.synthesise
 from ernn.compress.sets import project
-from ernn.ir.integer_model import IntegerModel
-from ernn.pipeline import hardware, placing
-from ernn.search.choice import Request
-from ernn.search.hardware import SearchResult
+from ernn.pipeline import placing
 from ernn.train import stages
 from ernn.train.spec import TrainSpec
+from tests.brief import search_briefly
 from tests.cli.test_commands import AREA, PLACEMENT
 from tests.pages import ROOT, blocks, follow
 
@@ -40,6 +38,7 @@ def followed(
     Yosys and nextpnr have tests of their own (tests/flow); here their answers are given.
     """
     monkeypatch.chdir(tmp_path)
+    search_briefly(monkeypatch)
     monkeypatch.setattr(ernn.flow.synthesise, "synthesise", lambda verilog, device: AREA)
     monkeypatch.setattr(ernn.flow.place, "place", lambda verilog, device, **options: PLACEMENT)
     monkeypatch.setattr(placing, "synthesise", lambda verilog, device: AREA)
@@ -129,19 +128,16 @@ def test_no_page_is_left_out() -> None:
 def test_own_data(followed: Follow, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes, labels a frame and numbers: each to an engine that is verified, placed, reported.
 
-    Training and the search for a design have tests of their own (tests/train, tests/search); here
-    one ends after a few epochs, and the other after a few engines, of two elements.
+    Training has tests of its own (tests/train); here it ends after a few epochs, and engines have
+    two elements.
     """
-    whole, every = stages.fit, hardware.search
+    whole = stages.fit
 
     def briefly(model: Any, task: Any, spec: TrainSpec, *others: Any, **options: Any) -> Any:
         return whole(model, task, replace(spec, epochs=min(spec.epochs, 5)), *others, **options)
 
-    def soon(model: IntegerModel, request: Request) -> SearchResult:
-        return every(model, replace(request, pes=2), budget=2)
-
     monkeypatch.setattr(stages, "fit", briefly)
-    monkeypatch.setattr(hardware, "search", soon)
+    search_briefly(monkeypatch, pes=2)
     _, said = followed("docs/how-to/own-data.md")
     assert said.count("verify.mismatches") == 3 and "verify.mismatches: 0 integers" in said
     for name in ("vowels", "frames", "move"):
