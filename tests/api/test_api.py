@@ -21,6 +21,7 @@ from ernn.ir.network import Matrix, Network
 from ernn.ir.serialization import digest
 from ernn.quantization.quantize import quantize
 from ernn.verify.prove import Divergence, Proof
+from tests.brief import search_briefly
 
 INPUTS = 3
 RNG = np.random.default_rng(0)
@@ -140,7 +141,8 @@ def test_cycles_are_the_schedules(engine: ernn.Engine) -> None:
     assert engine.latency == engine.schedule.latency > 0
 
 
-def test_one_is_found_for_a_device(model: ernn.Model) -> None:
+def test_one_is_found_for_a_device(model: ernn.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_briefly(monkeypatch)
     alone = ernn.design(model, "lfe5u-25f", goal="latency", streams=1, clock_mhz=100.0)
     assert (alone.device, alone.design.streams) == ("LFE5U-25F", 1)
 

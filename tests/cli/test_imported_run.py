@@ -13,6 +13,7 @@ from ernn.errors import UserError
 from ernn.pipeline import hardware
 from ernn.pipeline.kept import model_of
 from ernn.pipeline.run import Run
+from tests.brief import search_briefly
 
 NETWORK = """
 import torch
@@ -55,7 +56,8 @@ def folder(tmp_path: Path) -> Path:
     return found
 
 
-def test_it_goes_on_to_a_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_goes_on_to_a_report(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    search_briefly(monkeypatch)
     model = model_of(Run(folder))
     assert (model.input.format.width, [one.bits for one in model.matrices]) == (12, [10, 12])
     assert run(["design", str(folder), "--pes", "1", "--streams", "1"]) == 0
