@@ -195,7 +195,7 @@ from ernn.ir.serialization import load
 import ernn
 
 network, integers = (load(path, object) for path in sys.argv[2:])
-engine = ernn.design(ernn.Model(network, integers), "LFE5U-25F", streams=1)
+engine = ernn.Engine(ernn.Model(network, integers), ernn.Design(pes=1), "LFE5U-25F")
 frames = [[0.0] * network.input_size]
 for work in (
     lambda: engine.verilog,
