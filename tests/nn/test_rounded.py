@@ -288,6 +288,22 @@ def test_in_blocks_what_is_not_modelled_is_small(cell: Cell, data: DataBits) -> 
     assert np.median(found) < 1e-3
 
 
+def gives_their_outputs(
+    model: AcousticModel,
+    plan: CompressionPlan,
+    integers: IntegerModel,
+    frames: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the compiled scan nearly the integers' outputs, and in torch's steps the scan's."""
+    expected = run(integers, quantize_input(integers, frames), Compiled)
+    inside.enter(model, plan)
+    found = outputs(Rounded(model, integers), frames)
+    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
+    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
+    np.testing.assert_array_equal(outputs(Rounded(model, integers), frames), found)
+
+
 @pytest.mark.parametrize(
     ("cell", "input"),
     [("lstm", Dense()), ("gru", BlockCirculant(2)), ("qrnn", Dense())],
@@ -305,12 +321,7 @@ def test_sums_over_several_sizes_of_blocks_are_trained(
         network_of(model, plan), [frames], QuantizeSpec(16, data=DataBits(hidden=8))
     )
     assert len(integers.layers[0].products) > len(parameters(model.recurrent[0]).rows)
-    expected = run(integers, quantize_input(integers, frames), Compiled)
-    inside.enter(model, plan)
-    found = outputs(Rounded(model, integers), frames)
-    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
-    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
-    np.testing.assert_array_equal(outputs(Rounded(model, integers), frames), found)
+    gives_their_outputs(model, plan, integers, frames, monkeypatch)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -325,12 +336,7 @@ def test_signed_blocks_are_rounded_as_their_integers(
     model, spec = made(LayerSpec(cell, 8), 1, plan), QuantizeSpec(16, data=DataBits(8, 6))
     integers = quantize(network_of(model, plan), [frames], spec)
     assert integers.layers[0].format_of["x_turned"].width == 8
-    expected = run(integers, quantize_input(integers, frames), Compiled)
-    inside.enter(model, plan)
-    found = outputs(Rounded(model, integers), frames)
-    assert np.median(np.abs(found - expected)) < 1e-3 * np.abs(expected).max()
-    monkeypatch.setattr("ernn.nn.rounded.runs_here", lambda *_: False)
-    np.testing.assert_array_equal(outputs(Rounded(model, integers), frames), found)
+    gives_their_outputs(model, plan, integers, frames, monkeypatch)
 
 
 def test_it_is_trained_and_keeps_the_formats() -> None:
