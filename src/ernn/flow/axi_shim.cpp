@@ -141,7 +141,7 @@ struct Session {
             offering = true;
             set_bytes(ports.in.tdata, stimulus.data + accepted * stimulus.beat_bytes, stimulus.beat_bytes);
             const uint64_t tid = stimulus.tid[accepted];
-            std::memcpy(ports.in.tid.bytes, &tid, ports.in.tid.size);
+            set_bytes(ports.in.tid, &tid, ports.in.tid.size);
             set(ports.in.tuser, stimulus.first[accepted]);
             set(ports.in.tlast, stimulus.last[accepted]);
         }

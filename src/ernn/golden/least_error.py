@@ -13,7 +13,7 @@ More bits are hardly ever worse then (`benchmarks/widths.py`, docs/explanation/f
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice, takewhile
+from itertools import takewhile
 from math import ceil, inf, log2
 
 from ernn.golden.precision import precision
@@ -156,27 +156,20 @@ def _near(trials: Trials, formats: Formats, finest: int, most: QuantizeSpec) -> 
     finer, kinds = formats.finer_cells, trials.kinds(formats.spec)
     cells = [one for one in (finer - 1, finer + 1) if 0 <= one <= finest]
     return [
-        *(formats._replace(spec=one) for one in _fewer(formats.spec, kinds)),
-        *(formats._replace(spec=one) for one in _back(formats.spec, kinds, most)),
+        *(formats._replace(spec=one) for one in _beside(formats.spec, kinds, most)),
         *(formats._replace(finer_cells=one) for one in cells),
     ]
 
 
-def _fewer(spec: QuantizeSpec, kinds: Sequence[Kind]) -> Iterator[QuantizeSpec]:
-    """With a bit less of something."""
-    yield from islice(_less_weights(spec), 1)
-    yield from islice(_less_data(spec), 1)
-    for kind in kinds:
-        if (bits := spec.bits(kind)) > 2:
-            yield replace(spec, data=replace(spec.data, **{kind: bits - 1}))
-
-
-def _back(spec: QuantizeSpec, kinds: Sequence[Kind], most: QuantizeSpec) -> Iterator[QuantizeSpec]:
-    """With a bit more of something that has fewer than `most`."""
-    if spec.weight_bits < most.weight_bits:
-        yield replace(spec, weight_bits=spec.weight_bits + 1)
-    if spec.data_bits < most.data_bits:
-        yield replace(spec, data_bits=spec.data_bits + 1)
-    for kind in kinds:
-        if (bits := spec.bits(kind)) < most.bits(kind):
-            yield replace(spec, data=replace(spec.data, **{kind: bits + 1}))
+def _beside(
+    spec: QuantizeSpec, kinds: Sequence[Kind], most: QuantizeSpec
+) -> Iterator[QuantizeSpec]:
+    """With a bit less of something; then with a bit more, up to `most`."""
+    for by in (-1, 1):
+        if WEIGHT_BITS[0] <= (bits := spec.weight_bits + by) <= most.weight_bits:
+            yield replace(spec, weight_bits=bits)
+        if DATA_BITS[0] <= (bits := spec.data_bits + by) <= most.data_bits:
+            yield replace(spec, data_bits=bits)
+        for kind in kinds:
+            if 2 <= (bits := spec.bits(kind) + by) <= most.bits(kind):
+                yield replace(spec, data=replace(spec.data, **{kind: bits}))
