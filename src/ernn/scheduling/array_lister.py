@@ -3,6 +3,7 @@ makes ready."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from ernn.scheduling.array_tape import ArrayTape, Read, Stretch
 from ernn.scheduling.hazards import Place
@@ -38,13 +39,11 @@ class ArrayLister:
         """Every turn's next pass whose operands are known."""
         for work in works:
             if work.passes:
-                one = work.passes[0]
-                if work.ready is None:
-                    work.ready = self._pass_ready(one, work.turn)
+                self._find_ready(work)
                 if work.ready is not None:
-                    start = max(self.free, self._may_leave(one), work.ready)
+                    start = max(self.free, self._may_leave(work.passes[0]), work.ready)
                     key = (start, 1, work.order, self._left(work))
-                    yield key, lambda w=work, s=start: self._do_pass(w, s)
+                    yield key, partial(self._do_pass, work, start)
 
     def _may_leave(self, one: Pass) -> int:
         """Earliest start of a pass for the bus to be free when it ends, and for the sums to be kept
@@ -66,17 +65,21 @@ class ArrayLister:
         one, work.ready = work.passes.pop(0), None
         self._issue(one, work.turn, start)
 
-    def _pass_ready(self, one: Pass, turn: Turn) -> int | None:
-        """Earliest start of a pass: every column's word must be there when its turn comes."""
-        stretches = self._tape.stretches(one, turn)
-        if id(stretches) not in self._operands_ready:
-            ready = self._stretches_ready(stretches)
-            if ready is None:
-                return None
-            self._operands_ready[id(stretches)] = ready
-        return self._operands_ready[id(stretches)]
+    def _find_ready(self, work: Work) -> None:
+        """Earliest start of a turn's next pass, once every word that it reads is known."""
+        known = work.waits_for is None or work.waits_for in self._hazards.spectrum_ready
+        if work.ready is None and known:
+            stretches = self._tape.stretches(work.passes[0], work.turn)
+            if id(stretches) not in self._operands_ready:
+                found, work.waits_for = self._stretches_ready(stretches)
+                if work.waits_for is not None:
+                    return
+                self._operands_ready[id(stretches)] = found
+            work.ready = self._operands_ready[id(stretches)]
 
-    def _stretches_ready(self, stretches: tuple[Stretch, ...]) -> int | None:
+    def _stretches_ready(self, stretches: tuple[Stretch, ...]) -> tuple[int, Place | None]:
+        """From when on every column's word is there when its turn comes; or a word of which that is
+        not known."""
         ready, offset = 0, 0
         for stretch in stretches:
             for read in self._to_wait_for(stretch):
@@ -84,10 +87,10 @@ class ArrayLister:
                 for i, place in enumerate(read.words.places):
                     time = times.get(place, 0 if read.age else None)
                     if time is None:
-                        return None
+                        return ready, place
                     ready = max(ready, time - offset - i)
             offset += stretch.count
-        return ready
+        return ready, None
 
     def _to_wait_for(self, stretch: Stretch) -> Iterator[Read]:
         """What is not there when a round begins, as the input is."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ernn.scheduling.hazards import Hazards
+from ernn.scheduling.hazards import Hazards, Place
 from ernn.scheduling.issue_order import IssueOrder, Turn
 from ernn.scheduling.memory_map import MemoryMap
 from ernn.scheduling.shift_tables import ShiftTables
@@ -38,6 +38,7 @@ class Work:
     begun: int = 0
     chunks: list[Chunk] = field(default_factory=list)
     ready: int | None = None  # from when on the next pass can begin
+    waits_for: Place | None = None  # that this pass reads, and for which no time is known yet
 
     @property
     def steps_left(self) -> bool:
