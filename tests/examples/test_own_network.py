@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.brief import search_briefly
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 
@@ -14,6 +16,7 @@ EXAMPLES = ROOT / "examples"
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    search_briefly(monkeypatch)
     torch.manual_seed(0)
 
 
