@@ -14,9 +14,11 @@ from ernn.golden import dequantize_output, precision, quantize_input, run, trace
 from ernn.golden.compiled import Compiled
 from ernn.golden.faults import with_upsets
 from ernn.golden.headroom import saturating_states
-from ernn.ir import reference, serialization
+from ernn.ir import cells, reference, serialization
+from ernn.ir.activations import Function
+from ernn.ir.cell import Cell
 from ernn.ir.layers import lstm
-from ernn.ir.network import Matrix, Network
+from ernn.ir.network import Layer, Matrix, Network
 from ernn.ir.precision import MOST_DECIBELS, Error
 from ernn.ir.structure import Dense
 from ernn.quantization.quantize import QuantizeSpec, quantize
@@ -51,6 +53,19 @@ def test_a_state_that_saturates_is_said() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ernn.convert(network, [climb(30)] * 2)
+
+
+@pytest.mark.parametrize("function", ["relu", "softplus", "silu", "gelu"])
+def test_a_state_behind_an_unbounded_function_is_said_too(function: Function) -> None:
+    """Such a table's values were taken for ones that never saturate, as a sigmoid's."""
+    (stage,) = cells.RNN.stages
+    (step,) = stage.steps
+    cell = Cell("test", (replace(stage, steps=(replace(step, activation=function),)),))
+    weights = ((Matrix(np.ones((1, 1, 1))), Matrix(np.ones((1, 1, 1)))),)
+    network = Network((Layer(cell, weights, (np.zeros((1, 1)),)),))
+    model = quantize(network, [climb(10)])
+    assert precision(network, model, [climb(5)]).saturating == ()
+    assert precision(network, model, [climb(300)]).saturating == ("l0.h",)
 
 
 def test_inputs_beyond_calibration_are_counted() -> None:
