@@ -55,17 +55,31 @@ def test_a_state_that_saturates_is_said() -> None:
         ernn.convert(network, [climb(30)] * 2)
 
 
-@pytest.mark.parametrize("function", ["relu", "softplus", "silu", "gelu"])
-def test_a_state_behind_an_unbounded_function_is_said_too(function: Function) -> None:
-    """Such a table's values were taken for ones that never saturate, as a sigmoid's."""
+def elman(function: Function, weight: float, initial: float = 0.0) -> Network:
+    """A unit that reads its input, and itself."""
     (stage,) = cells.RNN.stages
     (step,) = stage.steps
     cell = Cell("test", (replace(stage, steps=(replace(step, activation=function),)),))
-    weights = ((Matrix(np.ones((1, 1, 1))), Matrix(np.ones((1, 1, 1)))),)
-    network = Network((Layer(cell, weights, (np.zeros((1, 1)),)),))
+    weights = ((Matrix(np.ones((1, 1, 1))), Matrix(np.full((1, 1, 1), weight))),)
+    layer = Layer(cell, weights, (np.zeros((1, 1)),), initial=(np.array([initial]),))
+    return Network((layer,))
+
+
+@pytest.mark.parametrize("function", ["relu", "softplus", "silu", "gelu"])
+def test_a_state_behind_an_unbounded_function_is_said_too(function: Function) -> None:
+    """Such a table's values were taken for ones that never saturate, as a sigmoid's."""
+    network = elman(function, 1.0)
     model = quantize(network, [climb(10)])
     assert precision(network, model, [climb(5)]).saturating == ()
     assert precision(network, model, [climb(300)]).saturating == ("l0.h",)
+
+
+@pytest.mark.parametrize("function", ["tanh", "sigmoid", "silu"])
+def test_what_a_table_gives_begins_where_the_network_does(function: Function) -> None:
+    """A state before the first frame that the function never reaches was clipped."""
+    network = elman(function, 0.1, initial=5.0)
+    model = quantize(network, [climb(10)])
+    assert precision(network, model, [climb(10)]).rms < 1e-3
 
 
 def test_inputs_beyond_calibration_are_counted() -> None:

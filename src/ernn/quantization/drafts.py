@@ -127,7 +127,8 @@ class Drafts:
     `widest`: bits of the widest matrix.  `steps`: of each function, the edges of the steps that end
     with it.  `given`: formats that are settled already, by edge (`ernn.ir.edges.edge_formats`).
     `moments`: of what products read, by edge, where the rounding of weights is to be compensated
-    (`ernn.quantization.compensation`).
+    (`ernn.quantization.compensation`).  `initial`: the largest value before the first frame, by
+    edge.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Drafts:
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
         moments: Mapping[str, Array] = MappingProxyType({}),
+        initial: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.spec = spec
         self.widest = widest
@@ -147,6 +149,7 @@ class Drafts:
         self.steps = steps
         self.given = given
         self.moments = moments
+        self.initial = initial
         self.signals: list[SignalDraft] = []
         self.products: list[ProductDraft] = []
         self._tables: dict[str, TableFormats] = {}
@@ -222,14 +225,15 @@ class Drafts:
 
     def _table_formats(self, function: Function) -> TableFormats:
         gates, given = self.spec.bits("gates"), self.spec.bits("activations")
+        known = max(self.initial.get(step, 0.0) for step in self.steps[function])
         if function in BOUNDED:  # 1 is among the values
-            output = FixedFormat(given, given - 2)
+            output = FixedFormat(given, min(given - 2, fit(known, given).frac))
             reads = [FixedFormat(gates, gates - whole) for whole in _WHOLE]
             return min(reads, key=lambda read: self._table_error(function, read, output)), output
         sums = max(self.range(f"{step} input").value for step in self.steps[function])
         values = max(self.range(step).value for step in self.steps[function])
         headroom = self.spec.headroom
-        return fit(sums * headroom, gates), fit(values * headroom, given)
+        return fit(sums * headroom, gates), fit(max(values * headroom, known), given)
 
     def _table_error(self, function: Function, read: FixedFormat, output: FixedFormat) -> float:
         """Mean square of what a table is off by, on what was seen of its inputs."""

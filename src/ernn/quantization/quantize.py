@@ -23,7 +23,7 @@ from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.compensation import second_moments
-from ernn.quantization.drafts import Drafts, QuantizeSpec
+from ernn.quantization.drafts import Drafts, QuantizeSpec, largest
 from ernn.quantization.equalise import cells_as, equalised, finds_units
 from ernn.quantization.hidden import hidden_as, hidden_filled
 from ernn.quantization.inputs import (
@@ -226,7 +226,8 @@ def integers(found: Observed, spec: QuantizeSpec, like: IntegerModel | None = No
         network = refined(network, spec.weight_width)
     given = {} if like is None else edge_formats(like)
     steps = _steps_by_function(network)
-    drafts = Drafts(spec, widest, found.blocks, found.seen, steps, given, found.moments)
+    initial = _initial_values(network)
+    drafts = Drafts(spec, widest, found.blocks, found.seen, steps, given, found.moments, initial)
     finishers = draft_network(drafts, network)
     balance(drafts.products)
     model = IntegerModel(
@@ -270,6 +271,15 @@ def _steps_by_function(network: Network) -> dict[Function, list[str]]:
                 edge = edge_name(Source(index, step.name))
                 found.setdefault(step.activation, []).append(edge)
     return found
+
+
+def _initial_values(network: Network) -> dict[str, float]:
+    """The largest value of each step before the first frame, by edge."""
+    return {
+        edge_name(source): largest(*network.initial_values(source))
+        for index, layer in enumerate(network.layers)
+        for source in (Source(index, step.name) for step in layer.cell.steps)
+    }
 
 
 def _tables(drafts: Drafts) -> tuple[ActivationTable, ...]:
