@@ -82,6 +82,16 @@ def test_what_a_table_gives_begins_where_the_network_does(function: Function) ->
     assert precision(network, model, [climb(10)]).rms < 1e-3
 
 
+@pytest.mark.parametrize("function", ["softplus", "silu", "gelu"])
+def test_a_table_that_reads_far_is_as_fine_as_one_that_does_not(function: Function) -> None:
+    """Its 256 segments were spread over all that it reads, half a unit each."""
+    network = elman(function, 0.1)
+    frames = [40 * np.random.default_rng(0).normal(size=(200, 1)) ** 3 / 15 for _ in range(2)]
+    model = quantize(network, frames)
+    assert (table := model.table(function)) is not None and table.segment_bits > 8
+    assert precision(network, model, frames).rms < 3e-4
+
+
 def test_inputs_beyond_calibration_are_counted() -> None:
     model = ernn.convert(climbing(), [climb(10)])
     loud = climb(10) * [[1.0]] + np.eye(1, 20, 3).T * 40

@@ -25,6 +25,8 @@ from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fi
 Array = np.ndarray
 WEIGHT_BITS, DATA_BITS = (2, 18), (4, 18)
 """Fewest and most of a weight, and of all data."""
+MOST_SEGMENTS = 12
+"""Of the number of a table's line segments, as a power of two."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class QuantizeSpec:
     data_bits: int = 16
     """Of signals, spectra, results of products, states and activations; 4 to 18."""
     segment_bits: int = 8
-    """A table has at most 2**segment_bits line segments; 2 to 12."""
+    """A table has at most 2**segment_bits line segments; of a function that does not level off and
+    is read beyond +-8, as many more as keep them as short, up to 2**12; 2 to 12."""
     guard: int = 2
     """Fraction bits added within the forward transform; 0 to 4."""
     headroom: float = 1.25
@@ -63,7 +66,7 @@ class QuantizeSpec:
         allowed = {
             "weight_bits": (self.weight_bits, *WEIGHT_BITS),
             "data_bits": (self.data_bits, *DATA_BITS),
-            "segment_bits": (self.segment_bits, 2, 12),
+            "segment_bits": (self.segment_bits, 2, MOST_SEGMENTS),
             "guard": (self.guard, 0, 4),
         } | {f"bits of {name}": (bits, *WEIGHT_BITS) for name, bits in self.weights.items()}
         for name, (value, low, high) in allowed.items():

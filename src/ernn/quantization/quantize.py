@@ -8,11 +8,12 @@ range +-1 at most (1.0 itself becomes the largest integer).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import ceil, log2
 
 import numpy as np
 
 from ernn.errors import UserError
-from ernn.ir.activations import EXACT, Function
+from ernn.ir.activations import BOUNDED, EXACT, Function
 from ernn.ir.edges import edge_formats, edge_name, kind_of
 from ernn.ir.integer_model import IntegerModel
 from ernn.ir.integer_parts import ActivationTable, Units
@@ -23,7 +24,7 @@ from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
 from ernn.quantization.compensation import second_moments
-from ernn.quantization.drafts import Drafts, QuantizeSpec, largest
+from ernn.quantization.drafts import MOST_SEGMENTS, Drafts, QuantizeSpec, largest
 from ernn.quantization.equalise import cells_as, equalised, finds_units
 from ernn.quantization.hidden import hidden_as, hidden_filled
 from ernn.quantization.inputs import (
@@ -50,6 +51,8 @@ Array = np.ndarray
 
 DEFAULT = QuantizeSpec()
 """12-bit weights, 16-bit data."""
+AS_ASKED = 8.0
+"""Up to so far a table has the segments that are asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,8 +286,10 @@ def _initial_values(network: Network) -> dict[str, float]:
 
 
 def _tables(drafts: Drafts) -> tuple[ActivationTable, ...]:
-    segments = drafts.spec.segment_bits
-    return tuple(
-        activation_table(function, *drafts.table_formats(function), segments)
-        for function in drafts.steps
-    )
+    def table(function: Function) -> ActivationTable:
+        read, given = drafts.table_formats(function)
+        further = 0 if function in BOUNDED else max(0, ceil(log2(read.reach / AS_ASKED)))
+        segments = min(MOST_SEGMENTS, drafts.spec.segment_bits + further)
+        return activation_table(function, read, given, segments)
+
+    return tuple(map(table, drafts.steps))
