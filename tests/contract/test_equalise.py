@@ -32,6 +32,7 @@ from tests.models import (
     random_matrix,
     structure_of,
 )
+from tests.networks import Limits, any_network
 
 
 def reading_unevenly(layer: Layer, sizes: np.ndarray) -> Layer:
@@ -185,6 +186,14 @@ def test_what_is_kept_row_by_row_is_divided_by_powers_that_few_bits_hold() -> No
         found = dequantize(vector, made.format_of[f"gates{gate}_back"])
         assert found.min() == 2.0**-6
         np.testing.assert_array_equal(found, powers)
+
+
+def test_what_is_kept_is_not_divided_in_a_sum_that_has_no_room_for_it() -> None:
+    """A tanh of a gate and two products was refused: a third divided the gate's kept rows."""
+    network = any_network(430424254, 8, Limits(layers=3, stages=2, size=20, delay=4))
+    frames = [4 * np.random.default_rng(0).normal(size=(30, network.input_size)) for _ in range(2)]
+    model = quantize(network, frames, QuantizeSpec(17, 6))
+    assert "apart" in model.layers[0].cell.title
 
 
 def test_a_gate_that_nothing_reads_has_no_part() -> None:

@@ -18,7 +18,7 @@ from math import inf
 import numpy as np
 
 from ernn.ir.activations import BOUNDED
-from ernn.ir.cell import Cell, CellProduct
+from ernn.ir.cell import MOST_PRODUCTS, Cell, CellProduct, CellStep
 from ernn.ir.edges import edge_name
 from ernn.ir.kronecker import Repeated
 from ernn.ir.network import Layer, Network, Source
@@ -137,7 +137,18 @@ def _kept(network: Network) -> list[tuple[int, int, str]]:
         for number, product in enumerate(layer.cell.products)
         if (kept := kept_as(product)) in {step.name for step in layer.cell.steps}
         and not any(isinstance(one.structure, Repeated) for one in layer.weights[number])
+        and _divides(layer.cell, kept)
     ]
+
+
+def _divides(cell: Cell, kept: str) -> bool:
+    """Whether the steps that read what is kept have room for one product more, that divides it."""
+    readers = [step for step in cell.steps if any(read.name == kept for read in step.reads)]
+    return all(_products(step) < MOST_PRODUCTS for step in readers)
+
+
+def _products(step: CellStep) -> int:
+    return sum(len(term.factors) == 2 for term in step.terms)
 
 
 def _edges(network: Network, index: int, number: int, kept: str) -> list[str]:
