@@ -150,12 +150,25 @@ def test_what_a_bit_less_leads_to_is_found_with_a_bit_more(less: QuantizeSpec) -
     assert found_in(lambda one: errors.get(one, 0.05), spec) == goal
 
 
-def test_good_integers_are_tried_in_other_ways_but_not_of_other_bits() -> None:
+def test_good_integers_are_tried_in_other_ways_and_with_a_bit_less_but_no_further() -> None:
     spec = QuantizeSpec(10, 12)
-    other = Formats(spec, compensate=True)
+    other, less = Formats(spec, compensate=True), Formats(QuantizeSpec(10, 11))
+    further = {Formats(QuantizeSpec(10, 10)): 0.001, Formats(QuantizeSpec(9, 11)): 0.001}
 
     def error(one: Formats) -> float:
-        return {Formats(spec): 0.004, other: 0.003}.get(one, 0.002 if one.spec != spec else 0.004)
+        return {other: 0.003, **further}.get(one, 0.004)
 
     assert found_in(error, spec) == other
+    assert found_in(lambda one: 0.0029 if one == less else error(one), spec) == less
     assert found_in(lambda one: error(one) / 5, spec) == Formats(spec)  # fine as it is
+
+
+def test_what_a_bit_less_finds_is_found_although_steps_lead_elsewhere() -> None:
+    """From a bit less, a bit more was allowed again: the first step went there, and was stuck."""
+    spec, less = QuantizeSpec(10, 12), QuantizeSpec(10, 11)
+    goal = Formats(replace(less, data=DataBits(gates=9)))
+    gates = {12: 0.025, 10: 0.03, 9: 0.01}
+    errors = {Formats(replace(less, data=DataBits(gates=one))): gates[one] for one in gates}
+    errors |= {Formats(less): 0.04}
+    assert found_in(lambda one: errors.get(one, 0.05), less) == goal
+    assert found_in(lambda one: errors.get(one, 0.05), spec) == goal

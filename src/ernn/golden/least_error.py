@@ -27,7 +27,7 @@ from ernn.quantization.drafts import DATA_BITS, WEIGHT_BITS
 from ernn.quantization.quantize import DEFAULT, QuantizeSpec
 
 FINE, GOOD = 0.001, 0.005
-"""Errors of the outputs with which nothing else is tried, and no other bits."""
+"""Errors of the outputs with which nothing else is tried, and little more than what is given."""
 WORTH = 0.98
 """Of an error, what other formats must have at most."""
 HOPELESS = 1.5
@@ -64,26 +64,42 @@ def least_error(
 
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
-    """The best of the formats found from these bits, and from a bit less of all data or of weights,
-    and so on as long as that is better: else what is found there may be too many steps away.
+    """The best of the formats found from these bits, and of those that a bit less of all data or of
+    weights finds, and so on as long as that is better: else they may be too many steps away.
     Then from fewer bits of both that are better as they are.
     """
     given = Formats(spec)
     if not FINE < trials.error(given) < inf:
         return given
     if trials.error(given) <= GOOD:
-        return _better(trials, _in_another_way(trials, given), given)
+        return _better(trials, _nearly_given(trials, given), given)
     found = _found_from(trials, given, spec)
     for fewer in (_less_data, _less_weights):
-        for less in fewer(spec):
-            other = _found_from(trials, Formats(less), spec)
-            if not _is_better(trials, other, found):
-                break
-            found = other
+        for less in _found_by_less(trials, fewer(spec)):
+            found = _better(trials, less, found)
     beyond = min(_hopeful(trials, given, found), key=trials.error)
     if _is_better(trials, beyond, found):
         found = _better(trials, _found_from(trials, beyond, spec), beyond)
-    return found
+    return _by_steps(trials, found, spec)
+
+
+def _nearly_given(trials: Trials, given: Formats) -> Formats:
+    """The best of the same bits in another way, and of a bit less of all data or of weights."""
+    less = (next(fewer(given.spec), given.spec) for fewer in (_less_data, _less_weights))
+    ways = (_in_another_way(trials, given), *map(Formats, less))
+    return min(ways, key=trials.error)
+
+
+def _found_by_less(trials: Trials, fewer: Iterator[QuantizeSpec]) -> Iterator[Formats]:
+    """What fewer and fewer bits find, just as when they are given: the first, and as long as each
+    is better than the one before."""
+    before: Formats | None = None
+    for less in fewer:
+        found = _found_from(trials, Formats(less), less)
+        if before and not _is_better(trials, found, before):
+            return
+        yield found
+        before = found
 
 
 def _hopeful(trials: Trials, given: Formats, found: Formats) -> Iterator[Formats]:
