@@ -13,7 +13,7 @@ from ernn.ir.fixed_point import FixedFormat, dequantize, quantize
 from ernn.ir.layers import linear
 from ernn.ir.network import Matrix, Network
 from ernn.quantization.block_sizes import Blocks
-from ernn.quantization.compensation import compensated, second_moments
+from ernn.quantization.compensation import KEPT, Moments, second_moments
 from ernn.quantization.integer_fft import packed_rfft
 from ernn.quantization.quantize import QuantizeSpec
 from tests.models import random_gru, random_linear, structure_of
@@ -28,7 +28,7 @@ def alike(rng: np.random.Generator, frames: int, length: int) -> Array:
     return causes @ rng.normal(size=(3, length)) + 0.1 * rng.normal(size=(frames, length))
 
 
-def moments_of(frames: Array, block: int) -> Array:
+def moments_of(frames: Array, block: int) -> Moments:
     """Of what a network reads in words of so many numbers."""
     layer = random_linear(np.random.default_rng(0), frames.shape[1], block, structure_of(block))
     return second_moments(Network((layer,)), [frames], Blocks(block))["x"]
@@ -38,7 +38,7 @@ def test_one_weight_takes_back_what_another_is_off_by() -> None:
     frames = np.repeat(np.random.default_rng(0).normal(size=(50, 1)), 2, axis=1)
     weights = np.full((1, 1, 2, 1), 0.4 * FORMAT.step)
     assert quantize(weights, FORMAT).sum() == 0
-    assert compensated(weights, FORMAT, moments_of(frames, 1)).sum() == 1  # 0.8 steps together
+    assert moments_of(frames, 1).compensated(weights, FORMAT).sum() == 1  # 0.8 steps together
 
 
 @settings(max_examples=20, deadline=None)
@@ -47,8 +47,8 @@ def test_of_numbers_that_do_not_go_together_weights_are_the_nearest(seed: int, k
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(2, 3, 5, k))
     sizes = rng.lognormal(size=(max(k // 2 + 1, 1), 5))
-    moments = np.stack([np.diag(own) for own in sizes])
-    found = compensated(weights, FORMAT, moments)
+    moments = Moments(np.stack([np.diag(own) for own in sizes]))
+    found = moments.compensated(weights, FORMAT)
     np.testing.assert_array_equal(found, quantize(weights, FORMAT))
 
 
@@ -63,10 +63,24 @@ def test_sums_are_nearer_than_with_the_nearest_weights(seed: int, k: int) -> Non
 
     def off(integers: Array) -> float:
         error = in_bins(dequantize(integers, format) - weights)
-        return float(np.real(np.einsum("bri,bij,brj->", error, moments, error.conj())))
+        return float(np.real(np.einsum("bri,bij,brj->", error, moments.values, error.conj())))
 
     nearest = quantize(weights, format)
-    assert off(compensated(weights, format, moments)) < 0.7 * off(nearest)
+    assert off(moments.compensated(weights, format)) < 0.7 * off(nearest)
+
+
+def test_what_is_rounded_again_is_not_computed_again() -> None:
+    rng = np.random.default_rng(0)
+    moments = moments_of(alike(rng, 50, 4), 1)
+    several = [rng.normal(size=(1, 2, 4, 1)) for _ in range(KEPT + 1)]
+    formats = [FixedFormat(8, 3), FixedFormat(8, 4)]
+    first = moments.compensated(several[0], formats[0])
+    assert moments.compensated(several[0].copy(), formats[0]) is first
+    assert not np.array_equal(moments.compensated(several[0], formats[1]), first)
+    for one in several[1:]:
+        moments.compensated(one, formats[0])
+    again = moments.compensated(several[0], formats[0])  # the oldest was given up
+    assert again is not first and np.array_equal(again, first)
 
 
 def in_bins(packed: Array) -> Array:

@@ -11,7 +11,7 @@ last two, which take a trial or three, down to `FINE`, as what is worse than `GO
 More bits are hardly ever worse then (`benchmarks/widths.py`, docs/explanation/formats.md).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from math import ceil, inf, log2
@@ -32,6 +32,8 @@ WORTH = 0.98
 """Of an error, what other formats must have at most."""
 HOPELESS = 1.5
 """Times an error; a bit less makes it twice as large where it comes of what has the bits."""
+Fewer = Callable[[QuantizeSpec], Iterator[QuantizeSpec]]
+Find = Callable[[Trials, QuantizeSpec], Formats]
 LEVEL = 8.0
 """Cells need not reach further: functions that level off are read over +-4 or +-8."""
 
@@ -64,23 +66,26 @@ def least_error(
 
 
 def best(trials: Trials, spec: QuantizeSpec) -> Formats:
-    """The best of the formats found from these bits, and of those that a bit less of all data or of
-    weights finds, and so on as long as that is better: else they may be too many steps away.
-    Then from fewer bits of both that are better as they are.
+    """The best of what these bits find and what a bit less of all weights finds, and so on as long
+    as each is better than the one before: else that may be too many steps away.
     """
     given = Formats(spec)
     if not FINE < trials.error(given) < inf:
         return given
     if trials.error(given) <= GOOD:
         return _better(trials, _nearly_given(trials, given), given)
-    found = _found_from(trials, given, spec)
-    for fewer in (_less_data, _less_weights):
-        for less in _found_by_less(trials, fewer(spec)):
-            found = _better(trials, less, found)
-    beyond = min(_hopeful(trials, given, found), key=trials.error)
-    if _is_better(trials, beyond, found):
-        found = _better(trials, _found_from(trials, beyond, spec), beyond)
+    found = min(_found_by_less(trials, spec, _less_weights, _with_any_data), key=trials.error)
     return _by_steps(trials, found, spec)
+
+
+def _with_any_data(trials: Trials, spec: QuantizeSpec) -> Formats:
+    """The best found from these bits, and what fewer of data find; then from fewer bits of both
+    that are better as they are."""
+    found = min(_found_by_less(trials, spec, _less_data, _found_from), key=trials.error)
+    beyond = min(_hopeful(trials, Formats(spec), found), key=trials.error)
+    if _is_better(trials, beyond, found):
+        found = _better(trials, _found_from(trials, beyond.spec), beyond)
+    return found
 
 
 def _nearly_given(trials: Trials, given: Formats) -> Formats:
@@ -90,12 +95,15 @@ def _nearly_given(trials: Trials, given: Formats) -> Formats:
     return min(ways, key=trials.error)
 
 
-def _found_by_less(trials: Trials, fewer: Iterator[QuantizeSpec]) -> Iterator[Formats]:
-    """What fewer and fewer bits find, just as when they are given: the first, and as long as each
-    is better than the one before."""
+def _found_by_less(
+    trials: Trials, spec: QuantizeSpec, fewer: Fewer, find: Find
+) -> Iterator[Formats]:
+    """What is found from these bits and, just as when they are given, from a bit less, and so on as
+    long as each is better than the one before."""
+    yield find(trials, spec)
     before: Formats | None = None
-    for less in fewer:
-        found = _found_from(trials, Formats(less), less)
+    for less in fewer(spec):
+        found = find(trials, less)
         if before and not _is_better(trials, found, before):
             return
         yield found
@@ -126,12 +134,13 @@ def _less_weights(spec: QuantizeSpec) -> Iterator[QuantizeSpec]:
         yield replace(spec, weight_bits=bits)
 
 
-def _found_from(trials: Trials, given: Formats, most: QuantizeSpec) -> Formats:
+def _found_from(trials: Trials, spec: QuantizeSpec) -> Formats:
     """By steps; and by steps from another way, there or with all bits: perhaps it is better only a
     step on.
     """
-    found = _by_steps(trials, given, most)
-    other = _by_steps(trials, _in_another_way(trials, found, given), most)
+    given = Formats(spec)
+    found = _by_steps(trials, given, spec)
+    other = _by_steps(trials, _in_another_way(trials, found, given), spec)
     return _better(trials, other, found)
 
 

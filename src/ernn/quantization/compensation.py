@@ -14,8 +14,10 @@ hardware.  Blocks are products bin by bin of their spectra: each bin is such a m
 numbers.
 """
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 
@@ -34,12 +36,34 @@ FRAMES = 4000
 """That moments are taken of, at most, and the rest of an utterance."""
 TOGETHER = 64
 """Columns after which the others are changed, all at once."""
+KEPT = 16
+"""Roundings that are kept of what reads an edge: most trials of a search change none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Second moments (bins, words, words) of what products read of an edge."""
+
+    values: Array
+    _rounded: OrderedDict[bytes, Array] = field(default_factory=OrderedDict[bytes, Array])
+
+    def compensated(self, weights: Array, format: FixedFormat) -> Array:
+        """Integers of packed spectra (gates, block rows, block columns, k) that multiply it; the
+        last `KEPT` are kept."""
+        given = f"{weights.shape} {format}".encode() + np.ascontiguousarray(weights).tobytes()
+        key = blake2b(given, digest_size=16).digest()
+        if key not in self._rounded:
+            self._rounded[key] = compensated(weights, format, self.values)
+        self._rounded.move_to_end(key)
+        if len(self._rounded) > KEPT:
+            self._rounded.popitem(last=False)
+        return self._rounded[key]
 
 
 def second_moments(
     network: Network, utterances: Sequence[Array], blocks: Blocks
-) -> dict[str, Array]:
-    """By edge that a product reads, of its words' spectra (bins, words, words)."""
+) -> dict[str, Moments]:
+    """By edge that a product reads, of its words' spectra."""
     counts = np.cumsum([len(frames) for frames in utterances])
     some = utterances[: 1 + int(np.searchsorted(counts, FRAMES))]
     read = {edge_name(source): blocks.parts(source) for source in network.multiplied}
@@ -51,7 +75,7 @@ def second_moments(
 
     observe(network, some, record)
     return {
-        edge: _moments(packed_spectra(np.concatenate(values), blocks.largest, read[edge]))
+        edge: Moments(_moments(packed_spectra(np.concatenate(values), blocks.largest, read[edge])))
         for edge, values in found.items()
     }
 

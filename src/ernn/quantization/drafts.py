@@ -19,6 +19,7 @@ from ernn.ir.structure import BlockCirculant, block_size
 from ernn.quantization.activation_tables import activation_table, every_value
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Range, Seen
+from ernn.quantization.compensation import Moments
 from ernn.quantization.integer_fft import by_turns, packed_rfft
 from ernn.quantization.scales import OperandDraft, ProductDraft, SignalDraft, fit
 
@@ -142,7 +143,7 @@ class Drafts:
         seen: Seen,
         steps: Mapping[Function, Sequence[str]],
         given: Mapping[str, FixedFormat] = NOTHING,
-        moments: Mapping[str, Array] = MappingProxyType({}),
+        moments: Mapping[str, Moments] = MappingProxyType({}),
         initial: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.spec = spec

@@ -23,7 +23,7 @@ from ernn.quantization.apart import apart_as, fit_any_bits, rows_as, rows_filled
 from ernn.quantization.block_sizes import Blocks
 from ernn.quantization.calibrate import Seen, calibrate
 from ernn.quantization.columns import multiplied
-from ernn.quantization.compensation import second_moments
+from ernn.quantization.compensation import Moments, second_moments
 from ernn.quantization.drafts import MOST_SEGMENTS, Drafts, QuantizeSpec, largest
 from ernn.quantization.equalise import cells_as, equalised, finds_units
 from ernn.quantization.hidden import hidden_as, hidden_filled
@@ -67,7 +67,7 @@ class Observed:
     """Whether it is the same at any bits of data and of inputs."""
     furthest: float = 0.0
     """Largest number seen of a cell that may leave [-1, 1]."""
-    moments: Mapping[str, Array] = field(default_factory=dict[str, Array])
+    moments: Mapping[str, Moments] = field(default_factory=dict[str, Moments])
     """Of what products read, by edge, where the rounding of weights is to be compensated."""
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from ernn.ir.fixed_point import FixedFormat, dequantize, fitting_frac, quantize
 from ernn.ir.integer_parts import Operand, Product, Signal, SpectralMatrix
 from ernn.ir.kronecker import Repeated, RepeatedMatrix
-from ernn.quantization.compensation import compensated
+from ernn.quantization.compensation import Moments
 
 Array = np.ndarray
 
@@ -81,7 +81,7 @@ class OperandDraft:
     kept: int
     repeated: Repeated | None = None
     delay: int = 0
-    moments: Array | None = None
+    moments: Moments | None = None
 
     @property
     def spectrum(self) -> FixedFormat:
@@ -120,7 +120,7 @@ class OperandDraft:
         if worst > own.step / 2:
             raise AssertionError(f"a weight read with {self.signal.name} saturates in {own}")
         if self.moments is not None:
-            integers = compensated(weights, own, self.moments)
+            integers = self.moments.compensated(weights, own)
         integers, format = (
             integers << self.zeros,
             FixedFormat(own.width + self.zeros, own.frac + self.zeros),
